@@ -1,0 +1,127 @@
+"""Images of any kind as uint8 squares, by Pillow; importing this module does not import it.
+
+Each function reports the kinds of conversion that it made, as phrases for `notes`.
+"""
+
+from __future__ import annotations
+
+import collections
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+FORMATS = ("PNG", "JPEG")
+_GRAY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N"}
+
+
+def channels_of(image: Image.Image) -> int:
+    """1 for an image stored as gray, with or without alpha, else 3. Reads the header only."""
+    return 1 if image.mode in _GRAY_MODES or _stored_mode(image).startswith("LA") else 3
+
+
+def convert(image: Image.Image, channels: int, size: int) -> tuple[np.ndarray, list[str]]:
+    """An opened image as uint8 [size, size, channels], with the kinds of conversion it took.
+
+    The EXIF orientation is applied, 16 bits are scaled to 8, transparency is laid over white, the
+    centre square is cut out, and Pillow's Lanczos filter, whose support grows with the reduction
+    so that nothing aliases, brings it to size.
+
+    Raises:
+        Exception: of many types, as Pillow does for damaged files.
+    """
+    from PIL import Image
+
+    kinds = ["16-bit {images} scaled to 8 bits"] if "16" in _stored_mode(image) else []
+    gray = channels_of(image) == 1
+    image = _upright(image, kinds)
+    image = _opaque(_eight_bit(image), gray, kinds)
+    if image.mode == "L" and channels == 3:
+        kinds.append("gray {images} repeated over 3 channels")
+    image = image.convert("L" if channels == 1 else "RGB")
+
+    width, height = image.size
+    side = min(width, height)
+    if width != height:
+        kinds.append("{images} cropped to the centre square")
+        left, top = (width - side) // 2, (height - side) // 2
+        image = image.crop((left, top, left + side, top + side))
+    if side != size:
+        kinds.append(f"{{images}} resized to {size} x {size} (Lanczos)")
+        image = image.resize((size, size), Image.Resampling.LANCZOS)
+    return np.asarray(image).reshape(size, size, channels), kinds
+
+
+def convert_array(array: np.ndarray, channels: int, size: int) -> tuple[np.ndarray, list[str]]:
+    """As `convert`, for one uint8 or uint16 image [h, w, c] with c in 1 (gray) to 4 (RGBA)."""
+    from PIL import Image
+
+    kinds = []
+    if array.dtype == np.uint16:
+        array = _scale_16_bit(array)
+        kinds.append("16-bit {images} scaled to 8 bits")
+    image = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
+    square, more = convert(image, channels, size)
+    return square, kinds + more
+
+
+def notes(kinds: collections.Counter[str]) -> tuple[str, ...]:
+    """One line a kind, e.g. "12 RGBA images composited over white"."""
+    lines = [
+        (-count, f"{count:,} " + kind.format(images="image" if count == 1 else "images"))
+        for kind, count in kinds.items()
+    ]
+    return tuple(line for _, line in sorted(lines))
+
+
+def _stored_mode(image: Image.Image) -> str:
+    """Pillow's name for the file's own pixels, e.g. "RGB;16B"; empty if there is no file to read.
+
+    Pillow itself brings 16-bit colour to 8 bits, so that only this name tells of it.
+    """
+    tiles = getattr(image, "tile", ())
+    return str(tiles[0][3]) if tiles else ""
+
+
+def _upright(image: Image.Image, kinds: list[str]) -> Image.Image:
+    from PIL import ExifTags, ImageOps
+
+    if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
+        return image
+    kinds.append("{images} turned by the EXIF orientation")
+    return ImageOps.exif_transpose(image)
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """16-bit gray, which Pillow's own convert("L") would clip, in mode L or LA."""
+    from PIL import Image
+
+    if not image.mode.startswith("I"):
+        return image
+    values = np.asarray(image)
+    eight = Image.fromarray(_scale_16_bit(values))
+    if "transparency" in image.info:
+        eight.putalpha(Image.fromarray(np.uint8(values != image.info["transparency"]) * 255))
+    return eight
+
+
+def _opaque(image: Image.Image, gray: bool, kinds: list[str]) -> Image.Image:
+    """An 8-bit image in mode L or RGB, what was transparent laid over white."""
+    from PIL import Image
+
+    if image.has_transparency_data:
+        stored = "LA" if gray else {"P": "transparent palette"}.get(image.mode, "RGBA")
+        kinds.append(stored + " {images} composited over white")
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    elif image.mode not in ("L", "RGB"):
+        stored = {"P": "palette", "1": "1-bit"}.get(image.mode, image.mode)
+        kinds.append(f"{stored} {{images}} converted to {'gray' if gray else 'RGB'}")
+    return image.convert("L" if gray else "RGB")
+
+
+def _scale_16_bit(values: np.ndarray) -> np.ndarray:
+    """v / 257, rounded: 0 to 65535 becomes 0 to 255."""
+    return ((values.astype(np.int64) + 128) // 257).clip(0, 255).astype(np.uint8)

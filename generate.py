@@ -1,0 +1,112 @@
+"""Draws from a trained run: python generate.py --run runs/dcgan-mnist --output grid. See --help."""
+
+import dataclasses
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+import plotting
+from models.hyperparameters import field
+from training import flags
+
+USAGE = """usage: python generate.py --run DIR [--flag value ...]
+
+Draws from the last checkpoint of a run. Flags with their defaults:
+"""
+
+
+@dataclasses.dataclass(frozen=True)
+class GenerateOptions:
+    """What to draw, and where to."""
+
+    run: str = field("", "the run directory to draw from", group="what")
+    output: str = field(
+        "grid",
+        "images: one PNG file each; npz: one array images, uint8 [n, h, w, c]; grid: a picture; "
+        "interpolation: a picture, a row a pair of latents, and a GIF",
+        group="what",
+        choices=("images", "npz", "grid", "interpolation"),
+    )
+    outdir: str = field("", "where to; else generated/ in the run directory", group="what")
+    n: int = field(64, "how many images, or rows of an interpolation", group="what", at_least=1)
+    seed: int = field(0, "of the latents", group="what", at_least=0, at_most=2**31 - 1)
+    path: str = field(
+        "spherical",
+        "of an interpolation: along the chord, or along the great circle",
+        group="interpolation",
+        choices=("linear", "spherical"),
+    )
+    frames: int = field(
+        10, "images between two latents, both included", group="interpolation", at_least=2
+    )
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command line `argv` (without the program's name); returns the exit code."""
+    if flags.wants_help(argv):
+        print(f"{USAGE}\n{flags.describe(GenerateOptions)}")
+        return 0
+    options = GenerateOptions(**flags.given(argv, GenerateOptions))
+    if not options.run:
+        raise flags.UsageError("--run: say which run directory to draw from")
+    outdir = Path(options.outdir or Path(options.run) / "generated")
+    from training.setup import load_run
+
+    _, _, model = load_run(options.run)
+    for path in OUTPUTS[options.output](model, options, outdir):
+        print(path)
+    return 0
+
+
+def save_images(model, options: GenerateOptions, outdir: Path):
+    """One PNG file an image; returns what to say."""
+    for k, image in enumerate(plotting.to_uint8(model.sample(options.n, options.seed))):
+        plotting.save_image(outdir / f"seed{options.seed}-{k:05}.png", image)
+    return [f"{options.n} images in {outdir}"]
+
+
+def save_npz(model, options: GenerateOptions, outdir: Path):
+    """All images in one compressed file; returns its path."""
+    path = outdir / f"seed{options.seed}-{options.n}.npz"
+    outdir.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, images=plotting.to_uint8(model.sample(options.n, options.seed)))
+    return [path]
+
+
+def save_grid(model, options: GenerateOptions, outdir: Path):
+    """All images in one picture; returns its path."""
+    path = outdir / f"grid-seed{options.seed}.png"
+    plotting.save_image(path, plotting.grid(model.sample(options.n, options.seed)))
+    return [path]
+
+
+def save_interpolation(model, options: GenerateOptions, outdir: Path):
+    """A row from one latent to another for each pair, and the rows as a film there and back."""
+    from models.latents import interpolate
+
+    ends = model.latents.draw(2 * options.n, options.seed)
+    points = {
+        name: interpolate(part[: options.n], part[options.n :], options.frames, options.path)
+        for name, part in ends.items()
+    }
+    images = model.generate({k: np.reshape(v, (-1, v.shape[-1])) for k, v in points.items()})
+    stem = outdir / f"{options.path}-seed{options.seed}"
+    plotting.save_image(f"{stem}.png", plotting.grid(images, columns=options.frames))
+    films = images.reshape(options.n, options.frames, *images.shape[1:])
+    there = [plotting.grid(films[:, k]) for k in range(options.frames)]
+    plotting.save_gif(f"{stem}.gif", there + there[-2:0:-1], fps=8, hold_last_seconds=0)
+    return [f"{stem}.png", f"{stem}.gif"]
+
+
+OUTPUTS = {
+    "images": save_images,
+    "npz": save_npz,
+    "grid": save_grid,
+    "interpolation": save_interpolation,
+}
+
+if __name__ == "__main__":
+    if code := flags.run_script(main):
+        sys.exit(code)

@@ -1,0 +1,1 @@
+"""Loss terms: functions of tensors that know no model, flag or file."""

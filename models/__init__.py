@@ -1,0 +1,32 @@
+"""The models by name. `from models import DCGAN` loads TensorFlow; `import models` does not."""
+
+import dataclasses
+import importlib
+
+from models import hyperparameters as hp
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """Where a model lives, and what it can be told."""
+
+    module: str
+    class_name: str
+    hyperparameters: type[hp.Hyperparameters]
+
+    def load(self) -> type:
+        """The model's class; imports TensorFlow."""
+        return getattr(importlib.import_module(self.module), self.class_name)
+
+
+REGISTRY = {
+    "gan": Entry("models.gan", "GAN", hp.GANHyperparameters),
+    "dcgan": Entry("models.dcgan", "DCGAN", hp.DCGANHyperparameters),
+}
+
+
+def __getattr__(name: str) -> type:
+    for entry in REGISTRY.values():
+        if entry.class_name == name:
+            return entry.load()
+    raise AttributeError(f"module 'models' has no attribute '{name}'")

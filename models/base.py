@@ -1,0 +1,242 @@
+"""What every model of the zoo can do, and all that evaluation and drawing may ask of it."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from models.hyperparameters import Hyperparameters
+from models.latents import Latents
+
+
+class NotSupported(Exception):
+    """The model lacks this ability; a report prints n/a for what needs it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Player:
+    """Networks that one optimizer moves.
+
+    Attributes:
+        networks: what it owns, by object.
+        learning_rate: the step size of its default optimizer.
+        side: which loss it minimises, where there are several.
+    """
+
+    networks: tuple[keras.Layer, ...]
+    learning_rate: float
+    side: str = ""
+
+    @property
+    def variables(self) -> list[keras.Variable]:
+        return [v for network in self.networks for v in network.trainable_variables]
+
+
+class GenerativeModel(keras.Model):
+    """A model of images in [-1, 1] that can be sampled.
+
+    Subclasses name their `Hyperparameters`, make their networks and `latents` in `build_networks`,
+    say in `players` and `make_optimizer` who moves what, and write `train_step`, which returns
+    scalars by name.
+
+    Args:
+        image_shape: (height, width, channels).
+        num_classes: how many classes the labels have; 0 without labels.
+        seed: of every draw in training, from 0 to 2^31 - 1; the first weights come from Keras'
+            own seed (keras.utils.set_random_seed).
+        **hyperparameters: fields of `Hyperparameters` that differ from their defaults.
+
+    Attributes:
+        hp: the resolved hyperparameters.
+        step: int64 variable, how many train steps were done.
+    """
+
+    Hyperparameters = Hyperparameters
+    latents: Latents
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        *,
+        num_classes: int = 0,
+        seed: int = 0,
+        name: str | None = None,
+        **hyperparameters,
+    ):
+        super().__init__(name=name)
+        self.image_shape = tuple(image_shape)
+        self.num_classes = num_classes
+        self.seed = seed
+        self.hp = self.Hyperparameters.resolve(**hyperparameters)
+        self.step = self.add_weight(
+            name="step", shape=(), dtype="int64", initializer="zeros", trainable=False
+        )
+        self._means = None
+        self.optimizers = {}
+        self.build_networks()
+        self.built = True
+
+    def get_config(self) -> dict:
+        return {
+            "image_shape": self.image_shape,
+            "num_classes": self.num_classes,
+            "seed": self.seed,
+            "name": self.name,
+            **dataclasses.asdict(self.hp),
+        }
+
+    # What a subclass says.
+
+    def build_networks(self) -> None:
+        """Makes the networks and the prior `latents`."""
+        raise NotImplementedError
+
+    def players(self) -> dict[str, Player]:
+        """Who moves what, by name; no network belongs to two players."""
+        raise NotImplementedError
+
+    def make_optimizer(self, player: Player) -> keras.optimizers.Optimizer:
+        """The optimizer of a player where `compile` is given none."""
+        raise NotImplementedError
+
+    def generator_network(self) -> keras.Model:
+        """The network, joined latents [b, d] -> images [b, h, w, c], that samples come from."""
+        raise NotImplementedError
+
+    # What a model can be asked.
+
+    def generate(self, latents: dict[str, tf.Tensor], batch_size: int = 250) -> np.ndarray:
+        """Images of given latents: float32 [n, h, w, c] in [-1, 1].
+
+        Args:
+            latents: name -> [n, d], as `self.latents.draw` gives them.
+            batch_size: how many are made at a time.
+        """
+        joined = self.latents.join(latents)
+        network = self.generator_network()
+        starts = range(0, len(joined), batch_size)
+        return np.concatenate(
+            [np.asarray(network(joined[i : i + batch_size], training=False)) for i in starts]
+        )
+
+    def sample(self, n: int, seed: int = 0) -> np.ndarray:
+        """n images of the prior: float32 [n, h, w, c] in [-1, 1]; a function of the seed."""
+        return self.generate(self.latents.draw(n, seed))
+
+    def encode(self, x):
+        """The code of each image: [n, d]."""
+        raise NotSupported(f"{type(self).__name__} does not encode images")
+
+    def reconstruct(self, x):
+        """Each image as the model makes it from its code: [n, h, w, c] in [-1, 1]."""
+        raise NotSupported(f"{type(self).__name__} does not reconstruct images")
+
+    def code_logits(self, x):
+        """Logits of the categorical code of each image: [n, k]."""
+        raise NotSupported(f"{type(self).__name__} has no categorical code")
+
+    # Training.
+
+    def compile(self, optimizers=None, *, jit_compile: bool | str = "auto", **kwargs):
+        """Makes the optimizers.
+
+        Args:
+            optimizers: name of the player -> Keras optimizer, for those that shall differ from
+                what the hyperparameters say.
+            jit_compile: XLA; "auto" uses it where there is an accelerator.
+            **kwargs: run_eagerly and steps_per_execution of keras.Model.compile.
+
+        Raises:
+            ValueError: for a player that the model does not have.
+        """
+        super().compile(optimizer=None, jit_compile=jit_compile, **kwargs)
+        given, players = dict(optimizers or {}), self.players()
+        if unknown := set(given) - set(players):
+            raise ValueError(f"no player {', '.join(unknown)}; there are {', '.join(players)}")
+        for name, player in players.items():
+            optimizer = given.get(name) or self.make_optimizer(player)
+            if keras.config.dtype_policy().compute_dtype == "float16":
+                optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
+            optimizer.build(player.variables)
+            self.optimizers[name] = optimizer
+
+    def minimise(
+        self, loss: tf.Tensor, tape: tf.GradientTape, side: str = ""
+    ) -> dict[str, tf.Tensor]:
+        """Moves every player of a side down the gradient of its loss; returns the norms.
+
+        With float16 each optimizer has a loss scale of its own: gradients are taken at the first
+        one's, and brought to the others'.
+        """
+        players = {name: p for name, p in self.players().items() if p.side == side}
+        optimizers = [self.optimizers[name] for name in players]
+        scales = [optimizer.scale_loss(tf.ones(())) for optimizer in optimizers]
+        gradients = tape.gradient(
+            loss, [p.variables for p in players.values()], output_gradients=scales[0]
+        )
+        norms = {}
+        for name, optimizer, scale, own in zip(players, optimizers, scales, gradients, strict=True):
+            norms[f"{name}_gradient_norm"] = tf.linalg.global_norm(own) / scales[0]
+            if scale is not scales[0]:
+                own = [g * (scale / scales[0]) for g in own]
+            optimizer.apply(own)
+        return norms
+
+    @property
+    def metrics(self) -> list[keras.Metric]:
+        """The epoch's means of the scalars that `train_step` returns."""
+        return [self._means] if self._means is not None else []
+
+    def end_step(self, scalars: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Counts the step and adds its scalars to the epoch's means; returns them as they are.
+
+        The count waits for the scalars: without data there is no step, though TensorFlow runs
+        what does not depend on data before it finds that there is none.
+        """
+        if self._means is None:
+            with tf.init_scope():
+                self._means = ScalarMeans(list(scalars))
+        with tf.control_dependencies(list(scalars.values())):
+            self.step.assign_add(1)
+        self._means.update_state(scalars)
+        return scalars
+
+    def state(self) -> dict[str, list[tf.Variable]]:
+        """All that training changes, for an exact resume: weights, batch norm statistics, step,
+        seeds of random layers, and what the optimizers keep."""
+        means = {id(v) for metric in self.metrics for v in metric.variables}
+        return {
+            "model": [v.value for v in self.variables if id(v) not in means],
+            **{
+                f"{name}_optimizer": [v.value for v in optimizer.variables]
+                for name, optimizer in self.optimizers.items()
+            },
+        }
+
+
+class ScalarMeans(keras.Metric):
+    """Means of named scalars since the last reset, in one variable: one small update a step."""
+
+    def __init__(self, names: list[str]):
+        super().__init__(name="means", dtype="float32")
+        self.names = names
+        self.totals = self.add_variable((len(names) + 1,), "zeros", name="totals")
+
+    def update_state(self, scalars: dict[str, tf.Tensor]) -> None:
+        values = [tf.cast(scalars[name], tf.float32) for name in self.names]
+        self.totals.assign_add(tf.stack([*values, 1.0]))
+
+    def result(self) -> dict[str, tf.Tensor]:
+        *totals, count = tf.unstack(tf.convert_to_tensor(self.totals))
+        return {
+            name: tf.math.divide_no_nan(total, count)
+            for name, total in zip(self.names, totals, strict=True)
+        }
+
+
+def to_unit_range(images: tf.Tensor) -> tf.Tensor:
+    """uint8 images as float32 in [-1, 1]; float images, taken to be there already, as float32."""
+    if images.dtype == tf.uint8:
+        return tf.cast(images, tf.float32) / 127.5 - 1.0
+    return tf.cast(images, tf.float32)

@@ -1,0 +1,69 @@
+"""Priors of what a generator is given: noise, and later codes and labels, by name."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+tfd = tfp.distributions
+
+
+def noise(dim: int, prior: str) -> tfd.Distribution:
+    """Independent noise [dim]: N(0, 1) for "normal", uniform on [-1, 1) for "uniform"."""
+    one = {"normal": tfd.Normal(0.0, 1.0), "uniform": tfd.Uniform(-1.0, 1.0)}[prior]
+    return tfd.Sample(one, sample_shape=[dim])
+
+
+class Latents:
+    """The joint prior of a generator's named inputs, each with an event shape [d].
+
+    Args:
+        parts: name -> distribution; the parts are independent.
+    """
+
+    def __init__(self, **parts: tfd.Distribution):
+        self.parts = parts
+        self.prior = tfd.JointDistributionNamed(parts)
+
+    @property
+    def dim(self) -> int:
+        """The dimensions of all parts together."""
+        return sum(part.event_shape[0] for part in self.parts.values())
+
+    def draw(self, n: int, seed) -> dict[str, tf.Tensor]:
+        """n independent draws, name -> float32 [n, d].
+
+        Args:
+            n: how many.
+            seed: an int, or an int32 [2] stateless seed; the same seed gives the same draws.
+        """
+        stateless = tf.constant([0, seed], tf.int32) if isinstance(seed, int) else seed
+        return self.prior.sample(n, seed=stateless)
+
+    def join(self, latents: dict[str, tf.Tensor]) -> tf.Tensor:
+        """The parts side by side in the order of their declaration, [n, dim]."""
+        return tf.concat([latents[name] for name in self.parts], axis=-1)
+
+
+def interpolate(start: tf.Tensor, end: tf.Tensor, steps: int, path: str) -> tf.Tensor:
+    """Points between latents, both ends included.
+
+    Args:
+        start, end: [n, d].
+        steps: how many points, at least 2.
+        path: "linear", along the chord; or "spherical", along the great circle, so that the norm
+            of a Gaussian latent is kept (Shoemake 1985; White 2016, 2.1). Where the two ends are
+            parallel the chord is taken.
+
+    Returns:
+        [n, steps, d].
+    """
+    start, end = start[:, None], end[:, None]
+    t = tf.linspace(0.0, 1.0, steps)[None, :, None]
+    chord = (1.0 - t) * start + t * end
+    if path == "linear":
+        return chord
+    cosine = tf.reduce_sum(
+        tf.math.l2_normalize(start, -1) * tf.math.l2_normalize(end, -1), -1, keepdims=True
+    )
+    angle = tf.acos(tf.clip_by_value(cosine, -1.0, 1.0))
+    arc = (tf.sin((1.0 - t) * angle) * start + tf.sin(t * angle) * end) / tf.sin(angle)
+    return tf.where(tf.sin(angle) > 1e-4, arc, chord)

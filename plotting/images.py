@@ -1,0 +1,146 @@
+"""Grids of images, with or without labels, and the PNG files that they become."""
+
+import io
+import math
+import os
+from collections.abc import Sequence
+
+import numpy as np
+
+from files import write_atomically
+from plotting.paths import check_ending
+
+PAPER = 255  # the gray level of padding, blank cells and margins
+READABLE = 64  # pixels; smaller images are enlarged up to this side
+
+
+def to_uint8(images) -> np.ndarray:
+    """Pixels of images [n, h, w, c] with c 1 or 3: floats in [-1, 1] become 0 to 255.
+
+    Floats outside the range are clipped, then rounded half up; uint8 is returned as it is.
+
+    Raises:
+        ValueError: another shape or type, no image, or a NaN.
+    """
+    images = np.asarray(images)
+    if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
+        raise ValueError(f"images must be [n, h, w, 1 or 3] and not empty, got {images.shape}")
+    if images.dtype == np.uint8:
+        return images
+    if not np.issubdtype(images.dtype, np.floating):
+        raise ValueError(f"images must be floats in [-1, 1] or uint8, got {images.dtype}")
+    if np.isnan(images).any():
+        raise ValueError("images must not contain NaN")
+    unit = np.clip(images.astype(np.float64), -1.0, 1.0)
+    return np.floor((unit + 1.0) * 127.5 + 0.5).astype(np.uint8)
+
+
+def grid(
+    images,
+    columns: int | None = None,
+    padding: int = 2,
+    scale: int | None = None,
+    row_labels: Sequence | None = None,
+    column_labels: Sequence | None = None,
+) -> np.ndarray:
+    """Images [n, h, w, c] in reading order on one white sheet, uint8 [H, W, c].
+
+    Args:
+        images: what `to_uint8` takes.
+        columns: cells in a row; ceil(sqrt(n)) if None. The last row's unused cells stay blank.
+        padding: pixels around and between the cells.
+        scale: each pixel becomes a square of this side; if None, the largest that keeps a cell
+            within 64 pixels, and at least 1.
+        row_labels: one for each row, written to its left.
+        column_labels: one for each column, written above it, upright if one is too wide.
+
+    Raises:
+        ValueError: as `to_uint8`, a size out of range, a wrong number of labels, or cells too
+            small to be labelled.
+    """
+    images = to_uint8(images)
+    n, height, width, channels = images.shape
+    columns = math.isqrt(n - 1) + 1 if columns is None else columns
+    scale = max(1, READABLE // max(height, width)) if scale is None else scale
+    if columns < 1 or scale < 1 or padding < 0:
+        raise ValueError(
+            "columns and scale must be at least 1 and padding at least 0, "
+            f"got columns={columns}, scale={scale}, padding={padding}"
+        )
+    rows = -(-n // columns)
+    height, width = height * scale, width * scale
+    row_texts = _labels("row_labels", row_labels, rows, height, width)
+    column_texts = _labels("column_labels", column_labels, columns, height, width)
+    if any(text.shape[1] > width for text in column_texts):
+        column_texts = [np.rot90(text) for text in column_texts]
+
+    # The cells start where the margins for the labels end.
+    gap = 6
+    x0 = padding + max((text.shape[1] + gap for text in row_texts), default=0)
+    y0 = padding + max((text.shape[0] + gap for text in column_texts), default=0)
+    sheet = np.full(
+        (y0 + rows * (height + padding), x0 + columns * (width + padding), channels),
+        PAPER,
+        np.uint8,
+    )
+
+    def put(picture, top, left):
+        sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+
+    for k, image in enumerate(images):
+        row, column = divmod(k, columns)
+        enlarged = image.repeat(scale, axis=0).repeat(scale, axis=1)
+        put(enlarged, y0 + row * (height + padding), x0 + column * (width + padding))
+    for row, text in enumerate(row_texts):
+        middle = y0 + row * (height + padding) + (height - text.shape[0]) // 2
+        put(text, middle, x0 - gap - text.shape[1])
+    for column, text in enumerate(column_texts):
+        middle = x0 + column * (width + padding) + (width - text.shape[1]) // 2
+        put(text, y0 - gap - text.shape[0], middle)
+    return sheet
+
+
+def _labels(name, labels, count, height, width) -> list[np.ndarray]:
+    """Each label's text, black on white, uint8 [line height, text width, 1]."""
+    if labels is None:
+        return []
+    if len(labels) != count:
+        raise ValueError(f"{name} must be {count} long, got {len(labels)}")
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = ImageFont.load_default(min(20, max(11, min(height, width) // 5)))
+    line = math.ceil(font.getbbox("Agjpqy|")[3])
+    if line > min(height, width):
+        raise ValueError(f"{name} need cells of at least {line} pixels, got {height} x {width}")
+    texts = []
+    for label in map(str, labels):
+        text = Image.new("L", (max(1, math.ceil(font.getbbox(label)[2])), line), PAPER)
+        ImageDraw.Draw(text).text((0, 0), label, fill=0, font=font)
+        texts.append(np.asarray(text)[:, :, None])
+    return texts
+
+
+def check_picture(name: str, array) -> np.ndarray:
+    """The array, or a ValueError unless it is uint8 [H, W, 1 or 3]."""
+    array = np.asarray(array)
+    if array.dtype != np.uint8:
+        raise ValueError(f"{name} must be uint8, got {array.dtype}; see to_uint8")
+    if array.ndim != 3 or array.shape[-1] not in (1, 3) or 0 in array.shape:
+        raise ValueError(f"{name} must be [H, W, 1 or 3] and not empty, got {array.shape}")
+    return array
+
+
+def save_image(path: str | os.PathLike, array) -> None:
+    """Writes a picture, uint8 [H, W, 1 or 3], as a PNG file, whole or not at all.
+
+    Raises:
+        ValueError: another shape or type, or a path that does not end in .png.
+    """
+    path = check_ending(path, ".png")
+    array = check_picture("array", array)
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    gray = array.shape[-1] == 1
+    Image.fromarray(array[:, :, 0] if gray else array).save(buffer, "PNG", optimize=True)
+    write_atomically(path, buffer.getvalue())

@@ -1,0 +1,136 @@
+""".npz files in the Keras layout: what is read and what is refused."""
+
+import numpy as np
+import pytest
+
+from data.catalogue import DataError, check, load
+
+
+def images(*shape, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def saved(folder, **arrays):
+    path = folder / "set.npz"
+    np.savez(path, **arrays)
+    return str(path)
+
+
+def test_all_four_arrays(tmp_path):
+    x, y = images(6, 8, 8, 3), np.array([0, 1, 2, 0, 1, 2])
+    path = saved(tmp_path, x_train=x, y_train=y[:, None], x_test=x[:2], y_test=y[:2])
+    check(path)
+    data = load(path)
+    assert data.name == "set"
+    np.testing.assert_array_equal(data.train.images, x)
+    np.testing.assert_array_equal(data.train.labels, y)
+    np.testing.assert_array_equal(data.test.images, x[:2])
+    np.testing.assert_array_equal(data.test.labels, y[:2])
+    assert data.train.labels.dtype == np.int64
+    assert data.class_names == ("0", "1", "2")
+    assert data.image_shape == (8, 8, 3)
+
+
+def test_images_alone_and_without_a_channel_axis(tmp_path):
+    x = images(5, 8, 8)
+    data = load(saved(tmp_path, x_train=x))
+    np.testing.assert_array_equal(data.train.images, x[..., None])
+    assert (data.test, data.train.labels, data.num_classes) == (None, None, 0)
+
+
+def test_the_fingerprint_is_of_the_content(tmp_path):
+    x = images(5, 8, 8)
+    paths = [tmp_path / name for name in "abc"]
+    for path in paths:
+        path.mkdir()
+    first = load(saved(paths[0], x_train=x))
+    assert load(saved(paths[1], x_train=x[..., None])).fingerprint == first.fingerprint
+    x[4, 7, 7] ^= 1
+    assert load(saved(paths[2], x_train=x)).fingerprint != first.fingerprint
+    assert load(saved(paths[2], x_train=x[:4])).fingerprint != first.fingerprint
+
+
+def test_other_arrays_are_named_in_the_notes(tmp_path):
+    data = load(saved(tmp_path, x_train=images(2, 8, 8), names=np.array(["a"], object)))
+    assert data.notes == ("arrays ignored: names",)
+
+
+def test_image_size_crops_and_resizes(tmp_path):
+    x = np.zeros((2, 8, 16, 1), np.uint8)
+    x[:, :, 4:12] = 200
+    path = saved(tmp_path, x_train=x, x_test=np.full((1, 4, 4, 1), 200, np.uint8))
+    data = load(path, image_size=4)
+    np.testing.assert_array_equal(data.train.images, np.full((2, 4, 4, 1), 200))
+    assert data.notes == (
+        "2 images cropped to the centre square",
+        "2 images resized to 4 x 4 (Lanczos)",
+    )
+
+
+X = images(3, 8, 8, 3)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "line"),
+    [
+        ({"images": X}, "has no x_train.*it holds images"),
+        ({}, "has no x_train.*it holds nothing"),
+        ({"x_train": X / 255}, "x_train is float64: it must be uint8"),
+        ({"x_train": X.astype(np.int64)}, "x_train is int64"),
+        ({"x_train": X[0, 0]}, r"x_train has the shape \(8, 3\)"),
+        ({"x_train": X[:0]}, r"x_train has the shape \(0, 8, 8, 3\).*not empty"),
+        ({"x_train": images(3, 8, 8, 4)}, r"c = 1 or 3"),
+        ({"x_train": images(3, 8, 6, 3)}, "6 x 8 .*--image_size"),
+        ({"x_train": X.astype(object)}, "pickle"),
+        ({"x_train": X, "y_train": np.array([0, 1])}, "one label for each of the 3 images"),
+        ({"x_train": X, "y_train": np.eye(3)}, r"y_train has the shape \(3, 3\)"),
+        ({"x_train": X, "y_train": np.array([0.0, 1, 2])}, "labels must be integers"),
+        ({"x_train": X, "y_train": np.array([0, -1, 2])}, "from -1 to 2: labels must be"),
+        ({"x_train": X, "y_train": np.array(["a", "b", "c"])}, "labels must be integers"),
+        ({"x_train": X, "y_test": np.arange(3)}, "y_test but no images"),
+        ({"x_train": X, "x_test": X, "y_test": np.arange(3)}, "y_test but no y_train"),
+        ({"x_train": X, "x_test": X[..., :1]}, "x_train and x_test differ"),
+        ({"x_train": X, "x_test": X.astype(np.float32)}, "x_test is float32"),
+    ],
+)
+def test_bad_arrays_are_refused_in_one_line(tmp_path, arrays, line):
+    path = saved(tmp_path, **arrays)
+    with pytest.raises(DataError, match=line) as refusal:
+        load(path)
+    assert path in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def npy(path):
+    with open(path, "wb") as file:
+        np.save(file, X)
+
+
+def cut(path):
+    np.savez(path, x_train=X)
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def flipped(path):
+    np.savez_compressed(path, x_train=images(64, 8, 8))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 255
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("write", "line"),
+    [
+        (npy, "single array"),
+        (cut, "cannot be read as an .npz archive|pickle"),
+        (flipped, "cannot be read as an .npz archive"),
+        (lambda path: path.write_text("hello"), "pickle"),
+        (lambda path: path.write_bytes(b""), "cannot be read as an .npz archive"),
+    ],
+)
+def test_other_files_named_npz_are_refused_in_one_line(tmp_path, write, line):
+    path = tmp_path / "set.npz"
+    write(path)
+    with pytest.raises(DataError, match=line) as refusal:
+        load(str(path))
+    assert "\n" not in str(refusal.value)

@@ -1,0 +1,136 @@
+"""Which source a name means, and the embedded MNIST."""
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from data import arrays, catalogue, tfds_sets
+from data.catalogue import DataError, check, load
+
+
+def test_importing_the_catalogue_imports_nothing_slow():
+    code = (
+        "import sys, data.catalogue; "
+        "print([m for m in ('tensorflow', 'tensorflow_datasets', 'PIL', 'scipy') "
+        "if m in sys.modules])"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
+
+
+def test_mnist_is_the_published_set():
+    mnist = load("mnist")
+    assert (mnist.name, mnist.image_shape, mnist.num_classes) == ("MNIST", (28, 28, 1), 10)
+    assert mnist.train.images.shape == (60000, 28, 28, 1)
+    assert mnist.test.images.shape == (10000, 28, 28, 1)
+    assert mnist.train.images.dtype == np.uint8
+    assert mnist.train.labels.dtype == np.int64
+    assert mnist.class_names == tuple("0123456789")
+    assert np.bincount(mnist.train.labels).tolist() == [
+        *(5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949)
+    ]
+    assert np.bincount(mnist.test.labels).tolist() == [
+        *(980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009)
+    ]
+    assert mnist.train.labels[:5].tolist() == [5, 0, 4, 1, 9]
+    assert mnist.notes == ()
+
+
+def test_a_file_with_the_content_of_mnist_has_its_fingerprint():
+    assert load(str(arrays.MNIST)).fingerprint == load("MNIST").fingerprint
+
+
+@pytest.mark.parametrize("damage", ["flipped", "short", "missing"])
+def test_a_damaged_mnist_is_refused(tmp_path, monkeypatch, damage):
+    content = bytearray(arrays.MNIST.read_bytes())
+    content[len(content) // 2] ^= 1
+    copy = tmp_path / "mnist.npz"
+    if damage != "missing":
+        copy.write_bytes(content if damage == "flipped" else content[:-1])
+    monkeypatch.setattr(arrays, "MNIST", copy)
+    for call in (load, check):
+        with pytest.raises(DataError, match=r"mnist\.npz (is damaged|cannot be read).*check it"):
+            call("MNIST")
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("cifar10", "CIFAR10"),
+        ("Cifar-10", "CIFAR10"),
+        ("CIFAR_10", "CIFAR10"),
+        ("fashion-mnist", "FASHION_MNIST"),
+        ("Fashion_MNIST", "FASHION_MNIST"),
+        ("emnist/letters", "emnist/letters"),
+    ],
+)
+def test_names_reach_tfds_in_any_spelling(monkeypatch, name, meant):
+    asked = []
+
+    def tfds_load(name, data_dir, image_size, known):
+        asked.append((name, data_dir, image_size))
+        return load("mnist")
+
+    monkeypatch.setattr(tfds_sets, "load", tfds_load)
+    data = load(name, data_dir="somewhere", image_size=16)
+    assert asked == [(meant, "somewhere", 16)]
+    assert data.name == (meant if meant in catalogue.KNOWN else "MNIST")
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("", "--dataset is empty"),
+        ("/no/such/folder", "no such folder or file"),
+        ("./missing", "no such folder or file"),
+        ("missing.npz", "no such file"),
+        ("missing/missing.NPZ", "no such file"),
+        ("./text.txt", "neither a folder of images nor an .npz file"),
+        ("./empty", "no PNG or JPEG files"),
+        ("empty", "no PNG or JPEG files"),
+    ],
+)
+def test_bad_paths_are_refused_before_anything_slow(tmp_path, monkeypatch, name, line):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "text.txt").write_text("text")
+    (tmp_path / "empty").mkdir()
+    for call in (load, check):
+        with pytest.raises(DataError, match=line) as refusal:
+            call(name)
+        assert "\n" not in str(refusal.value)
+
+
+def test_check_leaves_names_to_load():
+    for name in ("MNIST", "cifar10", "imagenet_resized/32x32", "nonsense"):
+        check(name)
+
+
+def test_check_refuses_a_data_dir_that_is_a_file(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(DataError, match="--data_dir"):
+        check("cifar10", data_dir=str(tmp_path / "file"))
+
+
+def test_an_image_size_below_1_is_refused():
+    with pytest.raises(DataError, match="--image_size=0"):
+        load("MNIST", image_size=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "suggestion"),
+    [("minst", "MNIST"), ("CIFAR", "CIFAR10"), ("fashion", "FASHION_MNIST"), ("kmnst", "kmnist")],
+)
+def test_an_unknown_name_gets_the_near_ones(name, suggestion):
+    start = time.monotonic()
+    with pytest.raises(DataError, match=rf"did you mean .*\b{suggestion}\b") as refusal:
+        load(name)
+    assert "\n" not in str(refusal.value)
+    assert time.monotonic() - start < 10
+
+
+def test_a_name_like_no_other_gets_the_known_ones():
+    with pytest.raises(DataError, match="known are MNIST, FASHION_MNIST, CIFAR10"):
+        load("qqqqqqqq")

@@ -1,0 +1,254 @@
+"""Folders of images made on the fly, with every odd kind of file."""
+
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data import folder
+from data.catalogue import DataError, check, load
+
+SIZE = 8
+
+
+def random(*shape, seed=0, dtype=np.uint8):
+    top = np.iinfo(dtype).max
+    return np.random.default_rng(seed).integers(0, top, shape, dtype=dtype, endpoint=True)
+
+
+def save(path, array_or_image, **options):
+    image = array_or_image
+    if isinstance(image, np.ndarray):
+        image = Image.fromarray(image)
+    path.parent.mkdir(exist_ok=True)
+    image.save(path, **options)
+
+
+def png_16_bit(values):
+    """The bytes of a PNG of uint16 [h, w, c]; Pillow writes none with more than one channel."""
+    height, width, channels = values.shape
+    colour_type = {1: 0, 2: 4, 3: 2, 4: 6}[channels]
+
+    def chunk(kind, content):
+        checksum = struct.pack(">I", zlib.crc32(kind + content))
+        return struct.pack(">I", len(content)) + kind + content + checksum
+
+    header = struct.pack(">IIBBBBB", width, height, 16, colour_type, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in values)
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows))
+        + chunk(b"IEND", b"")
+    )
+
+
+def over_white(values, alpha):
+    return values * (alpha / 255) + 255 * (1 - alpha / 255)
+
+
+def test_a_flat_folder_has_no_labels(tmp_path):
+    images = [random(SIZE, SIZE, 3, seed=seed) for seed in range(3)]
+    for name, image in zip(("b.PNG", "a.png", "c.Png"), images, strict=True):
+        save(tmp_path / name, image)
+    save(tmp_path / ".hidden.png", images[0])
+    check(str(tmp_path))
+    data = load(str(tmp_path))
+    assert data.name == tmp_path.name
+    np.testing.assert_array_equal(data.train.images, [images[1], images[0], images[2]])
+    assert (data.train.labels, data.test, data.class_names, data.notes) == (None, None, (), ())
+
+
+def test_a_folder_of_folders_has_its_classes_in_sorted_order(tmp_path):
+    for k, name in enumerate(("zebra/1.png", "ape/2.png", "ape/1.jpeg", "yak/1.JPG", ".git/1.png")):
+        save(tmp_path / name, np.full((SIZE, SIZE, 3), 10 * k, np.uint8))
+    data = load(str(tmp_path))
+    assert data.class_names == ("ape", "yak", "zebra")
+    assert data.train.labels.tolist() == [0, 0, 1, 2]
+    assert data.train.labels.dtype == np.int64
+    assert data.train.images[:, 0, 0, 0].tolist() == [20, 10, 30, 0]
+    assert data.notes == ()
+
+
+def test_an_all_gray_folder_has_one_channel(tmp_path):
+    gray = random(SIZE, SIZE)
+    deep = random(SIZE, SIZE, dtype=np.uint16)
+    alpha = random(SIZE, SIZE, seed=1)
+    bits = gray > 127
+    save(tmp_path / "1.png", gray)
+    save(tmp_path / "2.png", deep)
+    save(tmp_path / "3.png", np.dstack([gray, alpha]))
+    save(tmp_path / "4.png", Image.fromarray(bits))
+    (tmp_path / "5.png").write_bytes(png_16_bit(np.dstack([deep, deep * 0 + 65535])))
+    save(tmp_path / "6.png", deep, transparency=int(deep[0, 0]))
+    data = load(str(tmp_path))
+    assert data.image_shape == (SIZE, SIZE, 1)
+    one, two, three, four, five, six = data.train.images[..., 0].astype(float)
+    np.testing.assert_array_equal(one, gray)
+    np.testing.assert_array_equal(two, np.rint(deep / 257))
+    np.testing.assert_allclose(three, over_white(gray, alpha), atol=1)
+    np.testing.assert_array_equal(four, bits * 255)
+    np.testing.assert_allclose(five, deep / 257, atol=1)
+    np.testing.assert_array_equal(six, np.where(deep == deep[0, 0], 255, two))
+    assert data.notes == (
+        "3 16-bit images scaled to 8 bits",
+        "3 LA images composited over white",
+        "1 1-bit image converted to gray",
+    )
+
+
+def test_every_odd_kind_in_a_colour_folder(tmp_path):
+    rgb, gray = random(SIZE, SIZE, 3), random(SIZE, SIZE)
+    alpha = random(SIZE, SIZE, seed=1)
+    rgba = np.dstack([rgb, alpha])
+    deep = random(SIZE, SIZE, dtype=np.uint16)
+    deep_rgb = random(SIZE, SIZE, 3, dtype=np.uint16)
+    cmyk = np.full((SIZE, SIZE, 4), (0, 255, 255, 0), np.uint8)
+    palette = Image.fromarray(np.uint8(np.arange(SIZE * SIZE).reshape(SIZE, SIZE) % 2), "P")
+    palette.putpalette([200, 100, 50, 0, 0, 0])
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter, clockwise
+    halves = np.zeros((SIZE, SIZE, 3), np.uint8)
+    halves[: SIZE // 2] = 255
+
+    files = {
+        "01 rgb.png": (rgb, {}),
+        "02 rgba.png": (rgba, {}),
+        "03 rgba.png": (rgba, {}),
+        "04 palette.png": (palette, {"transparency": 1}),
+        "05 palette.png": (palette, {}),
+        "06 la.png": (np.dstack([gray, alpha]), {}),
+        "07 l.png": (gray, {}),
+        "08 deep gray.png": (deep, {}),
+        "10 cmyk.jpg": (Image.fromarray(cmyk, "CMYK"), {"quality": 100}),
+        "11 turned.jpg": (halves, {"exif": exif, "quality": 100}),
+        "12 odd size.png": (np.full((20, 12, 3), 77, np.uint8), {}),
+        "13 large.jpg": (np.full((32, 32, 3), 77, np.uint8), {"quality": 100}),
+        "16 l.jpg": (np.full((SIZE, SIZE), 55, np.uint8), {"quality": 100}),
+    }
+    for name, (content, options) in files.items():
+        save(tmp_path / name, content, **options)
+    (tmp_path / "09 deep rgb.png").write_bytes(png_16_bit(deep_rgb))
+    whole = io.BytesIO()
+    Image.fromarray(random(64, 64, 3)).save(whole, "PNG")
+    (tmp_path / "14 truncated.png").write_bytes(whole.getvalue()[:2000])
+    (tmp_path / "15 text.png").write_text("not an image")
+    (tmp_path / "readme.txt").write_text("a text")
+
+    data = load(str(tmp_path), image_size=SIZE)
+    images = data.train.images.astype(float)
+    expected = [
+        rgb,
+        over_white(rgb, alpha[..., None]),
+        over_white(rgb, alpha[..., None]),
+        np.tile([[[200, 100, 50], [255, 255, 255]]], (SIZE, SIZE // 2, 1)),
+        np.tile([[[200, 100, 50], [0, 0, 0]]], (SIZE, SIZE // 2, 1)),
+        over_white(gray, alpha)[..., None].repeat(3, 2),
+        gray[..., None].repeat(3, 2),
+        np.rint(deep / 257)[..., None].repeat(3, 2),
+        deep_rgb / 257,
+        np.full((SIZE, SIZE, 3), (255, 0, 0)),
+        np.rot90(halves, -1),
+        np.full((SIZE, SIZE, 3), 77),
+        np.full((SIZE, SIZE, 3), 77),
+        np.full((SIZE, SIZE, 3), 55),
+    ]
+    names = sorted([*files, "09 deep rgb.png"])
+    for name, image, wanted in zip(names, images, expected, strict=True):
+        lossy = ".jpg" in name
+        np.testing.assert_allclose(image, wanted, atol=3 if lossy else 1, err_msg=name)
+    np.testing.assert_array_equal(images[7], expected[7])
+    assert data.notes == (
+        "4 gray images repeated over 3 channels",
+        "2 16-bit images scaled to 8 bits",
+        "2 RGBA images composited over white",
+        f"2 images resized to {SIZE} x {SIZE} (Lanczos)",
+        "1 CMYK image converted to RGB",
+        "1 LA image composited over white",
+        "1 image cropped to the centre square",
+        "1 image turned by the EXIF orientation",
+        "1 palette image converted to RGB",
+        "1 transparent palette image composited over white",
+        "2 broken files left out: 14 truncated.png, 15 text.png",
+        "1 file ignored: no PNG or JPEG by name",
+    )
+
+
+def test_labels_stay_with_their_images_when_files_are_broken(tmp_path):
+    for name in ("a/1.png", "a/3.png", "b/1.png", "b/3.png"):
+        save(tmp_path / name, np.full((SIZE, SIZE), len(name) + ord(name[0]), np.uint8))
+    for name in ("a/2.png", "b/2.png"):
+        (tmp_path / name).write_bytes(b"")
+    data = load(str(tmp_path))
+    assert data.train.labels.tolist() == [0, 0, 1, 1]
+    values = data.train.images[:, 0, 0, 0]
+    assert values[0] == values[1] != values[2] == values[3]
+    assert data.notes == ("2 broken files left out: a/2.png, b/2.png",)
+
+
+def test_no_more_than_ten_broken_files_are_named(tmp_path):
+    save(tmp_path / "good.png", random(SIZE, SIZE))
+    for k in range(12):
+        (tmp_path / f"bad{k:02}.png").write_bytes(b"")
+    (note,) = load(str(tmp_path)).notes
+    assert note.startswith("12 broken files left out: bad00.png")
+    assert note.endswith("bad09.png, ...")
+
+
+def test_more_files_than_a_chunk_keep_their_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder, "_CHUNK", 4)
+    for k in range(11):
+        save(tmp_path / f"{k:02}.png", np.full((SIZE, SIZE), k, np.uint8))
+    assert load(str(tmp_path)).train.images[:, 0, 0, 0].tolist() == list(range(11))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "line"),
+    [
+        ([(8, 8), (8, 8), (16, 16)], r"8 x 8 \(2\), 16 x 16 \(1\).*--image_size"),
+        ([(8, 12), (8, 12)], r"12 x 8 \(2\).*--image_size"),
+    ],
+)
+def test_sizes_that_differ_need_image_size(tmp_path, shapes, line):
+    for k, shape in enumerate(shapes):
+        save(tmp_path / f"{k}.png", random(*shape))
+    with pytest.raises(DataError, match=line):
+        load(str(tmp_path))
+    assert load(str(tmp_path), image_size=4).image_shape == (4, 4, 1)
+
+
+def test_images_beside_class_folders_are_refused(tmp_path):
+    save(tmp_path / "a.png", random(SIZE, SIZE))
+    save(tmp_path / "cats" / "a.png", random(SIZE, SIZE))
+    for call in (load, check):
+        with pytest.raises(DataError, match="1 image beside the class folders cats"):
+            call(str(tmp_path))
+
+
+def test_a_folder_without_images_inside_is_noted(tmp_path):
+    save(tmp_path / "a.png", random(SIZE, SIZE))
+    (tmp_path / "papers").mkdir()
+    assert load(str(tmp_path)).notes == ("1 folder without images: papers",)
+
+
+def test_classes_one_level_too_deep_are_refused(tmp_path):
+    (tmp_path / "train").mkdir()
+    save(tmp_path / "train" / "cats" / "a.png", random(SIZE, SIZE))
+    with pytest.raises(DataError, match="its folders train hold none directly"):
+        load(str(tmp_path))
+    assert load(str(tmp_path / "train")).class_names == ("cats",)
+
+
+def test_nothing_but_broken_files_is_refused(tmp_path, cache):
+    (tmp_path / "a.png").write_text("text")
+    with pytest.raises(DataError, match="none of its 1 PNG and JPEG files can be read"):
+        load(str(tmp_path))
+    whole = io.BytesIO()
+    Image.fromarray(random(64, 64, 3)).save(whole, "PNG")
+    (tmp_path / "a.png").write_bytes(whole.getvalue()[:1000])
+    with pytest.raises(DataError, match="none of its 1 PNG and JPEG files can be read"):
+        load(str(tmp_path))
+    assert list(cache.iterdir()) == []

@@ -1,0 +1,218 @@
+"""Sets of TensorFlow Datasets: two made here without a network, two real ones if prepared."""
+
+import os
+import socket
+import time
+
+import numpy as np
+import pytest
+import tensorflow_datasets as tfds
+
+from data import tfds_sets
+from data.catalogue import DataError, load
+
+
+def pixels(*shape, seed=0, dtype=np.uint8):
+    top = np.iinfo(dtype).max
+    return np.random.default_rng(seed).integers(0, top, shape, dtype=dtype, endpoint=True)
+
+
+class TinySquares(tfds.core.GeneratorBasedBuilder):
+    """Squares of one size with labels, a train and a test split."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        features = {
+            "image": tfds.features.Image(shape=(8, 8, 3)),
+            "label": tfds.features.ClassLabel(names=["cat", "dog", "newt"]),
+            "comment": tfds.features.Text(),
+        }
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._examples(0, 20), "test": self._examples(20, 25)}
+
+    def _examples(self, first, last):
+        for k in range(first, last):
+            image = pixels(8, 8, 3, seed=k)
+            yield f"{k:02}", {"image": image, "label": k % 3, "comment": "none"}
+
+    def _generate_examples(self, **_):
+        raise NotImplementedError
+
+
+class TinyOdd(tfds.core.GeneratorBasedBuilder):
+    """RGBA of many sizes without labels, a train and a validation split."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        features = {"image": tfds.features.Image(shape=(None, None, 4))}
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._examples(4), "validation": self._examples(2)}
+
+    def _examples(self, count):
+        for k in range(count):
+            image = np.full((8 + k, 8, 4), (200, 100, 50, 0 if k else 255), np.uint8)
+            yield str(k), {"image": image}
+
+    def _generate_examples(self, **_):
+        raise NotImplementedError
+
+
+class TinyTable(tfds.core.GeneratorBasedBuilder):
+    """No images."""
+
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        features = {"text": tfds.features.Text(), "label": tfds.features.ClassLabel(num_classes=2)}
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager):
+        raise NotImplementedError
+
+    def _generate_examples(self, **_):
+        raise NotImplementedError
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    data_dir = str(tmp_path_factory.mktemp("tfds"))
+    for builder in (TinySquares, TinyOdd):
+        builder(data_dir=data_dir).download_and_prepare()
+    return data_dir
+
+
+@pytest.fixture
+def no_network(monkeypatch):
+    """No proxy, and a host name service that answers too late."""
+
+    def wait(*_, **__):
+        time.sleep(60)
+
+    for proxy in tfds_sets._PROXIES:
+        monkeypatch.delenv(proxy, raising=False)
+    monkeypatch.setattr(socket, "create_connection", wait)
+
+
+def test_a_set_of_one_size(prepared):
+    data = load("tiny_squares", data_dir=prepared)
+    assert data.name == "tiny_squares"
+    assert data.class_names == ("cat", "dog", "newt")
+    assert data.image_shape == (8, 8, 3)
+    assert data.notes == ()
+    for split, name in ((data.train, "train"), (data.test, "test")):
+        examples = list(tfds.as_numpy(tfds.load("tiny_squares", split=name, data_dir=prepared)))
+        np.testing.assert_array_equal(split.images, [e["image"] for e in examples])
+        np.testing.assert_array_equal(split.labels, [e["label"] for e in examples])
+        assert split.labels.dtype == np.int64
+    made = {pixels(8, 8, 3, seed=k).tobytes(): k % 3 for k in range(20)}
+    assert [made[image.tobytes()] for image in data.train.images] == data.train.labels.tolist()
+
+
+def test_a_hit_decodes_nothing(prepared, monkeypatch):
+    first = load("tiny_squares", data_dir=prepared)
+    monkeypatch.setattr(tfds_sets, "_fill", None)
+    second = load("tiny_squares", data_dir=prepared)
+    np.testing.assert_array_equal(first.test.images, second.test.images)
+    assert first.fingerprint == second.fingerprint
+    with pytest.raises(TypeError):
+        load("tiny_squares", data_dir=prepared, image_size=4)
+
+
+def test_a_set_of_many_sizes_needs_image_size(prepared):
+    with pytest.raises(DataError, match=r"many sizes.*--image_size"):
+        load("tiny_odd", data_dir=prepared)
+
+
+def test_odd_images_are_converted_and_counted(prepared):
+    data = load("tiny_odd", data_dir=prepared, image_size=8)
+    assert (data.train.labels, data.test.labels, data.class_names) == (None, None, ())
+    assert sorted(data.train.images[:, 0, 0].tolist()) == [[200, 100, 50]] + [[255, 255, 255]] * 3
+    assert len(data.test.images) == 2
+    assert data.notes == (
+        "the validation split stands in for a test split",
+        "6 RGBA images composited over white",
+        "4 images cropped to the centre square",
+    )
+
+
+def test_a_set_without_images_is_refused(tmp_path):
+    with pytest.raises(DataError, match='no image set: no feature "image" among: label, text'):
+        load("tiny_table", data_dir=str(tmp_path))
+
+
+def test_data_dir_goes_before_the_environment(prepared, tmp_path, monkeypatch, no_network):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "environment"))
+    with pytest.raises(DataError, match=f"is not prepared in {tmp_path}/environment"):
+        load("tiny_squares")
+    assert len(load("tiny_squares", data_dir=prepared).train.images) == 20
+    monkeypatch.setenv("TFDS_DATA_DIR", prepared)
+    assert len(load("tiny_squares").train.images) == 20
+    with pytest.raises(DataError, match=f"is not prepared in {tmp_path}/flag"):
+        load("tiny_squares", data_dir=str(tmp_path / "flag"))
+
+
+@pytest.mark.parametrize("name", ["svhn_cropped", "emnist/letters"])
+def test_without_a_network_it_says_so_soon(tmp_path, no_network, name):
+    start = time.monotonic()
+    with pytest.raises(DataError, match=r"--data_dir or TFDS_DATA_DIR") as refusal:
+        load(name, data_dir=str(tmp_path))
+    assert time.monotonic() - start < 10
+    assert f"{name} is not prepared in {tmp_path} and" in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("proxy", [False, True])
+def test_with_a_network_or_a_proxy_it_is_downloaded(tmp_path, no_network, monkeypatch, proxy):
+    if proxy:
+        monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    else:
+        monkeypatch.setattr(tfds_sets, "_reachable", lambda url: url.startswith("https://"))
+    assert len(load("tiny_squares", data_dir=str(tmp_path)).train.images) == 20
+
+
+def test_a_download_that_fails_is_one_line(tmp_path, monkeypatch):
+    def fail(self):
+        raise ConnectionError("first line\nsecond line")
+
+    monkeypatch.setattr(tfds_sets, "_reachable", lambda _: True)
+    monkeypatch.setattr(TinySquares, "download_and_prepare", fail)
+    with pytest.raises(DataError, match=r"downloading it failed \(first line\): prepare it where"):
+        load("tiny_squares", data_dir=str(tmp_path))
+
+
+def test_damaged_records_are_named(tmp_path):
+    TinySquares(data_dir=str(tmp_path)).download_and_prepare()
+    for record in tmp_path.rglob("*-train.*"):
+        content = bytearray(record.read_bytes())
+        content[len(content) // 2] ^= 255
+        record.write_bytes(content)
+    with pytest.raises(DataError, match=r"the train records in .* cannot be read"):
+        load("tiny_squares", data_dir=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "first_class"),
+    [("CIFAR10", (32, 32, 3), "airplane"), ("FASHION_MNIST", (28, 28, 1), "T-shirt/top")],
+)
+def test_the_real_sets(name, shape, first_class):
+    if not os.environ.get("TFDS_DATA_DIR"):
+        pytest.skip(f"{name}: TFDS_DATA_DIR is not set")
+    builder = tfds.builder(name.lower(), data_dir=os.environ["TFDS_DATA_DIR"])
+    if not builder.is_prepared():
+        pytest.skip(f"{name} is not prepared in TFDS_DATA_DIR")
+    data = load(name)
+    assert (data.name, data.image_shape, data.class_names[0]) == (name, shape, first_class)
+    assert len(set(np.bincount(data.train.labels))) == 1
+    assert len(data.test.images) == len(data.test.labels) == 10000
+    for split, part in (("train", data.train), ("test", data.test)):
+        records = builder.as_dataset(split=split, shuffle_files=False).skip(1000).take(3)
+        for k, record in enumerate(tfds.as_numpy(records), 1000):
+            np.testing.assert_array_equal(part.images[k], record["image"])
+            assert part.labels[k] == record["label"]

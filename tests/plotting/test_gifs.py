@@ -1,0 +1,116 @@
+"""GIFs, read back with Pillow: frames, colours, timing, loop."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from plotting import save_gif
+
+
+def read(path):
+    """The frames as uint8 [H, W, 3], their durations in milliseconds, and the loop count."""
+    frames, durations = [], []
+    with Image.open(path) as film:
+        for k in range(film.n_frames):
+            film.seek(k)
+            frames.append(np.asarray(film.convert("RGB")))
+            durations.append(film.info["duration"])
+        return frames, durations, film.info["loop"]
+
+
+def noise(n, channels=1, colours=256):
+    draw = np.random.default_rng(0).integers(0, colours, (n, 12, 16, channels))
+    return list((draw * (255 // (colours - 1))).astype(np.uint8))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_few_colours_are_kept_exactly_and_in_order(tmp_path, channels):
+    frames = noise(5, channels, colours=256 if channels == 1 else 6)
+    save_gif(tmp_path / "film.gif", frames)
+    read_back, _, loop = read(tmp_path / "film.gif")
+    assert loop == 0  # for ever
+    assert len(read_back) == 5
+    for frame, original in zip(read_back, frames, strict=True):
+        np.testing.assert_array_equal(frame, np.broadcast_to(original, frame.shape))
+
+
+def test_gray_is_exact_when_a_later_frame_leaves_a_level_unused(tmp_path):
+    # An optimizing writer takes the free palette entry for "unchanged" and shifts other levels.
+    frames = list(np.random.default_rng(0).integers(0, 256, (3, 64, 64, 1)).astype(np.uint8))
+    for frame in frames[1:]:
+        frame[frame == 100] = 5
+    save_gif(tmp_path / "film.gif", frames)
+    for got, original in zip(read(tmp_path / "film.gif")[0], frames, strict=True):
+        np.testing.assert_array_equal(got, np.broadcast_to(original, got.shape))
+
+
+def test_many_colours_stay_close_and_white_stays_white(tmp_path):
+    y, x = np.mgrid[0:255:64j, 0:255:64j]
+    frame = np.stack([x, y, (x + y) / 2], axis=-1).astype(np.uint8)
+    frame[:8] = 255
+    frames = [frame, frame[:, ::-1]]
+    save_gif(tmp_path / "film.gif", frames)
+    for got, original in zip(read(tmp_path / "film.gif")[0], frames, strict=True):
+        assert (got[:8] == 255).all()
+        error = got.astype(float) - original
+        assert np.abs(error).mean() < 8
+        assert np.abs(error.mean(axis=(0, 1))).max() < 1.5
+
+
+@pytest.mark.parametrize(
+    ("fps", "hold", "expected"),
+    [
+        (10, 0, [100, 100, 100, 100]),
+        (10, 1.5, [100, 100, 100, 1600]),
+        (50, 0, [20, 20, 20, 20]),
+        (30, 0.25, [30, 40, 30, 280]),  # starts at 0, 33, 67, 100 ms, rounded to hundredths
+        (0.5, 0, [2000, 2000, 2000, 2000]),
+    ],
+)
+def test_durations(tmp_path, fps, hold, expected):
+    save_gif(tmp_path / "film.gif", noise(4), fps=fps, hold_last_seconds=hold)
+    assert read(tmp_path / "film.gif")[1] == expected
+
+
+def test_the_whole_film_keeps_its_pace(tmp_path):
+    save_gif(tmp_path / "film.gif", noise(48), fps=24, hold_last_seconds=0)
+    assert sum(read(tmp_path / "film.gif")[1]) == 2000
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_single_frame(tmp_path, channels):
+    save_gif(tmp_path / "film.gif", noise(1, channels, 6), fps=10, hold_last_seconds=2)
+    frames, durations, loop = read(tmp_path / "film.gif")
+    assert (len(frames), durations, loop) == (1, [2100], 0)
+
+
+def test_equal_frames_keep_their_time(tmp_path):
+    a, b = noise(2)
+    save_gif(tmp_path / "film.gif", iter([a, a, a, b, b]), fps=10, hold_last_seconds=1)
+    assert sum(read(tmp_path / "film.gif")[1]) == 1500
+
+
+def test_same_bytes_twice(tmp_path):
+    for name in ("a.gif", "b.gif"):
+        save_gif(tmp_path / name, noise(3, 3))
+    assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "frames", "options", "message"),
+    [
+        ("film.mp4", noise(2), {}, "must end in .gif"),
+        ("film.gif", [], {}, "at least one frame"),
+        ("film.gif", [np.zeros((4, 4, 1))], {}, "frame 0 must be uint8, got float64"),
+        ("film.gif", [*noise(2), np.zeros((4, 4), np.uint8)], {}, "frame 2 must be"),
+        ("film.gif", [noise(1)[0], noise(1, 3)[0]], {}, "one shape"),
+        ("film.gif", noise(2), {"fps": 0}, "fps=0"),
+        ("film.gif", noise(2), {"fps": 60}, "fps=60"),
+        ("film.gif", noise(2), {"hold_last_seconds": -1}, "hold_last_seconds=-1"),
+        ("film.gif", noise(2), {"fps": float("nan")}, "fps=nan"),
+    ],
+)
+def test_refuses_and_writes_nothing(tmp_path, name, frames, options, message):
+    with pytest.raises(ValueError, match=message):
+        save_gif(tmp_path / name, frames, **options)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,48 @@
+"""Trains a model of the zoo: python train.py --model dcgan --dataset MNIST. See --help."""
+
+import shlex
+import sys
+from collections.abc import Sequence
+
+import data
+from models import REGISTRY
+from training import flags, options
+from training.run_directory import RunDirectory
+
+USAGE = """usage: python train.py --model NAME [--flag value ...] [--flagfile FILE]
+
+Trains in a run directory; the same command goes on where it stopped. Flags with their defaults:
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the command line `argv` (without the program's name); returns the exit code."""
+    if flags.wants_help(argv):
+        print(help_text(argv))
+        return 0
+    config = options.parse(argv)
+    data.check(config.options.dataset, data_dir=config.options.data_dir or None)
+    with RunDirectory(config.outdir) as run:
+        run.check(config)
+        from training.callbacks import DivergedError
+        from training.loop import train
+
+        try:
+            return train(config, run, shlex.join(["python", "train.py", *argv]))
+        except DivergedError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1
+
+
+def help_text(argv: Sequence[str]) -> str:
+    """The flags of every run, and those of the model that the command line names."""
+    given = flags.given([a for a in argv if "help" not in a], options.RunOptions, partial=True)
+    if not given.get("model"):
+        return f"{USAGE}\n{flags.describe(options.RunOptions)}\n\nWith --model, its own flags too."
+    entry = REGISTRY[options.model_name(given["model"])]
+    return f"{USAGE}\n{flags.describe(options.RunOptions, entry.hyperparameters)}"
+
+
+if __name__ == "__main__":
+    if code := flags.run_script(main):
+        sys.exit(code)

@@ -1,0 +1,1 @@
+"""Everything around a model that trains: options, run directory, checkpoints, callbacks."""

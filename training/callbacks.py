@@ -1,0 +1,243 @@
+"""What happens beside the steps of a training: logs, pictures, checkpoints, a line of progress."""
+
+import math
+import re
+import signal
+import sys
+import threading
+import time
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+import plotting
+from training.checkpoints import Checkpoints
+from training.run_directory import RunDirectory
+
+
+class DivergedError(Exception):
+    """A loss is not a finite number; the message is one line."""
+
+
+class StepCallback(keras.callbacks.Callback):
+    """A callback that knows the model's step: how many steps were done since the run began."""
+
+    def on_train_begin(self, logs=None):
+        self.step = int(self.model.step)
+        self.begin()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.step += 1
+        self.after_step(logs)
+
+    def begin(self) -> None:
+        """Runs before the first step."""
+
+    def after_step(self, scalars: dict[str, float]) -> None:
+        """Runs after each step with what it returned."""
+
+
+class Log(StepCallback):
+    """Means over `every` steps into metrics.jsonl and TensorBoard, and the curves of all of them.
+
+    A line holds step, epoch, kimg (thousands of real images shown), seconds (of training since the
+    run began), images_per_second, each player's learning rate and the step's scalars.
+
+    Raises:
+        DivergedError: a loss is not finite.
+    """
+
+    def __init__(self, run: RunDirectory, writer, every: int, batches):
+        super().__init__()
+        self.run, self.writer, self.every, self.batches = run, writer, every, batches
+        self.window: list[dict[str, float]] = []
+
+    def begin(self):
+        records = self.run.records()
+        self.seconds = records[-1]["seconds"] if records else 0.0
+        self.since = time.perf_counter()
+        self.busy = 0.0
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.started = time.perf_counter()
+
+    def after_step(self, scalars):
+        self.busy += time.perf_counter() - self.started
+        self.window.append(scalars)
+        for name in ("d_loss", "g_loss"):
+            if not math.isfinite(scalars.get(name, 0.0)):
+                raise DivergedError(
+                    f"step {self.step}: {name} is {scalars[name]}; the checkpoints before it are "
+                    "kept. Try a lower learning rate"
+                )
+        if self.step % self.every == 0:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes the mean of the steps since the last line, if there were any."""
+        if not self.window:
+            return
+        now = time.perf_counter()
+        self.seconds += now - self.since
+        images = len(self.window) * self.batches.images_per_step
+        means = {k: float(np.mean([s[k] for s in self.window])) for k in self.window[0]}
+        rates = {
+            f"{name}_learning_rate": float(optimizer.learning_rate)
+            for name, optimizer in self.model.optimizers.items()
+        }
+        record = {
+            "step": self.step,
+            "epoch": self.step / self.batches.steps_per_epoch,
+            "kimg": self.step * self.batches.images_per_step / 1000,
+            "seconds": round(self.seconds, 3),
+            "images_per_second": images / self.busy,
+            **rates,
+            **means,
+        }
+        self.run.log(record)
+        with self.writer.as_default(step=self.step):
+            for name, value in record.items():
+                if name != "step":
+                    tf.summary.scalar(name, value)
+        self.window, self.since, self.busy = [], now, 0.0
+
+    def on_train_end(self, logs=None):
+        self.flush()
+
+
+class Pictures(StepCallback):
+    """A grid of the same latents every so many steps, and the curves of the log so far."""
+
+    def __init__(self, run: RunDirectory, writer, every: int, count: int = 64):
+        super().__init__()
+        self.run, self.writer, self.every, self.count = run, writer, every, count
+
+    def begin(self):
+        if self.step == 0:
+            self.draw()
+
+    def after_step(self, scalars):
+        if self.step % self.every == 0:
+            self.draw()
+
+    def draw(self) -> None:
+        """Writes samples/step-N.png and curves.png, and shows both in TensorBoard."""
+        grid = plotting.grid(self.model.sample(self.count))
+        plotting.save_image(self.run.samples / f"step-{self.step:07}.png", grid)
+        with self.writer.as_default(step=self.step):
+            tf.summary.image("samples", grid[None])
+        draw_curves(self.run)
+
+
+class StopRequest:
+    """While entered, SIGINT (Ctrl-C, a notebook's stop button) and SIGTERM only ask for a stop.
+
+    The same signal a second time acts as it did before.
+
+    Attributes:
+        received: the one that came, or None.
+    """
+
+    received: signal.Signals | None = None
+
+    def __enter__(self) -> "StopRequest":
+        self.handlers = {}
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                self.handlers[number] = signal.signal(number, self._take)
+        return self
+
+    def _take(self, number, frame) -> None:
+        self.received = signal.Signals(number)
+        signal.signal(number, self.handlers[number])
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
+
+
+class Saver(StepCallback):
+    """Checkpoints every so many steps, at the end, and when a stop is asked for, which it heeds."""
+
+    def __init__(self, checkpoints: Checkpoints, log: Log, every: int, stop: StopRequest):
+        super().__init__()
+        self.checkpoints, self.log, self.every, self.stop = checkpoints, log, every, stop
+
+    def begin(self):
+        self.saved = self.step
+
+    def after_step(self, scalars):
+        if self.step % self.every == 0 or self.stop.received:
+            self.save()
+        if self.stop.received:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        self.save()
+
+    def save(self) -> None:
+        if self.step > self.saved:
+            self.log.flush()
+            self.checkpoints.save()
+            self.saved = self.step
+
+
+class Progress(StepCallback):
+    """One line that is rewritten at a terminal or in a notebook; else a line every half minute."""
+
+    def __init__(self, total: int, batches):
+        super().__init__()
+        self.total, self.batches = total, batches
+        self.live = sys.stdout.isatty() or "ipykernel" in sys.modules
+        self.period = 0.5 if self.live else 30.0
+
+    def begin(self):
+        self.first, self.since = self.step, time.perf_counter()
+        self.shown = self.since
+
+    def after_step(self, scalars):
+        now = time.perf_counter()
+        if now - self.shown < self.period and self.step < self.total:
+            return
+        self.shown = now
+        pace = (self.step - self.first) / (now - self.since)
+        left = time.strftime("%H:%M:%S", time.gmtime((self.total - self.step) / pace))
+        epoch = math.ceil(self.step / self.batches.steps_per_epoch)
+        losses = "  ".join(f"{k} {v:.3f}" for k, v in scalars.items() if k.endswith("loss"))
+        line = (
+            f"step {self.step}/{self.total}  epoch {epoch}  {losses}  "
+            f"{pace * self.batches.images_per_step:,.0f} images/s  {left} left"
+        )
+        print(f"\r{line:<79}" if self.live else line, end="" if self.live else "\n", flush=True)
+
+    def on_train_end(self, logs=None):
+        if self.live:
+            print()
+
+
+# What stands in each panel of a run's curves: the names that match, less what the title says.
+PANELS = {
+    "losses": r"(.*_loss)",
+    "loss terms": r"(.*_loss_.*)",
+    "D's accuracy": r"d_accuracy_(.*)",
+    "gradient norms": r"(.*)_gradient_norm",
+    "learning rates": r"(.*)_learning_rate",
+    "images a second": r"(images)_per_second",
+}
+
+
+def draw_curves(run: RunDirectory) -> None:
+    """curves.png of a run: what it has logged, over the steps."""
+    records = run.records()
+    names = list(dict.fromkeys(name for record in records for name in record))
+    panels = []
+    for title, pattern in PANELS.items():
+        series = {
+            match[1]: tuple(zip(*[(r["step"], r[match[0]]) for r in records], strict=True))
+            for match in filter(None, (re.fullmatch(pattern, name) for name in names))
+        }
+        if series:
+            panels.append(plotting.Panel(title, series, log_y=title == "gradient norms"))
+    if panels:
+        plotting.save_curves(run.path / "curves.png", panels, "step")

@@ -1,0 +1,68 @@
+"""Checkpoints from which a run goes on to the bit."""
+
+import shutil
+import sys
+from pathlib import Path
+
+import tensorflow as tf
+
+from models.base import GenerativeModel
+from training.flags import UsageError
+
+DAMAGE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
+
+
+class Checkpoints:
+    """The last checkpoints of a compiled model in a folder.
+
+    Args:
+        model: compiled, or not compiled if it is only to be looked at.
+        directory: made when the first checkpoint is written.
+        keep: how many of the last ones are kept.
+    """
+
+    def __init__(self, model: GenerativeModel, directory: Path, keep: int = 3):
+        self.model = model
+        self.directory = directory
+        self.checkpoint = tf.train.Checkpoint(**model.state())
+        self.manager = tf.train.CheckpointManager(self.checkpoint, str(directory), keep)
+
+    def save(self) -> None:
+        """Writes a checkpoint of the current step; what a kill left half-written is swept."""
+        for leftover in self.directory.glob("*_temp"):
+            shutil.rmtree(leftover)
+        self.manager.save(checkpoint_number=int(self.model.step))
+
+    def found(self) -> list[str]:
+        """The checkpoints' paths, the newest first; those that the index file forgot too."""
+        indices = self.directory.glob("ckpt-*.index")
+        steps = sorted((int(i.stem.removeprefix("ckpt-")) for i in indices), reverse=True)
+        return [str(self.directory / f"ckpt-{step}") for step in steps]
+
+    def restore(self) -> int | None:
+        """Restores the newest checkpoint that is whole, and says its step; None without any.
+
+        A damaged one is passed over with a warning.
+
+        Raises:
+            UsageError: there are checkpoints, and none can be read.
+        """
+        paths = self.found()
+        for path in paths:
+            try:
+                status = self.checkpoint.read(path)
+                if self.model.compiled:
+                    status.assert_consumed()
+                else:
+                    status.assert_existing_objects_matched().expect_partial()
+            except DAMAGE as error:
+                reason = str(error).splitlines()[0]
+                print(f"warning: {path} is damaged ({reason}): passed over", file=sys.stderr)
+                continue
+            return int(self.model.step)
+        if paths:
+            raise UsageError(
+                f"{self.directory}: no checkpoint there can be read; move the folder away to start "
+                "afresh"
+            )
+        return None

@@ -1,0 +1,176 @@
+"""What a training is told: the options of the run and the hyperparameters of its model."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from data import canonical_name
+from models import REGISTRY
+from models.hyperparameters import Hyperparameters, check_value, field, near
+from training import flags
+from training.flags import UnknownFlagError, UsageError
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """What does not depend on the model."""
+
+    model: str = field("", "which model: " + ", ".join(REGISTRY), group="run")
+    dataset: str = field(
+        "MNIST",
+        "MNIST (embedded), FASHION_MNIST, CIFAR10 or another image set of TensorFlow Datasets by "
+        "its name, a folder of images (flat, or one sub-folder a class), or an .npz file",
+        group="data",
+    )
+    data_dir: str = field(
+        "",
+        "where TensorFlow Datasets keeps its sets; else TFDS_DATA_DIR",
+        group="data",
+        may_change=True,
+    )
+    image_size: int | None = field(
+        None, "side in pixels that images are resized to, antialiased", group="data", at_least=4
+    )
+    outdir: str = field(
+        "", "the run directory; else runs/<model>-<dataset>", group="run", may_change=True
+    )
+    resume: str = field(
+        "auto",
+        "go on from the last checkpoint if there is one, never, or stop unless there is one",
+        group="run",
+        choices=("auto", "never", "must"),
+        may_change=True,
+    )
+    steps: int | None = field(
+        None,
+        "how many steps to train, counted from the start of the run, instead of --epochs",
+        group="training",
+        at_least=1,
+        may_change=True,
+    )
+    seed: int = field(
+        0, "of the weights, the order of images and every draw", group="training", at_least=0,
+        at_most=2**31 - 1,
+    )  # fmt: skip
+    sample_every: int | None = field(
+        None, "steps between two sample grids; else each epoch", group="outputs", at_least=1,
+        may_change=True,
+    )  # fmt: skip
+    checkpoint_every: int | None = field(
+        None, "steps between two checkpoints; else each epoch", group="outputs", at_least=1,
+        may_change=True,
+    )  # fmt: skip
+    keep_checkpoints: int = field(
+        3, "how many of the last checkpoints are kept", group="outputs", at_least=1,
+        may_change=True,
+    )  # fmt: skip
+    log_every: int = field(
+        50, "steps that a line of metrics.jsonl is the mean of", group="outputs", at_least=1,
+        may_change=True,
+    )  # fmt: skip
+    jit: str = field(
+        "auto",
+        "compile the step with XLA: auto does so on a GPU or TPU, not on a CPU",
+        group="speed",
+        choices=("auto", "on", "off"),
+        may_change=True,
+    )
+    mixed_precision: str = field(
+        "off",
+        "16-bit arithmetic with 32-bit weights: bfloat16 for recent CPUs and GPUs, float16 with a "
+        "loss scale for older GPUs such as the T4",
+        group="speed",
+        choices=("off", "bfloat16", "float16"),
+    )
+
+    def __post_init__(self):
+        for spec in dataclasses.fields(self):
+            check_value(spec, getattr(self, spec.name))
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A training, resolved.
+
+    Attributes:
+        options: of the run.
+        hp: of the model.
+    """
+
+    options: RunOptions
+    hp: Hyperparameters
+
+    @property
+    def outdir(self) -> Path:
+        dataset = Path(self.options.dataset).stem.lower().replace("_", "-")
+        name = f"{self.options.model}-{dataset}"
+        return Path(self.options.outdir or Path("runs") / name).expanduser()
+
+    def as_dict(self) -> dict:
+        return {
+            "options": dataclasses.asdict(self.options),
+            "hyperparameters": dataclasses.asdict(self.hp),
+        }
+
+    @classmethod
+    def from_dict(cls, saved: dict) -> "Config":
+        """The config that `as_dict` gave.
+
+        Raises:
+            HyperparameterError: it was written by a version with other fields.
+        """
+        hyperparameters = REGISTRY[saved["options"]["model"]].hyperparameters
+        hp = hyperparameters.resolve(**saved["hyperparameters"])
+        return cls(RunOptions(**saved["options"]), hp)
+
+    def fixed(self) -> dict:
+        """What a run that goes on must not change, as flag -> value."""
+        return {
+            spec.name: getattr(part, spec.name)
+            for part in (self.options, self.hp)
+            for spec in dataclasses.fields(part)
+            if not spec.metadata["may_change"]
+        }
+
+
+def parse(argv: Sequence[str]) -> Config:
+    """The training that a command line asks for. Imports nothing slow.
+
+    Raises:
+        UsageError, HyperparameterError: one line that names the flag.
+    """
+    model = model_name(flags.given(argv, RunOptions, partial=True).get("model", ""))
+    hyperparameters = REGISTRY[model].hyperparameters
+    try:
+        given = flags.given(argv, RunOptions, hyperparameters)
+    except UnknownFlagError as error:
+        owners = [
+            name for name, entry in REGISTRY.items() if has(entry.hyperparameters, error.flag)
+        ]
+        if not owners:
+            raise
+        raise UsageError(
+            f"--{error.flag}: {model} has no such flag; {', '.join(owners)} has"
+        ) from None
+    ours = {name: value for name, value in given.items() if has(RunOptions, name)}
+    theirs = {name: value for name, value in given.items() if not has(RunOptions, name)}
+    dataset = canonical_name(given.get("dataset", "MNIST"))
+    options = RunOptions(**ours | {"model": model, "dataset": dataset})
+    return Config(options, hyperparameters.resolve(dataset, **theirs))
+
+
+def has(cls: type, name: str) -> bool:
+    """Whether a dataclass has a field of that name."""
+    return name in cls.__dataclass_fields__
+
+
+def model_name(name: str) -> str:
+    """The registry's name of a model that the user named in any case."""
+    if not name:
+        raise UsageError(f"--model: say which, one of {', '.join(REGISTRY)}")
+    if name.lower() not in REGISTRY:
+        raise UsageError(
+            f"--model={name}: no such model{near(name.lower(), REGISTRY)}"
+            f" (there are {', '.join(REGISTRY)})"
+        )
+    return name.lower()

@@ -1,0 +1,139 @@
+"""The folder of a run: who holds it, what it was told, what it has logged."""
+
+import json
+import os
+from pathlib import Path
+
+from files import write_atomically, write_json
+from training.flags import UsageError
+from training.options import Config
+
+
+class RunDirectory:
+    """A folder that one training at a time writes to; a context manager that holds it.
+
+    Args:
+        path: made if it is missing.
+
+    Raises:
+        UsageError, on entering: the folder cannot be written, or another training holds it.
+    """
+
+    def __init__(self, path: str | os.PathLike):
+        self.path = Path(path)
+        self.checkpoints = self.path / "checkpoints"
+        self.samples = self.path / "samples"
+        self.export = self.path / "export"
+        self.config = self.path / "config.json"
+        self._metrics = self.path / "metrics.jsonl"
+
+    def __enter__(self) -> "RunDirectory":
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            self._lock = (self.path / ".lock").open("w")
+        except OSError as error:
+            raise UsageError(
+                f"--outdir={self.path}: cannot write there ({error.strerror}); choose another"
+            ) from None
+        try:
+            lock(self._lock)
+        except BlockingIOError:
+            self._lock.close()
+            raise UsageError(
+                f"--outdir={self.path}: another training is writing there; choose another"
+            ) from None
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._lock.close()
+
+    def read_config(self) -> dict:
+        """config.json.
+
+        Raises:
+            UsageError: there is none, or it cannot be read.
+        """
+        try:
+            return json.loads(self.config.read_text())
+        except FileNotFoundError:
+            raise UsageError(f"{self.path}: no run there (config.json is missing)") from None
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{self.config}: cannot be read ({error})") from None
+
+    def write_config(self, config: Config, data: dict, environment: dict, command: str) -> None:
+        """Writes config.json; the commands of a run that went on are kept in their order."""
+        commands = self.read_config()["commands"] if self.config.exists() else []
+        write_json(
+            self.config,
+            {
+                "commands": [*commands, command],
+                **config.as_dict(),
+                "data": data,
+                "environment": environment,
+            },
+        )
+
+    def check(self, config: Config) -> None:
+        """Whether a training may begin, or go on, here with this configuration.
+
+        Raises:
+            UsageError: --resume forbids it, or the run was begun with another configuration.
+        """
+        resume = config.options.resume
+        trained = any(self.checkpoints.glob("ckpt-*.index"))
+        if resume == "must" and not trained:
+            raise UsageError(f"--resume=must: {self.path} has no checkpoint to go on from")
+        if resume == "never" and trained:
+            raise UsageError(
+                f"--resume=never: {self.path} holds a run; choose another --outdir or move it away"
+            )
+        if trained:
+            was = Config.from_dict(self.read_config()).fixed()
+            now = config.fixed()
+            changed = [f"--{k} was {was[k]}, is {now[k]}" for k in now if was.get(k) != now[k]]
+            if changed:
+                raise UsageError(
+                    f"{self.path} was begun otherwise: {'; '.join(changed)}. Go on with the old "
+                    "values, or choose another --outdir"
+                )
+
+    def log(self, record: dict) -> None:
+        """Appends a line to metrics.jsonl."""
+        with self._metrics.open("a") as file:
+            file.write(json.dumps(record) + "\n")
+
+    def records(self) -> list[dict]:
+        """The lines of metrics.jsonl, but for one cut off by a kill."""
+        lines = self._metrics.read_text().splitlines() if self._metrics.exists() else []
+        records = []
+        for line in lines:
+            try:
+                records.append(json.loads(line))
+            except ValueError:
+                break
+        return records
+
+    def forget_after(self, step: int) -> None:
+        """Drops what was logged and drawn after a step, from which the run goes on."""
+        kept = [record for record in self.records() if record["step"] <= step]
+        write_atomically(self._metrics, "".join(json.dumps(r) + "\n" for r in kept))
+        for picture in self.samples.glob("step-*.png"):
+            if int(picture.stem.removeprefix("step-")) > step:
+                picture.unlink()
+
+
+def lock(file) -> None:
+    """Takes the file for this process until it is closed; BlockingIOError if another has it.
+
+    Where the file system or the platform has no locks, the file is simply taken.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return
