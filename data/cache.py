@@ -22,7 +22,7 @@ import sys
 import time
 import uuid
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -124,14 +124,15 @@ def _begin(entry: pathlib.Path, shape: tuple[int, ...]) -> tuple[pathlib.Path, n
 
 
 def _write(unfinished: pathlib.Path, images: np.memmap, decoder: Decoder):
-    labels = np.full(decoder.capacity, -1, np.int64)
-    filled = decoder.fill(images, labels)
+    labels, filled = _filled(images, decoder)
+    data = _image_data("", images, labels, filled, decoder.class_names)
     images.flush()
     np.save(unfinished / "labels.npy", labels)
-    meta = dataclasses.asdict(filled) | {
+    meta = {
         "shape": images.shape,
-        "class_names": decoder.class_names,
-        "fingerprint": fingerprint(*_splits(images, labels, filled.train, filled.test)),
+        "filled": dataclasses.asdict(filled),
+        "class_names": data.class_names,
+        "fingerprint": data.fingerprint,
     }
     (unfinished / "meta.json").write_text(json.dumps(meta, indent=2))
 
@@ -145,13 +146,8 @@ def _read(entry: pathlib.Path, name: str) -> ImageData:
         raise ValueError(f"images.npy is {images.dtype} {images.shape}")
     if (labels.dtype, labels.shape) != (np.int64, images.shape[:1]):
         raise ValueError(f"labels.npy is {labels.dtype} {labels.shape}")
-    return ImageData(
-        name,
-        *_splits(images, labels, meta["train"], meta["test"]),
-        class_names=tuple(meta["class_names"]),
-        fingerprint=meta["fingerprint"],
-        notes=tuple(meta["notes"]),
-    )
+    filled = Filled(**meta["filled"])
+    return _image_data(name, images, labels, filled, meta["class_names"], meta["fingerprint"])
 
 
 def _publish(unfinished: pathlib.Path, entry: pathlib.Path):
@@ -166,18 +162,36 @@ def _publish(unfinished: pathlib.Path, entry: pathlib.Path):
 
 def _in_memory(name: str, decoder: Decoder, reason: OSError) -> ImageData:
     images = np.empty((decoder.capacity, *decoder.image_shape), np.uint8)
-    labels = np.full(decoder.capacity, -1, np.int64)
-    filled = decoder.fill(images, labels)
-    splits = _splits(images, labels, filled.train, filled.test)
+    labels, filled = _filled(images, decoder)
     note = f"kept in memory: no cache in {directory()} ({reason.strerror or reason})"
-    return ImageData(
-        name, *splits, decoder.class_names, fingerprint(*splits), (*filled.notes, note)
-    )
+    filled = dataclasses.replace(filled, notes=(*filled.notes, note))
+    return _image_data(name, images, labels, filled, decoder.class_names)
 
 
-def _splits(images, labels, train: int, test: int) -> tuple[Split, Split | None]:
+def _filled(images: np.ndarray, decoder: Decoder) -> tuple[np.ndarray, Filled]:
+    labels = np.full(decoder.capacity, -1, np.int64)
+    return labels, decoder.fill(images, labels)
+
+
+def _image_data(
+    name: str,
+    images: np.ndarray,
+    labels: np.ndarray,
+    filled: Filled,
+    class_names: Iterable[str],
+    known_fingerprint: str | None = None,
+) -> ImageData:
     def split(start: int, stop: int) -> Split:
-        unlabelled = (labels[start:stop] < 0).any()
-        return Split(images[start:stop], None if unlabelled else labels[start:stop])
+        labelled = (labels[start:stop] >= 0).all()
+        return Split(images[start:stop], labels[start:stop] if labelled else None)
 
-    return split(0, train), split(train, train + test) if test else None
+    train = split(0, filled.train)
+    test = split(filled.train, filled.train + filled.test) if filled.test else None
+    return ImageData(
+        name,
+        train,
+        test,
+        class_names=() if train.labels is None else tuple(class_names),
+        fingerprint=known_fingerprint or fingerprint(train, test),
+        notes=tuple(filled.notes),
+    )

@@ -121,12 +121,14 @@ def _decoder(
 ) -> Decoder:
     headers = list(_in_threads(functools.partial(_header, folder), files))
     readable = [header for header in headers if header]
+    nothing = DataError(
+        f"--dataset {folder}: none of its {len(files):,} PNG and JPEG files can be read"
+    )
     if not readable:
-        raise DataError(
-            f"--dataset {folder}: none of its {len(files):,} PNG and JPEG files can be read"
-        )
+        raise nothing
     size = image_size or _common_size(folder, [size for size, _ in readable])
     channels = max(channels for _, channels in readable)
+    numbers = {name: number for number, name in enumerate(class_names)}
 
     def fill(images: np.ndarray, labels: np.ndarray) -> Filled:
         kinds, broken, kept = collections.Counter(), [], 0
@@ -136,14 +138,12 @@ def _decoder(
                 broken.append(file)
                 continue
             images[kept], image_kinds = decoded
-            if class_names:
-                labels[kept] = class_names.index(file.split("/")[0])
+            if numbers:
+                labels[kept] = numbers[file.split("/")[0]]
             kinds.update(image_kinds)
             kept += 1
         if not kept:
-            raise DataError(
-                f"--dataset {folder}: none of its {len(files):,} PNG and JPEG files can be read"
-            )
+            raise nothing
         notes = list(conversion.notes(kinds))
         if broken:
             notes.append(f"{_count(len(broken), 'broken file')} left out: {_listed(broken)}")

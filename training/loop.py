@@ -40,7 +40,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         raise UsageError(f"--dataset: its images are not those that {run.path} was trained on")
     start = checkpoints.restore() or 0
     run.forget_after(start)
-    run.write_config(config, data, setup.environment(), command)
+    run.write_config(config, data, setup.environment(), command, total)
     plotting.save_image(run.path / "real.png", plotting.grid(images.train.images[:64]))
     for note in images.notes:
         print(f"{images.name}: {note}")

@@ -106,6 +106,10 @@ class Config:
         name = f"{self.options.model}-{dataset}"
         return Path(self.options.outdir or Path("runs") / name).expanduser()
 
+    def without_outdir(self) -> "Config":
+        """The same training, wherever it is written."""
+        return dataclasses.replace(self, options=dataclasses.replace(self.options, outdir=""))
+
     def as_dict(self) -> dict:
         return {
             "options": dataclasses.asdict(self.options),

@@ -60,7 +60,9 @@ class RunDirectory:
         except (OSError, ValueError) as error:
             raise UsageError(f"{self.config}: cannot be read ({error})") from None
 
-    def write_config(self, config: Config, data: dict, environment: dict, command: str) -> None:
+    def write_config(
+        self, config: Config, data: dict, environment: dict, command: str, total_steps: int
+    ) -> None:
         """Writes config.json; the commands of a run that went on are kept in their order."""
         commands = self.read_config()["commands"] if self.config.exists() else []
         write_json(
@@ -69,6 +71,7 @@ class RunDirectory:
                 "commands": [*commands, command],
                 **config.as_dict(),
                 "data": data,
+                "total_steps": total_steps,
                 "environment": environment,
             },
         )

@@ -147,6 +147,7 @@ def test_a_set_without_images_is_refused(tmp_path):
 
 
 def test_data_dir_goes_before_the_environment(prepared, tmp_path, monkeypatch, no_network):
+    monkeypatch.setattr(tfds_sets, "PROBE_SECONDS", 0.1)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "environment"))
     with pytest.raises(DataError, match=f"is not prepared in {tmp_path}/environment"):
         load("tiny_squares")
