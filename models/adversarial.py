@@ -51,8 +51,7 @@ class AdversarialModel(GenerativeModel):
 
     def __init__(self, image_shape, **kwargs):
         super().__init__(image_shape, **kwargs)
-        make_loss = LOSSES[self.hp.loss]
-        self.loss_pair = make_loss(real_label=1.0 - self.hp.label_smoothing)
+        self.loss_pair = LOSSES[self.hp.loss](real_label=1.0 - self.hp.label_smoothing)
 
     # Hooks.
 
@@ -141,6 +140,10 @@ class AdversarialModel(GenerativeModel):
         self._update_average()
         return self.end_step(scalars)
 
+    def _networks(self, side: str) -> list[keras.Layer]:
+        """What the players of a side own."""
+        return [n for p in self.players().values() if p.side == side for n in p.networks]
+
     def _critic_batches(self, data) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
         """The batch as n_critic pairs of images in [-1, 1] and labels or None."""
         images, labels = data if isinstance(data, (tuple, list)) else (data, None)
@@ -163,8 +166,9 @@ class AdversarialModel(GenerativeModel):
     def _update_discriminator(self, real, fake, k: int) -> dict[str, tf.Tensor]:
         """One update of D; returns its scalars."""
         real, fake = tf.nest.map_structure(tf.stop_gradient, (real, fake))
-        for layer in spectral_layers(self.discriminator):
-            layer.power_iteration()
+        for network in self._networks("discriminator"):
+            for layer in spectral_layers(network):
+                layer.power_iteration()
         with tf.GradientTape() as tape:
             d_real, d_fake = self.critic(real), self.critic(fake)
             terms = self.discriminator_terms(d_real, d_fake)

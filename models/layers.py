@@ -74,8 +74,9 @@ class SpectralConv2D(SpectralKernel, keras.layers.Conv2D):
         return super().convolution_op(inputs, self.normalised(tf.cast(kernel, self.compute_dtype)))
 
 
-def spectral_layers(network: keras.Model) -> list[SpectralKernel]:
-    """The layers of a network, at any depth, whose kernel is spectrally normalised."""
+def spectral_layers(network: keras.Layer) -> list[SpectralKernel]:
+    """The layers of a network, itself included, at any depth, whose kernel is
+    spectrally normalised."""
     return [layer for layer in network._flatten_layers() if isinstance(layer, SpectralKernel)]
 
 

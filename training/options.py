@@ -6,7 +6,13 @@ from pathlib import Path
 
 from data import canonical_name
 from models import REGISTRY
-from models.hyperparameters import Hyperparameters, check_value, field, near
+from models.hyperparameters import (
+    HyperparameterError,
+    Hyperparameters,
+    check_value,
+    field,
+    near,
+)
 from training import flags
 from training.flags import UnknownFlagError, UsageError
 
@@ -121,11 +127,14 @@ class Config:
         """The config that `as_dict` gave.
 
         Raises:
-            HyperparameterError: it was written by a version with other fields.
+            UsageError: it was written by a version with other fields.
         """
-        hyperparameters = REGISTRY[saved["options"]["model"]].hyperparameters
-        hp = hyperparameters.resolve(**saved["hyperparameters"])
-        return cls(RunOptions(**saved["options"]), hp)
+        try:
+            hyperparameters = REGISTRY[saved["options"]["model"]].hyperparameters
+            hp = hyperparameters.resolve(**saved["hyperparameters"])
+            return cls(RunOptions(**saved["options"]), hp)
+        except (KeyError, TypeError, HyperparameterError) as error:
+            raise UsageError(f"config.json is of another version of the zoo ({error})") from None
 
     def fixed(self) -> dict:
         """What a run that goes on must not change, as flag -> value."""
