@@ -93,7 +93,8 @@ class RunDirectory:
         if trained:
             was = Config.from_dict(self.read_config()).fixed()
             now = config.fixed()
-            changed = [f"--{k} was {was[k]}, is {now[k]}" for k in now if was.get(k) != now[k]]
+            both = ["model"] if was["model"] != now["model"] else now
+            changed = [f"--{k} was {was[k]}, is {now[k]}" for k in both if was[k] != now[k]]
             if changed:
                 raise UsageError(
                     f"{self.path} was begun otherwise: {'; '.join(changed)}. Go on with the old "
