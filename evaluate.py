@@ -29,7 +29,8 @@ class EvaluateOptions:
     seed: int = field(0, "of the samples", group="what", at_least=0, at_most=2**31 - 1)
     publish: bool = field(
         False,
-        "also record the finished runs in assets/results.json and write the README's tables anew",
+        "also record the finished runs in assets/results.json, copy their pictures there and write "
+        "the README's tables anew",
         group="what",
     )
 
@@ -52,8 +53,9 @@ def main(argv: Sequence[str]) -> int:
     ]
     print(report.table(["run", *names], rows))
     print("protocol: " + "; ".join(f"{k} {v}" for k, v in evaluations[0]["protocol"].items()))
-    for record, evaluation in zip(records, evaluations, strict=asked.publish):
-        report.publish({**record, "metrics": evaluation["metrics"]})
+    if asked.publish:
+        for run, record, evaluation in zip(runs, records, evaluations, strict=True):
+            report.publish({**record, "metrics": evaluation["metrics"]}, run.path)
     return 0
 
 

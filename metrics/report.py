@@ -18,6 +18,7 @@ from files import write_atomically, write_json
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "assets" / "results.json"
 README = ROOT / "README.md"
+PICTURES = ("samples.png", "curves.png", "progress.gif")
 BLOCK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 
@@ -66,11 +67,15 @@ def read_results() -> list[dict]:
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
 
 
-def publish(record: dict) -> None:
-    """Puts a record into results.json, for one of the same flagfile and seed, and the README."""
+def publish(record: dict, run: Path) -> None:
+    """Puts a record into results.json in the place of one of the same flagfile and seed, the run's
+    pictures beside it in <flagfile>-seed<seed>/, and both into the README's tables."""
     key = ("flagfile", "seed")
     records = [r for r in read_results() if any(r[k] != record[k] for k in key)] + [record]
     write_json(RESULTS, sorted(records, key=lambda r: (r["dataset"], r["flagfile"], r["seed"])))
+    for name in PICTURES:
+        folder = RESULTS.parent / f"{Path(record['flagfile']).stem}-seed{record['seed']}"
+        write_atomically(folder / name, (run / name).read_bytes())
     write_readme()
 
 

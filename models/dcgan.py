@@ -28,5 +28,6 @@ class DCGAN(AdversarialModel):
         return {
             "width": self.hp.width,
             "kernel_size": self.hp.kernel_size,
+            "dense_units": self.hp.dense_units,
             "initializer": self.hp.initializer,
         }

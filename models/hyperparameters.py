@@ -217,6 +217,13 @@ class DCGANHyperparameters(AdversarialHyperparameters):
         group="networks",
         at_least=2,
     )
+    dense_units: int | None = field(
+        None,
+        "units of a dense layer beside the smallest feature map of G and D; 0: none, as in the "
+        "paper; else 1024 where that map is 7 pixels wide (Chen et al. 2016, table 1), and none",
+        group="networks",
+        at_least=0,
+    )
     d_norm: str = field(
         "batch",
         "normalisation in D: batch (Ioffe and Szegedy 2015), spectral (Miyato et al. 2018)",
