@@ -124,6 +124,7 @@ def test_an_image_size_below_1_is_refused():
     [("minst", "MNIST"), ("CIFAR", "CIFAR10"), ("fashion", "FASHION_MNIST"), ("kmnst", "kmnist")],
 )
 def test_an_unknown_name_gets_the_near_ones(name, suggestion):
+    pytest.importorskip("tensorflow_datasets")  # the import alone can be slow on a busy machine
     start = time.monotonic()
     with pytest.raises(DataError, match=rf"did you mean .*\b{suggestion}\b") as refusal:
         load(name)
