@@ -27,6 +27,11 @@ class EvaluateOptions:
     run: str = field("", "run directories, with commas between them", group="what")
     num_samples: int = field(10000, "images to draw", group="what", at_least=2)
     seed: int = field(0, "of the samples", group="what", at_least=0, at_most=2**31 - 1)
+    data_dir: str = field(
+        "",
+        "where TensorFlow Datasets keeps its sets, if they have moved",
+        group="what",
+    )
     publish: bool = field(
         False,
         "also record the finished runs in assets/results.json, copy their pictures there and write "
@@ -44,6 +49,8 @@ def main(argv: Sequence[str]) -> int:
     runs = [RunDirectory(path) for path in asked.run.split(",") if path]
     if not runs:
         raise flags.UsageError("--run: say which run directories to measure")
+    for run in runs:
+        run.read_config()
     records = [published_record(run) for run in runs] if asked.publish else []
     evaluations = [evaluate(run, asked) for run in runs]
     names = list(evaluations[0]["metrics"])
@@ -52,7 +59,8 @@ def main(argv: Sequence[str]) -> int:
         for run, evaluation in zip(runs, evaluations, strict=True)
     ]
     print(report.table(["run", *names], rows))
-    print("protocol: " + "; ".join(f"{k} {v}" for k, v in evaluations[0]["protocol"].items()))
+    for run, evaluation in zip(runs, evaluations, strict=True):
+        print(f"{run.path}: " + ", ".join(f"{k} {v}" for k, v in evaluation["protocol"].items()))
     if asked.publish:
         for run, record, evaluation in zip(runs, records, evaluations, strict=True):
             report.publish({**record, "metrics": evaluation["metrics"]}, run.path)
@@ -64,14 +72,17 @@ def evaluate(run: RunDirectory, asked: EvaluateOptions) -> dict:
     from metrics.pixels import pixel_statistics
     from training.setup import load_data, load_run
 
-    config, _, model = load_run(run.path)
-    images = load_data(config)
+    config, data, model = load_run(run.path)
+    images = load_data(config.with_options(data_dir=asked.data_dir or config.options.data_dir))
+    if images.fingerprint != data["fingerprint"]:
+        raise flags.UsageError(f"{run.path}: the images of {data['name']} are not those it learnt")
     split, real = ("test", images.test) if images.test else ("train", images.train)
     start = time.perf_counter()
     fake = plotting.to_uint8(model.sample(asked.num_samples, asked.seed))
     protocol = {
         "checkpoint_step": int(model.step),
-        "weights": "average (EMA)",
+        "ema_decay": config.hp.ema_decay,
+        "precision": config.options.mixed_precision,
         "n_fake": len(fake),
         "n_real": len(real.images),
         "split": split,
@@ -101,7 +112,7 @@ def published_record(run: RunDirectory) -> dict:
     words = shlex.split(saved["commands"][0].replace("--flagfile=", "--flagfile "))
     flagfile = words[words.index("--flagfile") + 1] if "--flagfile" in words else ""
     told = options.parse([f"--flagfile={flagfile}", f"--seed={config.options.seed}"])
-    if not flagfile or told.without_outdir() != config.without_outdir():
+    if not flagfile or told.with_options(outdir="") != config.with_options(outdir=""):
         raise flags.UsageError(f"{run.path}: only what a flagfile and a seed made is published")
     last = run.records()[-1]
     if last["step"] < saved["total_steps"]:

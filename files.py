@@ -10,7 +10,7 @@ def write_atomically(path: str | os.PathLike, content: bytes | str) -> None:
     """Writes `content` beside `path`, then moves it there; a failure leaves the old file as it was.
 
     Missing folders are made. Readers, such as a notebook that shows the picture while the training
-    goes on, see the old file or the new one and never half of it; nor does a loss of power.
+    goes on, see the old file or the new one and never half of it.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)

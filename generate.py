@@ -10,6 +10,7 @@ import numpy as np
 import plotting
 from models.hyperparameters import field
 from training import flags
+from training.run_directory import RunDirectory
 
 USAGE = """usage: python generate.py --run DIR [--flag value ...]
 
@@ -51,7 +52,9 @@ def main(argv: Sequence[str]) -> int:
     options = GenerateOptions(**flags.given(argv, GenerateOptions))
     if not options.run:
         raise flags.UsageError("--run: say which run directory to draw from")
+    RunDirectory(options.run).read_config()
     outdir = Path(options.outdir or Path(options.run) / "generated")
+    outdir.mkdir(parents=True, exist_ok=True)
     from training.setup import load_run
 
     _, _, model = load_run(options.run)
@@ -70,7 +73,6 @@ def save_images(model, options: GenerateOptions, outdir: Path):
 def save_npz(model, options: GenerateOptions, outdir: Path):
     """All images in one compressed file; returns its path."""
     path = outdir / f"seed{options.seed}-{options.n}.npz"
-    outdir.mkdir(parents=True, exist_ok=True)
     np.savez_compressed(path, images=plotting.to_uint8(model.sample(options.n, options.seed)))
     return [path]
 

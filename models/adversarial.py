@@ -125,6 +125,7 @@ class AdversarialModel(GenerativeModel):
 
     def train_step(self, data) -> dict[str, tf.Tensor]:
         *earlier, last = self._critic_batches(data)
+        self._power_iteration("generator")
         for k, batch in enumerate(earlier):
             self._update_discriminator(*self._shown(batch, k), k)
 
@@ -140,21 +141,23 @@ class AdversarialModel(GenerativeModel):
         self._update_average()
         return self.end_step(scalars)
 
-    def _networks(self, side: str) -> list[keras.Layer]:
-        """What the players of a side own."""
-        return [n for p in self.players().values() if p.side == side for n in p.networks]
+    def _power_iteration(self, side: str) -> None:
+        """Moves the singular vectors of a side's spectrally normalised kernels."""
+        for player in self.players().values():
+            if player.side == side:
+                for network in player.networks:
+                    for layer in spectral_layers(network):
+                        layer.power_iteration()
 
     def _critic_batches(self, data) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
         """The batch as n_critic pairs of images in [-1, 1] and labels or None."""
-        images, labels = data if isinstance(data, (tuple, list)) else (data, None)
+        images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         n, rank = self.hp.n_critic, images.shape.rank
         if n == 1 and rank == 4:
             return [(to_unit_range(images), labels)]
         if rank != 5 or images.shape[0] != n:
-            raise ValueError(
-                f"n_critic={n} needs batches [{n}, b, h, w, c], not {images.shape}: "
-                f"dataset.batch(b, drop_remainder=True).batch({n}, drop_remainder=True)"
-            )
+            shape = "[b, h, w, c]" if n == 1 else f"[{n}, b, h, w, c]"
+            raise ValueError(f"n_critic={n} needs batches {shape}, not {images.shape}")
         return [(to_unit_range(images[k]), None if labels is None else labels[k]) for k in range(n)]
 
     def _shown(self, batch, k: int):
@@ -166,9 +169,7 @@ class AdversarialModel(GenerativeModel):
     def _update_discriminator(self, real, fake, k: int) -> dict[str, tf.Tensor]:
         """One update of D; returns its scalars."""
         real, fake = tf.nest.map_structure(tf.stop_gradient, (real, fake))
-        for network in self._networks("discriminator"):
-            for layer in spectral_layers(network):
-                layer.power_iteration()
+        self._power_iteration("discriminator")
         with tf.GradientTape() as tape:
             d_real, d_fake = self.critic(real), self.critic(fake)
             terms = self.discriminator_terms(d_real, d_fake)

@@ -21,12 +21,12 @@ class Player:
     Attributes:
         networks: what it owns, by object.
         learning_rate: the step size of its default optimizer.
-        side: which loss it minimises, where there are several.
+        side: whose loss it minimises: "discriminator" or "generator" in an adversarial model.
     """
 
     networks: tuple[keras.Layer, ...]
     learning_rate: float
-    side: str = ""
+    side: str
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -161,9 +161,7 @@ class GenerativeModel(keras.Model):
             optimizer.build(player.variables)
             self.optimizers[name] = optimizer
 
-    def minimise(
-        self, loss: tf.Tensor, tape: tf.GradientTape, side: str = ""
-    ) -> dict[str, tf.Tensor]:
+    def minimise(self, loss: tf.Tensor, tape: tf.GradientTape, side: str) -> dict[str, tf.Tensor]:
         """Moves every player of a side down the gradient of its loss; returns the norms.
 
         With float16 each optimizer has a loss scale of its own: gradients are taken at the first
@@ -203,15 +201,22 @@ class GenerativeModel(keras.Model):
         return scalars
 
     def state(self) -> dict[str, list[tf.Variable]]:
-        """All that training changes, for an exact resume: weights, batch norm statistics, step,
-        seeds of random layers, and what the optimizers keep."""
-        means = {id(v) for metric in self.metrics for v in metric.variables}
+        """All that training changes, for an exact resume: each network's weights, batch norm
+        statistics and seeds of random layers, what the optimizers keep, and the model's own
+        variables such as the step."""
+        networks = {
+            name: part.variables
+            for name, part in vars(self).items()
+            if isinstance(part, keras.Layer)
+        }
+        optimizers = {f"{name}_optimizer": part.variables for name, part in self.optimizers.items()}
+        elsewhere = [v for variables in networks.values() for v in variables]
+        elsewhere += [v for metric in self.metrics for v in metric.variables]
+        known = {id(v) for v in elsewhere}
+        own = [v for v in self.variables if id(v) not in known]
         return {
-            "model": [v.value for v in self.variables if id(v) not in means],
-            **{
-                f"{name}_optimizer": [v.value for v in optimizer.variables]
-                for name, optimizer in self.optimizers.items()
-            },
+            name: [v.value for v in variables]
+            for name, variables in {**networks, **optimizers, "own": own}.items()
         }
 
 
@@ -236,7 +241,13 @@ class ScalarMeans(keras.Metric):
 
 
 def to_unit_range(images: tf.Tensor) -> tf.Tensor:
-    """uint8 images as float32 in [-1, 1]; float images, taken to be there already, as float32."""
+    """uint8 images as float32 in [-1, 1]; float images, taken to be there already, as float32.
+
+    Raises:
+        ValueError: for images of another type.
+    """
     if images.dtype == tf.uint8:
         return tf.cast(images, tf.float32) / 127.5 - 1.0
+    if not images.dtype.is_floating:
+        raise ValueError(f"images must be uint8, or floats in [-1, 1], not {images.dtype.name}")
     return tf.cast(images, tf.float32)

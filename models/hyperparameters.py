@@ -7,6 +7,7 @@ checked before TensorFlow is loaded.
 
 import dataclasses
 import difflib
+import math
 import operator
 import typing
 from typing import Any
@@ -92,6 +93,7 @@ def check_value(spec: dataclasses.Field, value: Any) -> None:
     if good and spec.metadata["choices"]:
         good = value in spec.metadata["choices"]
     ranges = spec.metadata["range"].items()
+    good = good and (kind is not float or math.isfinite(value))
     good = good and all(COMPARE[sign](value, limit) for sign, limit in ranges)
     if not good:
         raise HyperparameterError(f"--{spec.name}={value}: it must be {allowed(spec)}")
@@ -217,12 +219,13 @@ class DCGANHyperparameters(AdversarialHyperparameters):
         group="networks",
         at_least=2,
     )
-    dense_units: int | None = field(
-        None,
-        "units of a dense layer beside the smallest feature map of G and D; 0: none, as in the "
-        "paper; else 1024 where that map is 7 pixels wide (Chen et al. 2016, table 1), and none",
+    dense_units: int = field(
+        0,
+        "units of a dense layer beside the smallest feature map of G and D (Chen et al. 2016, "
+        "table 1); 0: none, as in the paper, which leaves networks for 28 pixels too shallow",
         group="networks",
         at_least=0,
+        by_dataset={"MNIST": 1024, "FASHION_MNIST": 1024},
     )
     d_norm: str = field(
         "batch",

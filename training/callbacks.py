@@ -2,6 +2,7 @@
 
 import math
 import re
+import shutil
 import signal
 import sys
 import threading
@@ -58,6 +59,8 @@ class Log(StepCallback):
         self.seconds = records[-1]["seconds"] if records else 0.0
         self.since = time.perf_counter()
         self.busy = 0.0
+        optimizers = self.model.optimizers.values()
+        self.loss_scale = any(hasattr(optimizer, "dynamic_scale") for optimizer in optimizers)
 
     def on_train_batch_begin(self, batch, logs=None):
         self.started = time.perf_counter()
@@ -65,8 +68,11 @@ class Log(StepCallback):
     def after_step(self, scalars):
         self.busy += time.perf_counter() - self.started
         self.window.append(scalars)
-        for name in ("d_loss", "g_loss"):
-            if not math.isfinite(scalars.get(name, 0.0)):
+        # A loss scale that is too high makes infinite gradients, which are then not applied.
+        checked = [k for k in scalars if not (self.loss_scale and k.endswith("_gradient_norm"))]
+        for name in checked:
+            if not math.isfinite(scalars[name]):
+                self.flush()
                 raise DivergedError(
                     f"step {self.step}: {name} is {scalars[name]}; the checkpoints before it are "
                     "kept. Try a lower learning rate"
@@ -119,6 +125,10 @@ class Pictures(StepCallback):
 
     def after_step(self, scalars):
         if self.step % self.every == 0:
+            self.draw()
+
+    def on_train_end(self, logs=None):
+        if self.step % self.every:
             self.draw()
 
     def draw(self) -> None:
@@ -202,14 +212,19 @@ class Progress(StepCallback):
             return
         self.shown = now
         pace = (self.step - self.first) / (now - self.since)
-        left = time.strftime("%H:%M:%S", time.gmtime((self.total - self.step) / pace))
+        minutes, seconds = divmod(round((self.total - self.step) / pace), 60)
         epoch = math.ceil(self.step / self.batches.steps_per_epoch)
         losses = "  ".join(f"{k} {v:.3f}" for k, v in scalars.items() if k.endswith("loss"))
         line = (
             f"step {self.step}/{self.total}  epoch {epoch}  {losses}  "
-            f"{pace * self.batches.images_per_step:,.0f} images/s  {left} left"
+            f"{pace * self.batches.images_per_step:,.0f} images/s  "
+            f"{minutes // 60}:{minutes % 60:02}:{seconds:02} left"
         )
-        print(f"\r{line:<79}" if self.live else line, end="" if self.live else "\n", flush=True)
+        if self.live:
+            width = shutil.get_terminal_size().columns - 1
+            print("\r" + line[:width].ljust(width), end="", flush=True)
+        else:
+            print(line, flush=True)
 
     def on_train_end(self, logs=None):
         if self.live:
@@ -224,6 +239,7 @@ PANELS = {
     "gradient norms": r"(.*)_gradient_norm",
     "learning rates": r"(.*)_learning_rate",
     "images a second": r"(images)_per_second",
+    "others": r"(?!step$|epoch$|kimg$|seconds$)(.*)",
 }
 
 
@@ -233,9 +249,11 @@ def draw_curves(run: RunDirectory) -> None:
     names = list(dict.fromkeys(name for record in records for name in record))
     panels = []
     for title, pattern in PANELS.items():
+        matches = [match for name in names if (match := re.fullmatch(pattern, name))]
+        names = [name for name in names if not re.fullmatch(pattern, name)]
         series = {
             match[1]: tuple(zip(*[(r["step"], r[match[0]]) for r in records], strict=True))
-            for match in filter(None, (re.fullmatch(pattern, name) for name in names))
+            for match in matches
         }
         if series:
             panels.append(plotting.Panel(title, series, log_y=title == "gradient norms"))

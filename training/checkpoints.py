@@ -9,7 +9,13 @@ import tensorflow as tf
 from models.base import GenerativeModel
 from training.flags import UsageError
 
-DAMAGE = (tf.errors.OpError, IndexError, ValueError, AssertionError)
+# What reading a truncated, overwritten or half-deleted checkpoint raises.
+DAMAGE = (
+    tf.errors.DataLossError,
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+    IndexError,
+)
 
 
 class Checkpoints:
@@ -25,6 +31,7 @@ class Checkpoints:
         self.model = model
         self.directory = directory
         self.checkpoint = tf.train.Checkpoint(**model.state())
+        self.checkpoint.save_counter  # noqa: B018  made now, so that a restore finds it
         self.manager = tf.train.CheckpointManager(self.checkpoint, str(directory), keep)
 
     def save(self) -> None:

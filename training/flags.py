@@ -112,10 +112,13 @@ Main = Callable[[Sequence[str]], int]
 
 
 def run_script(main: Main, argv: Sequence[str] | None = None) -> int:
-    """Runs a script's main on the arguments; errors of the user's end as one line and code 2."""
+    """Runs a script's main on the arguments; errors of the user's end as one line and code 2.
+
+    An OSError is one of them: a full disk, a folder that cannot be written.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TensorFlow's INFO lines say nothing here
     try:
         return main(sys.argv[1:] if argv is None else argv)
-    except (UsageError, HyperparameterError, DataError) as error:
+    except (UsageError, HyperparameterError, DataError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

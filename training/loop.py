@@ -1,11 +1,13 @@
 """One training, from its configuration to its exported generator."""
 
+import math
+
 import imageio.v3 as iio
 import numpy as np
 import tensorflow as tf
 
 import plotting
-from data.pipeline import Batches
+from data import Batches, ImageData
 from models.base import GenerativeModel
 from training import callbacks, setup
 from training.checkpoints import Checkpoints
@@ -33,28 +35,18 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     model = setup.build_model(config, images.image_shape, images.num_classes)
     compile_model(model, options.jit)
 
-    # A new run starts at step 0, an old one where its last checkpoint was made.
-    data = setup.describe_data(images)
+    every = options.checkpoint_every or epoch
     checkpoints = Checkpoints(model, run.checkpoints, options.keep_checkpoints)
-    if checkpoints.found() and run.read_config()["data"]["fingerprint"] != data["fingerprint"]:
-        raise UsageError(f"--dataset: its images are not those that {run.path} was trained on")
-    start = checkpoints.restore() or 0
-    run.forget_after(start)
-    run.write_config(config, data, setup.environment(), command, total)
-    plotting.save_image(run.path / "real.png", plotting.grid(images.train.images[:64]))
-    for note in images.notes:
-        print(f"{images.name}: {note}")
-    print(
-        f"{options.model} on {images.name}: {len(images.train.images):,} images "
-        f"{'x'.join(map(str, images.image_shape))}, {model.count_params():,} weights, "
-        f"steps {start} to {total} ({epoch} an epoch), writing to {run.path}"
-    )
+    start = resume(run, checkpoints, images.fingerprint, every, total)
+    environment = {**setup.environment(), "xla": model.jit_compile}
+    run.write_config(config, setup.describe_data(images), environment, command, total)
+    draw_real(run, images.train.images, options.seed)
+    say_start(config, run, model, images, f"steps {start} to {total} ({epoch} an epoch)")
 
     writer = tf.summary.create_file_writer(str(run.path))
-    with writer.as_default(step=start):
+    with writer.as_default(step=start), callbacks.StopRequest() as stop:
         tf.summary.text("config", f"```\n{run.config.read_text()}\n```")
         tf.summary.image("real", picture(run.path / "real.png")[None])
-    with callbacks.StopRequest() as stop:
         log = callbacks.Log(run, writer, options.log_every, batches)
         if start < total:
             model.fit(
@@ -63,19 +55,71 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
                 callbacks=[
                     log,
                     callbacks.Pictures(run, writer, options.sample_every or epoch),
-                    callbacks.Saver(checkpoints, log, options.checkpoint_every or epoch, stop),
+                    callbacks.Saver(checkpoints, log, every, stop),
                     callbacks.Progress(total, batches),
                 ],
                 shuffle=False,
                 verbose=0,
             )
-    if int(model.step) < total:
-        print(
-            f"stopped by {stop.received.name} at step {int(model.step)}: the same command goes on"
-        )
+        step = int(model.step)
+        if step == total:
+            finish(run, model)
+    writer.close()
+    if step < total:
+        name = stop.received.name
+        print(f"stopped by {name} at step {step}: the same command goes on from there")
         return 128 + stop.received
-    finish(run, model, writer)
     return 0
+
+
+def resume(
+    run: RunDirectory, checkpoints: Checkpoints, fingerprint: str, every: int, total: int
+) -> int:
+    """Restores the last checkpoint, drops what was logged after it, and says its step; 0 for a
+    new run, or one that ended before the first checkpoint was due.
+
+    Raises:
+        UsageError: the checkpoints are gone, or cannot be read, or are of other images, or go
+            beyond the last step that is asked for.
+    """
+    if not checkpoints.found():
+        if any(record["step"] > every for record in run.records()):
+            raise UsageError(
+                f"{run.path}: it has a log and no checkpoints any more; move it away, or choose "
+                "another --outdir"
+            )
+        run.forget_after(-1)
+        return 0
+    if run.read_config()["data"]["fingerprint"] != fingerprint:
+        raise UsageError(f"--dataset: its images are not those that {run.path} was trained on")
+    start = checkpoints.restore()
+    if start > total:
+        raise UsageError(
+            f"{run.path}: it is at step {start} already, beyond the {total} asked for; raise "
+            "--epochs or --steps"
+        )
+    run.forget_after(start)
+    return start
+
+
+def draw_real(run: RunDirectory, images: np.ndarray, seed: int) -> None:
+    """real.png: 64 training images at random, to hold the samples beside."""
+    chosen = np.random.default_rng(seed).permutation(len(images))[:64]
+    plotting.save_image(run.path / "real.png", plotting.grid(images[np.sort(chosen)]))
+
+
+def say_start(
+    config: Config, run: RunDirectory, model: GenerativeModel, images: ImageData, steps: str
+) -> None:
+    """Prints what is trained on what, and what was done to the images."""
+    for note in images.notes:
+        print(f"{images.name}: {note}")
+    trained = [v for player in model.players().values() for v in player.variables]
+    print(
+        f"{config.options.model} on {images.name}: {len(images.train.images):,} images "
+        f"{'x'.join(map(str, images.image_shape))}, {sum(math.prod(v.shape) for v in trained):,} "
+        f"weights, {steps}, writing to {run.path}"
+    )
 
 
 def compile_model(model: GenerativeModel, jit: str) -> None:
@@ -91,19 +135,16 @@ def compile_model(model: GenerativeModel, jit: str) -> None:
         raise UsageError(f"--jit={jit}: this model does not compile under XLA; take --jit=off")
 
 
-def finish(run: RunDirectory, model: GenerativeModel, writer) -> None:
+def finish(run: RunDirectory, model: GenerativeModel) -> None:
     """The last samples, curves and the GIF of the samples; the generator for use elsewhere."""
-    grid = plotting.grid(model.sample(64))
-    plotting.save_image(run.path / "samples.png", grid)
+    plotting.save_image(run.path / "samples.png", plotting.grid(model.sample(64)))
     callbacks.draw_curves(run)
     drawn = sorted(run.samples.glob("step-*.png"))
-    if drawn:
-        kept = np.linspace(0, len(drawn) - 1, min(len(drawn), GIF_FRAMES)).round().astype(int)
-        frames = [picture(drawn[k]) for k in kept]
-        plotting.save_gif(run.path / "progress.gif", frames, fps=max(2, len(frames) / 10))
-    with writer.as_default(step=int(model.step)):
-        tf.summary.image("curves", picture(run.path / "curves.png")[None, ..., :3])
-    writer.close()
+    kept = np.linspace(0, len(drawn) - 1, min(len(drawn), GIF_FRAMES)).round().astype(int)
+    frames = [picture(drawn[k]) for k in kept]
+    plotting.save_gif(run.path / "progress.gif", frames, fps=max(2, len(frames) / 10))
+    curves = picture(run.path / "curves.png")[..., :3]
+    tf.summary.image("curves", curves[None], step=int(model.step))
     network = model.generator_network()
     run.export.mkdir(exist_ok=True)
     network.save(run.export / "generator.keras")

@@ -112,9 +112,9 @@ class Config:
         name = f"{self.options.model}-{dataset}"
         return Path(self.options.outdir or Path("runs") / name).expanduser()
 
-    def without_outdir(self) -> "Config":
-        """The same training, wherever it is written."""
-        return dataclasses.replace(self, options=dataclasses.replace(self.options, outdir=""))
+    def with_options(self, **changes) -> "Config":
+        """The same training with other options."""
+        return dataclasses.replace(self, options=dataclasses.replace(self.options, **changes))
 
     def as_dict(self) -> dict:
         return {
@@ -168,6 +168,8 @@ def parse(argv: Sequence[str]) -> Config:
     ours = {name: value for name, value in given.items() if has(RunOptions, name)}
     theirs = {name: value for name, value in given.items() if not has(RunOptions, name)}
     dataset = canonical_name(given.get("dataset", "MNIST"))
+    if Path(dataset).expanduser().exists():
+        dataset = str(Path(dataset).expanduser().resolve())
     options = RunOptions(**ours | {"model": model, "dataset": dataset})
     return Config(options, hyperparameters.resolve(dataset, **theirs))
 

@@ -46,6 +46,9 @@ class RunDirectory:
 
     def __exit__(self, *_) -> None:
         self._lock.close()
+        if [entry.name for entry in self.path.iterdir()] == [".lock"]:
+            (self.path / ".lock").unlink()
+            self.path.rmdir()
 
     def read_config(self) -> dict:
         """config.json.
@@ -54,7 +57,11 @@ class RunDirectory:
             UsageError: there is none, or it cannot be read.
         """
         try:
-            return json.loads(self.config.read_text())
+            saved = json.loads(self.config.read_text())
+            missing = {"commands", "options", "hyperparameters", "data"} - set(saved)
+            if missing:
+                raise ValueError(f"{', '.join(sorted(missing))} missing")
+            return saved
         except FileNotFoundError:
             raise UsageError(f"{self.path}: no run there (config.json is missing)") from None
         except (OSError, ValueError) as error:
@@ -64,7 +71,8 @@ class RunDirectory:
         self, config: Config, data: dict, environment: dict, command: str, total_steps: int
     ) -> None:
         """Writes config.json; the commands of a run that went on are kept in their order."""
-        commands = self.read_config()["commands"] if self.config.exists() else []
+        resumed = self.config.exists() and self.has_checkpoints
+        commands = self.read_config()["commands"] if resumed else []
         write_json(
             self.config,
             {
@@ -76,6 +84,10 @@ class RunDirectory:
             },
         )
 
+    @property
+    def has_checkpoints(self) -> bool:
+        return any(self.checkpoints.glob("ckpt-*.index"))
+
     def check(self, config: Config) -> None:
         """Whether a training may begin, or go on, here with this configuration.
 
@@ -83,7 +95,7 @@ class RunDirectory:
             UsageError: --resume forbids it, or the run was begun with another configuration.
         """
         resume = config.options.resume
-        trained = any(self.checkpoints.glob("ckpt-*.index"))
+        trained = self.has_checkpoints
         if resume == "must" and not trained:
             raise UsageError(f"--resume=must: {self.path} has no checkpoint to go on from")
         if resume == "never" and trained:

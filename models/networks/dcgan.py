@@ -28,32 +28,22 @@ def channels(width: int, halving: int) -> int:
     return width * min(2 ** (halving - 1), 8)
 
 
-def hidden_units(image_shape: tuple[int, int, int], asked: int | None) -> int:
-    """Units of the dense layer beside the smallest map: what is asked for, or by the image's size.
-
-    From a map of 7 pixels only two halvings lead to 28, and one linear layer cannot lay out a whole
-    digit; InfoGAN's networks have a dense layer of 1024 there (Chen et al. 2016, table 1).
-    """
-    base, _ = stages(image_shape)
-    return asked if asked is not None else 1024 * (base == 7)
-
-
 def generator(
     image_shape: tuple[int, int, int],
     latent_dim: int,
     *,
     width: int,
     kernel_size: int,
-    dense_units: int | None,
+    dense_units: int,
     initializer: str,
 ) -> keras.Model:
     """Dense to the smallest map, then transposed convolutions with batch norm and ReLU; tanh."""
     base, halvings = stages(image_shape)
     z = keras.Input((latent_dim,), name="latents")
     h = z
-    if units := hidden_units(image_shape, dense_units):
+    if dense_units:
         h = keras.layers.Dense(
-            units, use_bias=False, kernel_initializer=layers.initializer(initializer)
+            dense_units, use_bias=False, kernel_initializer=layers.initializer(initializer)
         )(h)
         h = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.9)(h))
     h = keras.layers.Dense(
@@ -81,7 +71,7 @@ def trunk(
     *,
     width: int,
     kernel_size: int,
-    dense_units: int | None,
+    dense_units: int,
     norm: str,
     initializer: str,
 ) -> keras.Model:
@@ -110,9 +100,9 @@ def trunk(
             h = keras.layers.BatchNormalization(momentum=0.9)(h)
         h = keras.layers.LeakyReLU(negative_slope=0.2)(h)
     h = keras.layers.Flatten()(h)
-    if units := hidden_units(image_shape, dense_units):
+    if dense_units:
         h = Dense(
-            units, use_bias=not batch_norm, kernel_initializer=layers.initializer(initializer)
+            dense_units, use_bias=not batch_norm, kernel_initializer=layers.initializer(initializer)
         )(h)
         if batch_norm:
             h = keras.layers.BatchNormalization(momentum=0.9)(h)
