@@ -111,10 +111,11 @@ def published_record(run: RunDirectory) -> dict:
     config = options.Config.from_dict(saved)
     words = shlex.split(saved["commands"][0].replace("--flagfile=", "--flagfile "))
     flagfile = words[words.index("--flagfile") + 1] if "--flagfile" in words else ""
-    told = options.parse([f"--flagfile={flagfile}", f"--seed={config.options.seed}"])
-    if not flagfile or told.with_options(outdir="") != config.with_options(outdir=""):
+    anywhere = config.with_options(outdir="")
+    told = [f"--flagfile={flagfile}", f"--seed={config.options.seed}", "--outdir="]
+    if not flagfile or options.parse(told) != anywhere:
         raise flags.UsageError(f"{run.path}: only what a flagfile and a seed made is published")
-    last = run.records()[-1]
+    last = (run.records() or [{"step": 0}])[-1]
     if last["step"] < saved["total_steps"]:
         raise flags.UsageError(f"{run.path}: it is not finished (step {last['step']})")
     return {

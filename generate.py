@@ -54,7 +54,12 @@ def main(argv: Sequence[str]) -> int:
         raise flags.UsageError("--run: say which run directory to draw from")
     RunDirectory(options.run).read_config()
     outdir = Path(options.outdir or Path(options.run) / "generated")
-    outdir.mkdir(parents=True, exist_ok=True)
+    try:
+        outdir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise flags.UsageError(
+            f"--outdir={outdir}: cannot write there ({error.strerror})"
+        ) from None
     from training.setup import load_run
 
     _, _, model = load_run(options.run)

@@ -123,7 +123,7 @@ class AdversarialModel(GenerativeModel):
 
     # The step.
 
-    def train_step(self, data) -> dict[str, tf.Tensor]:
+    def update(self, data) -> dict[str, tf.Tensor]:
         *earlier, last = self._critic_batches(data)
         self._power_iteration("generator")
         for k, batch in enumerate(earlier):
@@ -139,7 +139,7 @@ class AdversarialModel(GenerativeModel):
         scalars |= losses | self.minimise(loss, tape, "generator")
         self.after_generator_update()
         self._update_average()
-        return self.end_step(scalars)
+        return scalars
 
     def _power_iteration(self, side: str) -> None:
         """Moves the singular vectors of a side's spectrally normalised kernels."""

@@ -37,8 +37,7 @@ class GenerativeModel(keras.Model):
     """A model of images in [-1, 1] that can be sampled.
 
     Subclasses name their `Hyperparameters`, make their networks and `latents` in `build_networks`,
-    say in `players` and `make_optimizer` who moves what, and write `train_step`, which returns
-    scalars by name.
+    say in `players` and `make_optimizer` who moves what, and write `update`, the train step.
 
     Args:
         image_shape: (height, width, channels).
@@ -98,6 +97,10 @@ class GenerativeModel(keras.Model):
 
     def make_optimizer(self, player: Player) -> keras.optimizers.Optimizer:
         """The optimizer of a player where `compile` is given none."""
+        raise NotImplementedError
+
+    def update(self, data) -> dict[str, tf.Tensor]:
+        """One update of the players on a batch; returns the scalars to log by name."""
         raise NotImplementedError
 
     def generator_network(self) -> keras.Model:
@@ -186,18 +189,19 @@ class GenerativeModel(keras.Model):
         """The epoch's means of the scalars that `train_step` returns."""
         return [self._means] if self._means is not None else []
 
-    def end_step(self, scalars: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Counts the step and adds its scalars to the epoch's means; returns them as they are.
+    def train_step(self, data) -> dict[str, tf.Tensor]:
+        """One step of `update`; counts it, and adds its scalars to the epoch's means.
 
-        The count waits for the scalars: without data there is no step, though TensorFlow runs
-        what does not depend on data before it finds that there is none.
+        All waits for the data: at the end of a data set TensorFlow finds that there are none left
+        only after it has run whatever does not depend on them.
         """
-        if self._means is None:
-            with tf.init_scope():
-                self._means = ScalarMeans(list(scalars))
-        with tf.control_dependencies(list(scalars.values())):
+        with tf.control_dependencies([x for x in tf.nest.flatten(data) if x is not None]):
+            scalars = self.update(data)
             self.step.assign_add(1)
-        self._means.update_state(scalars)
+            if self._means is None:
+                with tf.init_scope():
+                    self._means = ScalarMeans(list(scalars))
+            self._means.update_state(scalars)
         return scalars
 
     def state(self) -> dict[str, list[tf.Variable]]:

@@ -1,5 +1,6 @@
 """Priors of what a generator is given: noise, and later codes and labels, by name."""
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
@@ -35,8 +36,9 @@ class Latents:
             n: how many.
             seed: an int, or an int32 [2] stateless seed; the same seed gives the same draws.
         """
-        stateless = tf.constant([0, seed], tf.int32) if isinstance(seed, int) else seed
-        return self.prior.sample(n, seed=stateless)
+        if np.ndim(seed) == 0:
+            seed = tf.constant([0, int(seed)], tf.int32)
+        return self.prior.sample(n, seed=seed)
 
     def join(self, latents: dict[str, tf.Tensor]) -> tf.Tensor:
         """The parts side by side in the order of their declaration, [n, dim]."""

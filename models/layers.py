@@ -24,6 +24,10 @@ class SpectralKernel:
     function throughout a step; `power_iteration` moves u once a step.
     """
 
+    # Keras' layers save their kernel and bias by name; these save u as well.
+    save_own_variables = keras.layers.Layer.save_own_variables
+    load_own_variables = keras.layers.Layer.load_own_variables
+
     def build(self, input_shape):
         super().build(input_shape)
         self.u = self.add_weight(

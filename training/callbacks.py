@@ -18,7 +18,12 @@ from training.run_directory import RunDirectory
 
 
 class DivergedError(Exception):
-    """A loss is not a finite number; the message is one line."""
+    """A loss or a weight is not a finite number; the message is one line."""
+
+    def __init__(self, step: int, what: str):
+        super().__init__(
+            f"step {step}: {what}; the checkpoints before it are kept. Try a lower learning rate"
+        )
 
 
 class StepCallback(keras.callbacks.Callback):
@@ -31,6 +36,12 @@ class StepCallback(keras.callbacks.Callback):
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
         self.after_step(logs)
+
+    def check_weights(self) -> None:
+        """Raises DivergedError if the step has left a weight that is not a finite number."""
+        for name, player in self.model.players().items():
+            if not all(tf.reduce_all(tf.math.is_finite(v.value)) for v in player.variables):
+                raise DivergedError(self.step, f"weights of the {name} are not finite")
 
     def begin(self) -> None:
         """Runs before the first step."""
@@ -68,17 +79,24 @@ class Log(StepCallback):
     def after_step(self, scalars):
         self.busy += time.perf_counter() - self.started
         self.window.append(scalars)
-        # A loss scale that is too high makes infinite gradients, which are then not applied.
-        checked = [k for k in scalars if not (self.loss_scale and k.endswith("_gradient_norm"))]
-        for name in checked:
-            if not math.isfinite(scalars[name]):
+        for name, value in scalars.items():
+            if not math.isfinite(value) and not self.may_overflow(name):
                 self.flush()
-                raise DivergedError(
-                    f"step {self.step}: {name} is {scalars[name]}; the checkpoints before it are "
-                    "kept. Try a lower learning rate"
-                )
+                raise DivergedError(self.step, f"{name} is {value}")
         if self.step % self.every == 0:
             self.flush()
+
+    def may_overflow(self, name: str) -> bool:
+        """Whether a scalar is a norm of gradients under a loss scale: where they overflow, Keras
+        does not apply them, and lowers the scale."""
+        return self.loss_scale and name.endswith("_gradient_norm")
+
+    def mean(self, name: str) -> float:
+        """The mean of a scalar over the window, less what has overflowed."""
+        values = [scalars[name] for scalars in self.window]
+        if self.may_overflow(name):
+            values = [value for value in values if math.isfinite(value)] or [0.0]
+        return float(np.mean(values))
 
     def flush(self) -> None:
         """Writes the mean of the steps since the last line, if there were any."""
@@ -87,7 +105,6 @@ class Log(StepCallback):
         now = time.perf_counter()
         self.seconds += now - self.since
         images = len(self.window) * self.batches.images_per_step
-        means = {k: float(np.mean([s[k] for s in self.window])) for k in self.window[0]}
         rates = {
             f"{name}_learning_rate": float(optimizer.learning_rate)
             for name, optimizer in self.model.optimizers.items()
@@ -99,7 +116,7 @@ class Log(StepCallback):
             "seconds": round(self.seconds, 3),
             "images_per_second": images / self.busy,
             **rates,
-            **means,
+            **{name: self.mean(name) for name in self.window[0]},
         }
         self.run.log(record)
         with self.writer.as_default(step=self.step):
@@ -133,6 +150,7 @@ class Pictures(StepCallback):
 
     def draw(self) -> None:
         """Writes samples/step-N.png and curves.png, and shows both in TensorBoard."""
+        self.check_weights()
         grid = plotting.grid(self.model.sample(self.count))
         plotting.save_image(self.run.samples / f"step-{self.step:07}.png", grid)
         with self.writer.as_default(step=self.step):
@@ -189,6 +207,7 @@ class Saver(StepCallback):
     def save(self) -> None:
         if self.step > self.saved:
             self.log.flush()
+            self.check_weights()
             self.checkpoints.save()
             self.saved = self.step
 
@@ -218,7 +237,7 @@ class Progress(StepCallback):
         line = (
             f"step {self.step}/{self.total}  epoch {epoch}  {losses}  "
             f"{pace * self.batches.images_per_step:,.0f} images/s  "
-            f"{minutes // 60}:{minutes % 60:02}:{seconds:02} left"
+            f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02} left"
         )
         if self.live:
             width = shutil.get_terminal_size().columns - 1

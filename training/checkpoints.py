@@ -9,12 +9,11 @@ import tensorflow as tf
 from models.base import GenerativeModel
 from training.flags import UsageError
 
-# What reading a truncated, overwritten or half-deleted checkpoint raises.
-DAMAGE = (
-    tf.errors.DataLossError,
-    tf.errors.NotFoundError,
-    tf.errors.OutOfRangeError,
-    IndexError,
+# Faults of the machine, under which a good checkpoint must not be passed over.
+TRANSIENT = (
+    tf.errors.ResourceExhaustedError,
+    tf.errors.PermissionDeniedError,
+    tf.errors.UnavailableError,
 )
 
 
@@ -32,7 +31,11 @@ class Checkpoints:
         self.directory = directory
         self.checkpoint = tf.train.Checkpoint(**model.state())
         self.checkpoint.save_counter  # noqa: B018  made now, so that a restore finds it
-        self.manager = tf.train.CheckpointManager(self.checkpoint, str(directory), keep)
+        try:
+            self.manager = tf.train.CheckpointManager(self.checkpoint, str(directory), keep)
+        except ValueError:  # the list of checkpoints is damaged; the next one makes it anew
+            (directory / "checkpoint").unlink()
+            self.manager = tf.train.CheckpointManager(self.checkpoint, str(directory), keep)
 
     def save(self) -> None:
         """Writes a checkpoint of the current step; what a kill left half-written is swept."""
@@ -41,10 +44,11 @@ class Checkpoints:
         self.manager.save(checkpoint_number=int(self.model.step))
 
     def found(self) -> list[str]:
-        """The checkpoints' paths, the newest first; those that the index file forgot too."""
-        indices = self.directory.glob("ckpt-*.index")
-        steps = sorted((int(i.stem.removeprefix("ckpt-")) for i in indices), reverse=True)
-        return [str(self.directory / f"ckpt-{step}") for step in steps]
+        """The checkpoints' paths, the newest first: those that are listed or have an index."""
+        paths = {Path(path) for path in self.manager.checkpoints}
+        paths |= {path.with_suffix("") for path in self.directory.glob("ckpt-*.index")}
+        newest = sorted(paths, key=lambda path: int(path.name.removeprefix("ckpt-")), reverse=True)
+        return [str(path) for path in newest]
 
     def restore(self) -> int | None:
         """Restores the newest checkpoint that is whole, and says its step; None without any.
@@ -52,7 +56,7 @@ class Checkpoints:
         A damaged one is passed over with a warning.
 
         Raises:
-            UsageError: there are checkpoints, and none can be read.
+            UsageError: there are checkpoints, and none can be read; or they are of another model.
         """
         paths = self.found()
         for path in paths:
@@ -62,7 +66,12 @@ class Checkpoints:
                     status.assert_consumed()
                 else:
                     status.assert_existing_objects_matched().expect_partial()
-            except DAMAGE as error:
+            except TRANSIENT:
+                raise
+            except (ValueError, AssertionError) as error:
+                reason = str(error).splitlines()[0]
+                raise UsageError(f"{path}: it is of another model than this ({reason})") from None
+            except (tf.errors.OpError, IndexError) as error:
                 reason = str(error).splitlines()[0]
                 print(f"warning: {path} is damaged ({reason}): passed over", file=sys.stderr)
                 continue

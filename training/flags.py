@@ -75,7 +75,7 @@ def given(argv: Sequence[str], *classes: type, partial: bool = False) -> dict[st
         rest = values(["", *argv], known_only=partial)[1:]
     except flags.UnrecognizedFlagError as error:
         raise UnknownFlagError(error.flagname, values) from None
-    except flags.Error as error:
+    except (flags.Error, ValueError) as error:  # ValueError: --noflag=value
         raise UsageError(str(error).removeprefix("ERROR:: ")) from None
     if rest and not partial:
         raise UsageError(f"{rest[0]}: not a flag; flags are --name=value")

@@ -168,7 +168,7 @@ def parse(argv: Sequence[str]) -> Config:
     ours = {name: value for name, value in given.items() if has(RunOptions, name)}
     theirs = {name: value for name, value in given.items() if not has(RunOptions, name)}
     dataset = canonical_name(given.get("dataset", "MNIST"))
-    if Path(dataset).expanduser().exists():
+    if dataset.strip() and Path(dataset).expanduser().exists():
         dataset = str(Path(dataset).expanduser().resolve())
     options = RunOptions(**ours | {"model": model, "dataset": dataset})
     return Config(options, hyperparameters.resolve(dataset, **theirs))

@@ -1,0 +1,243 @@
+"""What all tests share: --slow, tiny data, scripts called in this process, one tiny run."""
+
+import contextlib
+import dataclasses
+import importlib
+import io
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import types
+
+import numpy as np
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="also run the tests that take minutes")
+
+
+def pytest_collection_modifyitems(config, items):
+    if config.getoption("--slow"):
+        return
+    for item in items:
+        if "slow" in item.keywords:
+            item.add_marker(pytest.mark.skip(reason="takes minutes: run with --slow"))
+
+
+@pytest.fixture(autouse=True)
+def plain_precision():
+    """Leaves Keras in float32, whatever the precision of the runs of a test was."""
+    yield
+    if "keras" in sys.modules:
+        sys.modules["keras"].config.set_dtype_policy("float32")
+
+
+@pytest.fixture(scope="session")
+def root():
+    """The repository."""
+    return ROOT
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+    """How a script ended, and what it printed."""
+
+    code: int | str
+    out: str
+    err: str
+
+    def refusal(self) -> str:
+        """The message of a script that ended with code 2 and one line on stderr."""
+        assert self.code == 2, self
+        assert self.err.startswith("error: "), self
+        assert self.err.count("\n") == 1, self
+        assert self.err.endswith("\n"), self
+        return self.err.removeprefix("error: ").rstrip()
+
+
+@pytest.fixture(scope="session")
+def call():
+    """call("train", "--model=gan", ...) -> Outcome: a script in this process, where it is quick."""
+
+    def call(script: str, *argv) -> Outcome:
+        from training import flags
+
+        main = importlib.import_module(script).main
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            code = flags.run_script(main, [str(argument) for argument in argv])
+        return Outcome(code, out.getvalue(), err.getvalue())
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def python():
+    """python("train.py", ...) or python("-c", code, ...) -> Outcome: a process of its own."""
+
+    def python(*argv, cwd=ROOT, zoo=True, **environment) -> Outcome:
+        path = {"PYTHONPATH": str(ROOT)} if zoo else {}
+        inherited = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+        done = subprocess.run(
+            [sys.executable, *map(str, argv)],
+            capture_output=True,
+            text=True,
+            cwd=cwd,
+            timeout=600,
+            env={**inherited, **path, **environment},
+        )
+        return Outcome(done.returncode, done.stdout, done.stderr)
+
+    return python
+
+
+BLOCKED = """
+import contextlib, importlib, importlib.abc, io, json, sys
+
+class Blocked(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name in {"tensorflow", "keras", "tensorflow_probability", "tensorflow_datasets"}:
+            raise ImportError(f"{name} was imported")
+
+sys.meta_path.insert(0, Blocked())
+script, lines = json.loads(sys.argv[1])
+main = importlib.import_module(script).main
+from training import flags
+for argv in lines:
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = flags.run_script(main, argv)
+        except BaseException as error:
+            code = repr(error)
+    print(json.dumps({"code": code, "out": out.getvalue(), "err": err.getvalue()}))
+"""
+
+
+@pytest.fixture(scope="session")
+def without_tensorflow(python):
+    """without_tensorflow("train", [argv, ...], cwd) -> Outcomes, of a process that cannot import
+    TensorFlow, Keras and what builds on them.
+
+    The code of a command line that would have imported one is the ImportError's text.
+    """
+
+    def without_tensorflow(script: str, lines, cwd) -> list[Outcome]:
+        done = python("-c", BLOCKED, json.dumps([script, lines]), cwd=cwd)
+        assert done.code == 0, done
+        return [Outcome(**json.loads(line)) for line in done.out.splitlines()]
+
+    return without_tensorflow
+
+
+def bars(n: int, seed: int):
+    """n gray images uint8 [28, 28] of a noisy bright bar, which stands where the label says."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(n) % 10
+    columns = np.arange(28)[None, None, :]
+    bar = np.abs(columns - 3 - 2.4 * labels[:, None, None]) < 2
+    noise = random.integers(0, 50, (n, 28, 28))
+    return np.where(bar, 200 + noise, noise).astype(np.uint8), labels.astype(np.uint8)
+
+
+@pytest.fixture(scope="session")
+def cells():
+    """cells(sheet, columns) -> the 28-pixel images uint8 [rows, columns, 28, 28, c] on a sheet that
+    plotting.grid made."""
+
+    def cells(sheet, columns: int, side=28, padding=2):
+        scale = 64 // side
+        size = side * scale
+        step = size + padding
+        rows = (sheet.shape[0] - padding) // step
+        assert sheet.shape[:2] == (padding + rows * step, padding + columns * step)
+
+        def cell(i, j):
+            enlarged = sheet[padding + i * step :, padding + j * step :][:size, :size]
+            return enlarged[::scale, ::scale]
+
+        return np.array([[cell(i, j) for j in range(columns)] for i in range(rows)])
+
+    return cells
+
+
+@pytest.fixture(scope="session")
+def digits(tmp_path_factory):
+    """An .npz file of 200 labelled images for training and 40 for testing."""
+    path = tmp_path_factory.mktemp("data") / "digits.npz"
+    x_train, y_train = bars(200, seed=1)
+    x_test, y_test = bars(40, seed=2)
+    np.savez(path, x_train=x_train, y_train=y_train, x_test=x_test, y_test=y_test)
+    return path
+
+
+@pytest.fixture(scope="session")
+def tiny(digits):
+    """The flags of a training whose step takes milliseconds; 12 steps are an epoch."""
+    networks = ("--model=gan", "--width=8", "--depth=1")
+    return (*networks, "--batch_size=16", f"--dataset={digits}")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tmp_path_factory, call, tiny):
+    """A finished run of 6 steps; nobody writes to it.
+
+    It has the attributes path, argv, outcome, and scalars, what each of the steps returned.
+    """
+    from training import callbacks
+
+    path = tmp_path_factory.mktemp("runs") / "tiny"
+    every = ("--checkpoint_every=2", "--keep_checkpoints=2", "--sample_every=4", "--log_every=3")
+    argv = (*tiny, "--steps=6", "--seed=5", "--g_learning_rate=1e-3", *every, f"--outdir={path}")
+    scalars = []
+    after_step = callbacks.Log.after_step
+
+    def recorded(log, step_scalars):
+        scalars.append(dict(step_scalars))
+        after_step(log, step_scalars)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(callbacks.Log, "after_step", recorded)
+        outcome = call("train", *argv)
+    assert outcome.code == 0, outcome
+    return types.SimpleNamespace(path=path, argv=argv, outcome=outcome, scalars=scalars)
+
+
+@pytest.fixture
+def copied_run(tiny_run, tmp_path):
+    """A copy of the tiny run that a test may change."""
+    return pathlib.Path(shutil.copytree(tiny_run.path, tmp_path / "copied"))
+
+
+@pytest.fixture(scope="session")
+def checkpoint():
+    """checkpoint(path of a ckpt-N) -> all variables in it, as name -> array."""
+
+    def checkpoint(path) -> dict[str, np.ndarray]:
+        import tensorflow as tf
+
+        reader = tf.train.load_checkpoint(str(path))
+        # save_counter counts the files that were written, not what was trained.
+        names = [n for n in reader.get_variable_to_shape_map() if "VARIABLE_VALUE" in n]
+        return {n: reader.get_tensor(n) for n in names if not n.startswith("save_counter")}
+
+    return checkpoint
+
+
+@pytest.fixture(scope="session")
+def assert_same_bits():
+    """assert_same_bits(a, b): two checkpoints' variables are the same, bit for bit."""
+
+    def assert_same_bits(a: dict[str, np.ndarray], b: dict[str, np.ndarray]):
+        assert a
+        assert a.keys() == b.keys()
+        different = [n for n in a if np.asarray(a[n]).tobytes() != np.asarray(b[n]).tobytes()]
+        assert not different
+
+    return assert_same_bits

@@ -1,0 +1,160 @@
+"""The order of the images: a permutation an epoch, a function of (seed, epoch) alone."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from data.image_data import DataError, Split
+from data.pipeline import Batches
+
+
+def numbered(n=23, labelled=True, side=2, channels=1):
+    """n images, each full of its own number; the label of number k is k % 7."""
+    numbers = np.arange(n)
+    images = np.broadcast_to(numbers[:, None, None, None], (n, side, side, channels))
+    return Split(images.astype(np.uint8), (numbers % 7).astype(np.int64) if labelled else None)
+
+
+def numbers(images):
+    """The numbers of images that `numbered` made, in their order."""
+    return np.asarray(images)[..., 0, 0, 0].ravel().tolist()
+
+
+def epoch(batches, k):
+    """The numbers of the images of an epoch, in the order in which they are shown."""
+    steps = range(k * batches.steps_per_epoch, (k + 1) * batches.steps_per_epoch)
+    return [number for step in steps for number in numbers(batches.batch(step)[0])]
+
+
+def first(batches, count, start=0):
+    """The first batches of the tf.data pipeline, as tuples of arrays (or lone arrays)."""
+    return list(itertools.islice(batches.dataset(start).as_numpy_iterator(), count))
+
+
+def assert_same(ones, others):
+    """The same batches of images and labels."""
+    assert ones
+    for (images, labels), (x, y) in zip(ones, others, strict=True):
+        np.testing.assert_array_equal(images, x)
+        np.testing.assert_array_equal(labels, y)
+
+
+def test_an_epoch_shows_each_image_once_in_another_order_than_they_come_in():
+    batches = Batches(numbered(24), 4)
+    assert batches.steps_per_epoch == 6
+    for k in range(3):
+        assert sorted(epoch(batches, k)) == list(range(24))
+        assert epoch(batches, k) != list(range(24))
+
+
+def test_what_does_not_fill_a_batch_is_left_out_of_that_epoch_only():
+    batches = Batches(numbered(23), 4)
+    assert batches.steps_per_epoch == 5
+    shown = [epoch(batches, k) for k in range(30)]
+    assert all(len(set(one)) == len(one) == 20 for one in shown)
+    assert set().union(*shown) == set(range(23))
+
+
+def test_the_order_differs_by_epoch_and_by_seed():
+    orders = [
+        tuple(epoch(Batches(numbered(24), 4, seed=seed), k)) for seed in range(3) for k in range(4)
+    ]
+    assert len(set(orders)) == len(orders)
+
+
+def test_the_order_is_a_function_of_seed_and_epoch_alone():
+    later_first = Batches(numbered(), 4, seed=3)
+    np.random.seed(0)
+    backwards = [epoch(later_first, k) for k in (5, 1, 5, 0)]
+    np.random.seed(1)
+    forwards = [epoch(Batches(numbered(), 4, seed=3), k) for k in (5, 1, 5, 0)]
+    assert backwards == forwards
+    assert epoch(Batches(numbered(), 2, seed=3), 1)[:20] == epoch(later_first, 1)
+
+
+@pytest.mark.parametrize("start", [0, 1, 5, 7, 15])
+def test_a_start_at_any_step_equals_the_uninterrupted_stream(start):
+    batches = Batches(numbered(), 4, seed=1)
+    assert_same(first(batches, 17)[start:], first(batches, 17 - start, start))
+
+
+def test_the_pipeline_yields_the_batches_of_the_steps():
+    batches = Batches(numbered(channels=3), 4, seed=1)
+    for step, (images, labels) in enumerate(first(batches, 12)):
+        x, y = batches.batch(step)
+        assert images.dtype == np.uint8
+        assert images.shape == (4, 2, 2, 3)
+        assert labels.dtype == np.int32
+        np.testing.assert_array_equal(images, x)
+        np.testing.assert_array_equal(labels, y)
+
+
+@pytest.mark.parametrize("n_critic", [2, 3])
+def test_fresh_images_for_each_critic_step_in_the_order_of_the_flat_batches(n_critic):
+    deep = Batches(numbered(24), 4, seed=1, n_critic=n_critic)
+    flat = Batches(numbered(24), 4 * n_critic, seed=1)
+    assert deep.images_per_step == flat.images_per_step == 4 * n_critic
+    assert deep.steps_per_epoch == flat.steps_per_epoch == 24 // (4 * n_critic)
+    for step in range(3 * deep.steps_per_epoch):
+        (images, labels), (x, y) = deep.batch(step), flat.batch(step)
+        assert images.shape == (n_critic, 4, 2, 2, 1)
+        assert labels.shape == (n_critic, 4)
+        assert numbers(images) == numbers(x)
+        assert labels.ravel().tolist() == y.tolist()
+
+
+def test_a_critic_step_has_the_batch_that_a_step_of_its_own_would_have():
+    deep, flat = Batches(numbered(24), 4, n_critic=3), Batches(numbered(24), 4)
+    for step, k in itertools.product(range(deep.steps_per_epoch), range(3)):
+        assert numbers(deep.batch(step)[0][k]) == numbers(flat.batch(3 * step + k)[0])
+
+
+def test_the_pipeline_keeps_the_critic_steps_apart():
+    (images, labels), *_ = first(Batches(numbered(24), 4, n_critic=3), 1)
+    assert images.shape == (3, 4, 2, 2, 1)
+    assert labels.shape == (3, 4)
+
+
+def test_labels_follow_their_images():
+    for images, labels in first(Batches(numbered(), 5, seed=2), 8):
+        assert [number % 7 for number in numbers(images)] == labels.tolist()
+
+
+def test_a_set_without_labels_yields_images_alone():
+    batches = Batches(numbered(labelled=False), 4)
+    assert len(batches.batch(0)) == 1
+    images, *_ = first(batches, 1)
+    assert images.dtype == np.uint8
+    assert images.shape == (4, 2, 2, 1)
+    assert numbers(images) == numbers(batches.batch(0)[0])
+
+
+def test_labels_do_not_change_the_order():
+    assert epoch(Batches(numbered(), 4), 1) == epoch(Batches(numbered(labelled=False), 4), 1)
+
+
+def test_all_levels_are_kept():
+    levels = np.arange(256, dtype=np.uint8).reshape(4, 8, 8, 1)
+    images, _ = Batches(Split(levels, np.zeros(4, np.int64)), 4).batch(0)
+    assert sorted(images.ravel().tolist()) == list(range(256))
+
+
+def test_a_read_only_memory_map_serves_as_an_array_does(tmp_path):
+    split = numbered()
+    np.save(tmp_path / "images.npy", split.images)
+    mapped = Split(np.load(tmp_path / "images.npy", mmap_mode="r"), split.labels)
+    assert_same(first(Batches(mapped, 4), 7), first(Batches(split, 4), 7))
+
+
+def test_a_batch_of_all_images_is_a_step_and_one_more_is_refused():
+    assert sorted(epoch(Batches(numbered(23), 23), 0)) == list(range(23))
+    with pytest.raises(DataError, match="--batch_size=24 is more than the 23 images") as error:
+        Batches(numbered(23), 24)
+    assert "\n" not in str(error.value)
+
+
+def test_the_critic_steps_together_must_fit_too():
+    assert Batches(numbered(23), 7, n_critic=3).steps_per_epoch == 1
+    with pytest.raises(DataError, match="--batch_size=8 x --n_critic=3 is more than the 23"):
+        Batches(numbered(23), 8, n_critic=3)

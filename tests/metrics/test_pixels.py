@@ -1,0 +1,63 @@
+"""Pixel statistics against values worked out by hand."""
+
+import numpy as np
+import pytest
+
+from metrics.pixels import pixel_statistics
+
+
+def images(*rows):
+    """Images uint8 [n, 1, w, 1], a row of levels each."""
+    return np.array(rows, np.uint8)[:, None, :, None]
+
+
+def test_values_by_hand():
+    # Fake levels 0, 10, 20, 30, real 100 four times: means 15 and 100, squared deviations
+    # 225, 25, 25, 225 with the mean 125; each level moves to 100, on average by 85.
+    metrics = pixel_statistics(images([0, 10], [20, 30]), images([100, 100], [100, 100]))
+    assert list(metrics) == ["pixel_mean", "pixel_std", "pixel_distance", "distinct_share"]
+    assert metrics["pixel_mean"].value == 15
+    assert metrics["pixel_mean"].protocol == {"real": 100}
+    assert metrics["pixel_std"].value == pytest.approx(125**0.5)
+    assert metrics["pixel_std"].protocol == {"real": 0}
+    assert metrics["pixel_distance"].value == pytest.approx(85)
+    assert metrics["distinct_share"].value == 1
+
+
+def test_the_distance_of_unequal_numbers_of_images():
+    # A quarter of the fake mass is at 40 instead of 0; the other way round it is as far.
+    fake, real = images([0, 0], [0, 40]), images([0, 0])
+    assert pixel_statistics(fake, real)["pixel_distance"].value == pytest.approx(10)
+    assert pixel_statistics(real, fake)["pixel_distance"].value == pytest.approx(10)
+
+
+def test_a_set_is_at_no_distance_from_itself_and_further_from_what_is_darker():
+    random = np.random.default_rng(0)
+    real = random.integers(0, 256, (20, 4, 4, 3)).astype(np.uint8)
+    half, none = real // 2, real * 0
+    distances = [
+        pixel_statistics(fake, real)["pixel_distance"].value for fake in (real, half, none)
+    ]
+    assert distances[0] == 0
+    assert distances[0] < distances[1] < distances[2]
+    assert distances[2] == pytest.approx(real.mean())
+
+
+def test_exact_copies_lower_the_share_of_distinct_images():
+    fake = images([1, 2], [1, 2], [2, 1], [1, 2])
+    assert pixel_statistics(fake, fake)["distinct_share"].value == 0.5
+    collapsed = images(*[[7, 7]] * 8)
+    assert pixel_statistics(collapsed, fake)["distinct_share"].value == 1 / 8
+
+
+def test_all_channels_and_the_extreme_levels_count():
+    fake = np.zeros((1, 1, 1, 3), np.uint8)
+    fake[..., 2] = 255
+    metrics = pixel_statistics(fake, np.zeros((5, 1, 1, 3), np.uint8))
+    assert metrics["pixel_mean"].value == 85
+    assert metrics["pixel_distance"].value == pytest.approx(85)
+
+
+def test_the_values_are_plain_numbers_that_json_can_hold():
+    metrics = pixel_statistics(images([0, 1]), images([2, 3]))
+    assert {type(metric.value) for metric in metrics.values()} == {float}

@@ -1,0 +1,129 @@
+"""Tiny models of the registry, tiny batches, and settings that go back after a test."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import models
+
+IMAGE_SHAPE = (28, 28, 1)
+BATCH = 4
+
+# Small enough to be quick; a model takes those that it has.
+SMALL = {
+    "width": 4,
+    "depth": 1,
+    "dense_units": 6,
+    "noise_dim": 5,
+    "batch_size": BATCH,
+    "n_critic": 1,
+}
+
+# What a model needs besides, by its name in the registry.
+BESIDES: dict[str, dict] = {}
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    """Keras' own randomness, from which the first weights come."""
+    keras.utils.set_random_seed(0)
+
+
+@pytest.fixture
+def policy():
+    """Sets the global precision for the length of a test."""
+    before = keras.config.dtype_policy()
+    yield keras.config.set_dtype_policy
+    keras.config.set_dtype_policy(before)
+
+
+@pytest.fixture
+def tiny():
+    """(name, subclass, **hyperparameters) -> a tiny model of the registry."""
+
+    def build(name, subclass=lambda cls: cls, **changes):
+        entry = models.REGISTRY[name]
+        fields = {spec.name for spec in dataclasses.fields(entry.hyperparameters)}
+        small = {field: value for field, value in SMALL.items() if field in fields}
+        chosen = {**small, **BESIDES.get(name, {}), **changes}
+        return subclass(entry.load())(IMAGE_SHAPE, num_classes=10, seed=3, **chosen)
+
+    return build
+
+
+@pytest.fixture
+def batches():
+    """(steps, n_critic, seed) -> so many (uint8 images, labels), [n_critic, b, ...] above 1."""
+
+    def draw(steps, n_critic=1, seed=0):
+        rng = np.random.default_rng(seed)
+        lead = (steps, BATCH) if n_critic == 1 else (steps, n_critic, BATCH)
+        images = rng.integers(0, 256, (*lead, *IMAGE_SHAPE), dtype=np.uint8)
+        return images, rng.integers(0, 10, lead)
+
+    return draw
+
+
+@pytest.fixture
+def take_step():
+    """(model, images, labels) -> the scalars of one train step as floats, without a graph."""
+
+    def step(model, images, labels=None):
+        data = tf.constant(images)
+        scalars = model.train_step(data if labels is None else (data, tf.constant(labels)))
+        return {name: float(value) for name, value in scalars.items()}
+
+    return step
+
+
+@pytest.fixture
+def state_of():
+    """model -> copies of all that `state` names, in one flat dict."""
+
+    def copy(model):
+        return {
+            (group, k): np.array(tf.convert_to_tensor(variable))
+            for group, variables in model.state().items()
+            for k, variable in enumerate(variables)
+        }
+
+    return copy
+
+
+@pytest.fixture
+def assert_same():
+    """Asserts that two states are equal to the bit."""
+
+    def check(one, two):
+        assert one.keys() == two.keys()
+        for key in one:
+            np.testing.assert_array_equal(one[key], two[key], err_msg=str(key))
+
+    return check
+
+
+class BatchLogs(keras.callbacks.Callback):
+    """Collects what each batch of a fit logs."""
+
+    def __init__(self):
+        super().__init__()
+        self.steps = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.steps.append(dict(logs))
+
+
+@pytest.fixture
+def fit():
+    """(model, images, labels, **fit's) -> the logs of each step of one epoch over the batches."""
+
+    def run(model, images, labels, **kwargs):
+        logs = BatchLogs()
+        data = tf.data.Dataset.from_tensor_slices((images, labels))
+        model.fit(data, callbacks=[logs], shuffle=False, verbose=0, **kwargs)
+        return logs.steps
+
+    return run

@@ -1,0 +1,146 @@
+"""The priors, and the paths between latents."""
+
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.latents import Latents, interpolate, noise, tfd
+
+
+def two_parts():
+    """Noise z [3], declared before a narrow part a [2] at 10: not the alphabet's order."""
+    narrow = tfd.Sample(tfd.Normal(10.0, 0.01), sample_shape=[2])
+    return Latents(z=noise(3, "normal"), a=narrow)
+
+
+# Priors.
+
+
+def test_the_normal_prior_has_the_standard_moments():
+    z = Latents(noise=noise(4, "normal")).draw(20_000, 0)["noise"].numpy()
+    assert z.shape == (20_000, 4)
+    assert z.dtype == np.float32
+    np.testing.assert_allclose(z.mean(0), 0, atol=0.03)
+    np.testing.assert_allclose(np.cov(z.T), np.eye(4), atol=0.05)
+    np.testing.assert_allclose((z**4).mean(0), 3, atol=0.3)
+
+
+def test_the_uniform_prior_fills_its_range():
+    z = Latents(noise=noise(4, "uniform")).draw(20_000, 0)["noise"].numpy()
+    assert z.dtype == np.float32
+    assert z.min() >= -1
+    assert z.max() < 1
+    assert z.min() < -0.999
+    assert z.max() > 0.999
+    np.testing.assert_allclose(z.mean(0), 0, atol=0.03)
+    np.testing.assert_allclose(np.cov(z.T), np.eye(4) / 3, atol=0.02)
+
+
+def test_a_prior_without_a_name_is_refused():
+    with pytest.raises(KeyError):
+        noise(4, "cauchy")
+
+
+@pytest.mark.parametrize("prior", ["normal", "uniform"])
+def test_draws_are_a_function_of_the_seed(prior):
+    latents = Latents(noise=noise(4, prior))
+    first = latents.draw(5, 3)["noise"].numpy()
+    tf.random.normal([7])  # moves TensorFlow's own state
+    np.testing.assert_array_equal(first, latents.draw(5, 3)["noise"])
+    np.testing.assert_array_equal(first, latents.draw(5, tf.constant([0, 3], tf.int32))["noise"])
+    assert not np.isclose(first, latents.draw(5, 4)["noise"]).any()
+
+
+def test_parts_of_one_prior_are_drawn_apart():
+    latents = Latents(a=noise(4, "normal"), b=noise(4, "normal"))
+    drawn = latents.draw(5, 0)
+    assert not np.isclose(drawn["a"], drawn["b"]).any()
+
+
+def test_parts_are_joined_in_the_order_of_their_declaration():
+    latents = two_parts()
+    drawn = latents.draw(6, 0)
+    assert {name: tuple(part.shape) for name, part in drawn.items()} == {"z": (6, 3), "a": (6, 2)}
+    joined = latents.join(drawn).numpy()
+    assert joined.shape == (6, latents.dim)
+    np.testing.assert_array_equal(joined[:, :3], drawn["z"])
+    np.testing.assert_array_equal(joined[:, 3:], drawn["a"])
+    assert (joined[:, 3:] > 9).all()
+    assert (joined[:, :3] < 9).all()
+
+
+def test_dim_counts_all_parts():
+    assert Latents(noise=noise(7, "normal")).dim == 7
+    assert two_parts().dim == 5
+
+
+def test_the_normal_log_density_is_the_closed_form():
+    latents = Latents(a=noise(3, "normal"), b=noise(2, "normal"))
+    drawn = latents.draw(6, 1)
+    z = latents.join(drawn).numpy().astype(np.float64)
+    closed = -0.5 * (z**2).sum(1) - 5 * 0.5 * math.log(2 * math.pi)
+    np.testing.assert_allclose(latents.prior.log_prob(drawn), closed, rtol=1e-5)
+
+
+def test_the_uniform_log_density_is_the_closed_form():
+    latents = Latents(noise=noise(3, "uniform"))
+    inside = latents.prior.log_prob(latents.draw(6, 1))
+    np.testing.assert_allclose(inside, [-3 * math.log(2)] * 6, rtol=1e-6)
+    outside = latents.prior.log_prob({"noise": tf.constant([[0.0, 0.0, 1.5]])})
+    assert np.isneginf(outside).all()
+
+
+# Paths.
+
+
+def ends(n=5, d=8):
+    """Two sets of latents, scaled to a common norm of 2."""
+    start, end = np.random.default_rng(0).normal(size=(2, n, d)).astype(np.float32)
+    return tuple(2 * x / np.linalg.norm(x, axis=1, keepdims=True) for x in (start, end))
+
+
+@pytest.mark.parametrize("path", ["linear", "spherical"])
+def test_both_ends_belong_to_the_path(path):
+    start, end = ends()
+    points = interpolate(tf.constant(start), tf.constant(end), 7, path).numpy()
+    assert points.shape == (5, 7, 8)
+    np.testing.assert_allclose(points[:, 0], start, atol=1e-6)
+    np.testing.assert_allclose(points[:, -1], end, atol=1e-6)
+    assert not np.allclose(points[:, 0], points[:, 1], atol=0.1)
+
+
+def test_the_linear_path_has_equal_steps_and_passes_the_midpoint():
+    start, end = ends()
+    points = interpolate(tf.constant(start), tf.constant(end), 5, "linear").numpy()
+    np.testing.assert_array_equal(points[:, 0], start)
+    np.testing.assert_array_equal(points[:, -1], end)
+    np.testing.assert_allclose(points[:, 2], (start + end) / 2, atol=1e-6)
+    np.testing.assert_allclose(np.diff(points, 2, axis=1), 0, atol=1e-5)
+
+
+def test_the_spherical_path_keeps_the_norm_and_the_linear_does_not():
+    start, end = map(tf.constant, ends())
+    spherical = np.linalg.norm(interpolate(start, end, 9, "spherical"), axis=-1)
+    linear = np.linalg.norm(interpolate(start, end, 9, "linear"), axis=-1)
+    np.testing.assert_allclose(spherical, 2, rtol=1e-5)
+    assert (linear[:, 4] < 1.9).all()
+
+
+def test_the_spherical_path_of_a_quarter_circle_by_hand():
+    start, end = tf.constant([[3.0, 0.0]]), tf.constant([[0.0, 3.0]])
+    points = interpolate(start, end, 4, "spherical").numpy()[0]
+    angles = np.radians([0, 30, 60, 90])
+    np.testing.assert_allclose(points, 3 * np.stack([np.cos(angles), np.sin(angles)], 1), atol=1e-5)
+
+
+@pytest.mark.parametrize("factor", [1.0, 2.0, -1.0, 0.0])
+@pytest.mark.parametrize("path", ["linear", "spherical"])
+def test_parallel_opposite_and_zero_ends_are_joined(path, factor):
+    start, _ = ends()
+    end = factor * start
+    points = interpolate(tf.constant(start), tf.constant(end), 5, path).numpy()
+    assert np.isfinite(points).all()
+    np.testing.assert_allclose(points[:, 0], start, atol=1e-5)
+    np.testing.assert_allclose(points[:, -1], end, atol=1e-5)

@@ -1,0 +1,296 @@
+"""Initialisers, and spectral normalisation against numpy's singular values."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import layers
+
+KINDS = ["dense", "conv"]
+
+
+def build(kind, dtype=None, **kwargs):
+    """A spectral layer, built and with a bias that is not 0, and a batch of inputs for it."""
+    rng = np.random.default_rng(0)
+    if kind == "dense":
+        layer, shape = layers.SpectralDense(5, dtype=dtype, **kwargs), (4, 7)
+    else:
+        options = {"strides": 2, "padding": "same", **kwargs}
+        layer, shape = layers.SpectralConv2D(5, 3, dtype=dtype, **options), (4, 6, 6, 2)
+    x = rng.normal(size=shape).astype(np.float32)
+    layer.build(shape)
+    layer.kernel.assign(rng.normal(size=layer.kernel.shape))
+    layer.bias.assign(rng.normal(size=layer.bias.shape))
+    return layer, tf.constant(x)
+
+
+def matrix(layer):
+    return layer.kernel.numpy().astype(np.float64).reshape(-1, layer.kernel.shape[-1])
+
+
+def converge(layer, times=100):
+    for _ in range(times):
+        layer.power_iteration()
+
+
+def linear(kind, x, kernel):
+    if kind == "dense":
+        return x @ kernel
+    return tf.nn.conv2d(x, kernel, strides=2, padding="SAME")
+
+
+# Initialisers.
+
+
+@pytest.mark.parametrize(
+    ("name", "deviation"),
+    [("normal", 0.02), ("xavier", (2 / (300 + 500)) ** 0.5), ("he", (2 / 300) ** 0.5)],
+)
+def test_initialisers_have_the_deviation_of_their_name(name, deviation):
+    kernel = layers.initializer(name)((300, 500)).numpy()
+    np.testing.assert_allclose(kernel.mean(), 0, atol=deviation / 50)
+    np.testing.assert_allclose(kernel.std(), deviation, rtol=0.01)
+
+
+def test_initialisers_count_the_window_of_a_convolution():
+    kernel = layers.initializer("he")((5, 5, 20, 100)).numpy()
+    np.testing.assert_allclose(kernel.std(), (2 / (5 * 5 * 20)) ** 0.5, rtol=0.02)
+
+
+def test_two_initialisers_draw_two_kernels():
+    one, two = (layers.initializer("normal")((4, 4)).numpy() for _ in range(2))
+    assert not np.isclose(one, two).any()
+
+
+# Spectral normalisation: values.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_sigma_converges_to_the_largest_singular_value(kind):
+    layer, _ = build(kind)
+    converge(layer)
+    values = np.linalg.svd(matrix(layer), compute_uv=False)
+    np.testing.assert_allclose(layer.sigma(), values[0], rtol=1e-4)
+    assert values[1] < 0.99 * values[0]  # or any of two would have passed
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_power_iteration_is_that_of_numpy(kind):
+    layer, _ = build(kind)
+    w, u = matrix(layer), layer.u.numpy().astype(np.float64)
+    np.testing.assert_allclose(layer.sigma(), np.linalg.norm(w @ u / np.linalg.norm(u)), rtol=1e-5)
+    layer.power_iteration()
+    v = w @ u / np.linalg.norm(w @ u)
+    moved = w.T @ v / np.linalg.norm(w.T @ v)
+    np.testing.assert_allclose(layer.u, moved, atol=1e-5)
+    assert not np.allclose(u, moved, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_power_iterations_never_shrink_sigma(kind):
+    """|W u| grows towards the largest singular value, which it never passes."""
+    layer, _ = build(kind)
+    sigmas = []
+    for _ in range(20):
+        sigmas.append(float(layer.sigma()))
+        layer.power_iteration()
+    assert (np.diff(sigmas) > -1e-5).all()
+    assert sigmas[0] < sigmas[-1]
+    assert sigmas[-1] < np.linalg.svd(matrix(layer), compute_uv=False)[0] + 1e-4
+
+
+def test_a_new_layer_begins_near_its_singular_value():
+    keras.utils.set_random_seed(0)
+    layer = layers.SpectralDense(20, kernel_initializer=layers.initializer("normal"))
+    layer.build((None, 50))
+    largest = np.linalg.svd(matrix(layer), compute_uv=False)[0]
+    assert 0.85 * largest < float(layer.sigma()) < 1.001 * largest
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_outputs_are_those_of_the_kernel_over_sigma(kind):
+    layer, x = build(kind)
+    converge(layer)
+    largest = np.linalg.svd(matrix(layer), compute_uv=False)[0]
+    expected = linear(kind, x, layer.kernel.numpy() / np.float32(largest)) + layer.bias.numpy()
+    np.testing.assert_allclose(layer(x), expected, rtol=1e-3, atol=1e-4)
+    assert not np.allclose(layer(x), linear(kind, x, layer.kernel.numpy()) + layer.bias.numpy())
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_outputs_do_not_depend_on_the_scale_of_the_kernel(kind):
+    layer, x = build(kind)
+    before = layer(x)
+    layer.kernel.assign(7.0 * layer.kernel.numpy())
+    np.testing.assert_allclose(layer(x), before, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_activation_and_a_missing_bias_are_heeded(kind):
+    layer, x = build(kind)
+    plain = layer(x)
+    rectified = layer.__class__.from_config({**layer.get_config(), "activation": "relu"})
+    bare = layer.__class__.from_config({**layer.get_config(), "use_bias": False})
+    for other in (rectified, bare):
+        other.build(x.shape)
+        other.kernel.assign(layer.kernel)
+        other.u.assign(layer.u)
+    rectified.bias.assign(layer.bias)
+    np.testing.assert_allclose(rectified(x), tf.nn.relu(plain), atol=1e-6)
+    assert bare.bias is None
+    np.testing.assert_allclose(bare(x), plain - layer.bias.numpy(), atol=1e-5)
+
+
+# Spectral normalisation: state.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_call_leaves_u_alone_and_power_iteration_moves_it(kind):
+    layer, x = build(kind)
+    u = layer.u.numpy().copy()
+    first = layer(x, training=True) if kind == "conv" else layer(x)
+    second = layer(x)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(layer.u, u)
+    layer.power_iteration()
+    assert not np.allclose(layer.u, u, atol=1e-3)
+    assert not np.allclose(layer(x), first, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_u_is_no_trainable_weight(kind):
+    layer, _ = build(kind)
+    assert [v.name for v in layer.trainable_variables] == ["kernel", "bias"]
+    assert [v.name for v in layer.non_trainable_variables] == ["u"]
+
+
+# Spectral normalisation: gradients.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_gradient_goes_through_sigma(kind):
+    """Against float64 differences of sum(c f(W / |W u|)) with u held fixed."""
+    layer, x = build(kind)
+    c = np.random.default_rng(1).normal(size=layer(x).shape)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(tf.constant(c, tf.float32) * layer(x))
+    found = tape.gradient(loss, layer.kernel.value).numpy()
+
+    x64, u = tf.cast(x, tf.float64), layer.u.numpy().astype(np.float64)
+    u /= np.linalg.norm(u)
+    w = layer.kernel.numpy().astype(np.float64)
+
+    def value(kernel, sigma=None):
+        sigma = sigma or np.linalg.norm(kernel.reshape(-1, kernel.shape[-1]) @ u)
+        return float(np.sum(c * linear(kind, x64, kernel / sigma).numpy()))
+
+    def differences(**kwargs):
+        slopes, step = np.zeros_like(w), 1e-5
+        for index in np.ndindex(*w.shape):
+            nudge = np.zeros_like(w)
+            nudge[index] = step
+            slopes[index] = (value(w + nudge, **kwargs) - value(w - nudge, **kwargs)) / (2 * step)
+        return slopes
+
+    scale = np.abs(found).max()
+    np.testing.assert_allclose(found, differences(), rtol=1e-3, atol=1e-4 * scale)
+    constant = differences(sigma=np.linalg.norm(w.reshape(-1, w.shape[-1]) @ u))
+    assert np.abs(found - constant).max() > 0.05 * scale
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_gradient_lies_along_the_kernel(kind):
+    """The outputs do not change with the kernel's scale, so <gradient, W> is 0."""
+    layer, x = build(kind)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(layer(x) ** 2)
+    gradient = tape.gradient(loss, layer.kernel.value).numpy()
+    lengths = np.linalg.norm(gradient) * np.linalg.norm(layer.kernel.numpy())
+    assert lengths > 1
+    assert abs(np.sum(gradient * layer.kernel.numpy())) < 1e-4 * lengths
+
+
+def test_a_kernel_of_zeros_gives_finite_outputs():
+    layer, x = build("dense")
+    layer.kernel.assign(np.zeros(layer.kernel.shape))
+    layer.power_iteration()
+    assert np.isfinite(layer.u.numpy()).all()
+    np.testing.assert_allclose(layer(x), np.tile(layer.bias.numpy(), (4, 1)))
+
+
+# Precision and saving.
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_bfloat16_outputs_follow_those_of_float32(kind):
+    layer, x = build(kind)
+    mixed, _ = build(kind, dtype="mixed_bfloat16")
+    mixed.u.assign(layer.u)
+    with tf.GradientTape() as tape:
+        outputs = mixed(x)
+        loss = tf.reduce_sum(tf.cast(outputs, tf.float32) ** 2)
+    assert outputs.dtype == tf.bfloat16
+    assert mixed.kernel.dtype == mixed.u.dtype == "float32"
+    np.testing.assert_allclose(tf.cast(outputs, tf.float32), layer(x), rtol=0.05, atol=0.05)
+    gradient = tape.gradient(loss, mixed.kernel.value)
+    assert gradient.dtype == tf.float32
+    assert np.isfinite(gradient).all()
+    assert np.abs(gradient).max() > 0
+
+
+def test_spectral_layers_are_saved_with_their_u(tmp_path):
+    network = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.SpectralConv2D(3, 4, strides=2, padding="same"),
+            keras.layers.Flatten(),
+            layers.SpectralDense(2),
+        ]
+    )
+    for layer in layers.spectral_layers(network):
+        layer.u.assign(np.arange(1, layer.u.shape[0] + 1))
+    network.save(tmp_path / "network.keras")
+    loaded = keras.saving.load_model(tmp_path / "network.keras")
+    x = np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype(np.float32)
+    np.testing.assert_array_equal(loaded(x), network(x))
+    first, second = layers.spectral_layers(loaded)
+    np.testing.assert_array_equal(first.u, [1, 2, 3])
+    np.testing.assert_array_equal(second.u, [1, 2])
+    assert type(first) is layers.SpectralConv2D
+
+
+def test_spectral_layers_finds_them_at_any_depth_and_no_others():
+    inner = keras.Sequential(
+        [keras.Input((4,)), layers.SpectralDense(3, name="deep"), keras.layers.Dense(3)]
+    )
+    x = keras.Input((4,))
+    middle = keras.Model(x, layers.SpectralDense(2, name="middle")(inner(x)))
+    outer = keras.Sequential([middle, layers.SpectralDense(1, name="top"), keras.layers.ReLU()])
+    outer.build((None, 4))
+    assert {layer.name for layer in layers.spectral_layers(outer)} == {"deep", "middle", "top"}
+    assert len(layers.spectral_layers(outer)) == 3
+    single = layers.SpectralDense(2)
+    assert layers.spectral_layers(single) == [single]
+    assert (
+        layers.spectral_layers(keras.Sequential([keras.Input((4,)), keras.layers.Dense(1)])) == []
+    )
+
+
+@pytest.mark.parametrize("spectral", [False, True])
+def test_heads_are_linear_and_in_float32(spectral, policy):
+    policy("mixed_bfloat16")
+    head = layers.head(3, "xavier", spectral=spectral, name="score")
+    outputs = head(100.0 * tf.ones((2, 5), tf.bfloat16))
+    assert outputs.shape == (2, 3)
+    assert outputs.dtype == tf.float32
+    assert isinstance(head, layers.SpectralKernel) == spectral
+    assert head.name == "score"
+    np.testing.assert_allclose(head(-100.0 * tf.ones((2, 5))), -outputs, rtol=1e-5)
+
+
+def test_tanh_images_are_float32_within_their_range(policy):
+    policy("mixed_bfloat16")
+    outputs = layers.tanh_image(tf.constant([-9.0, 0.0, 0.5, 9.0], tf.bfloat16))
+    assert outputs.dtype == tf.float32
+    np.testing.assert_allclose(outputs, np.tanh([-9.0, 0.0, 0.5, 9.0]), atol=1e-6)

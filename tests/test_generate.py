@@ -1,0 +1,184 @@
+"""generate.py from outside: what it draws of a tiny run, and what it refuses."""
+
+import json
+import pathlib
+import shutil
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from PIL import Image
+
+import plotting
+
+
+def pixels(path):
+    """A picture as uint8 [H, W, c]."""
+    array = np.asarray(Image.open(path))
+    return array[..., None] if array.ndim == 2 else array
+
+
+@pytest.fixture(scope="module")
+def model(tiny_run):
+    from training.setup import load_run
+
+    return load_run(tiny_run.path)[2]
+
+
+@pytest.fixture
+def draw(call, tiny_run, tmp_path):
+    """draw("--output=grid", ...) -> the files that it made, by name, of the tiny run."""
+
+    def draw(*argv, folder="drawn"):
+        outdir = tmp_path / folder
+        done = call("generate", f"--run={tiny_run.path}", f"--outdir={outdir}", *argv)
+        assert (done.code, done.err) == (0, ""), done
+        made = {path.name: path for path in sorted(outdir.iterdir())}
+        assert all(line.endswith(str(outdir)) or pathlib.Path(line).is_file()
+                   for line in done.out.splitlines())  # fmt: skip
+        assert done.out
+        return made
+
+    return draw
+
+
+def test_images_are_one_png_each_with_the_pixels_of_the_npz(draw, model):
+    images = draw("--output=images", "--n=5", "--seed=2")
+    assert list(images) == [f"seed2-{k:05}.png" for k in range(5)]
+    arrays = draw("--output=npz", "--n=5", "--seed=2", folder="npz")
+    assert list(arrays) == ["seed2-5.npz"]
+    with np.load(arrays["seed2-5.npz"]) as archive:
+        assert archive.files == ["images"]
+        stored = archive["images"]
+    assert stored.dtype == np.uint8
+    np.testing.assert_array_equal(stored, plotting.to_uint8(model.sample(5, seed=2)))
+    np.testing.assert_array_equal(stored, [pixels(path) for path in images.values()])
+
+
+def test_more_images_than_fit_one_batch_are_all_drawn_and_begin_as_fewer_do(draw):
+    many = np.load(draw("--output=npz", "--n=260")["seed0-260.npz"])["images"]
+    assert many.shape == (260, 28, 28, 1)
+    assert len({image.tobytes() for image in many}) > 200
+
+
+def test_a_grid_shows_the_samples_in_reading_order(draw, model, cells):
+    made = draw("--output=grid", "--n=7", "--seed=4")
+    assert list(made) == ["grid-seed4.png"]
+    sheet = pixels(made["grid-seed4.png"])
+    np.testing.assert_array_equal(sheet, plotting.grid(model.sample(7, seed=4)))
+    shown = cells(sheet, columns=3).reshape(-1, 28, 28, 1)
+    np.testing.assert_array_equal(shown[:7], plotting.to_uint8(model.sample(7, seed=4)))
+
+
+@pytest.mark.parametrize("output", ["images", "npz", "grid", "interpolation"])
+def test_the_seed_alone_decides_what_is_drawn(draw, output):
+    def drawn(seed, folder):
+        made = draw(f"--output={output}", "--n=2", f"--seed={seed}", folder=folder).values()
+        if output == "npz":
+            return [np.load(path)["images"].tobytes() for path in made]
+        return [path.read_bytes() for path in made]
+
+    first = drawn(1, "first")
+    assert drawn(1, "again") == first
+    assert not set(drawn(2, "other")) & set(first)
+
+
+@pytest.mark.parametrize("path", ["linear", "spherical"])
+def test_an_interpolation_goes_from_one_latent_to_the_other(draw, model, path, cells):
+    argv = ("--output=interpolation", "--n=3", "--frames=5", "--seed=1", f"--path={path}")
+    made = draw(*argv)
+    assert list(made) == [f"{path}-seed1.gif", f"{path}-seed1.png"]
+    shown = cells(pixels(made[f"{path}-seed1.png"]), columns=5).astype(int)
+    assert shown.shape == (3, 5, 28, 28, 1)
+    ends = plotting.to_uint8(model.generate(model.latents.draw(6, 1))).astype(int)
+    # A batch of another size may round differently: by one level at most.
+    assert abs(shown[:, 0] - ends[:3]).max() <= 1
+    assert abs(shown[:, -1] - ends[3:]).max() <= 1
+    for k in range(4):
+        assert abs(shown[:, k] - shown[:, k + 1]).max(axis=(1, 2, 3)).min() > 1
+    middle = abs(shown[:, 2] - shown[:, 0]).sum(), abs(shown[:, 2] - shown[:, 4]).sum()
+    assert max(middle) < abs(shown[:, 4] - shown[:, 0]).sum()
+
+
+def test_the_two_paths_differ_between_their_ends_alone(draw, cells):
+    sheets = []
+    for path in ("linear", "spherical"):
+        made = draw("--output=interpolation", "--n=2", "--frames=3", f"--path={path}", folder=path)
+        sheets.append(cells(pixels(made[f"{path}-seed0.png"]), columns=3).astype(int))
+    difference = abs(sheets[0] - sheets[1]).max(axis=(0, 2, 3, 4))
+    assert difference[0] <= 1
+    assert difference[2] <= 1
+    assert difference[1] > 1
+
+
+def test_the_film_of_an_interpolation_goes_there_and_back(draw, cells):
+    made = draw("--output=interpolation", "--n=2", "--frames=4")
+    frames = iio.imread(made["spherical-seed0.gif"], mode="L")
+    assert len(frames) == 6
+    np.testing.assert_array_equal(frames[1:3], frames[:3:-1])
+    sheet = cells(pixels(made["spherical-seed0.png"]), columns=4)
+    for k in range(4):
+        shown = cells(frames[k][..., None], columns=2)[0]
+        np.testing.assert_array_equal(shown, sheet[:, k])
+
+
+def test_without_an_outdir_the_files_are_in_the_run(call, copied_run):
+    done = call("generate", f"--run={copied_run}", "--n=1")
+    assert done.code == 0, done
+    assert done.out == f"{copied_run / 'generated' / 'grid-seed0.png'}\n"
+    assert (copied_run / "generated" / "grid-seed0.png").is_file()
+
+
+def test_the_run_is_not_changed_by_drawing_from_it(call, copied_run, tmp_path):
+    def state():
+        return {p: p.stat().st_mtime_ns for p in copied_run.rglob("*") if p.is_file()}
+
+    before = state()
+    assert call("generate", f"--run={copied_run}", f"--outdir={tmp_path}", "--n=1").code == 0
+    assert state() == before
+
+
+def test_a_run_that_is_missing_is_refused_and_not_made(call, tmp_path):
+    refusal = call("generate", f"--run={tmp_path / 'nothing'}").refusal()
+    assert f"{tmp_path / 'nothing'}: no run there" in refusal
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_without_a_checkpoint_is_refused(call, copied_run):
+    shutil.rmtree(copied_run / "checkpoints")
+    refusal = call("generate", f"--run={copied_run}").refusal()
+    assert f"--run={copied_run}: it has no checkpoint yet" in refusal
+
+
+def test_a_run_of_another_version_is_refused(call, copied_run):
+    saved = json.loads((copied_run / "config.json").read_text())
+    saved["options"]["an_option_of_old"] = 1
+    (copied_run / "config.json").write_text(json.dumps(saved))
+    assert "an_option_of_old" in call("generate", f"--run={copied_run}").refusal()
+
+
+def test_an_outdir_that_cannot_be_written_is_refused(call, tiny_run, tmp_path):
+    (tmp_path / "file").write_text("")
+    outdir = tmp_path / "file" / "below"
+    refusal = call("generate", f"--run={tiny_run.path}", f"--outdir={outdir}", "--n=1").refusal()
+    assert f"--outdir={outdir}" in refusal
+
+
+def test_flags_are_checked_and_helped_with_before_tensorflow_is_imported(
+    without_tensorflow, tmp_path
+):
+    lines = [
+        ["--help"], [], ["--runs=x"], ["--run=x", "--output=film"], ["--run=x", "--n=0"],
+        ["--run=x"],
+    ]  # fmt: skip
+    help_, *refused = without_tensorflow("generate", lines, tmp_path)
+    assert (help_.code, help_.err) == (0, "")
+    assert help_.out.startswith("usage: python generate.py --run DIR")
+    assert "\n  --output  [grid]\n" in help_.out
+    assert "\n  --frames  [10]\n" in help_.out
+    messages = [outcome.refusal() for outcome in refused]
+    assert messages[0].startswith("--run: say which run directory")
+    assert messages[1] == "--runs: no such flag; did you mean run?"
+    assert messages[2].startswith("--output=film: it must be one of images, npz, grid, ")
+    assert messages[3] == "--n=0: it must be a whole number >= 1"
+    assert messages[4].startswith("x: no run there")

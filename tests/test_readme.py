@@ -1,0 +1,81 @@
+"""The README against the repository: its tables, links and files, and what is published."""
+
+import json
+import re
+
+import pytest
+
+from metrics import report
+
+RECORD = {
+    "model", "dataset", "flagfile", "seed", "steps", "kimg", "wall_minutes", "machine", "metrics",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def readme():
+    return report.README.read_text()
+
+
+@pytest.fixture(scope="module")
+def results():
+    return json.loads(report.RESULTS.read_text())
+
+
+def linked(text):
+    """The targets of the README's Markdown and HTML links and pictures, without code blocks."""
+    text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    markdown = re.findall(r"\]\(\s*<?([^)\s>]+)", text)
+    html = re.findall(r"(?:src|href|srcset)=[\"']([^\"']+)[\"']", text)
+    return [*markdown, *html]
+
+
+def test_the_tables_are_those_of_the_results(readme, results):
+    assert len(report.BLOCK.findall(readme)) >= 1
+    assert report.fill(readme, results) == readme
+
+
+def test_what_the_readme_links_to_is_there(readme, root):
+    local = [target for target in linked(readme) if not re.match(r"[a-z]+:|#", target)]
+    assert local
+    assert [t for t in local if not (root / t.split("#")[0]).exists()] == []
+
+
+def test_the_sections_that_the_readme_links_to_are_there(readme):
+    titles = re.findall(r"^#+ (.*)$", readme, flags=re.MULTILINE)
+    anchors = [re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles]
+    wanted = [target[1:] for target in linked(readme) if target.startswith("#")]
+    assert [anchor for anchor in wanted if anchor not in anchors] == []
+
+
+def test_the_flagfiles_that_the_readme_names_are_there(readme, root):
+    assert [
+        f for f in re.findall(r"configs/[\w.-]+\.txt", readme) if not (root / f).is_file()
+    ] == []
+
+
+def test_each_result_is_that_of_a_flagfile_which_is_there(results, root):
+    assert results
+    for record in results:
+        assert re.fullmatch(r"configs/\w+\.txt", record["flagfile"])
+        assert (root / record["flagfile"]).is_file(), record["flagfile"]
+    keys = [(record["flagfile"], record["seed"]) for record in results]
+    assert len(set(keys)) == len(keys)
+
+
+def test_each_result_says_what_was_trained_and_how_it_was_measured(results):
+    for record in results:
+        assert set(record) == RECORD
+        assert record["metrics"]
+        for name, metric in record["metrics"].items():
+            assert set(metric) == {"value", "protocol"}, name
+            assert metric["value"] is None or isinstance(metric["value"], (int, float)), name
+            assert metric["protocol"], name
+
+
+def test_the_requirements_have_lower_bounds_and_no_exact_pins(root):
+    lines = (root / "requirements.txt").read_text().splitlines()
+    requirements = [line for line in lines if line.strip() and not line.startswith("#")]
+    assert requirements
+    for requirement in requirements:
+        assert re.fullmatch(r"[\w.-]+(\[\w+\])?>=[\d.]+(,<[\d.]+)?", requirement), requirement

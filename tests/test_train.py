@@ -1,0 +1,969 @@
+"""train.py from outside: what a run leaves behind, how it goes on, and what it refuses."""
+
+import contextlib
+import dataclasses
+import io
+import itertools
+import json
+import math
+import os
+import pathlib
+import pty
+import re
+import shlex
+import shutil
+import signal
+import socket
+import sys
+import threading
+import time
+import types
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import plotting
+from training import flags, options
+from training.run_directory import RunDirectory
+
+
+def records(path):
+    """The lines of a run's metrics.jsonl, all of which must be whole."""
+    return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+
+
+def saved_config(path):
+    return json.loads((path / "config.json").read_text())
+
+
+def steps_saved(path):
+    """The steps of a run's checkpoints, in order."""
+    names = [index.stem for index in (path / "checkpoints").glob("ckpt-*.index")]
+    return sorted(int(name.removeprefix("ckpt-")) for name in names)
+
+
+def files(path):
+    """The names and bytes of all files in a folder, at any depth."""
+    found = [file for file in sorted(path.rglob("*")) if file.is_file()]
+    return {str(file.relative_to(path)): file.read_bytes() for file in found}
+
+
+def pixels(path):
+    """A picture as uint8 [H, W, c]."""
+    array = np.asarray(Image.open(path))
+    return array[..., None] if array.ndim == 2 else array
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tiny_run):
+    """The model of the tiny run, restored."""
+    from training.setup import load_run
+
+    return load_run(tiny_run.path)[2]
+
+
+# What a run leaves behind.
+
+
+@pytest.mark.smoke
+def test_a_run_leaves_these_files(tiny_run):
+    found = {path.name for path in tiny_run.path.iterdir()}
+    events = {name for name in found if name.startswith("events.out.tfevents.")}
+    assert len(events) == 1
+    assert found - events == {
+        ".lock", "checkpoints", "config.json", "curves.png", "export", "metrics.jsonl",
+        "progress.gif", "real.png", "samples", "samples.png",
+    }  # fmt: skip
+
+
+def test_config_json_says_what_was_trained_on_what_and_with_which_command(tiny_run, digits):
+    import keras
+    import tensorflow as tf
+
+    import data
+
+    saved = saved_config(tiny_run.path)
+    config = options.parse(tiny_run.argv)
+    assert list(saved) == [
+        "commands", "options", "hyperparameters", "data", "total_steps", "environment",
+    ]  # fmt: skip
+    assert [shlex.split(command) for command in saved["commands"]] == [
+        ["python", "train.py", *tiny_run.argv]
+    ]
+    assert saved["options"] == dataclasses.asdict(config.options)
+    assert saved["hyperparameters"] == dataclasses.asdict(config.hp)
+    assert saved["options"]["seed"] == 5
+    assert saved["hyperparameters"]["width"] == 8
+    assert saved["hyperparameters"]["beta_1"] == 0.5
+    assert options.Config.from_dict(saved) == config
+    assert saved["total_steps"] == 6
+    assert saved["data"] == {
+        "name": "digits",
+        "fingerprint": data.load(str(digits)).fingerprint,
+        "image_shape": [28, 28, 1],
+        "num_classes": 10,
+        "train_images": 200,
+        "test_images": 40,
+        "notes": [],
+    }
+    environment = saved["environment"]
+    assert environment["tensorflow"] == tf.__version__
+    assert environment["keras"] == keras.__version__
+    assert environment["numpy"] == np.__version__
+    assert environment["python"] == sys.version.split()[0]
+    assert f"{os.cpu_count()} cores" in environment["machine"]
+
+
+def test_as_many_checkpoints_are_kept_as_was_asked_for(tiny_run):
+    assert steps_saved(tiny_run.path) == [4, 6]
+
+
+@pytest.mark.smoke
+def test_the_log_has_a_line_each_log_every_steps_and_at_each_checkpoint(tiny_run):
+    lines = records(tiny_run.path)
+    assert [line["step"] for line in lines] == [2, 3, 4, 6]
+    assert [line["epoch"] for line in lines] == pytest.approx([2 / 12, 3 / 12, 4 / 12, 6 / 12])
+    assert [line["kimg"] for line in lines] == pytest.approx([0.032, 0.048, 0.064, 0.096])
+    assert all(math.isfinite(value) for line in lines for value in line.values())
+
+
+def test_a_line_is_the_mean_over_the_steps_since_the_last(tiny_run):
+    assert len(tiny_run.scalars) == 6
+    windows = [(0, 2), (2, 3), (3, 4), (4, 6)]
+    for line, (start, stop) in zip(records(tiny_run.path), windows, strict=True):
+        window = tiny_run.scalars[start:stop]
+        for name in window[0]:
+            mean = sum(float(step[name]) for step in window) / len(window)
+            assert line[name] == pytest.approx(mean, rel=1e-6), name
+    losses = [step["d_loss"] for step in tiny_run.scalars]
+    assert len(set(map(float, losses))) == 6
+
+
+def test_a_line_names_the_losses_their_terms_the_rates_and_the_speed(tiny_run):
+    for line in records(tiny_run.path):
+        assert set(line) == {
+            "step", "epoch", "kimg", "seconds", "images_per_second",
+            "discriminator_learning_rate", "generator_learning_rate",
+            "d_loss", "d_loss_real", "d_loss_fake", "d_accuracy_real", "d_accuracy_fake",
+            "discriminator_gradient_norm", "g_loss", "generator_gradient_norm",
+        }  # fmt: skip
+        assert line["generator_learning_rate"] == pytest.approx(1e-3)
+        assert line["discriminator_learning_rate"] == pytest.approx(2e-4)
+        assert line["d_loss"] == pytest.approx(line["d_loss_real"] + line["d_loss_fake"], rel=1e-5)
+
+
+def test_the_clock_of_the_log_runs_and_the_speed_is_that_of_the_steps_alone(tiny_run):
+    lines = records(tiny_run.path)
+    seconds = [0.0] + [line["seconds"] for line in lines]
+    images = 16 * np.diff([0] + [line["step"] for line in lines])
+    assert all(now > before for before, now in itertools.pairwise(seconds))
+    for line, elapsed, shown in zip(lines, np.diff(seconds), images, strict=True):
+        busy = shown / line["images_per_second"]
+        assert 0 < busy <= elapsed + 0.002  # seconds are rounded to a thousandth
+
+
+def test_samples_are_drawn_at_the_start_at_the_asked_steps_and_at_the_end(tiny_run):
+    from training import setup
+
+    drawn = sorted(path.name for path in (tiny_run.path / "samples").iterdir())
+    assert drawn == ["step-0000000.png", "step-0000004.png", "step-0000006.png"]
+    config = options.parse(tiny_run.argv)
+    setup.prepare(config)
+    untrained = setup.build_model(config, (28, 28, 1), 10)
+    first = pixels(tiny_run.path / "samples" / drawn[0])
+    np.testing.assert_array_equal(first, plotting.grid(untrained.sample(64)))
+    assert (first != pixels(tiny_run.path / "samples" / drawn[1])).any()
+
+
+def test_the_last_samples_are_those_of_the_last_checkpoint(tiny_run, tiny_model):
+    sheet = plotting.grid(tiny_model.sample(64))
+    np.testing.assert_array_equal(pixels(tiny_run.path / "samples.png"), sheet)
+    np.testing.assert_array_equal(pixels(tiny_run.path / "samples" / "step-0000006.png"), sheet)
+    assert (sheet != pixels(tiny_run.path / "samples" / "step-0000004.png")).any()
+
+
+def test_real_png_shows_training_images_from_all_over_the_set(tiny_run, digits, cells):
+    numbers = {image.tobytes(): k for k, image in enumerate(np.load(digits)["x_train"])}
+    shown = cells(pixels(tiny_run.path / "real.png"), columns=8).reshape(64, 28, 28)
+    chosen = [numbers[image.tobytes()] for image in shown]
+    assert len(set(chosen)) == 64
+    assert min(chosen) < 20
+    assert max(chosen) >= 180
+
+
+def test_the_gif_has_the_drawn_samples_as_its_frames(tiny_run):
+    import imageio.v3 as iio
+
+    frames = iio.imread(tiny_run.path / "progress.gif", mode="L")
+    drawn = sorted((tiny_run.path / "samples").iterdir())
+    assert len(frames) == len(drawn) == 3
+    for frame, path in zip(frames, drawn, strict=True):
+        np.testing.assert_array_equal(frame[..., None], pixels(path))
+
+
+def test_the_curves_are_a_picture_with_something_on_it(tiny_run):
+    picture = pixels(tiny_run.path / "curves.png")
+    assert picture.shape[1] == 900
+    assert len(np.unique(picture.reshape(-1, picture.shape[-1]), axis=0)) > 10
+
+
+@pytest.fixture(scope="module")
+def events(tiny_run):
+    """What TensorBoard reads of the tiny run."""
+    from tensorboard.backend.event_processing import event_accumulator
+
+    accumulator = event_accumulator.EventAccumulator(
+        str(tiny_run.path), size_guidance={event_accumulator.TENSORS: 0}
+    )
+    accumulator.Reload()
+    return accumulator
+
+
+def tensors(events, tag, plugin):
+    """step -> array of a tag that belongs to a plugin of TensorBoard."""
+    import tensorflow as tf
+
+    assert events.SummaryMetadata(tag).plugin_data.plugin_name == plugin
+    return {event.step: tf.make_ndarray(event.tensor_proto) for event in events.Tensors(tag)}
+
+
+def picture_of(tensor):
+    """The picture uint8 [H, W, c] in an image summary: width, height, PNG file."""
+    _, _, png = tensor.tolist()
+    return pixels(io.BytesIO(png))
+
+
+def test_tensorboard_shows_the_scalars_of_the_log(tiny_run, events):
+    lines = records(tiny_run.path)
+    for name in set(lines[0]) - {"step"}:
+        shown = tensors(events, name, "scalars")
+        assert list(shown) == [line["step"] for line in lines]
+        expected = [np.float32(line[name]) for line in lines]
+        np.testing.assert_array_equal(list(map(float, shown.values())), expected, name)
+
+
+def test_tensorboard_shows_the_pictures_and_the_configuration(tiny_run, events):
+    samples = tensors(events, "samples", "images")
+    assert list(samples) == [0, 4, 6]
+    for step, tensor in samples.items():
+        file = tiny_run.path / "samples" / f"step-{step:07}.png"
+        np.testing.assert_array_equal(picture_of(tensor), pixels(file))
+    real, curves = tensors(events, "real", "images"), tensors(events, "curves", "images")
+    np.testing.assert_array_equal(picture_of(real[0]), pixels(tiny_run.path / "real.png"))
+    drawn = pixels(tiny_run.path / "curves.png")[..., :3]
+    np.testing.assert_array_equal(picture_of(curves[6]), drawn)
+    text = tensors(events, "config", "text")[0].item().decode()
+    assert (tiny_run.path / "config.json").read_text() in text
+
+
+LOAD_EXPORTS = """
+import sys
+import numpy as np, keras, tensorflow as tf
+assert "models" not in sys.modules
+export, latents = sys.argv[1], np.load("latents.npy")
+np.save("keras.npy", keras.models.load_model(export + "/generator.keras")(latents))
+saved_model = tf.saved_model.load(export + "/saved_model")
+np.save("saved_model.npy", saved_model.serve(latents))
+"""
+
+
+@pytest.mark.smoke
+def test_the_exports_draw_the_same_images_where_the_zoo_is_not(
+    tiny_run, tiny_model, python, tmp_path
+):
+    np.save(tmp_path / "latents.npy", tiny_model.latents.join(tiny_model.latents.draw(5, 3)))
+    export = tiny_run.path / "export"
+    done = python("-c", LOAD_EXPORTS, export, cwd=tmp_path, zoo=False)
+    assert done.code == 0, done.err
+    expected = tiny_model.sample(5, seed=3)
+    for name in ("keras", "saved_model"):
+        images = np.load(tmp_path / f"{name}.npy")
+        assert images.dtype == np.float32
+        np.testing.assert_allclose(images, expected, rtol=0, atol=1e-6, err_msg=name)
+    assert np.ptp(expected) > 0.01
+
+
+def test_the_terminal_is_told_what_is_trained_and_where(tiny_run):
+    first, *_, last = tiny_run.outcome.out.splitlines()
+    assert re.fullmatch(
+        r"gan on digits: 200 images 28x28x1, [\d,]+ weights, steps 0 to 6 \(12 an epoch\), "
+        rf"writing to {re.escape(str(tiny_run.path))}",
+        first,
+    )
+    assert last.startswith("done: samples.png")
+    assert tiny_run.outcome.err == ""
+
+
+def test_convolutions_train_on_the_embedded_mnist(call, tmp_path):
+    outdir = tmp_path / "run"
+    done = call(
+        "train", "--model=dcgan", "--width=4", "--dense_units=8", "--steps=2", f"--outdir={outdir}"
+    )
+    assert done.code == 0, done
+    saved = saved_config(outdir)
+    assert saved["data"]["name"] == saved["options"]["dataset"] == "MNIST"
+    assert saved["data"]["train_images"] == 60000
+    assert steps_saved(outdir) == [2]
+    import keras
+
+    generator = keras.models.load_model(outdir / "export" / "generator.keras")
+    assert generator.output_shape == (None, 28, 28, 1)
+
+
+# How a run goes on.
+
+SCHEDULE = ("--epochs=2", "--checkpoint_every=5", "--log_every=4", "--sample_every=6")
+
+# A training that sends itself a signal within the given step.
+STOPPED = """
+import os, sys
+import train
+from training import callbacks, flags
+
+step, number = map(int, sys.argv[1:3])
+after_step = callbacks.Log.after_step
+
+def stopping(log, scalars):
+    after_step(log, scalars)
+    if log.step == step:
+        os.kill(os.getpid(), number)
+
+callbacks.Log.after_step = stopping
+if code := flags.run_script(train.main, sys.argv[3:]):
+    sys.exit(code)
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("resume")
+
+
+@pytest.fixture(scope="module")
+def whole(call, tiny, folder):
+    """A run of 24 steps that nothing interrupted."""
+    done = call("train", *tiny, *SCHEDULE, f"--outdir={folder / 'whole'}")
+    assert done.code == 0, done
+    return folder / "whole"
+
+
+@pytest.fixture(scope="module")
+def killed(python, tiny, folder):
+    """The same run, killed in step 13, in the middle between the checkpoints 10 and 15."""
+    argv = [*tiny, *SCHEDULE, f"--outdir={folder / 'killed'}"]
+    done = python("-c", STOPPED, 13, int(signal.SIGKILL), *argv)
+    assert done.code == -signal.SIGKILL, done
+    assert steps_saved(folder / "killed") == [5, 10]
+    return folder / "killed"
+
+
+@pytest.fixture(scope="module")
+def resumed(call, tiny, folder, killed):
+    """The killed run gone on with, after a kill that left all that kills can leave behind."""
+    path = pathlib.Path(shutil.copytree(killed, folder / "resumed"))
+    leftover = path / "checkpoints" / "ckpt-15_temp"
+    leftover.mkdir()
+    (leftover / "part-00000-of-00001.data-00000-of-00001").write_bytes(b"half")
+    with (path / "metrics.jsonl").open("a") as log:
+        log.write('{"step": 13, "epo')
+    done = call("train", *tiny, *SCHEDULE, f"--outdir={path}")
+    assert done.code == 0, done
+    return types.SimpleNamespace(path=path, outcome=done)
+
+
+def timeless(line):
+    """A line of the log without what depends on the clock."""
+    return {k: v for k, v in line.items() if k not in ("seconds", "images_per_second")}
+
+
+@pytest.mark.smoke
+def test_a_killed_run_ends_with_the_same_bits(resumed, whole, checkpoint, assert_same_bits):
+    # It went on in the middle of an epoch.
+    assert "steps 10 to 24 (12 an epoch)" in resumed.outcome.out
+    assert steps_saved(whole) == steps_saved(resumed.path) == [15, 20, 24]
+    for step in (15, 20, 24):
+        name = f"checkpoints/ckpt-{step}"
+        assert_same_bits(checkpoint(resumed.path / name), checkpoint(whole / name))
+
+
+def test_the_comparison_of_bits_sees_a_step(whole, checkpoint, assert_same_bits):
+    early, late = (checkpoint(whole / "checkpoints" / f"ckpt-{step}") for step in (20, 24))
+    assert len(early) > 20
+    with pytest.raises(AssertionError):
+        assert_same_bits(early, late)
+
+
+def test_the_bits_are_those_of_all_that_training_changes(whole, checkpoint):
+    from training.setup import load_run
+
+    model = load_run(whole)[2]
+    model.compile()
+    names = checkpoint(whole / "checkpoints" / "ckpt-24")
+    for part, variables in model.state().items():
+        assert sum(name.startswith(f"{part}/") for name in names) == len(variables) > 0
+    assert len(names) == sum(map(len, model.state().values()))
+
+
+def test_the_log_of_a_killed_run_has_each_line_once(killed, resumed, whole):
+    lines = (killed / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["step"] for line in lines] == [4, 5, 8, 10, 12]
+    expected = [timeless(line) for line in records(whole)]
+    assert [line["step"] for line in expected] == [4, 5, 8, 10, 12, 15, 16, 20, 24]
+    assert [timeless(line) for line in records(resumed.path)] == expected
+    seconds = [line["seconds"] for line in records(resumed.path)]
+    assert seconds == sorted(set(seconds))
+
+
+def test_the_pictures_of_a_killed_run_are_the_same(resumed, whole):
+    assert files(resumed.path / "samples") == files(whole / "samples")
+    assert len(files(whole / "samples")) == 5
+    for name in ("samples.png", "progress.gif", "real.png"):
+        assert (resumed.path / name).read_bytes() == (whole / name).read_bytes(), name
+
+
+def test_what_a_kill_left_in_a_checkpoint_is_swept(resumed):
+    assert not list((resumed.path / "checkpoints").glob("*_temp"))
+
+
+def test_the_commands_of_a_run_that_went_on_are_kept(killed, resumed):
+    before, after = saved_config(killed)["commands"], saved_config(resumed.path)["commands"]
+    assert len(before) == 1
+    assert len(after) == 2
+    assert after[0] == before[0]
+    assert after[1].endswith(f"--outdir={resumed.path}")
+
+
+def test_sigterm_saves_and_the_same_command_ends_with_the_same_bits(
+    call, python, tiny, tmp_path, whole, checkpoint, assert_same_bits
+):
+    argv = [*tiny, *SCHEDULE, f"--outdir={tmp_path}"]
+    stopped = python("-c", STOPPED, 13, int(signal.SIGTERM), *argv)
+    assert stopped.code == 128 + signal.SIGTERM == 143, stopped
+    assert "stopped by SIGTERM at step 13: the same command goes on" in stopped.out
+    assert "Traceback" not in stopped.err
+    assert steps_saved(tmp_path) == [5, 10, 13]
+    assert [line["step"] for line in records(tmp_path)] == [4, 5, 8, 10, 12, 13]
+    assert not (tmp_path / "export").exists()
+
+    done = call("train", *argv)
+    assert done.code == 0, done
+    assert "steps 13 to 24" in done.out
+    expected = checkpoint(whole / "checkpoints" / "ckpt-24")
+    assert_same_bits(checkpoint(tmp_path / "checkpoints" / "ckpt-24"), expected)
+    steps = [line["step"] for line in records(tmp_path)]
+    assert steps == [4, 5, 8, 10, 12, 13, 15, 16, 20, 24]
+
+
+def interrupted(callbacks, step, number):
+    """Log.after_step, but for a signal to this process within a step."""
+    after_step = callbacks.Log.after_step
+
+    def interrupting(log, scalars):
+        after_step(log, scalars)
+        if log.step == step:
+            os.kill(os.getpid(), number)
+
+    return interrupting
+
+
+def test_ctrl_c_saves_and_leaves_the_handlers_as_they_were(call, tiny, tmp_path, monkeypatch):
+    from training import callbacks
+
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    interrupting = interrupted(callbacks, 3, signal.SIGINT)
+    monkeypatch.setattr(callbacks.Log, "after_step", interrupting)
+    done = call("train", *tiny, "--steps=6", f"--outdir={tmp_path}")
+    assert done.code == 130
+    assert "stopped by SIGINT at step 3" in done.out
+    assert steps_saved(tmp_path) == [3]
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
+
+
+def test_more_epochs_go_on_from_where_fewer_ended(
+    call, tiny, tmp_path, whole, checkpoint, assert_same_bits
+):
+    argv = [*tiny, *SCHEDULE[1:], f"--outdir={tmp_path}"]
+    assert call("train", *argv, "--epochs=1").code == 0
+    assert steps_saved(tmp_path) == [5, 10, 12]
+    done = call("train", *argv, "--epochs=2")
+    assert "steps 12 to 24" in done.out
+    assert saved_config(tmp_path)["total_steps"] == 24
+    expected = checkpoint(whole / "checkpoints" / "ckpt-24")
+    assert_same_bits(checkpoint(tmp_path / "checkpoints" / "ckpt-24"), expected)
+    expected = [timeless(line) for line in records(whole)]
+    assert [timeless(line) for line in records(tmp_path)] == expected
+
+
+def test_statistics_and_several_critic_steps_go_on_to_the_bit_too(
+    call, digits, tmp_path, checkpoint, assert_same_bits
+):
+    networks = ("--model=dcgan", "--width=4", "--d_norm=spectral", "--batch_size=8", "--n_critic=2")
+    argv = [*networks, f"--dataset={digits}"]
+    ends = []
+    for name, all_steps in (("at_once", [4]), ("in_two", [2, 4])):
+        for steps in all_steps:
+            done = call("train", *argv, f"--steps={steps}", f"--outdir={tmp_path / name}")
+            assert done.code == 0, done
+        ends.append(checkpoint(tmp_path / name / "checkpoints" / "ckpt-4"))
+    assert_same_bits(*ends)
+
+
+def test_a_finished_run_run_again_changes_no_weight(call, tiny, whole, tmp_path):
+    path = pathlib.Path(shutil.copytree(whole, tmp_path / "again"))
+    done = call("train", *tiny, *SCHEDULE, f"--outdir={path}")
+    assert done.code == 0, done
+    assert "steps 24 to 24" in done.out
+    assert files(path / "checkpoints") == files(whole / "checkpoints")
+    assert files(path / "samples") == files(whole / "samples")
+    assert records(path) == records(whole)
+    assert (path / "samples.png").read_bytes() == (whole / "samples.png").read_bytes()
+
+
+def test_other_images_are_refused_and_the_run_is_left_as_it_was(call, tiny, tmp_path):
+    x = np.random.default_rng(0).integers(0, 256, (40, 8, 8)).astype(np.uint8)
+    path, outdir = tmp_path / "images.npz", tmp_path / "run"
+    argv = [*tiny[:-1], f"--dataset={path}", "--steps=2", f"--outdir={outdir}"]
+    np.savez(path, x_train=x)
+    assert call("train", *argv, "--steps=1").code == 0
+    before = files(outdir)
+    np.savez(path, x_train=np.where(np.arange(40)[:, None, None] == 39, x ^ 1, x))
+    refusal = call("train", *argv).refusal()
+    assert "images are not those that" in refusal
+    assert str(outdir) in refusal
+    assert files(outdir) == before
+    np.savez(path, x_train=x)
+    assert call("train", *argv).code == 0
+    assert steps_saved(outdir) == [1, 2]
+
+
+def truncate(file):
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def test_a_damaged_checkpoint_is_passed_over_and_the_end_is_the_same(
+    call, tiny, killed, tmp_path, whole, checkpoint, assert_same_bits
+):
+    path = pathlib.Path(shutil.copytree(killed, tmp_path / "run"))
+    truncate(path / "checkpoints" / "ckpt-10.data-00000-of-00001")
+    done = call("train", *tiny, *SCHEDULE, f"--outdir={path}")
+    assert done.code == 0, done
+    assert "steps 5 to 24" in done.out
+    assert re.fullmatch(r"warning: \S+/ckpt-10 is damaged .*\n", done.err)
+    expected = checkpoint(whole / "checkpoints" / "ckpt-24")
+    assert_same_bits(checkpoint(path / "checkpoints" / "ckpt-24"), expected)
+    expected = [timeless(line) for line in records(whole)]
+    assert [timeless(line) for line in records(path)] == expected
+
+
+@pytest.mark.parametrize("damage", ["truncated data", "missing index"])
+def test_a_run_without_a_whole_checkpoint_is_not_begun_afresh(call, tiny, killed, tmp_path, damage):
+    path = pathlib.Path(shutil.copytree(killed, tmp_path / "run"))
+    for step in (5, 10):
+        if damage == "missing index":
+            (path / "checkpoints" / f"ckpt-{step}.index").unlink()
+        else:
+            truncate(path / "checkpoints" / f"ckpt-{step}.data-00000-of-00001")
+    before = records(path)
+    done = call("train", *tiny, *SCHEDULE, f"--outdir={path}")
+    assert done.code == 2, done
+    assert "no checkpoint there can be read" in done.err.splitlines()[-1]
+    assert done.err.splitlines()[-1].startswith("error: ")
+    assert records(path) == before
+
+
+def test_a_log_without_checkpoints_is_not_written_over(call, tiny, whole, tmp_path):
+    path = pathlib.Path(shutil.copytree(whole, tmp_path / "run"))
+    shutil.rmtree(path / "checkpoints")
+    before = files(path)
+    assert (
+        "no checkpoints any more" in call("train", *tiny, *SCHEDULE, f"--outdir={path}").refusal()
+    )
+    assert files(path) == before
+
+
+def test_a_run_beyond_the_asked_step_is_refused_and_left_as_it_was(call, tiny, copied_run):
+    before = files(copied_run)
+    argv = (*tiny, "--seed=5", "--g_learning_rate=1e-3", f"--outdir={copied_run}")
+    assert "it is at step 6 already" in call("train", *argv, "--steps=5").refusal()
+    assert files(copied_run) == before
+
+
+# What is refused in one line before TensorFlow is imported: name -> flags, message.
+
+REFUSED = {
+    "no model": ([], r"--model: say which, one of .*\bgan\b.*\bdcgan\b"),
+    "unknown model": (["--model=dcgn"], r"--model=dcgn: no such model; did you mean .*\bdcgan\b"),
+    "model like no other": (["--model=0"], r"--model=0: no such model \(there are .*gan"),
+    "unknown flag": (["--batchsize=3"], "--batchsize: no such flag; did you mean batch_size"),
+    "flag like no other": (["--zzz=1"], "--zzz: no such flag$"),
+    "flag of another model": (["--kernel_size=6"], "--kernel_size: gan has no such flag; dcgan"),
+    "below the range": (["--batch_size=0"], "--batch_size=0: it must be a whole number >= 1"),
+    "at an open end": (["--beta_1=1"], r"--beta_1=1.0: it must be a number >= 0 and < 1"),
+    "above the range": (["--seed=2147483648"], "--seed=2147483648: it must be .* <= 2147483647"),
+    "below zero, apart": (["--seed", "-1"], "--seed=-1: it must be a whole number >= 0"),
+    "no number": (["--batch_size=many"], "--batch_size=many: it must be a whole number >= 1"),
+    "no whole number": (["--batch_size=2.5"], "--batch_size=2.5: it must be a whole number"),
+    "empty": (["--batch_size="], "--batch_size=: it must be a whole number"),
+    "not a number": (["--g_learning_rate=nan"], "--g_learning_rate=nan: it must be a number > 0"),
+    "infinite": (["--g_learning_rate=inf"], "--g_learning_rate=inf: it must be a number"),
+    "not among choices": (["--jit=maybe"], "--jit=maybe: it must be one of auto, on, off"),
+    "not among the model's": (["--prior=cauchy"], "--prior=cauchy: it must be one of normal, uni"),
+    "positional": (["extra"], "extra: not a flag; flags are --name=value"),
+    "no value": (["--dataset"], "--dataset"),
+    "missing flagfile": (["--flagfile={missing}"], "flagfile: .*{missing}"),
+    "no flagfile": (["--flagfile"], "--flagfile"),
+    "typo in a flagfile": (["--flagfile={typo}"], "--batchsize: no such flag; did you mean"),
+    "flagfile of no text": (["--flagfile={binary}"], "."),
+    "empty folder": (["--dataset={empty}"], "--dataset {empty}.* (no|empty)"),
+    "missing folder": (["--dataset={missing}"], "--dataset {missing}: there is no such"),
+    "missing npz": (["--dataset={missing}.npz"], "--dataset {missing}.npz: there is no such file"),
+    "neither folder nor npz": (["--dataset={file}"], "--dataset {file} is neither"),
+    "no data set": (["--dataset="], "--dataset is empty"),
+    "outdir below a file": (["--outdir={file}/run"], "--outdir={file}/run: cannot write there"),
+    "outdir is a file": (["--outdir={file}"], "--outdir={file}: cannot write there"),
+    "outdir held": (["--outdir={held}"], "--outdir={held}: another training is writing there"),
+    "resume must": (["--resume=must", "--outdir={new}"], "--resume=must: {new} has no checkpoint"),
+    "resume never": (["--resume=never", "--outdir={run}"], "--resume=never: {run} holds a run"),
+    "other seed and width": (
+        ["{run_flags}", "--seed=6", "--width=9"],
+        "{run} was begun otherwise: (?=.*--seed was 5, is 6)(?=.*--width was 8, is 9)",
+    ),
+    "other data": (
+        ["{run_flags}", "--dataset=MNIST"],
+        "{run} was begun otherwise: --dataset was .*digits.npz, is MNIST",
+    ),
+    "other model": (
+        ["--model=dcgan", "--outdir={run}"],
+        "{run} was begun otherwise: .*--model was gan, is dcgan",
+    ),
+    "run of another version": (["--outdir={other}"], "config.json.*an_option_of_old"),
+    "run without config.json": (["--outdir={bare}"], "{bare}.*config.json"),
+    "run with a damaged config.json": (["--outdir={damaged}"], "{damaged}.*cannot be read"),
+    "help for an unknown model": (["--model=dcgn", "--help"], "--model=dcgn: no such model"),
+}
+
+# What is not refused, and goes on to import TensorFlow.
+ACCEPTED = {
+    "a model": ["--model=gan", "--outdir={new}"],
+    "capitals": ["--model=DCGAN", "--dataset=mnist", "--outdir={new}"],
+    "words apart": ["--model", "gan", "--width", "8", "--outdir", "{new}"],
+    "the model after its flags": ["--width", "8", "--model", "gan", "--outdir", "{new}"],
+    "a flagfile": ["--flagfile={flagfile}", "--outdir={new}"],
+    "a flagfile after other flags": ["--width", "8", "--flagfile={flagfile}", "--outdir={new}"],
+    "resume never of nothing": ["--model=gan", "--resume=never", "--outdir={new}"],
+    "resume must of a run": ["{run_flags}", "--resume=must"],
+    "what may change": [
+        "{run_flags}", "--epochs=9", "--steps=99", "--log_every=7", "--sample_every=1",
+        "--keep_checkpoints=9", "--checkpoint_every=1", "--jit=off", "--data_dir=elsewhere",
+    ],
+}  # fmt: skip
+
+HELP = {
+    "help": ["--help"],
+    "short help": ["-h"],
+    "help for a model": ["--model=dcgan", "--help"],
+    "help for a model, first": ["--help", "--model", "dcgan"],
+    "help for the model of a flagfile": ["--flagfile={flagfile}", "--help"],
+    "help after a model's flags": ["--kernel_size", "6", "--model=dcgan", "--help"],
+}
+
+
+@pytest.fixture(scope="module")
+def places(tiny_run, tmp_path_factory):
+    """The words in braces of the command lines above."""
+    base = tmp_path_factory.mktemp("places")
+    texts = {"file": "text", "flagfile": "# ok\n--model=gan\n", "typo": "--batchsize=3\n"}
+    for name, text in texts.items():
+        (base / name).write_text(text)
+    (base / "binary").write_bytes(b"\xff\xfe\x00--model=gan")
+    (base / "empty").mkdir()
+    for name in ("run", "bare", "damaged", "other"):
+        shutil.copytree(tiny_run.path, base / name)
+    (base / "bare" / "config.json").unlink()
+    (base / "damaged" / "config.json").write_text('{"options": ')
+    saved = saved_config(tiny_run.path)
+    saved["options"]["an_option_of_old"] = 1
+    (base / "other" / "config.json").write_text(json.dumps(saved))
+    names = [*texts, "binary", "empty", "run", "bare", "damaged", "other", "held", "missing", "new"]
+    run_flags = [*tiny_run.argv[:-1], f"--outdir={base / 'run'}"]
+    return {name: str(base / name) for name in names} | {"run_flags": run_flags}
+
+
+def filled(argv, places):
+    """A command line with its words in braces replaced."""
+    words = []
+    for word in argv:
+        words += places["run_flags"] if word == "{run_flags}" else [word.format(**places)]
+    return words
+
+
+@pytest.fixture(scope="module")
+def answers(without_tensorflow, places, tmp_path_factory):
+    """How each command line above ends where TensorFlow cannot be imported."""
+    lines = {}
+    for name, (argv, _) in REFUSED.items():
+        says_model = {"no model", "unknown model", "model like no other", "other model"}
+        model = [] if name in says_model or "{run_flags}" in argv else ["--model=gan"]
+        lines[name] = [*model, *argv]
+    lines |= ACCEPTED | HELP
+    lines = {name: filled(argv, places) for name, argv in lines.items()}
+    elsewhere = tmp_path_factory.mktemp("cwd")
+    with RunDirectory(places["held"]):
+        outcomes = without_tensorflow("train", list(lines.values()), elsewhere)
+    return dict(zip(lines, outcomes, strict=True))
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_in_one_line_before_tensorflow_is_imported(answers, places, name):
+    quoted = {k: re.escape(str(v)) for k, v in places.items()}
+    pattern = re.sub(r"\{(\w+)\}", lambda match: quoted[match[1]], REFUSED[name][1])
+    assert re.search(pattern, answers[name].refusal())
+    assert answers[name].out == ""
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_not_refused_but_trained(answers, name):
+    assert re.search(r"ImportError.* was imported", str(answers[name].code)), answers[name]
+
+
+@pytest.mark.parametrize("name", HELP)
+def test_help_needs_no_tensorflow(answers, name):
+    assert answers[name].code == 0, answers[name]
+    assert answers[name].err == ""
+    assert answers[name].out.startswith("usage: python train.py --model NAME")
+
+
+def test_help_lists_the_flags_of_every_run_by_group_with_their_defaults(answers):
+    text = answers["help"].out
+    assert answers["short help"].out == text
+    for group in ("run", "data", "training", "outputs", "speed"):
+        assert f"\n{group}:\n" in text
+    for spec in dataclasses.fields(options.RunOptions):
+        shown = f"\n  --{spec.name}" + ("" if spec.default in (None, "") else f"  [{spec.default}]")
+        assert text.count(shown + "\n") == 1, shown
+    assert "--kernel_size" not in text
+    assert text.endswith("With --model, its own flags too.\n")
+
+
+@pytest.mark.parametrize(
+    "name", ["help for a model", "help for a model, first", "help after a model's flags"]
+)
+def test_help_for_a_model_lists_its_own_flags_too(answers, name):
+    text = answers[name].out
+    for group in ("run", "latents", "loss", "optimisation", "networks"):
+        assert f"\n{group}:\n" in text
+    assert "\n  --kernel_size  [4]\n" in text
+    assert "\n  --beta_1  [0.5]\n" in text
+    assert "\n  --depth" not in text
+    assert "With --model" not in text
+
+
+def test_help_follows_the_model_of_a_flagfile(answers):
+    assert "\n  --depth  [3]\n" in answers["help for the model of a flagfile"].out
+
+
+def test_a_refused_command_ends_its_process_with_code_2(python):
+    refusal = python("train.py", "--model=dcgn").refusal()
+    assert refusal.startswith("--model=dcgn: no such model; did you mean")
+
+
+# What is refused once the data are there.
+
+
+def test_a_batch_larger_than_the_data_is_refused(call, tiny, tmp_path):
+    refusal = call("train", *tiny, "--batch_size=201", f"--outdir={tmp_path / 'a'}").refusal()
+    assert refusal.startswith("--batch_size=201 is more than the 200 images for training")
+    argv = ("--batch_size=101", "--n_critic=2", f"--outdir={tmp_path / 'b'}")
+    assert "--batch_size=101 x --n_critic=2" in call("train", *tiny, *argv).refusal()
+
+
+def test_images_that_the_networks_do_not_fit_are_refused(call, digits, tmp_path):
+    argv = ("--model=dcgan", f"--dataset={digits}", "--image_size=30", f"--outdir={tmp_path}")
+    assert re.search(r"--dataset=\S+: images of 30x30 do not fit", call("train", *argv).refusal())
+
+
+def test_an_unknown_data_set_is_refused_with_a_near_match(call, tmp_path):
+    refusal = call("train", "--model=gan", "--dataset=CIFR10", f"--outdir={tmp_path}").refusal()
+    assert refusal.startswith("--dataset CIFR10 ")
+    assert "did you mean CIFAR10" in refusal
+
+
+def online() -> bool:
+    """Whether hosts can be reached, found out within some seconds."""
+    connected = []
+
+    def connect():
+        with contextlib.suppress(OSError):
+            socket.create_connection(("storage.googleapis.com", 443), timeout=3).close()
+            connected.append(True)
+
+    probe = threading.Thread(target=connect, daemon=True)
+    probe.start()
+    probe.join(3)
+    return bool(connected)
+
+
+def test_a_set_that_is_not_prepared_is_refused_soon_without_a_network(call, tmp_path, monkeypatch):
+    if online():
+        pytest.skip("there is a network: the set would be downloaded")
+    import tensorflow_datasets
+
+    tensorflow_datasets.list_builders(with_community_datasets=False)
+    for name in ("HTTPS_PROXY", "HTTP_PROXY", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    argv = ("--model=gan", "--dataset=svhn_cropped", f"--data_dir={tmp_path / 'tfds'}")
+    start = time.monotonic()
+    refusal = call("train", *argv, f"--outdir={tmp_path / 'run'}").refusal()
+    assert time.monotonic() - start < 10
+    assert "--dataset svhn_cropped is not prepared" in refusal
+    assert "TFDS_DATA_DIR" in refusal
+
+
+# A notebook.
+
+CELLS = """
+import sys
+from IPython.core.interactiveshell import InteractiveShell
+
+shell = InteractiveShell.instance()
+for cell in sys.argv[1:]:
+    print("cell:", cell, flush=True)
+    shell.run_cell(cell)
+"""
+
+
+@pytest.mark.smoke
+def test_run_in_a_notebook_any_number_of_times(python, tiny, tmp_path):
+    first, second = tmp_path / "first", tmp_path / "second"
+    base = f"%run train.py {shlex.join(tiny)}"
+    done = python(
+        "-c",
+        CELLS,
+        f"{base} --steps 2 --seed 3 --width 9 --outdir {first}",
+        f"{base} --steps 1 --beta_1 0.25 --outdir {second}",
+        "%run train.py --model dcgn",
+        "print('the answer is', 6 * 7)",
+        f"{base} --steps 3 --seed 3 --width 9 --outdir {first}",
+        IPYTHONDIR=str(tmp_path / "ipython"),
+    )
+    assert done.code == 0, done
+    assert "DuplicateFlagError" not in done.out + done.err
+    assert "Traceback (most recent call last)" not in done.out + done.err
+    assert done.err.count("error: --model=dcgn: no such model") == 1
+    assert "the answer is 42" in done.out
+    assert steps_saved(first) == [2, 3]
+    assert steps_saved(second) == [1]
+    was, now = saved_config(first), saved_config(second)
+    assert (was["options"]["seed"], now["options"]["seed"]) == (3, 0)
+    assert (was["options"]["steps"], now["options"]["steps"]) == (3, 1)
+    assert (was["hyperparameters"]["width"], now["hyperparameters"]["width"]) == (9, 8)
+    assert (was["hyperparameters"]["beta_1"], now["hyperparameters"]["beta_1"]) == (0.5, 0.25)
+
+
+# The line of progress.
+
+PROGRESS = (
+    r"step 6/6  epoch 1  d_loss \d+\.\d{3}  g_loss \d+\.\d{3}  [\d,]+ images/s  \d\d:\d\d:\d\d left"
+)
+
+
+def test_progress_in_a_log_is_plain_lines(tiny_run):
+    assert "\r" not in tiny_run.outcome.out
+    lines = [line for line in tiny_run.outcome.out.splitlines() if line.startswith("step ")]
+    assert re.fullmatch(PROGRESS, lines[-1])
+
+
+def test_progress_at_a_terminal_rewrites_its_line(tiny, tmp_path, monkeypatch):
+    import train
+
+    master, slave = pty.openpty()
+    shown = []
+
+    def read():
+        while True:
+            try:
+                shown.append(os.read(master, 4096))
+            except OSError:  # so Linux says that the other side was closed
+                return
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    with os.fdopen(slave, "w") as terminal, monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", terminal)
+        code = flags.run_script(train.main, [*tiny, "--steps=6", f"--outdir={tmp_path}"])
+    reader.join(10)
+    os.close(master)
+    text = b"".join(shown).decode().replace("\r\n", "\n")
+    assert code == 0
+    rewritten = text.split("\r")[1:]
+    assert rewritten
+    line, rest = rewritten[-1].split("\n", 1)
+    assert re.fullmatch(PROGRESS, line.rstrip())
+    assert rest.startswith("done: ")
+
+
+# A run that diverges.
+
+
+def test_an_absurd_learning_rate_ends_in_one_line_and_code_1(call, tiny, tmp_path):
+    done = call("train", *tiny, "--d_learning_rate=1e30", "--steps=6", f"--outdir={tmp_path}")
+    assert done.code == 1, done
+    assert re.fullmatch(r"error: step 1: \w+ is (nan|inf|-inf); .*\n", done.err)
+    assert steps_saved(tmp_path) == []
+    assert not (tmp_path / "export").exists()
+
+
+@contextlib.contextmanager
+def no_numbers_from(step):
+    """Within it, each generator's weights are NaN from the end of a training step on."""
+    import tensorflow as tf
+
+    from models.adversarial import AdversarialModel
+
+    after_update = AdversarialModel.after_generator_update
+
+    def poison(model):
+        after_update(model)
+        for weight in model.generator.trainable_variables:
+            weight.assign(weight.value + tf.where(model.step >= step - 1, math.nan, 0.0))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AdversarialModel, "after_generator_update", poison)
+        yield
+
+
+def test_a_diverging_run_keeps_its_checkpoints_and_can_go_on_from_them(
+    call, tiny, tmp_path, whole, checkpoint, assert_same_bits
+):
+    argv = [*tiny, *SCHEDULE, f"--outdir={tmp_path}"]
+    with no_numbers_from(13):
+        done = call("train", *argv)
+    assert done.code == 1, done
+    assert re.fullmatch(r"error: step 14: \w+ is nan; .*\n", done.err)
+    assert steps_saved(tmp_path) == [5, 10]
+    assert not (tmp_path / "export").exists()
+    *lines, last = records(tmp_path)
+    assert all(math.isfinite(value) for line in lines for value in line.values())
+    assert last["step"] == 14
+    assert math.isnan(last["d_loss"])
+
+    assert call("train", *argv).code == 0
+    expected = checkpoint(whole / "checkpoints" / "ckpt-24")
+    assert_same_bits(checkpoint(tmp_path / "checkpoints" / "ckpt-24"), expected)
+    expected = [timeless(line) for line in records(whole)]
+    assert [timeless(line) for line in records(tmp_path)] == expected
+
+
+@pytest.mark.parametrize("due", ["--sample_every=4", "--checkpoint_every=4", "--steps=4"])
+def test_weights_that_are_no_numbers_are_neither_drawn_nor_saved(call, tiny, tmp_path, due):
+    # The losses of step 4 are finite: they are those of the weights before its update.
+    with no_numbers_from(4):
+        done = call("train", *tiny, "--steps=6", due, f"--outdir={tmp_path}")
+    assert done.code == 1, done
+    assert re.fullmatch(r"error: step 4: .*\n", done.err)
+    assert steps_saved(tmp_path) == []
+    assert [path.name for path in (tmp_path / "samples").iterdir()] == ["step-0000000.png"]
+    assert not (tmp_path / "export").exists()

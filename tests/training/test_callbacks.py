@@ -1,0 +1,209 @@
+"""The line of progress, a request to stop, and which curves are drawn."""
+
+import contextlib
+import io
+import json
+import re
+import signal
+import threading
+import time
+import types
+
+import pytest
+
+from training import callbacks
+from training.run_directory import RunDirectory
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+class Clock:
+    """Stands for the module time in callbacks: a clock that a test moves."""
+
+    strftime, gmtime = time.strftime, time.gmtime
+
+    def __init__(self):
+        self.now = 100.0
+
+    def perf_counter(self):
+        return self.now
+
+
+@pytest.fixture
+def progress(monkeypatch):
+    """progress(total, seconds_per_step, ...) -> what the line of progress printed."""
+
+    def progress(total, seconds, *, first=0, last=None, live=False, loss=lambda step: 1.0):
+        out = Terminal() if live else io.StringIO()
+        clock = Clock()
+        with monkeypatch.context() as patch:
+            patch.setattr(callbacks, "time", clock)
+            patch.setattr("sys.stdout", out)
+            patch.delitem(callbacks.sys.modules, "ipykernel", raising=False)
+            batches = types.SimpleNamespace(steps_per_epoch=937, images_per_step=64)
+            line = callbacks.Progress(total, batches)
+            line.set_model(types.SimpleNamespace(step=first))
+            line.on_train_begin()
+            for step in range(first + 1, (last or total) + 1):
+                clock.now += seconds
+                scalars = {"d_loss": loss(step), "g_loss": 0.6931, "d_accuracy_real": 0.5}
+                line.on_train_batch_end(step, scalars)
+            line.on_train_end()
+        return out.getvalue()
+
+    return progress
+
+
+def test_a_log_gets_a_line_each_half_minute_and_one_at_the_end(progress):
+    lines = progress(10, 10).splitlines()
+    assert [line.split()[1] for line in lines] == ["3/10", "6/10", "9/10", "10/10"]
+
+
+def test_a_line_has_step_epoch_losses_speed_and_the_time_left(progress):
+    lines = progress(2000, 10, last=1000).splitlines()
+    assert lines[-1] == (
+        "step 999/2000  epoch 2  d_loss 1.000  g_loss 0.693  6 images/s  02:46:50 left"
+    )
+
+
+def test_a_terminal_gets_its_line_rewritten_twice_a_second(progress):
+    text = progress(20, 0.125, live=True)
+    steps = re.findall(r"\rstep (\d+)/20", text)
+    assert steps == ["4", "8", "12", "16", "20"]
+    assert text.count("\n") == 1
+    assert text.endswith("\n")
+
+
+def test_the_kernel_of_a_notebook_counts_as_a_terminal(progress, monkeypatch):
+    monkeypatch.setitem(callbacks.sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    monkeypatch.setattr("sys.stdout", io.StringIO())
+    batches = types.SimpleNamespace(steps_per_epoch=1, images_per_step=1)
+    assert callbacks.Progress(1, batches).live
+    monkeypatch.delitem(callbacks.sys.modules, "ipykernel")
+    assert not callbacks.Progress(1, batches).live
+
+
+def test_the_pace_is_that_of_the_steps_since_the_run_went_on(progress):
+    (line,) = progress(1010, 3, first=1000).splitlines()
+    assert line.startswith("step 1010/1010  epoch 2  ")
+    assert "  21 images/s  00:00:00 left" in line
+
+
+def test_the_time_left_may_be_more_than_a_day(progress):
+    line = progress(100_030, 1, last=30).splitlines()[-1]
+    assert re.search(r"(27:46:40|1 ?d\w*,? 0?3:46:40) left$", line), line
+
+
+def shown(text, columns):
+    """The lines that a terminal of so many columns shows in the end."""
+    lines, row, column = [""], 0, 0
+    for character in re.findall(r"\x1b\[0?K|.|\n|\r", text):
+        if character == "\r":
+            column = 0
+        elif character.endswith("K") and len(character) > 1:  # erases the rest of the line
+            lines[row] = lines[row][:column]
+        elif character == "\n":
+            row, column = row + 1, 0
+        else:
+            if column == columns:
+                row, column = row + 1, 0
+            lines += [""] * (row + 1 - len(lines))
+            lines[row] = lines[row][:column].ljust(column) + character + lines[row][column + 1 :]
+            column += 1
+    return [line.rstrip() for line in lines]
+
+
+@pytest.mark.parametrize("columns", [80, 200])
+def test_a_rewritten_line_leaves_nothing_of_the_one_before_on_the_screen(
+    progress, columns, monkeypatch
+):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = progress(28110, 0.5, last=12, live=True, loss=lambda step: 10.0 ** (6 - step))
+    last = text.rstrip("\n").rsplit("\r", 1)[1].replace("\x1b[K", "").rstrip()
+    assert len(text.split("\r")) > 10
+    assert shown(text, columns) == [last]
+
+
+@contextlib.contextmanager
+def handled(number, handler):
+    """Within it, a signal of this process has that handler."""
+    before = signal.signal(number, handler)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+def test_a_stop_is_asked_for_once_and_then_the_old_handler_acts():
+    calls = []
+
+    def own(*_):
+        calls.append("old")
+
+    with handled(signal.SIGTERM, own):
+        with callbacks.StopRequest() as stop:
+            assert stop.received is None
+            signal.raise_signal(signal.SIGTERM)
+            assert stop.received is signal.SIGTERM
+            assert calls == []
+            signal.raise_signal(signal.SIGTERM)
+            assert calls == ["old"]
+        assert signal.getsignal(signal.SIGTERM) is own
+
+
+def test_ctrl_c_once_only_asks_and_twice_interrupts():
+    interrupts = handled(signal.SIGINT, signal.default_int_handler)
+    with interrupts, callbacks.StopRequest() as stop:
+        signal.raise_signal(signal.SIGINT)
+        assert stop.received is signal.SIGINT
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+
+
+def test_in_a_thread_signals_are_left_alone():
+    handlers = [signal.getsignal(signal.SIGINT)]
+
+    def enter():
+        with callbacks.StopRequest() as stop:
+            handlers.append(signal.getsignal(signal.SIGINT))
+            assert stop.received is None
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    thread.join()
+    assert len(handlers) == 2
+    assert handlers[0] is handlers[1]
+
+
+def test_each_logged_scalar_has_its_panel(tmp_path, tiny_run, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(
+        callbacks.plotting,
+        "save_curves",
+        lambda path, panels, x_label: drawn.update(path=path, panels=panels, x_label=x_label),
+    )
+    callbacks.draw_curves(RunDirectory(tiny_run.path))
+    assert drawn["path"] == tiny_run.path / "curves.png"
+    assert drawn["x_label"] == "step"
+    assert {panel.title: sorted(panel.series) for panel in drawn["panels"]} == {
+        "losses": ["d_loss", "g_loss"],
+        "loss terms": ["d_loss_fake", "d_loss_real"],
+        "D's accuracy": ["fake", "real"],
+        "gradient norms": ["discriminator", "generator"],
+        "learning rates": ["discriminator", "generator"],
+        "images a second": ["images"],
+    }
+    text = (tiny_run.path / "metrics.jsonl").read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+    (losses,) = [panel for panel in drawn["panels"] if panel.title == "losses"]
+    steps, d_loss = losses.series["d_loss"]
+    assert list(steps) == [line["step"] for line in lines]
+    assert list(d_loss) == [line["d_loss"] for line in lines]
+
+
+def test_without_a_log_there_are_no_curves(tmp_path):
+    callbacks.draw_curves(RunDirectory(tmp_path))
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,205 @@
+"""Command lines made from dataclasses."""
+
+import dataclasses
+
+import pytest
+
+from data.catalogue import DataError
+from models.hyperparameters import HyperparameterError, field
+from training import flags
+
+
+@dataclasses.dataclass(frozen=True)
+class Toy:
+    """One field of each kind."""
+
+    number: int = field(3, "a count", group="first", at_least=1, at_most=9)
+    rate: float = field(0.5, "a share", group="first", above=0, below=1)
+    smooth: bool = field(True, "a switch", group="second")
+    sort: str = field("a", "a choice", group="second", choices=("a", "b"))
+    word: str = field("", "any text", group="second")
+    maybe: int | None = field(None, "a count or what follows from the rest", group="second")
+
+
+@dataclasses.dataclass(frozen=True)
+class Other:
+    depth: int = field(1, "a depth", group="first", by_dataset={"CIFAR10": 5, "MNIST": 2})
+
+
+def given(*argv, **kwargs):
+    return flags.given(argv, Toy, **kwargs)
+
+
+def test_only_what_was_said_is_given():
+    assert given() == {}
+    assert given("--number=4", "--word=x") == {"number": 4, "word": "x"}
+    assert given("--number=3") == {"number": 3}  # the default, but said
+
+
+@pytest.mark.parametrize(
+    "argv", [["--number=4"], ["--number", "4"], ["-number=4"], ["--number=7", "--number=4"]]
+)
+def test_the_forms_of_a_flag_and_the_last_one_counts(argv):
+    assert given(*argv) == {"number": 4}
+
+
+def test_values_have_the_types_of_their_fields():
+    values = given("--number=4", "--rate=.25", "--maybe=-7", "--sort=b", "--word=5")
+    assert values == {"number": 4, "rate": 0.25, "maybe": -7, "sort": "b", "word": "5"}
+    assert {name: type(value) for name, value in values.items()} == {
+        "number": int, "rate": float, "maybe": int, "sort": str, "word": str,
+    }  # fmt: skip
+    assert given("--rate=1e-3") == {"rate": 0.001}
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("--smooth", True), ("--nosmooth", False), ("--smooth=true", True), ("--smooth=0", False)],
+)
+def test_a_switch_is_turned_on_by_its_name_and_off_by_no(argument, value):
+    assert given(argument) == {"smooth": value}
+
+
+def test_a_switch_does_not_take_the_next_word():
+    assert given("--smooth", "--number=4") == {"smooth": True, "number": 4}
+    with pytest.raises(flags.UsageError, match="false: not a flag"):
+        given("--smooth", "false")
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--number=0", "--number=0: it must be a whole number >= 1 and <= 9"),
+        ("--number=10", "--number=10: it must be a whole number >= 1 and <= 9"),
+        ("--number=1.5", "--number=1.5: it must be a whole number >= 1 and <= 9"),
+        ("--number=x", "--number=x: it must be a whole number >= 1 and <= 9"),
+        ("--rate=0", "--rate=0.0: it must be a number > 0 and < 1"),
+        ("--rate=nan", "--rate=nan: it must be a number > 0 and < 1"),
+        ("--sort=c", "--sort=c: it must be one of a, b"),
+        ("--maybe=x", "--maybe=x: it must be a whole number"),
+        ("--numbr=4", "--numbr: no such flag; did you mean number?"),
+        ("--nonumber", "--nonumber: no such flag; did you mean number?"),
+        ("word", "word: not a flag; flags are --name=value"),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line(argument, message):
+    with pytest.raises(flags.UsageError) as error:
+        given(argument)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("argument", ["--smooth=perhaps", "--nosmooth=true", "--number"])
+def test_what_absl_refuses_is_a_usage_error_of_one_line_that_names_the_flag(argument):
+    with pytest.raises(flags.UsageError) as error:
+        given(argument)
+    assert argument.split("=")[0] in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_flagfile_stands_for_its_lines(tmp_path):
+    (tmp_path / "inner.txt").write_text("--rate=0.125\n")
+    outer = tmp_path / "outer.txt"
+    outer.write_text(f"# a comment\n\n--number=4\n// another\n--flagfile={tmp_path}/inner.txt\n")
+    assert given(f"--flagfile={outer}") == {"number": 4, "rate": 0.125}
+    assert given("--flagfile", str(outer)) == {"number": 4, "rate": 0.125}
+
+
+def test_a_flag_goes_before_the_flagfiles_that_stand_before_it(tmp_path):
+    file = tmp_path / "flags.txt"
+    file.write_text("--number=4\n--nosmooth\n")
+    assert given(f"--flagfile={file}", "--number=5") == {"number": 5, "smooth": False}
+    assert given("--number=5", f"--flagfile={file}") == {"number": 4, "smooth": False}
+
+
+def test_a_flagfile_that_cannot_be_opened_is_a_usage_error(tmp_path):
+    with pytest.raises(flags.UsageError, match=r"Unable to open flagfile: .*nothing.txt") as error:
+        given(f"--flagfile={tmp_path}/nothing.txt")
+    assert "ERROR" not in str(error.value)
+
+
+def test_a_second_command_line_knows_nothing_of_the_first():
+    assert given("--number=4", "--nosmooth", "--word=x") == {
+        "number": 4, "smooth": False, "word": "x",
+    }  # fmt: skip
+    assert given("--rate=0.25") == {"rate": 0.25}
+    assert given() == {}
+
+
+def test_the_flags_of_several_dataclasses_are_one_command_line():
+    assert flags.given(["--depth=2", "--number=4"], Toy, Other) == {"depth": 2, "number": 4}
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--depth=5", "--number=4"],
+        ["--number=4", "--depth=5"],
+        ["--number", "4", "--depth", "5"],
+        ["--depth", "5", "--number", "4"],
+        ["--deep", "--number=4", "rest"],
+    ],
+)
+def test_partial_leaves_the_flags_of_others_alone_wherever_they_stand(argv):
+    assert given(*argv, partial=True) == {"number": 4}
+
+
+def test_partial_sees_a_flagfile_behind_the_flags_of_others(tmp_path):
+    (tmp_path / "flags.txt").write_text("--number=4\n")
+    argv = ["--depth", "5", f"--flagfile={tmp_path}/flags.txt"]
+    assert given(*argv, partial=True) == {"number": 4}
+
+
+def test_describe_lists_flags_by_group_with_defaults_and_what_they_may_be():
+    assert flags.describe(Toy, Other) == "\n".join(
+        [
+            "first:",
+            "  --number  [3]",
+            "      a count; a whole number >= 1 and <= 9",
+            "  --rate  [0.5]",
+            "      a share; a number > 0 and < 1",
+            "  --depth  [1]  (CIFAR10: 5, MNIST: 2)",
+            "      a depth; a whole number",
+            "",
+            "second:",
+            "  --smooth  [True]",
+            "      a switch; true or false",
+            "  --sort  [a]",
+            "      a choice; one of a, b",
+            "  --word",
+            "      any text",
+            "  --maybe",
+            "      a count or what follows from the rest; a whole number",
+        ]
+    )
+
+
+@pytest.mark.parametrize("argument", ["-h", "--help", "-help", "--helpfull"])
+def test_help_is_asked_for_by_these(argument):
+    assert flags.wants_help(["--model=gan", argument])
+
+
+def test_help_is_not_asked_for_by_a_value_with_the_word_in_it():
+    assert not flags.wants_help(["--outdir=help", "helpful", "--width=-h"])
+
+
+@pytest.mark.parametrize("kind", [flags.UsageError, HyperparameterError, DataError, OSError])
+def test_the_users_errors_end_a_script_with_one_line_and_code_2(kind, capsys):
+    def main(argv):
+        raise kind(f"what is wrong with {argv[0]}")
+
+    assert flags.run_script(main, ["it"]) == 2
+    assert capsys.readouterr() == ("", "error: what is wrong with it\n")
+
+
+def test_a_script_returns_what_its_main_returns_and_reads_sys_argv(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["script.py", "a", "b"])
+    assert flags.run_script(lambda argv: len(argv)) == 2
+    assert flags.run_script(lambda argv: len(argv), ["a"]) == 1
+
+
+def test_other_errors_are_not_hidden():
+    def main(argv):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        flags.run_script(main, [])

@@ -1,0 +1,172 @@
+"""From a command line to a configuration, and the committed flagfiles."""
+
+import dataclasses
+import json
+import pathlib
+
+import pytest
+
+from models import REGISTRY, Entry
+from models.hyperparameters import GANHyperparameters, HyperparameterError, field
+from training import options, setup
+from training.flags import UsageError
+
+CONFIGS = sorted((pathlib.Path(__file__).resolve().parents[2] / "configs").glob("*.txt"))
+SHAPES = {"MNIST": (28, 28, 1), "FASHION_MNIST": (28, 28, 1), "CIFAR10": (32, 32, 3)}
+
+
+@dataclasses.dataclass(frozen=True)
+class ToyHyperparameters(GANHyperparameters):
+    """A model with a switch, and with a default that depends on the data set."""
+
+    strength: float = field(1.0, "a weight", group="toy", at_least=0, by_dataset={"CIFAR10": 5.0})
+    smooth: bool = field(True, "a switch", group="toy")
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    monkeypatch.setitem(REGISTRY, "toy", Entry("models.gan", "GAN", ToyHyperparameters))
+
+
+def test_defaults():
+    config = options.parse(["--model=gan"])
+    assert config.options == options.RunOptions(model="gan", dataset="MNIST")
+    assert config.hp == GANHyperparameters()
+
+
+def test_each_flag_reaches_its_side():
+    config = options.parse(["--width=7", "--model=dcgan", "--log_every=9", "--noise_dim=3"])
+    assert (config.options.model, config.options.log_every) == ("dcgan", 9)
+    assert (config.hp.width, config.hp.noise_dim) == (7, 3)
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_flags_may_stand_in_any_order_with_their_values_apart(order):
+    words = [["--model", "gan"], ["--width", "7"], ["--seed", "3"], ["--noise_dim", "5"]][::order]
+    config = options.parse([word for pair in words for word in pair])
+    assert (config.options.model, config.options.seed) == ("gan", 3)
+    assert (config.hp.width, config.hp.noise_dim) == (7, 5)
+
+
+@pytest.mark.parametrize(
+    ("argv", "strength"),
+    [
+        ([], 1.0),
+        (["--dataset=MNIST"], 1.0),
+        (["--dataset=CIFAR10"], 5.0),
+        (["--dataset=cifar-10"], 5.0),
+        (["--dataset=CIFAR10", "--strength=2"], 2.0),
+        (["--strength=1", "--dataset=CIFAR10"], 1.0),
+        (["--flagfile={file}"], 3.0),
+        (["--flagfile={file}", "--strength=2"], 2.0),
+        (["--flagfile={file}", "--dataset=MNIST"], 3.0),
+    ],
+)
+def test_what_is_said_goes_before_the_data_sets_default_and_that_before_the_models(
+    toy, tmp_path, argv, strength
+):
+    (tmp_path / "flags.txt").write_text("--dataset=CIFAR10\n--strength=3\n")
+    words = [word.format(file=tmp_path / "flags.txt") for word in argv]
+    assert options.parse(["--model=toy", *words]).hp.strength == strength
+
+
+def test_a_models_default_may_depend_on_the_data_set():
+    units = {
+        dataset: options.parse(["--model=dcgan", f"--dataset={dataset}"]).hp.dense_units
+        for dataset in ("MNIST", "fashion_mnist", "CIFAR10")
+    }
+    assert units == {"MNIST": 1024, "fashion_mnist": 1024, "CIFAR10": 0}
+
+
+def test_a_models_switch_is_turned_off_by_no(toy):
+    assert options.parse(["--model=toy"]).hp.smooth is True
+    assert options.parse(["--model=toy", "--nosmooth"]).hp.smooth is False
+    with pytest.raises(UsageError, match=r"--nosmooth|--smooth"):
+        options.parse(["--model=gan", "--nosmooth"])
+
+
+def test_a_flag_of_other_models_is_named_with_all_its_owners(toy):
+    with pytest.raises(UsageError) as error:
+        options.parse(["--model=gan", "--strength=2"])
+    assert str(error.value) == "--strength: gan has no such flag; toy has"
+
+
+@pytest.mark.parametrize(
+    ("argv", "outdir"),
+    [
+        (["--model=gan"], "runs/gan-mnist"),
+        (["--model=dcgan", "--dataset=fashion_mnist"], "runs/dcgan-fashion-mnist"),
+        (["--model=gan", "--dataset=/data/My_Faces.npz"], "runs/gan-my-faces"),
+        (["--model=gan", "--dataset=/data/faces/"], "runs/gan-faces"),
+        (["--model=gan", "--outdir=a/b"], "a/b"),
+        (["--model=gan", "--outdir=~/b"], str(pathlib.Path.home() / "b")),
+    ],
+)
+def test_a_run_is_written_to_outdir_or_to_runs_by_model_and_data(argv, outdir):
+    assert options.parse(argv).outdir == pathlib.Path(outdir)
+
+
+def test_a_configuration_survives_config_json(toy):
+    argv = ["--model=toy", "--dataset=CIFAR10", "--nosmooth", "--steps=5", "--beta_1=0.1"]
+    config = options.parse(argv)
+    saved = json.loads(json.dumps(config.as_dict()))
+    assert options.Config.from_dict(saved) == config
+    assert saved["hyperparameters"]["strength"] == 5.0
+    saved["hyperparameters"]["beta_1"] = 0.2
+    assert options.Config.from_dict(saved) != config
+
+
+@pytest.mark.parametrize("part", ["options", "hyperparameters"])
+def test_a_configuration_of_a_version_with_other_fields_is_refused_in_one_line(part):
+    saved = options.parse(["--model=gan"]).as_dict()
+    saved[part]["field_of_old"] = 1
+    with pytest.raises((HyperparameterError, UsageError), match="field_of_old") as error:
+        options.Config.from_dict(saved)
+    assert "\n" not in str(error.value)
+
+
+def test_what_may_change_is_all_but_what_decides_the_weights():
+    config = options.parse(["--model=gan"])
+    every = {**dataclasses.asdict(config.options), **dataclasses.asdict(config.hp)}
+    assert set(every) - set(config.fixed()) == {
+        "epochs", "steps", "outdir", "data_dir", "resume", "sample_every", "checkpoint_every",
+        "keep_checkpoints", "log_every", "jit",
+    }  # fmt: skip
+
+
+def test_with_options_changes_those_alone():
+    here, there = (options.parse(["--model=gan", f"--outdir={d}"]) for d in "ab")
+    assert here != there
+    assert here.with_options(outdir="") == there.with_options(outdir="")
+    other = options.parse(["--model=gan", "--outdir=a", "--seed=1"])
+    assert here.with_options(outdir="") != other.with_options(outdir="")
+
+
+def test_a_path_to_the_data_is_the_same_from_anywhere(tmp_path, monkeypatch):
+    (tmp_path / "faces").mkdir()
+    monkeypatch.chdir(tmp_path)
+    whole = options.parse(["--model=gan", f"--dataset={tmp_path}/faces"])
+    assert whole.options.dataset == str((tmp_path / "faces").resolve())
+    for path in ("faces", "./faces/", "faces/../faces"):
+        assert options.parse(["--model=gan", f"--dataset={path}"]) == whole
+
+
+def test_there_are_flagfiles():
+    assert CONFIGS
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_a_flagfile_parses_and_builds_its_model(path):
+    config = options.parse([f"--flagfile={path}"])
+    size = config.options.image_size
+    height, width, channels = SHAPES[config.options.dataset]
+    shape = (size or height, size or width, channels)
+    setup.prepare(config)
+    model = setup.build_model(config, shape, num_classes=10)
+    assert model.sample(2).shape == (2, *shape)
+    assert dataclasses.asdict(model.hp) == dataclasses.asdict(config.hp)
+
+
+def test_flagfiles_write_to_run_directories_of_their_own():
+    outdirs = [options.parse([f"--flagfile={path}"]).outdir for path in CONFIGS]
+    assert len(set(outdirs)) == len(outdirs)

@@ -1,0 +1,83 @@
+"""From a configuration to its data and model."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from training import options, setup
+from training.flags import UsageError
+
+GAN = ("--model=gan", "--width=4", "--depth=1")
+
+
+@pytest.mark.parametrize(
+    ("precision", "policy"),
+    [("off", "float32"), ("bfloat16", "mixed_bfloat16"), ("float16", "mixed_float16")],
+)
+def test_the_precision_is_that_of_the_run_whatever_it_was_before(precision, policy):
+    keras.config.set_dtype_policy("mixed_float16")
+    setup.prepare(options.parse([*GAN, f"--mixed_precision={precision}"]))
+    assert keras.config.dtype_policy().name == policy
+
+
+def test_the_first_weights_depend_on_the_seed_alone():
+    def images(seed):
+        config = options.parse([*GAN, f"--seed={seed}"])
+        setup.prepare(config)
+        return setup.build_model(config, (8, 8, 1), num_classes=0).sample(3)
+
+    first = images(1)
+    keras.utils.set_random_seed(99)
+    np.testing.assert_array_equal(images(1), first)
+    assert (images(2) != first).any()
+
+
+def test_the_model_has_the_hyperparameters_and_the_seed_of_the_run():
+    config = options.parse([*GAN, "--seed=7", "--beta_1=0.25"])
+    model = setup.build_model(config, [8, 8, 3], num_classes=4)
+    assert model.hp == config.hp
+    assert (model.seed, model.image_shape, model.num_classes) == (7, (8, 8, 3), 4)
+
+
+def test_images_that_the_networks_do_not_fit_are_refused_in_one_line():
+    config = options.parse(["--model=dcgan", "--width=4", "--dataset=CIFAR10"])
+    with pytest.raises(UsageError, match="--dataset=CIFAR10: images of 20x20 do not fit") as error:
+        setup.build_model(config, (20, 20, 3), num_classes=10)
+    assert "\n" not in str(error.value)
+
+
+def test_the_data_are_described_with_their_fingerprint(digits):
+    config = options.parse([*GAN, f"--dataset={digits}", "--image_size=14"])
+    images = setup.load_data(config)
+    described = setup.describe_data(images)
+    assert described.pop("notes")
+    assert described == {
+        "name": "digits",
+        "fingerprint": images.fingerprint,
+        "image_shape": [14, 14, 1],
+        "num_classes": 10,
+        "train_images": 200,
+        "test_images": 40,
+    }
+
+
+def test_a_run_is_loaded_with_its_weights_step_and_precision(tiny_run):
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    config, data, model = setup.load_run(tiny_run.path)
+    assert keras.config.dtype_policy().name == "float32"
+    assert config == options.parse(tiny_run.argv)
+    assert data["name"] == "digits"
+    assert int(model.step) == 6
+    saved = tf.train.load_checkpoint(str(tiny_run.path / "checkpoints" / "ckpt-6"))
+    stored = {
+        saved.get_tensor(name).tobytes()
+        for name in saved.get_variable_to_shape_map()
+        if name.startswith("generator_ema/")
+    }
+    assert {np.asarray(v).tobytes() for v in model.generator_ema.weights} <= stored
+
+
+def test_a_run_that_is_not_there_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="no run there"):
+        setup.load_run(tmp_path)
