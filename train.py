@@ -15,6 +15,9 @@ Trains in a run directory; the same command goes on where it stopped. Flags with
 """
 
 
+MORE = "python train.py --model NAME --help: a model's own, such as epochs and learning rates."
+
+
 def main(argv: Sequence[str]) -> int:
     """Runs the command line `argv` (without the program's name); returns the exit code."""
     if flags.wants_help(argv):
@@ -38,7 +41,7 @@ def help_text(argv: Sequence[str]) -> str:
     """The flags of every run, and those of the model that the command line names."""
     given = flags.given([a for a in argv if "help" not in a], options.RunOptions, partial=True)
     if not given.get("model"):
-        return f"{USAGE}\n{flags.describe(options.RunOptions)}\n\nWith --model, its own flags too."
+        return f"{USAGE}\n{flags.describe(options.RunOptions)}\n\n{MORE}"
     entry = REGISTRY[options.model_name(given["model"])]
     return f"{USAGE}\n{flags.describe(options.RunOptions, entry.hyperparameters)}"
 

@@ -77,8 +77,11 @@ def _read(file, source: str) -> dict[str, np.ndarray | None]:
     except (TypeError, AttributeError):
         problem = "is a single array, not an .npz archive: write it with np.savez(x_train=...)"
     except ValueError as error:
-        pickled = "pickle" in str(error).lower()
-        problem = "holds Python objects (pickle), which are not read" if pickled else str(error)
+        problem = str(error)
+        if not zipfile.is_zipfile(file):
+            problem = "is no .npz archive: write it with np.savez(x_train=...)"
+        elif "pickle" in problem.lower():
+            problem = "holds Python objects (pickle), which are not read"
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         problem = f"cannot be read as an .npz archive ({_first_line(error)})"
     raise DataError(f"{source} {problem}")

@@ -99,10 +99,10 @@ def check_value(spec: dataclasses.Field, value: Any) -> None:
         raise HyperparameterError(f"--{spec.name}={value}: it must be {allowed(spec)}")
 
 
-def near(name: str, names) -> str:
-    """', did you mean x?' for the closest of `names`, or an empty string."""
+def near(name: str, names, prefix: str = "") -> str:
+    """'; did you mean x?' for the closest of `names`, or an empty string."""
     found = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(found)}?" if found else ""
+    return f"; did you mean {' or '.join(prefix + name for name in found)}?" if found else ""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -130,7 +130,7 @@ def test_flags_are_checked_and_helped_with_before_tensorflow_is_imported(
     messages = [outcome.refusal() for outcome in refused]
     assert messages[0].startswith("--run: say which run directories")
     assert messages[1].startswith("--run: say which run directories")
-    assert messages[2] == "--num_sample: no such flag; did you mean num_samples?"
+    assert messages[2] == "--num_sample: no such flag; did you mean --num_samples?"
     assert messages[3] == "--num_samples=1: it must be a whole number >= 2"
     assert "--publish=perhaps" in messages[4]
     assert "--nopublish" in messages[5]

@@ -178,7 +178,7 @@ def test_flags_are_checked_and_helped_with_before_tensorflow_is_imported(
     assert "\n  --frames  [10]\n" in help_.out
     messages = [outcome.refusal() for outcome in refused]
     assert messages[0].startswith("--run: say which run directory")
-    assert messages[1] == "--runs: no such flag; did you mean run?"
+    assert messages[1] == "--runs: no such flag; did you mean --run?"
     assert messages[2].startswith("--output=film: it must be one of images, npz, grid, ")
     assert messages[3] == "--n=0: it must be a whole number >= 1"
     assert messages[4].startswith("x: no run there")

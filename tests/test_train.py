@@ -595,7 +595,7 @@ REFUSED = {
     "no model": ([], r"--model: say which, one of .*\bgan\b.*\bdcgan\b"),
     "unknown model": (["--model=dcgn"], r"--model=dcgn: no such model; did you mean .*\bdcgan\b"),
     "model like no other": (["--model=0"], r"--model=0: no such model \(there are .*gan"),
-    "unknown flag": (["--batchsize=3"], "--batchsize: no such flag; did you mean batch_size"),
+    "unknown flag": (["--batchsize=3"], "--batchsize: no such flag; did you mean --batch_size"),
     "flag like no other": (["--zzz=1"], "--zzz: no such flag$"),
     "flag of another model": (["--kernel_size=6"], "--kernel_size: gan has no such flag; dcgan"),
     "below the range": (["--batch_size=0"], "--batch_size=0: it must be a whole number >= 1"),

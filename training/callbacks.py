@@ -149,10 +149,11 @@ class Pictures(StepCallback):
             self.draw()
 
     def draw(self) -> None:
-        """Writes samples/step-N.png and curves.png, and shows both in TensorBoard."""
+        """Writes the samples and the curves so far; the samples into TensorBoard too."""
         self.check_weights()
         grid = plotting.grid(self.model.sample(self.count))
         plotting.save_image(self.run.samples / f"step-{self.step:07}.png", grid)
+        plotting.save_image(self.run.path / "samples.png", grid)
         with self.writer.as_default(step=self.step):
             tf.summary.image("samples", grid[None])
         draw_curves(self.run)

@@ -25,7 +25,7 @@ class UnknownFlagError(UsageError):
     """A flag that none of the dataclasses has."""
 
     def __init__(self, flag: str, known):
-        super().__init__(f"--{flag}: no such flag{near(flag, known)}")
+        super().__init__(f"--{flag}: no such flag{near(flag, known, prefix='--')}")
         self.flag = flag
 
 
@@ -76,7 +76,8 @@ def given(argv: Sequence[str], *classes: type, partial: bool = False) -> dict[st
     except flags.UnrecognizedFlagError as error:
         raise UnknownFlagError(error.flagname, values) from None
     except (flags.Error, ValueError) as error:  # ValueError: --noflag=value
-        raise UsageError(str(error).removeprefix("ERROR:: ")) from None
+        message = str(error).replace("ERROR:: Unable to open flagfile", "--flagfile: cannot open")
+        raise UsageError(message) from None
     if rest and not partial:
         raise UsageError(f"{rest[0]}: not a flag; flags are --name=value")
     return {name: values[name].value for name in values if values[name].present}

@@ -136,8 +136,7 @@ def compile_model(model: GenerativeModel, jit: str) -> None:
 
 
 def finish(run: RunDirectory, model: GenerativeModel) -> None:
-    """The last samples, curves and the GIF of the samples; the generator for use elsewhere."""
-    plotting.save_image(run.path / "samples.png", plotting.grid(model.sample(64)))
+    """The curves, the GIF of the samples, and the generator for use elsewhere."""
     callbacks.draw_curves(run)
     drawn = sorted(run.samples.glob("step-*.png"))
     kept = np.linspace(0, len(drawn) - 1, min(len(drawn), GIF_FRAMES)).round().astype(int)

@@ -184,8 +184,6 @@ def model_name(name: str) -> str:
     if not name:
         raise UsageError(f"--model: say which, one of {', '.join(REGISTRY)}")
     if name.lower() not in REGISTRY:
-        raise UsageError(
-            f"--model={name}: no such model{near(name.lower(), REGISTRY)}"
-            f" (there are {', '.join(REGISTRY)})"
-        )
+        hint = near(name.lower(), REGISTRY) or f"; there are {', '.join(REGISTRY)}"
+        raise UsageError(f"--model={name}: no such model{hint}")
     return name.lower()

@@ -106,7 +106,9 @@ class RunDirectory:
             was = Config.from_dict(self.read_config()).fixed()
             now = config.fixed()
             both = ["model"] if was["model"] != now["model"] else now
-            changed = [f"--{k} was {was[k]}, is {now[k]}" for k in both if was[k] != now[k]]
+            changed = [
+                f"--{k} was {said(was[k])}, is {said(now[k])}" for k in both if was[k] != now[k]
+            ]
             if changed:
                 raise UsageError(
                     f"{self.path} was begun otherwise: {'; '.join(changed)}. Go on with the old "
@@ -136,6 +138,11 @@ class RunDirectory:
         for picture in self.samples.glob("step-*.png"):
             if int(picture.stem.removeprefix("step-")) > step:
                 picture.unlink()
+
+
+def said(value) -> str:
+    """A flag's value as a message names it."""
+    return "not given" if value is None else str(value)
 
 
 def lock(file) -> None:

@@ -77,8 +77,8 @@ def test_a_switch_does_not_take_the_next_word():
         ("--rate=nan", "--rate=nan: it must be a number > 0 and < 1"),
         ("--sort=c", "--sort=c: it must be one of a, b"),
         ("--maybe=x", "--maybe=x: it must be a whole number"),
-        ("--numbr=4", "--numbr: no such flag; did you mean number?"),
-        ("--nonumber", "--nonumber: no such flag; did you mean number?"),
+        ("--numbr=4", "--numbr: no such flag; did you mean --number?"),
+        ("--nonumber", "--nonumber: no such flag; did you mean --number?"),
         ("word", "word: not a flag; flags are --name=value"),
     ],
 )
@@ -112,7 +112,7 @@ def test_a_flag_goes_before_the_flagfiles_that_stand_before_it(tmp_path):
 
 
 def test_a_flagfile_that_cannot_be_opened_is_a_usage_error(tmp_path):
-    with pytest.raises(flags.UsageError, match=r"Unable to open flagfile: .*nothing.txt") as error:
+    with pytest.raises(flags.UsageError, match=r"--flagfile: cannot open: .*nothing.txt") as error:
         given(f"--flagfile={tmp_path}/nothing.txt")
     assert "ERROR" not in str(error.value)
 
