@@ -1,7 +1,10 @@
 """The README against the repository: its tables, links and files, and what is published."""
 
 import json
+import os
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -79,3 +82,21 @@ def test_the_requirements_have_lower_bounds_and_no_exact_pins(root):
     assert requirements
     for requirement in requirements:
         assert re.fullmatch(r"[\w.-]+(\[\w+\])?>=[\d.]+(,<[\d.]+)?", requirement), requirement
+
+
+@pytest.mark.slow
+def test_the_python_example_runs_as_it_stands(readme, root, tmp_path):
+    example = next(
+        block
+        for block in re.findall(r"^```python\n(.*?)^```", readme, flags=re.DOTALL | re.MULTILINE)
+        if "gan.fit(" in block
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", example + "\nassert images.shape == (16, 28, 28, 1)"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(root)},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    assert (tmp_path / "losses.csv").read_text().count("\n") == 3
