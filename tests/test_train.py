@@ -594,7 +594,7 @@ def test_a_run_beyond_the_asked_step_is_refused_and_left_as_it_was(call, tiny, c
 REFUSED = {
     "no model": ([], r"--model: say which, one of .*\bgan\b.*\bdcgan\b"),
     "unknown model": (["--model=dcgn"], r"--model=dcgn: no such model; did you mean .*\bdcgan\b"),
-    "model like no other": (["--model=0"], r"--model=0: no such model \(there are .*gan"),
+    "model like no other": (["--model=0"], r"--model=0: no such model\W+there are .*gan"),
     "unknown flag": (["--batchsize=3"], "--batchsize: no such flag; did you mean --batch_size"),
     "flag like no other": (["--zzz=1"], "--zzz: no such flag$"),
     "flag of another model": (["--kernel_size=6"], "--kernel_size: gan has no such flag; dcgan"),
@@ -743,7 +743,7 @@ def test_help_lists_the_flags_of_every_run_by_group_with_their_defaults(answers)
         shown = f"\n  --{spec.name}" + ("" if spec.default in (None, "") else f"  [{spec.default}]")
         assert text.count(shown + "\n") == 1, shown
     assert "--kernel_size" not in text
-    assert text.endswith("With --model, its own flags too.\n")
+    assert "--model" in text.splitlines()[-1]
 
 
 @pytest.mark.parametrize(
@@ -756,7 +756,7 @@ def test_help_for_a_model_lists_its_own_flags_too(answers, name):
     assert "\n  --kernel_size  [4]\n" in text
     assert "\n  --beta_1  [0.5]\n" in text
     assert "\n  --depth" not in text
-    assert "With --model" not in text
+    assert text.splitlines()[-1] not in answers["help"].out
 
 
 def test_help_follows_the_model_of_a_flagfile(answers):
