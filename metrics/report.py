@@ -68,8 +68,8 @@ def read_results() -> list[dict]:
 
 
 def publish(record: dict, run: Path) -> None:
-    """Puts a record into results.json in the place of one of the same flagfile and seed, the run's
-    pictures beside it in <flagfile>-seed<seed>/, and both into the README's tables."""
+    """Puts a record into results.json, in the place of one of the same flagfile and seed, copies
+    the run's pictures to <flagfile>-seed<seed>/ beside it, and writes the README's tables anew."""
     key = ("flagfile", "seed")
     records = [r for r in read_results() if any(r[k] != record[k] for k in key)] + [record]
     write_json(RESULTS, sorted(records, key=lambda r: (r["dataset"], r["flagfile"], r["seed"])))
