@@ -64,7 +64,7 @@ class RunDirectory:
             return saved
         except FileNotFoundError:
             raise UsageError(f"{self.path}: no run there (config.json is missing)") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:
             raise UsageError(f"{self.config}: cannot be read ({error})") from None
 
     def write_config(
@@ -86,7 +86,7 @@ class RunDirectory:
 
     @property
     def has_checkpoints(self) -> bool:
-        return any(self.checkpoints.glob("ckpt-*.index"))
+        return any(self.checkpoints.glob("ckpt-*.*"))
 
     def check(self, config: Config) -> None:
         """Whether a training may begin, or go on, here with this configuration.
