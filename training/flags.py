@@ -117,7 +117,7 @@ def run_script(main: Main, argv: Sequence[str] | None = None) -> int:
 
     An OSError is one of them: a full disk, a folder that cannot be written.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TensorFlow's INFO lines say nothing here
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # not all that TF 2.21 says obeys it
     try:
         return main(sys.argv[1:] if argv is None else argv)
     except (UsageError, HyperparameterError, DataError, OSError) as error:

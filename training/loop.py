@@ -1,5 +1,6 @@
 """One training, from its configuration to its exported generator."""
 
+import contextlib
 import math
 
 import imageio.v3 as iio
@@ -43,8 +44,11 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     draw_real(run, images.train.images, options.seed)
     say_start(config, run, model, images, f"steps {start} to {total} ({epoch} an epoch)")
 
-    writer = tf.summary.create_file_writer(str(run.path))
-    with writer.as_default(step=start), callbacks.StopRequest() as stop:
+    with (
+        contextlib.closing(tf.summary.create_file_writer(str(run.path))) as writer,
+        writer.as_default(step=start),
+        callbacks.StopRequest() as stop,
+    ):
         tf.summary.text("config", f"```\n{run.config.read_text()}\n```")
         tf.summary.image("real", picture(run.path / "real.png")[None])
         log = callbacks.Log(run, writer, options.log_every, batches)
@@ -64,7 +68,6 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         step = int(model.step)
         if step == total:
             finish(run, model)
-    writer.close()
     if step < total:
         name = stop.received.name
         print(f"stopped by {name} at step {step}: the same command goes on from there")
