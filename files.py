@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all."""
+"""Writing a file whole or not at all, and where what can be made again is kept."""
 
 import json
 import os
@@ -29,3 +29,10 @@ def write_atomically(path: str | os.PathLike, content: bytes | str) -> None:
 def write_json(path: str | os.PathLike, value) -> None:
     """Writes a value as indented JSON, atomically."""
     write_atomically(path, json.dumps(value, indent=2) + "\n")
+
+
+def cache_directory() -> pathlib.Path:
+    """$GAN_ZOO_CACHE, or else gan-zoo in $XDG_CACHE_HOME or ~/.cache."""
+    chosen = os.environ.get("GAN_ZOO_CACHE")
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return pathlib.Path(chosen or os.path.join(base, "gan-zoo")).expanduser()

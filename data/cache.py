@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from data.image_data import ImageData, Split, fingerprint
+from files import cache_directory
 
 FORMAT = 1  # of the entries and of the conversion: raise it when either changes
 _UNFINISHED = ".unfinished-"
@@ -61,13 +62,6 @@ class Decoder:
     fill: Callable[[np.ndarray, np.ndarray], Filled]
 
 
-def directory() -> pathlib.Path:
-    """$GAN_ZOO_CACHE, or else gan-zoo in $XDG_CACHE_HOME or ~/.cache."""
-    chosen = os.environ.get("GAN_ZOO_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return pathlib.Path(chosen or os.path.join(base, "gan-zoo")).expanduser()
-
-
 def cached(name: str, content: list, decoder: Callable[[], Decoder]) -> ImageData:
     """The entry for `content`, made now if there is none.
 
@@ -80,7 +74,7 @@ def cached(name: str, content: list, decoder: Callable[[], Decoder]) -> ImageDat
     decoded into memory, with a note.
     """
     key = hashlib.sha256(json.dumps([FORMAT, *content]).encode()).hexdigest()
-    entry = directory() / key
+    entry = cache_directory() / key
     if os.path.exists(entry):
         try:
             return _read(entry, name)
@@ -163,7 +157,7 @@ def _publish(unfinished: pathlib.Path, entry: pathlib.Path):
 def _in_memory(name: str, decoder: Decoder, reason: OSError) -> ImageData:
     images = np.empty((decoder.capacity, *decoder.image_shape), np.uint8)
     labels, filled = _filled(images, decoder)
-    note = f"kept in memory: no cache in {directory()} ({reason.strerror or reason})"
+    note = f"kept in memory: no cache in {cache_directory()} ({reason.strerror or reason})"
     filled = dataclasses.replace(filled, notes=(*filled.notes, note))
     return _image_data(name, images, labels, filled, decoder.class_names)
 

@@ -22,6 +22,10 @@ PICTURES = ("samples.png", "curves.png", "progress.gif")
 BLOCK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 
+class MetricError(Exception):
+    """A metric that cannot be computed of these images or codes; the message is one line."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Metric:
     """A number, and how it was measured.

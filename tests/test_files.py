@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from files import write_atomically, write_json
+from files import cache_directory, write_atomically, write_json
 
 
 @pytest.mark.parametrize(
@@ -81,3 +81,14 @@ def test_what_json_cannot_hold_leaves_the_old_file(tmp_path):
         write_json(tmp_path / "value.json", [object()])
     assert json.loads((tmp_path / "value.json").read_text()) == [1]
     assert os.listdir(tmp_path) == ["value.json"]
+
+
+def test_the_directory_follows_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("GAN_ZOO_CACHE", "/elsewhere")
+    assert str(cache_directory()) == "/elsewhere"
+    monkeypatch.delenv("GAN_ZOO_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
+    assert str(cache_directory()) == "/xdg/gan-zoo"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_directory() == tmp_path / ".cache" / "gan-zoo"

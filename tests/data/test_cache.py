@@ -151,14 +151,3 @@ def test_a_full_disk_is_found_before_writing(photos, cache, monkeypatch):
     )
     assert "No space left" in load(str(photos)).notes[0]
     assert list(cache.iterdir()) == []
-
-
-def test_the_directory_follows_the_environment(monkeypatch, tmp_path):
-    monkeypatch.setenv("GAN_ZOO_CACHE", "/elsewhere")
-    assert str(cache_module.directory()) == "/elsewhere"
-    monkeypatch.delenv("GAN_ZOO_CACHE")
-    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
-    assert str(cache_module.directory()) == "/xdg/gan-zoo"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_module.directory() == tmp_path / ".cache" / "gan-zoo"

@@ -1,0 +1,5 @@
+"""Feature networks: images in, features and class logits out."""
+
+from metrics.features.extractor import Extractor, FeatureError
+
+__all__ = ["Extractor", "FeatureError"]
