@@ -1,42 +1,77 @@
 """Measures trained runs: python evaluate.py --run runs/dcgan-mnist. See --help."""
 
+import csv
 import dataclasses
+import io
 import shlex
 import sys
-import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import plotting
-from files import write_json
+from files import write_atomically, write_json
 from metrics import report
+from metrics.features import NAMES
 from models.hyperparameters import field
 from training import flags, options
 from training.run_directory import RunDirectory
 
 USAGE = """usage: python evaluate.py --run DIR[,DIR ...] [--flag value ...]
 
-Draws samples from the last checkpoint of each run, prints a table of what they measure, and writes
-evaluation.json into the run. Flags with their defaults:
+Draws samples from the last checkpoint of each run, measures them beside real images, prints a
+table, and writes evaluation.json and neighbours.png into each run; several runs are compared in
+one table and figure. Flags with their defaults:
 """
 
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions:
-    """What to measure, and on how many images."""
+    """What to measure, how, and on how many images."""
 
     run: str = field("", "run directories, with commas between them", group="what")
-    num_samples: int = field(10000, "images to draw", group="what", at_least=2)
-    seed: int = field(0, "of the samples", group="what", at_least=0, at_most=2**31 - 1)
+    metrics: str = field(
+        "", "which metrics, with commas between them; else all that there are", group="what"
+    )
+    baselines: bool = field(
+        False,
+        "also measure training images, blurred training images and uniform noise as if they were "
+        "samples, to show what the numbers mean",
+        group="what",
+    )
+    features: str = field(
+        "auto",
+        f"the network that distances are measured in: {', '.join(NAMES)}, or the path of a .keras "
+        "file; auto: digits for MNIST, else inception if its weights are there, else "
+        "efficientnet_lite0",
+        group="how",
+    )
+    num_samples: int = field(10000, "images to draw", group="how", at_least=2)
+    split: str = field(
+        "test",
+        "the real images; a data set without test images takes train",
+        group="how",
+        choices=("test", "train"),
+    )
+    seed: int = field(0, "of the samples", group="how", at_least=0, at_most=2**31 - 1)
+    repeats: int = field(
+        1,
+        "measure as often, with seed, seed + 1, ...: the table has the median and the range",
+        group="how",
+        at_least=1,
+    )
     data_dir: str = field(
         "",
         "where TensorFlow Datasets keeps its sets, if they have moved",
-        group="what",
+        group="how",
+    )
+    outdir: str = field(
+        "runs/comparison", "where the comparison of several runs is written", group="output"
     )
     publish: bool = field(
         False,
         "also record the finished runs in assets/results.json, copy their pictures there and write "
         "the README's tables anew",
-        group="what",
+        group="output",
     )
 
 
@@ -52,53 +87,194 @@ def main(argv: Sequence[str]) -> int:
     for run in runs:
         run.read_config()
     records = [published_record(run) for run in runs] if asked.publish else []
-    evaluations = [evaluate(run, asked) for run in runs]
-    names = list(evaluations[0]["metrics"])
-    rows = [
-        [str(run.path)] + [evaluation["metrics"][name]["value"] for name in names]
-        for run, evaluation in zip(runs, evaluations, strict=True)
-    ]
-    print(report.table(["run", *names], rows))
-    for run, evaluation in zip(runs, evaluations, strict=True):
-        print(f"{run.path}: " + ", ".join(f"{k} {v}" for k, v in evaluation["protocol"].items()))
-    if asked.publish:
-        for run, record, evaluation in zip(runs, records, evaluations, strict=True):
-            report.publish({**record, "metrics": evaluation["metrics"]}, run.path)
+    real = {}
+    evaluations = [evaluate(run, asked, real) for run in runs]
+    refuse_unmeasured(asked, evaluations)
+    for run, record, evaluation in zip(runs, records, evaluations, strict=False):
+        report.publish({**record, "metrics": evaluation["metrics"]}, run.path)
+    for images in real.values() if asked.baselines else ():
+        measured = baselines(images, asked)
+        if asked.publish:
+            report.publish_baselines(images.data.name, measured)
+        of = f"{images.data.name}: " if len(real) > 1 else ""
+        evaluations += [{**baseline, "name": of + baseline["name"]} for baseline in measured]
+    print(report.comparison(evaluations))
+    for evaluation in evaluations:
+        print(report.notes(evaluation))
+    if len(evaluations) > 1:
+        write_comparison(Path(asked.outdir).expanduser(), evaluations)
     return 0
 
 
-def evaluate(run: RunDirectory, asked: EvaluateOptions) -> dict:
-    """Measures a run, and writes what it found to its evaluation.json."""
-    from metrics.pixels import pixel_statistics
-    from training.setup import load_data, load_run
+def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict) -> dict:
+    """Measures a run, and writes what it found to its evaluation.json.
 
-    config, data, model = load_run(run.path)
-    images = load_data(config.with_options(data_dir=asked.data_dir or config.options.data_dir))
-    if images.fingerprint != data["fingerprint"]:
-        raise flags.UsageError(f"{run.path}: the images of {data['name']} are not those it learnt")
-    split, real = ("test", images.test) if images.test else ("train", images.train)
-    start = time.perf_counter()
-    fake = plotting.to_uint8(model.sample(asked.num_samples, asked.seed))
+    Args:
+        real: fingerprint -> the real images that were loaded for the runs before.
+    """
+    from training import evaluation, setup
+
+    watch = evaluation.Stopwatch()
+    with watch.stage("loading"):
+        config, described, model = setup.load_run(run.path)
+        if described["fingerprint"] not in real:
+            data_dir = asked.data_dir or config.options.data_dir
+            images = setup.load_data(config.with_options(data_dir=data_dir))
+            if images.fingerprint != described["fingerprint"]:
+                raise flags.UsageError(
+                    f"{run.path}: the images of {described['name']} are not those it learnt"
+                )
+            real[images.fingerprint] = real_images(images, asked)
+        images = real[described["fingerprint"]]
+    wanted = wanted_metrics(asked, images)
+    metrics = measure(evaluation.samples_of(model), asked, images, wanted, watch, run.path)
+    metrics |= evaluation.measure_codes(model, images.data, wanted, watch)
+    draw_confusion(metrics, images, run.path)
     protocol = {
         "checkpoint_step": int(model.step),
         "ema_decay": config.hp.ema_decay,
         "precision": config.options.mixed_precision,
-        "n_fake": len(fake),
-        "n_real": len(real.images),
-        "split": split,
-        "seed": asked.seed,
     }
-    metrics = {
-        name: {"value": metric.value, "protocol": {**protocol, **metric.protocol}}
-        for name, metric in pixel_statistics(fake, real.images).items()
+    result = as_dict(str(run.path), metrics, wanted, watch, protocol)
+    if any(entry["value"] is not None for entry in result["metrics"].values()):
+        write_json(run.path / "evaluation.json", result)
+    return result
+
+
+def baselines(images, asked: EvaluateOptions) -> list[dict]:
+    """What the metrics say of training images, blurred ones, and noise."""
+    from training import evaluation
+
+    wanted = wanted_metrics(asked, images)
+    results = []
+    for name, draw in evaluation.baselines(images.data.train).items():
+        watch = evaluation.Stopwatch()
+        metrics = measure(draw, asked, images, wanted, watch)
+        results.append(as_dict(name, metrics, wanted, watch, {}))
+    return results
+
+
+def real_images(images, asked: EvaluateOptions):
+    """The real images of a data set that samples are held against, and their feature network."""
+    from metrics import features
+    from training import evaluation
+
+    if asked.baselines and asked.num_samples > len(images.train.images):
+        raise flags.UsageError(
+            f"--num_samples={asked.num_samples}: --baselines has {len(images.train.images)} "
+            "training images to take"
+        )
+    extractor, wanted = None, evaluation.listed(asked.metrics)
+    if not wanted or set(wanted) - set(evaluation.all_metrics(None)):
+        extractor = features.load(
+            asked.features, images.name, images.fingerprint, images.image_shape
+        )
+    return evaluation.RealImages(images, asked.split, extractor)
+
+
+def wanted_metrics(asked: EvaluateOptions, images) -> Sequence[str]:
+    """The names that --metrics asks for, or all."""
+    from training import evaluation
+
+    known = evaluation.all_metrics(images.extractor)
+    wanted = evaluation.listed(asked.metrics) or known
+    evaluation.check_metrics("--metrics", wanted, known, images.extractor)
+    return wanted
+
+
+def measure(draw, asked: EvaluateOptions, images, wanted, watch, folder: Path | None = None):
+    """The metrics of samples, of each evaluation seed and then of all; neighbours.png is drawn of
+    the first seed's into the folder of a run."""
+    from training import evaluation
+
+    if not set(wanted) - set(evaluation.CODES) - set(evaluation.CLUSTERS):
+        return {}
+    seeds = range(asked.seed, asked.seed + asked.repeats)
+    found = []
+    for seed in seeds:
+        metrics, shown = evaluation.measure_samples(
+            draw, asked.num_samples, seed, images, wanted, watch
+        )
+        found.append(metrics)
+        if folder and seed == asked.seed:
+            with watch.stage("neighbours"):
+                picture = evaluation.neighbours_grid(shown, images.data.train.images)
+                plotting.save_image(folder / "neighbours.png", picture)
+    return {
+        name: report.over_seeds([metrics[name] for metrics in found], list(seeds))
+        for name in found[0]
     }
-    evaluation = {
-        "protocol": protocol,
-        "seconds": round(time.perf_counter() - start, 1),
-        "metrics": metrics,
+
+
+def draw_confusion(metrics: dict[str, report.Metric], images, folder: Path) -> None:
+    """confusion.png: which cluster has how many images of which class."""
+    metric = metrics.get("cluster_accuracy")
+    if metric is None or metric.value is None:
+        return
+    names = images.data.class_names
+    mapping = metric.protocol["mapping"]
+    columns = [
+        f"{cluster}: {'-' if label is None else names[label]}"
+        for cluster, label in enumerate(mapping)
+    ]
+    plotting.save_matrix(
+        folder / "confusion.png",
+        metric.protocol["confusion"],
+        row_names=list(names),
+        column_names=columns,
+        row_title="class",
+        column_title="cluster: class matched to it",
+    )
+
+
+def as_dict(name: str, metrics, wanted, watch, protocol: dict) -> dict:
+    """What is written of an evaluation: every metric with its protocol, and the seconds."""
+    return {
+        "name": name,
+        "seconds": {stage: round(s, 1) for stage, s in watch.seconds.items()},
+        "metrics": {
+            name: {
+                "value": metrics[name].value,
+                "protocol": {**protocol, **metrics[name].protocol},
+            }
+            for name in wanted
+            if name in metrics
+        },
     }
-    write_json(run.path / "evaluation.json", evaluation)
-    return evaluation
+
+
+def refuse_unmeasured(asked: EvaluateOptions, evaluations: Sequence[dict]) -> None:
+    """Raises UsageError for a metric that was asked for and that none of the runs has."""
+    from training import evaluation
+
+    for name in evaluation.listed(asked.metrics):
+        entries = [e["metrics"][name] for e in evaluations if name in e["metrics"]]
+        if all(entry["value"] is None for entry in entries):
+            raise flags.UsageError(f"--metrics={name}: {entries[0]['protocol']['reason']}")
+
+
+def write_comparison(folder: Path, evaluations: Sequence[dict]) -> None:
+    """comparison.md, .json, .csv and .png of several evaluations."""
+    write_json(folder / "comparison.json", evaluations)
+    notes = "\n".join(f"- {report.notes(evaluation)}" for evaluation in evaluations)
+    write_atomically(folder / "comparison.md", f"{report.comparison(evaluations)}\n\n{notes}\n")
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["run", "metric", "value", "lowest", "highest", "protocol"])
+    writer.writerows(report.csv_rows(evaluations))
+    write_atomically(folder / "comparison.csv", text.getvalue())
+    plotting.save_bars(
+        folder / "comparison.png",
+        [
+            plotting.Bars(
+                metric,
+                {e["name"]: report.low_middle_high(e["metrics"].get(metric)) for e in evaluations},
+                better=report.better(metric),
+            )
+            for metric in report.metric_names(evaluations)
+        ],
+    )
+    print(f"comparison.md, .json, .csv and .png are in {folder}")
 
 
 def published_record(run: RunDirectory) -> dict:

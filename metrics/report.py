@@ -8,8 +8,9 @@ value with the protocol it was measured by. All records stand in assets/results.
 import dataclasses
 import json
 import re
+import statistics
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,20 @@ from files import write_atomically, write_json
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "assets" / "results.json"
 README = ROOT / "README.md"
-PICTURES = ("samples.png", "curves.png", "progress.gif")
+PICTURES = ("samples.png", "curves.png", "progress.gif", "neighbours.png", "confusion.png")
+COMMON = (
+    "checkpoint_step",
+    "ema_decay",
+    "precision",
+    "n_fake",
+    "n_real",
+    "split",
+    "features",
+    "features_sha256",
+    "resizing",
+    "seed",
+    "seeds",
+)
 BLOCK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 
@@ -58,9 +72,14 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def cell(value: Any) -> str:
-    """A value as a table shows it: four digits of a number, n/a for None."""
+    """A value as a table shows it: four digits of a number, n/a for None; of a measured metric the
+    value, with the range in brackets if there were several evaluation seeds."""
     if value is None:
         return "n/a"
+    if isinstance(value, dict):
+        values = value["protocol"].get("values")
+        spread = f" ({cell(min(values))} to {cell(max(values))})" if values else ""
+        return cell(value["value"]) + spread
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
@@ -71,16 +90,90 @@ def read_results() -> list[dict]:
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
 
 
+def over_seeds(metrics: Sequence[Metric], seeds: Sequence[int]) -> Metric:
+    """One metric of several evaluation seeds: the median, the values in the protocol."""
+    if len(metrics) == 1:
+        return Metric(metrics[0].value, {**metrics[0].protocol, "seed": seeds[0]})
+    values = [metric.value for metric in metrics]
+    if None in values:
+        return metrics[values.index(None)]
+    protocol = {**metrics[0].protocol, "seeds": list(seeds), "values": values}
+    return Metric(statistics.median(values), protocol)
+
+
+def low_middle_high(entry: dict | None) -> tuple[float, float, float] | None:
+    """The range and the value of a measured metric; None without."""
+    if entry is None or entry["value"] is None:
+        return None
+    values = entry["protocol"].get("values", [entry["value"]])
+    return min(values), entry["value"], max(values)
+
+
+def better(name: str) -> str:
+    """Which way a metric should go: "lower", "higher" or "" where neither is better."""
+    if name.startswith(("fd_", "fid", "kd_", "kid", "pixel_distance", "copied_share")):
+        return "lower"
+    return "" if name in ("pixel_mean", "pixel_std") else "higher"
+
+
+def metric_names(evaluations: Sequence[dict]) -> list[str]:
+    """The metrics of several evaluations, in order."""
+    return list(dict.fromkeys(name for e in evaluations for name in e["metrics"]))
+
+
+def comparison(evaluations: Sequence[dict]) -> str:
+    """A table with a row for each metric and a column for each evaluation."""
+    rows = [
+        [name, *(e["metrics"].get(name) for e in evaluations)] for name in metric_names(evaluations)
+    ]
+    return table(["metric", *(e["name"] for e in evaluations)], rows)
+
+
+def notes(evaluation: dict) -> str:
+    """What a reader needs beside the table: how an evaluation was made, and how long it took."""
+    entries = evaluation["metrics"].values()
+    protocol = {k: v for e in reversed(entries) for k, v in e["protocol"].items()}
+    if "features_sha256" in protocol:
+        protocol["features_sha256"] = protocol["features_sha256"][:12]
+    reasons = dict.fromkeys(e["protocol"]["reason"] for e in entries if e["value"] is None)
+    parts = [", ".join(f"{k} {protocol[k]}" for k in COMMON if k in protocol)]
+    parts += [f"n/a: {'; '.join(reasons)}"] if reasons else []
+    parts.append("seconds: " + ", ".join(f"{k} {v}" for k, v in evaluation["seconds"].items()))
+    return f"{evaluation['name']}: " + "; ".join(parts)
+
+
+def csv_rows(evaluations: Sequence[dict]) -> Iterator[list]:
+    """Rows of run, metric, value, lowest, highest (of the evaluation seeds), protocol as JSON."""
+    for evaluation in evaluations:
+        for name, entry in evaluation["metrics"].items():
+            low, value, high = low_middle_high(entry) or ("", "", "")
+            yield [evaluation["name"], name, value, low, high, json.dumps(entry["protocol"])]
+
+
 def publish(record: dict, run: Path) -> None:
     """Puts a record into results.json, in the place of one of the same flagfile and seed, copies
     the run's pictures to <flagfile>-seed<seed>/ beside it, and writes the README's tables anew."""
-    key = ("flagfile", "seed")
-    records = [r for r in read_results() if any(r[k] != record[k] for k in key)] + [record]
-    write_json(RESULTS, sorted(records, key=lambda r: (r["dataset"], r["flagfile"], r["seed"])))
+    add(record)
+    folder = RESULTS.parent / f"{Path(record['flagfile']).stem}-seed{record['seed']}"
     for name in PICTURES:
-        folder = RESULTS.parent / f"{Path(record['flagfile']).stem}-seed{record['seed']}"
-        write_atomically(folder / name, (run / name).read_bytes())
+        if (run / name).exists():
+            write_atomically(folder / name, (run / name).read_bytes())
     write_readme()
+
+
+def publish_baselines(dataset: str, evaluations: Sequence[dict]) -> None:
+    """Records what a data set's baselines measure, and writes the README's tables anew."""
+    for evaluation in evaluations:
+        about = {"model": evaluation["name"], "dataset": dataset, "flagfile": "", "seed": 0}
+        add({**about, "metrics": evaluation["metrics"]})
+    write_readme()
+
+
+def add(record: dict) -> None:
+    """Puts a record into results.json, in the place of the one of the same key."""
+    key = ("dataset", "flagfile", "model", "seed")
+    records = [r for r in read_results() if any(r[k] != record[k] for k in key)] + [record]
+    write_json(RESULTS, sorted(records, key=lambda r: [r[k] for k in key]))
 
 
 def training_table(records: Sequence[dict]) -> str:
@@ -100,19 +193,25 @@ def training_table(records: Sequence[dict]) -> str:
                 r["machine"],
             ]
             for r in records
+            if r["flagfile"]
         ],
     )
 
 
 def metrics_table(records: Sequence[dict]) -> str:
-    """The metrics of each record, a column each."""
-    names = list(dict.fromkeys(name for r in records for name in r["metrics"]))
-    rows = [
-        [r["model"], r["dataset"], str(r["seed"])]
-        + [r["metrics"].get(name, {"value": None})["value"] for name in names]
-        for r in records
-    ]
-    return table(["model", "dataset", "seed", *names], rows)
+    """For each data set a table of the metrics: a row each, and a column for each record."""
+    sets = dict.fromkeys(r["dataset"] for r in records)
+    return "\n\n".join(
+        comparison([{**r, "name": column(r)} for r in records if r["dataset"] == name]).replace(
+            "metric", name, 1
+        )
+        for name in sets
+    )
+
+
+def column(record: dict) -> str:
+    """What a table calls a record."""
+    return f"{record['model']}, seed {record['seed']}" if record["flagfile"] else record["model"]
 
 
 TABLES = {"training": training_table, "metrics": metrics_table}

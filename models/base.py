@@ -1,6 +1,7 @@
 """What every model of the zoo can do, and all that evaluation and drawing may ask of it."""
 
 import dataclasses
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -109,8 +110,10 @@ class GenerativeModel(keras.Model):
 
     # What a model can be asked.
 
-    def generate(self, latents: dict[str, tf.Tensor], batch_size: int = 250) -> np.ndarray:
-        """Images of given latents: float32 [n, h, w, c] in [-1, 1].
+    def generate_batches(
+        self, latents: dict[str, tf.Tensor], batch_size: int = 250
+    ) -> Iterator[np.ndarray]:
+        """Images of given latents, one batch after the other: float32 [b, h, w, c] in [-1, 1].
 
         Args:
             latents: name -> [n, d], as `self.latents.draw` gives them.
@@ -118,14 +121,20 @@ class GenerativeModel(keras.Model):
         """
         joined = self.latents.join(latents)
         network = self.generator_network()
-        starts = range(0, len(joined), batch_size)
-        return np.concatenate(
-            [np.asarray(network(joined[i : i + batch_size], training=False)) for i in starts]
-        )
+        for start in range(0, len(joined), batch_size):
+            yield np.asarray(network(joined[start : start + batch_size], training=False))
+
+    def generate(self, latents: dict[str, tf.Tensor], batch_size: int = 250) -> np.ndarray:
+        """All images of `generate_batches` in one array."""
+        return np.concatenate(list(self.generate_batches(latents, batch_size)))
 
     def sample(self, n: int, seed: int = 0) -> np.ndarray:
         """n images of the prior: float32 [n, h, w, c] in [-1, 1]; a function of the seed."""
         return self.generate(self.latents.draw(n, seed))
+
+    def sample_batches(self, n: int, seed: int = 0) -> Iterator[np.ndarray]:
+        """The images of `sample`, one batch after the other: in memory is a batch of them only."""
+        return self.generate_batches(self.latents.draw(n, seed))
 
     def encode(self, x):
         """The code of each image: [n, d]."""

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
 
 import keras
 import numpy as np
@@ -98,22 +99,29 @@ class Log(StepCallback):
             values = [value for value in values if math.isfinite(value)] or [0.0]
         return float(np.mean(values))
 
+    def place(self) -> dict[str, float]:
+        """Where the training is: what each record of the log begins with."""
+        now = time.perf_counter()
+        self.seconds += now - self.since
+        self.since = now
+        return {
+            "step": self.step,
+            "epoch": self.step / self.batches.steps_per_epoch,
+            "kimg": self.step * self.batches.images_per_step / 1000,
+            "seconds": round(self.seconds, 3),
+        }
+
     def flush(self) -> None:
         """Writes the mean of the steps since the last line, if there were any."""
         if not self.window:
             return
-        now = time.perf_counter()
-        self.seconds += now - self.since
         images = len(self.window) * self.batches.images_per_step
         rates = {
             f"{name}_learning_rate": float(optimizer.learning_rate)
             for name, optimizer in self.model.optimizers.items()
         }
         record = {
-            "step": self.step,
-            "epoch": self.step / self.batches.steps_per_epoch,
-            "kimg": self.step * self.batches.images_per_step / 1000,
-            "seconds": round(self.seconds, 3),
+            **self.place(),
             "images_per_second": images / self.busy,
             **rates,
             **{name: self.mean(name) for name in self.window[0]},
@@ -123,7 +131,7 @@ class Log(StepCallback):
             for name, value in record.items():
                 if name != "step":
                     tf.summary.scalar(name, value)
-        self.window, self.since, self.busy = [], now, 0.0
+        self.window, self.busy = [], 0.0
 
     def on_train_end(self, logs=None):
         self.flush()
@@ -157,6 +165,38 @@ class Pictures(StepCallback):
         with self.writer.as_default(step=self.step):
             tf.summary.image("samples", grid[None])
         draw_curves(self.run)
+
+
+class Evaluator(StepCallback):
+    """Metrics of samples every so many steps, into metrics.jsonl, TensorBoard and the curves.
+
+    Args:
+        measure: () -> name of a metric -> its value, or None where it cannot be had.
+    """
+
+    def __init__(self, run: RunDirectory, writer, log: Log, every: int, measure: Callable):
+        super().__init__()
+        self.run, self.writer, self.log = run, writer, log
+        self.every, self.measure = every, measure
+
+    def begin(self):
+        self.told = False
+
+    def after_step(self, scalars):
+        if self.step % self.every:
+            return
+        self.check_weights()
+        start = time.perf_counter()
+        values = {name: value for name, value in self.measure().items() if value is not None}
+        seconds = time.perf_counter() - start
+        self.run.log({**self.log.place(), **{f"{METRIC}{k}": v for k, v in values.items()}})
+        with self.writer.as_default(step=self.step):
+            for name, value in values.items():
+                tf.summary.scalar(f"{METRIC}{name}", value)
+        if not self.told:
+            self.told = True
+            end = "\n" if is_live() else ""
+            print(f"{end}measuring samples took {seconds:.1f} s, each {self.every:,} steps")
 
 
 class StopRequest:
@@ -213,13 +253,18 @@ class Saver(StepCallback):
             self.saved = self.step
 
 
+def is_live() -> bool:
+    """Whether a line that was printed can be rewritten: at a terminal, or in a notebook."""
+    return sys.stdout.isatty() or "ipykernel" in sys.modules
+
+
 class Progress(StepCallback):
     """One line that is rewritten at a terminal or in a notebook; else a line every half minute."""
 
     def __init__(self, total: int, batches):
         super().__init__()
         self.total, self.batches = total, batches
-        self.live = sys.stdout.isatty() or "ipykernel" in sys.modules
+        self.live = is_live()
         self.period = 0.5 if self.live else 30.0
 
     def begin(self):
@@ -251,16 +296,20 @@ class Progress(StepCallback):
             print()
 
 
+METRIC = "metric_"  # begins the names of what is measured of samples
+
 # What stands in each panel of a run's curves: the names that match, less what the title says.
 PANELS = {
+    "metrics of samples": rf"{METRIC}(.*)",
     "losses": r"(.*_loss)",
     "loss terms": r"(.*_loss_.*)",
     "D's accuracy": r"d_accuracy_(.*)",
     "gradient norms": r"(.*)_gradient_norm",
     "learning rates": r"(.*)_learning_rate",
     "images a second": r"(images)_per_second",
-    "others": r"(?!step$|epoch$|kimg$|seconds$)(.*)",
+    "others": r"(?!(?:step|epoch|kimg|seconds)$)(.*)",
 }
+LOGARITHMIC = ("gradient norms", "metrics of samples")
 
 
 def draw_curves(run: RunDirectory) -> None:
@@ -272,10 +321,12 @@ def draw_curves(run: RunDirectory) -> None:
         matches = [match for name in names if (match := re.fullmatch(pattern, name))]
         names = [name for name in names if not re.fullmatch(pattern, name)]
         series = {
-            match[1]: tuple(zip(*[(r["step"], r[match[0]]) for r in records], strict=True))
+            match[1]: tuple(
+                zip(*[(r["step"], r[match[0]]) for r in records if match[0] in r], strict=True)
+            )
             for match in matches
         }
         if series:
-            panels.append(plotting.Panel(title, series, log_y=title == "gradient norms"))
+            panels.append(plotting.Panel(title, series, log_y=title in LOGARITHMIC))
     if panels:
         plotting.save_curves(run.path / "curves.png", panels, "step")

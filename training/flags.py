@@ -14,6 +14,7 @@ from typing import Any
 from absl import flags
 
 from data.catalogue import DataError
+from metrics.features import FeatureError
 from models.hyperparameters import HyperparameterError, allowed, check_value, near, value_type
 
 
@@ -120,6 +121,6 @@ def run_script(main: Main, argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # not all that TF 2.21 says obeys it
     try:
         return main(sys.argv[1:] if argv is None else argv)
-    except (UsageError, HyperparameterError, DataError, OSError) as error:
+    except (UsageError, HyperparameterError, DataError, FeatureError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

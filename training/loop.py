@@ -1,7 +1,9 @@
 """One training, from its configuration to its exported generator."""
 
 import contextlib
+import functools
 import math
+from collections.abc import Callable
 
 import imageio.v3 as iio
 import numpy as np
@@ -9,11 +11,12 @@ import tensorflow as tf
 
 import plotting
 from data import Batches, ImageData
+from metrics import features
 from models.base import GenerativeModel
-from training import callbacks, setup
+from training import callbacks, evaluation, setup
 from training.checkpoints import Checkpoints
 from training.flags import UsageError
-from training.options import Config
+from training.options import Config, RunOptions
 from training.run_directory import RunDirectory
 
 GIF_FRAMES = 100
@@ -29,6 +32,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     options = config.options
     setup.prepare(config)
     images = setup.load_data(config)
+    measure = options.eval_every and sample_measure(options, images)
     n_critic = getattr(config.hp, "n_critic", 1)
     batches = Batches(images.train, config.hp.batch_size, seed=options.seed, n_critic=n_critic)
     epoch = batches.steps_per_epoch
@@ -52,6 +56,13 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         tf.summary.text("config", f"```\n{run.config.read_text()}\n```")
         tf.summary.image("real", picture(run.path / "real.png")[None])
         log = callbacks.Log(run, writer, options.log_every, batches)
+        evaluators = []
+        if measure:
+            evaluators = [
+                callbacks.Evaluator(
+                    run, writer, log, options.eval_every, functools.partial(measure, model)
+                )
+            ]
         if start < total:
             model.fit(
                 batches.dataset(start),
@@ -59,6 +70,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
                 callbacks=[
                     log,
                     callbacks.Pictures(run, writer, options.sample_every or epoch),
+                    *evaluators,
                     callbacks.Saver(checkpoints, log, every, stop),
                     callbacks.Progress(total, batches),
                 ],
@@ -73,6 +85,34 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         print(f"stopped by {name} at step {step}: the same command goes on from there")
         return 128 + stop.received
     return 0
+
+
+def sample_measure(options: RunOptions, images: ImageData) -> Callable:
+    """What --eval_every measures, of the same latents each time: model -> name -> value or None.
+
+    Raises:
+        UsageError, FeatureError: there is no such metric, or it cannot be had of samples.
+    """
+    extractor = features.load(
+        options.eval_features, images.name, images.fingerprint, images.image_shape
+    )
+    known = evaluation.sample_metrics(extractor)
+    wanted = evaluation.listed(options.eval_metrics) or known[:1]
+    evaluation.check_metrics("--eval_metrics", wanted, known, extractor)
+    real = evaluation.RealImages(images, "test", extractor)
+
+    def measure(model: GenerativeModel) -> dict[str, float | None]:
+        metrics, _ = evaluation.measure_samples(
+            evaluation.samples_of(model),
+            options.eval_samples,
+            options.seed,
+            real,
+            wanted,
+            evaluation.Stopwatch(),
+        )
+        return {name: metric.value for name, metric in metrics.items()}
+
+    return measure
 
 
 def resume(

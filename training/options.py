@@ -74,6 +74,25 @@ class RunOptions:
         50, "steps that a line of metrics.jsonl is the mean of", group="outputs", at_least=1,
         may_change=True,
     )  # fmt: skip
+    eval_every: int | None = field(
+        None, "steps between two measurements of samples; none if not given", group="evaluation",
+        at_least=1, may_change=True,
+    )  # fmt: skip
+    eval_metrics: str = field(
+        "",
+        "what is measured then, with commas between: names of evaluate.py's metrics; else the "
+        "Fréchet distance in the features",
+        group="evaluation",
+        may_change=True,
+    )
+    eval_features: str = field(
+        "auto", "the feature network, as evaluate.py's --features", group="evaluation",
+        may_change=True,
+    )  # fmt: skip
+    eval_samples: int = field(
+        1000, "how many samples are drawn for it: what it costs grows with them",
+        group="evaluation", at_least=2, may_change=True,
+    )  # fmt: skip
     jit: str = field(
         "auto",
         "compile the step with XLA: auto does so on a GPU or TPU, not on a CPU",

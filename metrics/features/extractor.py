@@ -7,7 +7,7 @@ import numpy as np
 
 
 class FeatureError(Exception):
-    """A feature network that cannot be had or used; the message is one line that says what to do."""
+    """A feature network that cannot be had or used; the message, one line, says what to do."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

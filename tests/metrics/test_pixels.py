@@ -1,14 +1,30 @@
 """Pixel statistics against values worked out by hand."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
-from metrics.pixels import pixel_statistics
+from metrics import pixels
+from metrics.pixels import PixelStatistics
+from metrics.report import MetricError
 
 
 def images(*rows):
     """Images uint8 [n, 1, w, 1], a row of levels each."""
     return np.array(rows, np.uint8)[:, None, :, None]
+
+
+def streamed(images, batch=3):
+    """The statistics of images that come in batches."""
+    statistics = PixelStatistics()
+    for start in range(0, len(images), batch):
+        statistics.update(images[start : start + batch])
+    return statistics
+
+
+def pixel_statistics(fake, real):
+    return pixels.pixel_statistics(streamed(fake), streamed(real))
 
 
 def test_values_by_hand():
@@ -43,6 +59,16 @@ def test_a_set_is_at_no_distance_from_itself_and_further_from_what_is_darker():
     assert distances[2] == pytest.approx(real.mean())
 
 
+def test_the_values_are_those_of_all_pixels_at_once_whatever_the_batches():
+    random = np.random.default_rng(0)
+    fake = random.integers(0, 256, (50, 5, 4, 3)).astype(np.uint8)
+    for batch in (1, 7, 50):
+        statistics = streamed(fake, batch)
+        assert statistics.count == len(statistics.digests) == 50
+        assert statistics.mean == pytest.approx(fake.mean(), rel=1e-12)
+        assert statistics.std == pytest.approx(fake.std(), rel=1e-12)
+
+
 def test_exact_copies_lower_the_share_of_distinct_images():
     fake = images([1, 2], [1, 2], [2, 1], [1, 2])
     assert pixel_statistics(fake, fake)["distinct_share"].value == 0.5
@@ -61,3 +87,25 @@ def test_all_channels_and_the_extreme_levels_count():
 def test_the_values_are_plain_numbers_that_json_can_hold():
     metrics = pixel_statistics(images([0, 1]), images([2, 3]))
     assert {type(metric.value) for metric in metrics.values()} == {float}
+
+
+def test_a_set_without_images_is_refused():
+    with pytest.raises(MetricError, match=r"^needs samples, there are none$"):
+        pixel_statistics(images([0])[:0], images([0]))
+    with pytest.raises(MetricError, match=r"^needs real images, there are none$"):
+        pixel_statistics(images([0]), images([0])[:0])
+
+
+def test_more_images_take_no_more_memory_than_a_digest_each():
+    def peak(n):
+        random = np.random.default_rng(0)
+        statistics = PixelStatistics()
+        tracemalloc.start()
+        for _ in range(n // 250):
+            statistics.update(random.integers(0, 256, (250, 16, 16, 1), np.uint8))
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return peak
+
+    # A digest takes 49 bytes as an object and up to 120 in a set that has just grown.
+    assert peak(12_500) - peak(2_500) < 170 * 10_000

@@ -1,0 +1,125 @@
+"""What codes know of the classes that they were never shown."""
+
+import warnings
+
+import numpy as np
+
+from metrics.moments import finite
+from metrics.report import Metric, MetricError
+
+
+def knn_accuracy(
+    train_codes: np.ndarray,
+    train_labels: np.ndarray,
+    test_codes: np.ndarray,
+    test_labels: np.ndarray,
+    k: int = 5,
+) -> Metric:
+    """Share of the test images whose class wins the vote of the k nearest training codes, by
+    Euclidean distance between the codes as they are.
+
+    Args:
+        train_codes, test_codes: [n, d].
+        train_labels, test_labels: int [n].
+
+    Raises:
+        MetricError: there are fewer than k training codes, no test codes, or one is not finite.
+    """
+    from sklearn.neighbors import KNeighborsClassifier
+
+    if len(train_codes) < k:
+        raise MetricError(f"needs at least {k:,} training codes, there are {len(train_codes):,}")
+    classifier = KNeighborsClassifier(k).fit(finite(train_codes), train_labels)
+    value = accuracy(classifier, test_codes, test_labels)
+    return Metric(value, {"classifier": f"{k} nearest neighbours", "k": k})
+
+
+def linear_probe_accuracy(
+    train_codes: np.ndarray,
+    train_labels: np.ndarray,
+    test_codes: np.ndarray,
+    test_labels: np.ndarray,
+    max_iterations: int = 1000,
+) -> Metric:
+    """Share of the test images that a linear classifier of the training codes gets right (Alain &
+    Bengio 2016): multinomial logistic regression with L2 penalty (scikit-learn's C = 1), on codes
+    scaled to mean 0 and variance 1 over the training images.
+
+    Args:
+        train_codes, test_codes: [n, d].
+        train_labels, test_labels: int [n].
+
+    Returns:
+        The accuracy; the protocol says whether the regression converged.
+
+    Raises:
+        MetricError: the training images have one class, no test codes, or one is not finite.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    if len(np.unique(train_labels)) < 2:
+        raise MetricError("needs training codes of at least 2 classes")
+    regression = LogisticRegression(C=1.0, max_iter=max_iterations)
+    classifier = make_pipeline(StandardScaler(), regression)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        classifier.fit(finite(train_codes), train_labels)
+    iterations = int(regression.n_iter_.max())
+    protocol = {
+        "classifier": "logistic regression on standardised codes, C = 1",
+        "iterations": iterations,
+        "converged": iterations < max_iterations,
+    }
+    return Metric(accuracy(classifier, test_codes, test_labels), protocol)
+
+
+def accuracy(classifier, codes: np.ndarray, labels: np.ndarray) -> float:
+    """Share of the labels that a fitted classifier predicts."""
+    if len(codes) == 0:
+        raise MetricError("needs test codes, there are none")
+    return float(np.mean(classifier.predict(finite(codes)) == np.asarray(labels)))
+
+
+def clustering(
+    clusters: np.ndarray, labels: np.ndarray, num_clusters: int, num_classes: int
+) -> dict[str, Metric]:
+    """How well clusters agree with classes.
+
+    Args:
+        clusters: int [n], from 0 to num_clusters - 1.
+        labels: int [n], from 0 to num_classes - 1.
+
+    Returns:
+        cluster_accuracy: max over one-to-one m of the share of images with label = m(cluster), the
+            unsupervised clustering accuracy of Xie et al. 2016, section 4; images of clusters
+            without a class count as wrong. Its protocol holds `mapping`, the class of each cluster
+            or None, and `confusion`, counts [num_classes][num_clusters].
+        nmi: I(cluster; label) / ((H(cluster) + H(label)) / 2), from 0 to 1.
+        ari: adjusted Rand index, Hubert & Arabie 1985: 1 for equal partitions, 0 on average for
+            random ones, below 0 for worse.
+
+    Raises:
+        MetricError: there are no images.
+    """
+    from scipy.optimize import linear_sum_assignment
+    from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
+
+    if len(labels) == 0:
+        raise MetricError("needs labelled images, there are none")
+    confusion = np.zeros((num_classes, num_clusters), np.int64)
+    np.add.at(confusion, (labels, clusters), 1)
+    pairs = np.transpose(linear_sum_assignment(confusion, maximize=True)).tolist()
+    mapping = {cluster: label for label, cluster in pairs if confusion[label, cluster] > 0}
+    matched = sum(confusion[label, cluster] for label, cluster in pairs)
+    protocol = {
+        "mapping": [mapping.get(cluster) for cluster in range(num_clusters)],
+        "confusion": confusion.tolist(),
+    }
+    return {
+        "cluster_accuracy": Metric(float(matched / len(labels)), protocol),
+        "nmi": Metric(float(normalized_mutual_info_score(labels, clusters))),
+        "ari": Metric(float(adjusted_rand_score(labels, clusters))),
+    }

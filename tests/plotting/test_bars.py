@@ -1,0 +1,249 @@
+"""Bars: what is written, and what ends up in the file: lengths, colours, whiskers, places."""
+
+import math
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from plotting import Bars, save_bars
+from plotting.bars import fitted, written
+from plotting.curves import COLOURS
+
+pytestmark = pytest.mark.filterwarnings("error")
+NAN, INF = math.nan, math.inf
+
+
+def same(value):
+    """The values of a run that was measured once."""
+    return value, value, value
+
+
+def draw(path, *groups):
+    """The pixels of the figure, int [H, W, 3]."""
+    save_bars(path, groups)
+    with Image.open(path) as image:
+        return np.asarray(image.convert("RGB")).astype(int)
+
+
+def extent(pixels, colour):
+    """(least x, greatest x, least y, greatest y) of the pixels of nearly that colour, or None."""
+    wanted = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
+    y, x = np.nonzero(np.abs(pixels - wanted).max(axis=-1) <= 8)
+    return (x.min(), x.max(), y.min(), y.max()) if len(x) else None
+
+
+def length(pixels, colour):
+    left, right, _, _ = extent(pixels, colour)
+    return right - left
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0, "0"),
+        (-0.0, "0"),
+        (0.123456, "0.1235"),
+        (-0.00123456, "-0.001235"),
+        (12.3456, "12.35"),
+        (999.96, "1000"),
+        (1234.5678, "1,235"),
+        (-123456, "-123,456"),
+        (999_999.7, "1e+06"),
+        (12_345_678, "1.235e+07"),
+        (1.23456e-9, "1.235e-09"),
+        (np.float32(0.5), "0.5"),
+        (NAN, "nan"),
+        (-INF, "-inf"),
+    ],
+)
+def test_numbers_are_written_with_four_digits(value, text):
+    assert written(value) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "expected"),
+    [
+        ("short", 5, "short"),
+        ("a  name\nin lines", 20, "a name in lines"),
+        ("abcdefghij", 7, "abc…hij"),
+        ("abcdefghij", 6, "ab…hij"),
+        ("abcdefghij", 0, "…"),
+    ],
+)
+def test_a_long_text_loses_its_middle(text, limit, expected):
+    assert fitted(text, limit, len) == expected
+
+
+def test_bars_are_as_long_as_their_values(tmp_path):
+    values = {"a": same(4.0), "b": same(1.0), "c": same(2.0)}
+    pixels = draw(tmp_path / "bars.png", Bars("FID", values))
+    longest, a_quarter, half = (length(pixels, colour) for colour in COLOURS[:3])
+    assert longest > 500
+    assert half == pytest.approx(longest / 2, abs=3)
+    assert a_quarter == pytest.approx(longest / 4, abs=3)
+
+
+def test_negative_bars_lead_to_the_left_of_where_the_others_start(tmp_path):
+    pixels = draw(tmp_path / "bars.png", Bars("KID", {"a": same(-0.1), "b": same(0.2)}))
+    (a_left, a_right, *_), (b_left, b_right, *_) = (extent(pixels, c) for c in COLOURS[:2])
+    assert a_right == pytest.approx(b_left, abs=4)
+    assert b_right - b_left == pytest.approx(2 * (a_right - a_left), abs=4)
+
+
+def test_equal_ratios_are_equal_steps_on_a_logarithmic_axis(tmp_path):
+    values = {"a": same(1e-4), "b": same(1.0), "c": same(1e4), "d": same(0.0)}
+    pixels = draw(tmp_path / "bars.png", Bars("loss", values, log=True))
+    places = [sum(extent(pixels, colour)[:2]) / 2 for colour in COLOURS[:3]]
+    assert places[2] - places[0] > 400
+    assert places[1] - places[0] == pytest.approx(places[2] - places[1], abs=2)
+    # 0 has no place on the axis, so it has no dot.
+    assert extent(pixels, COLOURS[3]) is None
+
+
+def test_runs_stand_in_rows_in_the_order_of_their_appearance(tmp_path):
+    one, two = Bars("p", {"a": same(1), "b": same(1)}), Bars("q", {"c": same(1), "a": same(1)})
+    pixels = draw(tmp_path / "bars.png", one, two)
+    tops = [extent(pixels, colour)[2] for colour in COLOURS[:3]]
+    assert tops == sorted(tops)
+    assert np.diff(tops) == pytest.approx([24, 24], abs=1)
+    # a is in the first row of both panels, b only in the left one, c only in the right one.
+    (_, a_right, *_), (_, b_right, *_), (c_left, *_) = (extent(pixels, c) for c in COLOURS[:3])
+    assert b_right < c_left < a_right
+
+
+def test_a_run_keeps_its_colour_if_it_comes_second_in_another_panel(tmp_path):
+    groups = Bars("p", {"a": same(1), "b": None}), Bars("q", {"b": same(1), "a": None})
+    pixels = draw(tmp_path / "bars.png", *groups)
+    (_, a_right, _, a_bottom), (b_left, _, b_top, _) = (extent(pixels, c) for c in COLOURS[:2])
+    assert a_right < b_left
+    assert a_bottom < b_top
+
+
+def whisker(pixels):
+    """The length of the longest dark line in the row of the first run."""
+    _, _, top, bottom = extent(pixels, COLOURS[0])
+    dark = pixels[(top + bottom) // 2].max(axis=-1) < 90
+    return max(map(len, "".join(".#"[k] for k in dark.astype(int)).split(".")))
+
+
+@pytest.mark.parametrize(("low", "high"), [(3, 3), (2, 3), (3, 5), (2, 5), (-1, 4)])
+def test_whiskers_lead_from_the_lowest_to_the_highest_value(tmp_path, low, high):
+    values = {"a": (low, 3.0, high), "b": same(6.0)}
+    pixels = draw(tmp_path / "bars.png", Bars("FID", values))
+    unit = length(pixels, COLOURS[1]) / 6
+    expected = (high - low) * unit if high > low else 0
+    assert whisker(pixels) == pytest.approx(expected, abs=8)
+    assert length(pixels, COLOURS[0]) == pytest.approx(3 * unit, abs=4)  # the bar ends at 3
+
+
+def test_whiskers_on_a_logarithmic_axis(tmp_path):
+    # From the dot to the whisker's end are two of the four decades between the dots.
+    values = {"a": (1.0, 1.0, 100.0), "b": same(1e4)}
+    pixels = draw(tmp_path / "bars.png", Bars("loss", values, log=True))
+    a, b = (sum(extent(pixels, colour)[:2]) / 2 for colour in COLOURS[:2])
+    assert whisker(pixels) == pytest.approx((b - a) / 2, abs=10)
+
+
+def test_a_mean_beside_its_equal_values_by_rounding_has_no_whisker(tmp_path):
+    path = tmp_path / "bars.png"
+    mean = (0.1 + 0.1 + 0.1) / 3
+    assert mean != 0.1
+    expected = draw(path, Bars("p", {"a": same(0.1)}))
+    np.testing.assert_array_equal(draw(path, Bars("p", {"a": (0.1, mean, 0.1)})), expected)
+
+
+def test_none_and_absent_are_the_same_and_not_zero(tmp_path):
+    path = tmp_path / "bars.png"
+    other = Bars("q", {"a": same(1), "b": same(1)})
+    none, absent, zero = (
+        draw(path, Bars("p", {"a": same(1), **b}), other)
+        for b in ({"b": None}, {}, {"b": same(0.0)})
+    )
+    np.testing.assert_array_equal(none, absent)
+    assert none.shape == zero.shape
+    assert (none != zero).any()
+
+
+@pytest.mark.parametrize("values", [(NAN, 1, 2), (1, 2, INF), (-INF, INF, INF)])
+def test_values_that_are_not_finite_have_no_bar(tmp_path, values):
+    path = tmp_path / "bars.png"
+    pixels = draw(path, Bars("p", {"a": values, "b": same(1)}))
+    assert extent(pixels, COLOURS[0]) is None
+    assert extent(pixels, COLOURS[1])
+    assert (pixels != draw(path, Bars("p", {"a": None, "b": same(1)}))).any()
+
+
+def test_the_direction_and_the_scale_are_written(tmp_path):
+    path = tmp_path / "bars.png"
+    titles = [
+        draw(path, Bars("FID", {"a": same(1)}, better=better))[:24]
+        for better in ("", "lower", "higher")
+    ]
+    assert (titles[0] < 160).any()
+    assert (titles[0] != titles[1]).any()
+    assert (titles[1] != titles[2]).any()
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"nothing": None},
+        {"zero": same(0), "minus zero": same(-0.0)},
+        {"negative": (-3, -2, -1)},
+        {"lost": same(NAN)},
+        {"whisker to zero": (-1, 2, 3), "other": (1e-5, 1e-4, 1e6)},
+        {"large": (1e38, 2e38, 3e38), "small": (1e-38, 1e-38, 2e-38)},
+        {"_private": same(1), r"$\frac$": same(2), "": same(3), "x" * 300: same(4)},
+        {f"run {k}": same(k) for k in range(30)},
+    ],
+    ids=lambda values: next(iter(values)),
+)
+def test_awkward_values_neither_fail_nor_warn(tmp_path, values, log):
+    title = r"$\frac$ " + "a long title " * 10
+    pixels = draw(tmp_path / "bars.png", Bars(title, values, log, "lower"), Bars("", values))
+    assert pixels.shape[1] == 900
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 20])
+@pytest.mark.parametrize("name", ["a", "a long name of a run " * 5])
+def test_all_panels_lie_within_the_picture(tmp_path, n, name):
+    # The panels' bars have one length each and meet neither the edge nor one another.
+    pixels = draw(tmp_path / "bars.png", *[Bars(f"p {k}", {name: same(1)}) for k in range(n)])
+    wanted = [int(COLOURS[0][k : k + 2], 16) for k in (1, 3, 5)]
+    mask = np.abs(pixels - wanted).max(axis=-1) <= 8
+    starts = np.argwhere(mask & ~np.roll(mask, 1, axis=1) & ~np.roll(mask, 1, axis=0))
+    assert len(starts) == n
+    assert not mask[:, :4].any()
+    assert not mask[:, -4:].any()
+
+
+def test_same_bytes_twice_and_no_global_state(tmp_path):
+    loaded = "matplotlib.pyplot" in sys.modules
+    groups = [Bars("FID", {"a": (1, 2, 3), "b": None}, True, "lower"), Bars("p", {"a": same(1)})]
+    for name in ("a.png", "b.png"):
+        save_bars(tmp_path / name, groups)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.png"]
+    assert ("matplotlib.pyplot" in sys.modules) == loaded
+
+
+@pytest.mark.parametrize(
+    ("name", "groups", "message"),
+    [
+        ("bars.svg", [Bars("p", {"a": None})], "must end in .png"),
+        ("bars.png", [], "at least one group"),
+        ("bars.png", [Bars("p", {}), Bars("q", {})], "at least one run"),
+        ("bars.png", [Bars("p", {"a": (1, 2)})], r"p, a: must be \(low, middle, high\)"),
+        ("bars.png", [Bars("p", {"a": 1.0})], r"p, a: must be \(low, middle, high\)"),
+        ("bars.png", [Bars("p", {"a": (2, 1, 3)})], "p, a: must be low <= middle <= high"),
+        ("bars.png", [Bars("p", {"a": (1, 3, 2)})], "p, a: must be low <= middle <= high"),
+        ("bars.png", [Bars("p", {"a": None}, better="more")], "p: better .* got 'more'"),
+    ],
+)
+def test_refuses_and_writes_nothing(tmp_path, name, groups, message):
+    with pytest.raises(ValueError, match=message):
+        save_bars(tmp_path / name, groups)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,296 @@
+"""Measuring a model: its samples beside real images, its codes beside labels."""
+
+import collections
+import contextlib
+import functools
+import hashlib
+import json
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import numpy as np
+import scipy.ndimage
+import tensorflow as tf
+
+import plotting
+from data import ImageData, Split
+from files import cache_directory
+from metrics import neighbours, representation
+from metrics.comparison import Comparison, compare, metrics_in
+from metrics.features import NAMES, Extractor
+from metrics.pixels import PixelStatistics, pixel_statistics
+from metrics.report import Metric, MetricError
+from metrics.statistics import FeatureStatistics
+from models.base import GenerativeModel, NotSupported, to_unit_range
+from models.hyperparameters import near
+from training.flags import UsageError
+
+PIXELS = ("pixel_mean", "pixel_std", "pixel_distance", "distinct_share", "copied_share")
+CODES = ("knn1_accuracy", "knn3_accuracy", "linear_probe_accuracy")
+CLUSTERS = ("cluster_accuracy", "nmi", "ari")
+SHOWN = 1000  # samples whose nearest training images are looked for
+BATCH = 250
+FORMAT = 1  # of the cached statistics: raise it when they change
+
+Draw = Callable[[int, int], Iterable[np.ndarray]]
+"""(n, seed) -> batches of uint8 images [b, h, w, c], n in all."""
+
+
+def sample_metrics(extractor: Extractor | None) -> tuple[str, ...]:
+    """The metrics of samples, in the order of the table; without an extractor those of pixels."""
+    return (*(metrics_in(extractor.name) if extractor else ()), *PIXELS)
+
+
+def all_metrics(extractor: Extractor | None) -> tuple[str, ...]:
+    """Those of samples, and those of codes."""
+    return (*sample_metrics(extractor), *CODES, *CLUSTERS)
+
+
+def listed(value: str) -> list[str]:
+    """The names in a flag's value, with commas between them."""
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
+def check_metrics(
+    flag: str, wanted: Sequence[str], known: Sequence[str], extractor: Extractor | None
+) -> None:
+    """Raises UsageError if a metric that a flag names is not among the known ones."""
+    for name in wanted:
+        if name in known:
+            continue
+        networks = [network for network in NAMES if name in metrics_in(network)]
+        if networks and extractor:
+            raise UsageError(
+                f"{flag}={name}: it is measured in the features {networks[0]}, and these are "
+                f"{extractor.name}"
+            )
+        raise UsageError(
+            f"{flag}={name}: no such metric"
+            + (near(name, known) or f"; there are {', '.join(known)}")
+        )
+
+
+class Stopwatch:
+    """Seconds spent by stage."""
+
+    def __init__(self):
+        self.seconds = collections.Counter()
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] += time.perf_counter() - start
+
+
+class RealImages:
+    """What samples are held against: a split of a data set, train where there is no test.
+
+    Attributes:
+        split: its name, "test" or "train".
+        images: the split.
+        train: the training split, which no sample should copy.
+    """
+
+    def __init__(self, data: ImageData, split: str, extractor: Extractor | None):
+        self.data, self.extractor = data, extractor
+        self.split = split if data.test else "train"
+        self.images = data.test if self.split == "test" else data.train
+
+    @functools.cached_property
+    def pixels(self) -> PixelStatistics:
+        pixels = PixelStatistics()
+        for batch in in_batches(self.images):
+            pixels.update(batch)
+        return pixels
+
+    @functools.cached_property
+    def statistics(self) -> FeatureStatistics:
+        """What the extractor sees in the split; from the cache if it has been there before."""
+        content = [FORMAT, self.data.fingerprint, self.split, list(self.images.images.shape)]
+        content += [self.extractor.name, self.extractor.sha256, self.extractor.resizing]
+        key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        path = cache_directory() / "statistics" / f"{key}.npz"
+        with contextlib.suppress(OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+            return FeatureStatistics.load(self.extractor, path)
+
+        # In random order: of a large split the first features stand for all.
+        statistics = FeatureStatistics(self.extractor, len(self.images.images))
+        for batch in in_batches(self.images, seed=0):
+            statistics.update(batch)
+        with contextlib.suppress(OSError):
+            statistics.save(path)
+        return statistics
+
+
+def in_batches(
+    split: Split, seed: int | None = None, most: int | None = None
+) -> Iterator[np.ndarray]:
+    """The images of a split, or the first `most` of them, in their order or that of a seed."""
+    order = np.arange(len(split.images))
+    if seed is not None:
+        order = np.random.default_rng(seed).permutation(order)
+    order = order[:most]
+    for start in range(0, len(order), BATCH):
+        yield np.asarray(split.images[order[start : start + BATCH]])
+
+
+def samples_of(model: GenerativeModel) -> Draw:
+    """A model's samples as `Draw`."""
+    return lambda n, seed: map(plotting.to_uint8, model.sample_batches(n, seed))
+
+
+def baselines(train: Split) -> dict[str, Draw]:
+    """What samples may be held beside, by name: training images, blurred ones, and noise."""
+
+    def images(n: int, seed: int) -> Iterator[np.ndarray]:
+        return in_batches(Split(train.images), seed, n)
+
+    def blurred(n: int, seed: int) -> Iterator[np.ndarray]:
+        return (scipy.ndimage.gaussian_filter(batch, (0, 1, 1, 0)) for batch in images(n, seed))
+
+    def noise(n: int, seed: int) -> Iterator[np.ndarray]:
+        random, shape = np.random.default_rng(seed), train.images.shape[1:]
+        for start in range(0, n, BATCH):
+            yield random.integers(0, 256, (min(BATCH, n - start), *shape), np.uint8)
+
+    return {"training images": images, "blurred": blurred, "uniform noise": noise}
+
+
+def neighbours_grid(samples: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Ten samples, each before its nearest training images: uint8 [H, W, c]."""
+    samples = samples[:10]
+    indices, _ = neighbours.nearest(samples, train, min(8, len(train)))
+    rows = [
+        np.concatenate([samples[k : k + 1], train[nearest]]) for k, nearest in enumerate(indices)
+    ]
+    labels = ["sample", *range(1, indices.shape[1] + 1)]
+    return plotting.grid(np.concatenate(rows), columns=len(labels), column_labels=labels)
+
+
+def measure_samples(
+    draw: Draw, n: int, seed: int, real: RealImages, wanted: Sequence[str], watch: Stopwatch
+) -> tuple[dict[str, Metric], np.ndarray]:
+    """The wanted ones of the metrics of n samples, and the first SHOWN samples."""
+    in_features = [name for name in wanted if name not in (*PIXELS, *CODES, *CLUSTERS)]
+    if in_features:
+        with watch.stage("features of real images"):
+            statistics, known = FeatureStatistics(real.extractor, n), real.statistics
+    pixels, shown = PixelStatistics(), []
+    batches = iter(draw(n, seed))
+    while True:
+        with watch.stage("sampling"):
+            images = next(batches, None)
+        if images is None:
+            break
+        if in_features:
+            with watch.stage("features of samples"):
+                statistics.update(images)
+        with watch.stage("pixels"):
+            pixels.update(images)
+        if sum(map(len, shown)) < SHOWN:
+            shown.append(images)
+    shown = np.concatenate(shown)[:SHOWN]
+    found = {}
+    if in_features:
+        with watch.stage("distances"):
+            found |= compare(Comparison(statistics, known, seed), in_features)
+    if set(wanted) & set(PIXELS):
+        with watch.stage("pixels"):
+            found |= pixel_statistics(pixels, real.pixels)
+    if "copied_share" in wanted:
+        with watch.stage("neighbours"):
+            found["copied_share"] = copied_share(shown, real)
+    protocol = {"n_fake": n, "n_real": len(real.images.images), "split": real.split}
+    metrics = {
+        name: Metric(metric.value, {**protocol, **features_protocol(name, real), **metric.protocol})
+        for name, metric in found.items()
+        if name in wanted
+    }
+    return metrics, shown
+
+
+def features_protocol(name: str, real: RealImages) -> dict[str, str]:
+    """What a metric in features says of their network."""
+    if name in PIXELS:
+        return {}
+    extractor = real.extractor
+    return {
+        "features": extractor.name,
+        "features_sha256": extractor.sha256,
+        "resizing": extractor.resizing,
+    }
+
+
+def copied_share(shown: np.ndarray, real: RealImages) -> Metric:
+    """The share of samples that copy a training image, if there are images not learnt from."""
+    try:
+        if real.split == "train":
+            raise MetricError("needs images that were not learnt from")
+        unseen = np.concatenate(list(in_batches(real.images, seed=0, most=SHOWN)))
+        return neighbours.copied_share(shown, real.data.train.images, unseen)
+    except MetricError as error:
+        return Metric(None, {"reason": str(error)})
+
+
+def measure_codes(
+    model: GenerativeModel, data: ImageData, wanted: Sequence[str], watch: Stopwatch
+) -> dict[str, Metric]:
+    """The wanted ones of the metrics of codes, beside the labels of the test images; without a
+    value, and with the reason, where the model gives no such code or the images no labels."""
+    metrics = {}
+    for group, measure in ((CODES, code_metrics), (CLUSTERS, cluster_metrics)):
+        chosen = [name for name in wanted if name in group]
+        if not chosen:
+            continue
+        try:
+            if not data.test or data.test.labels is None:
+                raise MetricError(f"{data.name} has no labelled test images")
+            with watch.stage("codes"):
+                metrics |= measure(model, data, chosen)
+        except (NotSupported, MetricError) as error:
+            metrics |= {name: Metric(None, {"reason": str(error)}) for name in chosen}
+    return metrics
+
+
+def code_metrics(
+    model: GenerativeModel, data: ImageData, chosen: Sequence[str]
+) -> dict[str, Metric]:
+    """How well labels can be read off the encodings: of the test images, from those of the
+    training images."""
+    test = over_batches(model.encode, data.test)
+    train = over_batches(model.encode, data.train)
+    measures = {
+        "knn1_accuracy": functools.partial(representation.knn_accuracy, k=1),
+        "knn3_accuracy": functools.partial(representation.knn_accuracy, k=3),
+        "linear_probe_accuracy": representation.linear_probe_accuracy,
+    }
+    protocol = {"n_train": len(train), "n_test": len(test), "code_dimension": train.shape[1]}
+    metrics = {}
+    for name in chosen:
+        metric = measures[name](train, data.train.labels, test, data.test.labels)
+        metrics[name] = Metric(metric.value, {**protocol, **metric.protocol})
+    return metrics
+
+
+def cluster_metrics(
+    model: GenerativeModel, data: ImageData, chosen: Sequence[str]
+) -> dict[str, Metric]:
+    """How the categorical code of the test images agrees with their labels."""
+    logits = over_batches(model.code_logits, data.test)
+    found = representation.clustering(
+        logits.argmax(1), data.test.labels, logits.shape[1], data.num_classes
+    )
+    return {
+        name: Metric(found[name].value, {"n_test": len(logits), **found[name].protocol})
+        for name in chosen
+    }
+
+
+def over_batches(function: Callable, split: Split) -> np.ndarray:
+    """What a model's function makes of all images of a split: float32 [n, d]."""
+    parts = [np.asarray(function(to_unit_range(tf.constant(b)))) for b in in_batches(split)]
+    return np.concatenate(parts)
