@@ -117,8 +117,11 @@ def better(name: str) -> str:
 
 
 def metric_names(evaluations: Sequence[dict]) -> list[str]:
-    """The metrics of several evaluations, in order."""
-    return list(dict.fromkeys(name for e in evaluations for name in e["metrics"]))
+    """The metrics that any of several evaluations has a value of, in order."""
+    measured = (
+        n for e in evaluations for n, entry in e["metrics"].items() if low_middle_high(entry)
+    )
+    return list(dict.fromkeys(measured))
 
 
 def comparison(evaluations: Sequence[dict]) -> str:

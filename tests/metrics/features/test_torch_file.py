@@ -296,6 +296,14 @@ def test_a_file_that_ends_early_is_refused_wherever_it_ends(golden, tmp_path):
         refusal(path)
 
 
+@pytest.mark.parametrize("number", [0x1950A86A20F9469CFC6C, 1001])
+def test_the_old_format_begins_with_its_numbers(write, number):
+    path = write("old", state_pickle(tensor()))
+    content = path.read_bytes()
+    path.write_bytes(content.replace(pickle.dumps(number, 2), pickle.dumps(number + 1, 2)))
+    assert "it does not begin as one" in refusal(path)
+
+
 def test_the_old_format_ends_with_its_last_storage(tmp_path):
     path = tmp_path / "longer.pth"
     path.write_bytes(GOLDENS[1].read_bytes() + b"\0")
