@@ -16,6 +16,8 @@ from models.hyperparameters import field
 from training import flags, options
 from training.run_directory import RunDirectory
 
+DISTANCES = ("fid", "kid", "fd_", "kd_")  # may differ by orders of magnitude
+
 USAGE = """usage: python evaluate.py --run DIR[,DIR ...] [--flag value ...]
 
 Draws samples from the last checkpoint of each run, measures them beside real images, prints a
@@ -269,6 +271,7 @@ def write_comparison(folder: Path, evaluations: Sequence[dict]) -> None:
             plotting.Bars(
                 metric,
                 {e["name"]: report.low_middle_high(e["metrics"].get(metric)) for e in evaluations},
+                log=metric.startswith(DISTANCES),
                 better=report.better(metric),
             )
             for metric in report.metric_names(evaluations)

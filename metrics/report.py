@@ -77,8 +77,8 @@ def cell(value: Any) -> str:
     if value is None:
         return "n/a"
     if isinstance(value, dict):
-        values = value["protocol"].get("values")
-        spread = f" ({cell(min(values))} to {cell(max(values))})" if values else ""
+        low, high = (cell(end(value["protocol"].get("values", [None]))) for end in (min, max))
+        spread = f" ({low} to {high})" if low != high else ""
         return cell(value["value"]) + spread
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
