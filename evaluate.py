@@ -76,6 +76,12 @@ class EvaluateOptions:
         group="output",
     )
 
+    def published(self) -> bool:
+        """Whether the published tables are measured in this way."""
+        standard = EvaluateOptions(repeats=3)
+        how = ("metrics", "features", "num_samples", "split", "seed", "repeats")
+        return all(getattr(self, name) == getattr(standard, name) for name in how)
+
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command line `argv` (without the program's name); returns the exit code."""
@@ -83,6 +89,11 @@ def main(argv: Sequence[str]) -> int:
         print(f"{USAGE}\n{flags.describe(EvaluateOptions)}")
         return 0
     asked = EvaluateOptions(**flags.given(argv, EvaluateOptions))
+    if asked.publish and not asked.published():
+        raise flags.UsageError(
+            "--publish: only all metrics of 10,000 samples in 3 repeats are published, beside the "
+            "test images: give --repeats=3, and no other flag of how"
+        )
     runs = [RunDirectory(path) for path in asked.run.split(",") if path]
     if not runs:
         raise flags.UsageError("--run: say which run directories to measure")
@@ -133,6 +144,8 @@ def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict) -> dict:
     metrics |= evaluation.measure_codes(model, images.data, wanted, watch)
     draw_confusion(metrics, images, run.path)
     protocol = {
+        **about(images),
+        "model": config.options.model,
         "checkpoint_step": int(model.step),
         "ema_decay": config.hp.ema_decay,
         "precision": config.options.mixed_precision,
@@ -141,6 +154,15 @@ def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict) -> dict:
     if any(entry["value"] is not None for entry in result["metrics"].values()):
         write_json(run.path / "evaluation.json", result)
     return result
+
+
+def about(images) -> dict:
+    """What a protocol says of the data set."""
+    return {
+        "dataset": images.data.name,
+        "fingerprint": images.data.fingerprint,
+        "image_shape": list(images.data.image_shape),
+    }
 
 
 def baselines(images, asked: EvaluateOptions) -> list[dict]:
@@ -152,7 +174,7 @@ def baselines(images, asked: EvaluateOptions) -> list[dict]:
     for name, draw in evaluation.baselines(images.data.train).items():
         watch = evaluation.Stopwatch()
         metrics = measure(draw, asked, images, wanted, watch)
-        results.append(as_dict(name, metrics, wanted, watch, {}))
+        results.append(as_dict(name, metrics, wanted, watch, about(images)))
     return results
 
 
@@ -161,6 +183,10 @@ def real_images(images, asked: EvaluateOptions):
     from metrics import features
     from training import evaluation
 
+    if asked.baselines and (asked.split == "train" or images.test is None):
+        raise flags.UsageError(
+            "--baselines: it holds training images against test images, and there are none"
+        )
     if asked.baselines and asked.num_samples > len(images.train.images):
         raise flags.UsageError(
             f"--num_samples={asked.num_samples}: --baselines has {len(images.train.images)} "
@@ -246,20 +272,18 @@ def as_dict(name: str, metrics, wanted, watch, protocol: dict) -> dict:
 
 
 def refuse_unmeasured(asked: EvaluateOptions, evaluations: Sequence[dict]) -> None:
-    """Raises UsageError for a metric that was asked for and that none of the runs has."""
-    from training import evaluation
-
-    for name in evaluation.listed(asked.metrics):
-        entries = [e["metrics"][name] for e in evaluations if name in e["metrics"]]
-        if all(entry["value"] is None for entry in entries):
-            raise flags.UsageError(f"--metrics={name}: {entries[0]['protocol']['reason']}")
+    """Raises UsageError if none of the metrics that were asked for could be had of any run."""
+    entries = [entry for e in evaluations for entry in e["metrics"].values()]
+    if asked.metrics and all(entry["value"] is None for entry in entries):
+        raise flags.UsageError(f"--metrics={asked.metrics}: {entries[0]['protocol']['reason']}")
 
 
 def write_comparison(folder: Path, evaluations: Sequence[dict]) -> None:
     """comparison.md, .json, .csv and .png of several evaluations."""
     write_json(folder / "comparison.json", evaluations)
-    notes = "\n".join(f"- {report.notes(evaluation)}" for evaluation in evaluations)
-    write_atomically(folder / "comparison.md", f"{report.comparison(evaluations)}\n\n{notes}\n")
+    notes = "\n".join(report.notes(evaluation) for evaluation in evaluations)
+    text = f"{report.comparison(evaluations)}\n\n```\n{notes}\n```\n"
+    write_atomically(folder / "comparison.md", text)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["run", "metric", "value", "lowest", "highest", "protocol"])

@@ -58,13 +58,14 @@ def main(argv: Sequence[str]) -> int:
     if images.train.labels is None:
         raise flags.UsageError(f"--dataset={asked.dataset}: it has no labels to learn")
     network = train(asked, images.train, images.num_classes)
-    accuracy = images.test and measure(network, images.test)
+    labelled = images.test is not None and images.test.labels is not None
+    accuracy = measure(network, images.test) if labelled else None
     path = pathlib.Path(asked.out or classifier.cached_file(images.fingerprint)).expanduser()
     of = classifier.Description(
         images.name, images.image_shape, images.num_classes, asked.width, accuracy
     )
     classifier.save(path, network, of)
-    said = "no test images" if accuracy is None else f"test accuracy {accuracy:.2%}"
+    said = "no labelled test images" if accuracy is None else f"test accuracy {accuracy:.2%}"
     print(f"{images.name}: {said}; {path}, sha256 {classifier.load(path, 'written').sha256}")
     return 0
 

@@ -31,21 +31,30 @@ class Comparison:
         return frechet_distance(self.fake.moments, self.real.moments)
 
     def extrapolated_frechet(self) -> Metric:
-        return extrapolated_frechet_distance(self.fake.features, self.real.moments, self.seed)
+        metric = extrapolated_frechet_distance(self.fake.features, self.real.moments, self.seed)
+        return Metric(metric.value, {**metric.protocol, "n_fake": len(self.fake.features)})
 
     def kernel(self) -> Metric:
-        return kernel_distance(self.fake.features, self.real.features, seed=self.seed)
+        metric = kernel_distance(self.fake.features, self.real.features, seed=self.seed)
+        return Metric(metric.value, {**metric.protocol, **self.kept})
 
     def score(self) -> Metric:
         if self.fake.logits is None:
             raise MetricError("these features come without classes")
         if self.fake.probabilities is None:
             raise MetricError(f"needs at least {SPLITS} images, there are {self.fake.n}")
-        return self.fake.probabilities.score()
+        metric = self.fake.probabilities.score()
+        return Metric(metric.value, {**metric.protocol, "n_real": 0})
 
     @functools.cached_property
     def manifolds(self) -> dict[str, Metric]:
-        return manifold_metrics(self.fake.features, self.real.features)
+        metrics = manifold_metrics(self.fake.features, self.real.features)
+        return {name: Metric(m.value, {**m.protocol, **self.kept}) for name, m in metrics.items()}
+
+    @property
+    def kept(self) -> dict[str, int]:
+        """How many images are compared where it is one by one."""
+        return {"n_fake": len(self.fake.features), "n_real": len(self.real.features)}
 
     def small_frechet(self) -> Metric:
         """The Fréchet distance of one batch of samples to one random batch of real images."""
@@ -69,7 +78,7 @@ class Comparison:
             raise MetricError(f"needs at least {SMALL_BATCH} images, there are {probabilities.n}")
         probabilities.update(self.fake.logits)
         metric = probabilities.score()
-        return Metric(metric.value, {**metric.protocol, "n_fake": SMALL_BATCH})
+        return Metric(metric.value, {**metric.protocol, "n_fake": SMALL_BATCH, "n_real": 0})
 
 
 def metrics_in(features: str) -> dict[str, Callable[[Comparison], Metric]]:

@@ -5,6 +5,7 @@ steps, kimg (thousands of real images shown), wall_minutes, machine and metrics,
 value with the protocol it was measured by. All records stand in assets/results.json.
 """
 
+import collections
 import dataclasses
 import json
 import re
@@ -20,19 +21,8 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "assets" / "results.json"
 README = ROOT / "README.md"
 PICTURES = ("samples.png", "curves.png", "progress.gif", "neighbours.png", "confusion.png")
-COMMON = (
-    "checkpoint_step",
-    "ema_decay",
-    "precision",
-    "n_fake",
-    "n_real",
-    "split",
-    "features",
-    "features_sha256",
-    "resizing",
-    "seed",
-    "seeds",
-)
+HASHES = ("fingerprint", "features_sha256")
+UNTOLD = ("values", "mapping", "confusion")  # of a protocol: in the table, or in a picture
 BLOCK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 
@@ -91,13 +81,18 @@ def read_results() -> list[dict]:
 
 
 def over_seeds(metrics: Sequence[Metric], seeds: Sequence[int]) -> Metric:
-    """One metric of several evaluation seeds: the median, the values in the protocol."""
+    """One metric of several evaluation seeds: the median, and in the protocol a list of the values
+    and of whatever else differs. Without a value if one seed has none."""
     if len(metrics) == 1:
         return Metric(metrics[0].value, {**metrics[0].protocol, "seed": seeds[0]})
     values = [metric.value for metric in metrics]
     if None in values:
-        return metrics[values.index(None)]
-    protocol = {**metrics[0].protocol, "seeds": list(seeds), "values": values}
+        return Metric(None, {**metrics[values.index(None)].protocol, "seeds": list(seeds)})
+    protocol = {}
+    for key in metrics[0].protocol:
+        found = [metric.protocol[key] for metric in metrics]
+        protocol[key] = found[0] if all(x == found[0] for x in found) else found
+    protocol |= {"seeds": list(seeds), "values": values}
     return Metric(statistics.median(values), protocol)
 
 
@@ -124,25 +119,40 @@ def metric_names(evaluations: Sequence[dict]) -> list[str]:
     return list(dict.fromkeys(measured))
 
 
-def comparison(evaluations: Sequence[dict]) -> str:
+def comparison(evaluations: Sequence[dict], title: str = "metric") -> str:
     """A table with a row for each metric and a column for each evaluation."""
     rows = [
         [name, *(e["metrics"].get(name) for e in evaluations)] for name in metric_names(evaluations)
     ]
-    return table(["metric", *(e["name"] for e in evaluations)], rows)
+    return table([title, *(e["name"] for e in evaluations)], rows)
 
 
 def notes(evaluation: dict) -> str:
-    """What a reader needs beside the table: how an evaluation was made, and how long it took."""
-    entries = evaluation["metrics"].values()
-    protocol = {k: v for e in reversed(entries) for k, v in e["protocol"].items()}
-    if "features_sha256" in protocol:
-        protocol["features_sha256"] = protocol["features_sha256"][:12]
-    reasons = dict.fromkeys(e["protocol"]["reason"] for e in entries if e["value"] is None)
-    parts = [", ".join(f"{k} {protocol[k]}" for k in COMMON if k in protocol)]
-    parts += [f"n/a: {'; '.join(reasons)}"] if reasons else []
-    parts.append("seconds: " + ", ".join(f"{k} {v}" for k, v in evaluation["seconds"].items()))
-    return f"{evaluation['name']}: " + "; ".join(parts)
+    """What a reader needs beside the table, a line each: what all metrics of an evaluation were
+    made by, what one was made by besides, what is missing and why, and the seconds it took."""
+    entries = {n: e["protocol"] for n, e in evaluation["metrics"].items() if e["value"] is not None}
+    reasons = dict.fromkeys(
+        e["protocol"]["reason"] for e in evaluation["metrics"].values() if e["value"] is None
+    )
+    said = collections.defaultdict(list)
+    for protocol in entries.values():
+        for key, value in protocol.items():
+            said[key].append(value)
+    shared = {k: v[0] for k, v in said.items() if len(v) > 1 and all(x == v[0] for x in v)}
+    lines = [f"{evaluation['name']}: {told(shared)}"]
+    for name, protocol in entries.items():
+        own = {k: v for k, v in protocol.items() if k not in (*shared, *UNTOLD)}
+        lines += [f"  {name}: {told(own)}"] if own else []
+    lines += [f"  n/a: {reason}" for reason in reasons]
+    return "\n".join([*lines, f"  seconds: {told(evaluation['seconds'])}"])
+
+
+def told(protocol: dict) -> str:
+    """A protocol in one line; of a hash the beginning."""
+    return ", ".join(
+        f"{k} {v[:12] if k in HASHES else cell(v) if isinstance(v, float) else v}"
+        for k, v in protocol.items()
+    )
 
 
 def csv_rows(evaluations: Sequence[dict]) -> Iterator[list]:
@@ -205,16 +215,16 @@ def metrics_table(records: Sequence[dict]) -> str:
     """For each data set a table of the metrics: a row each, and a column for each record."""
     sets = dict.fromkeys(r["dataset"] for r in records)
     return "\n\n".join(
-        comparison([{**r, "name": column(r)} for r in records if r["dataset"] == name]).replace(
-            "metric", name, 1
-        )
+        comparison([{**r, "name": column(r)} for r in records if r["dataset"] == name], name)
         for name in sets
     )
 
 
 def column(record: dict) -> str:
     """What a table calls a record."""
-    return f"{record['model']}, seed {record['seed']}" if record["flagfile"] else record["model"]
+    if not record["flagfile"]:
+        return record["model"]
+    return f"{Path(record['flagfile']).stem}, seed {record['seed']}"
 
 
 TABLES = {"training": training_table, "metrics": metrics_table}

@@ -177,6 +177,15 @@ def digits(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    """A cache that is empty at first, in the place of the user's."""
+    path = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GAN_ZOO_CACHE", str(path))
+        yield path
+
+
 @pytest.fixture(scope="session")
 def tiny(digits):
     """The flags of a training whose step takes milliseconds; 12 steps are an epoch."""

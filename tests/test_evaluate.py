@@ -1,28 +1,76 @@
-"""evaluate.py from outside: its table, evaluation.json, and what it publishes."""
+"""evaluate.py from outside: its tables and figures, evaluation.json, and what it publishes."""
 
+import csv
+import hashlib
 import json
 import os
 import pathlib
 import shutil
 import signal
+import types
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import plotting
 from metrics import report
+from metrics.features.classifier import DIGITS_SHA256
 
-METRICS = ["pixel_mean", "pixel_std", "pixel_distance", "distinct_share"]
+pytestmark = pytest.mark.usefixtures("cache")
+
+PIXELS = ["pixel_mean", "pixel_std", "pixel_distance", "distinct_share", "copied_share"]
+CODES = ["knn1_accuracy", "knn3_accuracy", "linear_probe_accuracy"]
+CLUSTERS = ["cluster_accuracy", "nmi", "ari"]
+
+
+def metrics_in(features):
+    """The names of the metrics in features that are not Inception's, in order."""
+    fd, score = f"fd_{features}", f"is_{features}"
+    manifolds = ["precision", "recall", "density", "coverage"]
+    return [fd, f"{fd}_infinity", f"kd_{features}", score, *manifolds, f"{fd}_256", f"{score}_256"]
 
 
 def evaluation_of(path):
     return json.loads((path / "evaluation.json").read_text())
 
 
+def values_of(evaluation):
+    return {name: entry["value"] for name, entry in evaluation["metrics"].items()}
+
+
 def rows(text):
     """The cells of the lines of a Markdown table."""
     lines = [line for line in text.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines]
+
+
+def moving_bars(n, seed):
+    """n gray images uint8 [28, 28, 1] of a bright bar each, of its own place, width and noise."""
+    random = np.random.default_rng(seed)
+    place, width = random.uniform(4, 24, (n, 1, 1)), random.uniform(1, 4, (n, 1, 1))
+    noise = random.integers(0, 50, (n, 28, 28))
+    bar = np.abs(np.arange(28)[None, None, :] - place) < width
+    return np.where(bar, 200 + noise, noise).astype(np.uint8)
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """A .keras file of a network that takes coloured images of any size, without classes."""
+    import keras
+
+    keras.utils.set_random_seed(1)
+    image = keras.Input((None, None, 3))
+    x = keras.layers.Conv2D(6, 5, strides=2, activation="relu")(image)
+    path = tmp_path_factory.mktemp("network") / "My-Net.keras"
+    keras.Model(image, keras.layers.GlobalAveragePooling2D()(x)).save(path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run, tmp_path_factory):
+    """A copy of the tiny run that is evaluated, but not changed otherwise."""
+    return pathlib.Path(shutil.copytree(tiny_run.path, tmp_path_factory.mktemp("run") / "tiny"))
 
 
 @pytest.fixture(scope="module")
@@ -37,62 +85,362 @@ def unlabelled(tmp_path_factory, call):
     return folder / "run"
 
 
-def test_evaluation_json_has_each_metric_with_its_protocol(call, copied_run, digits):
+# One run.
+
+
+@pytest.fixture(scope="module")
+def alone(call, run):
+    """The evaluation of one run by all metrics: outcome, path, evaluation."""
+    argv = ("--features=digits", "--num_samples=50", "--seed=3", f"--outdir={run / 'none'}")
+    done = call("evaluate", f"--run={run}", *argv)
+    assert (done.code, done.err) == (0, ""), done
+    evaluation = evaluation_of(run)
+    return types.SimpleNamespace(outcome=done, path=run, evaluation=evaluation)
+
+
+@pytest.mark.smoke
+def test_evaluation_json_has_each_metric_with_its_protocol(alone):
+    metrics = alone.evaluation["metrics"]
+    assert set(alone.evaluation) == {"name", "seconds", "metrics"}
+    assert alone.evaluation["name"] == str(alone.path)
+    assert list(metrics) == [*metrics_in("digits"), *PIXELS, *CODES, *CLUSTERS]
+    run = {"checkpoint_step": 6, "ema_decay": 0.999, "precision": "off"}
+    sampled = {**run, "n_fake": 50, "n_real": 40, "split": "test", "seed": 3}
+    features = {"features": "digits", "features_sha256": DIGITS_SHA256, "resizing": "none"}
+    for name in metrics_in("digits"):
+        assert (sampled | features).items() <= metrics[name]["protocol"].items(), name
+    for name in PIXELS:
+        assert sampled.items() <= metrics[name]["protocol"].items(), name
+        assert "features" not in metrics[name]["protocol"]
+    for name in CODES + CLUSTERS:
+        assert run.items() <= metrics[name]["protocol"].items(), name
+
+
+def test_the_seconds_of_an_evaluation_are_by_stage(alone):
+    seconds = alone.evaluation["seconds"]
+    assert {"loading", "sampling", "features of samples", "distances", "pixels"} <= set(seconds)
+    assert all(s >= 0 for s in seconds.values())
+
+
+def test_what_there_are_too_few_images_or_no_codes_for_is_na_with_the_reason(alone):
+    values = values_of(alone.evaluation)
+    lacking = {name for name, value in values.items() if value is None}
+    assert lacking == {
+        "kd_digits", "fd_digits_256", "is_digits_256", "copied_share", *CODES, *CLUSTERS,
+    }  # fmt: skip
+    reasons = {n: alone.evaluation["metrics"][n]["protocol"]["reason"] for n in lacking}
+    assert reasons["kd_digits"] == "needs at least 1,000 samples, there are 50"
+    assert reasons["fd_digits_256"] == "needs at least 256 images, there are 40"
+    assert reasons["copied_share"] == "needs at least 100 unseen images, there are 40"
+    assert reasons["nmi"] == "GAN has no categorical code"
+    notes = alone.outcome.out.splitlines()[-1]
+    assert notes.startswith(f"{alone.path}: checkpoint_step 6, ema_decay 0.999, precision off, ")
+    assert f"features digits, features_sha256 {DIGITS_SHA256[:12]}, resizing none, seed 3" in notes
+    for reason in reasons.values():
+        assert notes.count(reason) == 1
+
+
+def test_the_pixels_are_those_of_the_samples_of_the_seed(alone, digits):
     from training.setup import load_run
 
-    done = call("evaluate", f"--run={copied_run}", "--num_samples=50", "--seed=3")
-    assert (done.code, done.err) == (0, ""), done
-    evaluation = evaluation_of(copied_run)
-    protocol = {
-        "checkpoint_step": 6,
-        "ema_decay": 0.999,
-        "precision": "off",
-        "n_fake": 50,
-        "n_real": 40,
-        "split": "test",
-        "seed": 3,
-    }
-    assert list(evaluation["metrics"]) == METRICS
-    assert evaluation["protocol"] == protocol
-    assert evaluation["seconds"] >= 0
-    for metric in evaluation["metrics"].values():
-        assert protocol.items() <= metric["protocol"].items()
-    fake = plotting.to_uint8(load_run(copied_run)[2].sample(50, seed=3))
-    mean = evaluation["metrics"]["pixel_mean"]
+    fake = plotting.to_uint8(load_run(alone.path)[2].sample(50, seed=3))
+    mean = alone.evaluation["metrics"]["pixel_mean"]
     assert mean["value"] == pytest.approx(fake.mean())
     assert mean["protocol"]["real"] == pytest.approx(np.load(digits)["x_test"].mean())
 
 
-def test_the_same_seed_gives_the_same_numbers_and_another_one_others(call, copied_run):
-    def values(*argv):
-        assert call("evaluate", f"--run={copied_run}", "--num_samples=20", *argv).code == 0
-        return evaluation_of(copied_run)["metrics"]
+def test_the_table_of_one_run_has_a_row_for_each_metric_it_has(alone):
+    header, _, *body = rows(alone.outcome.out)
+    assert header == ["metric", str(alone.path)]
+    assert body == [
+        [name, report.cell(value)]
+        for name, value in values_of(alone.evaluation).items()
+        if value is not None
+    ]
 
-    first = values("--seed=1")
-    assert values("--seed=1") == first
-    assert values("--seed=2")["pixel_mean"]["value"] != first["pixel_mean"]["value"]
+
+def test_one_run_is_compared_with_nothing(alone):
+    assert not (alone.path / "none").exists()
+    assert not (alone.path / "confusion.png").exists()
 
 
-def test_two_runs_are_two_rows_of_one_table(call, copied_run, unlabelled):
-    done = call("evaluate", f"--run={copied_run},{unlabelled}", "--num_samples=10")
+def test_neighbours_png_has_ten_samples_each_before_its_nearest_training_images(alone, digits):
+    picture = np.asarray(Image.open(alone.path / "neighbours.png"))
+    # Cells of 56 pixels, 2 between them, and the names of the columns above.
+    assert picture.shape[1] == 2 + 9 * 58
+    assert picture.shape[0] > 2 + 10 * 58
+    bottom = picture[-58:-2]
+    x_train = np.load(digits)["x_train"]
+    for column in range(1, 9):
+        cell = bottom[:, 2 + 58 * column :][::2, :56:2]
+        assert (cell == x_train).all((1, 2)).any(), column
+
+
+@pytest.fixture
+def evaluate(call, run, tmp_path):
+    """evaluate(flags ...) -> outcome, evaluation: of a run that was not evaluated before."""
+
+    def evaluate(*argv):
+        folder = tmp_path / f"run-{len(list(tmp_path.iterdir()))}"
+        keep = shutil.ignore_patterns("evaluation.json", "neighbours.png")
+        shutil.copytree(run, folder, ignore=keep)
+        done = call("evaluate", f"--run={folder}", *argv)
+        written = (folder / "evaluation.json").exists()
+        return done, evaluation_of(folder) if written else None
+
+    return evaluate
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_one_others(evaluate):
+    argv = ("--metrics=fd_digits,fd_digits_infinity", "--features=digits", "--num_samples=20")
+    first = evaluate("--seed=1", *argv)[1]["metrics"]
+    assert evaluate("--seed=1", *argv)[1]["metrics"] == first
+    other = evaluate("--seed=2", *argv)[1]["metrics"]
+    assert all(other[name]["value"] != first[name]["value"] for name in first)
+
+
+def test_metrics_names_what_is_measured_in_that_order_and_no_more(evaluate):
+    done, evaluation = evaluate("--metrics=distinct_share, pixel_mean", "--num_samples=5")
     assert done.code == 0, done
-    header, _, *body = rows(done.out)
-    assert header == ["run", *METRICS]
-    assert [row[0] for row in body] == [str(copied_run), str(unlabelled)]
-    for row, path in zip(body, (copied_run, unlabelled), strict=True):
-        metrics = evaluation_of(path)["metrics"]
-        assert row[1:] == [report.cell(metrics[name]["value"]) for name in METRICS]
-    assert body[0][1:] != body[1][1:]
-    last = done.out.splitlines()[-2:]
-    assert last[0].startswith(f"{copied_run}: checkpoint_step 6, ")
-    assert last[1].startswith(f"{unlabelled}: checkpoint_step 2, ")
+    assert list(evaluation["metrics"]) == ["distinct_share", "pixel_mean"]
+    assert [row[0] for row in rows(done.out)[2:]] == ["distinct_share", "pixel_mean"]
+    # No network was needed for them.
+    assert not any("features" in stage for stage in evaluation["seconds"])
 
 
-def test_without_test_images_the_training_images_are_compared_with(call, unlabelled):
-    assert call("evaluate", f"--run={unlabelled}", "--num_samples=5").code == 0
-    protocol = evaluation_of(unlabelled)["protocol"]
-    assert (protocol["split"], protocol["n_real"], protocol["n_fake"]) == ("train", 30, 5)
-    assert protocol["checkpoint_step"] == 2
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--metrics=fd_digit"], "--metrics=fd_digit: no such metric; did you mean fd_digits"),
+        (["--metrics=pixel_mean,zzz"], "--metrics=zzz: no such metric; there are fd_digits, "),
+        (["--metrics=fid"],
+         "--metrics=fid: it is measured in the features inception, and these are digits"),
+        (["--metrics=fd_efficientnet_lite0"],
+         "--metrics=fd_efficientnet_lite0: it is measured in the features efficientnet_lite0, "
+         "and these are digits"),
+        (["--metrics=knn1_accuracy"], "--metrics=knn1_accuracy: GAN does not encode images"),
+        (["--metrics=nmi,ari"], "--metrics=nmi: GAN has no categorical code"),
+        (["--metrics=kd_digits"],
+         "--metrics=kd_digits: needs at least 1,000 samples, there are 50"),
+        (["--metrics=copied_share"],
+         "--metrics=copied_share: needs at least 100 unseen images, there are 40"),
+        (["--baselines", "--num_samples=201"],
+         "--num_samples=201: --baselines has 200 training images to take"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_measured_is_refused_in_one_line(evaluate, argv, message):
+    done, evaluation = evaluate("--features=digits", "--num_samples=50", *argv)
+    assert done.refusal().startswith(message)
+    assert done.out == ""
+    assert evaluation is None
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ("absent.keras", "Keras cannot load it"),
+        ("{broken}", "Keras cannot load it"),
+        ("digit", "choose one of auto, inception, digits, "),
+        ("classifier", "digits has none yet; make it by python train_classifier.py"),
+    ],
+)
+def test_a_missing_or_wrong_network_is_refused_in_one_line(evaluate, tmp_path, features, message):
+    broken = tmp_path / "broken.keras"
+    broken.write_bytes(b"not a network")
+    features = features.format(broken=broken)
+    done, evaluation = evaluate(f"--features={features}", "--num_samples=5")
+    assert done.refusal().startswith(f"--features={features}: {message}")
+    assert evaluation is None
+
+
+def test_a_network_that_the_images_do_not_fit_is_refused(call, unlabelled):
+    argv = ("--features=digits", "--num_samples=5", "--metrics=fd_digits")
+    refusal = call("evaluate", f"--run={unlabelled}", *argv).refusal()
+    assert refusal.startswith("--features=digits: it takes images [28, 28, 1], these are [8, 8, 3]")
+
+
+def test_a_model_that_encodes_is_measured_by_its_codes(evaluate, monkeypatch):
+    import tensorflow as tf
+
+    from models.gan import GAN
+
+    # The bars of the classes are 2.4 columns apart.
+    def columns(model, x):
+        return tf.reduce_mean(x, (1, 3))
+
+    def classes(model, x):
+        return tf.gather(columns(model, x), [3, 5, 8, 10, 13, 15, 17, 20, 22, 25], axis=1)
+
+    monkeypatch.setattr(GAN, "encode", columns)
+    monkeypatch.setattr(GAN, "code_logits", classes)
+    done, evaluation = evaluate(f"--metrics={','.join(CODES + CLUSTERS)}")
+    assert (done.code, done.err) == (0, ""), done
+    assert list(evaluation["metrics"]) == CODES + CLUSTERS
+    assert all(value > 0.9 for value in values_of(evaluation).values()), values_of(evaluation)
+    protocol = evaluation["metrics"]["knn1_accuracy"]["protocol"]
+    counts = {"n_train": 200, "n_test": 40, "code_dimension": 28}
+    assert counts.items() <= protocol.items()
+    assert evaluation["metrics"]["nmi"]["protocol"]["n_test"] == 40
+    folder = pathlib.Path(evaluation["name"])
+    assert Image.open(folder / "confusion.png").size[0] > 100
+    # No samples were drawn for them.
+    assert "sampling" not in evaluation["seconds"]
+    assert not (folder / "neighbours.png").exists()
+
+
+# Several runs, seeds and baselines.
+
+
+@pytest.fixture(scope="module")
+def compared(call, tiny_run, unlabelled, network, tmp_path_factory):
+    """Two runs compared, each at three seeds: outcome, the evaluations and the folder."""
+    folder = tmp_path_factory.mktemp("compared")
+    runs = [shutil.copytree(tiny_run.path, folder / "digits"), unlabelled]
+    argv = (f"--features={network}", "--num_samples=20", "--seed=4", "--repeats=3")
+    listed = f"--run={runs[0]},{runs[1]}"
+    done = call("evaluate", listed, *argv, f"--outdir={folder / 'comparison'}")
+    assert (done.code, done.err) == (0, ""), done
+    return types.SimpleNamespace(
+        outcome=done,
+        runs=runs,
+        evaluations=[evaluation_of(path) for path in runs],
+        folder=folder / "comparison",
+    )
+
+
+def test_several_seeds_give_the_median_the_values_and_the_seeds(compared, evaluate, network):
+    for evaluation in compared.evaluations:
+        for name in ("fd_my_net", "recall", "pixel_mean"):
+            entry = evaluation["metrics"][name]
+            assert entry["protocol"]["seeds"] == [4, 5, 6]
+            assert len(entry["protocol"]["values"]) == 3
+            assert entry["value"] == np.median(entry["protocol"]["values"])
+            assert "seed" not in entry["protocol"]
+    argv = (f"--features={network}", "--num_samples=20", "--metrics=fd_my_net", "--seed=5")
+    alone = evaluate(*argv)[1]["metrics"]["fd_my_net"]["value"]
+    found = compared.evaluations[0]["metrics"]["fd_my_net"]["protocol"]["values"]
+    assert found[1] == pytest.approx(alone, rel=1e-5)
+    assert len(set(found)) == 3
+
+
+def test_two_runs_are_two_columns_of_one_table(compared):
+    header, _, *body = rows(compared.outcome.out)
+    assert header == ["metric", *map(str, compared.runs)]
+    first, second = (evaluation["metrics"] for evaluation in compared.evaluations)
+    measured = [n for n in first if {first[n]["value"], second[n]["value"]} != {None}]
+    assert body == [[n, report.cell(first[n]), report.cell(second[n])] for n in measured]
+    shown = {row[0]: row[1:] for row in body}
+    assert all(" to " in cell for cell in shown["fd_my_net"])
+    notes = compared.outcome.out.splitlines()[-3:-1]
+    assert notes[0].startswith(f"{compared.runs[0]}: checkpoint_step 6, ")
+    assert notes[1].startswith(f"{compared.runs[1]}: checkpoint_step 2, ")
+    assert all("seeds [4, 5, 6]" in line for line in notes)
+
+
+def test_the_files_of_a_comparison_have_the_same_numbers(compared):
+    folder = compared.folder
+    assert {path.name for path in folder.iterdir()} == {
+        f"comparison.{kind}" for kind in ("md", "json", "csv", "png")
+    }
+    evaluations = json.loads((folder / "comparison.json").read_text())
+    assert evaluations == compared.evaluations
+    assert rows((folder / "comparison.md").read_text()) == rows(compared.outcome.out)
+    with (folder / "comparison.csv").open(newline="") as file:
+        header, *lines = csv.reader(file)
+    assert header == ["run", "metric", "value", "lowest", "highest", "protocol"]
+    expected = [
+        (evaluation["name"], name, entry)
+        for evaluation in evaluations
+        for name, entry in evaluation["metrics"].items()
+    ]
+    assert [tuple(line[:2]) for line in lines] == [(run, name) for run, name, _ in expected]
+    for line, (_, _, entry) in zip(lines, expected, strict=True):
+        assert json.loads(line[5]) == entry["protocol"]
+        if entry["value"] is None:
+            assert line[2:5] == ["", "", ""]
+        else:
+            numbers = [float(text) for text in line[2:5]]
+            assert tuple(numbers) == (entry["value"], *report.low_middle_high(entry)[::2])
+
+
+def test_the_figure_of_a_comparison_shows_something(compared):
+    picture = np.asarray(Image.open(compared.folder / "comparison.png").convert("L"))
+    assert len(np.unique(picture)) > 10
+
+
+def test_distances_are_named_after_the_file_of_the_network(compared, network):
+    digest = hashlib.sha256(network.read_bytes()).hexdigest()
+    for evaluation in compared.evaluations:
+        metrics = evaluation["metrics"]
+        assert list(metrics) == [*metrics_in("my_net"), *PIXELS, *CODES, *CLUSTERS]
+        protocol = metrics["fd_my_net"]["protocol"]
+        assert (protocol["features"], protocol["features_sha256"]) == ("my_net", digest)
+        assert metrics["is_my_net"]["value"] is None
+        assert "without classes" in metrics["is_my_net"]["protocol"]["reason"]
+
+
+def test_without_test_images_the_training_images_are_compared_with(compared):
+    metrics = compared.evaluations[1]["metrics"]
+    for name in ("fd_my_net", "pixel_mean"):
+        protocol = metrics[name]["protocol"]
+        assert (protocol["split"], protocol["n_real"], protocol["n_fake"]) == ("train", 30, 20)
+    assert metrics["pixel_mean"]["protocol"]["checkpoint_step"] == 2
+    assert metrics["copied_share"]["value"] is None
+    assert "not learnt from" in metrics["copied_share"]["protocol"]["reason"]
+
+
+def test_without_labels_codes_are_na_with_the_reason(compared):
+    metrics = compared.evaluations[1]["metrics"]
+    for name in CODES + CLUSTERS:
+        assert metrics[name]["value"] is None
+        assert metrics[name]["protocol"]["reason"] == "noise has no labelled test images"
+
+
+def test_the_training_images_can_be_asked_for(evaluate, digits):
+    _, evaluation = evaluate("--metrics=pixel_mean", "--split=train", "--num_samples=5")
+    protocol = evaluation["metrics"]["pixel_mean"]["protocol"]
+    assert (protocol["split"], protocol["n_real"]) == ("train", 200)
+    assert protocol["real"] == pytest.approx(np.load(digits)["x_train"].mean())
+
+
+@pytest.fixture(scope="module")
+def baselines(call, tmp_path_factory):
+    """name -> evaluation, of a run on moving bars and of the baselines of these."""
+    folder = tmp_path_factory.mktemp("baselines")
+    path = folder / "moving.npz"
+    np.savez(path, x_train=moving_bars(300, seed=1), x_test=moving_bars(150, seed=2))
+    small = ("--model=gan", "--width=4", "--depth=1", "--batch_size=16", "--steps=2")
+    assert call("train", *small, f"--dataset={path}", f"--outdir={folder / 'run'}").code == 0
+    argv = ("--features=digits", "--num_samples=200", "--baselines", f"--outdir={folder / 'out'}")
+    done = call("evaluate", f"--run={folder / 'run'}", *argv)
+    assert (done.code, done.err) == (0, ""), done
+    return {e["name"]: e for e in json.loads((folder / "out" / "comparison.json").read_text())}
+
+
+def test_baselines_stand_beside_the_run(baselines):
+    _, *names = baselines
+    assert names == ["training images", "blurred", "uniform noise"]
+    for name in names:
+        assert list(baselines[name]["metrics"]) == [*metrics_in("digits"), *PIXELS]
+        protocol = baselines[name]["metrics"]["fd_digits"]["protocol"]
+        assert (protocol["n_fake"], protocol["n_real"], protocol["seed"]) == (200, 150, 0)
+        assert "checkpoint_step" not in protocol
+
+
+def test_baselines_are_the_farther_off_the_worse_they_are(baselines):
+    images, blurred, noise = (
+        values_of(baselines[name]) for name in ("training images", "blurred", "uniform noise")
+    )
+    for name in ("fd_digits", "fd_digits_infinity"):
+        assert images[name] < blurred[name] < noise[name], name
+    for name in ("precision", "coverage"):
+        assert images[name] > 0.9 > noise[name], name
+    assert images["pixel_distance"] < noise["pixel_distance"]
+    assert images["copied_share"] == images["distinct_share"] == 1.0
+    assert noise["copied_share"] == 0.0
+
+
+# What is refused.
 
 
 def test_other_images_than_the_run_was_trained_on_are_refused(call, copied_run, tmp_path):
@@ -121,12 +469,14 @@ def test_flags_are_checked_and_helped_with_before_tensorflow_is_imported(
     lines = [
         ["--help"], [], ["--run=,"], ["--run=x", "--num_sample=9"], ["--run=x", "--num_samples=1"],
         ["--run=x", "--publish=perhaps"], ["--run=x", "--nopublish=true"], ["--run=x"],
+        ["--run=x", "--split=validation"], ["--run=x", "--repeats=0"],
     ]  # fmt: skip
     help_, *refused = without_tensorflow("evaluate", lines, tmp_path)
     assert (help_.code, help_.err) == (0, "")
     assert help_.out.startswith("usage: python evaluate.py --run DIR[,DIR ...]")
     assert "\n  --num_samples  [10000]\n" in help_.out
     assert "\n  --publish  [False]\n" in help_.out
+    assert "\n  --features  [auto]\n" in help_.out
     messages = [outcome.refusal() for outcome in refused]
     assert messages[0].startswith("--run: say which run directories")
     assert messages[1].startswith("--run: say which run directories")
@@ -135,6 +485,8 @@ def test_flags_are_checked_and_helped_with_before_tensorflow_is_imported(
     assert "--publish=perhaps" in messages[4]
     assert "--nopublish" in messages[5]
     assert messages[6].startswith("x: no run there")
+    assert messages[7] == "--split=validation: it must be one of test, train"
+    assert messages[8] == "--repeats=0: it must be a whole number >= 1"
 
 
 # What is published.
@@ -169,11 +521,15 @@ def test_a_finished_run_of_a_flagfile_is_recorded_and_shown(call, flagfile, tmp_
     run = tmp_path / "run"
     done = call("train", f"--flagfile={flagfile}", "--seed=3", f"--outdir={run}")
     assert done.code == 0, done
-    assert call("evaluate", f"--run={run}", "--num_samples=5", "--nopublish").code == 0
+    argv = (f"--run={run}", "--num_samples=5", "--metrics=pixel_mean,distinct_share")
+    assert call("evaluate", *argv, "--nopublish").code == 0
+    assert_nothing_published(published)
+    refusal = call("evaluate", f"--run={run}", "--metrics=nmi", "--publish").refusal()
+    assert refusal == "--metrics=nmi: GAN has no categorical code"
     assert_nothing_published(published)
 
     for _ in range(2):
-        done = call("evaluate", f"--run={run}", "--num_samples=5", "--publish")
+        done = call("evaluate", *argv, "--publish")
         assert (done.code, done.err) == (0, ""), done
         (record,) = json.loads(published.RESULTS.read_text())
     assert list(record) == [
@@ -188,11 +544,26 @@ def test_a_finished_run_of_a_flagfile_is_recorded_and_shown(call, flagfile, tmp_
     assert record["wall_minutes"] == round(last["seconds"] / 60, 1)
     assert record["machine"] == environment["machine"]
     assert record["metrics"] == evaluation_of(run)["metrics"]
-    for name in ("samples.png", "curves.png", "progress.gif"):
+    for name in ("samples.png", "curves.png", "progress.gif", "neighbours.png"):
         copy = published.RESULTS.parent / "tiny-seed3" / name
         assert copy.read_bytes() == (run / name).read_bytes(), name
     assert published.README.read_text() == published.fill(README, [record])
     assert "[tiny](" in published.README.read_text()
+
+    outdir = f"--outdir={tmp_path / 'comparison'}"
+    assert call("evaluate", *argv, "--publish", "--baselines", outdir).code == 0
+    records = json.loads(published.RESULTS.read_text())
+    assert [(r["model"], r["flagfile"], r["dataset"]) for r in records] == [
+        ("blurred", "", "digits"),
+        ("training images", "", "digits"),
+        ("uniform noise", "", "digits"),
+        ("gan", str(flagfile), "digits"),
+    ]
+    assert all(list(r["metrics"]) == ["pixel_mean", "distinct_share"] for r in records)
+    header, _, *body = rows(published.metrics_table(records))
+    assert header == ["digits", "blurred", "training images", "uniform noise", "gan, seed 3"]
+    assert [line[0] for line in body] == ["pixel_mean", "distinct_share"]
+    assert published.README.read_text() == published.fill(README, records)
 
 
 def test_a_run_that_a_flagfile_did_not_make_is_not_published(call, copied_run, published):

@@ -455,6 +455,143 @@ def test_sigterm_saves_and_the_same_command_ends_with_the_same_bits(
     assert steps == [4, 5, 8, 10, 12, 13, 15, 16, 20, 24]
 
 
+# Evaluation in training.
+
+EVALUATION = (
+    "--eval_every=4", "--eval_metrics=fd_digits,pixel_mean,kd_digits", "--eval_features=digits",
+    "--eval_samples=20",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def measured(call, tiny, folder, cache):
+    """The run that nothing interrupted, with evaluation: path and outcome."""
+    done = call("train", *tiny, *SCHEDULE, *EVALUATION, f"--outdir={folder / 'measured'}")
+    assert done.code == 0, done
+    return types.SimpleNamespace(path=folder / "measured", outcome=done)
+
+
+def measurements(path):
+    """The lines of the log that are of an evaluation."""
+    return [line for line in records(path) if any(name.startswith("metric_") for name in line)]
+
+
+@pytest.mark.smoke
+def test_an_evaluation_is_a_line_of_the_log_with_its_place(measured):
+    lines = measurements(measured.path)
+    assert [line["step"] for line in lines] == [4, 8, 12, 16, 20, 24]
+    for line in lines:
+        # There are too few samples for kd_digits.
+        assert set(line) == {
+            "step", "epoch", "kimg", "seconds", "metric_fd_digits", "metric_pixel_mean",
+        }  # fmt: skip
+        assert line["epoch"] == pytest.approx(line["step"] / 12)
+        assert line["kimg"] == pytest.approx(line["step"] * 16 / 1000)
+        assert line["metric_fd_digits"] > 0
+    assert len({line["metric_fd_digits"] for line in lines}) == 6
+    seconds = [line["seconds"] for line in records(measured.path)]
+    assert seconds == sorted(seconds)
+    assert re.search(r"measuring samples took \d+\.\d s, each 4 steps\n", measured.outcome.out)
+
+
+def test_an_evaluation_measures_the_samples_that_evaluate_measures(call, measured, cache):
+    argv = ("--metrics=fd_digits,pixel_mean", "--features=digits", "--num_samples=20")
+    assert call("evaluate", f"--run={measured.path}", *argv).code == 0
+    metrics = json.loads((measured.path / "evaluation.json").read_text())["metrics"]
+    last = measurements(measured.path)[-1]
+    assert last["metric_fd_digits"] == pytest.approx(metrics["fd_digits"]["value"], rel=1e-5)
+    assert last["metric_pixel_mean"] == pytest.approx(metrics["pixel_mean"]["value"])
+
+
+def test_evaluation_changes_no_bit_of_the_weights_and_no_other_line(
+    measured, whole, checkpoint, assert_same_bits
+):
+    for step in (15, 20, 24):
+        name = f"checkpoints/ckpt-{step}"
+        assert_same_bits(checkpoint(measured.path / name), checkpoint(whole / name))
+    evaluated = measurements(measured.path)
+    others = [line for line in records(measured.path) if line not in evaluated]
+    assert [timeless(line) for line in others] == [timeless(line) for line in records(whole)]
+    assert files(measured.path / "samples") == files(whole / "samples")
+
+
+def test_tensorboard_and_the_curves_show_the_evaluations(measured, monkeypatch):
+    from tensorboard.backend.event_processing import event_accumulator
+
+    from training import callbacks
+
+    events = event_accumulator.EventAccumulator(str(measured.path))
+    events.Reload()
+    lines = measurements(measured.path)
+    drawn = {}
+    monkeypatch.setattr(
+        callbacks.plotting,
+        "save_curves",
+        lambda path, panels, x_label: drawn.update({panel.title: panel for panel in panels}),
+    )
+    callbacks.draw_curves(RunDirectory(measured.path))
+    panel = drawn["metrics of samples"]
+    assert set(panel.series) == {"fd_digits", "pixel_mean"}
+    for name in ("fd_digits", "pixel_mean"):
+        steps, values = panel.series[name]
+        assert list(steps) == [line["step"] for line in lines]
+        assert list(values) == [line[f"metric_{name}"] for line in lines]
+        shown = tensors(events, f"metric_{name}", "scalars")
+        assert list(shown) == list(steps)
+        assert list(map(float, shown.values())) == pytest.approx(list(values))
+
+
+def test_a_killed_run_that_went_on_has_each_evaluation_once(
+    call, tiny, tmp_path, monkeypatch, measured, cache
+):
+    from training import callbacks
+
+    class Killed(Exception):
+        pass
+
+    argv = (*tiny, *SCHEDULE, *EVALUATION, f"--outdir={tmp_path}")
+    progress = callbacks.Progress.after_step
+
+    def killed(callback, scalars):
+        progress(callback, scalars)
+        if callback.step == 13:
+            raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Progress, "after_step", killed)
+        with pytest.raises(Killed):
+            call("train", *argv)
+    assert [line["step"] for line in measurements(tmp_path)] == [4, 8, 12]
+    assert steps_saved(tmp_path) == [5, 10]
+
+    done = call("train", *argv)
+    assert done.code == 0, done
+    lines, expected = (list(map(timeless, records(p))) for p in (tmp_path, measured.path))
+    assert lines == expected
+
+
+@pytest.mark.parametrize(
+    ("metrics", "features", "message"),
+    [
+        ("fd_digit", "digits", "--eval_metrics=fd_digit: no such metric; did you mean fd_digits"),
+        ("pixel_mean,fid", "digits",
+         "--eval_metrics=fid: it is measured in the features inception, and these are digits"),
+        ("nmi", "digits", "--eval_metrics=nmi: no such metric; "),
+        ("pixel_mean", "absent.keras", "--features=absent.keras: Keras cannot load it"),
+    ],
+)  # fmt: skip
+def test_an_evaluation_that_cannot_be_is_refused_before_training(
+    call, tiny, tmp_path, metrics, features, message
+):
+    path = tmp_path / "run"
+    evaluation = ("--eval_every=2", f"--eval_metrics={metrics}", f"--eval_features={features}")
+    done = call("train", *tiny, "--steps=4", *evaluation, f"--outdir={path}")
+    assert done.refusal().startswith(message)
+    assert not RunDirectory(path).records()
+    assert not (path / "config.json").exists()
+    assert not (path / "checkpoints").exists()
+
+
 def interrupted(callbacks, step, number):
     """Log.after_step, but for a signal to this process within a step."""
     after_step = callbacks.Log.after_step

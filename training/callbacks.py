@@ -171,7 +171,7 @@ class Evaluator(StepCallback):
     """Metrics of samples every so many steps, into metrics.jsonl, TensorBoard and the curves.
 
     Args:
-        measure: () -> name of a metric -> its value, or None where it cannot be had.
+        measure: () -> name of a metric -> its value.
     """
 
     def __init__(self, run: RunDirectory, writer, log: Log, every: int, measure: Callable):
@@ -187,7 +187,7 @@ class Evaluator(StepCallback):
             return
         self.check_weights()
         start = time.perf_counter()
-        values = {name: value for name, value in self.measure().items() if value is not None}
+        values = self.measure()
         seconds = time.perf_counter() - start
         self.run.log({**self.log.place(), **{f"{METRIC}{k}": v for k, v in values.items()}})
         with self.writer.as_default(step=self.step):

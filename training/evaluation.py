@@ -114,14 +114,15 @@ class RealImages:
         content += [self.extractor.name, self.extractor.sha256, self.extractor.resizing]
         key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
         path = cache_directory() / "statistics" / f"{key}.npz"
-        with contextlib.suppress(OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile):
+        damaged = (EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile)
+        with contextlib.suppress(OSError, *damaged):
             return FeatureStatistics.load(self.extractor, path)
 
         # In random order: of a large split the first features stand for all.
         statistics = FeatureStatistics(self.extractor, len(self.images.images))
         for batch in in_batches(self.images, seed=0):
             statistics.update(batch)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError, MetricError):  # of one image there is no covariance
             statistics.save(path)
         return statistics
 
@@ -204,7 +205,7 @@ def measure_samples(
     if "copied_share" in wanted:
         with watch.stage("neighbours"):
             found["copied_share"] = copied_share(shown, real)
-    protocol = {"n_fake": n, "n_real": len(real.images.images), "split": real.split}
+    protocol = {"split": real.split, "n_real": len(real.images.images), "n_fake": n}
     metrics = {
         name: Metric(metric.value, {**protocol, **features_protocol(name, real), **metric.protocol})
         for name, metric in found.items()

@@ -15,6 +15,7 @@ from absl import flags
 
 from data.catalogue import DataError
 from metrics.features import FeatureError
+from metrics.report import MetricError
 from models.hyperparameters import HyperparameterError, allowed, check_value, near, value_type
 
 
@@ -121,6 +122,13 @@ def run_script(main: Main, argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # not all that TF 2.21 says obeys it
     try:
         return main(sys.argv[1:] if argv is None else argv)
-    except (UsageError, HyperparameterError, DataError, FeatureError, OSError) as error:
+    except (
+        UsageError,
+        HyperparameterError,
+        DataError,
+        FeatureError,
+        MetricError,
+        OSError,
+    ) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import math
+import time
 from collections.abc import Callable
 
 import imageio.v3 as iio
@@ -32,13 +33,14 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     options = config.options
     setup.prepare(config)
     images = setup.load_data(config)
-    measure = options.eval_every and sample_measure(options, images)
     n_critic = getattr(config.hp, "n_critic", 1)
     batches = Batches(images.train, config.hp.batch_size, seed=options.seed, n_critic=n_critic)
     epoch = batches.steps_per_epoch
     total = options.steps or config.hp.epochs * epoch
     model = setup.build_model(config, images.image_shape, images.num_classes)
     compile_model(model, options.jit)
+    # After the model: a feature network draws from Keras' seed too.
+    measure = options.eval_every and sample_measure(options, images)
 
     every = options.checkpoint_every or epoch
     checkpoints = Checkpoints(model, run.checkpoints, options.keep_checkpoints)
@@ -70,8 +72,8 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
                 callbacks=[
                     log,
                     callbacks.Pictures(run, writer, options.sample_every or epoch),
-                    *evaluators,
                     callbacks.Saver(checkpoints, log, every, stop),
+                    *evaluators,
                     callbacks.Progress(total, batches),
                 ],
                 shuffle=False,
@@ -88,7 +90,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
 
 
 def sample_measure(options: RunOptions, images: ImageData) -> Callable:
-    """What --eval_every measures, of the same latents each time: model -> name -> value or None.
+    """What --eval_every measures, of the same latents each time: model -> name -> value.
 
     Raises:
         UsageError, FeatureError: there is no such metric, or it cannot be had of samples.
@@ -100,8 +102,14 @@ def sample_measure(options: RunOptions, images: ImageData) -> Callable:
     wanted = evaluation.listed(options.eval_metrics) or known[:1]
     evaluation.check_metrics("--eval_metrics", wanted, known, extractor)
     real = evaluation.RealImages(images, "test", extractor)
+    start = time.perf_counter()
+    seen = real.statistics.n
+    print(
+        f"{images.name}: {extractor.name} features of {seen:,} real images, "
+        f"{time.perf_counter() - start:.1f} s"
+    )
 
-    def measure(model: GenerativeModel) -> dict[str, float | None]:
+    def measure(model: GenerativeModel) -> dict[str, float]:
         metrics, _ = evaluation.measure_samples(
             evaluation.samples_of(model),
             options.eval_samples,
@@ -110,6 +118,9 @@ def sample_measure(options: RunOptions, images: ImageData) -> Callable:
             wanted,
             evaluation.Stopwatch(),
         )
+        for name, metric in metrics.items():
+            if metric.value is None:
+                raise UsageError(f"--eval_metrics={name}: {metric.protocol['reason']}")
         return {name: metric.value for name, metric in metrics.items()}
 
     return measure

@@ -14,7 +14,7 @@ import zipfile
 import numpy as np
 
 from files import cache_directory, write_atomically
-from metrics.features.extractor import Extractor, FeatureError
+from metrics.features.extractor import TAKEN, Extractor, FeatureError, plain_name
 
 DIGITS = pathlib.Path(__file__).resolve().parents[2] / "assets" / "digits.npz"
 DIGITS_SHA256 = "2e2175fd2589a9806f7d1a05180b1d957b5b713bf8ca71ca7403e78509beb042"
@@ -87,7 +87,9 @@ def load(path: pathlib.Path, name: str) -> Extractor:
         of = Description(**json.loads(str(arrays.pop("description"))))
         network = build(tuple(of.image_shape), of.num_classes, of.width)
         network.set_weights([arrays[key] for key in sorted(arrays)])
-    except (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
+    except (
+        OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile
+    ) as error:  # fmt: skip
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise FeatureError(f"{path} is no classifier's weights ({reason[0]})") from None
 
@@ -133,4 +135,5 @@ def load_cached(dataset: str, fingerprint: str) -> Extractor:
             f"--features=classifier: {dataset} has none yet; make it by "
             f"python train_classifier.py --dataset={dataset}"
         )
-    return load(path, dataset.lower())
+    name = plain_name(dataset)
+    return load(path, f"{name}_classifier" if name in TAKEN else name)

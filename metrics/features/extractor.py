@@ -1,6 +1,7 @@
 """What a feature network is to the metrics."""
 
 import dataclasses
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -8,6 +9,14 @@ import numpy as np
 
 class FeatureError(Exception):
     """A feature network that cannot be had or used; the message, one line, says what to do."""
+
+
+TAKEN = ("inception", "digits", "efficientnet_lite0")  # a distance of their name is in theirs
+
+
+def plain_name(text: str) -> str:
+    """A name in lower case, of letters, digits and underscores."""
+    return re.sub(r"\W+", "_", text.lower()).strip("_")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

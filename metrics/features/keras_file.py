@@ -2,9 +2,8 @@
 
 import hashlib
 import pathlib
-import re
 
-from metrics.features.extractor import Extractor, FeatureError
+from metrics.features.extractor import TAKEN, Extractor, FeatureError, plain_name
 
 
 def load(path: str) -> Extractor:
@@ -21,13 +20,18 @@ def load(path: str) -> Extractor:
     import tensorflow as tf
 
     file = pathlib.Path(path).expanduser()
+    name = plain_name(file.stem)
+    if name in TAKEN:
+        raise FeatureError(
+            f"--features={path}: its features would go by the name of others: rename the file"
+        )
     try:
         content = file.read_bytes()
         model = keras.models.load_model(file, compile=False, safe_mode=True)
+        inputs, outputs = model.inputs, model.outputs
     except Exception as error:  # Keras raises whatever the file makes it stumble over
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise FeatureError(f"--features={path}: Keras cannot load it ({reason})") from None
-    inputs, outputs = model.inputs, model.outputs
     if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[-1] not in (1, 3):
         raise FeatureError(f"--features={path}: it must take images [b, h, w, 1 or 3]")
     if len(outputs) not in (1, 2) or any(len(o.shape) != 2 or not o.shape[1] for o in outputs):
@@ -49,8 +53,7 @@ def load(path: str) -> Extractor:
         found = [tf.cast(y, tf.float32) for y in tf.nest.flatten(model(x, training=False))]
         return (found[0], found[1] if len(found) == 2 else None)
 
-    resizing = f"bilinear, antialiased, to {height} x {width}" if height and width else "none"
-    name = re.sub(r"\W+", "_", file.stem.lower()).strip("_")
+    resizing = f"bilinear, antialiased, to {height} x {width}" if height or width else "none"
     return Extractor(
         name, hashlib.sha256(content).hexdigest(), resizing, outputs[0].shape[1], network
     )

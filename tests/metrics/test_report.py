@@ -90,19 +90,142 @@ def test_the_training_table_links_the_flagfile():
     ]  # fmt: skip
 
 
-def test_a_metric_that_a_record_lacks_is_na_in_the_metrics_table():
-    other = record(model="dcgan", seed=1, metrics={"fid": {"value": 7.5, "protocol": {}}})
-    unable = record(metrics={"fid": {"value": None, "protocol": {}}})
-    rows = [
-        [cell.strip() for cell in line.split("|")[1:-1]]
-        for line in report.metrics_table([record(), other, unable]).splitlines()
+def entry(value, **protocol):
+    """A measured metric, as it stands in a record."""
+    return {"value": value, "protocol": protocol}
+
+
+def cells(table):
+    """The cells of a Markdown table's lines, but for the one below the header."""
+    lines = [line.split("|")[1:-1] for line in table.splitlines()]
+    return [[cell.strip() for cell in line] for line in [lines[0], *lines[2:]]]
+
+
+def test_a_measured_metric_is_shown_with_its_range_if_there_were_several_seeds():
+    assert report.cell(entry(7.25, seed=0)) == "7.25"
+    assert report.cell(entry(None, reason="no classes")) == "n/a"
+    assert report.cell(entry(2.5, values=[3.0, 1.0, 2.5], seeds=[0, 1, 2])) == "2.5 (1 to 3)"
+
+
+def test_measured_metrics_stand_to_the_right_like_numbers():
+    lines = report.table(["a"], [[entry(1.0)], [entry(22.5)], [None]]).splitlines()
+    assert lines[1:] == ["| ---: |", "|    1 |", "| 22.5 |", "|  n/a |"]
+
+
+def test_over_seeds_one_value_stays_and_several_give_their_median():
+    first = report.Metric(5.0, {"n_fake": 10, "spread": 0.1})
+    assert report.over_seeds([first], [7]) == report.Metric(5.0, {**first.protocol, "seed": 7})
+    others = [report.Metric(value, {"n_fake": 10, "spread": 0.2}) for value in (1.0, 2.0)]
+    metric = report.over_seeds([first, *others], [7, 8, 9])
+    assert metric.value == 2.0
+    assert metric.protocol["seeds"] == [7, 8, 9]
+    assert metric.protocol["values"] == [5.0, 1.0, 2.0]
+    assert "seed" not in metric.protocol
+    assert report.over_seeds([first, others[0]], [0, 1]).value == 3.0
+
+
+def test_over_seeds_what_one_of_them_lacks_is_lacking_with_the_reason():
+    lacking = report.Metric(None, {"reason": "too few"})
+    assert report.over_seeds([report.Metric(1.0), lacking], [0, 1]) == lacking
+    assert report.over_seeds([lacking], [3]).protocol["reason"] == "too few"
+
+
+def test_low_middle_high():
+    assert report.low_middle_high(None) is None
+    assert report.low_middle_high(entry(None, reason="no")) is None
+    assert report.low_middle_high(entry(4.0, seed=0)) == (4.0, 4.0, 4.0)
+    assert report.low_middle_high(entry(2.5, values=[3.0, 1.0, 2.5])) == (1.0, 2.5, 3.0)
+
+
+@pytest.mark.parametrize(
+    ("direction", "names"),
+    [
+        ("lower", ["fid", "fid_infinity", "fid_256", "kid", "fd_digits", "kd_digits",
+                   "pixel_distance", "copied_share"]),
+        ("higher", ["inception_score", "is_digits", "precision", "recall", "density", "coverage",
+                    "distinct_share", "knn1_accuracy", "linear_probe_accuracy",
+                    "cluster_accuracy", "nmi", "ari"]),
+        ("", ["pixel_mean", "pixel_std"]),
+    ],
+)  # fmt: skip
+def test_which_way_is_better(direction, names):
+    assert {name: report.better(name) for name in names} == dict.fromkeys(names, direction)
+
+
+def test_a_comparison_has_a_row_for_each_metric_that_any_has_and_a_column_for_each():
+    one = {"name": "one", "metrics": {"fid": entry(None, reason="x"), "nmi": entry(0.5)}}
+    two = {"name": "two", "metrics": {"fid": entry(None, reason="x"), "ari": entry(0.25)}}
+    assert report.metric_names([one, two]) == ["nmi", "ari"]
+    assert cells(report.comparison([one, two])) == [
+        ["metric", "one", "two"],
+        ["nmi", "0.5", "n/a"],
+        ["ari", "n/a", "0.25"],
     ]
-    assert rows[0] == ["model", "dataset", "seed", "pixel_mean", "fid"]
-    assert rows[2:] == [
-        ["gan", "MNIST", "0", "33.25", "n/a"],
-        ["dcgan", "MNIST", "1", "n/a", "7.5"],
-        ["gan", "MNIST", "0", "n/a", "n/a"],
+
+
+def test_csv_rows_have_every_metric_with_its_range_and_protocol():
+    metrics = {"fid": entry(2.5, values=[3.0, 2.0]), "nmi": entry(None, reason="none")}
+    rows = list(report.csv_rows([{"name": "one", "metrics": metrics}]))
+    assert [row[:-1] for row in rows] == [
+        ["one", "fid", 2.5, 2.0, 3.0],
+        ["one", "nmi", "", "", ""],
     ]
+    assert [json.loads(row[-1]) for row in rows] == [m["protocol"] for m in metrics.values()]
+
+
+def test_notes_say_the_protocol_the_reasons_and_the_seconds():
+    metrics = {
+        "fid": entry(2.0, n_fake=50, features="inception", features_sha256="0123456789" * 6),
+        "fid_256": entry(1.0, n_fake=256),
+        "nmi": entry(None, reason="no labels"),
+        "ari": entry(None, reason="no labels"),
+    }
+    assert report.notes({"name": "one", "metrics": metrics, "seconds": {"loading": 1.5}}) == (
+        "one: n_fake 50, features inception, features_sha256 012345678901; n/a: no labels; "
+        "seconds: loading 1.5"
+    )
+
+
+def baseline(**changes):
+    """A record of what a baseline measures."""
+    return {
+        "model": "uniform noise",
+        "dataset": "MNIST",
+        "flagfile": "",
+        "seed": 0,
+        "metrics": {"pixel_mean": entry(127.5, n_fake=10000)},
+        **changes,
+    }
+
+
+def test_a_baseline_was_not_trained():
+    table = report.training_table([baseline(), record(), baseline(dataset="CIFAR10")])
+    assert table == report.training_table([record()])
+
+
+def test_the_metrics_have_a_table_for_each_data_set_with_a_column_for_each_record():
+    other = record(model="dcgan", seed=1, metrics={"fid": entry(7.5)})
+    unable = record(seed=2, metrics={"fid": entry(None, reason="no")})
+    elsewhere = record(dataset="CIFAR10", metrics={"fid": entry(30.0)})
+    first, second = report.metrics_table([elsewhere, baseline(), record(), other, unable]).split(
+        "\n\n"
+    )
+    assert cells(first) == [["CIFAR10", "gan, seed 0"], ["fid", "30"]]
+    assert cells(second) == [
+        ["MNIST", "uniform noise", "gan, seed 0", "dcgan, seed 1", "gan, seed 2"],
+        ["pixel_mean", "127.5", "33.25", "n/a", "n/a"],
+        ["fid", "n/a", "n/a", "7.5", "n/a"],
+    ]
+
+
+def test_a_table_of_metrics_lines_up_under_a_long_or_a_short_name():
+    for name in ("A", "A_VERY_LONG_NAME_OF_A_SET"):
+        table = report.metrics_table([record(dataset=name)])
+        assert len({len(line) for line in table.splitlines()}) == 1, table
+
+
+def test_without_records_there_is_no_table_of_metrics():
+    assert report.metrics_table([]) == ""
 
 
 README = """# Title
@@ -179,6 +302,40 @@ def test_publish_keeps_one_record_a_flagfile_and_seed_in_order(published, run):
         ("configs/gan_mnist.txt", 1, 99),
     ]
     assert published.README.read_text() == published.fill(README, records)
+
+
+def test_the_baselines_of_a_set_stand_beside_its_runs_once_each(published, run):
+    published.publish(record(), run)
+    for value in (1.0, 2.0):
+        measured = [
+            {"name": name, "seconds": {}, "metrics": {"pixel_mean": entry(value)}}
+            for name in ("training images", "blurred")
+        ]
+        published.publish_baselines("MNIST", measured)
+        published.publish_baselines("CIFAR10", measured[:1])
+    records = json.loads(published.RESULTS.read_text())
+    assert [(r["dataset"], r["flagfile"], r["model"], r["seed"]) for r in records] == [
+        ("CIFAR10", "", "training images", 0),
+        ("MNIST", "", "blurred", 0),
+        ("MNIST", "", "training images", 0),
+        ("MNIST", "configs/gan_mnist.txt", "gan", 0),
+    ]
+    assert records[1] == baseline(model="blurred", metrics={"pixel_mean": entry(2.0)})
+    assert records[3] == record()
+    assert published.README.read_text() == published.fill(README, records)
+
+
+def test_add_replaces_a_record_of_the_same_set_flagfile_model_and_seed_alone(published):
+    for changes in ({}, {"seed": 1}, {"model": "dcgan"}, {"dataset": "CIFAR10"}, {"steps": 7}):
+        published.add(record(**changes))
+    records = published.read_results()
+    assert [(r["dataset"], r["model"], r["seed"], r["steps"]) for r in records] == [
+        ("CIFAR10", "gan", 0, 28110),
+        ("MNIST", "dcgan", 0, 28110),
+        ("MNIST", "gan", 0, 7),
+        ("MNIST", "gan", 1, 28110),
+    ]
+    assert published.README.read_text() == README
 
 
 def test_publish_copies_the_pictures_of_the_run_and_those_of_a_new_one_over_them(published, run):

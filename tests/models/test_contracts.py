@@ -392,6 +392,20 @@ def test_samples_do_not_depend_on_how_many_are_made_at_a_time(name, tiny):
     assert not np.allclose(whole[:-1], whole[1:], atol=1e-3 * whole.std())
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_samples_batch_by_batch_are_those_in_one_array(name, tiny):
+    model = tiny(name)
+    whole = model.sample(260, seed=1)
+    batches = list(model.sample_batches(260, seed=1))
+    assert [len(batch) for batch in batches] == [250, 10]
+    np.testing.assert_array_equal(np.concatenate(batches), whole)
+
+    batches = list(model.generate_batches(model.latents.draw(260, 1), batch_size=100))
+    assert [len(batch) for batch in batches] == [100, 100, 60]
+    assert all(batch.dtype == np.float32 for batch in batches)
+    np.testing.assert_allclose(np.concatenate(batches), whole, atol=1e-5)
+
+
 @pytest.mark.parametrize("ability", ["encode", "reconstruct", "code_logits"])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_says_what_it_cannot_do(name, ability, tiny, batches):

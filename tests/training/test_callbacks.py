@@ -207,3 +207,65 @@ def test_each_logged_scalar_has_its_panel(tmp_path, tiny_run, monkeypatch):
 def test_without_a_log_there_are_no_curves(tmp_path):
     callbacks.draw_curves(RunDirectory(tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_measured_of_samples_has_a_logarithmic_panel_of_its_own(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(
+        callbacks.plotting, "save_curves", lambda path, panels, x_label: drawn.extend(panels)
+    )
+    run = RunDirectory(tmp_path)
+    run.log({"step": 4, "g_loss": 1.0})
+    run.log({"step": 4, "metric_fid": 30.0})
+    run.log({"step": 8, "g_loss": 2.0})
+    run.log({"step": 8, "metric_fid": 20.0, "metric_some_loss": 1.0})
+    callbacks.draw_curves(run)
+    assert [(panel.title, panel.log_y, panel.series) for panel in drawn] == [
+        ("metrics of samples", True, {"fid": ((4, 8), (30.0, 20.0)), "some_loss": ((8,), (1.0,))}),
+        ("losses", False, {"g_loss": ((4, 8), (1.0, 2.0))}),
+    ]
+
+
+@pytest.fixture
+def evaluator(tmp_path, capsys):
+    """evaluator(every, values, first=0, last=12) -> records and what was printed."""
+    import tensorflow as tf
+
+    def evaluator(every, values, first=0, last=12, players=None):
+        run = RunDirectory(tmp_path)
+        log = types.SimpleNamespace(place=lambda: {"step": measuring.step, "seconds": 1.5})
+        with contextlib.closing(tf.summary.create_file_writer(str(tmp_path))) as writer:
+            measuring = callbacks.Evaluator(run, writer, log, every, lambda: dict(values))
+            model = types.SimpleNamespace(step=first, players=lambda: players or {})
+            measuring.set_model(model)
+            measuring.on_train_begin()
+            for step in range(first, last):
+                measuring.on_train_batch_end(step, {})
+        return run.records(), capsys.readouterr().out
+
+    return evaluator
+
+
+def test_samples_are_measured_each_so_many_steps_of_the_run(evaluator):
+    lines, _ = evaluator(5, {"fid": 3.0}, first=3, last=21)
+    assert lines == [{"step": step, "seconds": 1.5, "metric_fid": 3.0} for step in (5, 10, 15, 20)]
+
+
+def test_what_cannot_be_measured_is_left_out(evaluator):
+    lines, _ = evaluator(6, {"fid": 3.0, "kid": None})
+    assert [set(line) for line in lines] == [{"step", "seconds", "metric_fid"}] * 2
+
+
+def test_the_first_measurement_tells_once_what_each_costs(evaluator):
+    _, out = evaluator(2, {"fid": 3.0})
+    assert re.fullmatch(r"measuring samples took \d+\.\d s, each 2 steps\n", out)
+
+
+def test_weights_that_are_no_numbers_are_not_measured(evaluator, tmp_path):
+    import tensorflow as tf
+
+    weight = types.SimpleNamespace(value=tf.constant([1.0, float("nan")]))
+    players = {"generator": types.SimpleNamespace(variables=[weight])}
+    with pytest.raises(callbacks.DivergedError, match="step 5: weights of the generator"):
+        evaluator(5, {"fid": 3.0}, players=players)
+    assert RunDirectory(tmp_path).records() == []

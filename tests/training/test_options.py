@@ -8,10 +8,13 @@ import pytest
 
 from models import REGISTRY, Entry
 from models.hyperparameters import GANHyperparameters, HyperparameterError, field
-from training import options, setup
+from train_classifier import ClassifierOptions
+from training import flags, options, setup
 from training.flags import UsageError
 
-CONFIGS = sorted((pathlib.Path(__file__).resolve().parents[2] / "configs").glob("*.txt"))
+FOLDER = pathlib.Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = sorted(FOLDER.glob("*.txt"))
+CLASSIFIERS = sorted((FOLDER / "classifiers").glob("*.txt"))
 SHAPES = {"MNIST": (28, 28, 1), "FASHION_MNIST": (28, 28, 1), "CIFAR10": (32, 32, 3)}
 
 
@@ -130,7 +133,8 @@ def test_what_may_change_is_all_but_what_decides_the_weights():
     every = {**dataclasses.asdict(config.options), **dataclasses.asdict(config.hp)}
     assert set(every) - set(config.fixed()) == {
         "epochs", "steps", "outdir", "data_dir", "resume", "sample_every", "checkpoint_every",
-        "keep_checkpoints", "log_every", "jit",
+        "keep_checkpoints", "log_every", "eval_every", "eval_metrics", "eval_features",
+        "eval_samples", "jit",
     }  # fmt: skip
 
 
@@ -153,6 +157,7 @@ def test_a_path_to_the_data_is_the_same_from_anywhere(tmp_path, monkeypatch):
 
 def test_there_are_flagfiles():
     assert CONFIGS
+    assert CLASSIFIERS
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -170,3 +175,10 @@ def test_a_flagfile_parses_and_builds_its_model(path):
 def test_flagfiles_write_to_run_directories_of_their_own():
     outdirs = [options.parse([f"--flagfile={path}"]).outdir for path in CONFIGS]
     assert len(set(outdirs)) == len(outdirs)
+
+
+@pytest.mark.parametrize("path", CLASSIFIERS, ids=lambda path: path.stem)
+def test_a_flagfile_of_a_classifier_parses(path):
+    asked = ClassifierOptions(**flags.given([f"--flagfile={path}"], ClassifierOptions))
+    assert asked.dataset in SHAPES
+    assert asked.out in ("", f"assets/{path.stem}.npz")

@@ -1,5 +1,7 @@
 """From a configuration to its data and model."""
 
+import types
+
 import keras
 import numpy as np
 import pytest
@@ -81,3 +83,30 @@ def test_a_run_is_loaded_with_its_weights_step_and_precision(tiny_run):
 def test_a_run_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(UsageError, match="no run there"):
         setup.load_run(tmp_path)
+
+
+def absent(error):
+    def library(name):
+        raise error
+
+    return library
+
+
+@pytest.mark.parametrize(
+    "library",
+    [absent(OSError("no library")), absent(TypeError("no name")), lambda name: object()],
+    ids=["no library", "no library without a name", "no mallopt"],
+)
+def test_without_mallopt_freed_memory_is_left_to_the_system(library, monkeypatch):
+    monkeypatch.setattr(setup.ctypes, "CDLL", library)
+    assert setup.keep_freed_memory() is None
+
+
+def test_with_mallopt_freed_memory_is_kept(monkeypatch):
+    told = {}
+    library = types.SimpleNamespace(mallopt=told.__setitem__)
+    monkeypatch.setattr(setup.ctypes, "CDLL", lambda name: library)
+    setup.keep_freed_memory()
+    # The numbers of malloc.h: M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX.
+    assert set(told) == {-1, -2, -3, -8}
+    assert all(0 < value < 2**31 for value in told.values())

@@ -1,0 +1,419 @@
+"""Measuring a model: real images and their cache, codes, baselines, and nearest neighbours."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import tensorflow as tf
+
+from data import ImageData, Split
+from data.image_data import fingerprint
+from metrics.features import Extractor
+from metrics.report import Metric
+from models.base import GenerativeModel
+from training import evaluation
+from training.evaluation import CLUSTERS, CODES, PIXELS, RealImages, Stopwatch
+from training.flags import UsageError
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """An empty cache."""
+    monkeypatch.setenv("GAN_ZOO_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "statistics"
+
+
+def pictures(n, seed, classes=None):
+    """Random images of 4 by 4 pixels; with labels, which the first pixel shows, of classes."""
+    random = np.random.default_rng(seed)
+    images = random.integers(0, 256, (n, 4, 4, 1), np.uint8)
+    labels = None
+    if classes:
+        labels = random.permutation(np.arange(n) % classes)
+        images[:, 0, 0, 0] = 20 * labels
+    return Split(images, labels)
+
+
+def data_of(train, test, classes=0, name="Set"):
+    names = tuple(map(str, range(classes)))
+    return ImageData(name, train, test, names, fingerprint(train, test))
+
+
+@pytest.fixture
+def unlabelled():
+    """300 training and 120 test images."""
+    return data_of(pictures(300, 1), pictures(120, 2))
+
+
+@pytest.fixture
+def extractor():
+    """Its features are pixels; `calls` lists how many images it was given at a time."""
+    calls = []
+
+    def network(images):
+        calls.append(len(images))
+        return images.reshape(len(images), -1).astype(np.float32), None
+
+    found = Extractor("pixels", "00", "none", 16, network, batch_size=50)
+    object.__setattr__(found, "calls", calls)
+    return found
+
+
+def assert_same(one, other):
+    assert one.n == other.n
+    np.testing.assert_array_equal(one.features, other.features)
+    np.testing.assert_allclose(one.moments.mean, other.moments.mean, rtol=1e-12)
+    np.testing.assert_allclose(one.moments.covariance, other.moments.covariance, rtol=1e-12)
+
+
+# Real images.
+
+
+@pytest.mark.parametrize("split", ["test", "train"])
+def test_real_images_are_those_of_the_split_in_random_order(unlabelled, extractor, split):
+    real = RealImages(unlabelled, split, extractor)
+    images = getattr(unlabelled, split).images
+    assert real.split == split
+    assert real.images.images is images
+    assert real.pixels.count == real.statistics.n == len(images)
+    assert real.pixels.mean == pytest.approx(images.mean())
+    rows, features = images.reshape(len(images), -1), real.statistics.features
+    assert sorted(map(tuple, features)) == sorted(map(tuple, rows))
+    assert (features[:20] != rows[:20]).any()
+
+
+def test_where_there_is_no_test_split_it_is_train(unlabelled, extractor):
+    real = RealImages(dataclasses.replace(unlabelled, test=None), "test", extractor)
+    assert real.split == "train"
+    assert real.images is unlabelled.train
+
+
+def test_statistics_are_kept_and_read_the_second_time(unlabelled, extractor, cache):
+    first = RealImages(unlabelled, "test", extractor).statistics
+    assert extractor.calls == [50] * 3  # of 120 images
+    (file,) = cache.iterdir()
+    again = RealImages(unlabelled, "test", extractor).statistics
+    assert len(extractor.calls) == 3
+    assert_same(first, again)
+    assert list(cache.iterdir()) == [file]
+
+
+def test_what_decides_about_the_statistics_is_their_content(unlabelled, extractor, cache):
+    """The same images elsewhere share them; other images or another network do not."""
+
+    def entries(data, split, extractor):
+        assert len(RealImages(data, split, extractor).statistics.features) == len(
+            getattr(data, split).images
+        )
+        return len(list(cache.iterdir()))
+
+    assert entries(unlabelled, "test", extractor) == 1
+    renamed = dataclasses.replace(unlabelled, name="Elsewhere")
+    assert entries(renamed, "test", extractor) == 1
+    faster = dataclasses.replace(extractor, batch_size=10)
+    assert entries(unlabelled, "test", faster) == 1
+    assert entries(unlabelled, "train", extractor) == 2
+    other = data_of(unlabelled.train, pictures(120, 3))
+    assert entries(other, "test", extractor) == 3
+    for count, change in enumerate(
+        ({"sha256": "01"}, {"resizing": "to 8 x 8"}, {"name": "others"}), start=4
+    ):
+        assert entries(unlabelled, "test", dataclasses.replace(extractor, **change)) == count
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: b"garbage",
+        lambda content: content[: len(content) // 2],
+        lambda content: content[:200] + bytes(64) + content[264:],
+        lambda content: content.replace(b"mean", b"maen"),
+        lambda content: content[: content.index(b"PK\x01\x02") + 8] + bytes([1]) * 50,
+        lambda content: (
+            b"\x93NUMPY\x01\x00v\x00{'descr': '<f8', 'fortran_order': False, "
+            b"'shape': (1,), }".ljust(128)
+            + bytes(8)
+        ),
+    ],
+)
+def test_a_damaged_file_of_the_cache_is_made_again(unlabelled, extractor, cache, damage):
+    first = RealImages(unlabelled, "test", extractor).statistics
+    (file,) = cache.iterdir()
+    content = file.read_bytes()
+    file.write_bytes(damage(content))
+    assert_same(RealImages(unlabelled, "test", extractor).statistics, first)
+    assert file.read_bytes() == content
+    assert len(extractor.calls) == 6
+
+
+def test_statistics_are_had_also_where_they_cannot_be_kept(unlabelled, extractor, cache):
+    cache.parent.write_text("in the way")
+    assert RealImages(unlabelled, "test", extractor).statistics.n == 120
+
+
+def test_a_single_real_image_is_a_reason_and_no_end(extractor):
+    real = RealImages(data_of(pictures(9, 1), pictures(1, 2)), "test", extractor)
+    draw = evaluation.baselines(real.data.train)["training images"]
+    found, _ = evaluation.measure_samples(draw, 9, 0, real, ["fd_pixels"], Stopwatch())
+    assert found["fd_pixels"].value is None
+    assert found["fd_pixels"].protocol["reason"] == "needs at least 2 images, there are 1"
+
+
+# Batches.
+
+
+def test_batches_hold_all_images_in_their_order():
+    split = pictures(520, 0)
+    batches = list(evaluation.in_batches(split))
+    assert [len(batch) for batch in batches] == [250, 250, 20]
+    np.testing.assert_array_equal(np.concatenate(batches), split.images)
+
+
+@pytest.mark.parametrize("most", [1, 250, 300, 520, 900])
+def test_of_batches_there_may_be_the_first_only(most):
+    split = pictures(520, 0)
+    some = np.concatenate(list(evaluation.in_batches(split, most=most)))
+    np.testing.assert_array_equal(some, split.images[:most])
+    shuffled = np.concatenate(list(evaluation.in_batches(split, seed=4)))
+    some = np.concatenate(list(evaluation.in_batches(split, seed=4, most=most)))
+    np.testing.assert_array_equal(some, shuffled[:most])
+
+
+def test_the_order_is_that_of_the_seed():
+    split = pictures(60, 0)
+    one, same, other = (
+        np.concatenate(list(evaluation.in_batches(split, seed=seed))) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+    assert sorted(map(bytes, one)) == sorted(map(bytes, split.images))
+
+
+# Baselines.
+
+
+def test_baselines_are_training_images_those_blurred_and_noise(unlabelled):
+    train = unlabelled.train
+    draws = {
+        name: np.concatenate(list(draw(270, 3)))
+        for name, draw in evaluation.baselines(train).items()
+    }
+    assert list(draws) == ["training images", "blurred", "uniform noise"]
+    for images in draws.values():
+        assert images.shape == (270, 4, 4, 1)
+        assert images.dtype == np.uint8
+    real, blurred, noise = draws.values()
+    assert len(set(map(bytes, real))) == 270
+    assert set(map(bytes, real)) <= set(map(bytes, train.images))
+    np.testing.assert_array_equal(blurred[0, ..., 0], scipy.ndimage.gaussian_filter(
+        real[0, ..., 0], 1
+    ))  # fmt: skip
+    assert noise.mean() == pytest.approx(127.5, abs=6)
+    assert not set(map(bytes, noise)) & set(map(bytes, train.images))
+
+
+@pytest.mark.parametrize("name", ["training images", "blurred", "uniform noise"])
+def test_a_baseline_is_a_function_of_its_seed(unlabelled, name):
+    draw = evaluation.baselines(unlabelled.train)[name]
+    one, same, other = (np.concatenate(list(draw(30, seed))) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert (one != other).any()
+
+
+# Names.
+
+
+@pytest.mark.parametrize("value", ["fid,kid", " fid , kid ", "fid,,kid,"])
+def test_a_list_of_names_has_commas(value):
+    assert evaluation.listed(value) == ["fid", "kid"]
+    assert evaluation.listed(" ") == []
+
+
+def test_all_metrics_are_those_of_samples_and_of_codes(extractor):
+    assert evaluation.sample_metrics(None) == PIXELS
+    assert evaluation.all_metrics(None) == (*PIXELS, *CODES, *CLUSTERS)
+    assert evaluation.sample_metrics(extractor)[0] == "fd_pixels"
+    assert evaluation.all_metrics(extractor)[-8:] == (
+        *PIXELS[-2:],
+        *("knn1_accuracy", "knn3_accuracy", "linear_probe_accuracy"),
+        *("cluster_accuracy", "nmi", "ari"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("fid", "--m=fid: it is measured in the features inception, and these are pixels"),
+        ("kd_digits", "--m=kd_digits: it is measured in the features digits, and these are pixels"),
+        ("recal", "--m=recal: no such metric; did you mean recall?"),
+        ("?", "--m=?: no such metric; there are recall, ari"),
+    ],
+)
+def test_a_metric_that_cannot_be_had_is_refused(extractor, name, message):
+    known = ("recall", "ari")
+    evaluation.check_metrics("--m", known, known, extractor)
+    with pytest.raises(UsageError) as refused:
+        evaluation.check_metrics("--m", ["ari", name], known, extractor)
+    assert str(refused.value) == message
+
+
+def test_without_features_a_metric_in_them_is_unknown():
+    with pytest.raises(UsageError, match=r"^--m=fid: no such metric"):
+        evaluation.check_metrics("--m", ["fid"], PIXELS, None)
+
+
+# Samples.
+
+
+def test_the_metrics_of_samples_carry_their_protocol(unlabelled, extractor):
+    real = RealImages(unlabelled, "test", extractor)
+    draw = evaluation.baselines(unlabelled.train)["training images"]
+    watch = Stopwatch()
+    wanted = ("fd_pixels", "pixel_mean", "copied_share", "kd_pixels")
+    found, shown = evaluation.measure_samples(draw, 300, 0, real, wanted, watch)
+    assert sorted(found) == sorted(wanted)
+    assert len(shown) == 300
+    of_all = {"n_fake": 300, "n_real": 120, "split": "test"}
+    network = {"features": "pixels", "features_sha256": "00", "resizing": "none"}
+    assert found["fd_pixels"].protocol == {**of_all, **network}
+    assert found["pixel_mean"].protocol == {**of_all, "real": real.pixels.mean}
+    assert found["kd_pixels"].value is None
+    assert found["kd_pixels"].protocol["reason"].startswith("needs at least 1,000 samples")
+    assert found["copied_share"].value == 1
+    assert all(seconds >= 0 for seconds in watch.seconds.values())
+
+
+def test_what_needs_no_features_needs_no_extractor(unlabelled):
+    real = RealImages(unlabelled, "test", None)
+    draw = evaluation.baselines(unlabelled.train)["uniform noise"]
+    found, _ = evaluation.measure_samples(draw, 120, 0, real, PIXELS, Stopwatch())
+    assert set(found) == set(PIXELS)
+    assert found["copied_share"].value < 0.1
+    assert found["distinct_share"].value == 1
+
+
+def test_the_first_samples_are_shown(unlabelled, monkeypatch):
+    monkeypatch.setattr(evaluation, "SHOWN", 30)
+    draw = evaluation.baselines(unlabelled.train)["training images"]
+    real = RealImages(unlabelled, "test", None)
+    _, shown = evaluation.measure_samples(draw, 300, 5, real, ["pixel_mean"], Stopwatch())
+    np.testing.assert_array_equal(shown, next(draw(300, 5))[:30])
+
+
+def test_beside_training_images_nothing_counts_as_copied(unlabelled):
+    real = RealImages(unlabelled, "train", None)
+    assert evaluation.copied_share(unlabelled.train.images, real) == Metric(
+        None, {"reason": "needs images that were not learnt from"}
+    )
+
+
+def test_a_copied_training_image_shows_itself_first(unlabelled, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(evaluation.plotting, "grid", lambda images, **how: drawn.update(
+        images=images, **how
+    ))  # fmt: skip
+    train, samples = unlabelled.train.images, pictures(12, 9).images
+    samples[3] = train[44]
+    evaluation.neighbours_grid(samples, train)
+    assert drawn["columns"] == 9
+    assert drawn["column_labels"] == ["sample", 1, 2, 3, 4, 5, 6, 7, 8]
+    rows = drawn["images"].reshape(10, 9, 4, 4, 1)
+    np.testing.assert_array_equal(rows[:, 0], samples[:10])
+    np.testing.assert_array_equal(rows[3, 1], train[44])
+    distances = np.square(rows[:, 1:].astype(float) - rows[:, :1]).sum((2, 3, 4))
+    assert (np.diff(distances) >= 0).all()
+    assert (distances[:3, 0] > 0).all()
+
+
+@pytest.mark.parametrize(("n", "m"), [(1, 1), (3, 5), (10, 300)])
+def test_the_grid_of_neighbours_is_a_picture_however_few_there_are(n, m):
+    sheet = evaluation.neighbours_grid(pictures(n, 1).images, pictures(m, 2).images)
+    assert sheet.dtype == np.uint8
+    assert sheet.ndim == 3
+
+
+# Codes.
+
+CLUSTER_OF = np.array([2, 0, 3, 1])  # the cluster of each class
+
+
+class Bare(GenerativeModel):
+    """A model that can do nothing."""
+
+    def build_networks(self):
+        pass
+
+
+class Perfect(Bare):
+    """It reads the label off the first pixel; its clusters are the classes in another order."""
+
+    def labels(self, x):
+        return tf.cast(tf.round((x[:, 0, 0, 0] + 1) * 127.5 / 20), tf.int32)
+
+    def encode(self, x):
+        return tf.one_hot(self.labels(x), 4)
+
+    def code_logits(self, x):
+        return tf.one_hot(tf.gather(CLUSTER_OF, self.labels(x)), 4) * 3
+
+
+def measured(model, data, wanted=(*CODES, *CLUSTERS)):
+    return evaluation.measure_codes(model((4, 4, 1)), data, wanted, Stopwatch())
+
+
+@pytest.fixture
+def labelled():
+    return data_of(pictures(280, 1, classes=4), pictures(120, 2, classes=4), classes=4)
+
+
+def test_a_perfect_code_has_all_accuracies(labelled):
+    found = measured(Perfect, labelled)
+    assert list(found) == [*CODES, *CLUSTERS]
+    assert {name: metric.value for name, metric in found.items()} == dict.fromkeys(
+        (*CODES, *CLUSTERS), pytest.approx(1)
+    )
+    for name in CODES:
+        sizes = {"n_train": 280, "n_test": 120, "code_dimension": 4}
+        assert found[name].protocol.items() >= sizes.items()
+    assert [found[name].protocol.get("k") for name in CODES] == [1, 3, None]
+
+    protocol = found["cluster_accuracy"].protocol
+    assert protocol["n_test"] == 120
+    assert [protocol["mapping"][cluster] for cluster in CLUSTER_OF] == [0, 1, 2, 3]
+    np.testing.assert_array_equal(protocol["confusion"], 30 * np.eye(4)[CLUSTER_OF])
+
+
+def test_a_code_that_knows_nothing_is_at_chance(labelled):
+    class Blind(Perfect):
+        def labels(self, x):
+            return tf.cast(x[:, 3, 3, 0] > 0, tf.int32) + 2 * tf.cast(x[:, 2, 2, 0] > 0, tf.int32)
+
+    found = measured(Blind, labelled)
+    for name in (*CODES, "cluster_accuracy"):
+        assert found[name].value < 0.5
+    assert abs(found["ari"].value) < 0.1
+
+
+def test_only_the_wanted_codes_are_measured(labelled, monkeypatch):
+    monkeypatch.setattr(Perfect, "encode", None)
+    assert list(measured(Perfect, labelled, ["fid", "ari"])) == ["ari"]
+    assert measured(Perfect, labelled, ["fid"]) == {}
+
+
+def test_a_model_without_codes_is_a_reason(labelled):
+    found = measured(Bare, labelled)
+    encodes, clusters = "Bare does not encode images", "Bare has no categorical code"
+    assert found == {
+        **dict.fromkeys(CODES, Metric(None, {"reason": encodes})),
+        **dict.fromkeys(CLUSTERS, Metric(None, {"reason": clusters})),
+    }
+
+
+@pytest.mark.parametrize("test", [None, pictures(9, 2)])
+def test_images_without_labels_are_a_reason(test):
+    found = measured(Perfect, data_of(pictures(9, 1), test))
+    assert list(found) == [*CODES, *CLUSTERS]
+    for metric in found.values():
+        assert metric == Metric(None, {"reason": "Set has no labelled test images"})
