@@ -149,10 +149,15 @@ def notes(evaluation: dict) -> str:
 
 def told(protocol: dict) -> str:
     """A protocol in one line; of a hash the beginning."""
-    return ", ".join(
-        f"{k} {v[:12] if k in HASHES else cell(v) if isinstance(v, float) else v}"
-        for k, v in protocol.items()
-    )
+
+    def text(key: str, value: Any) -> str:
+        if isinstance(value, list):
+            return "[" + ", ".join(text(key, x) for x in value) + "]"
+        return (
+            value[:12] if key in HASHES else cell(value) if isinstance(value, float) else str(value)
+        )
+
+    return ", ".join(f"{key} {text(key, value)}" for key, value in protocol.items())
 
 
 def csv_rows(evaluations: Sequence[dict]) -> Iterator[list]:
@@ -186,7 +191,9 @@ def add(record: dict) -> None:
     """Puts a record into results.json, in the place of the one of the same key."""
     key = ("dataset", "flagfile", "model", "seed")
     records = [r for r in read_results() if any(r[k] != record[k] for k in key)] + [record]
-    write_json(RESULTS, sorted(records, key=lambda r: [r[k] for k in key]))
+    # The baselines, which have no flagfile, stand after the models.
+    order = sorted(records, key=lambda r: (r["dataset"], not r["flagfile"], *(r[k] for k in key)))
+    write_json(RESULTS, order)
 
 
 def training_table(records: Sequence[dict]) -> str:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import evaluate as evaluate_script
 import plotting
 from metrics import report
 from metrics.features.classifier import DIGITS_SHA256
@@ -104,11 +105,16 @@ def test_evaluation_json_has_each_metric_with_its_protocol(alone):
     assert set(alone.evaluation) == {"name", "seconds", "metrics"}
     assert alone.evaluation["name"] == str(alone.path)
     assert list(metrics) == [*metrics_in("digits"), *PIXELS, *CODES, *CLUSTERS]
-    run = {"checkpoint_step": 6, "ema_decay": 0.999, "precision": "off"}
-    sampled = {**run, "n_fake": 50, "n_real": 40, "split": "test", "seed": 3}
+    run = {
+        "dataset": "digits", "image_shape": [28, 28, 1], "model": "gan",
+        "checkpoint_step": 6, "ema_decay": 0.999, "precision": "off",
+    }  # fmt: skip
+    sampled = {**run, "n_fake": 50, "split": "test", "seed": 3}
+    scores = {"is_digits": 0, "is_digits_256": 40}
     features = {"features": "digits", "features_sha256": DIGITS_SHA256, "resizing": "none"}
     for name in metrics_in("digits"):
         assert (sampled | features).items() <= metrics[name]["protocol"].items(), name
+        assert metrics[name]["protocol"]["n_real"] == scores.get(name, 40)
     for name in PIXELS:
         assert sampled.items() <= metrics[name]["protocol"].items(), name
         assert "features" not in metrics[name]["protocol"]
@@ -133,9 +139,12 @@ def test_what_there_are_too_few_images_or_no_codes_for_is_na_with_the_reason(alo
     assert reasons["fd_digits_256"] == "needs at least 256 images, there are 40"
     assert reasons["copied_share"] == "needs at least 100 unseen images, there are 40"
     assert reasons["nmi"] == "GAN has no categorical code"
-    notes = alone.outcome.out.splitlines()[-1]
-    assert notes.startswith(f"{alone.path}: checkpoint_step 6, ema_decay 0.999, precision off, ")
-    assert f"features digits, features_sha256 {DIGITS_SHA256[:12]}, resizing none, seed 3" in notes
+    notes = alone.outcome.out[alone.outcome.out.index(f"\n{alone.path}: ") :]
+    shared = notes.splitlines()[1]
+    assert shared.startswith(f"{alone.path}: dataset digits, fingerprint ")
+    assert "model gan, checkpoint_step 6, ema_decay 0.999, precision off" in shared
+    assert f"features digits, features_sha256 {DIGITS_SHA256[:12]}, resizing none" in shared
+    assert "seed 3" in shared
     for reason in reasons.values():
         assert notes.count(reason) == 1
 
@@ -219,7 +228,7 @@ def test_metrics_names_what_is_measured_in_that_order_and_no_more(evaluate):
          "--metrics=fd_efficientnet_lite0: it is measured in the features efficientnet_lite0, "
          "and these are digits"),
         (["--metrics=knn1_accuracy"], "--metrics=knn1_accuracy: GAN does not encode images"),
-        (["--metrics=nmi,ari"], "--metrics=nmi: GAN has no categorical code"),
+        (["--metrics=nmi,ari"], "--metrics=nmi,ari: GAN has no categorical code"),
         (["--metrics=kd_digits"],
          "--metrics=kd_digits: needs at least 1,000 samples, there are 50"),
         (["--metrics=copied_share"],
@@ -256,7 +265,7 @@ def test_a_missing_or_wrong_network_is_refused_in_one_line(evaluate, tmp_path, f
 def test_a_network_that_the_images_do_not_fit_is_refused(call, unlabelled):
     argv = ("--features=digits", "--num_samples=5", "--metrics=fd_digits")
     refusal = call("evaluate", f"--run={unlabelled}", *argv).refusal()
-    assert refusal.startswith("--features=digits: it takes images [28, 28, 1], these are [8, 8, 3]")
+    assert refusal.startswith("digits takes images [28, 28, 1], these are [8, 8, 3]")
 
 
 def test_a_model_that_encodes_is_measured_by_its_codes(evaluate, monkeypatch):
@@ -331,9 +340,10 @@ def test_two_runs_are_two_columns_of_one_table(compared):
     assert body == [[n, report.cell(first[n]), report.cell(second[n])] for n in measured]
     shown = {row[0]: row[1:] for row in body}
     assert all(" to " in cell for cell in shown["fd_my_net"])
-    notes = compared.outcome.out.splitlines()[-3:-1]
-    assert notes[0].startswith(f"{compared.runs[0]}: checkpoint_step 6, ")
-    assert notes[1].startswith(f"{compared.runs[1]}: checkpoint_step 2, ")
+    lines = compared.outcome.out.splitlines()
+    notes = [next(x for x in lines if x.startswith(f"{run}: dataset")) for run in compared.runs]
+    assert "checkpoint_step 6, " in notes[0]
+    assert "checkpoint_step 2, " in notes[1]
     assert all("seeds [4, 5, 6]" in line for line in notes)
 
 
@@ -496,11 +506,22 @@ README = "<!-- results: training -->\n<!-- end of results -->\n\n" + (
 )
 
 
+def test_only_what_is_measured_as_the_tables_say_is_published(call, copied_run):
+    for argv, told in (
+        (["--num_samples=5", "--repeats=3"], "num_samples=10000"),
+        ([], "repeats=3"),
+        (["--repeats=3", "--split=train"], "split=test"),
+    ):
+        refusal = call("evaluate", f"--run={copied_run}", "--publish", *argv).refusal()
+        assert refusal == f"--publish: the tables are made with --{told}"
+
+
 @pytest.fixture
 def published(tmp_path, monkeypatch):
     """metrics.report, writing into a folder of its own."""
     monkeypatch.setattr(report, "RESULTS", tmp_path / "assets" / "results.json")
     monkeypatch.setattr(report, "README", tmp_path / "README.md")
+    monkeypatch.setattr(evaluate_script, "PUBLISHED", {})
     report.README.write_text(README)
     return report
 
@@ -554,10 +575,10 @@ def test_a_finished_run_of_a_flagfile_is_recorded_and_shown(call, flagfile, tmp_
     assert call("evaluate", *argv, "--publish", "--baselines", outdir).code == 0
     records = json.loads(published.RESULTS.read_text())
     assert [(r["model"], r["flagfile"], r["dataset"]) for r in records] == [
+        ("gan", str(flagfile), "digits"),
         ("blurred", "", "digits"),
         ("training images", "", "digits"),
         ("uniform noise", "", "digits"),
-        ("gan", str(flagfile), "digits"),
     ]
     assert all(list(r["metrics"]) == ["pixel_mean", "distinct_share"] for r in records)
     header, _, *body = rows(published.metrics_table(records))

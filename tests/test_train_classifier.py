@@ -52,7 +52,7 @@ def test_the_same_seed_gives_the_same_bytes(call, tmp_path):
             f"--out={path}", "--width=2", "--epochs=2", "--batch_size=8", "--flip",
         )  # fmt: skip
         assert outcome.code == 0, outcome
-        assert f"few: no test images; {path}, sha256 " in outcome.out
+        assert f"few: no labelled test images; {path}, sha256 " in outcome.out
         return path.read_bytes()
 
     one = trained(5, "one.npz")

@@ -16,9 +16,9 @@ import tensorflow as tf
 import plotting
 from data import ImageData, Split
 from files import cache_directory
-from metrics import neighbours, representation
+from metrics import features, neighbours, representation
 from metrics.comparison import Comparison, compare, metrics_in
-from metrics.features import NAMES, Extractor
+from metrics.features import NAMES, Extractor, FeatureError
 from metrics.pixels import PixelStatistics, pixel_statistics
 from metrics.report import Metric, MetricError
 from metrics.statistics import FeatureStatistics
@@ -45,6 +45,18 @@ def sample_metrics(extractor: Extractor | None) -> tuple[str, ...]:
 def all_metrics(extractor: Extractor | None) -> tuple[str, ...]:
     """Those of samples, and those of codes."""
     return (*sample_metrics(extractor), *CODES, *CLUSTERS)
+
+
+def load_extractor(flag: str, name: str, data: ImageData) -> Extractor:
+    """The feature network that a flag names, for a data set.
+
+    Raises:
+        UsageError: it cannot be had.
+    """
+    try:
+        return features.load(name, data.name, data.fingerprint, data.image_shape)
+    except FeatureError as error:
+        raise UsageError(f"{flag}={name}: {error}") from None
 
 
 def listed(value: str) -> list[str]:

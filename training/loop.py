@@ -12,7 +12,6 @@ import tensorflow as tf
 
 import plotting
 from data import Batches, ImageData
-from metrics import features
 from models.base import GenerativeModel
 from training import callbacks, evaluation, setup
 from training.checkpoints import Checkpoints
@@ -93,11 +92,9 @@ def sample_measure(options: RunOptions, images: ImageData) -> Callable:
     """What --eval_every measures, of the same latents each time: model -> name -> value.
 
     Raises:
-        UsageError, FeatureError: there is no such metric, or it cannot be had of samples.
+        UsageError: there is no such metric, or no such feature network.
     """
-    extractor = features.load(
-        options.eval_features, images.name, images.fingerprint, images.image_shape
-    )
+    extractor = evaluation.load_extractor("--eval_features", options.eval_features, images)
     known = evaluation.sample_metrics(extractor)
     wanted = evaluation.listed(options.eval_metrics) or known[:1]
     evaluation.check_metrics("--eval_metrics", wanted, known, extractor)

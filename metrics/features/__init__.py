@@ -35,7 +35,5 @@ def load(name: str, dataset: str, fingerprint: str, image_shape: tuple[int, int,
     if name == "efficientnet_lite0":
         return efficientnet_lite0.load()
     if not name.endswith(".keras"):
-        raise FeatureError(
-            f"--features={name}: choose one of {', '.join(NAMES)}, or give a .keras file"
-        )
+        raise FeatureError(f"choose one of {', '.join(NAMES)}, or give a .keras file")
     return keras_file.load(name)

@@ -97,7 +97,7 @@ def load(path: pathlib.Path, name: str) -> Extractor:
     def outputs(images):
         if images.shape[1:] != tuple(of.image_shape):
             raise FeatureError(
-                f"--features={name}: it takes images {of.image_shape}, these are "
+                f"{name} takes images {of.image_shape}, these are "
                 f"{list(images.shape[1:])}; choose another"
             )
         return network(images, training=False)
@@ -132,8 +132,8 @@ def load_cached(dataset: str, fingerprint: str) -> Extractor:
     path = cached_file(fingerprint)
     if not path.exists():
         raise FeatureError(
-            f"--features=classifier: {dataset} has none yet; make it by "
-            f"python train_classifier.py --dataset={dataset}"
+            f"{dataset} has none yet; make it by python train_classifier.py, with the run's "
+            "--dataset, --data_dir and --image_size"
         )
     name = plain_name(dataset)
     return load(path, f"{name}_classifier" if name in TAKEN else name)

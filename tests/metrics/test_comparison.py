@@ -90,10 +90,10 @@ def test_each_name_is_the_value_of_its_function():
     assert found["fd_pixels"].value == pytest.approx(frechet_distance(*moments).value, rel=1e-9)
     assert found["kd_pixels"].protocol["subset_size"] == 1000
     assert found["fd_pixels_infinity"].value < found["fd_pixels"].value
-    assert found["precision"].protocol == {"k": 5}
+    assert found["precision"].protocol == {"k": 5, "n_fake": 1200, "n_real": 1500}
     scored = ClassProbabilities(1200, splits=10)
     scored.update(as_they_are(fake)[1])
-    assert found["is_pixels"] == scored.score()
+    assert found["is_pixels"].value == scored.score().value
 
 
 def test_only_the_wanted_ones_are_measured(monkeypatch):
@@ -118,7 +118,9 @@ def test_the_protocol_of_one_batch_takes_256_of_each():
     scored = ClassProbabilities(256, splits=1)
     scored.update(as_they_are(fake[:256])[1])
     assert found["is_pixels_256"].value == scored.score().value
-    assert found["is_pixels_256"].protocol == {"spread": 0.0, "splits": 1, "n_fake": 256}
+    assert found["is_pixels_256"].protocol == {
+        "spread": 0.0, "splits": 1, "n_fake": 256, "n_real": 0,
+    }  # fmt: skip
 
 
 def test_the_seed_draws_the_subsets():

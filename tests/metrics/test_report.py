@@ -126,7 +126,8 @@ def test_over_seeds_one_value_stays_and_several_give_their_median():
 
 def test_over_seeds_what_one_of_them_lacks_is_lacking_with_the_reason():
     lacking = report.Metric(None, {"reason": "too few"})
-    assert report.over_seeds([report.Metric(1.0), lacking], [0, 1]) == lacking
+    found = report.over_seeds([report.Metric(1.0), lacking], [0, 1])
+    assert found == report.Metric(None, {"reason": "too few", "seeds": [0, 1]})
     assert report.over_seeds([lacking], [3]).protocol["reason"] == "too few"
 
 
@@ -175,14 +176,19 @@ def test_csv_rows_have_every_metric_with_its_range_and_protocol():
 
 def test_notes_say_the_protocol_the_reasons_and_the_seconds():
     metrics = {
-        "fid": entry(2.0, n_fake=50, features="inception", features_sha256="0123456789" * 6),
-        "fid_256": entry(1.0, n_fake=256),
+        "fid": entry(
+            2.0, n_fake=50, features="inception", features_sha256="0123456789" * 6, split="test"
+        ),
+        "fid_256": entry(1.0, n_fake=256, split="test"),
         "nmi": entry(None, reason="no labels"),
         "ari": entry(None, reason="no labels"),
     }
     assert report.notes({"name": "one", "metrics": metrics, "seconds": {"loading": 1.5}}) == (
-        "one: n_fake 50, features inception, features_sha256 012345678901; n/a: no labels; "
-        "seconds: loading 1.5"
+        "one: split test\n"
+        "  fid: n_fake 50, features inception, features_sha256 012345678901\n"
+        "  fid_256: n_fake 256\n"
+        "  n/a: no labels\n"
+        "  seconds: loading 1.5"
     )
 
 
@@ -204,15 +210,17 @@ def test_a_baseline_was_not_trained():
 
 
 def test_the_metrics_have_a_table_for_each_data_set_with_a_column_for_each_record():
-    other = record(model="dcgan", seed=1, metrics={"fid": entry(7.5)})
+    other = record(
+        model="dcgan", flagfile="configs/dcgan_mnist.txt", seed=1, metrics={"fid": entry(7.5)}
+    )
     unable = record(seed=2, metrics={"fid": entry(None, reason="no")})
     elsewhere = record(dataset="CIFAR10", metrics={"fid": entry(30.0)})
     first, second = report.metrics_table([elsewhere, baseline(), record(), other, unable]).split(
         "\n\n"
     )
-    assert cells(first) == [["CIFAR10", "gan, seed 0"], ["fid", "30"]]
+    assert cells(first) == [["CIFAR10", "gan_mnist, seed 0"], ["fid", "30"]]
     assert cells(second) == [
-        ["MNIST", "uniform noise", "gan, seed 0", "dcgan, seed 1", "gan, seed 2"],
+        ["MNIST", "uniform noise", "gan_mnist, seed 0", "dcgan_mnist, seed 1", "gan_mnist, seed 2"],
         ["pixel_mean", "127.5", "33.25", "n/a", "n/a"],
         ["fid", "n/a", "n/a", "7.5", "n/a"],
     ]
@@ -316,9 +324,9 @@ def test_the_baselines_of_a_set_stand_beside_its_runs_once_each(published, run):
     records = json.loads(published.RESULTS.read_text())
     assert [(r["dataset"], r["flagfile"], r["model"], r["seed"]) for r in records] == [
         ("CIFAR10", "", "training images", 0),
+        ("MNIST", "configs/gan_mnist.txt", "gan", 0),
         ("MNIST", "", "blurred", 0),
         ("MNIST", "", "training images", 0),
-        ("MNIST", "configs/gan_mnist.txt", "gan", 0),
     ]
     assert records[1] == baseline(model="blurred", metrics={"pixel_mean": entry(2.0)})
     assert records[3] == record()

@@ -195,9 +195,7 @@ def test_a_pickle_is_refused_and_not_executed(saved, tmp_path, kind):
 def test_images_of_another_shape_are_refused(saved, shape):
     extractor = classifier.load(saved, "stripes")
     message = refusal(extractor, np.zeros((4, *shape), np.uint8))
-    assert message == (
-        f"--features=stripes: it takes images [8, 8, 3], these are {list(shape)}; choose another"
-    )
+    assert message == (f"stripes takes images [8, 8, 3], these are {list(shape)}; choose another")
 
 
 # The cache.
@@ -207,8 +205,8 @@ def test_a_classifier_is_cached_by_the_content_of_its_data_set(tmp_path, monkeyp
     monkeypatch.setenv("GAN_ZOO_CACHE", str(tmp_path))
     message = refusal(classifier.load_cached, "Stripes", "a1b2")
     assert message == (
-        "--features=classifier: Stripes has none yet; make it by python train_classifier.py "
-        "--dataset=Stripes"
+        "Stripes has none yet; make it by python train_classifier.py, with the run's --dataset, "
+        "--data_dir and --image_size"
     )
     classifier.save(classifier.cached_file("a1b2"), small, SMALL)
     assert classifier.load_cached("Stripes", "a1b2").name == "stripes"

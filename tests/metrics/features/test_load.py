@@ -55,8 +55,8 @@ def test_other_names_are_refused_with_those_that_there_are(name):
     with pytest.raises(FeatureError) as refused:
         features.load(name, *MNIST)
     assert str(refused.value) == (
-        f"--features={name}: choose one of auto, inception, digits, efficientnet_lite0, "
-        "classifier, or give a .keras file"
+        "choose one of auto, inception, digits, efficientnet_lite0, classifier, or give a .keras "
+        "file"
     )
 
 
