@@ -16,8 +16,6 @@ from models.hyperparameters import field
 from training import flags, options
 from training.run_directory import RunDirectory
 
-DISTANCES = ("fid", "kid", "fd_", "kd_")  # may differ by orders of magnitude
-
 # How what is published is measured.
 PUBLISHED = {
     "repeats": 3,
@@ -295,7 +293,7 @@ def write_comparison(folder: Path, evaluations: Sequence[dict]) -> None:
             plotting.Bars(
                 metric,
                 {e["name"]: report.low_middle_high(e["metrics"].get(metric)) for e in evaluations},
-                log=metric.startswith(DISTANCES),
+                log=metric.startswith(report.DISTANCES),
                 better=report.better(metric),
             )
             for metric in report.metric_names(evaluations)

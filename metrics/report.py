@@ -21,6 +21,7 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "assets" / "results.json"
 README = ROOT / "README.md"
 PICTURES = ("samples.png", "curves.png", "progress.gif", "neighbours.png", "confusion.png")
+DISTANCES = ("fid", "kid", "fd_", "kd_")  # begin the names of what may differ by magnitudes
 HASHES = ("fingerprint", "features_sha256")
 UNTOLD = ("values", "mapping", "confusion")  # of a protocol: in the table, or in a picture
 BLOCK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
@@ -106,7 +107,7 @@ def low_middle_high(entry: dict | None) -> tuple[float, float, float] | None:
 
 def better(name: str) -> str:
     """Which way a metric should go: "lower", "higher" or "" where neither is better."""
-    if name.startswith(("fd_", "fid", "kd_", "kid", "pixel_distance", "copied_share")):
+    if name.startswith((*DISTANCES, "pixel_distance", "copied_share")):
         return "lower"
     return "" if name in ("pixel_mean", "pixel_std") else "higher"
 
