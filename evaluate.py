@@ -98,10 +98,14 @@ def main(argv: Sequence[str]) -> int:
     runs = [RunDirectory(path) for path in asked.run.split(",") if path]
     if not runs:
         raise flags.UsageError("--run: say which run directories to measure")
+    if len({run.path.resolve() for run in runs}) < len(runs):
+        raise flags.UsageError(f"--run={asked.run}: it names a run twice")
     for run in runs:
         run.read_config()
+        if not run.has_checkpoints:
+            raise flags.UsageError(f"--run={run.path}: it has no checkpoint yet; train it further")
     records = [published_record(run) for run in runs] if asked.publish else []
-    real = {}
+    real = load_real_images(runs, asked)
     evaluations = [evaluate(run, asked, real) for run in runs]
     refuse_unmeasured(asked, evaluations)
     for run, record, evaluation in zip(runs, records, evaluations, strict=False):
@@ -109,10 +113,9 @@ def main(argv: Sequence[str]) -> int:
     for images in real.values() if asked.baselines else ():
         measured = baselines(images, asked)
         if asked.publish:
-            report.publish_baselines(images.data.name, measured)
-        of = f"{images.data.name}: " if len(real) > 1 else ""
-        evaluations += [{**baseline, "name": of + baseline["name"]} for baseline in measured]
-    print(report.comparison(evaluations))
+            report.publish_baselines(measured)
+        evaluations += measured
+    print(report.tables(evaluations))
     for evaluation in evaluations:
         print(report.notes(evaluation))
     if len(evaluations) > 1:
@@ -120,26 +123,40 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict) -> dict:
-    """Measures a run, and writes what it found to its evaluation.json.
+def load_real_images(runs: Sequence[RunDirectory], asked: EvaluateOptions) -> dict:
+    """The real images of all runs, by the fingerprint of the data set; whatever the flags ask for
+    that cannot be had is refused here, before anything is measured."""
+    import tensorflow as tf
 
-    Args:
-        real: fingerprint -> the real images that were loaded for the runs before.
-    """
+    from training import setup
+
+    # Else GPUs from Ampere on multiply with 10 bits of precision.
+    tf.config.experimental.enable_tensor_float_32_execution(False)
+    real = {}
+    for run in runs:
+        saved = run.read_config()
+        if saved["data"]["fingerprint"] in real:
+            continue
+        config = options.Config.from_dict(saved)
+        data_dir = asked.data_dir or config.options.data_dir
+        images = setup.load_data(config.with_options(data_dir=data_dir))
+        if images.fingerprint != saved["data"]["fingerprint"]:
+            raise flags.UsageError(
+                f"{run.path}: the images of {saved['data']['name']} are not those it learnt"
+            )
+        real[images.fingerprint] = real_images(images, asked)
+        wanted_metrics(asked, real[images.fingerprint])
+    return real
+
+
+def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict) -> dict:
+    """Measures a run beside its real images, and writes what it found to its evaluation.json."""
     from training import evaluation, setup
 
     watch = evaluation.Stopwatch()
     with watch.stage("loading"):
         config, described, model = setup.load_run(run.path)
-        if described["fingerprint"] not in real:
-            data_dir = asked.data_dir or config.options.data_dir
-            images = setup.load_data(config.with_options(data_dir=data_dir))
-            if images.fingerprint != described["fingerprint"]:
-                raise flags.UsageError(
-                    f"{run.path}: the images of {described['name']} are not those it learnt"
-                )
-            real[images.fingerprint] = real_images(images, asked)
-        images = real[described["fingerprint"]]
+    images = real[described["fingerprint"]]
     wanted = wanted_metrics(asked, images)
     metrics = measure(evaluation.samples_of(model), asked, images, wanted, watch, run.path)
     metrics |= evaluation.measure_codes(model, images.data, wanted, watch)
@@ -257,6 +274,7 @@ def as_dict(name: str, metrics, wanted, watch, protocol: dict) -> dict:
     """What is written of an evaluation: every metric with its protocol, and the seconds."""
     return {
         "name": name,
+        "dataset": protocol["dataset"],
         "seconds": {stage: round(s, 1) for stage, s in watch.seconds.items()},
         "metrics": {
             name: {
@@ -280,23 +298,25 @@ def write_comparison(folder: Path, evaluations: Sequence[dict]) -> None:
     """comparison.md, .json, .csv and .png of several evaluations."""
     write_json(folder / "comparison.json", evaluations)
     notes = "\n".join(report.notes(evaluation) for evaluation in evaluations)
-    text = f"{report.comparison(evaluations)}\n\n```\n{notes}\n```\n"
+    text = f"{report.tables(evaluations)}\n\n```\n{notes}\n```\n"
     write_atomically(folder / "comparison.md", text)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["run", "metric", "value", "lowest", "highest", "protocol"])
     writer.writerows(report.csv_rows(evaluations))
     write_atomically(folder / "comparison.csv", text.getvalue())
+    groups = report.by_dataset(evaluations)
     plotting.save_bars(
         folder / "comparison.png",
         [
             plotting.Bars(
-                metric,
-                {e["name"]: report.low_middle_high(e["metrics"].get(metric)) for e in evaluations},
+                metric if len(groups) == 1 else f"{dataset}: {metric}",
+                {e["name"]: report.low_middle_high(e["metrics"].get(metric)) for e in group},
                 log=metric.startswith(report.DISTANCES),
                 better=report.better(metric),
             )
-            for metric in report.metric_names(evaluations)
+            for dataset, group in groups.items()
+            for metric in report.metric_names(group)
         ],
     )
     print(f"comparison.md, .json, .csv and .png are in {folder}")

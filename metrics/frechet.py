@@ -14,12 +14,12 @@ def frechet_distance(fake: Moments, real: Moments) -> Metric:
 
     With C1 = S S^T, the eigenvalues of C1 C2 other than 0 are those of the symmetric S^T C2 S. C1
     is the covariance of fewer images. With n <= d it is singular, and S has only the columns of
-    its n - 1 eigenvalues above 0: the square root would turn the others' rounding errors of 1e-16
-    into 1e-8 each.
+    its eigenvalues above rounding, n - 1 at most: the square root would turn the others' errors of
+    1e-16 into 1e-8 each.
 
     Returns:
-        A distance of at least 0; a covariance of no more images than dimensions is singular, which
-        the protocol says.
+        A distance of at least 0; in the protocol which covariance is singular (of no more images
+        than dimensions, of features that never change or of collapsed samples), and its rank.
 
     Raises:
         MetricError: a set has fewer than 2 images.
@@ -27,22 +27,23 @@ def frechet_distance(fake: Moments, real: Moments) -> Metric:
     few, many = sorted((fake, real), key=lambda moments: moments.count)
     c1, c2 = few.covariance, many.covariance
     lengths, directions = np.linalg.eigh(c1)
-    kept = lengths > lengths[-1] * len(lengths) * np.finfo(np.float64).eps
+    kept = above_rounding(lengths)
     s = directions[:, kept] * np.sqrt(lengths[kept])
     overlap = np.sqrt(np.linalg.eigvalsh(s.T @ c2 @ s).clip(min=0)).sum()
     shift = few.mean - many.mean
     value = shift @ shift + np.trace(c1) + np.trace(c2) - 2 * overlap
-    return Metric(max(float(value), 0.0), singular(fake=fake, real=real))
-
-
-def singular(**sets: Moments) -> dict[str, str]:
-    """A protocol that names the sets whose covariance must be singular; empty if there are none."""
+    ranks = {id(few): kept.sum(), id(many): above_rounding(np.linalg.eigvalsh(c2)).sum()}
     told = [
-        f"{name}: {moments.count:,} images in {len(moments.mean):,} dimensions"
-        for name, moments in sets.items()
-        if moments.count <= len(moments.mean)
+        f"{name}: rank {ranks[id(moments)]} of {len(c1)}, {moments.count:,} images"
+        for name, moments in (("fake", fake), ("real", real))
+        if ranks[id(moments)] < len(c1)
     ]
-    return {"singular_covariance": "; ".join(told)} if told else {}
+    return Metric(max(float(value), 0.0), {"singular_covariance": "; ".join(told)} if told else {})
+
+
+def above_rounding(eigenvalues: np.ndarray) -> np.ndarray:
+    """Which of the eigenvalues of a covariance, in ascending order, are more than rounding."""
+    return eigenvalues > eigenvalues[-1] * len(eigenvalues) * np.finfo(np.float64).eps
 
 
 def extrapolated_frechet_distance(

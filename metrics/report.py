@@ -64,13 +64,17 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 def cell(value: Any) -> str:
     """A value as a table shows it: four digits of a number, n/a for None; of a measured metric the
-    value, with the range in brackets if there were several evaluation seeds."""
+    value, with the range in brackets if there were several evaluation seeds; of one seed, with the
+    spread over subsets or splits where the metric has such."""
     if value is None:
         return "n/a"
     if isinstance(value, dict):
-        low, high = (cell(end(value["protocol"].get("values", [None]))) for end in (min, max))
-        spread = f" ({low} to {high})" if low != high else ""
-        return cell(value["value"]) + spread
+        protocol = value["protocol"]
+        if "values" not in protocol:
+            spread = f" ± {protocol['spread']:.2g}" if "spread" in protocol else ""
+            return cell(value["value"]) + spread
+        low, high = (cell(end(protocol["values"])) for end in (min, max))
+        return cell(value["value"]) + (f" ({low} to {high})" if low != high else "")
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
@@ -120,12 +124,23 @@ def metric_names(evaluations: Sequence[dict]) -> list[str]:
     return list(dict.fromkeys(measured))
 
 
-def comparison(evaluations: Sequence[dict], title: str = "metric") -> str:
-    """A table with a row for each metric and a column for each evaluation."""
-    rows = [
-        [name, *(e["metrics"].get(name) for e in evaluations)] for name in metric_names(evaluations)
-    ]
-    return table([title, *(e["name"] for e in evaluations)], rows)
+def by_dataset(evaluations: Sequence[dict]) -> dict[str, list[dict]]:
+    """The evaluations of each data set: only they can be compared."""
+    groups = collections.defaultdict(list)
+    for evaluation in evaluations:
+        groups[evaluation["dataset"]].append(evaluation)
+    return dict(groups)
+
+
+def tables(evaluations: Sequence[dict]) -> str:
+    """For each data set a table: a row for each metric, a column for each evaluation."""
+    return "\n\n".join(
+        table(
+            [dataset, *(e["name"] for e in group)],
+            [[name, *(e["metrics"].get(name) for e in group)] for name in metric_names(group)],
+        )
+        for dataset, group in by_dataset(evaluations).items()
+    )
 
 
 def notes(evaluation: dict) -> str:
@@ -180,10 +195,11 @@ def publish(record: dict, run: Path) -> None:
     write_readme()
 
 
-def publish_baselines(dataset: str, evaluations: Sequence[dict]) -> None:
+def publish_baselines(evaluations: Sequence[dict]) -> None:
     """Records what a data set's baselines measure, and writes the README's tables anew."""
     for evaluation in evaluations:
-        about = {"model": evaluation["name"], "dataset": dataset, "flagfile": "", "seed": 0}
+        about = {"model": evaluation["name"], "dataset": evaluation["dataset"]}
+        about |= {"flagfile": "", "seed": 0}
         add({**about, "metrics": evaluation["metrics"]})
     write_readme()
 
@@ -220,12 +236,8 @@ def training_table(records: Sequence[dict]) -> str:
 
 
 def metrics_table(records: Sequence[dict]) -> str:
-    """For each data set a table of the metrics: a row each, and a column for each record."""
-    sets = dict.fromkeys(r["dataset"] for r in records)
-    return "\n\n".join(
-        comparison([{**r, "name": column(r)} for r in records if r["dataset"] == name], name)
-        for name in sets
-    )
+    """What was measured of them."""
+    return tables([{**record, "name": column(record)} for record in records])
 
 
 def column(record: dict) -> str:

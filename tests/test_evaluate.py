@@ -102,8 +102,9 @@ def alone(call, run):
 @pytest.mark.smoke
 def test_evaluation_json_has_each_metric_with_its_protocol(alone):
     metrics = alone.evaluation["metrics"]
-    assert set(alone.evaluation) == {"name", "seconds", "metrics"}
+    assert set(alone.evaluation) == {"name", "dataset", "seconds", "metrics"}
     assert alone.evaluation["name"] == str(alone.path)
+    assert alone.evaluation["dataset"] == "digits"
     assert list(metrics) == [*metrics_in("digits"), *PIXELS, *CODES, *CLUSTERS]
     run = {
         "dataset": "digits", "image_shape": [28, 28, 1], "model": "gan",
@@ -160,12 +161,13 @@ def test_the_pixels_are_those_of_the_samples_of_the_seed(alone, digits):
 
 def test_the_table_of_one_run_has_a_row_for_each_metric_it_has(alone):
     header, _, *body = rows(alone.outcome.out)
-    assert header == ["metric", str(alone.path)]
+    assert header == ["digits", str(alone.path)]
     assert body == [
-        [name, report.cell(value)]
-        for name, value in values_of(alone.evaluation).items()
-        if value is not None
+        [name, report.cell(entry)]
+        for name, entry in alone.evaluation["metrics"].items()
+        if entry["value"] is not None
     ]
+    assert "±" in dict(body)["is_digits"]
 
 
 def test_one_run_is_compared_with_nothing(alone):
@@ -332,14 +334,18 @@ def test_several_seeds_give_the_median_the_values_and_the_seeds(compared, evalua
     assert len(set(found)) == 3
 
 
-def test_two_runs_are_two_columns_of_one_table(compared):
-    header, _, *body = rows(compared.outcome.out)
-    assert header == ["metric", *map(str, compared.runs)]
-    first, second = (evaluation["metrics"] for evaluation in compared.evaluations)
-    measured = [n for n in first if {first[n]["value"], second[n]["value"]} != {None}]
-    assert body == [[n, report.cell(first[n]), report.cell(second[n])] for n in measured]
+def test_each_data_set_has_its_table(compared):
+    expected = []
+    for run, name, evaluation in zip(
+        compared.runs, ("digits", "noise"), compared.evaluations, strict=True
+    ):
+        entries = evaluation["metrics"].items()
+        measured = [[n, report.cell(e)] for n, e in entries if e["value"] is not None]
+        expected += [[name, str(run)], *measured]
+    body = [row for row in rows(compared.outcome.out) if set(row[0]) != {"-"}]
+    assert body == expected
     shown = {row[0]: row[1:] for row in body}
-    assert all(" to " in cell for cell in shown["fd_my_net"])
+    assert " to " in shown["fd_my_net"][0]
     lines = compared.outcome.out.splitlines()
     notes = [next(x for x in lines if x.startswith(f"{run}: dataset")) for run in compared.runs]
     assert "checkpoint_step 6, " in notes[0]
@@ -425,6 +431,28 @@ def baselines(call, tmp_path_factory):
     done = call("evaluate", f"--run={folder / 'run'}", *argv)
     assert (done.code, done.err) == (0, ""), done
     return {e["name"]: e for e in json.loads((folder / "out" / "comparison.json").read_text())}
+
+
+def test_runs_on_the_same_images_are_columns_of_one_table(call, tiny_run, tmp_path):
+    runs = [shutil.copytree(tiny_run.path, tmp_path / name) for name in ("one", "two")]
+    argv = ("--metrics=pixel_mean,pixel_std", "--num_samples=5", f"--outdir={tmp_path / 'out'}")
+    done = call("evaluate", f"--run={runs[0]},{runs[1]}", *argv)
+    header, _, *body = rows(done.out)
+    assert header == ["digits", *map(str, runs)]
+    assert [row[0] for row in body] == ["pixel_mean", "pixel_std"]
+    assert all(first == second != "n/a" for _, first, second in body)
+
+
+def test_what_any_of_the_runs_lacks_is_refused_before_one_is_measured(
+    call, tiny_run, unlabelled, network, tmp_path
+):
+    path = pathlib.Path(shutil.copytree(tiny_run.path, tmp_path / "digits"))
+    argv = (f"--run={path},{unlabelled}", "--num_samples=5", f"--features={network}")
+    refusal = call("evaluate", *argv, "--baselines").refusal()
+    assert refusal.startswith("--baselines: it holds training images against test images")
+    assert not (path / "evaluation.json").exists()
+    refusal = call("evaluate", f"--run={path},{path}/", *argv[1:]).refusal()
+    assert refusal.endswith("it names a run twice")
 
 
 def test_baselines_stand_beside_the_run(baselines):

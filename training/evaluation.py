@@ -71,7 +71,11 @@ def check_metrics(
     for name in wanted:
         if name in known:
             continue
-        networks = [network for network in NAMES if name in metrics_in(network)]
+        networks = [
+            network
+            for network in NAMES
+            if name in metrics_in(network) and network not in ("auto", "classifier")
+        ]
         if networks and extractor:
             raise UsageError(
                 f"{flag}={name}: it is measured in the features {networks[0]}, and these are "

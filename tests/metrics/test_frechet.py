@@ -102,15 +102,25 @@ def test_samples_that_are_all_one_image_are_at_a_distance_of_the_shift_and_the_v
     assert distance(np.zeros((500, 2)), real) == pytest.approx(25 + 5, rel=1e-12)
 
 
-def test_the_protocol_names_the_singular_covariances():
+def test_the_protocol_names_the_singular_covariances_and_their_ranks():
     fake, real = goldens.features(2000, 8, 7)
     many, few, fewer = (Moments.of(features) for features in (fake, real[:7], real[:5]))
     assert frechet_distance(Moments.of(real), many).protocol == {}
     assert frechet_distance(few, many).protocol == {
-        "singular_covariance": "fake: 7 images in 7 dimensions"
+        "singular_covariance": "fake: rank 6 of 7, 7 images"
     }
     assert frechet_distance(few, fewer).protocol == {
-        "singular_covariance": "fake: 7 images in 7 dimensions; real: 5 images in 7 dimensions"
+        "singular_covariance": "fake: rank 6 of 7, 7 images; real: rank 4 of 7, 5 images"
+    }
+
+
+@pytest.mark.parametrize("n", [1000, 3000])
+def test_the_protocol_tells_of_collapsed_samples_and_of_constant_features(n):
+    fake, real = goldens.features(2000, 2000, 7)
+    real[:, 0] = 5
+    collapsed = Moments.of(fake[np.arange(n) % 4])
+    assert frechet_distance(collapsed, Moments.of(real)).protocol == {
+        "singular_covariance": f"fake: rank 3 of 7, {n:,} images; real: rank 6 of 7, 2,000 images"
     }
 
 
@@ -166,7 +176,7 @@ def test_the_seed_chooses_the_subsets():
 def test_the_extrapolation_tells_of_subsets_with_a_singular_covariance():
     fake, real = goldens.features(100, 300, 64)
     protocol = extrapolated_frechet_distance(fake, Moments.of(real)).protocol
-    assert protocol["singular_covariance"] == "fake: 50 images in 64 dimensions"
+    assert protocol["singular_covariance"] == "fake: rank 49 of 64, 50 images"
 
 
 def test_three_samples_are_too_few_to_extrapolate():

@@ -103,6 +103,7 @@ def cells(table):
 
 def test_a_measured_metric_is_shown_with_its_range_if_there_were_several_seeds():
     assert report.cell(entry(7.25, seed=0)) == "7.25"
+    assert report.cell(entry(7.25, seed=0, spread=0.1234)) == "7.25 ± 0.12"
     assert report.cell(entry(None, reason="no classes")) == "n/a"
     assert report.cell(entry(2.5, values=[3.0, 1.0, 2.5], seeds=[0, 1, 2])) == "2.5 (1 to 3)"
 
@@ -153,15 +154,27 @@ def test_which_way_is_better(direction, names):
     assert {name: report.better(name) for name in names} == dict.fromkeys(names, direction)
 
 
-def test_a_comparison_has_a_row_for_each_metric_that_any_has_and_a_column_for_each():
-    one = {"name": "one", "metrics": {"fid": entry(None, reason="x"), "nmi": entry(0.5)}}
-    two = {"name": "two", "metrics": {"fid": entry(None, reason="x"), "ari": entry(0.25)}}
+def test_a_table_has_a_row_for_each_metric_that_any_has_and_a_column_for_each():
+    lacking = entry(None, reason="x")
+    one = {"name": "one", "dataset": "A", "metrics": {"fid": lacking, "nmi": entry(0.5)}}
+    two = {"name": "two", "dataset": "A", "metrics": {"fid": lacking, "ari": entry(0.25)}}
     assert report.metric_names([one, two]) == ["nmi", "ari"]
-    assert cells(report.comparison([one, two])) == [
-        ["metric", "one", "two"],
+    assert cells(report.tables([one, two])) == [
+        ["A", "one", "two"],
         ["nmi", "0.5", "n/a"],
         ["ari", "n/a", "0.25"],
     ]
+
+
+def test_each_data_set_has_a_table_of_its_own():
+    one, two, three = (
+        {"name": name, "dataset": dataset, "metrics": {"fid": entry(value)}}
+        for name, dataset, value in (("one", "B", 1.0), ("two", "A", 2.0), ("three", "B", 3.0))
+    )
+    assert report.by_dataset([one, two, three]) == {"B": [one, three], "A": [two]}
+    first, second = report.tables([one, two, three]).split("\n\n")
+    assert cells(first) == [["B", "one", "three"], ["fid", "1", "3"]]
+    assert cells(second) == [["A", "two"], ["fid", "2"]]
 
 
 def test_csv_rows_have_every_metric_with_its_range_and_protocol():
@@ -316,11 +329,12 @@ def test_the_baselines_of_a_set_stand_beside_its_runs_once_each(published, run):
     published.publish(record(), run)
     for value in (1.0, 2.0):
         measured = [
-            {"name": name, "seconds": {}, "metrics": {"pixel_mean": entry(value)}}
-            for name in ("training images", "blurred")
-        ]
-        published.publish_baselines("MNIST", measured)
-        published.publish_baselines("CIFAR10", measured[:1])
+            {"name": name, "dataset": dataset, "metrics": {"pixel_mean": entry(value)}}
+            for dataset, name in (
+                ("MNIST", "training images"), ("MNIST", "blurred"), ("CIFAR10", "training images")
+            )
+        ]  # fmt: skip
+        published.publish_baselines(measured)
     records = json.loads(published.RESULTS.read_text())
     assert [(r["dataset"], r["flagfile"], r["model"], r["seed"]) for r in records] == [
         ("CIFAR10", "", "training images", 0),
