@@ -71,7 +71,7 @@ def cell(value: Any) -> str:
     if isinstance(value, dict):
         protocol = value["protocol"]
         if "values" not in protocol:
-            spread = f" ± {protocol['spread']:.2g}" if "spread" in protocol else ""
+            spread = f" ± {protocol['spread']:.2g}" if protocol.get("spread") else ""
             return cell(value["value"]) + spread
         low, high = (cell(end(protocol["values"])) for end in (min, max))
         return cell(value["value"]) + (f" ({low} to {high})" if low != high else "")

@@ -104,6 +104,7 @@ def cells(table):
 def test_a_measured_metric_is_shown_with_its_range_if_there_were_several_seeds():
     assert report.cell(entry(7.25, seed=0)) == "7.25"
     assert report.cell(entry(7.25, seed=0, spread=0.1234)) == "7.25 ± 0.12"
+    assert report.cell(entry(7.25, seed=0, spread=0.0)) == "7.25"
     assert report.cell(entry(None, reason="no classes")) == "n/a"
     assert report.cell(entry(2.5, values=[3.0, 1.0, 2.5], seeds=[0, 1, 2])) == "2.5 (1 to 3)"
 
