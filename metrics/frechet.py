@@ -12,17 +12,23 @@ def frechet_distance(fake: Moments, real: Moments) -> Metric:
     Dowson & Landau 1982; of Inception features it is the FID, Heusel et al. 2017,
     equation 6. It is biased upwards by about 1/n: compare only distances of equally many images.
 
-    With C1 = S S^T, the eigenvalues of C1 C2 other than 0 are those of the symmetric S^T C2 S. C1
-    is the covariance of fewer images. With n <= d it is singular, and S has only the columns of
-    its eigenvalues above rounding, n - 1 at most: the square root would turn the others' errors of
-    1e-16 into 1e-8 each.
-
     Returns:
         A distance of at least 0; in the protocol which covariance is singular (of no more images
         than dimensions, of features that never change or of collapsed samples), and its rank.
 
     Raises:
         MetricError: a set has fewer than 2 images.
+    """
+    return Metric(distance(fake, real), singular(fake=fake, real=real))
+
+
+def distance(fake: Moments, real: Moments) -> float:
+    """The value of `frechet_distance`.
+
+    With C1 = S S^T, the eigenvalues of C1 C2 other than 0 are those of the symmetric S^T C2 S. C1
+    is the covariance of fewer images. With n <= d it is singular, and S has only the columns of
+    its eigenvalues above rounding, n - 1 at most: the square root would turn the others' errors of
+    1e-16 into 1e-8 each.
     """
     few, many = sorted((fake, real), key=lambda moments: moments.count)
     c1, c2 = few.covariance, many.covariance
@@ -31,14 +37,17 @@ def frechet_distance(fake: Moments, real: Moments) -> Metric:
     s = directions[:, kept] * np.sqrt(lengths[kept])
     overlap = np.sqrt(np.linalg.eigvalsh(s.T @ c2 @ s).clip(min=0)).sum()
     shift = few.mean - many.mean
-    value = shift @ shift + np.trace(c1) + np.trace(c2) - 2 * overlap
-    ranks = {id(few): kept.sum(), id(many): above_rounding(np.linalg.eigvalsh(c2)).sum()}
-    told = [
-        f"{name}: rank {ranks[id(moments)]} of {len(c1)}, {moments.count:,} images"
-        for name, moments in (("fake", fake), ("real", real))
-        if ranks[id(moments)] < len(c1)
-    ]
-    return Metric(max(float(value), 0.0), {"singular_covariance": "; ".join(told)} if told else {})
+    return max(float(shift @ shift + np.trace(c1) + np.trace(c2) - 2 * overlap), 0.0)
+
+
+def singular(**sets: Moments) -> dict[str, str]:
+    """A protocol that names the sets whose covariance is singular; empty if there are none."""
+    told = []
+    for name, moments in sets.items():
+        rank = above_rounding(np.linalg.eigvalsh(moments.covariance)).sum()
+        if rank < len(moments.mean):
+            told.append(f"{name}: rank {rank} of {len(moments.mean)}, {moments.count:,} images")
+    return {"singular_covariance": "; ".join(told)} if told else {}
 
 
 def above_rounding(eigenvalues: np.ndarray) -> np.ndarray:
@@ -72,13 +81,12 @@ def extrapolated_frechet_distance(
         raise MetricError(f"needs at least 4 samples, there are {n}")
     random = np.random.default_rng(seed)
     sizes = np.linspace(n / 2, n, points).round().astype(int)
-    subsets = (Moments.of(features[random.permutation(n)[:size]]) for size in sizes)
-    metrics = [frechet_distance(subset, real) for subset in subsets]
-    distances = [metric.value for metric in metrics]
+    subsets = [random.permutation(n)[:size] for size in sizes]
+    distances = [distance(Moments.of(features[subset]), real) for subset in subsets]
     line = np.polynomial.Polynomial.fit(1 / sizes, distances, 1)
     protocol = {
         "extrapolated": f"line in 1/n through {points} subsets, n from {sizes[0]:,} to {n:,}",
         "spread": float(np.std(distances - line(1 / sizes))),
         "subset_seed": seed,
     }
-    return Metric(float(line(0)), {**protocol, **metrics[0].protocol})
+    return Metric(float(line(0)), protocol | singular(fake=Moments.of(features[subsets[0]]), real=real))

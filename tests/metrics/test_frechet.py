@@ -147,15 +147,15 @@ def test_the_extrapolated_distance_is_nearer_to_that_of_the_distributions():
 def test_the_extrapolated_distance_is_the_line_through_the_distances(monkeypatch):
     # Distances of exactly 5 + 300 / n.
     from metrics import frechet
-    from metrics.report import Metric
 
     def on_a_line(fake, real):
         sizes.append(fake.count)
-        return Metric(5 + 300 / fake.count)
+        return 5 + 300 / fake.count
 
     sizes = []
-    monkeypatch.setattr(frechet, "frechet_distance", on_a_line)
-    metric = extrapolated_frechet_distance(np.arange(200.0).reshape(100, 2), None, points=6)
+    monkeypatch.setattr(frechet, "distance", on_a_line)
+    fake, real = goldens.features(100, 100, 2)
+    metric = extrapolated_frechet_distance(fake, Moments.of(real), points=6)
     assert sizes == [50, 60, 70, 80, 90, 100]
     assert metric.value == pytest.approx(5)
     assert metric.protocol == {
