@@ -89,4 +89,6 @@ def extrapolated_frechet_distance(
         "spread": float(np.std(distances - line(1 / sizes))),
         "subset_seed": seed,
     }
-    return Metric(float(line(0)), protocol | singular(fake=Moments.of(features[subsets[0]]), real=real))
+    return Metric(
+        float(line(0)), protocol | singular(fake=Moments.of(features[subsets[0]]), real=real)
+    )
