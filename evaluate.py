@@ -5,7 +5,7 @@ import dataclasses
 import io
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import plotting
@@ -14,7 +14,7 @@ from metrics import report
 from metrics.features import NAMES
 from models.hyperparameters import field
 from training import flags, options
-from training.run_directory import RunDirectory
+from training.run_directory import METRIC, RunDirectory
 
 # How what is published is measured.
 PUBLISHED = {
@@ -119,7 +119,7 @@ def main(argv: Sequence[str]) -> int:
     for evaluation in evaluations:
         print(report.notes(evaluation))
     if len(evaluations) > 1:
-        write_comparison(Path(asked.outdir).expanduser(), evaluations)
+        write_comparison(Path(asked.outdir).expanduser(), evaluations, runs)
     return 0
 
 
@@ -159,6 +159,13 @@ def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict) -> dict:
     images = real[described["fingerprint"]]
     wanted = wanted_metrics(asked, images)
     metrics = measure(evaluation.samples_of(model), asked, images, wanted, watch, run.path)
+    if set(wanted) & set(evaluation.CONDITIONS):
+        metrics |= over_seeds(
+            asked,
+            lambda seed: evaluation.measure_conditions(
+                model, asked.num_samples, seed, images, watch
+            ),
+        )
     metrics |= evaluation.measure_codes(model, images.data, wanted, watch)
     draw_confusion(metrics, images, run.path)
     protocol = {
@@ -230,22 +237,29 @@ def measure(draw, asked: EvaluateOptions, images, wanted, watch, folder: Path | 
     the first seed's into the folder of a run."""
     from training import evaluation
 
-    if not set(wanted) - set(evaluation.CODES) - set(evaluation.CLUSTERS):
+    others = (*evaluation.CONDITIONS, *evaluation.CODES, *evaluation.CLUSTERS)
+    if not set(wanted) - set(others):
         return {}
-    seeds = range(asked.seed, asked.seed + asked.repeats)
-    found = []
-    for seed in seeds:
+
+    def of(seed: int) -> dict[str, report.Metric]:
         metrics, shown = evaluation.measure_samples(
             draw, asked.num_samples, seed, images, wanted, watch
         )
-        found.append(metrics)
         if folder and seed == asked.seed:
             with watch.stage("neighbours"):
                 picture = evaluation.neighbours_grid(shown, images.data.train.images)
                 plotting.save_image(folder / "neighbours.png", picture)
+        return metrics
+
+    return over_seeds(asked, of)
+
+
+def over_seeds(asked: EvaluateOptions, of: Callable[[int], dict]) -> dict[str, report.Metric]:
+    """What is measured with each evaluation seed, as one."""
+    seeds = list(range(asked.seed, asked.seed + asked.repeats))
+    found = [of(seed) for seed in seeds]
     return {
-        name: report.over_seeds([metrics[name] for metrics in found], list(seeds))
-        for name in found[0]
+        name: report.over_seeds([metrics[name] for metrics in found], seeds) for name in found[0]
     }
 
 
@@ -294,8 +308,10 @@ def refuse_unmeasured(asked: EvaluateOptions, evaluations: Sequence[dict]) -> No
         raise flags.UsageError(f"--metrics={asked.metrics}: {entries[0]['protocol']['reason']}")
 
 
-def write_comparison(folder: Path, evaluations: Sequence[dict]) -> None:
-    """comparison.md, .json, .csv and .png of several evaluations."""
+def write_comparison(
+    folder: Path, evaluations: Sequence[dict], runs: Sequence[RunDirectory]
+) -> None:
+    """comparison.md, .json, .csv and .png of several evaluations, and the runs' curves.png."""
     write_json(folder / "comparison.json", evaluations)
     notes = "\n".join(report.notes(evaluation) for evaluation in evaluations)
     text = f"{report.tables(evaluations)}\n\n```\n{notes}\n```\n"
@@ -320,6 +336,28 @@ def write_comparison(folder: Path, evaluations: Sequence[dict]) -> None:
         ],
     )
     print(f"comparison.md, .json, .csv and .png are in {folder}")
+    panels = shared_curves({str(run.path): run.records() for run in runs})
+    if panels:
+        plotting.save_curves(folder / "curves.png", panels, "step")
+
+
+def shared_curves(runs: dict[str, list[dict]]) -> list[plotting.Panel]:
+    """A panel for each loss and each metric of samples that several runs have logged, with a curve
+    for each of these."""
+    panels = []
+    names = dict.fromkeys(name for records in runs.values() for r in records for name in r)
+    for name in names:
+        if not name.startswith(METRIC) and not name.endswith("_loss"):
+            continue
+        series = {
+            run: tuple(zip(*points, strict=True))
+            for run, records in runs.items()
+            if (points := [(r["step"], r[name]) for r in records if name in r])
+        }
+        if len(series) > 1:
+            log = name.startswith(METRIC)
+            panels.append(plotting.Panel(name.removeprefix(METRIC), series, log_y=log))
+    return panels
 
 
 def published_record(run: RunDirectory) -> dict:

@@ -26,13 +26,17 @@ class GenerateOptions:
     output: str = field(
         "grid",
         "images: one PNG file each; npz: one array images, uint8 [n, h, w, c]; grid: a picture; "
-        "interpolation: a picture, a row a pair of latents, and a GIF",
+        "interpolation: a picture, a row a pair of latents, and a GIF; plane: a picture of the "
+        "images over the first two latent dimensions",
         group="what",
-        choices=("images", "npz", "grid", "interpolation"),
+        choices=("images", "npz", "grid", "interpolation", "plane"),
     )
     outdir: str = field("", "where to; else generated/ in the run directory", group="what")
     n: int = field(64, "how many images, or rows of an interpolation", group="what", at_least=1)
     seed: int = field(0, "of the latents", group="what", at_least=0, at_most=2**31 - 1)
+    label: int | None = field(
+        None, "the class of all images, of a model that is told it", group="what", at_least=0
+    )
     path: str = field(
         "spherical",
         "of an interpolation: along the chord, or along the great circle",
@@ -41,6 +45,9 @@ class GenerateOptions:
     )
     frames: int = field(
         10, "images between two latents, both included", group="interpolation", at_least=2
+    )
+    span: float = field(
+        3.0, "of a plane: both dimensions go from minus this to this", group="plane", above=0
     )
 
 
@@ -60,17 +67,27 @@ def main(argv: Sequence[str]) -> int:
         raise flags.UsageError(
             f"--outdir={outdir}: cannot write there ({error.strerror})"
         ) from None
+    from models.base import NotSupported
     from training.setup import load_run
 
     _, _, model = load_run(options.run)
-    for path in OUTPUTS[options.output](model, options, outdir):
+    try:
+        paths = OUTPUTS[options.output](model, options, outdir)
+    except NotSupported as error:
+        raise flags.UsageError(f"{options.run}: {error}") from None
+    for path in paths:
         print(path)
     return 0
 
 
+def sample(model, options: GenerateOptions) -> np.ndarray:
+    """The images that are asked for, uint8 [n, h, w, c]."""
+    return plotting.to_uint8(model.sample(options.n, options.seed, options.label))
+
+
 def save_images(model, options: GenerateOptions, outdir: Path):
     """One PNG file an image; returns what to say."""
-    for k, image in enumerate(plotting.to_uint8(model.sample(options.n, options.seed))):
+    for k, image in enumerate(sample(model, options)):
         plotting.save_image(outdir / f"seed{options.seed}-{k:05}.png", image)
     return [f"{options.n} images in {outdir}"]
 
@@ -78,14 +95,14 @@ def save_images(model, options: GenerateOptions, outdir: Path):
 def save_npz(model, options: GenerateOptions, outdir: Path):
     """All images in one compressed file; returns its path."""
     path = outdir / f"seed{options.seed}-{options.n}.npz"
-    np.savez_compressed(path, images=plotting.to_uint8(model.sample(options.n, options.seed)))
+    np.savez_compressed(path, images=sample(model, options))
     return [path]
 
 
 def save_grid(model, options: GenerateOptions, outdir: Path):
     """All images in one picture; returns its path."""
     path = outdir / f"grid-seed{options.seed}.png"
-    plotting.save_image(path, plotting.grid(model.sample(options.n, options.seed)))
+    plotting.save_image(path, plotting.grid(sample(model, options)))
     return [path]
 
 
@@ -93,7 +110,7 @@ def save_interpolation(model, options: GenerateOptions, outdir: Path):
     """A row from one latent to another for each pair, and the rows as a film there and back."""
     from models.latents import interpolate
 
-    ends = model.latents.draw(2 * options.n, options.seed)
+    ends = model.draw_latents(2 * options.n, options.seed, options.label)
     points = {
         name: interpolate(part[: options.n], part[options.n :], options.frames, options.path)
         for name, part in ends.items()
@@ -107,11 +124,22 @@ def save_interpolation(model, options: GenerateOptions, outdir: Path):
     return [f"{stem}.png", f"{stem}.gif"]
 
 
+def save_plane(model, options: GenerateOptions, outdir: Path):
+    """10 x 10 images over the first two latent dimensions; returns the picture's path."""
+    from training.callbacks import plane_grid
+
+    path = outdir / f"plane-span{options.span:g}-seed{options.seed}.png"
+    latents = model.draw_latents(1, options.seed, options.label)
+    plotting.save_image(path, plane_grid(model, latents, options.span))
+    return [path]
+
+
 OUTPUTS = {
     "images": save_images,
     "npz": save_npz,
     "grid": save_grid,
     "interpolation": save_interpolation,
+    "plane": save_plane,
 }
 
 if __name__ == "__main__":

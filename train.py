@@ -24,7 +24,11 @@ def main(argv: Sequence[str]) -> int:
         print(help_text(argv))
         return 0
     config = options.parse(argv)
-    data.check(config.options.dataset, data_dir=config.options.data_dir or None)
+    data.check(
+        config.options.dataset,
+        data_dir=config.options.data_dir or None,
+        gray=config.options.gray,
+    )
     with RunDirectory(config.outdir) as run:
         run.check(config)
         from training.callbacks import DivergedError

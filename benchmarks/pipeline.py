@@ -24,7 +24,12 @@ def main(argv: Sequence[str]) -> int:
 
     setup.prepare(config)
     images = setup.load_data(config)
-    batches = Batches(images.train, config.hp.batch_size, n_critic=config.hp.n_critic)
+    batches = Batches(
+        images.train,
+        config.hp.batch_size,
+        n_critic=config.hp.n_critic,
+        flip=config.options.flip,
+    )
     model = setup.build_model(config, images.image_shape, images.num_classes)
     loop.compile_model(model, config.options.jit)
     fed = batches.dataset()

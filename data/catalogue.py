@@ -16,7 +16,13 @@ __all__ = ["KNOWN", "DataError", "ImageData", "Split", "check", "load"]
 KNOWN = ("MNIST", "FASHION_MNIST", "CIFAR10")
 
 
-def load(name: str, *, data_dir: str | None = None, image_size: int | None = None) -> ImageData:
+def load(
+    name: str,
+    *,
+    data_dir: str | None = None,
+    image_size: int | None = None,
+    gray: str = "convert",
+) -> ImageData:
     """A data set, all of it decoded.
 
     Args:
@@ -28,6 +34,7 @@ def load(name: str, *, data_dir: str | None = None, image_size: int | None = Non
             TFDS's default.
         image_size: side in pixels of the square to bring every image to: the centre square, by an
             antialiasing filter (Lanczos). None: as they are, if they all are squares of one size.
+        gray: what becomes of gray images in a folder of colour images: "convert" or "skip".
 
     Raises:
         DataError: with one line that says what is wrong and what to do.
@@ -36,7 +43,8 @@ def load(name: str, *, data_dir: str | None = None, image_size: int | None = Non
         raise DataError(f"--image_size={image_size}: it must be at least 1")
     path = _path(name)
     if path and path.is_dir():
-        return folder.load(path, image_size)
+        return folder.load(path, image_size, gray)
+    _refuse_skipping(name, gray)
     if path:
         return arrays.load(_npz(path), image_size)
     known = _known(name)
@@ -46,7 +54,7 @@ def load(name: str, *, data_dir: str | None = None, image_size: int | None = Non
     return dataclasses.replace(data, name=known) if known else data
 
 
-def check(name: str, *, data_dir: str | None = None) -> None:
+def check(name: str, *, data_dir: str | None = None, gray: str = "convert") -> None:
     """The checks of `load` that take no slow import: the path, or the embedded file.
 
     Raises:
@@ -55,7 +63,9 @@ def check(name: str, *, data_dir: str | None = None) -> None:
     path = _path(name)
     if path and path.is_dir():
         folder.find(path)
-    elif path:
+        return
+    _refuse_skipping(name, gray)
+    if path:
         _npz(path)
     elif _known(name) == "MNIST":
         arrays.mnist_file()
@@ -66,6 +76,13 @@ def check(name: str, *, data_dir: str | None = None) -> None:
 def canonical_name(name: str) -> str:
     """The name of one of the `KNOWN` sets as it is written there; any other name as it is."""
     return _known(name) or name
+
+
+def _refuse_skipping(name: str, gray: str) -> None:
+    if gray == "skip":
+        raise DataError(
+            f"--gray=skip: it leaves files of a folder out, and --dataset {name} is no folder"
+        )
 
 
 def _path(name: str) -> pathlib.Path | None:

@@ -18,8 +18,12 @@ _GRAY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N"}
 
 
 def channels_of(image: Image.Image) -> int:
-    """1 for an image stored as gray, with or without alpha, else 3. Reads the header only."""
-    return 1 if image.mode in _GRAY_MODES or _stored_mode(image).startswith("LA") else 3
+    """1 for an image stored as gray, with or without alpha or a palette, else 3.
+
+    Reads the header only: an image stored in colour is one, whatever its pixels are.
+    """
+    gray = image.mode in _GRAY_MODES or _stored_mode(image).startswith("LA")
+    return 1 if gray or _has_gray_palette(image) else 3
 
 
 def convert(image: Image.Image, channels: int, size: int) -> tuple[np.ndarray, list[str]]:
@@ -85,6 +89,14 @@ def _stored_mode(image: Image.Image) -> str:
     return str(tiles[0][3]) if tiles else ""
 
 
+def _has_gray_palette(image: Image.Image) -> bool:
+    if image.mode != "P" or image.palette is None:
+        return False
+    mode, colours = image.palette.getdata()
+    red, green, blue = (colours[k :: len(mode)] for k in range(3))
+    return red == green == blue
+
+
 def _upright(image: Image.Image, kinds: list[str]) -> Image.Image:
     from PIL import ExifTags, ImageOps
 
@@ -112,7 +124,7 @@ def _opaque(image: Image.Image, gray: bool, kinds: list[str]) -> Image.Image:
     from PIL import Image
 
     if image.has_transparency_data:
-        stored = "LA" if gray else {"P": "transparent palette"}.get(image.mode, "RGBA")
+        stored = {"P": "transparent palette"}.get(image.mode, "LA" if gray else "RGBA")
         kinds.append(stored + " {images} composited over white")
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)

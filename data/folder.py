@@ -21,11 +21,13 @@ _CHUNK = 256  # images in memory at a time
 _THREADS = min(8, os.cpu_count() or 1)
 
 
-def load(folder: pathlib.Path, image_size: int | None) -> ImageData:
+def load(folder: pathlib.Path, image_size: int | None, gray: str = "convert") -> ImageData:
     """The images of a folder as the train split, in the order of their relative paths.
 
     Args:
         image_size: side of the square to bring every image to; None if all have one square size.
+        gray: "convert" repeats gray images over 3 channels if there are any in colour, and leaves
+            them as they are if there are none; "skip" leaves them out.
 
     Raises:
         DataError: nothing in it can be used, or the sizes differ and image_size is None.
@@ -33,8 +35,8 @@ def load(folder: pathlib.Path, image_size: int | None) -> ImageData:
     files, class_names, ignored = find(folder)
     data = cached(
         folder.resolve().name or "images",
-        ["folder", _digest(folder, files), image_size],
-        lambda: _decoder(folder, files, class_names, image_size),
+        ["folder", _digest(folder, files), image_size, gray],
+        lambda: _decoder(folder, files, class_names, image_size, gray),
     )
     return dataclasses.replace(data, notes=(*data.notes, *ignored))
 
@@ -118,9 +120,19 @@ def _decoder(
     files: list[str],
     class_names: list[str],
     image_size: int | None,
+    gray: str,
 ) -> Decoder:
-    headers = list(_in_threads(functools.partial(_header, folder), files))
-    readable = [header for header in headers if header]
+    headers = dict(zip(files, _in_threads(functools.partial(_header, folder), files), strict=True))
+    skipped = [f for f, header in headers.items() if gray == "skip" and header and header[1] == 1]
+    for file in skipped:
+        del headers[file]
+    files = list(headers)
+    readable = [header for header in headers.values() if header]
+    if skipped and not readable:
+        raise DataError(
+            f"--gray=skip: --dataset {folder} holds gray images alone ({len(skipped):,}): take "
+            "--gray=convert, which keeps them gray"
+        )
     nothing = DataError(
         f"--dataset {folder}: none of its {len(files):,} PNG and JPEG files can be read"
     )
@@ -145,6 +157,8 @@ def _decoder(
         if not kept:
             raise nothing
         notes = list(conversion.notes(kinds))
+        if skipped:
+            notes.append(f"{_count(len(skipped), 'gray image')} left out: {_listed(skipped)}")
         if broken:
             notes.append(f"{_count(len(broken), 'broken file')} left out: {_listed(broken)}")
         return Filled(train=kept, notes=tuple(notes))

@@ -8,6 +8,8 @@ import numpy as np
 
 from data.catalogue import DataError, Split
 
+_FLIPS = 2**62  # keys of random numbers beyond those of all epochs
+
 
 class Batches:
     """The batches of a training: which images, in which order, at which step.
@@ -20,14 +22,24 @@ class Batches:
         batch_size: images in a batch.
         seed: of the order.
         n_critic: batches a step; above 1 the images of a step are [n_critic, b, h, w, c].
+        flip: mirror each image left to right with probability 1/2, by (seed, step) alone.
 
     Raises:
         DataError: the images do not fill one step.
     """
 
-    def __init__(self, split: Split, batch_size: int, *, seed: int = 0, n_critic: int = 1):
+    def __init__(
+        self,
+        split: Split,
+        batch_size: int,
+        *,
+        seed: int = 0,
+        n_critic: int = 1,
+        flip: bool = False,
+    ):
         self.split = split
         self.seed = seed
+        self.flip = flip
         self.shape = (batch_size,) if n_critic == 1 else (n_critic, batch_size)
         self.images_per_step = n_critic * batch_size
         self.steps_per_epoch = len(split.images) // self.images_per_step
@@ -40,8 +52,10 @@ class Batches:
         self._order = functools.lru_cache(maxsize=2)(self._permutation)
 
     def _permutation(self, epoch: int) -> np.ndarray:
-        random = np.random.Generator(np.random.Philox(key=[self.seed, epoch]))
-        return random.permutation(len(self.split.images))
+        return self._random(epoch).permutation(len(self.split.images))
+
+    def _random(self, key: int) -> np.random.Generator:
+        return np.random.Generator(np.random.Philox(key=[self.seed, key]))
 
     def batch(self, step: int) -> tuple[np.ndarray, ...]:
         """The images of a step, uint8 [b, h, w, c] or [n_critic, b, h, w, c], and the labels, int32
@@ -50,6 +64,9 @@ class Batches:
         start = within * self.images_per_step
         chosen = self._order(epoch)[start : start + self.images_per_step]
         images = self.split.images[chosen]
+        if self.flip:
+            mirrored = self._random(_FLIPS + step).integers(2, size=len(images), dtype=bool)
+            images[mirrored] = images[mirrored, :, ::-1]
         batch = (images.reshape(*self.shape, *images.shape[1:]),)
         if self.split.labels is not None:
             batch += (self.split.labels[chosen].astype(np.int32).reshape(self.shape),)

@@ -21,7 +21,14 @@ class Entry:
 
 REGISTRY = {
     "gan": Entry("models.gan", "GAN", hp.GANHyperparameters),
-    "dcgan": Entry("models.dcgan", "DCGAN", hp.DCGANHyperparameters),
+    "dcgan": Entry("models.dcgan", "DCGAN", hp.AdversarialHyperparameters),
+    "cgan": Entry("models.cgan", "CGAN", hp.CGANHyperparameters),
+    "lsgan": Entry("models.lsgan", "LSGAN", hp.LSGANHyperparameters),
+    "wgan": Entry("models.wgan", "WGAN", hp.WGANHyperparameters),
+    "wgan_gp": Entry("models.wgan_gp", "WGANGP", hp.WGANGPHyperparameters),
+    "dragan": Entry("models.dragan", "DRAGAN", hp.DRAGANHyperparameters),
+    "sngan": Entry("models.sngan", "SNGAN", hp.SNGANHyperparameters),
+    "began": Entry("models.began", "BEGAN", hp.BEGANHyperparameters),
 }
 
 

@@ -1,19 +1,40 @@
 """The one adversarial train step; a variant overrides the hooks that its paper changes."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import keras
 import tensorflow as tf
 
-from losses.adversarial import LOSSES, Terms
+from losses.adversarial import LOSSES, AdversarialLoss, Terms
+from losses.penalties import PENALTIES
+from models import layers
 from models.base import GenerativeModel, Player, to_unit_range
 from models.hyperparameters import AdversarialHyperparameters
 from models.latents import Latents, noise
-from models.layers import spectral_layers
+from models.networks import dcgan, mlp, resnet
 from models.randomness import stateless_seed
 
 Scores = dict[str, tf.Tensor]
+BACKBONES = {"mlp": mlp, "dcgan": dcgan, "resnet": resnet}
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """What one update is made from.
+
+    Attributes:
+        x: images [b, h, w, c] in [-1, 1].
+        labels: int [b], or None.
+        seed: purpose -> an int32 [2] stateless seed of this update.
+        latents: name -> [b, d], what G makes its images of.
+    """
+
+    x: tf.Tensor
+    labels: tf.Tensor | None
+    seed: Callable[[str], tf.Tensor]
+    latents: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +43,7 @@ class Penalty:
 
     Attributes:
         weight: what its mean is multiplied with.
-        function: (real, fake, seed) -> [b].
+        function: (real, fake, batch) -> [b]; real and fake are what D is shown.
         interval: it is applied, `interval` times as strong, at every so many steps (lazy
             regularisation, Karras et al. 2020, appendix B).
     """
@@ -35,10 +56,12 @@ class Penalty:
 class AdversarialModel(GenerativeModel):
     """A generator G against a discriminator D.
 
-    Hooks, with their defaults: `build_networks` (none), `draw` (the prior's), `real` (x), `fake`
-    (G(z)), `critic` (D's score), `discriminator_terms` and `generator_terms` (the loss pair's),
-    `penalties` (none), `after_discriminator_update` and `after_generator_update` (nothing),
-    `players` (D; G).
+    Hooks, with their defaults: `build_latents` (noise), `build_generator` and
+    `build_discriminator` (the backbone that `network` names), `make_loss` (the pair that `loss`
+    names), `draw` (the prior's), `real` (x), `fake` (G(z)), `critic` (D's score),
+    `discriminator_terms` and `generator_terms` (the loss pair's), `penalties` (the one that
+    `penalty` names), `after_discriminator_update` and `after_generator_update` (nothing),
+    `players` (D; G), `make_optimizer` (the one that `optimizer` names).
 
     One step is n_critic updates of D, each on fresh images, and one of G. A batch holds images
     [b, h, w, c], or [n_critic, b, h, w, c] when n_critic > 1, uint8 or float in [-1, 1], alone or
@@ -49,41 +72,62 @@ class AdversarialModel(GenerativeModel):
     discriminator: keras.Model
     generator: keras.Model
 
-    def __init__(self, image_shape, **kwargs):
-        super().__init__(image_shape, **kwargs)
-        self.loss_pair = LOSSES[self.hp.loss](real_label=1.0 - self.hp.label_smoothing)
-
     # Hooks.
 
     def build_networks(self) -> None:
-        self.latents = Latents(noise=noise(self.hp.noise_dim, self.hp.prior))
+        self.latents = self.build_latents()
         self.generator = self.build_generator()
         self.discriminator = self.build_discriminator()
         self.generator_ema = keras.models.clone_model(self.generator)
         self.generator_ema.set_weights(self.generator.get_weights())
         self.generator_ema.trainable = False
+        self.loss_pair = self.make_loss()
+
+    def build_latents(self) -> Latents:
+        """The prior of what G is given."""
+        return Latents(noise=noise(self.hp.noise_dim, self.hp.prior))
 
     def build_generator(self) -> keras.Model:
         """G: joined latents [b, d] -> images [b, h, w, c] in [-1, 1]."""
-        raise NotImplementedError
+        return BACKBONES[self.hp.network].generator(
+            self.image_shape, self.latents.dim, norm=self.hp.g_norm, **self.hp.layout()
+        )
 
     def build_discriminator(self) -> keras.Model:
-        """D: images [b, h, w, c] -> logits [b, 1]."""
-        raise NotImplementedError
+        """D: images [b, h, w, c] -> scores [b, 1]."""
+        return keras.Sequential([self.build_trunk(), self.build_score()], name="discriminator")
 
-    def draw(self, n: int, seed: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The latents of a step."""
-        return self.latents.draw(n, seed)
+    def build_trunk(self, channels: int = 0) -> keras.Model:
+        """D's features: images with so many channels more [b, h, w, c] -> [b, f]."""
+        height, width, c = self.image_shape
+        return BACKBONES[self.hp.network].trunk(
+            (height, width, c + channels), norm=self.hp.d_norm, **self.hp.layout()
+        )
 
-    def real(self, x: tf.Tensor, labels: tf.Tensor | None):
-        """What D is shown of the images x [b, h, w, c] in [-1, 1]."""
-        return x
+    def build_score(self) -> keras.layers.Layer:
+        """The last layer of D: features [b, f] -> scores [b, 1]."""
+        spectral = self.hp.d_norm in ("spectral", "both")
+        return layers.head(1, self.hp.initializer, spectral=spectral, name="score")
 
-    def fake(self, latents: dict[str, tf.Tensor]):
-        """What D is shown of the generator."""
-        return self.generator(self.latents.join(latents), training=True)
+    def make_loss(self) -> AdversarialLoss:
+        """What D and G minimise of D's scores."""
+        smoothing = self.hp.label_smoothing
+        options = {"real_label": 1.0 - smoothing} if smoothing else {}
+        return LOSSES[self.hp.loss](**options)
 
-    def critic(self, shown) -> Scores:
+    def draw(self, batch: Batch) -> dict[str, tf.Tensor]:
+        """The latents of an update, of as many images as x has."""
+        return self.latents.draw(tf.shape(batch.x)[0], batch.seed("latents"))
+
+    def real(self, batch: Batch):
+        """What D is shown of the images; the first of its tensors is images."""
+        return batch.x
+
+    def fake(self, batch: Batch):
+        """What D is shown of the generator, in the form of `real`."""
+        return self.generator(self.latents.join(batch.latents), training=True)
+
+    def critic(self, shown, batch: Batch) -> Scores:
         """D's scores [b] by name, of what `real` or `fake` returned."""
         return {"d": tf.squeeze(self.discriminator(shown, training=True), -1)}
 
@@ -92,20 +136,41 @@ class AdversarialModel(GenerativeModel):
         """Whether `generator_terms` needs D's scores of real images."""
         return self.loss_pair.generator_sees_real
 
-    def discriminator_terms(self, real: Scores, fake: Scores) -> Terms:
+    def discriminator_terms(self, real: Scores, fake: Scores, batch: Batch) -> Terms:
         """What D minimises: name -> [b]."""
         return self.loss_pair.discriminator(real["d"], fake["d"])
 
-    def generator_terms(self, real: Scores | None, fake: Scores) -> Terms:
+    def generator_terms(self, real: Scores | None, fake: Scores, batch: Batch) -> Terms:
         """What G minimises: name -> [b]; `real` is None unless `generator_sees_real`."""
         return self.loss_pair.generator(real and real["d"], fake["d"])
 
     def penalties(self) -> dict[str, Penalty]:
         """Regularisers of D by name."""
-        return {}
+        if self.hp.penalty == "none":
+            return {}
+        function = functools.partial(self._slope_penalty, PENALTIES[self.hp.penalty])
+        return {
+            self.hp.penalty: Penalty(self.hp.penalty_weight, function, self.hp.penalty_interval)
+        }
 
-    def after_discriminator_update(self, real: Scores, fake: Scores) -> None:
-        """Runs after each update of D, with the scores that it was made from."""
+    def _slope_penalty(self, penalty: Callable, real, fake, batch: Batch) -> tf.Tensor:
+        """A penalty of the slope of D's score over its images; what else D is shown is fixed."""
+        (x, *given), (x_fake, *_) = tf.nest.flatten(real), tf.nest.flatten(fake)
+
+        def critic(images: tf.Tensor) -> tf.Tensor:
+            return self.critic(tf.nest.pack_sequence_as(real, [images, *given]), batch)["d"]
+
+        def uniform(purpose: str, shape) -> tf.Tensor:
+            return tf.random.stateless_uniform(shape, batch.seed(purpose), alg="philox")
+
+        return penalty(critic, x, x_fake, uniform)
+
+    def after_discriminator_update(
+        self, real: Scores, fake: Scores, batch: Batch
+    ) -> dict[str, tf.Tensor]:
+        """Runs after each update of D, with the scores that it was made from; returns scalars to
+        log."""
+        return {}
 
     def after_generator_update(self) -> None:
         """Runs after each update of G."""
@@ -119,6 +184,8 @@ class AdversarialModel(GenerativeModel):
         }
 
     def make_optimizer(self, player: Player) -> keras.optimizers.Optimizer:
+        if self.hp.optimizer == "rmsprop":
+            return keras.optimizers.RMSprop(player.learning_rate, rho=self.hp.beta_2)
         return keras.optimizers.Adam(player.learning_rate, self.hp.beta_1, self.hp.beta_2)
 
     # The step.
@@ -126,15 +193,15 @@ class AdversarialModel(GenerativeModel):
     def update(self, data) -> dict[str, tf.Tensor]:
         *earlier, last = self._critic_batches(data)
         self._power_iteration("generator")
-        for k, batch in enumerate(earlier):
-            self._update_discriminator(*self._shown(batch, k), k)
+        for batch in earlier:
+            self._update_discriminator(batch, self.real(batch), self.fake(batch))
 
         with tf.GradientTape() as tape:
-            real, fake = self._shown(last, len(earlier))
+            real, fake = self.real(last), self.fake(last)
             with tape.stop_recording():
-                scalars = self._update_discriminator(real, fake, len(earlier))
-            d_real = self.critic(real) if self.generator_sees_real else None
-            terms = self.generator_terms(d_real, self.critic(fake))
+                scalars = self._update_discriminator(last, real, fake)
+            d_real = self.critic(real, last) if self.generator_sees_real else None
+            terms = self.generator_terms(d_real, self.critic(fake, last), last)
             loss, losses = total(terms, "g_loss")
         scalars |= losses | self.minimise(loss, tape, "generator")
         self.after_generator_update()
@@ -146,54 +213,56 @@ class AdversarialModel(GenerativeModel):
         for player in self.players().values():
             if player.side == side:
                 for network in player.networks:
-                    for layer in spectral_layers(network):
+                    for layer in layers.spectral_layers(network):
                         layer.power_iteration()
 
-    def _critic_batches(self, data) -> list[tuple[tf.Tensor, tf.Tensor | None]]:
-        """The batch as n_critic pairs of images in [-1, 1] and labels or None."""
+    def _critic_batches(self, data) -> list[Batch]:
+        """The data of a step as n_critic batches."""
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         n, rank = self.hp.n_critic, images.shape.rank
         if n == 1 and rank == 4:
-            return [(to_unit_range(images), labels)]
-        if rank != 5 or images.shape[0] != n:
+            images, labels = images[None], None if labels is None else labels[None]
+        elif rank != 5 or images.shape[0] != n:
             shape = "[b, h, w, c]" if n == 1 else f"[{n}, b, h, w, c]"
             raise ValueError(f"n_critic={n} needs batches {shape}, not {images.shape}")
-        return [(to_unit_range(images[k]), None if labels is None else labels[k]) for k in range(n)]
+        return [self._batch(images[k], None if labels is None else labels[k], k) for k in range(n)]
 
-    def _shown(self, batch, k: int):
-        """What D is shown in its k-th update of a step: (real, fake)."""
-        x, labels = batch
-        seed = stateless_seed(self.seed, self.step, f"latents {k}")
-        return self.real(x, labels), self.fake(self.draw(tf.shape(x)[0], seed))
+    def _batch(self, images: tf.Tensor, labels: tf.Tensor | None, k: int) -> Batch:
+        """What D's k-th update of a step is made from."""
 
-    def _update_discriminator(self, real, fake, k: int) -> dict[str, tf.Tensor]:
+        def seed(purpose: str) -> tf.Tensor:
+            return stateless_seed(self.seed, self.step, f"{purpose} {k}")
+
+        batch = Batch(to_unit_range(images), labels, seed)
+        return dataclasses.replace(batch, latents=self.draw(batch))
+
+    def _update_discriminator(self, batch: Batch, real, fake) -> dict[str, tf.Tensor]:
         """One update of D; returns its scalars."""
         real, fake = tf.nest.map_structure(tf.stop_gradient, (real, fake))
         self._power_iteration("discriminator")
         with tf.GradientTape() as tape:
-            d_real, d_fake = self.critic(real), self.critic(fake)
-            terms = self.discriminator_terms(d_real, d_fake)
-            terms |= self._penalty_terms(real, fake, k)
+            d_real, d_fake = self.critic(real, batch), self.critic(fake, batch)
+            terms = self.discriminator_terms(d_real, d_fake, batch)
+            terms |= self._penalty_terms(real, fake, batch)
             loss, scalars = total(terms, "d_loss")
         scalars |= self.minimise(loss, tape, "discriminator")
-        self.after_discriminator_update(d_real, d_fake)
+        scalars |= self.after_discriminator_update(d_real, d_fake, batch)
         return scalars | self._accuracies(d_real, d_fake)
 
-    def _penalty_terms(self, real, fake, k: int) -> Terms:
+    def _penalty_terms(self, real, fake, batch: Batch) -> Terms:
         """The weighted penalties of this step; zero between the intervals of a lazy one."""
         terms = {}
         for name, penalty in self.penalties().items():
-            seed = stateless_seed(self.seed, self.step, f"{name} {k}")
 
-            def term(penalty=penalty, seed=seed):
-                return penalty.weight * penalty.interval * penalty.function(real, fake, seed)
+            def term(penalty=penalty):
+                weight = penalty.weight * penalty.interval
+                return weight * penalty.function(real, fake, batch)
 
             if penalty.interval == 1:
                 terms[name] = term()
             else:
-                batch = tf.shape(tf.nest.flatten(real)[0])[0]
                 due = tf.equal(self.step % penalty.interval, 0)
-                terms[name] = tf.cond(due, term, lambda batch=batch: tf.zeros([batch]))
+                terms[name] = tf.cond(due, term, lambda: tf.zeros(tf.shape(batch.x)[:1]))
         return terms
 
     def _accuracies(self, real: Scores, fake: Scores) -> dict[str, tf.Tensor]:

@@ -15,6 +15,10 @@ class NotSupported(Exception):
     """The model lacks this ability; a report prints n/a for what needs it."""
 
 
+class NeedsLabels(ValueError):
+    """The model cannot be made for images without labels; the message is one line."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Player:
     """Networks that one optimizer moves.
@@ -128,9 +132,33 @@ class GenerativeModel(keras.Model):
         """All images of `generate_batches` in one array."""
         return np.concatenate(list(self.generate_batches(latents, batch_size)))
 
-    def sample(self, n: int, seed: int = 0) -> np.ndarray:
-        """n images of the prior: float32 [n, h, w, c] in [-1, 1]; a function of the seed."""
-        return self.generate(self.latents.draw(n, seed))
+    def draw_latents(self, n: int, seed: int = 0, label=None) -> dict[str, tf.Tensor]:
+        """n draws of the prior, name -> [n, d]; of one class, or of n, if labels are given.
+
+        Raises:
+            NotSupported: the model is not told classes, or has none of that label.
+        """
+        latents = self.latents.draw(n, seed)
+        if label is None:
+            return latents
+        if "label" not in latents:
+            raise NotSupported(f"{type(self).__name__} is not told the class")
+        labels = np.broadcast_to(label, [n])
+        if labels.min() < 0 or labels.max() >= self.num_classes:
+            raise NotSupported(f"the classes are 0 to {self.num_classes - 1}, not {label}")
+        return latents | {"label": tf.one_hot(labels, self.num_classes)}
+
+    def picture_latents(self) -> tuple[dict[str, tf.Tensor], int]:
+        """What a training's sample grid is made of, name -> [n, d], and its number of columns."""
+        return self.latents.draw(64, 0), 8
+
+    def sample(self, n: int, seed: int = 0, label=None) -> np.ndarray:
+        """n images of the prior: float32 [n, h, w, c] in [-1, 1]; a function of the seed.
+
+        Raises:
+            NotSupported: as `draw_latents`.
+        """
+        return self.generate(self.draw_latents(n, seed, label))
 
     def sample_batches(self, n: int, seed: int = 0) -> Iterator[np.ndarray]:
         """The images of `sample`, one batch after the other: in memory is a batch of them only."""

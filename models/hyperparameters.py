@@ -29,6 +29,7 @@ def field(
     at_most: float | None = None,
     below: float | None = None,
     choices: tuple[str, ...] = (),
+    by: tuple[str, dict[str, Any]] | None = None,
     by_dataset: dict[str, Any] | None = None,
     may_change: bool = False,
 ):
@@ -42,6 +43,9 @@ def field(
         group: the heading under which --help lists it.
         at_least, above, at_most, below: the range of a number.
         choices: the values of a string.
+        by: another field's name, and for each of its values to which this field means something
+            the default; with any other the field is None, and may not be given. A `default` other
+            than None goes before those.
         by_dataset: canonical data set name -> default for that data set.
         may_change: whether a run may go on with another value.
     """
@@ -56,6 +60,7 @@ def field(
                 if limit is not None
             },
             "choices": choices,
+            "by": by or ("", {}),
             "by_dataset": by_dataset or {},
             "may_change": may_change,
         },
@@ -123,18 +128,30 @@ class Hyperparameters:
         """The given values over the data set's defaults over the model's.
 
         Raises:
-            HyperparameterError: for a name that the model does not have, or a value out of range.
+            HyperparameterError: for a name that the model does not have, or one that means nothing
+                to what else was chosen, or a value out of range.
         """
         specs = {spec.name: spec for spec in dataclasses.fields(cls)}
         for name in given:
             if name not in specs:
                 raise HyperparameterError(f"no hyperparameter {name}{near(name, specs)}")
-        defaults = {
-            name: spec.metadata["by_dataset"][dataset]
-            for name, spec in specs.items()
-            if dataset in spec.metadata["by_dataset"]
-        }
-        return cls(**{**defaults, **given})
+        given = {name: value for name, value in given.items() if value is not None}
+        values = {}
+        for name, spec in specs.items():
+            other, defaults = spec.metadata["by"]
+            default = spec.metadata["by_dataset"].get(dataset, spec.default)
+            if other and values[other] not in defaults:
+                if name in given:
+                    check_value(specs[other], values[other])
+                    raise HyperparameterError(
+                        f"--{name}: --{other}={values[other]} has none; {', '.join(defaults)} has"
+                    )
+                values[name] = None
+                continue
+            if other and default is None:
+                default = defaults[values[other]]
+            values[name] = given.get(name, default)
+        return cls(**values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,16 +169,42 @@ class AdversarialHyperparameters(Hyperparameters):
     )
     loss: str = field(
         "non_saturating",
-        "what D and G minimise (Goodfellow et al. 2014, 3 and equation 1)",
+        "what D and G minimise (losses/adversarial.py has the equations)",
         group="loss",
-        choices=("non_saturating", "minimax"),
-    )
-    label_smoothing: float = field(
-        0.0,
+        choices=(
+            "non_saturating", "minimax", "least_squares", "wasserstein", "hinge", "relativistic",
+            "relativistic_average",
+        ),
+    )  # fmt: skip
+    label_smoothing: float | None = field(
+        None,
         "one-sided: D's target for real images is 1 minus this (Salimans et al. 2016, 3.4)",
         group="loss",
         at_least=0,
         below=1,
+        by=("loss", {"non_saturating": 0.0, "minimax": 0.0}),
+    )
+    penalty: str = field(
+        "none",
+        "of D's slope: between real and fake images (Gulrajani et al. 2017), around real ones "
+        "(DRAGAN, Kodali et al. 2017), at real or at fake ones (Mescheder et al. 2018)",
+        group="loss",
+        choices=("none", "gradient", "dragan", "r1", "r2"),
+    )
+    penalty_weight: float | None = field(
+        None,
+        "what the penalty is multiplied with",
+        group="loss",
+        above=0,
+        by=("penalty", dict.fromkeys(("gradient", "dragan", "r1", "r2"), 10.0)),
+    )
+    penalty_interval: int | None = field(
+        None,
+        "the penalty is applied at each so many steps, as many times as strong (Karras et al. "
+        "2020, appendix B)",
+        group="loss",
+        at_least=1,
+        by=("penalty", dict.fromkeys(("gradient", "dragan", "r1", "r2"), 1)),
     )
     n_critic: int = field(
         1,
@@ -169,17 +212,29 @@ class AdversarialHyperparameters(Hyperparameters):
         group="training",
         at_least=1,
     )
-    g_learning_rate: float = field(2e-4, "Adam's step size for G", group="optimisation", above=0)
-    d_learning_rate: float = field(2e-4, "Adam's step size for D", group="optimisation", above=0)
-    beta_1: float = field(
-        0.5,
-        "Adam's decay of the first moment (Radford et al. 2016, 4)",
+    optimizer: str = field(
+        "adam",
+        "of G and D: Adam (Kingma and Ba 2015) or RMSprop (Hinton 2012)",
+        group="optimisation",
+        choices=("adam", "rmsprop"),
+    )
+    g_learning_rate: float = field(2e-4, "step size for G", group="optimisation", above=0)
+    d_learning_rate: float = field(2e-4, "step size for D", group="optimisation", above=0)
+    beta_1: float | None = field(
+        None,
+        "decay of the gradient's average (Radford et al. 2016, 4)",
         group="optimisation",
         at_least=0,
         below=1,
+        by=("optimizer", {"adam": 0.5}),
     )
-    beta_2: float = field(
-        0.999, "Adam's decay of the second moment", group="optimisation", at_least=0, below=1
+    beta_2: float | None = field(
+        None,
+        "decay of the squared gradient's average",
+        group="optimisation",
+        at_least=0,
+        below=1,
+        by=("optimizer", {"adam": 0.999, "rmsprop": 0.99}),
     )
     ema_decay: float = field(
         0.999,
@@ -188,48 +243,210 @@ class AdversarialHyperparameters(Hyperparameters):
         at_least=0,
         below=1,
     )
-    initializer: str = field(
-        "normal",
+    network: str = field(
+        "dcgan",
+        "of G and D: fully connected, strided convolutions (Radford et al. 2016), or residual "
+        "blocks (Gulrajani et al. 2017)",
+        group="networks",
+        choices=("mlp", "dcgan", "resnet"),
+    )
+    width: int | None = field(
+        None,
+        "units of a hidden layer (mlp); channels of the layer nearest the image, doubled at each "
+        "halving (dcgan); channels of each block (resnet)",
+        group="networks",
+        at_least=1,
+        by=("network", {"mlp": 512, "dcgan": 64, "resnet": 128}),
+    )
+    depth: int | None = field(
+        None, "hidden layers of each network", group="networks", at_least=1,
+        by=("network", {"mlp": 3}),
+    )  # fmt: skip
+    kernel_size: int | None = field(
+        None,
+        "side of the convolutions; even, so that strides of 2 leave no checkerboard (the paper: 5)",
+        group="networks",
+        at_least=2,
+        by=("network", {"dcgan": 4}),
+    )
+    dense_units: int | None = field(
+        None,
+        "units of a dense layer beside the smallest feature map of G and D (Chen et al. 2016, "
+        "table 1); 0: none, as in the paper, which leaves networks for 28 pixels too shallow",
+        group="networks",
+        at_least=0,
+        by=("network", {"dcgan": 0}),
+        by_dataset={"MNIST": 1024, "FASHION_MNIST": 1024},
+    )
+    attention: int | None = field(
+        None,
+        "side of the feature map that attends to itself (Zhang et al. 2019); 0: none",
+        group="networks",
+        at_least=0,
+        by=("network", {"resnet": 0}),
+    )
+    g_norm: str | None = field(
+        None,
+        "normalisation in G: batch (Ioffe and Szegedy 2015)",
+        group="networks",
+        choices=("none", "batch"),
+        by=("network", {"mlp": "none", "dcgan": "batch", "resnet": "batch"}),
+    )
+    d_norm: str | None = field(
+        None,
+        "normalisation in D: batch, layer (Ba et al. 2016), spectral (Miyato et al. 2018), or both "
+        "batch and spectral",
+        group="networks",
+        choices=("none", "batch", "layer", "spectral", "both"),
+        by=("network", {"mlp": "none", "dcgan": "batch", "resnet": "none"}),
+    )
+    initializer: str | None = field(
+        None,
         "first kernels: N(0, 0.02) as in DCGAN, Xavier (Glorot and Bengio 2010) or He et al. 2015",
         group="networks",
         choices=("normal", "xavier", "he"),
+        by=("network", {"mlp": "xavier", "dcgan": "normal", "resnet": "he"}),
     )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.penalty == "gradient" and self.d_norm in ("batch", "both"):
+            raise HyperparameterError(
+                f"--d_norm={self.d_norm}: the gradient penalty is of each image alone, and batch "
+                "norm mixes them; take layer, spectral or none"
+            )
+
+    def layout(self) -> dict[str, Any]:
+        """What the chosen network is told, but for its norms."""
+        return {
+            spec.name: getattr(self, spec.name)
+            for spec in dataclasses.fields(self)
+            if spec.metadata["by"][0] == "network"
+            and not spec.name.endswith("_norm")
+            and self.network in spec.metadata["by"][1]
+        }
 
 
 @dataclasses.dataclass(frozen=True)
 class GANHyperparameters(AdversarialHyperparameters):
     """Fully connected networks."""
 
-    width: int = field(512, "units of a hidden layer", group="networks", at_least=1)
-    depth: int = field(3, "hidden layers of each network", group="networks", at_least=1)
-    initializer: str = override(AdversarialHyperparameters, "initializer", "xavier")
+    network: str = override(AdversarialHyperparameters, "network", "mlp")
 
 
 @dataclasses.dataclass(frozen=True)
-class DCGANHyperparameters(AdversarialHyperparameters):
-    """Convolutional networks."""
+class CGANHyperparameters(AdversarialHyperparameters):
+    """Both networks are told the class."""
 
-    width: int = field(
-        64, "channels of the layer nearest the image; doubled at each halving", group="networks",
-        at_least=1,
-    )  # fmt: skip
-    kernel_size: int = field(
-        4,
-        "side of the convolutions; even, so that strides of 2 leave no checkerboard (the paper: 5)",
+    g_conditioning: str = field(
+        "concat",
+        "how G is told the class: beside the noise (Mirza and Osindero 2014), or by the gains and "
+        "biases of its batch norm (de Vries et al. 2017)",
         group="networks",
-        at_least=2,
+        choices=("concat", "batch_norm"),
     )
-    dense_units: int = field(
-        0,
-        "units of a dense layer beside the smallest feature map of G and D (Chen et al. 2016, "
-        "table 1); 0: none, as in the paper, which leaves networks for 28 pixels too shallow",
+    d_conditioning: str = field(
+        "concat",
+        "how D is told the class: as further channels of the image (Mirza and Osindero 2014), or "
+        "by a projection of its features (Miyato and Koyama 2018)",
         group="networks",
-        at_least=0,
-        by_dataset={"MNIST": 1024, "FASHION_MNIST": 1024},
+        choices=("concat", "projection"),
     )
-    d_norm: str = field(
-        "batch",
-        "normalisation in D: batch (Ioffe and Szegedy 2015), spectral (Miyato et al. 2018)",
-        group="networks",
-        choices=("none", "batch", "spectral", "both"),
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.g_conditioning == "batch_norm" and self.g_norm != "batch":
+            raise HyperparameterError(
+                f"--g_conditioning=batch_norm: there is none with --g_norm={self.g_norm}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class LSGANHyperparameters(AdversarialHyperparameters):
+    """Mao et al. 2017."""
+
+    loss: str = override(
+        AdversarialHyperparameters, "loss", "least_squares", choices=("least_squares",)
     )
+    fake_label: float = field(0.0, "a: D's target for fake images (equation 2)", group="loss")
+    real_label: float = field(1.0, "b: D's target for real images (equation 2)", group="loss")
+    generator_label: float = field(1.0, "c: G's target for D (equation 2)", group="loss")
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.fake_label >= self.real_label:
+            raise HyperparameterError(
+                f"--fake_label={self.fake_label}: it must be below --real_label={self.real_label}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class WGANHyperparameters(AdversarialHyperparameters):
+    """Arjovsky et al. 2017, algorithm 1."""
+
+    loss: str = override(AdversarialHyperparameters, "loss", "wasserstein")
+    n_critic: int = override(AdversarialHyperparameters, "n_critic", 5)
+    optimizer: str = override(AdversarialHyperparameters, "optimizer", "rmsprop")
+    g_learning_rate: float = override(AdversarialHyperparameters, "g_learning_rate", 5e-5)
+    d_learning_rate: float = override(AdversarialHyperparameters, "d_learning_rate", 5e-5)
+    clip: float = field(
+        0.01, "the critic's weights are kept within plus and minus this", group="loss", above=0
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class WGANGPHyperparameters(AdversarialHyperparameters):
+    """Gulrajani et al. 2017, algorithm 1."""
+
+    loss: str = override(AdversarialHyperparameters, "loss", "wasserstein")
+    penalty: str = override(AdversarialHyperparameters, "penalty", "gradient")
+    n_critic: int = override(AdversarialHyperparameters, "n_critic", 5)
+    g_learning_rate: float = override(AdversarialHyperparameters, "g_learning_rate", 1e-4)
+    d_learning_rate: float = override(AdversarialHyperparameters, "d_learning_rate", 1e-4)
+    beta_1: float | None = override(AdversarialHyperparameters, "beta_1", 0.0)
+    beta_2: float | None = override(AdversarialHyperparameters, "beta_2", 0.9)
+    d_norm: str | None = override(AdversarialHyperparameters, "d_norm", "layer")
+
+
+@dataclasses.dataclass(frozen=True)
+class DRAGANHyperparameters(AdversarialHyperparameters):
+    """Kodali et al. 2017."""
+
+    penalty: str = override(AdversarialHyperparameters, "penalty", "dragan")
+    d_norm: str | None = override(AdversarialHyperparameters, "d_norm", "layer")
+
+
+@dataclasses.dataclass(frozen=True)
+class SNGANHyperparameters(AdversarialHyperparameters):
+    """Miyato et al. 2018."""
+
+    loss: str = override(AdversarialHyperparameters, "loss", "hinge")
+    d_norm: str | None = override(AdversarialHyperparameters, "d_norm", "spectral")
+
+
+@dataclasses.dataclass(frozen=True)
+class BEGANHyperparameters(AdversarialHyperparameters):
+    """Berthelot et al. 2017."""
+
+    noise_dim: int = override(AdversarialHyperparameters, "noise_dim", 64)
+    prior: str = override(AdversarialHyperparameters, "prior", "uniform")
+    loss: str = override(AdversarialHyperparameters, "loss", "equilibrium",
+                         choices=("equilibrium",))  # fmt: skip
+    penalty: str = override(AdversarialHyperparameters, "penalty", "none", choices=("none",))
+    g_learning_rate: float = override(AdversarialHyperparameters, "g_learning_rate", 1e-4)
+    d_learning_rate: float = override(AdversarialHyperparameters, "d_learning_rate", 1e-4)
+    g_norm: str | None = override(AdversarialHyperparameters, "g_norm", "none")
+    d_norm: str | None = override(
+        AdversarialHyperparameters, "d_norm", "none", choices=("none", "batch")
+    )
+    initializer: str | None = override(AdversarialHyperparameters, "initializer", "he")
+    hidden_dim: int = field(64, "dimensions of D's code of an image", group="networks", at_least=1)
+    gamma: float = field(
+        0.5,
+        "diversity ratio: how much worse D reconstructs fake images than real ones at equilibrium "
+        "(3.4)",
+        group="loss",
+        above=0,
+        at_most=1,
+    )
+    lambda_k: float = field(0.001, "step size of k (3.4)", group="loss", above=0)

@@ -13,6 +13,11 @@ def noise(dim: int, prior: str) -> tfd.Distribution:
     return tfd.Sample(one, sample_shape=[dim])
 
 
+def one_hot(num_classes: int) -> tfd.Distribution:
+    """One of the classes, each as likely, as a vector [num_classes] of zeros and a one."""
+    return tfd.OneHotCategorical(logits=tf.zeros(num_classes), dtype=tf.float32)
+
+
 class Latents:
     """The joint prior of a generator's named inputs, each with an event shape [d].
 
@@ -43,6 +48,15 @@ class Latents:
     def join(self, latents: dict[str, tf.Tensor]) -> tf.Tensor:
         """The parts side by side in the order of their declaration, [n, dim]."""
         return tf.concat([latents[name] for name in self.parts], axis=-1)
+
+
+def plane(latent: tf.Tensor, span: float, points: int) -> tf.Tensor:
+    """A latent [d] with its first two dimensions set to a square of points^2 points, from -span to
+    span each: [points^2, d], a row of the square after the other, the first dimension down."""
+    axis = tf.cast(tf.linspace(-span, span, points), latent.dtype)
+    first, second = (tf.reshape(x, [-1, 1]) for x in tf.meshgrid(axis, axis, indexing="ij"))
+    rest = tf.repeat(latent[None, 2:], points**2, axis=0)
+    return tf.concat([first, second, rest], axis=1)
 
 
 def interpolate(start: tf.Tensor, end: tf.Tensor, steps: int, path: str) -> tf.Tensor:

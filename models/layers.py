@@ -84,6 +84,120 @@ def spectral_layers(network: keras.Layer) -> list[SpectralKernel]:
     return [layer for layer in network._flatten_layers() if isinstance(layer, SpectralKernel)]
 
 
+NORMS = ("none", "batch", "layer", "spectral", "both")
+
+
+class Kit:
+    """What the layers of one network have in common: kind of norm, and initialiser.
+
+    Args:
+        norm: "batch" normalises activations over the batch (Ioffe and Szegedy 2015); "layer" over
+            each example, with a gain and a bias a channel (Ba et al. 2016, as in WGAN-GP);
+            "spectral" every kernel (Miyato et al. 2018); "both" is batch and spectral.
+        initial: the name of an `initializer`.
+        label: one-hot [b, classes], from which each batch norm takes its gain and bias.
+
+    Attributes:
+        batch: whether `norm` subtracts a mean that makes a bias before it idle.
+    """
+
+    def __init__(self, norm: str, initial: str, label=None):
+        if norm not in NORMS:
+            raise ValueError(f"norm={norm!r}: it must be one of {', '.join(NORMS)}")
+        self.batch, self.layer = norm in ("batch", "both"), norm == "layer"
+        spectral = norm in ("spectral", "both")
+        self.Dense = SpectralDense if spectral else keras.layers.Dense
+        self.Conv2D = SpectralConv2D if spectral else keras.layers.Conv2D
+        self.initial, self.label = initial, label
+
+    def dense(self, h, units: int, **options):
+        """A dense layer on h [b, f]; for the options see `_linear`."""
+        return self._linear(self.Dense, h, units, **options)
+
+    def conv(self, h, filters: int, kernel_size: int, **options):
+        """A convolution of maps h [b, h, w, c], padded; for the options see `_linear`."""
+        return self._linear(self.Conv2D, h, filters, kernel_size, padding="same", **options)
+
+    def _linear(self, kind, h, *sizes, normalised: bool = False, use_bias: bool = True, **options):
+        """kind(*sizes, **options) on h; with `normalised` the norm of activations follows, and a
+        bias is left out where that would remove it."""
+        use_bias = use_bias and not (normalised and self.batch)
+        kernel = initializer(self.initial)
+        h = kind(*sizes, use_bias=use_bias, kernel_initializer=kernel, **options)(h)
+        return self.norm(h) if normalised else h
+
+    def norm(self, h):
+        """h [b, f] or [b, h, w, c], its activations normalised if the kind of norm does so."""
+        if self.layer and len(h.shape) == 4:
+            return keras.layers.GroupNormalization(groups=1, epsilon=1e-5)(h)
+        if self.layer:
+            return keras.layers.LayerNormalization(epsilon=1e-5)(h)
+        if self.batch and self.label is not None:
+            return self._conditional_norm(h)
+        return keras.layers.BatchNormalization(momentum=0.9)(h) if self.batch else h
+
+    def _conditional_norm(self, h):
+        """Batch norm with a gain and a bias of each class (Dumoulin et al. 2017; de Vries et al.
+        2017), of Keras' own layers, so that a saved generator needs none of ours."""
+        *places, channels = h.shape[1:]
+
+        def of_label(initial: str):
+            row = keras.layers.Dense(channels, use_bias=False, kernel_initializer=initial)
+            return keras.layers.Reshape((*[1] * len(places), channels))(row(self.label))
+
+        h = keras.layers.BatchNormalization(momentum=0.9, center=False, scale=False)(h)
+        h = keras.layers.Multiply()([h, of_label("ones")])
+        return keras.layers.Add()([h, of_label("zeros")])
+
+
+def latent_inputs(latent_dim: int, num_classes: int, norm: str, initial: str):
+    """How a generator begins.
+
+    Args:
+        latent_dim: of the joined latents, label included.
+        num_classes: 0, or the length of the one-hot label at the end of the joined latents, which
+            sets the gains and biases of the batch norms and feeds nothing else.
+        norm: "none" or "batch".
+        initial: the name of an `initializer`.
+
+    Returns:
+        (the input z [b, latent_dim], what of it feeds the first layer, the generator's Kit)
+
+    Raises:
+        ValueError: another norm, or classes without batch norms that could tell them apart.
+    """
+    if norm not in ("none", "batch"):
+        raise ValueError(f"norm={norm!r}: a generator's must be none or batch")
+    if num_classes and norm == "none":
+        raise ValueError("norm='none': a class-conditional generator needs norm='batch'")
+    z = keras.Input((latent_dim,), name="latents")
+    if not num_classes:
+        return z, z, Kit(norm, initial)
+    return z, z[:, :-num_classes], Kit(norm, initial, label=z[:, -num_classes:])
+
+
+def self_attention(h, kit: Kit):
+    """Attention between the places of maps h [b, h, w, c]: Zhang et al. 2019, equations 1 to 3.
+
+    The paper's f, g, h and v are 1x1 convolutions through c / 8 channels. Its gamma, from 0, is a
+    dense layer of one weight, so that all is of Keras' own layers as in a conditional norm; it
+    stands before v, which is linear, since there are fewest channels.
+    """
+    height, width, channels = h.shape[1:]
+    inner = max(channels // 8, 1)
+
+    def flat():
+        maps = kit.conv(h, inner, 1, use_bias=False)
+        return keras.layers.Reshape((height * width, inner))(maps)
+
+    key, query, value = flat(), flat(), flat()
+    o = keras.layers.Attention(dtype="float32")([query, value, key])
+    o = keras.layers.Reshape((-1, 1))(o)
+    o = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros", name="gamma")(o)
+    o = keras.layers.Reshape((height, width, inner))(o)
+    return keras.layers.Add()([h, kit.conv(o, channels, 1, use_bias=False)])
+
+
 def tanh_image(h):
     """Images in [-1, 1], in float32 whatever the precision of the layers below."""
     return keras.layers.Activation("tanh", dtype="float32", name="image")(h)

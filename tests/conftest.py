@@ -218,6 +218,18 @@ def tiny_run(tmp_path_factory, call, tiny):
     return types.SimpleNamespace(path=path, argv=argv, outcome=outcome, scalars=scalars)
 
 
+@pytest.fixture(scope="session")
+def told_run(tmp_path_factory, call, tiny):
+    """A finished run of a model that is told the class; nobody writes to it. Attributes: path."""
+    path = tmp_path_factory.mktemp("runs") / "told"
+    small = ("--network=mlp", "--width=4", "--depth=1", "--g_learning_rate=1e-2")
+    argv = [word for word in tiny if not word.startswith(("--model", "--width", "--depth"))]
+    argv += ["--model=cgan", *small, "--steps=6", "--sample_every=4", "--sample_planes"]
+    outcome = call("train", *argv, f"--outdir={path}")
+    assert outcome.code == 0, outcome
+    return types.SimpleNamespace(path=path)
+
+
 @pytest.fixture
 def copied_run(tiny_run, tmp_path):
     """A copy of the tiny run that a test may change."""

@@ -1,6 +1,7 @@
 """evaluate.py from outside: its tables and figures, evaluation.json, and what it publishes."""
 
 import csv
+import dataclasses
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ from metrics.features.classifier import DIGITS_SHA256
 pytestmark = pytest.mark.usefixtures("cache")
 
 PIXELS = ["pixel_mean", "pixel_std", "pixel_distance", "distinct_share", "copied_share"]
+CONDITIONS = ["conditional_accuracy"]
 CODES = ["knn1_accuracy", "knn3_accuracy", "linear_probe_accuracy"]
 CLUSTERS = ["cluster_accuracy", "nmi", "ari"]
 
@@ -105,7 +107,7 @@ def test_evaluation_json_has_each_metric_with_its_protocol(alone):
     assert set(alone.evaluation) == {"name", "dataset", "seconds", "metrics"}
     assert alone.evaluation["name"] == str(alone.path)
     assert alone.evaluation["dataset"] == "digits"
-    assert list(metrics) == [*metrics_in("digits"), *PIXELS, *CODES, *CLUSTERS]
+    assert list(metrics) == [*metrics_in("digits"), *PIXELS, *CONDITIONS, *CODES, *CLUSTERS]
     run = {
         "dataset": "digits", "image_shape": [28, 28, 1], "model": "gan",
         "checkpoint_step": 6, "ema_decay": 0.999, "precision": "off",
@@ -133,12 +135,14 @@ def test_what_there_are_too_few_images_or_no_codes_for_is_na_with_the_reason(alo
     values = values_of(alone.evaluation)
     lacking = {name for name, value in values.items() if value is None}
     assert lacking == {
-        "kd_digits", "fd_digits_256", "is_digits_256", "copied_share", *CODES, *CLUSTERS,
+        "kd_digits", "fd_digits_256", "is_digits_256", "copied_share", *CONDITIONS, *CODES,
+        *CLUSTERS,
     }  # fmt: skip
     reasons = {n: alone.evaluation["metrics"][n]["protocol"]["reason"] for n in lacking}
     assert reasons["kd_digits"] == "needs at least 1,000 samples, there are 50"
     assert reasons["fd_digits_256"] == "needs at least 256 images, there are 40"
     assert reasons["copied_share"] == "needs at least 100 unseen images, there are 40"
+    assert reasons["conditional_accuracy"] == "GAN is not told the class"
     assert reasons["nmi"] == "GAN has no categorical code"
     notes = alone.outcome.out[alone.outcome.out.index(f"\n{alone.path}: ") :]
     shared = notes.splitlines()[1]
@@ -299,6 +303,30 @@ def test_a_model_that_encodes_is_measured_by_its_codes(evaluate, monkeypatch):
     assert not (folder / "neighbours.png").exists()
 
 
+def test_how_well_a_model_minds_the_class_is_what_the_classifier_says(
+    call, told_run, tmp_path, monkeypatch
+):
+    from metrics.features import classifier
+    from training import evaluation
+    from training.setup import load_run
+
+    run = pathlib.Path(shutil.copytree(told_run.path, tmp_path / "told"))
+    argv = (f"--run={run}", "--metrics=conditional_accuracy", "--num_samples=40")
+    refusal = call("evaluate", *argv, "--features=digits").refusal()
+    assert "needs a classifier of digits; take --features=classifier" in refusal
+
+    # The shipped classifier, as if it were of the run's own data set.
+    extractor = dataclasses.replace(classifier.load_digits(), classes_of="digits")
+    monkeypatch.setattr(evaluation.features, "load", lambda *_: extractor)
+    assert call("evaluate", *argv, "--features=digits", "--seed=2").code == 0
+    found = evaluation_of(run)["metrics"]["conditional_accuracy"]
+    asked = np.arange(40) % 10
+    images = plotting.to_uint8(load_run(run)[2].sample(40, seed=2, label=asked))
+    assert found["value"] == (extractor(images)[1].argmax(1) == asked).mean()
+    assert (found["protocol"]["n_fake"], found["protocol"]["seed"]) == (40, 2)
+    assert found["protocol"]["features_sha256"] == DIGITS_SHA256
+
+
 # Several runs, seeds and baselines.
 
 
@@ -356,7 +384,8 @@ def test_each_data_set_has_its_table(compared):
 def test_the_files_of_a_comparison_have_the_same_numbers(compared):
     folder = compared.folder
     assert {path.name for path in folder.iterdir()} == {
-        f"comparison.{kind}" for kind in ("md", "json", "csv", "png")
+        "curves.png",
+        *(f"comparison.{kind}" for kind in ("md", "json", "csv", "png")),
     }
     evaluations = json.loads((folder / "comparison.json").read_text())
     assert evaluations == compared.evaluations
@@ -379,6 +408,15 @@ def test_the_files_of_a_comparison_have_the_same_numbers(compared):
             assert tuple(numbers) == (entry["value"], *report.low_middle_high(entry)[::2])
 
 
+def test_the_curves_of_several_runs_are_panels_of_what_more_than_one_has_logged():
+    one = [{"step": 5, "d_loss": 1.0, "metric_fid": 9.0}, {"step": 9, "d_loss": 2.0, "k": 1.0}]
+    two = [{"step": 5, "metric_fid": 8.0, "k": 0.0}]
+    (panel,) = evaluate_script.shared_curves({"one": one, "two": two})
+    assert (panel.title, panel.log_y) == ("fid", True)
+    assert panel.series == {"one": ((5,), (9.0,)), "two": ((5,), (8.0,))}
+    assert evaluate_script.shared_curves({"one": one}) == []
+
+
 def test_the_figure_of_a_comparison_shows_something(compared):
     picture = np.asarray(Image.open(compared.folder / "comparison.png").convert("L"))
     assert len(np.unique(picture)) > 10
@@ -388,7 +426,7 @@ def test_distances_are_named_after_the_file_of_the_network(compared, network):
     digest = hashlib.sha256(network.read_bytes()).hexdigest()
     for evaluation in compared.evaluations:
         metrics = evaluation["metrics"]
-        assert list(metrics) == [*metrics_in("my_net"), *PIXELS, *CODES, *CLUSTERS]
+        assert list(metrics) == [*metrics_in("my_net"), *PIXELS, *CONDITIONS, *CODES, *CLUSTERS]
         protocol = metrics["fd_my_net"]["protocol"]
         assert (protocol["features"], protocol["features_sha256"]) == ("my_net", digest)
         assert metrics["is_my_net"]["value"] is None

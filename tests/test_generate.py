@@ -122,6 +122,35 @@ def test_the_film_of_an_interpolation_goes_there_and_back(draw, cells):
         np.testing.assert_array_equal(shown, sheet[:, k])
 
 
+def test_a_plane_is_over_the_first_two_latent_dimensions(draw, model, cells):
+    made = draw("--output=plane", "--span=1.5", "--seed=3")
+    assert list(made) == ["plane-span1.5-seed3.png"]
+    shown = cells(pixels(made["plane-span1.5-seed3.png"]), columns=10)
+    noise = np.repeat(model.latents.draw(1, 3)["noise"], 100, axis=0)
+    axis = np.linspace(-1.5, 1.5, 10)
+    noise[:, 0], noise[:, 1] = axis.repeat(10), np.tile(axis, 10)
+    expected = plotting.to_uint8(model.generate({"noise": noise}))
+    assert abs(shown.reshape(expected.shape).astype(int) - expected).max() <= 1
+
+
+def test_a_label_draws_one_class(call, told_run, tmp_path, cells):
+    from training.setup import load_run
+
+    model = load_run(told_run.path)[2]
+    argv = (f"--run={told_run.path}", f"--outdir={tmp_path}", "--n=4")
+    assert call("generate", *argv, "--label=7").code == 0
+    shown = cells(pixels(tmp_path / "grid-seed0.png"), columns=2).reshape(-1, 28, 28, 1)
+    np.testing.assert_array_equal(shown, plotting.to_uint8(model.sample(4, label=7)))
+    assert not np.array_equal(shown, plotting.to_uint8(model.sample(4, label=6)))
+    refusal = call("generate", *argv, "--label=10").refusal()
+    assert refusal == f"{told_run.path}: the classes are 0 to 9, not 10"
+
+
+def test_a_label_is_refused_by_a_model_that_is_told_none(call, tiny_run, tmp_path):
+    argv = (f"--run={tiny_run.path}", f"--outdir={tmp_path}")
+    assert call("generate", *argv, "--label=7").refusal().endswith("GAN is not told the class")
+
+
 def test_without_an_outdir_the_files_are_in_the_run(call, copied_run):
     done = call("generate", f"--run={copied_run}", "--n=1")
     assert done.code == 0, done

@@ -455,6 +455,26 @@ def test_sigterm_saves_and_the_same_command_ends_with_the_same_bits(
     assert steps == [4, 5, 8, 10, 12, 13, 15, 16, 20, 24]
 
 
+# Mirrored images.
+
+
+@pytest.mark.smoke
+def test_a_run_of_mirrored_images_goes_on_to_the_same_bits(
+    call, tiny_run, tmp_path, checkpoint, assert_same_bits
+):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    for path, steps in ((whole, 6), (parts, 4), (parts, 6)):
+        argv = (*tiny_run.argv, "--flip", f"--steps={steps}", f"--outdir={path}")
+        assert call("train", *argv).code == 0
+    ends = [checkpoint(p / "checkpoints" / "ckpt-6") for p in (whole, parts, tiny_run.path)]
+    assert_same_bits(ends[1], ends[0])
+    with pytest.raises(AssertionError):
+        assert_same_bits(ends[2], ends[0])
+    assert saved_config(whole)["options"]["flip"] is True
+    assert saved_config(whole)["data"] == saved_config(tiny_run.path)["data"]
+    assert (whole / "real.png").read_bytes() == (tiny_run.path / "real.png").read_bytes()
+
+
 # Evaluation in training.
 
 EVALUATION = (
@@ -765,6 +785,15 @@ REFUSED = {
         ["{run_flags}", "--seed=6", "--width=9"],
         "{run} was begun otherwise: (?=.*--seed was 5, is 6)(?=.*--width was 8, is 9)",
     ),
+    "other images": (
+        ["{run_flags}", "--flip", "--gray=skip"],
+        "{run} was begun otherwise: "
+        "(?=.*--flip was False, is True)(?=.*--gray was convert, is skip)",
+    ),
+    "no way with gray images": (
+        ["--gray=drop"],
+        "--gray=drop: it must be one of convert, skip",
+    ),
     "other data": (
         ["{run_flags}", "--dataset=MNIST"],
         "{run} was begun otherwise: --dataset was .*digits.npz, is MNIST",
@@ -912,6 +941,13 @@ def test_a_batch_larger_than_the_data_is_refused(call, tiny, tmp_path):
     assert refusal.startswith("--batch_size=201 is more than the 200 images for training")
     argv = ("--batch_size=101", "--n_critic=2", f"--outdir={tmp_path / 'b'}")
     assert "--batch_size=101 x --n_critic=2" in call("train", *tiny, *argv).refusal()
+
+
+def test_to_skip_gray_images_of_a_file_is_refused(call, tiny, digits, tmp_path):
+    refusal = call("train", *tiny, "--gray=skip", f"--outdir={tmp_path}").refusal()
+    assert refusal == (
+        f"--gray=skip: it leaves files of a folder out, and --dataset {digits} is no folder"
+    )
 
 
 def test_images_that_the_networks_do_not_fit_are_refused(call, digits, tmp_path):
@@ -1103,3 +1139,30 @@ def test_weights_that_are_no_numbers_are_neither_drawn_nor_saved(call, tiny, tmp
     assert steps_saved(tmp_path) == []
     assert [path.name for path in (tmp_path / "samples").iterdir()] == ["step-0000000.png"]
     assert not (tmp_path / "export").exists()
+
+
+def test_a_grid_of_a_told_model_has_a_class_a_row_and_the_same_noise_down_a_column(told_run, cells):
+    from training.setup import load_run
+
+    model = load_run(told_run.path)[2]
+    sheet = np.asarray(Image.open(told_run.path / "samples.png"))[..., None]
+    shown = cells(sheet, columns=10)
+    noise = model.latents.draw(10, 0)["noise"]
+    for row, label in enumerate(np.eye(10, dtype=np.float32)):
+        latents = {"noise": noise, "label": np.repeat(label[None], 10, axis=0)}
+        expected = plotting.to_uint8(model.generate(latents)).astype(int)
+        assert abs(shown[row] - expected).max() <= 1
+
+
+def test_planes_are_drawn_with_the_sample_grids_if_asked_for(told_run, tiny_run):
+    names = [f"span-{span}-step-{step:07}.png" for span in (1, 3) for step in (0, 4, 6)]
+    assert sorted(path.name for path in (told_run.path / "planes").iterdir()) == names
+    assert not (tiny_run.path / "planes").exists()
+
+
+def test_a_model_that_is_told_the_class_needs_labels(call, tmp_path):
+    np.savez(tmp_path / "plain.npz", x_train=np.zeros((9, 28, 28), np.uint8))
+    argv = ("--model=cgan", f"--dataset={tmp_path / 'plain.npz'}", "--batch_size=3")
+    refusal = call("train", *argv, f"--outdir={tmp_path / 'run'}").refusal()
+    assert refusal.endswith("cgan needs images with labels")
+    assert not (tmp_path / "run").exists()

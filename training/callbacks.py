@@ -14,8 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 import plotting
+from models.base import GenerativeModel
+from models.latents import plane
 from training.checkpoints import Checkpoints
-from training.run_directory import RunDirectory
+from training.flags import UsageError
+from training.run_directory import METRIC, RunDirectory
+
+PLANE_SPANS = (1, 3)
 
 
 class DivergedError(Exception):
@@ -138,11 +143,15 @@ class Log(StepCallback):
 
 
 class Pictures(StepCallback):
-    """A grid of the same latents every so many steps, and the curves of the log so far."""
+    """A grid of the same latents every so many steps, and the curves of the log so far.
 
-    def __init__(self, run: RunDirectory, writer, every: int, count: int = 64):
+    Args:
+        planes: draw the images over the plane of the first two latent dimensions, too.
+    """
+
+    def __init__(self, run: RunDirectory, writer, every: int, planes: bool = False):
         super().__init__()
-        self.run, self.writer, self.every, self.count = run, writer, every, count
+        self.run, self.writer, self.every, self.planes = run, writer, every, planes
 
     def begin(self):
         if self.step == 0:
@@ -159,12 +168,34 @@ class Pictures(StepCallback):
     def draw(self) -> None:
         """Writes the samples and the curves so far; the samples into TensorBoard too."""
         self.check_weights()
-        grid = plotting.grid(self.model.sample(self.count))
+        latents, columns = self.model.picture_latents()
+        grid = plotting.grid(self.model.generate(latents), columns)
         plotting.save_image(self.run.samples / f"step-{self.step:07}.png", grid)
         plotting.save_image(self.run.path / "samples.png", grid)
+        pictures = {"samples": grid}
+        for span in PLANE_SPANS if self.planes else ():
+            picture = plane_grid(self.model, self.model.draw_latents(1), span)
+            plotting.save_image(self.run.planes / f"span-{span}-step-{self.step:07}.png", picture)
+            pictures[f"plane {span}"] = picture
         with self.writer.as_default(step=self.step):
-            tf.summary.image("samples", grid[None])
+            for name, picture in pictures.items():
+                tf.summary.image(name, picture[None])
         draw_curves(self.run)
+
+
+def plane_grid(model: GenerativeModel, latents: dict[str, tf.Tensor], span: float) -> np.ndarray:
+    """10 x 10 images over the first two dimensions of the first latent, from -span to span; all
+    else is as in the one draw `latents`, name -> [1, d]. uint8 [H, W, c].
+
+    Raises:
+        UsageError: it has only one dimension.
+    """
+    first = next(iter(model.latents.parts))
+    if latents[first].shape[1] < 2:
+        raise UsageError("--noise_dim=1: a plane needs two latent dimensions")
+    repeated = {name: tf.repeat(part, 100, axis=0) for name, part in latents.items()}
+    images = model.generate(repeated | {first: plane(latents[first][0], span, 10)})
+    return plotting.grid(images, columns=10)
 
 
 class Evaluator(StepCallback):
@@ -295,8 +326,6 @@ class Progress(StepCallback):
         if self.live:
             print()
 
-
-METRIC = "metric_"  # begins the names of what is measured of samples
 
 # What stands in each panel of a run's curves: the names that match, less what the title says.
 PANELS = {

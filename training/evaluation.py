@@ -27,6 +27,7 @@ from models.hyperparameters import near
 from training.flags import UsageError
 
 PIXELS = ("pixel_mean", "pixel_std", "pixel_distance", "distinct_share", "copied_share")
+CONDITIONS = ("conditional_accuracy",)
 CODES = ("knn1_accuracy", "knn3_accuracy", "linear_probe_accuracy")
 CLUSTERS = ("cluster_accuracy", "nmi", "ari")
 SHOWN = 1000  # samples whose nearest training images are looked for
@@ -43,8 +44,10 @@ def sample_metrics(extractor: Extractor | None) -> tuple[str, ...]:
 
 
 def all_metrics(extractor: Extractor | None) -> tuple[str, ...]:
-    """Those of samples, and those of codes."""
-    return (*sample_metrics(extractor), *CODES, *CLUSTERS)
+    """Those of samples, of samples of a class, and of codes; without an extractor, those that need
+    none."""
+    conditions = CONDITIONS if extractor else ()
+    return (*sample_metrics(extractor), *conditions, *CODES, *CLUSTERS)
 
 
 def load_extractor(flag: str, name: str, data: ImageData) -> Extractor:
@@ -192,7 +195,7 @@ def measure_samples(
     draw: Draw, n: int, seed: int, real: RealImages, wanted: Sequence[str], watch: Stopwatch
 ) -> tuple[dict[str, Metric], np.ndarray]:
     """The wanted ones of the metrics of n samples, and the first SHOWN samples."""
-    in_features = [name for name in wanted if name not in (*PIXELS, *CODES, *CLUSTERS)]
+    in_features = [name for name in wanted if name not in (*CONDITIONS, *all_metrics(None))]
     if in_features:
         with watch.stage("features of real images"):
             statistics, known = FeatureStatistics(real.extractor, n), real.statistics
@@ -251,6 +254,30 @@ def copied_share(shown: np.ndarray, real: RealImages) -> Metric:
         return neighbours.copied_share(shown, real.data.train.images, unseen)
     except MetricError as error:
         return Metric(None, {"reason": str(error)})
+
+
+def measure_conditions(
+    model: GenerativeModel, n: int, seed: int, real: RealImages, watch: Stopwatch
+) -> dict[str, Metric]:
+    """How many of n samples, as many of each class, a classifier takes for the class that was asked
+    for; without a value, and with the reason, where the model is told none."""
+    name, classes = CONDITIONS[0], real.data.num_classes
+    try:
+        labels = np.arange(n) % max(classes, 1)
+        latents = model.draw_latents(n, seed, labels)
+        if real.extractor.classes_of != real.data.name:
+            raise MetricError(
+                f"{name} needs a classifier of {real.data.name}; take --features=classifier"
+            )
+        right = 0
+        with watch.stage("samples of classes"):
+            for images in map(plotting.to_uint8, model.generate_batches(latents)):
+                _, logits = real.extractor(images)
+                asked, labels = labels[: len(images)], labels[len(images) :]
+                right += int((logits.argmax(1) == asked).sum())
+    except (NotSupported, MetricError) as error:
+        return {name: Metric(None, {"reason": str(error)})}
+    return {name: Metric(right / n, {"n_fake": n, **features_protocol(name, real)})}
 
 
 def measure_codes(

@@ -33,7 +33,9 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     setup.prepare(config)
     images = setup.load_data(config)
     n_critic = getattr(config.hp, "n_critic", 1)
-    batches = Batches(images.train, config.hp.batch_size, seed=options.seed, n_critic=n_critic)
+    batches = Batches(
+        images.train, config.hp.batch_size, seed=options.seed, n_critic=n_critic, flip=options.flip
+    )
     epoch = batches.steps_per_epoch
     total = options.steps or config.hp.epochs * epoch
     model = setup.build_model(config, images.image_shape, images.num_classes)
@@ -70,7 +72,9 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
                 steps_per_epoch=total - start,
                 callbacks=[
                     log,
-                    callbacks.Pictures(run, writer, options.sample_every or epoch),
+                    callbacks.Pictures(
+                        run, writer, options.sample_every or epoch, options.sample_planes
+                    ),
                     callbacks.Saver(checkpoints, log, every, stop),
                     *evaluators,
                     callbacks.Progress(total, batches),

@@ -37,6 +37,15 @@ class RunOptions:
     image_size: int | None = field(
         None, "side in pixels that images are resized to, antialiased", group="data", at_least=4
     )
+    gray: str = field(
+        "convert",
+        "gray images in a folder of colour images: repeat them over 3 channels, or leave them out",
+        group="data",
+        choices=("convert", "skip"),
+    )
+    flip: bool = field(
+        False, "mirror each training image left to right with probability 1/2", group="data"
+    )
     outdir: str = field(
         "", "the run directory; else runs/<model>-<dataset>", group="run", may_change=True
     )
@@ -62,6 +71,13 @@ class RunOptions:
         None, "steps between two sample grids; else each epoch", group="outputs", at_least=1,
         may_change=True,
     )  # fmt: skip
+    sample_planes: bool = field(
+        False,
+        "with each sample grid also draw planes/: the images over the first two latent dimensions, "
+        "from -1 to 1 and from -3 to 3",
+        group="outputs",
+        may_change=True,
+    )
     checkpoint_every: int | None = field(
         None, "steps between two checkpoints; else each epoch", group="outputs", at_least=1,
         may_change=True,

@@ -8,6 +8,8 @@ from files import write_atomically, write_json
 from training.flags import UsageError
 from training.options import Config
 
+METRIC = "metric_"  # begins the names that metrics of samples have in metrics.jsonl
+
 
 class RunDirectory:
     """A folder that one training at a time writes to; a context manager that holds it.
@@ -23,6 +25,7 @@ class RunDirectory:
         self.path = Path(path)
         self.checkpoints = self.path / "checkpoints"
         self.samples = self.path / "samples"
+        self.planes = self.path / "planes"
         self.export = self.path / "export"
         self.config = self.path / "config.json"
         self._metrics = self.path / "metrics.jsonl"
@@ -135,8 +138,8 @@ class RunDirectory:
         """Drops what was logged and drawn after a step, from which the run goes on."""
         kept = [record for record in self.records() if record["step"] <= step]
         write_atomically(self._metrics, "".join(json.dumps(r) + "\n" for r in kept))
-        for picture in self.samples.glob("step-*.png"):
-            if int(picture.stem.removeprefix("step-")) > step:
+        for picture in (*self.samples.glob("step-*.png"), *self.planes.glob("*-step-*.png")):
+            if int(picture.stem.rpartition("step-")[2]) > step:
                 picture.unlink()
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import data
 from models import REGISTRY
-from models.base import GenerativeModel
+from models.base import GenerativeModel, NeedsLabels
 from models.networks import ImageShapeError
 from training.checkpoints import Checkpoints
 from training.flags import UsageError
@@ -54,7 +54,10 @@ def load_data(config: Config) -> data.ImageData:
     """
     options = config.options
     return data.load(
-        options.dataset, data_dir=options.data_dir or None, image_size=options.image_size
+        options.dataset,
+        data_dir=options.data_dir or None,
+        image_size=options.image_size,
+        gray=options.gray,
     )
 
 
@@ -75,7 +78,7 @@ def build_model(config: Config, image_shape, num_classes: int) -> GenerativeMode
     """The model of a run, its networks built, not compiled.
 
     Raises:
-        UsageError: the images do not fit its networks.
+        UsageError: the images do not fit its networks, or lack labels that it needs.
     """
     options = config.options
     model_class = REGISTRY[options.model].load()
@@ -86,7 +89,7 @@ def build_model(config: Config, image_shape, num_classes: int) -> GenerativeMode
             seed=options.seed,
             **dataclasses.asdict(config.hp),
         )
-    except ImageShapeError as error:
+    except (ImageShapeError, NeedsLabels) as error:
         raise UsageError(f"--dataset={options.dataset}: {error}") from None
 
 

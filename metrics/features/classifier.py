@@ -103,7 +103,7 @@ def load(path: pathlib.Path, name: str) -> Extractor:
         return network(images, training=False)
 
     digest = hashlib.sha256(content).hexdigest()
-    return Extractor(name, digest, "none", network.output_shape[0][-1], outputs)
+    return Extractor(name, digest, "none", network.output_shape[0][-1], outputs, of.dataset)
 
 
 def load_digits() -> Extractor:

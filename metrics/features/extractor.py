@@ -30,6 +30,7 @@ class Extractor:
         dimension: of the features, d.
         network: uint8 tensor [b, h, w, 1 or 3] -> float32 (features [b, d], logits [b, k] or
             None); what is done to an example does not depend on the others of its batch.
+        classes_of: the data set whose classes the logits are of, in the order of its labels.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Extractor:
     resizing: str
     dimension: int
     network: Callable
+    classes_of: str = ""
     batch_size: int = 250
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:

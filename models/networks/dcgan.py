@@ -3,24 +3,7 @@
 import keras
 
 from models import layers
-from models.networks import ImageShapeError
-
-
-def stages(image_shape: tuple[int, int, int]) -> tuple[int, int]:
-    """(side of the smallest feature map, halvings) of a square image: 28 -> (7, 2), 64 -> (4, 4).
-
-    Raises:
-        ImageShapeError: unless the side is 4 or 7 times a power of two from 4 to 64.
-    """
-    height, width, _ = image_shape
-    for base in (4, 7):
-        halvings = (height // base).bit_length() - 1
-        if height == width == base * 2**halvings and 2 <= halvings <= 6:
-            return base, halvings
-    raise ImageShapeError(
-        f"images of {height}x{width} do not fit these networks: use a side of 28, 32, 64 or 128 "
-        "pixels (4 or 7 times a power of two), as by --image_size"
-    )
+from models.networks import stages
 
 
 def channels(width: int, halving: int) -> int:
@@ -35,32 +18,29 @@ def generator(
     width: int,
     kernel_size: int,
     dense_units: int,
+    norm: str,
+    num_classes: int = 0,
     initializer: str,
 ) -> keras.Model:
-    """Dense to the smallest map, then transposed convolutions with batch norm and ReLU; tanh."""
+    """Dense to the smallest map, then transposed convolutions with ReLU; tanh.
+
+    For `norm` and `num_classes` see layers.latent_inputs.
+    """
     base, halvings = stages(image_shape)
-    z = keras.Input((latent_dim,), name="latents")
-    h = z
+    z, h, kit = layers.latent_inputs(latent_dim, num_classes, norm, initializer)
     if dense_units:
-        h = keras.layers.Dense(
-            dense_units, use_bias=False, kernel_initializer=layers.initializer(initializer)
-        )(h)
-        h = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.9)(h))
-    h = keras.layers.Dense(
-        base * base * channels(width, halvings),
-        use_bias=False,
-        kernel_initializer=layers.initializer(initializer),
-    )(h)
+        h = keras.layers.ReLU()(kit.dense(h, dense_units, normalised=True))
+    h = kit.dense(h, base * base * channels(width, halvings), use_bias=not kit.batch)
     h = keras.layers.Reshape((base, base, -1))(h)
     for halving in range(halvings, 0, -1):
-        h = keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.9)(h))
+        h = keras.layers.ReLU()(kit.norm(h))
         last = halving == 1
         h = keras.layers.Conv2DTranspose(
             image_shape[-1] if last else channels(width, halving - 1),
             kernel_size,
             strides=2,
             padding="same",
-            use_bias=last,
+            use_bias=last or not kit.batch,
             kernel_initializer=layers.initializer(initializer),
         )(h)
     return keras.Model(z, layers.tanh_image(h), name="generator")
@@ -75,36 +55,17 @@ def trunk(
     norm: str,
     initializer: str,
 ) -> keras.Model:
-    """Strided convolutions with leaky ReLU, flattened.
-
-    Args:
-        norm: "batch" normalises every layer but the first, as in the paper; "spectral" every
-            kernel; "both" does both; "none" neither.
-    """
-    batch_norm, spectral = norm in ("batch", "both"), norm in ("spectral", "both")
-    Conv2D = layers.SpectralConv2D if spectral else keras.layers.Conv2D
-    Dense = layers.SpectralDense if spectral else keras.layers.Dense
+    """Strided convolutions with leaky ReLU, flattened; `norm` as in layers.Kit, after every layer
+    but the first where it is one of activations, as in the paper."""
     _, halvings = stages(image_shape)
+    kit = layers.Kit(norm, initializer)
     x = h = keras.Input(image_shape, name="images")
     for halving in range(1, halvings + 1):
-        normalised = batch_norm and halving > 1
-        h = Conv2D(
-            channels(width, halving),
-            kernel_size,
-            strides=2,
-            padding="same",
-            use_bias=not normalised,
-            kernel_initializer=layers.initializer(initializer),
-        )(h)
-        if normalised:
-            h = keras.layers.BatchNormalization(momentum=0.9)(h)
+        filters = channels(width, halving)
+        h = kit.conv(h, filters, kernel_size, strides=2, normalised=halving > 1)
         h = keras.layers.LeakyReLU(negative_slope=0.2)(h)
     h = keras.layers.Flatten()(h)
     if dense_units:
-        h = Dense(
-            dense_units, use_bias=not batch_norm, kernel_initializer=layers.initializer(initializer)
-        )(h)
-        if batch_norm:
-            h = keras.layers.BatchNormalization(momentum=0.9)(h)
+        h = kit.dense(h, dense_units, normalised=True)
         h = keras.layers.LeakyReLU(negative_slope=0.2)(h)
     return keras.Model(x, h, name="trunk")

@@ -13,30 +13,32 @@ def generator(
     *,
     width: int,
     depth: int,
+    norm: str,
+    num_classes: int = 0,
     initializer: str,
 ) -> keras.Model:
-    """`depth` hidden layers with leaky ReLU, then one tanh unit a pixel and channel."""
-    z = keras.Input((latent_dim,), name="latents")
-    h = hidden(z, width=width, depth=depth, initializer=initializer)
-    h = keras.layers.Dense(
-        math.prod(image_shape), kernel_initializer=layers.initializer(initializer)
-    )(h)
+    """`depth` hidden layers with leaky ReLU, then one tanh unit a pixel and channel.
+
+    For `norm` and `num_classes` see layers.latent_inputs.
+    """
+    z, h, kit = layers.latent_inputs(latent_dim, num_classes, norm, initializer)
+    for _ in range(depth):
+        h = kit.dense(h, width, normalised=True)
+        h = keras.layers.LeakyReLU(negative_slope=0.2)(h)
+    h = kit.dense(h, math.prod(image_shape))
     h = keras.layers.Reshape(image_shape)(h)
     return keras.Model(z, layers.tanh_image(h), name="generator")
 
 
 def trunk(
-    image_shape: tuple[int, int, int], *, width: int, depth: int, initializer: str
+    image_shape: tuple[int, int, int], *, width: int, depth: int, norm: str, initializer: str
 ) -> keras.Model:
-    """`depth` hidden layers with leaky ReLU on the pixels side by side."""
+    """`depth` hidden layers with leaky ReLU on the pixels side by side; `norm` as in layers.Kit,
+    after every layer but the first where it is one of activations."""
+    kit = layers.Kit(norm, initializer)
     x = keras.Input(image_shape, name="images")
-    h = hidden(keras.layers.Flatten()(x), width=width, depth=depth, initializer=initializer)
-    return keras.Model(x, h, name="trunk")
-
-
-def hidden(h, *, width: int, depth: int, initializer: str):
-    """A stack of dense layers with leaky ReLU on the features h [b, f]."""
-    for _ in range(depth):
-        h = keras.layers.Dense(width, kernel_initializer=layers.initializer(initializer))(h)
+    h = keras.layers.Flatten()(x)
+    for layer in range(depth):
+        h = kit.dense(h, width, normalised=layer > 0)
         h = keras.layers.LeakyReLU(negative_slope=0.2)(h)
-    return h
+    return keras.Model(x, h, name="trunk")

@@ -119,6 +119,17 @@ def test_an_image_size_below_1_is_refused():
         load("MNIST", image_size=0)
 
 
+def test_to_skip_gray_images_is_refused_where_there_is_no_folder(tmp_path):
+    np.savez(tmp_path / "set.npz", x_train=np.zeros((2, 4, 4), np.uint8))
+    for name in ("MNIST", "cifar10", str(tmp_path / "set.npz")):
+        for call in (load, check):
+            with pytest.raises(DataError, match=r"--gray=skip: .* is no folder") as refusal:
+                call(name, gray="skip")
+            assert name in str(refusal.value)
+            assert "\n" not in str(refusal.value)
+    check("MNIST", gray="convert")
+
+
 @pytest.mark.parametrize(
     ("name", "suggestion"),
     [("minst", "MNIST"), ("CIFAR", "CIFAR10"), ("fashion", "FASHION_MNIST"), ("kmnst", "kmnist")],

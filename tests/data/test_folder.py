@@ -252,3 +252,121 @@ def test_nothing_but_broken_files_is_refused(tmp_path, cache):
     with pytest.raises(DataError, match="none of its 1 PNG and JPEG files can be read"):
         load(str(tmp_path))
     assert list(cache.iterdir()) == []
+
+
+# Gray images among colour images.
+
+
+def gray_palette(values, alien=None):
+    """An image with a palette of 16 grays, the last of which may be a colour that no pixel has."""
+    image = Image.fromarray(np.uint8(values % 15), "P")
+    grays = [level for k in range(16) for level in (17 * k, 17 * k, 17 * k)]
+    image.putpalette(grays[:-3] + list(alien or grays[-3:]))
+    return image
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """A folder of two classes: 4 colour files, one of which only looks gray, and 6 gray ones."""
+    gray, rgb = random(SIZE, SIZE), random(SIZE, SIZE, 3)
+    contents = {
+        "a/1 rgb.png": rgb,
+        "a/2 l.png": gray,
+        "a/3 la.png": np.dstack([gray, gray]),
+        "a/4 deep.png": random(SIZE, SIZE, dtype=np.uint16),
+        "a/5 looks gray.png": gray[..., None].repeat(3, 2),
+        "b/1 bits.png": Image.fromarray(gray > 127),
+        "b/2 gray palette.png": gray_palette(gray),
+        "b/3 palette.png": gray_palette(gray, alien=(1, 2, 3)),
+        "b/4 rgb.jpg": rgb,
+        "b/5 l.jpg": gray,
+    }
+    path = tmp_path / "mixed"
+    path.mkdir()
+    for name, content in contents.items():
+        save(path / name, content)
+    return path
+
+
+def test_gray_images_among_colour_images_are_repeated_over_the_channels(mixed):
+    data = load(str(mixed))
+    assert len(data.train.images) == 10
+    assert data.image_shape == (SIZE, SIZE, 3)
+    gray = data.train.images[[1, 2, 3, 5, 6, 9]]
+    assert (gray == gray[..., :1]).all()
+    np.testing.assert_array_equal(gray[0, ..., 0], random(SIZE, SIZE))
+    np.testing.assert_array_equal(gray[4, ..., 0], random(SIZE, SIZE) % 15 * 17)
+    assert data.notes[0] == "6 gray images repeated over 3 channels"
+    assert load(str(mixed), gray="convert").fingerprint == data.fingerprint
+
+
+def test_gray_images_are_left_out_with_their_labels_if_they_are_to_be(mixed, cache):
+    whole = load(str(mixed))
+    data = load(str(mixed), gray="skip")
+    np.testing.assert_array_equal(data.train.images, whole.train.images[[0, 4, 7, 8]])
+    assert data.train.labels.tolist() == [0, 0, 1, 1]
+    assert data.notes == (
+        "1 palette image converted to RGB",
+        "6 gray images left out: a/2 l.png, a/3 la.png, a/4 deep.png, b/1 bits.png, "
+        "b/2 gray palette.png, b/5 l.jpg",
+    )
+    assert data.fingerprint != whole.fingerprint
+    assert len(list(cache.iterdir())) == 2
+
+
+def test_each_choice_comes_from_the_cache_as_it_was(mixed, monkeypatch):
+    choices = ("convert", "skip")
+    decoded = [load(str(mixed), gray=choice) for choice in choices]
+    monkeypatch.setattr(folder, "_decode", None)
+    for choice, data in zip(choices, decoded, strict=True):
+        again = load(str(mixed), gray=choice)
+        np.testing.assert_array_equal(again.train.images, data.train.images)
+        assert (again.notes, again.fingerprint) == (data.notes, data.fingerprint)
+
+
+def test_the_size_of_an_image_left_out_does_not_matter(mixed):
+    save(mixed / "a" / "6 large.png", random(2 * SIZE, SIZE))
+    with pytest.raises(DataError, match="--image_size"):
+        load(str(mixed))
+    assert load(str(mixed), gray="skip").image_shape == (SIZE, SIZE, 3)
+
+
+def test_broken_files_and_gray_ones_are_told_apart(mixed):
+    (mixed / "b" / "0 text.png").write_text("text")
+    notes = load(str(mixed), gray="skip").notes
+    assert notes[-2].startswith("6 gray images left out: ")
+    assert notes[-1] == "1 broken file left out: b/0 text.png"
+
+
+def test_without_gray_images_both_choices_give_the_same(tmp_path):
+    save(tmp_path / "1.png", random(SIZE, SIZE, 3))
+    data = [load(str(tmp_path), gray=choice) for choice in ("convert", "skip")]
+    assert data[0].fingerprint == data[1].fingerprint
+    assert data[0].notes == data[1].notes == ()
+
+
+def test_a_folder_of_gray_palettes_stays_gray(tmp_path):
+    gray = random(SIZE, SIZE)
+    save(tmp_path / "1.png", gray_palette(gray))
+    save(tmp_path / "2.png", gray_palette(gray), transparency=3)
+    data = load(str(tmp_path))
+    assert data.image_shape == (SIZE, SIZE, 1)
+    plain, transparent = data.train.images[..., 0]
+    np.testing.assert_array_equal(plain, gray % 15 * 17)
+    np.testing.assert_array_equal(transparent, np.where(gray % 15 == 3, 255, plain))
+    assert data.notes == (
+        "1 palette image converted to gray",
+        "1 transparent palette image composited over white",
+    )
+
+
+def test_to_leave_out_all_is_refused_in_one_line(tmp_path, cache):
+    for k in range(3):
+        save(tmp_path / f"{k}.png", random(SIZE, SIZE, seed=k))
+    (tmp_path / "text.png").write_text("text")
+    with pytest.raises(DataError, match=r"--gray=skip: .* gray images alone \(3\)") as refusal:
+        load(str(tmp_path), gray="skip")
+    assert str(tmp_path) in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+    assert list(cache.iterdir()) == []
+    assert load(str(tmp_path)).image_shape == (SIZE, SIZE, 1)

@@ -158,3 +158,108 @@ def test_the_critic_steps_together_must_fit_too():
     assert Batches(numbered(23), 7, n_critic=3).steps_per_epoch == 1
     with pytest.raises(DataError, match="--batch_size=8 x --n_critic=3 is more than the 23"):
         Batches(numbered(23), 8, n_critic=3)
+
+
+# Mirrored images.
+
+
+def photographs(n=64, seed=0, shape=(4, 6, 3)):
+    """n images of random pixels with labels, none of which is its own mirror image."""
+    images = np.random.default_rng(seed).integers(0, 256, (n, *shape), dtype=np.uint8)
+    return Split(images, np.arange(n) % 7)
+
+
+def mirrored(flipped, plain):
+    """bool, of the batches' shape: which images of a batch are mirrored; the others are as in the
+    plain batch, to the bit."""
+    mirror = (flipped == plain[..., ::-1, :]).all((-3, -2, -1))
+    same = (flipped == plain).all((-3, -2, -1))
+    assert (mirror != same).all()
+    return mirror
+
+
+def flips(batches, plain, steps):
+    """Which images are mirrored in some steps."""
+    return np.array([mirrored(batches.batch(s)[0], plain.batch(s)[0]) for s in steps])
+
+
+def test_half_of_the_images_are_mirrored_left_to_right_and_the_others_are_not():
+    split = photographs()
+    shown = flips(Batches(split, 32, seed=1, flip=True), Batches(split, 32, seed=1), range(200))
+    assert abs(shown.mean() - 0.5) < 4 * 0.5 / shown.size**0.5
+    assert np.abs(shown.mean(0) - 0.5).max() < 5 * 0.5 / 200**0.5
+    assert len({step.tobytes() for step in shown}) == 200
+
+
+def test_a_mirrored_image_has_its_columns_reversed_and_its_rows_and_channels_in_place():
+    image = np.arange(12, dtype=np.uint8).reshape(2, 3, 2)
+    batches = Batches(Split(image[None]), 1, flip=True)
+    shown = {tuple(batches.batch(step)[0].ravel().tolist()) for step in range(20)}
+    assert shown == {tuple(range(12)), (4, 5, 2, 3, 0, 1, 10, 11, 8, 9, 6, 7)}
+
+
+def test_what_is_mirrored_is_a_function_of_seed_and_step_alone():
+    one, plain = photographs(seed=0), photographs(seed=1, shape=(6, 6, 1))
+    forwards = flips(Batches(one, 8, seed=3, flip=True), Batches(one, 8, seed=3), range(20))
+    np.random.seed(0)
+    others = Batches(plain, 8, seed=3, flip=True), Batches(plain, 8, seed=3)
+    backwards = flips(*others, reversed(range(20)))
+    np.testing.assert_array_equal(backwards[::-1], forwards)
+    other_seed = flips(Batches(one, 8, seed=4, flip=True), Batches(one, 8, seed=4), range(20))
+    assert (other_seed != forwards).any()
+
+
+def test_an_image_is_mirrored_in_one_epoch_and_not_in_another():
+    batches = Batches(photographs(8), 8, flip=True)
+    shown = {}
+    for step in range(20):
+        for image, label in zip(*batches.batch(step), strict=True):
+            shown.setdefault(label, set()).add(image.tobytes())
+    assert all(len(images) >= 2 for images in shown.values())
+
+
+@pytest.mark.parametrize("start", [1, 8, 11])
+@pytest.mark.parametrize("n_critic", [1, 2])
+def test_a_start_at_any_step_mirrors_the_same_images(start, n_critic):
+    batches = Batches(photographs(), 8, seed=1, n_critic=n_critic, flip=True)
+    whole = first(batches, 13)
+    again = Batches(photographs(), 8, seed=1, n_critic=n_critic, flip=True)
+    assert_same(whole[start:], first(again, 13 - start, start))
+
+
+def test_the_images_of_each_critic_step_are_mirrored_on_their_own():
+    split = photographs()
+    deep = Batches(split, 8, seed=1, n_critic=3, flip=True)
+    plain = Batches(split, 8, seed=1, n_critic=3)
+    shown = flips(deep, plain, range(30))
+    assert shown.shape == (30, 3, 8)
+    assert abs(shown.mean() - 0.5) < 4 * 0.5 / shown.size**0.5
+    assert len({row.tobytes() for row in shown.reshape(90, 8)}) > 60
+
+
+def test_mirroring_leaves_the_order_the_labels_and_the_source_alone():
+    split = photographs()
+    before = split.images.copy()
+    flipped, plain = Batches(split, 8, seed=2, flip=True), Batches(split, 8, seed=2)
+    for step in range(20):
+        (images, labels), (x, y) = flipped.batch(step), plain.batch(step)
+        mirrored(images, x)
+        np.testing.assert_array_equal(labels, y)
+    np.testing.assert_array_equal(split.images, before)
+
+
+def test_images_in_a_read_only_map_are_mirrored_as_in_an_array(tmp_path):
+    split = photographs()
+    np.save(tmp_path / "images.npy", split.images)
+    mapped = Split(np.load(tmp_path / "images.npy", mmap_mode="r"), split.labels)
+    assert_same(first(Batches(mapped, 8, flip=True), 9), first(Batches(split, 8, flip=True), 9))
+
+
+def test_without_flip_the_batches_are_the_plain_permutations_of_the_images():
+    split = photographs(20)
+    for step in range(8):
+        order = np.random.Generator(np.random.Philox(key=[5, step // 2])).permutation(20)
+        chosen = order[8 * (step % 2) :][:8]
+        images, labels = Batches(split, 8, seed=5).batch(step)
+        np.testing.assert_array_equal(images, split.images[chosen])
+        np.testing.assert_array_equal(labels, split.labels[chosen])

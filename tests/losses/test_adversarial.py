@@ -1,12 +1,22 @@
-"""The adversarial pairs, against logits whose probabilities one knows: 0, ln 3 and -ln 3."""
+"""The adversarial pairs, against scores that one can do in the head: logits 0, ln 3 and -ln 3."""
 
+import inspect
 import math
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from losses.adversarial import LOSSES, cross_entropy, minimax, non_saturating
+from losses.adversarial import (
+    LOSSES,
+    SMOOTHED,
+    cross_entropy,
+    least_squares,
+    minimax,
+    non_saturating,
+    relativistic,
+    relativistic_average,
+)
 
 LN2, LN3, LN4 = math.log(2), math.log(3), math.log(4)
 LN4_3 = math.log(4 / 3)
@@ -14,6 +24,74 @@ LN4_3 = math.log(4 / 3)
 # sigmoid of these is 1/2, 3/4 and 1/4.
 LOGITS = tf.constant([0.0, LN3, -LN3])
 LOGITS_64 = np.array([-2.5, -LN3, -0.3, 0.0, 0.4, LN3, 3.0])
+
+RELATIVE = ("relativistic", "relativistic_average")
+ABSOLUTE = tuple(name for name in LOSSES if name not in RELATIVE)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+# The papers' equations in their own terms: (d_real, d_fake) -> what each player minimises.
+PAPERS = {
+    "non_saturating": (
+        lambda r, f: {"real": -np.log(sigmoid(r)), "fake": -np.log(1 - sigmoid(f))},
+        lambda r, f: -np.log(sigmoid(f)),
+    ),
+    "minimax": (
+        lambda r, f: {"real": -np.log(sigmoid(r)), "fake": -np.log(1 - sigmoid(f))},
+        lambda r, f: np.log(1 - sigmoid(f)),
+    ),
+    "least_squares": (
+        lambda r, f: {"real": (r - 1) ** 2 / 2, "fake": f**2 / 2},
+        lambda r, f: (f - 1) ** 2 / 2,
+    ),
+    "wasserstein": (lambda r, f: {"real": -r, "fake": f}, lambda r, f: -f),
+    "hinge": (
+        lambda r, f: {"real": -np.minimum(0, -1 + r), "fake": -np.minimum(0, -1 - f)},
+        lambda r, f: -f,
+    ),
+    "relativistic": (
+        lambda r, f: {"relative": -np.log(sigmoid(r - f))},
+        lambda r, f: -np.log(sigmoid(f - r)),
+    ),
+    "relativistic_average": (
+        lambda r, f: {
+            "real": -np.log(sigmoid(r - f.mean())),
+            "fake": -np.log(1 - sigmoid(f - r.mean())),
+        },
+        lambda r, f: -np.log(sigmoid(f - r.mean())) - np.log(1 - sigmoid(r - f.mean())),
+    ),
+}
+
+# Terms of the scores 0, ln 3 and -ln 3, given for real and for fake alike.
+BY_HAND = {
+    "non_saturating": (
+        {"real": [LN2, LN4_3, LN4], "fake": [LN2, LN4, LN4_3]},
+        [LN2, LN4_3, LN4],
+    ),
+    "minimax": (
+        {"real": [LN2, LN4_3, LN4], "fake": [LN2, LN4, LN4_3]},
+        [-LN2, -LN4, -LN4_3],
+    ),
+    "least_squares": (
+        {
+            "real": [0.5, (LN3 - 1) ** 2 / 2, (LN3 + 1) ** 2 / 2],
+            "fake": [0, LN3**2 / 2, LN3**2 / 2],
+        },
+        [0.5, (LN3 - 1) ** 2 / 2, (LN3 + 1) ** 2 / 2],
+    ),
+    "wasserstein": ({"real": [0, -LN3, LN3], "fake": [0, LN3, -LN3]}, [0, -LN3, LN3]),
+    # ln 3 = 1.0986 lies beyond the margin.
+    "hinge": ({"real": [1, 0, 1 + LN3], "fake": [1, 1 + LN3, 0]}, [0, -LN3, LN3]),
+    "relativistic": ({"relative": [LN2, LN2, LN2]}, [LN2, LN2, LN2]),
+    # The means are 0.
+    "relativistic_average": (
+        {"real": [LN2, LN4_3, LN4], "fake": [LN2, LN4, LN4_3]},
+        [LN4, LN4_3 + LN4, LN4_3 + LN4],
+    ),
+}
 
 
 def gradient(term, logits):
@@ -40,48 +118,179 @@ def terms_of(pair):
     }
 
 
-@pytest.mark.smoke
-def test_non_saturating_by_hand():
-    pair = non_saturating()
-    terms = pair.discriminator(LOGITS, LOGITS)
-    assert set(terms) == {"real", "fake"}
-    np.testing.assert_allclose(terms["real"], [LN2, LN4_3, LN4], rtol=1e-6)
-    np.testing.assert_allclose(terms["fake"], [LN2, LN4, LN4_3], rtol=1e-6)
-    generator = pair.generator(None, LOGITS)
-    assert set(generator) == {"adversarial"}
-    np.testing.assert_allclose(generator["adversarial"], [LN2, LN4_3, LN4], rtol=1e-6)
+def losses_of(pair):
+    """Each player's loss as a function of the scores [2, b] of real and of fake images."""
+    return {
+        "discriminator": lambda d: tf.add_n(list(pair.discriminator(d[0], d[1]).values())),
+        "generator": lambda d: pair.generator(d[0], d[1])["adversarial"],
+    }
 
 
 @pytest.mark.smoke
-def test_minimax_by_hand():
-    pair = minimax()
-    terms = pair.discriminator(LOGITS, LOGITS)
-    assert set(terms) == {"real", "fake"}
-    np.testing.assert_allclose(terms["real"], [LN2, LN4_3, LN4], rtol=1e-6)
-    np.testing.assert_allclose(terms["fake"], [LN2, LN4, LN4_3], rtol=1e-6)
-    generator = pair.generator(None, LOGITS)
-    assert set(generator) == {"adversarial"}
-    np.testing.assert_allclose(generator["adversarial"], [-LN2, -LN4, -LN4_3], rtol=1e-6)
-
-
-@pytest.mark.parametrize("real_label", [1.0, 0.9, 0.7])
 @pytest.mark.parametrize("name", LOSSES)
-def test_pairs_against_probabilities_in_numpy(name, real_label):
-    rng = np.random.default_rng(0)
-    d_real, d_fake = rng.normal(0, 3, (2, 50))
-    p_real, p_fake = 1 / (1 + np.exp(-d_real)), 1 / (1 + np.exp(-d_fake))
-    pair = LOSSES[name](real_label)
-    terms = pair.discriminator(tf.constant(d_real), tf.constant(d_fake))
-    generator = pair.generator(tf.constant(d_real), tf.constant(d_fake))["adversarial"]
+def test_pairs_by_hand(name):
+    pair = LOSSES[name]()
+    discriminator, generator = BY_HAND[name]
+    terms = pair.discriminator(LOGITS, LOGITS)
+    assert set(terms) == set(discriminator)
+    for term, expected in discriminator.items():
+        np.testing.assert_allclose(terms[term], expected, rtol=1e-6, atol=1e-7, err_msg=term)
+    terms = pair.generator(LOGITS, LOGITS)
+    assert set(terms) == {"adversarial"}
+    np.testing.assert_allclose(terms["adversarial"], generator, rtol=1e-6, atol=1e-7)
 
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_pairs_against_the_papers_equations_in_numpy(name):
+    d_real, d_fake = np.random.default_rng(0).normal(0.3, 3, (2, 50))
+    pair = LOSSES[name]()
+    discriminator, generator = PAPERS[name]
+    terms = pair.discriminator(tf.constant(d_real), tf.constant(d_fake))
+    expected = discriminator(d_real, d_fake)
+    assert terms.keys() == expected.keys()
+    for term in expected:
+        np.testing.assert_allclose(terms[term], expected[term], rtol=1e-9, err_msg=term)
+    terms = pair.generator(tf.constant(d_real), tf.constant(d_fake))
+    np.testing.assert_allclose(terms["adversarial"], generator(d_real, d_fake), rtol=1e-9)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_gradients_by_differences_in_both_players_scores(name):
+    """Of each player's summed loss, in the scores of real and of fake images, one by one."""
+    scores = np.random.default_rng(1).normal(0, 2, (2, 6))
+    for player, loss in losses_of(LOSSES[name]()).items():
+
+        def total(flat, loss=loss):
+            return tf.reduce_sum(loss(tf.reshape(flat, [2, 6])))[None]
+
+        found = gradient(total, scores.ravel())
+        for k, one in enumerate(np.eye(12)):
+            along = slope(lambda t, one=one: total(scores.ravel() + t * one), np.zeros(1))
+            np.testing.assert_allclose(found[k], along[0], rtol=1e-6, atol=1e-8, err_msg=player)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_players_pull_scores_in_opposite_directions(name):
+    """With scores between the labels, D gains by a higher real and a lower fake score, G by the
+    reverse; only a relativistic G gains by a lower real score."""
+    scores = np.random.default_rng(2).uniform(0.1, 0.9, (2, 8))
+    losses = losses_of(LOSSES[name]())
+    by_real, by_fake = gradient(losses["discriminator"], scores)
+    assert (by_real < 0).all()
+    assert (by_fake > 0).all()
+    by_real, by_fake = gradient(losses["generator"], scores)
+    assert (by_fake < 0).all()
+    assert (by_real > 0).all() if name in RELATIVE else (by_real == 0).all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_discriminator_that_is_right_has_the_smaller_loss(name):
+    """And the generator the greater one."""
+    right, wrong = tf.constant([[2.0, 3.0], [-2.0, -1.0]]), tf.constant([[-2.0, -1.0], [2.0, 3.0]])
+    losses = losses_of(LOSSES[name]())
+    assert (losses["discriminator"](right) < losses["discriminator"](wrong)).numpy().all()
+    if name != "least_squares":  # whose G wants 1, and no more
+        assert (losses["generator"](right) > losses["generator"](wrong)).numpy().all()
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_large_scores_give_finite_values_and_gradients(name):
+    scores = tf.constant([[100.0, -100.0, 1e4, -1e4], [-100.0, 100.0, 1e4, -1e4]])
+    for loss in losses_of(LOSSES[name]()).values():
+        with tf.GradientTape() as tape:
+            tape.watch(scores)
+            value = loss(scores)
+        assert value.dtype == tf.float32
+        assert np.isfinite(value).all()
+        assert np.isfinite(tape.gradient(value, scores)).all()
+
+
+@pytest.mark.parametrize("name", SMOOTHED)
+def test_large_logits_saturate_on_the_right_side(name):
+    logits = tf.constant([100.0, -100.0])
+    expected = {
+        "real": [0.0, 100.0],
+        "fake": [100.0, 0.0],
+        "generator": {"non_saturating": [0.0, 100.0], "minimax": [-100.0, 0.0]}[name],
+    }
+    slopes = {
+        "real": [0.0, -1.0],
+        "fake": [1.0, 0.0],
+        "generator": {"non_saturating": [0.0, -1.0], "minimax": [-1.0, 0.0]}[name],
+    }
+    for term, function in terms_of(LOSSES[name]()).items():
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            value = function(logits)
+        np.testing.assert_allclose(value, expected[term], atol=1e-6, err_msg=term)
+        np.testing.assert_allclose(tape.gradient(value, logits), slopes[term], atol=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_terms_are_per_example(name):
+    """Terms are [b], and the k-th depends on the k-th scores alone; on averages, others matter."""
+    pair = LOSSES[name]()
+    scores = tf.constant(np.random.default_rng(3).uniform(0.1, 0.9, (2, 5)))
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(scores)
+        d_real, d_fake = tf.unstack(scores)
+        terms = [*pair.discriminator(d_real, d_fake).values()]
+        terms += pair.generator(d_real, d_fake).values()
+    for term in terms:
+        assert term.shape == (5,)
+        dependence = np.abs(tape.jacobian(term, scores)).sum(1)
+        assert np.diag(dependence).all()
+        others = dependence - np.diag(np.diag(dependence))
+        assert (others > 0).any() == (name == "relativistic_average")
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_the_boundary_is_where_d_is_undecided(name):
+    """There D's terms for real and for fake are equal, and above it an image is rather real."""
+    pair = LOSSES[name]()
+    expected = {"non_saturating": 0.0, "minimax": 0.0, "hinge": 0.0, "least_squares": 0.5}
+    assert pair.boundary == expected.get(name)
+    if pair.boundary is None:
+        return
+    scores = pair.boundary + tf.constant([-0.4, 0.0, 0.4])
+    terms = pair.discriminator(scores, scores)
+    preference = (terms["fake"] - terms["real"]).numpy()
+    assert preference[0] < 0 < preference[2]
+    np.testing.assert_allclose(preference[1], 0, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_only_a_relativistic_generator_sees_real_scores(name):
+    pair = LOSSES[name]()
+    assert pair.generator_sees_real == (name in RELATIVE)
+    if not pair.generator_sees_real:
+        np.testing.assert_array_equal(
+            pair.generator(None, LOGITS)["adversarial"],
+            pair.generator(LOGITS + 1.0, LOGITS)["adversarial"],
+        )
+
+
+# Cross-entropies and the smoothing of their labels.
+
+
+def test_the_names_that_take_smoothing():
+    assert set(SMOOTHED) == {"non_saturating", "minimax"}
+    for name in set(LOSSES) - set(SMOOTHED) - {"least_squares"}:
+        assert not inspect.signature(LOSSES[name]).parameters
+
+
+@pytest.mark.parametrize("real_label", [0.9, 0.7])
+@pytest.mark.parametrize("name", SMOOTHED)
+def test_smoothed_pairs_against_probabilities_in_numpy(name, real_label):
+    d_real, d_fake = np.random.default_rng(0).normal(0, 3, (2, 50))
+    p_real, p_fake = sigmoid(d_real), sigmoid(d_fake)
+    terms = LOSSES[name](real_label).discriminator(tf.constant(d_real), tf.constant(d_fake))
     smoothed = -real_label * np.log(p_real) - (1 - real_label) * np.log(1 - p_real)
     np.testing.assert_allclose(terms["real"], smoothed, rtol=1e-9)
     np.testing.assert_allclose(terms["fake"], -np.log(1 - p_fake), rtol=1e-9)
-    expected = {"non_saturating": -np.log(p_fake), "minimax": np.log(1 - p_fake)}[name]
-    np.testing.assert_allclose(generator, expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", SMOOTHED)
 def test_label_smoothing_is_one_sided(name):
     plain, smooth = LOSSES[name](), LOSSES[name](real_label=0.9)
     before, after = (pair.discriminator(LOGITS, LOGITS) for pair in (plain, smooth))
@@ -104,9 +313,9 @@ def test_the_smoothed_optimum_lies_at_the_target():
 
 
 @pytest.mark.parametrize("real_label", [1.0, 0.8])
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", SMOOTHED)
 def test_gradients_in_closed_form_and_by_differences(name, real_label):
-    probability = 1 / (1 + np.exp(-LOGITS_64))
+    probability = sigmoid(LOGITS_64)
     closed = {
         "real": probability - real_label,
         "fake": probability,
@@ -118,20 +327,12 @@ def test_gradients_in_closed_form_and_by_differences(name, real_label):
         np.testing.assert_allclose(found, slope(function, LOGITS_64), rtol=1e-6, atol=1e-9)
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_the_players_pull_a_fakes_score_in_opposite_directions(name):
-    functions = terms_of(LOSSES[name]())
-    assert (gradient(functions["real"], LOGITS_64) < 0).all()
-    assert (gradient(functions["fake"], LOGITS_64) > 0).all()
-    assert (gradient(functions["generator"], LOGITS_64) < 0).all()
-
-
 def test_only_minimax_leaves_the_generator_without_gradient_where_d_is_sure():
     sure = np.array([-20.0])
     vanishing = gradient(terms_of(minimax())["generator"], sure)
-    kept = gradient(terms_of(non_saturating())["generator"], sure)
     assert -1e-8 < vanishing[0] < 0
-    np.testing.assert_allclose(kept, [-1.0], atol=1e-8)
+    for name in set(ABSOLUTE) - {"minimax"}:
+        assert gradient(terms_of(LOSSES[name]())["generator"], sure)[0] < -0.99
 
     # Where D is fooled it is the other way round.
     fooled = np.array([20.0])
@@ -139,52 +340,114 @@ def test_only_minimax_leaves_the_generator_without_gradient_where_d_is_sure():
     assert -1e-8 < gradient(terms_of(non_saturating())["generator"], fooled)[0] < 0
 
 
-@pytest.mark.parametrize("name", LOSSES)
-def test_large_logits_give_finite_values_and_gradients(name):
-    logits = tf.constant([100.0, -100.0])
-    expected = {
-        "real": [0.0, 100.0],
-        "fake": [100.0, 0.0],
-        "generator": {"non_saturating": [0.0, 100.0], "minimax": [-100.0, 0.0]}[name],
-    }
-    slopes = {
-        "real": [0.0, -1.0],
-        "fake": [1.0, 0.0],
-        "generator": {"non_saturating": [0.0, -1.0], "minimax": [-1.0, 0.0]}[name],
-    }
-    for term, function in terms_of(LOSSES[name]()).items():
-        with tf.GradientTape() as tape:
-            tape.watch(logits)
-            value = function(logits)
-        assert value.dtype == tf.float32
-        np.testing.assert_allclose(value, expected[term], atol=1e-6, err_msg=term)
-        np.testing.assert_allclose(tape.gradient(value, logits), slopes[term], atol=1e-6)
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_terms_are_per_example(name):
-    """Terms are [b], and the k-th depends on the k-th logit alone."""
-    for function in terms_of(LOSSES[name](real_label=0.9)).values():
-        logits = tf.constant(LOGITS_64)
-        with tf.GradientTape() as tape:
-            tape.watch(logits)
-            value = function(logits)
-        assert value.shape == logits.shape
-        jacobian = tape.jacobian(value, logits).numpy()
-        np.testing.assert_array_equal(jacobian, np.diag(np.diag(jacobian)))
-        assert np.diag(jacobian).all()
-
-
-@pytest.mark.parametrize("name", LOSSES)
-def test_scores_above_zero_are_held_for_real(name):
-    """At the boundary D's terms for real and for fake are equal; G needs no real scores."""
-    pair = LOSSES[name]()
-    assert pair.boundary == 0.0
-    assert not pair.generator_sees_real
-    terms = pair.discriminator(tf.constant([pair.boundary]), tf.constant([pair.boundary]))
-    np.testing.assert_allclose(terms["real"], terms["fake"])
-
-
 def test_cross_entropy_of_a_soft_target_by_hand():
     by_hand = [LN2, 0.25 * LN4_3 + 0.75 * LN4, 0.25 * LN4 + 0.75 * LN4_3]
     np.testing.assert_allclose(cross_entropy(LOGITS, 0.25), by_hand, rtol=1e-6)
+
+
+# Least squares, hinge, Wasserstein.
+
+
+@pytest.mark.smoke
+def test_least_squares_with_labels_of_equation_8():
+    """a, b, c = -1, 1, 0: the Pearson divergence's."""
+    pair = least_squares(-1.0, 1.0, 0.0)
+    assert pair.boundary == 0.0
+    scores = tf.constant([-1.0, 0.0, 1.0, 3.0])
+    terms = pair.discriminator(scores, scores)
+    np.testing.assert_allclose(terms["real"], [2.0, 0.5, 0.0, 2.0])
+    np.testing.assert_allclose(terms["fake"], [0.0, 0.5, 2.0, 8.0])
+    np.testing.assert_allclose(pair.generator(None, scores)["adversarial"], [0.5, 0.0, 0.5, 4.5])
+
+
+def test_least_squares_names_its_labels():
+    pair = least_squares(fake_label=0.0, real_label=4.0, generator_label=3.0)
+    assert pair.boundary == 2.0
+    labels = {"real": 4.0, "fake": 0.0, "generator": 3.0}
+    for term, function in terms_of(pair).items():
+        at = np.array([labels[term]])
+        assert gradient(function, at - 0.1) < 0 < gradient(function, at + 0.1)
+        np.testing.assert_allclose(gradient(function, at), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "optimum"),
+    [
+        ("non_saturating", lambda p, q: np.log(p / q)),
+        ("least_squares", lambda p, q: p / (p + q)),
+        ("hinge", lambda p, q: np.sign(p - q)),
+    ],
+)
+def test_the_optimal_discriminator(name, optimum):
+    """Of an image with the densities p among the real and q among the fakes."""
+    terms = terms_of(LOSSES[name]())
+    for p, q in ((0.5, 0.1), (0.2, 0.9)):
+        grid = optimum(p, q) + np.linspace(-1, 1, 201)
+        loss = (p * terms["real"](grid) + q * terms["fake"](grid)).numpy()
+        np.testing.assert_allclose(grid[np.argmin(loss)], optimum(p, q), atol=1e-9)
+
+
+def test_the_hinge_is_flat_beyond_the_margin():
+    terms = terms_of(LOSSES["hinge"]())
+    scores = np.array([-3.0, -1.1, -0.9, 0.9, 1.1, 3.0])
+    np.testing.assert_array_equal(gradient(terms["real"], scores), [-1, -1, -1, -1, 0, 0])
+    np.testing.assert_array_equal(gradient(terms["fake"], scores), [0, 0, 1, 1, 1, 1])
+    np.testing.assert_array_equal(gradient(terms["generator"], scores), np.full(6, -1))
+
+
+def test_a_wasserstein_critic_is_paid_the_difference_of_the_means():
+    """E D(x) - E D(G(z)), which a constant added to all scores leaves alone."""
+    rng = np.random.default_rng(4)
+    d_real, d_fake = rng.normal(3, 1, 100), rng.normal(-1, 1, 100)
+    loss = losses_of(LOSSES["wasserstein"]())["discriminator"]
+    for shift in (0.0, 17.0):
+        value = np.mean(loss(np.stack([d_real, d_fake]) + shift))
+        np.testing.assert_allclose(value, d_fake.mean() - d_real.mean())
+
+
+# Relativistic pairs.
+
+
+@pytest.mark.parametrize("name", RELATIVE)
+def test_only_differences_of_scores_matter(name):
+    scores = np.random.default_rng(5).normal(0, 2, (2, 6))
+    for loss in losses_of(LOSSES[name]()).values():
+        np.testing.assert_allclose(loss(scores + 7.5), loss(scores), rtol=1e-9)
+        np.testing.assert_allclose(gradient(loss, scores).sum(), 0, atol=1e-12)
+
+
+@pytest.mark.parametrize("name", RELATIVE)
+def test_a_relativistic_generator_is_the_discriminator_with_sides_exchanged(name):
+    scores = np.random.default_rng(6).normal(0, 2, (2, 6))
+    losses = losses_of(LOSSES[name]())
+    np.testing.assert_allclose(losses["generator"](scores), losses["discriminator"](scores[::-1]))
+
+
+def test_relativistic_scores_are_compared_in_pairs():
+    """Real scores ln 3 above, equal to and ln 3 below their fakes."""
+    d_real, d_fake = tf.constant([5.0 + LN3, 2.0, -LN3]), tf.constant([5.0, 2.0, 0.0])
+    pair = relativistic()
+    np.testing.assert_allclose(
+        pair.discriminator(d_real, d_fake)["relative"], [LN4_3, LN2, LN4], rtol=1e-6
+    )
+    np.testing.assert_allclose(
+        pair.generator(d_real, d_fake)["adversarial"], [LN4, LN2, LN4_3], rtol=1e-6
+    )
+
+
+def test_relativistic_average_compares_with_the_mean_of_the_other_side():
+    """Fakes of mean 1 and real scores of mean 1 + ln 3."""
+    d_real = tf.constant([1.0, 1.0 + 2 * LN3])
+    d_fake = tf.constant([1.0 - LN3, 1.0 + LN3])
+    terms = relativistic_average().discriminator(d_real, d_fake)
+    np.testing.assert_allclose(terms["real"], [LN2, math.log(10 / 9)], rtol=1e-6)
+    np.testing.assert_allclose(terms["fake"], [math.log(10 / 9), LN2], rtol=1e-6)
+    generator = relativistic_average().generator(d_real, d_fake)["adversarial"]
+    np.testing.assert_allclose(generator, [LN2 + math.log(10), math.log(10) + LN2], rtol=1e-6)
+
+
+def test_of_one_example_the_average_is_twice_the_pair():
+    scores = tf.constant([[0.7], [-0.4]])
+    paired, average = losses_of(relativistic()), losses_of(relativistic_average())
+    for player in paired:
+        np.testing.assert_allclose(average[player](scores), 2 * paired[player](scores), rtol=1e-6)

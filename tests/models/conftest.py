@@ -1,6 +1,7 @@
 """Tiny models of the registry, tiny batches, and settings that go back after a test."""
 
 import dataclasses
+import math
 
 import keras
 import numpy as np
@@ -12,18 +13,23 @@ import models
 IMAGE_SHAPE = (28, 28, 1)
 BATCH = 4
 
-# Small enough to be quick; a model takes those that it has.
+# Small enough to be quick; a model takes those that it, with its network, has.
 SMALL = {
     "width": 4,
     "depth": 1,
     "dense_units": 6,
+    "hidden_dim": 3,
     "noise_dim": 5,
     "batch_size": BATCH,
     "n_critic": 1,
 }
 
-# What a model needs besides, by its name in the registry.
-BESIDES: dict[str, dict] = {}
+# What a model has besides, by its name in the registry: networks that are quickly built, where a
+# model is not about its networks. The second layer of D has its norm.
+QUICK = {"network": "mlp", "depth": 2}
+BESIDES = {name: QUICK for name in ("lsgan", "wgan", "wgan_gp", "dragan", "sngan")}
+# Weights that are all clipped do not move, and at its rate a step is hardly seen.
+BESIDES["wgan"] = {**QUICK, "clip": 0.9, "g_learning_rate": 1e-3, "d_learning_rate": 1e-3}
 
 
 @pytest.fixture(autouse=True)
@@ -44,14 +50,68 @@ def policy():
 def tiny():
     """(name, subclass, **hyperparameters) -> a tiny model of the registry."""
 
-    def build(name, subclass=lambda cls: cls, **changes):
+    def build(name, subclass=lambda cls: cls, image_shape=IMAGE_SHAPE, num_classes=10, **changes):
         entry = models.REGISTRY[name]
-        fields = {spec.name for spec in dataclasses.fields(entry.hyperparameters)}
-        small = {field: value for field, value in SMALL.items() if field in fields}
-        chosen = {**small, **BESIDES.get(name, {}), **changes}
-        return subclass(entry.load())(IMAGE_SHAPE, num_classes=10, seed=3, **chosen)
+        chosen = {**BESIDES.get(name, {}), **changes}
+        meant = dataclasses.asdict(entry.hyperparameters.resolve(**chosen))
+        small = {field: value for field, value in SMALL.items() if meant.get(field) is not None}
+        return subclass(entry.load())(
+            image_shape, num_classes=num_classes, seed=3, **{**small, **chosen}
+        )
 
     return build
+
+
+class Linear:
+    """G and D of one linear layer each, so that a step can be followed by hand."""
+
+    def build_generator(self):
+        return keras.Sequential(
+            [
+                keras.Input((self.latents.dim,)),
+                keras.layers.Dense(math.prod(self.image_shape), activation="tanh"),
+                keras.layers.Reshape(self.image_shape),
+            ]
+        )
+
+    def build_discriminator(self):
+        return keras.Sequential(
+            [keras.Input(self.image_shape), keras.layers.Flatten(), keras.layers.Dense(1)]
+        )
+
+    @property
+    def kernel(self):
+        return self.discriminator.layers[-1].kernel
+
+    def fake(self, batch):
+        """Keeps what G made, in `fakes`."""
+        self.fakes.append(super().fake(batch))
+        return self.fakes[-1]
+
+
+@pytest.fixture
+def linear():
+    """(model class, optimizers, **hyperparameters) -> a compiled model of that class for images
+    [2, 2, 1], with linear networks; it keeps the images of G in the list `fakes`."""
+
+    def build(cls, optimizers=None, **hyperparameters):
+        model = type(f"Linear{cls.__name__}", (Linear, cls), {"fakes": []})(
+            (2, 2, 1), **{"noise_dim": 3, "network": "mlp", **hyperparameters}
+        )
+        model.compile(optimizers)
+        return model
+
+    return build
+
+
+@pytest.fixture
+def pictures():
+    """(lead, seed) -> images [*lead, 2, 2, 1] in [-1, 1] for linear models."""
+
+    def draw(*lead, seed=0):
+        return np.random.default_rng(seed).uniform(-1, 1, (*lead, 2, 2, 1)).astype(np.float32)
+
+    return draw
 
 
 @pytest.fixture

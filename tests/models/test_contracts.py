@@ -5,9 +5,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from losses.penalties import PENALTIES
 from models import REGISTRY
-from models.base import NotSupported
+from models.adversarial import BACKBONES
+from models.base import NeedsLabels, NotSupported
 from models.hyperparameters import AdversarialHyperparameters
+from training import options, setup
+from training.flags import UsageError
 
 NAMES = list(REGISTRY)
 ADVERSARIAL = [
@@ -20,12 +24,26 @@ ADVERSARIAL = [
 ABILITIES: dict[str, set[str]] = {}
 
 # Models that cannot train without labels.
-CONDITIONAL: set[str] = set()
+CONDITIONAL = {"cgan"}
+
+# Of a difference of scores, or a hinge loss before its bend, D's last bias has no gradient.
+IDLE = dict.fromkeys(("wgan", "wgan_gp", "sngan"), "score/bias")
 
 # What is saved: every model, and those of their variants that keep other variables.
+TOLD_OTHERWISE = {"g_conditioning": "batch_norm", "d_conditioning": "projection"}
 SAVED = [
     *(pytest.param(name, {}, id=name) for name in NAMES),
     pytest.param("dcgan", {"d_norm": "spectral"}, id="dcgan-spectral"),
+    pytest.param("cgan", TOLD_OTHERWISE, id="cgan-projection"),
+]
+
+# The steps that are computed differently: every model's, and those with other penalties.
+COMPUTED = [
+    *(pytest.param(name, {}, id=name) for name in NAMES),
+    pytest.param("dcgan", {"penalty": "r1", "d_norm": "none"}, id="dcgan-r1"),
+    pytest.param(
+        "dcgan", {"penalty": "r2", "d_norm": "none", "penalty_interval": 2}, id="dcgan-lazy-r2"
+    ),
 ]
 
 
@@ -35,6 +53,12 @@ def values(variables):
 
 def each_moved(before, after):
     return [not np.array_equal(x, y) for x, y in zip(before, after, strict=True)]
+
+
+def can_move(name, player):
+    """Which of a player's variables have a gradient, by the theory of its loss."""
+    idle = IDLE.get(name)
+    return [idle is None or not v.path.endswith(idle) for v in player.variables]
 
 
 # Who moves what.
@@ -50,8 +74,7 @@ def test_one_step_moves_every_variable_of_every_player(name, tiny, batches, take
     scalars = take_step(model, images[0], labels[0])
     for player, p in model.players().items():
         assert len(p.variables) > 0
-        moved = each_moved(before[player], values(p.variables))
-        assert all(moved), [v.path for v, m in zip(p.variables, moved, strict=True) if not m]
+        assert each_moved(before[player], values(p.variables)) == can_move(name, p)
         assert int(model.optimizers[player].iterations) == 1
     assert scalars
     assert np.isfinite(list(scalars.values())).all(), scalars
@@ -72,6 +95,8 @@ def test_a_players_optimizer_moves_its_networks_and_no_others(name, tiny, batche
     none has: G stands still while D is updated, and D while G is."""
     images, labels = batches(1)
 
+    can = {player: can_move(name, p) for player, p in tiny(name).players().items()}
+
     def after_a_step(learner):
         keras.utils.set_random_seed(1)
         model = tiny(name)
@@ -84,7 +109,7 @@ def test_a_players_optimizer_moves_its_networks_and_no_others(name, tiny, batche
     for learner in still:
         for player, found in after_a_step(learner).items():
             moved = each_moved(still[player], found)
-            assert all(moved) if player == learner else not any(moved), (learner, player)
+            assert moved == (can[player] if player == learner else [False] * len(moved))
 
 
 @pytest.mark.parametrize("name", ADVERSARIAL)
@@ -132,18 +157,18 @@ def test_d_is_updated_n_critic_times_each_on_fresh_reals_and_latents(
 
     def spy(cls):
         class Spy(cls):
-            def real(self, x, labels):
-                told.append(np.array(labels))
-                return super().real(x, labels)
+            def real(self, batch):
+                told.append(np.array(batch.labels))
+                return super().real(batch)
 
-            def draw(self, n, seed):
-                drawn.append(super().draw(n, seed))
+            def draw(self, batch):
+                drawn.append(super().draw(batch))
                 return drawn[-1]
 
-            def critic(self, given):
+            def critic(self, given, batch):
                 parts = tf.nest.flatten(given)
                 shown.extend(np.array(p) for p in parts if p.shape[1:] == self.image_shape)
-                return super().critic(given)
+                return super().critic(given, batch)
 
         return Spy
 
@@ -162,9 +187,9 @@ def test_d_is_updated_n_critic_times_each_on_fresh_reals_and_latents(
         assert sorted(set(seen)) == list(range(n))
         assert seen == sorted(seen)
         np.testing.assert_array_equal(told, labels[step])
-        joined = [np.array(model.latents.join(latents)) for latents in drawn]
-        assert len(joined) == n
-        assert not any(np.array_equal(joined[j], joined[k]) for j in range(n) for k in range(j))
+        assert len(drawn) == n
+        noise = [np.array(latents["noise"]) for latents in drawn]
+        assert not any(np.isclose(noise[j], noise[k]).any() for j in range(n) for k in range(j))
         for player, p in model.players().items():
             times = n if p.side == "discriminator" else 1
             assert int(model.optimizers[player].iterations) == times * (step + 1)
@@ -192,6 +217,48 @@ def test_stacked_batches_are_refused_where_d_is_updated_once(name, tiny, batches
     with pytest.raises(ValueError, match="n_critic=1 needs batches"):  # two batches for one update
         take_step(model, *batches(2))
     assert int(model.step) == 0
+
+
+# Any network, any penalty.
+
+
+@pytest.mark.parametrize("network", BACKBONES)
+@pytest.mark.parametrize("name", ADVERSARIAL)
+def test_a_model_takes_any_network(name, network, tiny, batches, take_step):
+    """Built, and moved by a step; that of the other tests has tests enough."""
+    if network == tiny(name).hp.network:
+        pytest.skip("tested above")
+    depth = {"depth": 2} if network == "mlp" else {"depth": None}
+    model = tiny(name, network=network, **depth)
+    model.compile()
+    assert model.hp.network == network
+    images, labels = batches(1)
+    before = {player: values(p.variables) for player, p in model.players().items()}
+    scalars = take_step(model, images[0], labels[0])
+    assert np.isfinite(list(scalars.values())).all(), scalars
+    for player, p in model.players().items():
+        # Of rectified linear units some are silent on four images.
+        moved = each_moved(before[player], values(p.variables))
+        assert np.mean(moved) > 0.7, [v.path for v, m in zip(p.variables, moved, strict=True) if m]
+    assert model.sample(2).shape == (2, *model.image_shape)
+
+
+@pytest.mark.parametrize("penalty", PENALTIES)
+@pytest.mark.parametrize("network", BACKBONES)
+def test_a_network_takes_any_penalty(network, penalty, tiny, batches, take_step):
+    """Its second derivatives exist, and reach every kernel of D."""
+    model = tiny("dcgan", network=network, penalty=penalty, d_norm="layer", penalty_weight=1e3)
+    still = {player: keras.optimizers.SGD(0.0) for player in model.players()}
+    model.compile(still)
+    images, labels = batches(1)
+    before = take_step(model, images[0], labels[0])
+    model.compile(still | {"discriminator": keras.optimizers.SGD(1e-6)})
+    kernels = [v for v in model.discriminator.trainable_variables if v.path.endswith("kernel")]
+    first = values(kernels)
+    take_step(model, images[0], labels[0])
+    assert all(each_moved(first, values(kernels)))
+    assert np.isfinite(list(before.values())).all()
+    assert before[f"d_loss_{penalty}"] > 0
 
 
 # What a step is given.
@@ -227,6 +294,58 @@ def test_images_alone_will_do(name, tiny, batches, take_step):
     assert int(model.step) == 1
 
 
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_a_model_of_classes_is_refused_where_there_are_none(name, tiny, tmp_path):
+    with pytest.raises(NeedsLabels, match=f"^{name} needs images with labels$"):
+        tiny(name, num_classes=0)
+    config = options.parse([f"--model={name}", "--dataset=CIFAR10"])
+    with pytest.raises(UsageError) as refusal:
+        setup.build_model(config, (32, 32, 3), num_classes=0)
+    assert str(refusal.value) == f"--dataset=CIFAR10: {name} needs images with labels"
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_a_model_of_classes_is_refused_images_alone(name, tiny, batches, take_step):
+    images, _ = batches(1)
+    model = tiny(name)
+    model.compile()
+    with pytest.raises(ValueError, match="needs batches of images and labels"):
+        take_step(model, images[0])
+    assert int(model.step) == 0
+
+
+@pytest.mark.parametrize("name", CONDITIONAL)
+def test_a_model_of_classes_learns_from_the_labels(
+    name, tiny, batches, take_step, state_of
+):
+    images, labels = batches(1)
+
+    def after_a_step(y):
+        keras.utils.set_random_seed(1)
+        model = tiny(name)
+        model.compile()
+        return take_step(model, images[0], y), model.players()
+
+    (told, players), (same, _) = after_a_step(labels[0]), after_a_step(labels[0].copy())
+    assert told == same
+    wrong, others = after_a_step((labels[0] + 1) % 10)
+    assert wrong["d_loss_real"] != told["d_loss_real"]
+    assert wrong["g_loss"] != told["g_loss"]
+    for player, other in zip(players.values(), others.values(), strict=True):
+        assert any(each_moved(values(player.variables), values(other.variables)))
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in CONDITIONAL])
+def test_a_model_without_classes_refuses_to_be_asked_for_one(name, tiny):
+    model = tiny(name)
+    for ask in (model.sample, model.draw_latents):
+        with pytest.raises(NotSupported, match=f"{type(model).__name__} is not told the class"):
+            ask(3, label=7)
+    latents, columns = model.picture_latents()
+    np.testing.assert_array_equal(latents["noise"], model.latents.draw(64, 0)["noise"])
+    assert (list(latents), columns) == (["noise"], 8)
+
+
 @pytest.mark.parametrize("name", ["gan", "dcgan"])
 def test_a_model_without_classes_ignores_labels(
     name, tiny, batches, take_step, state_of, assert_same
@@ -246,15 +365,27 @@ def test_a_model_without_classes_ignores_labels(
 # How a step is computed.
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_xla_and_plain_graphs_agree(name, tiny, batches, fit):
-    """The draws are handed in, as the streams of random numbers may differ."""
+@pytest.mark.parametrize(("name", "variant"), COMPUTED)
+def test_xla_and_plain_graphs_agree(name, variant, tiny, batches, fit):
+    """The draws are handed in, the penalties' too, as the streams of random numbers may differ."""
+    rng = np.random.default_rng(0)
+    shapes = {"epsilon": (4, 1, 1, 1), "alpha": (4, 1, 1, 1), "perturbation": (4, 28, 28, 1)}
+    given = {purpose: rng.uniform(size=shape) for purpose, shape in shapes.items()}
+    z = rng.normal(size=(4, 5))
 
     def with_fixed_draws(cls):
         class Fixed(cls):
-            def draw(self, n, seed):
-                with tf.init_scope():
-                    return super().draw(4, 0)
+            def draw(self, batch):
+                return super().draw(batch) | {"noise": tf.constant(z, tf.float32)}
+
+            def _slope_penalty(self, penalty, real, fake, batch):
+                def fixed(critic, x, x_fake, _):
+                    def uniform(purpose, shape):
+                        return tf.constant(given[purpose], tf.float32)
+
+                    return penalty(critic, x, x_fake, uniform)
+
+                return super()._slope_penalty(fixed, real, fake, batch)
 
         return Fixed
 
@@ -262,7 +393,7 @@ def test_xla_and_plain_graphs_agree(name, tiny, batches, fit):
     logs = {}
     for jit in (False, True):
         keras.utils.set_random_seed(1)
-        model = tiny(name, with_fixed_draws)
+        model = tiny(name, with_fixed_draws, **variant)
         model.compile(jit_compile=jit)
         assert model.jit_compile == jit
         logs[jit] = fit(model, images, labels)
@@ -274,6 +405,10 @@ def test_xla_and_plain_graphs_agree(name, tiny, batches, fit):
                 compiled[scalar], plain[scalar], rtol=1e-4, atol=1e-4, err_msg=scalar
             )
     assert logs[True][0] != logs[True][1]
+    if model.hp.penalty != "none":
+        values = [log[f"d_loss_{model.hp.penalty}"] for log in logs[True]]
+        due = [step % model.hp.penalty_interval == 0 for step in range(3)]
+        assert [value > 0 for value in values] == due
 
 
 def scaled(model):
@@ -294,7 +429,7 @@ def test_a_step_in_bfloat16_is_finite_and_moves_the_weights(name, policy, tiny, 
     for player, p in model.players().items():
         after = values(p.variables)
         assert all(v.dtype == np.float32 and np.isfinite(v).all() for v in after)
-        assert all(each_moved(before[player], after))
+        assert each_moved(before[player], after) == can_move(name, p)
     assert model.sample(2).dtype == np.float32
 
 
@@ -323,7 +458,7 @@ def test_float16_halves_its_loss_scale_until_a_step_is_finite(
     for player, p in model.players().items():
         after = values(p.variables)
         assert all(v.dtype == np.float32 and np.isfinite(v).all() for v in after)
-        assert all(each_moved(first[player], after))
+        assert each_moved(first[player], after) == can_move(name, p)
     assert model.sample(2).dtype == np.float32
 
 
@@ -436,7 +571,7 @@ def test_a_saved_model_gives_the_same_images(name, variant, tiny, batches, take_
     assert loaded.get_config() == model.get_config()
     assert int(loaded.step) == 2
     np.testing.assert_array_equal(loaded.sample(5, seed=2), model.sample(5, seed=2))
-    assert not np.allclose(tiny(name).sample(5, seed=2), model.sample(5, seed=2))
+    assert not np.allclose(tiny(name, **variant).sample(5, seed=2), model.sample(5, seed=2))
 
     # It can be trained further.
     loaded.compile()

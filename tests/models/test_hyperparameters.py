@@ -1,6 +1,7 @@
 """What the fields refuse and allow, and what the registry's models say of theirs."""
 
 import dataclasses
+import json
 import subprocess
 import sys
 
@@ -21,6 +22,28 @@ class Toy(Hyperparameters):
     shape: str = field("round", "a shape", group="toy", choices=("round", "square"))
     codes: int | None = field(None, "derived", group="toy", at_least=2)
     flip: bool = field(False, "whether", group="toy")
+
+
+@dataclasses.dataclass(frozen=True)
+class House(Hyperparameters):
+    """Fields that mean something to some roofs only."""
+
+    roof: str = field("flat", "its form", group="toy", choices=("flat", "gable", "dome", "none"))
+    pitch: float | None = field(
+        None, "a slope", group="toy", above=0, by=("roof", {"flat": 0.1, "gable": 1.0})
+    )
+    tiles: int | None = field(
+        None, "how many", group="toy", at_least=0, by=("roof", {"gable": 30, "dome": 0}),
+        by_dataset={"MNIST": 12},
+    )  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class Chalet(House):
+    """Another roof, and a pitch of its own whichever it is."""
+
+    roof: str = hp.override(House, "roof", "gable")
+    pitch: float | None = hp.override(House, "pitch", 2.0)
 
 
 # Values.
@@ -109,6 +132,287 @@ def test_an_unknown_name_is_refused_with_those_nearest_to_it():
     assert str(refusal.value) == "no hyperparameter zzz"
 
 
+@pytest.mark.parametrize("given", [{}, {"pitch": None}, {"roof": None, "tiles": None}])
+def test_none_counts_as_not_given(given):
+    assert House.resolve(**given) == House.resolve() == House(pitch=0.1)
+    assert Toy.resolve("MNIST", count=None, share=None, flip=None).count == 5
+
+
+def test_none_of_an_unknown_name_is_refused_all_the_same():
+    with pytest.raises(HyperparameterError, match="no hyperparameter rof; did you mean roof"):
+        House.resolve(rof=None)
+
+
+# Fields that depend on another.
+
+
+@pytest.mark.parametrize(
+    ("roof", "pitch", "tiles"),
+    [("flat", 0.1, None), ("gable", 1.0, 30), ("dome", None, 0), ("none", None, None)],
+)
+def test_a_default_is_that_of_the_selectors_value(roof, pitch, tiles):
+    house = House.resolve(roof=roof)
+    assert (house.pitch, house.tiles) == (pitch, tiles)
+
+
+def test_a_value_given_stands_over_the_selectors_default():
+    assert House.resolve(pitch=0.3).pitch == 0.3
+    assert House.resolve(roof="gable", pitch=0.3) == House(roof="gable", pitch=0.3, tiles=30)
+    assert House.resolve(roof="dome", tiles=0).tiles == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"roof": "dome", "pitch": 0.3}, "--pitch: --roof=dome has none; flat, gable has"),
+        ({"tiles": 3}, "--tiles: --roof=flat has none; gable, dome has"),
+        ({"tiles": 0}, "--tiles: --roof=flat has none; gable, dome has"),
+        # The default of another roof is no excuse, and a value out of range says the same.
+        ({"roof": "none", "pitch": 1.0}, "--pitch: --roof=none has none; flat, gable has"),
+        ({"roof": "none", "pitch": -1.0}, "--pitch: --roof=none has none; flat, gable has"),
+    ],
+)
+def test_what_means_nothing_to_the_selectors_value_is_refused_in_one_line(given, said):
+    with pytest.raises(HyperparameterError) as refusal:
+        House.resolve(**given)
+    assert str(refusal.value) == said
+
+
+def test_a_range_is_checked_where_the_selectors_value_has_the_field():
+    with pytest.raises(HyperparameterError) as refusal:
+        House.resolve(roof="gable", pitch=0)
+    assert str(refusal.value) == "--pitch=0: it must be a number > 0"
+
+
+@pytest.mark.parametrize("given", [{}, {"pitch": 1.0}])
+def test_a_selectors_value_out_of_its_choices_is_what_is_refused(given):
+    with pytest.raises(HyperparameterError) as refusal:
+        House.resolve(roof="tent", **given)
+    assert str(refusal.value) == "--roof=tent: it must be one of flat, gable, dome, none"
+
+
+def test_an_overriding_default_goes_before_those_of_the_selectors_values():
+    assert Chalet.resolve() == Chalet(roof="gable", pitch=2.0, tiles=30)
+    assert Chalet.resolve(roof="flat").pitch == 2.0
+    assert Chalet.resolve(roof="dome").pitch is None  # it has none still
+    assert Chalet.resolve(pitch=0.5).pitch == 0.5
+    with pytest.raises(HyperparameterError, match="--pitch: --roof=dome has none"):
+        Chalet.resolve(roof="dome", pitch=0.5)
+
+
+def test_the_data_sets_default_goes_before_the_selectors_where_the_field_means_something():
+    assert House.resolve("MNIST", roof="gable").tiles == 12
+    assert House.resolve("CIFAR10", roof="gable").tiles == 30
+    assert House.resolve("MNIST", roof="gable", tiles=5).tiles == 5
+    assert House.resolve("MNIST").tiles is None
+    with pytest.raises(HyperparameterError, match="--tiles: --roof=flat has none"):
+        House.resolve("MNIST", tiles=12)
+
+
+@pytest.mark.parametrize("given", [{}, {"roof": "dome"}, {"roof": "gable", "tiles": 3}])
+def test_what_is_resolved_is_resolved_to_itself(given):
+    """None stands where a field means nothing, as in config.json."""
+    house = House.resolve("MNIST", **given)
+    saved = json.loads(json.dumps(dataclasses.asdict(house)))
+    assert House.resolve(**saved) == house
+    assert House.resolve("CIFAR10", **saved) == house
+
+
+# Adversarial models.
+
+
+@pytest.mark.parametrize(
+    ("network", "layout"),
+    [
+        ("mlp", {"width": 512, "depth": 3, "initializer": "xavier"}),
+        ("dcgan", {"width": 64, "kernel_size": 4, "dense_units": 0, "initializer": "normal"}),
+        ("resnet", {"width": 128, "attention": 0, "initializer": "he"}),
+    ],
+)
+def test_a_networks_layout_is_all_that_it_is_told_but_for_norms(network, layout):
+    assert hp.AdversarialHyperparameters.resolve(network=network).layout() == layout
+    wide = hp.AdversarialHyperparameters.resolve(network=network, width=7)
+    assert wide.layout() == {**layout, "width": 7}
+
+
+def test_a_layout_depends_on_the_data_set_where_its_field_does():
+    resolve = hp.AdversarialHyperparameters.resolve
+    assert resolve("MNIST").layout()["dense_units"] == 1024
+    assert "dense_units" not in resolve("MNIST", network="mlp").layout()
+    assert resolve("MNIST", network="mlp").dense_units is None
+
+
+@pytest.mark.parametrize(
+    ("network", "norms"),
+    [("mlp", ("none", "none")), ("dcgan", ("batch", "batch")), ("resnet", ("batch", "none"))],
+)
+def test_norms_depend_on_the_network(network, norms):
+    found = hp.AdversarialHyperparameters.resolve(network=network)
+    assert (found.g_norm, found.d_norm) == norms
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"network": "resnet", "depth": 2}, "--depth: --network=resnet has none; mlp has"),
+        ({"kernel_size": 4, "network": "mlp"}, "--kernel_size: --network=mlp has none; dcgan has"),
+        ({"attention": 8}, "--attention: --network=dcgan has none; resnet has"),
+        (
+            {"optimizer": "rmsprop", "beta_1": 0.5},
+            "--beta_1: --optimizer=rmsprop has none; adam has",
+        ),
+        (
+            {"penalty_weight": 1.0},
+            "--penalty_weight: --penalty=none has none; gradient, dragan, r1, r2 has",
+        ),
+        (
+            {"penalty_interval": 1},
+            "--penalty_interval: --penalty=none has none; gradient, dragan, r1, r2 has",
+        ),
+        *(
+            (
+                {"loss": loss, "label_smoothing": smoothing},
+                f"--label_smoothing: --loss={loss} has none; non_saturating, minimax has",
+            )
+            for loss, smoothing in [
+                ("least_squares", 0.1), ("wasserstein", 0.1), ("hinge", 0.0),
+                ("relativistic", 0.1), ("relativistic_average", 0.1),
+            ]
+        ),
+    ],
+)  # fmt: skip
+def test_what_the_chosen_network_loss_penalty_or_optimizer_lacks_is_refused(given, said):
+    with pytest.raises(HyperparameterError) as refusal:
+        hp.AdversarialHyperparameters.resolve(**given)
+    assert str(refusal.value) == said
+
+
+def test_rmsprop_has_one_decay_and_adam_two():
+    resolve = hp.AdversarialHyperparameters.resolve
+    assert (resolve().beta_1, resolve().beta_2) == (0.5, 0.999)
+    rmsprop = resolve(optimizer="rmsprop")
+    assert (rmsprop.beta_1, rmsprop.beta_2) == (None, 0.99)
+    assert resolve(optimizer="rmsprop", beta_2=0.9).beta_2 == 0.9
+
+
+@pytest.mark.parametrize("loss", ["non_saturating", "minimax"])
+def test_labels_can_be_smoothed_where_there_are_labels(loss):
+    assert hp.AdversarialHyperparameters.resolve(loss=loss).label_smoothing == 0
+    found = hp.AdversarialHyperparameters.resolve(loss=loss, label_smoothing=0.1)
+    assert found.label_smoothing == 0.1
+
+
+@pytest.mark.parametrize("d_norm", ["batch", "both"])
+@pytest.mark.parametrize("name", ["dcgan", "wgan_gp"])
+def test_the_gradient_penalty_refuses_a_d_that_mixes_images(name, d_norm):
+    resolve = models.REGISTRY[name].hyperparameters.resolve
+    with pytest.raises(HyperparameterError, match=f"^--d_norm={d_norm}: the gradient pen") as error:
+        resolve(penalty="gradient", d_norm=d_norm)
+    assert "\n" not in str(error.value)
+    for good in ("none", "layer", "spectral"):
+        assert resolve(penalty="gradient", d_norm=good).d_norm == good
+
+
+def test_the_gradient_penalty_refuses_the_batch_norm_that_a_network_has_by_default():
+    with pytest.raises(HyperparameterError, match="--d_norm=batch: the gradient penalty"):
+        hp.AdversarialHyperparameters.resolve(network="dcgan", penalty="gradient")
+    for network in ("mlp", "resnet"):
+        found = hp.AdversarialHyperparameters.resolve(network=network, penalty="gradient")
+        assert found.d_norm == "none"
+
+
+# Each paper's.
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("gan", {"network": "mlp", "loss": "non_saturating", "penalty": "none", "n_critic": 1}),
+        (
+            "dcgan",
+            {
+                "network": "dcgan", "loss": "non_saturating", "noise_dim": 100,
+                "g_learning_rate": 2e-4, "d_learning_rate": 2e-4, "beta_1": 0.5, "beta_2": 0.999,
+                "g_norm": "batch", "d_norm": "batch", "initializer": "normal",
+            },
+        ),
+        ("cgan", {"g_conditioning": "concat", "d_conditioning": "concat"}),
+        (
+            "lsgan",
+            {
+                "loss": "least_squares", "fake_label": 0.0, "real_label": 1.0,
+                "generator_label": 1.0, "label_smoothing": None,
+            },
+        ),
+        (
+            # Algorithm 1: alpha = 0.00005, c = 0.01, m = 64, n_critic = 5, RMSProp.
+            "wgan",
+            {
+                "loss": "wasserstein", "optimizer": "rmsprop", "g_learning_rate": 5e-5,
+                "d_learning_rate": 5e-5, "clip": 0.01, "batch_size": 64, "n_critic": 5,
+                "beta_1": None, "penalty": "none", "penalty_weight": None,
+            },
+        ),
+        (
+            # Algorithm 1: lambda = 10, n_critic = 5, alpha = 0.0001, beta_1 = 0, beta_2 = 0.9.
+            "wgan_gp",
+            {
+                "loss": "wasserstein", "optimizer": "adam", "g_learning_rate": 1e-4,
+                "d_learning_rate": 1e-4, "beta_1": 0.0, "beta_2": 0.9, "batch_size": 64,
+                "n_critic": 5, "penalty": "gradient", "penalty_weight": 10.0,
+                "penalty_interval": 1, "d_norm": "layer",
+            },
+        ),
+        (
+            "dragan",
+            {
+                "loss": "non_saturating", "penalty": "dragan", "penalty_weight": 10.0,
+                "n_critic": 1, "d_norm": "layer",
+            },
+        ),
+        ("sngan", {"loss": "hinge", "d_norm": "spectral", "penalty": "none"}),
+        (
+            # Sections 3.4 and 4.1; code and noise of 64 dimensions, the noise uniform.
+            "began",
+            {
+                "loss": "equilibrium", "noise_dim": 64, "prior": "uniform", "hidden_dim": 64,
+                "lambda_k": 0.001, "gamma": 0.5, "optimizer": "adam", "g_learning_rate": 1e-4,
+                "d_learning_rate": 1e-4, "g_norm": "none", "d_norm": "none",
+                "label_smoothing": None, "penalty": "none",
+            },
+        ),
+    ],
+)  # fmt: skip
+def test_a_models_defaults_are_its_papers(name, said):
+    found = models.REGISTRY[name].hyperparameters.resolve()
+    assert {field: getattr(found, field) for field in said} == said
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("lsgan", {"loss": "hinge"}),
+        ("lsgan", {"label_smoothing": 0.1}),
+        ("began", {"loss": "non_saturating"}),
+        ("began", {"penalty": "gradient"}),
+        ("began", {"penalty_weight": 10.0}),
+        ("began", {"d_norm": "spectral"}),
+        ("wgan", {"beta_1": 0.5}),
+        ("wgan", {"label_smoothing": 0.1}),
+        ("wgan_gp", {"label_smoothing": 0.0}),
+        ("wgan_gp", {"clip": 0.01}),
+        ("gan", {"g_conditioning": "concat"}),
+        ("cgan", {"g_conditioning": "batch_norm", "network": "mlp"}),
+        ("cgan", {"g_conditioning": "batch_norm", "g_norm": "none"}),
+    ],
+)
+def test_a_model_refuses_what_its_paper_leaves_no_room_for(name, given):
+    with pytest.raises(HyperparameterError) as refusal:
+        models.REGISTRY[name].hyperparameters.resolve(**given)
+    assert list(given)[0] in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
 def test_near_suggests_close_names_only():
     assert hp.near("nois_dim", ["noise_dim", "width"]) == "; did you mean noise_dim?"
     assert hp.near("zzz", ["noise_dim", "width"]) == ""
@@ -154,21 +458,68 @@ def test_every_field_explains_itself_and_allows_its_defaults(spec):
     assert spec.metadata["help"].strip()
     assert spec.metadata["group"].strip()
     assert hp.allowed(spec)
-    for value in (spec.default, *spec.metadata["by_dataset"].values()):
+    _, by_selector = spec.metadata["by"]
+    for value in (spec.default, *by_selector.values(), *spec.metadata["by_dataset"].values()):
         hp.check_value(spec, value)
 
 
+@pytest.mark.parametrize("name", models.REGISTRY)
+def test_a_field_that_depends_on_another_stands_after_it_and_names_its_choices(name):
+    specs = {spec.name: spec for spec in dataclasses.fields(models.REGISTRY[name].hyperparameters)}
+    dependent = [spec for spec in specs.values() if spec.metadata["by"][0]]
+    assert dependent
+    for spec in dependent:
+        selector, defaults = spec.metadata["by"]
+        assert list(specs).index(selector) < list(specs).index(spec.name)
+        of_parent = hp.AdversarialHyperparameters.__dataclass_fields__[selector]
+        assert set(defaults) <= set(of_parent.metadata["choices"])
+        assert None not in defaults.values()
+        hp.check_value(spec, None)  # where it means nothing
+
+
+@pytest.mark.parametrize("name", models.REGISTRY)
+@pytest.mark.parametrize("dataset", ["MNIST", "CIFAR10"])
+def test_a_models_defaults_resolve_to_themselves_from_config_json(name, dataset):
+    hyperparameters = models.REGISTRY[name].hyperparameters
+    found = hyperparameters.resolve(dataset)
+    saved = json.loads(json.dumps(dataclasses.asdict(found)))
+    assert None in saved.values()
+    assert hyperparameters.resolve(**saved) == found
+
+
 def test_choices_are_those_that_the_product_has():
-    from losses.adversarial import LOSSES
+    from losses.adversarial import LOSSES, SMOOTHED
+    from losses.penalties import PENALTIES
+    from models.adversarial import BACKBONES
     from models.latents import noise
     from models.layers import initializer
 
     fields = hp.AdversarialHyperparameters.__dataclass_fields__
-    assert set(fields["loss"].metadata["choices"]) == set(LOSSES)
-    for prior in fields["prior"].metadata["choices"]:
+    choices = {name: spec.metadata["choices"] for name, spec in fields.items()}
+    by = {name: spec.metadata["by"] for name, spec in fields.items()}
+    assert set(choices["loss"]) == set(LOSSES)
+    assert by["label_smoothing"] == ("loss", dict.fromkeys(SMOOTHED, 0.0))
+    assert set(choices["penalty"]) == {"none", *PENALTIES}
+    for name in ("penalty_weight", "penalty_interval"):
+        assert by[name][0] == "penalty"
+        assert set(by[name][1]) == set(PENALTIES)
+    assert set(choices["network"]) == set(BACKBONES)
+    for name in ("width", "g_norm", "d_norm", "initializer"):
+        assert by[name][0] == "network"
+        assert set(by[name][1]) == set(BACKBONES)
+    for prior in choices["prior"]:
         assert noise(3, prior).event_shape == (3,)
-    for name in fields["initializer"].metadata["choices"]:
+    for name in choices["initializer"]:
         assert initializer(name)((2, 2)).shape == (2, 2)
+
+
+@pytest.mark.parametrize("name", models.REGISTRY)
+def test_a_models_own_choices_are_its_parents_unless_it_has_a_loss_of_its_own(name):
+    parent = hp.AdversarialHyperparameters.__dataclass_fields__
+    for spec in dataclasses.fields(models.REGISTRY[name].hyperparameters):
+        if spec.name in parent and parent[spec.name].metadata["choices"]:
+            beyond = set(spec.metadata["choices"]) - set(parent[spec.name].metadata["choices"])
+            assert beyond == ({"equilibrium"} if (name, spec.name) == ("began", "loss") else set())
 
 
 @pytest.mark.parametrize("name", models.REGISTRY)

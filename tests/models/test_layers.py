@@ -1,4 +1,4 @@
-"""Initialisers, and spectral normalisation against numpy's singular values."""
+"""Initialisers, spectral normalisation against numpy's singular values, norms, self-attention."""
 
 import keras
 import numpy as np
@@ -294,3 +294,163 @@ def test_tanh_images_are_float32_within_their_range(policy):
     outputs = layers.tanh_image(tf.constant([-9.0, 0.0, 0.5, 9.0], tf.bfloat16))
     assert outputs.dtype == tf.float32
     np.testing.assert_allclose(outputs, np.tanh([-9.0, 0.0, 0.5, 9.0]), atol=1e-6)
+
+
+# Norms by name.
+
+
+def normed(norm, shape, label=None):
+    """Kit.norm as a model of h, or of h and a label."""
+    h = keras.Input(shape)
+    if label is None:
+        return keras.Model(h, layers.Kit(norm, "he").norm(h))
+    given = keras.Input((label,))
+    return keras.Model([h, given], layers.Kit(norm, "he", given).norm(h))
+
+
+def drawn(*shape, seed=0):
+    return np.random.default_rng(seed).normal(2, 3, shape).astype(np.float32)
+
+
+def randomise(network):
+    for weight in network.trainable_weights:
+        weight.assign(drawn(*weight.shape))
+
+
+def test_an_unknown_norm_is_refused():
+    with pytest.raises(ValueError, match="norm='group': it must be one of none, batch, layer, sp"):
+        layers.Kit("group", "he")
+
+
+@pytest.mark.parametrize("norm", ["none", "spectral"])
+def test_norms_of_kernels_leave_activations_alone(norm):
+    h = keras.Input((4, 4, 2))
+    assert layers.Kit(norm, "he").norm(h) is h
+
+
+@pytest.mark.parametrize("shape", [(7,), (4, 5, 3)])
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_layer_norm_is_over_an_example_with_a_gain_and_a_bias_a_channel(shape, precision, policy):
+    policy(precision)
+    network, h = normed("layer", shape), drawn(6, *shape)
+    gain, bias = network.trainable_weights
+    assert gain.shape == bias.shape == shape[-1:]
+    randomise(network)
+    axes = tuple(range(1, h.ndim))
+    expected = (h - h.mean(axes, keepdims=True)) / h.std(axes, keepdims=True)
+    expected = expected * gain.numpy() + bias.numpy()
+    tolerance = {"float32": 1e-4, "mixed_bfloat16": 0.1}[precision]
+    np.testing.assert_allclose(tf.cast(network(h), tf.float32), expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("shape", [(7,), (4, 5, 3)])
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_a_conditional_norm_is_a_batch_norm_with_the_gains_of_the_label(shape, precision, policy):
+    policy(precision)
+    network, h = normed("batch", shape, label=2), drawn(6, *shape)
+    labels = np.array([0, 1, 1, 0, 1, 0])
+    label = np.eye(2, dtype=np.float32)[labels]
+    axes = tuple(range(h.ndim - 1))
+    mean, variance = h.mean(axes), h.var(axes)
+    tolerance = {"float32": 1e-4, "mixed_bfloat16": 0.3}[precision]
+
+    (norm,) = (x for x in network.layers if isinstance(x, keras.layers.BatchNormalization))
+    gain, bias = (weight.numpy() for weight in network.trainable_weights)
+    np.testing.assert_array_equal(gain, np.ones((2, shape[-1])))
+    np.testing.assert_array_equal(bias, np.zeros((2, shape[-1])))
+    randomise(network)
+    gain, bias = (weight.numpy()[labels] for weight in network.trainable_weights)
+    gain, bias = (row.reshape(6, *[1] * (h.ndim - 2), -1) for row in (gain, bias))
+
+    found = network([h, label], training=True)
+    expected = gain * (h - mean) / np.sqrt(variance + 1e-3) + bias
+    np.testing.assert_allclose(tf.cast(found, tf.float32), expected, atol=tolerance)
+    assert norm.moving_mean.dtype == norm.moving_variance.dtype == "float32"
+    exact = {"float32": 1e-5, "mixed_bfloat16": 1e-2}[precision]
+    np.testing.assert_allclose(norm.moving_mean.numpy(), 0.1 * mean, rtol=exact)
+    np.testing.assert_allclose(norm.moving_variance.numpy(), 0.9 + 0.1 * variance, rtol=exact)
+
+    found = network([h, label], training=False)
+    expected = h - norm.moving_mean.numpy()
+    expected = gain * expected / np.sqrt(norm.moving_variance.numpy() + 1e-3) + bias
+    np.testing.assert_allclose(tf.cast(found, tf.float32), expected, rtol=tolerance, atol=0.3)
+
+
+@pytest.mark.parametrize("norm", layers.NORMS)
+def test_a_bias_is_left_out_only_where_a_batch_norm_removes_it(norm):
+    kit, x, maps = layers.Kit(norm, "he"), keras.Input((6,)), keras.Input((8, 8, 2))
+    batch = norm in ("batch", "both")
+    for normalised in (False, True):
+        dense = keras.Model(x, kit.dense(x, 3, normalised=normalised))
+        conv = keras.Model(maps, kit.conv(maps, 3, 4, strides=2, normalised=normalised))
+        assert conv.output_shape == (None, 4, 4, 3)
+        for network in (dense, conv):
+            assert network.layers[1].use_bias == (not (normalised and batch))
+            norms = normalised and (batch or norm == "layer")
+            assert len(network.layers) == 2 + norms
+            spectral = norm in ("spectral", "both")
+            assert len(layers.spectral_layers(network)) == spectral
+    assert not keras.Model(x, kit.dense(x, 3, use_bias=False)).layers[1].use_bias
+
+
+def test_latents_end_in_the_label():
+    z, h, kit = layers.latent_inputs(7, 3, "batch", "he")
+    rows = drawn(2, 7)
+    first, label = keras.Model(z, [h, kit.label])(rows)
+    np.testing.assert_array_equal(first, rows[:, :4])
+    np.testing.assert_array_equal(label, rows[:, 4:])
+    z, h, kit = layers.latent_inputs(7, 0, "batch", "he")
+    assert h is z
+    assert kit.label is None
+
+
+# Self-attention.
+
+
+def attending(norm="none", shape=(4, 4, 16)):
+    """self_attention as a model of maps."""
+    maps = keras.Input(shape)
+    return keras.Model(maps, layers.self_attention(maps, layers.Kit(norm, "he")))
+
+
+def matrices(network):
+    """f, g, h and v [inputs, outputs] of `attending`, found by where they stand."""
+    maker = {id(layer.output): layer for layer in network.layers}
+    (attend,) = (x for x in network.layers if isinstance(x, keras.layers.Attention))
+    query, value, key = (maker[id(maps)] for maps in attend.input)
+    f, g, h = (maker[id(reshape.input)] for reshape in (key, query, value))
+    v = maker[id(network.layers[-1].input[1])]
+    return [layer.kernel.numpy()[0, 0].astype(np.float64) for layer in (f, g, h, v)]
+
+
+@pytest.mark.parametrize("norm", ["none", "spectral"])
+def test_self_attention_is_the_identity_at_first(norm):
+    network, x = attending(norm), drawn(2, 4, 4, 16)
+    np.testing.assert_array_equal(network(x), x)
+    assert [w.shape for w in network.trainable_weights if w.path.startswith("gamma/")] == [(1, 1)]
+    assert len(network.trainable_weights) == 5
+
+
+@pytest.mark.parametrize(("shape", "inner"), [((4, 4, 16), 2), ((3, 5, 4), 1)])
+@pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
+def test_self_attention_is_that_of_the_paper(shape, inner, precision, policy):
+    """Zhang et al. 2019, equations 1 to 3, with numpy: y = x + gamma v(sum_i beta_ji h(x_i))."""
+    policy(precision)
+    network, maps = attending(shape=shape), drawn(2, *shape) / 5
+    network.get_layer("gamma").kernel.assign([[0.7]])
+    f, g, h, v = matrices(network)
+    assert f.shape == g.shape == h.shape == v.T.shape == (shape[-1], inner)
+    for example, found in zip(maps, tf.cast(network(maps), tf.float32).numpy(), strict=True):
+        x = example.reshape(-1, shape[-1]).astype(np.float64)
+        scores = (x @ f) @ (x @ g).T  # s_ij of key i and query j
+        beta = np.exp(scores) / np.exp(scores).sum(axis=0, keepdims=True)
+        expected = x + 0.7 * (beta.T @ (x @ h)) @ v
+        tolerance = {"float32": 1e-4, "mixed_bfloat16": 0.1}[precision]
+        np.testing.assert_allclose(found.reshape(x.shape), expected, atol=tolerance)
+        assert np.abs(expected - x).max() > 0.3
+
+
+def test_spectral_self_attention_has_four_spectral_kernels_and_a_free_gamma():
+    network = attending("spectral")
+    assert len(layers.spectral_layers(network)) == 4
+    assert type(network.get_layer("gamma")) is keras.layers.Dense

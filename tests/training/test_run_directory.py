@@ -173,11 +173,15 @@ def test_forgetting_mends_a_cut_line_and_drops_what_came_after(tmp_path):
         run.log({"step": step})
         (run.samples / f"step-{step:07}.png").touch()
     (run.samples / "step-12345678.png").touch()
+    run.planes.mkdir()
+    for step in (2, 3):
+        (run.planes / f"span-1-step-{step:07}.png").touch()
     with (tmp_path / "metrics.jsonl").open("a") as log:
         log.write('{"step": 4')
     run.forget_after(2)
     assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1}\n{"step": 2}\n'
     assert sorted(os.listdir(run.samples)) == ["step-0000001.png", "step-0000002.png"]
+    assert os.listdir(run.planes) == ["span-1-step-0000002.png"]
     run.log({"step": 3})
     lines = (tmp_path / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 from training import options, setup
 from training.flags import UsageError
@@ -62,6 +63,23 @@ def test_the_data_are_described_with_their_fingerprint(digits):
         "train_images": 200,
         "test_images": 40,
     }
+
+
+def test_gray_images_in_a_folder_are_loaded_or_left_out_as_the_run_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("GAN_ZOO_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "photos").mkdir()
+    for name, shape in (("1.png", (8, 8, 3)), ("2.png", (8, 8)), ("3.png", (8, 8))):
+        Image.fromarray(np.zeros(shape, np.uint8)).save(tmp_path / "photos" / name)
+    argv = [*GAN, f"--dataset={tmp_path / 'photos'}"]
+    noted = {
+        "convert": (3, ["2 gray images repeated over 3 channels"]),
+        "skip": (1, ["2 gray images left out: 2.png, 3.png"]),
+    }
+    for choice, (count, notes) in noted.items():
+        images = setup.load_data(options.parse([*argv, f"--gray={choice}"]))
+        described = setup.describe_data(images)
+        assert (described["train_images"], described["notes"]) == (count, notes)
+    assert setup.load_data(options.parse(argv)).notes == tuple(noted["convert"][1])
 
 
 def test_a_run_is_loaded_with_its_weights_step_and_precision(tiny_run):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from models import layers
-from models.networks import ImageShapeError, dcgan
+from models.networks import ImageShapeError, dcgan, stages
 
 SIDES = {28: (7, 2), 32: (4, 3), 64: (4, 4), 128: (4, 5)}
 LAYOUT = {"width": 4, "kernel_size": 4, "dense_units": 0, "initializer": "normal"}
@@ -17,7 +17,7 @@ def count(network, kind):
 
 @pytest.mark.parametrize("side", SIDES)
 def test_stages_halve_the_image_to_its_base(side):
-    assert dcgan.stages((side, side, 3)) == SIDES[side]
+    assert stages((side, side, 3)) == SIDES[side]
 
 
 def test_channels_double_up_to_eight_times_the_width():
@@ -29,7 +29,7 @@ def test_a_dense_layer_gives_the_trunk_its_features(side):
     layout = {**LAYOUT, "dense_units": 5}
     trunk = dcgan.trunk((side, side, 1), norm="both", **layout)
     assert trunk.output_shape == (None, 5)
-    network = dcgan.generator((side, side, 1), 6, **layout)
+    network = dcgan.generator((side, side, 1), 6, norm="batch", **layout)
     assert network.output_shape == (None, side, side, 1)
     dense = [x for x in network._flatten_layers() if isinstance(x, keras.layers.Dense)]
     base, halvings = SIDES[side]
@@ -41,7 +41,9 @@ def test_a_dense_layer_gives_the_trunk_its_features(side):
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_generated_images_have_shape_range_and_type(side, channels, precision, policy):
     policy(precision)
-    network = dcgan.generator((side, side, channels), 6, **{**LAYOUT, "initializer": "he"})
+    network = dcgan.generator(
+        (side, side, channels), 6, norm="batch", **{**LAYOUT, "initializer": "he"}
+    )
     z = 50 * np.random.default_rng(0).normal(size=(2, 6)).astype(np.float32)
     images = np.asarray(network(z, training=True))
     assert network.output_shape == (None, side, side, channels)
@@ -67,7 +69,8 @@ def test_a_trunk_flattens_its_smallest_map(side, channels):
 @pytest.mark.parametrize("kernel_size", [2, 3, 5])
 def test_other_kernels_give_the_same_shapes(kernel_size):
     layout = {**LAYOUT, "kernel_size": kernel_size}
-    assert dcgan.generator((28, 28, 1), 6, **layout).output_shape == (None, 28, 28, 1)
+    network = dcgan.generator((28, 28, 1), 6, norm="batch", **layout)
+    assert network.output_shape == (None, 28, 28, 1)
     assert dcgan.trunk((28, 28, 1), norm="none", **layout).output_shape == (None, 7 * 7 * 8)
 
 
@@ -75,7 +78,7 @@ def test_other_kernels_give_the_same_shapes(kernel_size):
 @pytest.mark.parametrize("network", ["generator", "trunk"])
 def test_a_size_that_does_not_fit_is_refused_in_one_line(network, shape):
     build = {
-        "generator": lambda: dcgan.generator(shape, 6, **LAYOUT),
+        "generator": lambda: dcgan.generator(shape, 6, norm="batch", **LAYOUT),
         "trunk": lambda: dcgan.trunk(shape, norm="none", **LAYOUT),
     }[network]
     with pytest.raises(ImageShapeError, match="28, 32, 64 or 128") as refusal:
@@ -111,7 +114,7 @@ def test_a_trunks_dense_layer_is_normalised_as_the_convolutions_are(norm):
 
 
 def test_a_generator_normalises_all_but_its_image():
-    network = dcgan.generator((64, 64, 3), 6, **LAYOUT)
+    network = dcgan.generator((64, 64, 3), 6, norm="batch", **LAYOUT)
     transposed = [
         x for x in network._flatten_layers() if isinstance(x, keras.layers.Conv2DTranspose)
     ]
@@ -119,3 +122,42 @@ def test_a_generator_normalises_all_but_its_image():
     assert [x.use_bias for x in transposed] == [False, False, False, True]
     assert count(network, keras.layers.BatchNormalization) == 4
     assert count(network, keras.layers.ReLU) == 4
+
+
+def test_a_generator_without_norms_has_biases():
+    network = dcgan.generator((28, 28, 1), 6, norm="none", **{**LAYOUT, "dense_units": 5})
+    kernels = [x for x in network._flatten_layers() if hasattr(x, "kernel")]
+    assert [x.use_bias for x in kernels] == [True] * 4
+    assert count(network, keras.layers.BatchNormalization) == 0
+
+
+def test_layer_norm_stands_where_batch_norm_would_and_leaves_the_biases():
+    trunk = dcgan.trunk((64, 64, 1), norm="layer", **{**LAYOUT, "dense_units": 5})
+    assert count(trunk, keras.layers.GroupNormalization) == 3
+    assert count(trunk, keras.layers.LayerNormalization) == 1
+    assert [type(layer).__name__ for layer in trunk.layers[:5]] == [
+        "InputLayer", "Conv2D", "LeakyReLU", "Conv2D", "GroupNormalization",
+    ]  # fmt: skip
+    assert all(x.use_bias for x in trunk._flatten_layers() if hasattr(x, "kernel"))
+
+
+def test_the_networks_of_the_paper_keep_their_weights():
+    """Those of runs that are already saved."""
+    layout = {**LAYOUT, "dense_units": 5, "norm": "batch"}
+    network = dcgan.generator((28, 28, 1), 6, **layout)
+    assert [type(layer).__name__ for layer in network.layers] == [
+        "InputLayer", "Dense", "BatchNormalization", "ReLU", "Dense", "Reshape",
+        "BatchNormalization", "ReLU", "Conv2DTranspose",
+        "BatchNormalization", "ReLU", "Conv2DTranspose", "Activation",
+    ]  # fmt: skip
+    assert [weight.shape for weight in network.weights] == [
+        (6, 5), *4 * [(5,)], (5, 392), *4 * [(8,)], (4, 4, 4, 8), *4 * [(4,)], (4, 4, 1, 4), (1,),
+    ]  # fmt: skip
+    trunk = dcgan.trunk((28, 28, 1), **layout)
+    assert [type(layer).__name__ for layer in trunk.layers] == [
+        "InputLayer", "Conv2D", "LeakyReLU", "Conv2D", "BatchNormalization", "LeakyReLU",
+        "Flatten", "Dense", "BatchNormalization", "LeakyReLU",
+    ]  # fmt: skip
+    assert [weight.shape for weight in trunk.weights] == [
+        (4, 4, 1, 4), (4,), (4, 4, 4, 8), *4 * [(8,)], (392, 5), *4 * [(5,)],
+    ]  # fmt: skip

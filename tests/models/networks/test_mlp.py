@@ -6,7 +6,7 @@ import pytest
 
 from models.networks import mlp
 
-LAYOUT = {"width": 4, "depth": 2, "initializer": "xavier"}
+LAYOUT = {"width": 4, "depth": 2, "norm": "none", "initializer": "xavier"}
 
 
 def dense_units(network):
@@ -42,3 +42,31 @@ def test_depth_counts_the_hidden_layers(depth):
     layout = {**LAYOUT, "depth": depth}
     assert dense_units(mlp.generator((28, 28, 1), 6, **layout)) == [4] * depth + [784]
     assert dense_units(mlp.trunk((28, 28, 1), **layout)) == [4] * depth
+
+
+def test_the_first_gans_networks_keep_their_weights():
+    """Those of runs that are already saved."""
+    hidden = ["Dense", "LeakyReLU", "Dense", "LeakyReLU"]
+    network = mlp.generator((28, 28, 1), 6, **LAYOUT)
+    kinds = [type(layer).__name__ for layer in network.layers]
+    assert kinds == ["InputLayer", *hidden, "Dense", "Reshape", "Activation"]
+    shapes = [(6, 4), (4,), (4, 4), (4,), (4, 784), (784,)]
+    assert [weight.shape for weight in network.weights] == shapes
+    trunk = mlp.trunk((28, 28, 1), **LAYOUT)
+    kinds = [type(layer).__name__ for layer in trunk.layers]
+    assert kinds == ["InputLayer", "Flatten", *hidden]
+    assert [weight.shape for weight in trunk.weights] == [(784, 4), (4,), (4, 4), (4,)]
+
+
+def test_a_norm_follows_every_layer_but_a_trunks_first_and_the_pixels():
+    layout = {**LAYOUT, "norm": "batch", "depth": 3}
+    normalised = ["Dense", "BatchNormalization", "LeakyReLU"]
+    network = mlp.generator((28, 28, 1), 6, **layout)
+    kinds = [type(layer).__name__ for layer in network.layers]
+    assert kinds == ["InputLayer", *3 * normalised, "Dense", "Reshape", "Activation"]
+    trunk = mlp.trunk((28, 28, 1), **layout)
+    kinds = [type(layer).__name__ for layer in trunk.layers]
+    assert kinds == ["InputLayer", "Flatten", "Dense", "LeakyReLU", *2 * normalised]
+    for built, biases in ((network, [False] * 3 + [True]), (trunk, [True, False, False])):
+        dense = [x for x in built.layers if isinstance(x, keras.layers.Dense)]
+        assert [x.use_bias for x in dense] == biases

@@ -1,0 +1,58 @@
+"""What a step costs: python -m benchmarks.steps configs/dcgan_mnist.txt configs/wgan_gp_mnist.txt
+
+Prints for each flagfile the images a second (of D's real images) and the milliseconds of a step,
+measured in turns, and both beside the first flagfile's.
+"""
+
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+
+from metrics.report import table
+from training import flags, options
+
+ROUNDS, STEPS = 5, 20
+
+
+def main(argv: Sequence[str]) -> int:
+    """Times the steps of the flagfiles `argv`; returns the exit code."""
+    if not argv:
+        raise flags.UsageError("say which flagfiles: python -m benchmarks.steps configs/...")
+    configs = {path: options.parse([f"--flagfile={path}"]) for path in argv}
+    import tensorflow as tf
+
+    from data import Batches
+    from training import loop, setup
+
+    runs = {}
+    for path, config in configs.items():
+        setup.prepare(config)
+        images = setup.load_data(config)
+        n_critic = getattr(config.hp, "n_critic", 1)
+        batches = Batches(images.train, config.hp.batch_size, n_critic=n_critic)
+        model = setup.build_model(config, images.image_shape, images.num_classes)
+        loop.compile_model(model, config.options.jit)
+        constant = tf.data.Dataset.from_tensors(next(iter(batches.dataset()))).repeat()
+        model.fit(constant, steps_per_epoch=STEPS, verbose=0, shuffle=False)
+        runs[path] = model, constant, batches.images_per_step
+
+    seconds = {path: [] for path in runs}
+    for _ in range(ROUNDS):
+        for path, (model, constant, _) in runs.items():
+            start = time.perf_counter()
+            model.fit(constant, steps_per_epoch=STEPS, verbose=0, shuffle=False)
+            seconds[path].append((time.perf_counter() - start) / STEPS)
+    first = statistics.median(seconds[argv[0]])
+    rate = runs[argv[0]][2] / first
+    rows = []
+    for path, (_, _, shown) in runs.items():
+        step = statistics.median(seconds[path])
+        rows.append([path, shown / step, 1000 * step, shown / step / rate, step / first])
+    print(table(["flagfile", "images/s", "ms a step", "images/s: x", "step: x"], rows))
+    return 0
+
+
+if __name__ == "__main__":
+    if code := flags.run_script(main):
+        sys.exit(code)

@@ -1,0 +1,76 @@
+"""cGAN: Mirza and Osindero 2014, "Conditional Generative Adversarial Nets"."""
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from models import layers
+from models.adversarial import BACKBONES, AdversarialModel
+from models.base import NeedsLabels
+from models.hyperparameters import CGANHyperparameters
+from models.latents import Latents, one_hot
+
+SHOWN_CLASSES = 20
+
+
+@keras.saving.register_keras_serializable(layers.PACKAGE)
+class CGAN(AdversarialModel):
+    """G makes images of a class, D judges pairs of an image and a class.
+
+    Raises:
+        NeedsLabels: the images have none.
+    """
+
+    Hyperparameters = CGANHyperparameters
+
+    def build_latents(self):
+        if not self.num_classes:
+            raise NeedsLabels("cgan needs images with labels")
+        return Latents(**super().build_latents().parts, label=one_hot(self.num_classes))
+
+    def build_generator(self):
+        """G: noise and the one-hot class side by side -> images."""
+        conditional = self.hp.g_conditioning == "batch_norm"
+        return BACKBONES[self.hp.network].generator(
+            self.image_shape,
+            self.latents.dim,
+            norm=self.hp.g_norm,
+            num_classes=self.num_classes if conditional else 0,
+            **self.hp.layout(),
+        )
+
+    def build_discriminator(self):
+        """D: images [b, h, w, c] and one-hot classes [b, k] -> scores [b, 1]."""
+        x = keras.Input(self.image_shape, name="images")
+        y = keras.Input((self.num_classes,), name="label")
+        if self.hp.d_conditioning == "projection":
+            features = self.build_trunk()(x)
+            of_class = keras.layers.Dense(features.shape[-1], use_bias=False, name="class")(y)
+            agreement = keras.layers.Dot(axes=-1, dtype="float32")([features, of_class])
+            score = keras.layers.Add(dtype="float32")([self.build_score()(features), agreement])
+        else:
+            maps = keras.layers.Reshape((1, 1, -1))(y)
+            maps = keras.layers.UpSampling2D(self.image_shape[:2])(maps)
+            shown = keras.layers.Concatenate()([x, maps])
+            score = self.build_score()(self.build_trunk(channels=self.num_classes)(shown))
+        return keras.Model([x, y], score, name="discriminator")
+
+    def draw(self, batch):
+        """Noise, and the classes of the real images."""
+        if batch.labels is None:
+            raise NeedsLabels("cgan needs batches of images and labels")
+        return super().draw(batch) | {"label": tf.one_hot(batch.labels, self.num_classes)}
+
+    def real(self, batch):
+        return [batch.x, batch.latents["label"]]
+
+    def fake(self, batch):
+        return [super().fake(batch), batch.latents["label"]]
+
+    def picture_latents(self):
+        """A class a row, up to SHOWN_CLASSES of them, and the same noise down each column."""
+        classes = np.arange(min(self.num_classes, SHOWN_CLASSES))
+        columns = 10
+        noise = self.latents.draw(columns, 0)["noise"]
+        labels = tf.one_hot(classes.repeat(columns), self.num_classes)
+        return {"noise": tf.tile(noise, [len(classes), 1]), "label": labels}, columns

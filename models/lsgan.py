@@ -1,0 +1,19 @@
+"""LSGAN: Mao et al. 2017, "Least Squares Generative Adversarial Networks"."""
+
+import keras
+
+from losses.adversarial import least_squares
+from models import layers
+from models.adversarial import AdversarialModel
+from models.hyperparameters import LSGANHyperparameters
+
+
+@keras.saving.register_keras_serializable(layers.PACKAGE)
+class LSGAN(AdversarialModel):
+    """D's scores are drawn to labels by least squares, equation 2."""
+
+    Hyperparameters = LSGANHyperparameters
+
+    def make_loss(self):
+        hp = self.hp
+        return least_squares(hp.fake_label, hp.real_label, hp.generator_label)

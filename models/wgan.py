@@ -1,0 +1,19 @@
+"""WGAN: Arjovsky et al. 2017, "Wasserstein GAN"."""
+
+import keras
+
+from models import layers
+from models.adversarial import AdversarialModel
+from models.hyperparameters import WGANHyperparameters
+
+
+@keras.saving.register_keras_serializable(layers.PACKAGE)
+class WGAN(AdversarialModel):
+    """A critic whose weights are clipped, so that its slope is bounded: algorithm 1."""
+
+    Hyperparameters = WGANHyperparameters
+
+    def after_discriminator_update(self, real, fake, batch):
+        for weight in self.discriminator.trainable_variables:
+            weight.assign(keras.ops.clip(weight, -self.hp.clip, self.hp.clip))
+        return {}

@@ -1,0 +1,342 @@
+"""Penalties of the slope, against critics whose slope one knows and a network written in numpy."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from losses.penalties import PENALTIES, dragan, gradient, r1, r2, slopes
+
+POINTS = np.random.default_rng(0).normal(0, 1, (2, 4, 3)).astype(np.float32)
+REAL, FAKE = POINTS
+WEIGHTS = {
+    "epsilon": np.array([[0.0], [0.25], [0.5], [0.875]], np.float32),
+    "alpha": np.array([[0.0], [0.25], [0.5], [0.875]], np.float32),
+    "perturbation": np.random.default_rng(1).uniform(0, 1, (4, 3)).astype(np.float32),
+}
+
+
+def handed(purpose, shape):
+    """The WEIGHTS, if they are asked for in the right shape."""
+    np.testing.assert_array_equal(shape, WEIGHTS[purpose].shape)
+    return tf.constant(WEIGHTS[purpose])
+
+
+def drawn(purpose, shape):
+    """What a model hands in; the same stream of numbers under XLA and not."""
+    return tf.random.stateless_uniform(shape, [len(purpose), 1], alg="philox")
+
+
+def refused(purpose, shape):
+    raise AssertionError(f"{purpose} was drawn")
+
+
+def linear(*w):
+    """D(x) = w . x + 5, of slope |w|."""
+    return lambda x: tf.linalg.matvec(x, tf.constant(w, x.dtype)) + 5.0
+
+
+def quadratic(x):
+    """D(x) = |x|² / 2, of slope |x|."""
+    return 0.5 * tf.reduce_sum(tf.square(x), axis=list(range(1, x.shape.rank)))
+
+
+def norms(x):
+    return np.linalg.norm(x.reshape(len(x), -1), axis=1)
+
+
+# By hand.
+
+
+@pytest.mark.smoke
+def test_a_linear_critic_by_hand():
+    """Of w = (3, 4): slope 5 everywhere, (5 - 1)² = 16, 5² / 2 = 12.5."""
+    x = tf.constant([[0.0, 0.0], [1.0, -2.0], [9.0, 7.0]])
+    critic = linear(3.0, 4.0)
+    np.testing.assert_allclose(slopes(critic, x), [5, 5, 5], rtol=1e-6)
+    expected = {"gradient": 16.0, "dragan": 16.0, "r1": 12.5, "r2": 12.5}
+    assert PENALTIES.keys() == expected.keys()
+    for name, penalty in PENALTIES.items():
+        value = penalty(critic, x, -x, drawn)
+        assert value.dtype == tf.float32
+        np.testing.assert_allclose(value, [expected[name]] * 3, rtol=1e-5, err_msg=name)
+
+
+@pytest.mark.smoke
+def test_a_quadratic_critic_in_closed_form():
+    """Its slope is the norm of the very image that it is shown, another one for each example."""
+    epsilon, alpha, u = WEIGHTS.values()
+    between = epsilon * REAL + (1 - epsilon) * FAKE
+    around = REAL + alpha * (0.5 * REAL.std() * u)
+    expected = {
+        "gradient": (norms(between) - 1) ** 2,
+        "dragan": (norms(around) - 1) ** 2,
+        "r1": norms(REAL) ** 2 / 2,
+        "r2": norms(FAKE) ** 2 / 2,
+    }
+    np.testing.assert_allclose(slopes(quadratic, REAL), norms(REAL), rtol=1e-6)
+    for name, penalty in PENALTIES.items():
+        value = penalty(quadratic, tf.constant(REAL), tf.constant(FAKE), handed)
+        np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("shape", [(5,), (2, 3), (2, 3, 2), (4, 4, 3)])
+def test_the_norm_is_over_all_axes_but_the_batch(shape):
+    """D(x) = sum of x has the slope sqrt(number of pixels)."""
+
+    def critic(x):
+        return tf.reduce_sum(x, axis=list(range(1, x.shape.rank)))
+
+    x = np.random.default_rng(2).normal(0, 1, (2, 6, *shape)).astype(np.float32)
+    size = np.prod(shape)
+    np.testing.assert_allclose(slopes(critic, x[0]), np.full(6, np.sqrt(size)), rtol=1e-6)
+    np.testing.assert_allclose(slopes(quadratic, x[0]), norms(x[0]), rtol=1e-6)
+    for name, penalty in PENALTIES.items():
+        expected = (np.sqrt(size) - 1) ** 2 if name in ("gradient", "dragan") else size / 2
+        value = penalty(critic, tf.constant(x[0]), tf.constant(x[1]), drawn)
+        np.testing.assert_allclose(value, np.full(6, expected), rtol=1e-5)
+
+
+# Where the slope is taken.
+
+
+def shown(penalty, real, fake, uniform):
+    """The images that the critic is shown, and what was drawn as purpose -> array."""
+    images, draws = [], {}
+
+    def critic(x):
+        images.append(x.numpy())
+        return quadratic(x)
+
+    def recorded(purpose, shape):
+        assert purpose not in draws
+        draws[purpose] = uniform(purpose, shape).numpy()
+        return tf.constant(draws[purpose])
+
+    penalty(critic, tf.constant(real), tf.constant(fake), recorded)
+    (image,) = images
+    return image, draws
+
+
+def test_interpolates_lie_on_each_examples_own_segment():
+    """At one uniform weight an example, the same for all pixels."""
+    real, fake = np.random.default_rng(3).normal(0, 1, (2, 500, 4, 4, 2)).astype(np.float32)
+    between, draws = shown(gradient, real, fake, drawn)
+    (epsilon,) = draws.values()
+    assert epsilon.shape == (500, 1, 1, 1)
+    weights = np.sum((between - fake) * (real - fake), (1, 2, 3)) / norms(real - fake) ** 2
+    np.testing.assert_allclose(weights, epsilon.ravel(), atol=1e-5)
+    on_segment = fake + weights[:, None, None, None] * (real - fake)
+    np.testing.assert_allclose(between, on_segment, atol=1e-5)
+
+    # Quantiles of 500 uniform weights.
+    assert ((weights > -1e-5) & (weights < 1 + 1e-5)).all()
+    np.testing.assert_allclose(np.quantile(weights, [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.1)
+
+
+def test_epsilon_is_the_weight_of_the_real_image():
+    for value, expected in ((0.0, FAKE), (1.0, REAL)):
+        at, _ = shown(gradient, REAL, FAKE, lambda _, shape, v=value: tf.fill(shape, v))
+        np.testing.assert_allclose(at, expected, atol=1e-6)
+
+
+def test_dragan_perturbs_real_images_by_up_to_half_the_batchs_deviation():
+    """x + alpha std(x) u / 2, with one alpha an example and one u a pixel, of their own draws."""
+    rng = np.random.default_rng(4)
+    real = rng.normal(0.3, [[[[0.2]]], [[[2.0]]], [[[1.0]]]], (3, 4, 4, 2)).astype(np.float32)
+    around, draws = shown(dragan, real, np.full_like(real, np.nan), drawn)
+    shapes = sorted(draw.shape for draw in draws.values())
+    assert shapes == [(3, 1, 1, 1), (3, 4, 4, 2)]
+    expected = real + draws["alpha"] * (real + 0.5 * real.std() * draws["perturbation"] - real)
+    np.testing.assert_allclose(around, expected, atol=1e-5)
+    assert (around - real > -1e-6).all()
+    assert (around - real < 0.5 * real.std()).all()
+
+    none, _ = shown(dragan, real, real, lambda _, shape: tf.zeros(shape))
+    np.testing.assert_array_equal(none, real)
+
+
+@pytest.mark.parametrize(("penalty", "at"), [(r1, REAL), (r2, FAKE)])
+def test_r1_and_r2_look_at_one_side_and_draw_nothing(penalty, at):
+    np.testing.assert_array_equal(shown(penalty, REAL, FAKE, refused)[0], at)
+
+
+# A small nonlinear critic, against the same one in numpy and float64.
+
+
+def numpy_slopes(w, x):
+    """Of D(x) = v . tanh(x W + b): the gradient is W (v * (1 - tanh²))."""
+    weights, bias, v = w[:15].reshape(3, 5), w[15:20], w[20:]
+    return np.linalg.norm((v * (1 - np.tanh(x @ weights + bias) ** 2)) @ weights.T, axis=1)
+
+
+def numpy_penalty(name, w, real, fake):
+    epsilon, alpha, u = (draw.astype(np.float64) for draw in WEIGHTS.values())
+    if name == "gradient":
+        return (numpy_slopes(w, epsilon * real + (1 - epsilon) * fake) - 1) ** 2
+    if name == "dragan":
+        return (numpy_slopes(w, real + alpha * 0.5 * real.std() * u) - 1) ** 2
+    return numpy_slopes(w, {"r1": real, "r2": fake}[name]) ** 2 / 2
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_values_and_weight_gradients_of_a_nonlinear_critic(name):
+    """The gradient, a double backward pass here, is by finite differences there."""
+    w = np.random.default_rng(5).normal(0, 0.7, 25)
+    real, fake = POINTS.astype(np.float64)
+
+    variable = tf.Variable(w, dtype=tf.float32)
+
+    def critic(x):
+        weights, bias, v = tf.reshape(variable[:15], [3, 5]), variable[15:20], variable[20:]
+        return tf.linalg.matvec(tf.tanh(x @ weights + bias), v)
+
+    with tf.GradientTape() as tape:
+        value = PENALTIES[name](critic, tf.constant(REAL), tf.constant(FAKE), handed)
+    found = tape.gradient(value, variable)
+    np.testing.assert_allclose(value, numpy_penalty(name, w, real, fake), rtol=1e-4, atol=1e-6)
+
+    def difference(one, step=1e-5):
+        up, down = (numpy_penalty(name, w + s * step * one, real, fake).sum() for s in (1, -1))
+        return (up - down) / (2 * step)
+
+    by_differences = [difference(one) for one in np.eye(25)]
+    np.testing.assert_allclose(found, by_differences, rtol=1e-3, atol=1e-5)
+    assert np.abs(by_differences).max() > 0.1
+
+
+def test_the_gradient_of_slopes_by_hand():
+    """D(x) = |x|² / 2 has slope |x|, whose gradient is x / |x|."""
+    x = tf.constant([[3.0, 4.0], [0.0, -2.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = slopes(quadratic, x)
+    np.testing.assert_allclose(value, [5, 2])
+    np.testing.assert_allclose(tape.gradient(value, x), [[0.6, 0.8], [0, -1]], rtol=1e-6)
+
+
+@pytest.mark.parametrize("scale", [0.5, 2.0])
+@pytest.mark.parametrize("name", PENALTIES)
+def test_which_way_a_penalty_moves_the_slope(name, scale):
+    """WGAN-GP's and DRAGAN's towards 1 from either side, R1 and R2 towards 0."""
+    a = tf.Variable(scale)
+    with tf.GradientTape() as tape:
+        value = PENALTIES[name](lambda x: a * x[:, 0], tf.constant(REAL), tf.constant(FAKE), handed)
+    expected = 2 * (scale - 1) if name in ("gradient", "dragan") else scale
+    np.testing.assert_allclose(tape.gradient(value, a), 4 * expected, rtol=1e-5)
+
+
+# Slopes of 0.
+
+
+@pytest.mark.parametrize("weight", [0.0, 1e-30, 1e-20, 1e-18])
+@pytest.mark.parametrize("name", PENALTIES)
+def test_a_flat_critic_has_finite_gradients(name, weight):
+    """Also where the square of the slope is less than float32 can say."""
+    w = tf.Variable([weight, 0.0, weight])
+    with tf.GradientTape() as tape:
+        critic = lambda x: tf.linalg.matvec(x, w)  # noqa: E731
+        value = PENALTIES[name](critic, tf.constant(REAL), tf.constant(FAKE), handed)
+    expected = 1.0 if name in ("gradient", "dragan") else 0.0
+    np.testing.assert_allclose(value, np.full(4, expected), atol=1e-6)
+    found = tape.gradient(value, w).numpy()
+    assert np.isfinite(found).all()
+    assert np.abs(found).max() <= 8.0
+    if weight == 0:
+        np.testing.assert_array_equal(found, np.zeros(3))
+
+
+def test_the_slope_at_a_minimum_is_zero_and_leaves_its_neighbours_alone():
+    x = tf.constant([[0.0, 0.0], [3.0, 4.0]])
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        value = slopes(quadratic, x)
+    np.testing.assert_allclose(value, [0, 5], atol=1e-15)
+    np.testing.assert_allclose(tape.gradient(value, x), [[0, 0], [0.6, 0.8]], rtol=1e-6)
+
+
+# Networks: compiled, and in other precisions.
+
+SHAPE = (8, 8, 1)
+
+
+def network():
+    """A critic [b, 8, 8, 1] -> [b] of a convolution, leaky ReLUs and dense layers; its kernels."""
+    keras.utils.set_random_seed(7)
+    layers = keras.layers
+    stack = [
+        keras.Input(SHAPE),
+        layers.Conv2D(4, 3, strides=2, padding="same"),
+        layers.LeakyReLU(0.2),
+        layers.Flatten(),
+        layers.Dense(5),
+        layers.LeakyReLU(0.2),
+        layers.Dense(1, dtype="float32"),
+    ]
+    discriminator = keras.Sequential(stack)
+    critic = lambda x: tf.squeeze(discriminator(x, training=True), -1)  # noqa: E731
+    return critic, [layer.kernel for layer in discriminator.layers if hasattr(layer, "kernel")]
+
+
+def step(critic, kernels, batch=5, **options):
+    """What a function of 5 real and 5 fake images computes: name -> (values, gradients)."""
+
+    @tf.function(input_signature=[tf.TensorSpec((2, batch, *SHAPE))], **options)
+    def function(x):
+        with tf.GradientTape(persistent=True) as tape:
+            values = {name: f(critic, x[0], x[1], drawn) for name, f in PENALTIES.items()}
+        return {
+            name: (value, tape.gradient(value, [kernel.value for kernel in kernels]))
+            for name, value in values.items()
+        }
+
+    images = np.random.default_rng(8).normal(0, 1, (2, 5, *SHAPE))
+    return function(tf.constant(images, tf.float32))
+
+
+@pytest.fixture(scope="module")
+def plain():
+    """What a step in float32 without XLA computes."""
+    return step(*network())
+
+
+def assert_close(found, expected, **tolerance):
+    for name, (value, gradients) in expected.items():
+        np.testing.assert_allclose(found[name][0], value, **tolerance, err_msg=name)
+        for one, other in zip(found[name][1], gradients, strict=True):
+            assert np.abs(other).max() > 1e-3
+            np.testing.assert_allclose(one, other, **tolerance, err_msg=name)
+
+
+@pytest.mark.parametrize("options", [{"jit_compile": True}, {"batch": None}], ids=["xla", "any_b"])
+def test_a_compiled_step_equals_a_plain_one(plain, options):
+    assert_close(step(*network(), **options), plain, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("jit_compile", [False, True])
+def test_networks_in_bfloat16_give_float32_penalties(plain, jit_compile):
+    keras.config.set_dtype_policy("mixed_bfloat16")  # conftest sets it back
+    critic, kernels = network()
+    for name, (value, gradients) in step(critic, kernels, jit_compile=jit_compile).items():
+        assert value.dtype == tf.float32
+        np.testing.assert_allclose(value, plain[name][0], rtol=0.05, atol=0.02)
+        for one, expected in zip(gradients, plain[name][1], strict=True):
+            assert one.dtype == tf.float32
+            assert np.linalg.norm(one - expected) < 0.15 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
+def test_the_norm_is_taken_in_float32(dtype):
+    """10,001 pixels of gradient 1: neither 10,001 nor its root, 100.005, is a bfloat16."""
+
+    def critic(x):
+        return tf.reduce_sum(tf.cast(x, dtype), axis=1)
+
+    x = tf.zeros([2, 10_001], dtype)
+    assert slopes(critic, x).dtype == tf.float32
+    np.testing.assert_allclose(slopes(critic, x), np.full(2, np.sqrt(10_001)), rtol=1e-6)
+    for name, penalty in PENALTIES.items():
+        value = penalty(critic, x, x, drawn)
+        assert value.dtype == tf.float32
+        expected = (np.sqrt(10_001) - 1) ** 2 if name in ("gradient", "dragan") else 10_001 / 2
+        np.testing.assert_allclose(value, np.full(2, expected), rtol=1e-6)

@@ -1,0 +1,222 @@
+"""cGAN: the labels of a batch reach G and D, in each way of telling them."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import CGAN, layers
+from models.base import NotSupported
+
+WAYS = [
+    pytest.param({"g_conditioning": g, "d_conditioning": d}, id=f"{g}-{d}")
+    for g in ("concat", "batch_norm")
+    for d in ("concat", "projection")
+]
+SIDE = 16
+
+
+def make(cls=CGAN, network="dcgan", **changes):
+    keras.utils.set_random_seed(0)
+    small = {"width": 4, "noise_dim": 5, "network": network}
+    small |= {"mlp": {"g_norm": "batch"}, "dcgan": {"dense_units": 6}}[network]
+    shape = {"mlp": (2, 2, 1), "dcgan": (SIDE, SIDE, 1)}[network]
+    model = cls(shape, num_classes=10, seed=3, **{**small, **changes})
+    model.compile()
+    return model
+
+
+def images(b=4, side=SIDE, seed=0):
+    return np.random.default_rng(seed).uniform(-1, 1, (b, side, side, 1)).astype(np.float32)
+
+
+def one_hot(labels):
+    return np.eye(10, dtype=np.float32)[labels]
+
+
+# What G and D are told.
+
+
+@pytest.mark.parametrize("labels", [np.array([3, 0, 9, 3]), np.array([3, 0, 9, 3], np.uint8)])
+def test_both_are_told_the_labels_of_the_batch(labels, take_step):
+    given, made_of = [], []
+
+    class Spy(CGAN):
+        def critic(self, shown, batch):
+            given.append([np.array(part) for part in shown])
+            return super().critic(shown, batch)
+
+        def fake(self, batch):
+            made_of.append({name: np.array(part) for name, part in batch.latents.items()})
+            return super().fake(batch)
+
+    model = make(Spy)
+    take_step(model, images(), labels)
+    (latents,) = made_of
+    np.testing.assert_array_equal(latents["label"], one_hot([3, 0, 9, 3]))
+    assert latents["noise"].shape == (4, 5)
+    assert len(given) == 3  # real and fake for D, fake for G
+    for x, y in given:
+        assert x.shape == (4, SIDE, SIDE, 1)
+        np.testing.assert_array_equal(y, one_hot([3, 0, 9, 3]))
+    np.testing.assert_array_equal(given[0][0], images())
+    np.testing.assert_array_equal(given[1][0], given[2][0])
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("network", ["mlp", "dcgan"])
+def test_a_wrong_label_changes_the_score_and_another_label_the_image(network, way):
+    """Each in its own row of the batch alone."""
+    model = make(network=network, initializer="he", **way)
+    for part in (model.generator, model.discriminator):  # what begins as zeros or ones differs
+        for k, v in enumerate(part.trainable_variables):
+            v.assign_add(0.3 * tf.random.stateless_normal(v.shape, [k, 0]))
+    right, wrong = [3, 0, 9, 3], [3, 1, 9, 4]
+    changed = np.array([False, True, False, True])
+    x = images(side=model.image_shape[0])
+    scores, others = (
+        model.discriminator([x, one_hot(y)], training=False)[:, 0].numpy() for y in (right, wrong)
+    )
+    np.testing.assert_array_equal(np.abs(scores - others) > 1e-3, changed)
+    np.testing.assert_allclose(scores[~changed], others[~changed], atol=1e-5)
+
+    noise = model.latents.draw(4, 0)["noise"]
+    made, other = (
+        model.generator(model.latents.join({"noise": noise, "label": one_hot(y)}), training=False)
+        for y in (right, wrong)
+    )
+    difference = np.abs(made - other).max(axis=(1, 2, 3))
+    np.testing.assert_array_equal(difference > 1e-3, changed)
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_label_has_a_gradient_of_its_own_in_both(way, take_step):
+    """Weights that only one class has move if it is in the batch."""
+    model = make(**way, g_learning_rate=0.01, d_learning_rate=0.01)
+
+    def of_labels(part, label_axis=0):
+        """The variables that have a row for each class, or for each class and other inputs."""
+        return [v for v in part.trainable_variables if 10 <= v.shape[label_axis] <= 20]
+
+    if way["d_conditioning"] == "projection":
+        (kernel,) = [v for v in model.discriminator.trainable_variables if "class" in v.path]
+        rows = kernel.numpy()
+        take_step(model, images(), np.array([3, 0, 9, 3]))
+        moved = np.any(kernel.numpy() != rows, axis=1)
+        np.testing.assert_array_equal(np.flatnonzero(moved), [0, 3, 9])
+    else:
+        first = model.discriminator.trainable_variables[0]
+        assert first.shape[-2] == 1 + 10  # the image and the classes' maps
+        before = first.numpy()
+        take_step(model, images(), np.array([3, 0, 9, 3]))
+        moved = np.any(first.numpy() != before, axis=(0, 1, 3))
+        np.testing.assert_array_equal(np.flatnonzero(moved), [0, 1 + 0, 1 + 3, 1 + 9])
+
+
+def test_the_projection_is_an_inner_product_with_the_classs_vector():
+    """Miyato and Koyama 2018, equation 3: D(x, y) = y V phi(x) + psi(phi(x))."""
+    model = make(d_conditioning="projection", d_norm="none", initializer="he")
+    trunk = next(x for x in model.discriminator.layers if x.name == "trunk")
+    v = next(x for x in model.discriminator.layers if x.name == "class").kernel.numpy()
+    psi = next(x for x in model.discriminator.layers if x.name == "score")
+    x, y = images(), [3, 0, 9, 3]
+    phi = trunk(x).numpy()
+    expected = np.sum(phi * v[y], axis=1) + phi @ psi.kernel.numpy()[:, 0] + psi.bias.numpy()
+    scores = model.discriminator([x, one_hot(y)])[:, 0]
+    np.testing.assert_allclose(scores, expected, rtol=1e-4, atol=1e-5)
+    assert v.std() > 0.01
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_classes_are_told_apart_after_some_learning(way, fit):
+    """Class 0 is dark, class 1 bright."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, (250, 16))
+    x = np.where(labels == 0, -0.7, 0.7)[..., None, None, None]
+    x = (x + rng.normal(0, 0.05, (250, 16, 2, 2, 1))).astype(np.float32)
+    model = make(network="mlp", **way, width=16, depth=1, ema_decay=0.9, g_learning_rate=2e-3,
+                 d_learning_rate=2e-3)  # fmt: skip
+    fit(model, x, labels)
+    dark, bright = (model.sample(50, label=label).mean() for label in (0, 1))
+    assert dark < -0.4
+    assert bright > 0.4
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_slope_of_a_penalty_is_that_over_images(way, take_step):
+    """Of real, fake and perturbed images D is told the class of the real ones."""
+    given = []
+
+    class Spy(CGAN):
+        def critic(self, shown, batch):
+            given.append(np.array(shown[1]))
+            return super().critic(shown, batch)
+
+    model = make(Spy, **way, penalty="gradient", d_norm="layer", penalty_weight=2.0)
+    scalars = take_step(model, images(), np.array([3, 0, 9, 3]))
+    assert scalars["d_loss_gradient"] > 0
+    assert len(given) == 4
+    for labels in given:
+        np.testing.assert_array_equal(labels, one_hot([3, 0, 9, 3]))
+
+
+def test_kernels_of_a_spectral_d_are_all_normalised():
+    for way in ("concat", "projection"):
+        model = make(d_norm="spectral", d_conditioning=way)
+        found = layers.spectral_layers(model.discriminator)
+        kernels = [v for v in model.discriminator.trainable_variables if v.path.endswith("kernel")]
+        assert len(found) == len(kernels)
+
+
+# What can be asked of it.
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_samples_of_a_class(way):
+    model = make(**way)
+    for v in model.generator_ema.weights:
+        v.assign_add(0.1 * tf.random.stateless_normal(v.shape, [1, 0]) ** 2)
+    of_7 = model.sample(6, seed=2, label=7)
+    assert of_7.shape == (6, SIDE, SIDE, 1)
+    np.testing.assert_array_equal(of_7, model.sample(6, seed=2, label=[7] * 6))
+    np.testing.assert_array_equal(of_7, model.sample(6, seed=2, label=np.int64(7)))
+    assert not np.allclose(of_7, model.sample(6, seed=3, label=7), atol=1e-4)
+    difference = np.abs(of_7 - model.sample(6, seed=2, label=[7, 7, 7, 7, 7, 0]))
+    assert difference[:5].max() < 1e-6
+    assert difference[5].max() > 1e-4
+
+
+def test_latents_of_a_class_have_the_noise_of_those_of_all():
+    model = make()
+    free = model.draw_latents(200, seed=5)
+    of_7 = model.draw_latents(200, seed=5, label=7)
+    np.testing.assert_array_equal(of_7["noise"], free["noise"])
+    np.testing.assert_array_equal(of_7["label"], one_hot([7] * 200))
+    several = model.draw_latents(3, seed=5, label=[0, 9, 4])
+    np.testing.assert_array_equal(several["label"], one_hot([0, 9, 4]))
+    assert set(np.argmax(free["label"], 1)) == set(range(10))
+    np.testing.assert_array_equal(np.sum(free["label"], 1), np.ones(200))
+
+
+@pytest.mark.parametrize("label", [-1, 10, [0, 10, 1], [0, 1, -1]])
+def test_a_class_that_there_is_none_of_is_refused(label):
+    model = make()
+    for ask in (model.sample, model.draw_latents):
+        with pytest.raises(NotSupported, match="^the classes are 0 to 9, not "):
+            ask(3, label=label)
+
+
+@pytest.mark.parametrize(("num_classes", "rows"), [(2, 2), (10, 10), (25, 20)])
+def test_a_picture_has_a_class_a_row_and_the_same_noise_down_a_column(num_classes, rows):
+    model = CGAN((2, 2, 1), num_classes=num_classes, network="mlp", width=4)
+    latents, columns = model.picture_latents()
+    assert columns == 10
+    labels = np.argmax(latents["label"], axis=1).reshape(-1, columns)
+    np.testing.assert_array_equal(labels, np.arange(rows)[:, None] * np.ones((1, 10)))
+    assert latents["label"].shape == (rows * 10, num_classes)
+    noise = np.reshape(latents["noise"], (rows, columns, -1))
+    np.testing.assert_array_equal(noise, np.broadcast_to(noise[0], noise.shape))
+    assert len(np.unique(noise[0, :, 0])) == 10
+    again, _ = model.picture_latents()
+    np.testing.assert_array_equal(latents["noise"], again["noise"])
+    assert model.generate(latents).shape == (rows * 10, 2, 2, 1)

@@ -1,0 +1,51 @@
+"""DRAGAN: its default penalty, and where Kodali et al. 2017 take the slope."""
+
+import numpy as np
+
+from models import DRAGAN
+
+
+def test_the_penalty_is_on_by_default_and_weighs_10(linear, pictures, take_step):
+    """The slope of a linear D is |w| everywhere: 10 (|w| - 1)², beside the loss of a GAN."""
+    model = linear(DRAGAN, d_norm="none")
+    assert list(model.penalties()) == ["dragan"]
+    w = model.kernel.numpy()
+    scalars = take_step(model, pictures(5))
+    expected = 10 * (np.linalg.norm(w) - 1) ** 2
+    np.testing.assert_allclose(scalars["d_loss_dragan"], expected, rtol=1e-5)
+    assert {"d_loss_real", "d_loss_fake", "d_accuracy_real", "d_accuracy_fake"} <= set(scalars)
+
+
+def test_the_slope_is_taken_around_real_images_whatever_g_makes(linear, pictures, take_step):
+    """Between x and x + std / 2, in every pixel; afresh in each step."""
+    looked = []
+
+    class Spy(DRAGAN):
+        def critic(self, shown, batch):
+            looked.append(np.array(shown))
+            return super().critic(shown, batch)
+
+    model = linear(Spy, d_norm="none")
+    x = pictures(5)
+    around = []
+    for _ in range(2):
+        looked.clear()
+        take_step(model, x)
+        real, _, perturbed, _ = looked  # the last are those of G's update
+        np.testing.assert_array_equal(real, x)
+        around.append((perturbed - x) / (0.5 * x.std()))
+    for shares in around:
+        assert shares.min() > -1e-5
+        assert shares.max() < 1
+        assert shares.std() > 0.1
+        assert np.diff(np.sort(shares.ravel())).min() > 0  # not one an example
+    assert not np.isclose(*around, atol=1e-4).any()
+
+
+def test_no_norm_of_its_d_mixes_images(tiny, batches):
+    model = tiny("dragan")
+    assert model.hp.d_norm == "layer"
+    x = batches(1)[0][0].astype(np.float32) / 127.5 - 1
+    together = model.discriminator(x, training=True)
+    alone = [model.discriminator(x[k : k + 1], training=True)[0] for k in range(4)]
+    np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-6)

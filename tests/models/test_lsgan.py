@@ -1,0 +1,50 @@
+"""LSGAN: the labels a, b and c of Mao et al. 2017, equation 2."""
+
+import keras
+import numpy as np
+import pytest
+
+from models import LSGAN
+
+
+@pytest.mark.parametrize(("a", "b", "c"), [(0.0, 1.0, 1.0), (-1.0, 1.0, 0.0), (0.3, 0.9, 0.7)])
+def test_the_labels_reach_the_losses(a, b, c, linear, pictures, take_step):
+    """All scores are 0.5: D's terms are (0.5 - b)² / 2 and (0.5 - a)² / 2, G's (0.5 - c)² / 2."""
+    still = {name: keras.optimizers.SGD(0.0) for name in ("discriminator", "generator")}
+    model = linear(LSGAN, still, fake_label=a, real_label=b, generator_label=c)
+    model.discriminator.set_weights([np.zeros((4, 1)), np.array([0.5])])
+    scalars = take_step(model, pictures(5))
+    np.testing.assert_allclose(scalars["d_loss_real"], (0.5 - b) ** 2 / 2, rtol=1e-5)
+    np.testing.assert_allclose(scalars["d_loss_fake"], (0.5 - a) ** 2 / 2, rtol=1e-5)
+    np.testing.assert_allclose(scalars["g_loss"], (0.5 - c) ** 2 / 2, rtol=1e-5)
+
+
+def test_the_defaults_are_the_papers_equation_9(linear):
+    hp = linear(LSGAN).hp
+    assert (hp.fake_label, hp.real_label, hp.generator_label) == (0.0, 1.0, 1.0)
+
+
+def test_the_boundary_of_the_accuracies_lies_between_the_labels(linear, pictures, take_step):
+    still = {name: keras.optimizers.SGD(0.0) for name in ("discriminator", "generator")}
+    for labels, real, fake in [((0.0, 1.0), 0, 1), ((-1.0, 1.0), 1, 0)]:
+        model = linear(LSGAN, still, fake_label=labels[0], real_label=labels[1])
+        model.discriminator.set_weights([np.zeros((4, 1)), np.array([0.25])])
+        scalars = take_step(model, pictures(5))
+        assert (scalars["d_accuracy_real"], scalars["d_accuracy_fake"]) == (real, fake)
+
+
+def test_scores_are_drawn_to_the_labels(linear, fit):
+    """D's on either side, and with D still, G's images to where D says c."""
+    x = np.full((60, 5, 2, 2, 1), 0.5, np.float32)
+    hp = {"fake_label": -1.0, "real_label": 2.0, "generator_label": 0.0}
+    model = linear(LSGAN, {"generator": keras.optimizers.SGD(0.0)}, d_learning_rate=0.1, **hp)
+    model.generator.set_weights([np.zeros((3, 4)), np.full(4, -1.0)])
+    fit(model, x, np.zeros((60, 5)))
+    np.testing.assert_allclose(model.discriminator(x[0])[:, 0], 2.0, atol=0.1)
+    np.testing.assert_allclose(model.discriminator(model.generator(np.zeros((5, 3)))), -1, atol=0.1)
+
+    other = linear(LSGAN, {"discriminator": keras.optimizers.SGD(0.0)}, g_learning_rate=0.1, **hp)
+    other.discriminator.set_weights(model.discriminator.get_weights())
+    fit(other, x, np.zeros((60, 5)))
+    scores = other.discriminator(other.generator(np.zeros((5, 3))))
+    np.testing.assert_allclose(scores, 0, atol=0.3)

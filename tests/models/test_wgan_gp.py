@@ -1,0 +1,124 @@
+"""WGAN-GP held against algorithm 1 of Gulrajani et al. 2017, written out in numpy."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models import WGANGP
+from models.hyperparameters import HyperparameterError
+
+
+class Adam:
+    """Kingma and Ba 2015, algorithm 1, with the paper's betas of 0 and 0.9."""
+
+    def __init__(self, rate=1e-4):
+        self.rate, self.v, self.t = rate, 0.0, 0
+
+    def step(self, w, gradient):
+        self.t += 1
+        self.v = 0.9 * self.v + 0.1 * gradient**2
+        return w - self.rate * gradient / (np.sqrt(self.v / (1 - 0.9**self.t)) + 1e-7)
+
+
+def test_two_steps_are_those_of_algorithm_1(linear, pictures, take_step):
+    """The critic is f(x) = w x + b, of slope |w| everywhere: its gradient with respect to w is
+    mean G(z) - mean x + 10 * 2 (|w| - 1) w / |w|; then one of G = tanh(z A + a)."""
+    drawn = []
+
+    class Spy(WGANGP):
+        def draw(self, batch):
+            drawn.append(super().draw(batch))
+            return drawn[-1]
+
+    model = linear(Spy, d_norm="none")
+    assert model.hp.n_critic == 5
+    w = model.kernel.numpy().astype(np.float64)[:, 0]
+    kernel, bias = (x.astype(np.float64) for x in model.generator.get_weights())
+    of_w, of_kernel, of_bias = Adam(), Adam(), Adam()
+    for step in range(2):
+        drawn.clear()
+        x = pictures(5, 6, seed=step).astype(np.float64)
+        scalars = take_step(model, x.astype(np.float32))
+        assert len(drawn) == 5
+        for k in range(5):
+            z = drawn[k]["noise"].numpy().astype(np.float64)
+            fake = np.tanh(z @ kernel + bias)
+            norm = np.linalg.norm(w)
+            penalty = 10 * (norm - 1) ** 2
+            difference = fake.mean(0) - x[k].reshape(6, 4).mean(0)
+            loss = difference @ w + penalty
+            w = of_w.step(w, difference + 20 * (norm - 1) * w / norm)
+        np.testing.assert_allclose(scalars["d_loss_gradient"], penalty, rtol=1e-4)
+        np.testing.assert_allclose(scalars["d_loss"], loss, rtol=1e-4)
+        down = -w * (1 - fake**2) / 6
+        kernel, bias = of_kernel.step(kernel, z.T @ down), of_bias.step(bias, down.sum(0))
+        np.testing.assert_allclose(model.kernel.numpy()[:, 0], w, atol=2e-6)
+        found = model.generator.get_weights()
+        np.testing.assert_allclose(found[0], kernel, atol=2e-6)
+        np.testing.assert_allclose(found[1], bias, atol=2e-6)
+
+
+def test_the_slope_is_taken_at_one_random_point_between_each_real_and_fake(
+    linear, pictures, take_step
+):
+    looked = []
+
+    class Spy(WGANGP):
+        def critic(self, shown, batch):
+            looked.append(np.array(shown, np.float64))
+            return super().critic(shown, batch)
+
+    model = linear(Spy, d_norm="none")
+    x = pictures(5, 6)
+    take_step(model, x)
+    # Real, fake and what lies between in each update of the critic, and the fakes of G's.
+    assert len(looked) == 5 * 3 + 1
+    weights = []
+    for k in range(5):
+        real, fake, between = looked[3 * k : 3 * k + 3]
+        np.testing.assert_array_equal(real, x[k])
+        np.testing.assert_array_equal(fake, model.fakes[k])
+        e = np.sum((between - fake) * (real - fake), (1, 2, 3))
+        e /= np.sum((real - fake) ** 2, (1, 2, 3))
+        one_each = e[:, None, None, None]
+        np.testing.assert_allclose(between, one_each * real + (1 - one_each) * fake, atol=1e-6)
+        weights.append(e)
+    weights = np.concatenate(weights)
+    assert weights.min() >= 0
+    assert weights.max() < 1
+    assert np.diff(np.sort(weights)).min() > 1e-5
+    assert abs(weights.mean() - 0.5) < 0.2
+
+
+@pytest.mark.parametrize("norm", [3.0, 0.2])
+def test_the_critics_slope_is_drawn_to_1_from_either_side(norm, linear, pictures, fit):
+    """With G as good as the data, so that nothing else pulls."""
+
+    class Perfect(WGANGP):
+        def fake(self, batch):
+            return 0.0 * super().fake(batch) + batch.x
+
+        def after_discriminator_update(self, real, fake, batch):
+            return {"slope": tf.norm(self.kernel)}
+
+    model = linear(Perfect, n_critic=1, d_norm="none", d_learning_rate=0.02)
+    model.discriminator.set_weights([np.full((4, 1), norm / 2), np.zeros(1)])
+    slopes = [log["slope"] for log in fit(model, pictures(150, 5), np.zeros((150, 5)))]
+    assert abs(slopes[-1] - 1) < 0.05
+    assert abs(slopes[-1] - 1) < abs(slopes[10] - 1) < abs(norm - 1)
+
+
+@pytest.mark.parametrize("d_norm", ["batch", "both"])
+def test_a_critic_that_mixes_the_images_of_a_batch_is_refused(d_norm):
+    with pytest.raises(HyperparameterError, match=f"^--d_norm={d_norm}: the gradient penalty"):
+        WGANGP((28, 28, 1), d_norm=d_norm)
+
+
+def test_no_norm_of_its_critic_mixes_images(tiny, batches):
+    """A score is the same whatever the other images."""
+    model = tiny("wgan_gp")
+    assert model.hp.d_norm == "layer"
+    x = batches(1)[0][0].astype(np.float32) / 127.5 - 1
+    together = model.discriminator(x, training=True)
+    alone = [model.discriminator(x[k : k + 1], training=True)[0] for k in range(4)]
+    np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-6)
