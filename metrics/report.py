@@ -87,15 +87,16 @@ def read_results() -> list[dict]:
 
 def over_seeds(metrics: Sequence[Metric], seeds: Sequence[int]) -> Metric:
     """One metric of several evaluation seeds: the median, and in the protocol a list of the values
-    and of whatever else differs. Without a value if one seed has none."""
+    and of whatever else differs, None where a seed says nothing. Without a value if one seed has
+    none."""
     if len(metrics) == 1:
         return Metric(metrics[0].value, {**metrics[0].protocol, "seed": seeds[0]})
     values = [metric.value for metric in metrics]
     if None in values:
         return Metric(None, {**metrics[values.index(None)].protocol, "seeds": list(seeds)})
     protocol = {}
-    for key in metrics[0].protocol:
-        found = [metric.protocol[key] for metric in metrics]
+    for key in dict.fromkeys(key for metric in metrics for key in metric.protocol):
+        found = [metric.protocol.get(key) for metric in metrics]
         protocol[key] = found[0] if all(x == found[0] for x in found) else found
     protocol |= {"seeds": list(seeds), "values": values}
     return Metric(statistics.median(values), protocol)
