@@ -148,9 +148,10 @@ def notes(evaluation: dict) -> str:
     """What a reader needs beside the table, a line each: what all metrics of an evaluation were
     made by, what one was made by besides, what is missing and why, and the seconds it took."""
     entries = {n: e["protocol"] for n, e in evaluation["metrics"].items() if e["value"] is not None}
-    reasons = dict.fromkeys(
-        e["protocol"]["reason"] for e in evaluation["metrics"].values() if e["value"] is None
-    )
+    lacking = collections.defaultdict(list)
+    for name, entry in evaluation["metrics"].items():
+        if entry["value"] is None:
+            lacking[entry["protocol"]["reason"]].append(name)
     said = collections.defaultdict(list)
     for protocol in entries.values():
         for key, value in protocol.items():
@@ -160,7 +161,7 @@ def notes(evaluation: dict) -> str:
     for name, protocol in entries.items():
         own = {k: v for k, v in protocol.items() if k not in (*shared, *UNTOLD)}
         lines += [f"  {name}: {told(own)}"] if own else []
-    lines += [f"  n/a: {reason}" for reason in reasons]
+    lines += [f"  n/a: {', '.join(names)}: {reason}" for reason, names in lacking.items()]
     return "\n".join([*lines, f"  seconds: {told(evaluation['seconds'])}"])
 
 

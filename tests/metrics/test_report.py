@@ -210,7 +210,7 @@ def test_notes_say_the_protocol_the_reasons_and_the_seconds():
         "one: split test\n"
         "  fid: n_fake 50, features inception, features_sha256 012345678901\n"
         "  fid_256: n_fake 256\n"
-        "  n/a: no labels\n"
+        "  n/a: nmi, ari: no labels\n"
         "  seconds: loading 1.5"
     )
 
