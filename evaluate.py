@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import io
+import json
 import shlex
 import sys
 from collections.abc import Callable, Sequence
@@ -29,8 +30,9 @@ PUBLISHED = {
 USAGE = """usage: python evaluate.py --run DIR[,DIR ...] [--flag value ...]
 
 Draws samples from the last checkpoint of each run, measures them beside real images, prints a
-table, and writes evaluation.json and neighbours.png into each run; several runs are compared in
-one table and figure. Flags with their defaults:
+table, and writes evaluation.json (what it holds of other metrics of the same checkpoint stays) and
+neighbours.png into each run; several runs are compared in tables and a figure. Flags with their
+defaults:
 """
 
 
@@ -177,8 +179,23 @@ def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict) -> dict:
     }
     result = as_dict(str(run.path), metrics, wanted, watch, protocol)
     if any(entry["value"] is not None for entry in result["metrics"].values()):
-        write_json(run.path / "evaluation.json", result)
+        metrics = {**result["metrics"], **earlier(run, result, int(model.step))}
+        write_json(run.path / "evaluation.json", {**result, "metrics": metrics})
     return result
+
+
+def earlier(run: RunDirectory, result: dict, step: int) -> dict:
+    """What evaluation.json has of the same checkpoint that a result has no value of."""
+    try:
+        before = json.loads((run.path / "evaluation.json").read_text())["metrics"]
+    except (OSError, ValueError, KeyError):
+        return {}
+    now = {name for name, entry in result["metrics"].items() if entry["value"] is not None}
+    return {
+        name: entry
+        for name, entry in before.items()
+        if name not in now and entry["protocol"].get("checkpoint_step") == step
+    }
 
 
 def about(images) -> dict:

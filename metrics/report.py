@@ -87,15 +87,16 @@ def read_results() -> list[dict]:
 
 def over_seeds(metrics: Sequence[Metric], seeds: Sequence[int]) -> Metric:
     """One metric of several evaluation seeds: the median, and in the protocol a list of the values
-    and of whatever else differs. Without a value if one seed has none."""
+    and of whatever else differs, None where a seed says nothing. Without a value if one seed has
+    none."""
     if len(metrics) == 1:
         return Metric(metrics[0].value, {**metrics[0].protocol, "seed": seeds[0]})
     values = [metric.value for metric in metrics]
     if None in values:
         return Metric(None, {**metrics[values.index(None)].protocol, "seeds": list(seeds)})
     protocol = {}
-    for key in metrics[0].protocol:
-        found = [metric.protocol[key] for metric in metrics]
+    for key in dict.fromkeys(key for metric in metrics for key in metric.protocol):
+        found = [metric.protocol.get(key) for metric in metrics]
         protocol[key] = found[0] if all(x == found[0] for x in found) else found
     protocol |= {"seeds": list(seeds), "values": values}
     return Metric(statistics.median(values), protocol)
@@ -147,9 +148,10 @@ def notes(evaluation: dict) -> str:
     """What a reader needs beside the table, a line each: what all metrics of an evaluation were
     made by, what one was made by besides, what is missing and why, and the seconds it took."""
     entries = {n: e["protocol"] for n, e in evaluation["metrics"].items() if e["value"] is not None}
-    reasons = dict.fromkeys(
-        e["protocol"]["reason"] for e in evaluation["metrics"].values() if e["value"] is None
-    )
+    lacking = collections.defaultdict(list)
+    for name, entry in evaluation["metrics"].items():
+        if entry["value"] is None:
+            lacking[entry["protocol"]["reason"]].append(name)
     said = collections.defaultdict(list)
     for protocol in entries.values():
         for key, value in protocol.items():
@@ -159,7 +161,7 @@ def notes(evaluation: dict) -> str:
     for name, protocol in entries.items():
         own = {k: v for k, v in protocol.items() if k not in (*shared, *UNTOLD)}
         lines += [f"  {name}: {told(own)}"] if own else []
-    lines += [f"  n/a: {reason}" for reason in reasons]
+    lines += [f"  n/a: {', '.join(names)}: {reason}" for reason, names in lacking.items()]
     return "\n".join([*lines, f"  seconds: {told(evaluation['seconds'])}"])
 
 

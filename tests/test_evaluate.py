@@ -223,13 +223,31 @@ def test_metrics_names_what_is_measured_in_that_order_and_no_more(evaluate):
     assert not any("features" in stage for stage in evaluation["seconds"])
 
 
+def test_other_metrics_of_the_same_checkpoint_stay_in_evaluation_json(call, copied_run):
+    argv = (f"--run={copied_run}", "--features=digits", "--num_samples=20")
+    assert call("evaluate", *argv, "--metrics=pixel_mean,fd_digits").code == 0
+    first = evaluation_of(copied_run)["metrics"]
+    assert call("evaluate", *argv, "--metrics=pixel_std,pixel_mean,nmi", "--seed=1").code == 0
+    second = evaluation_of(copied_run)["metrics"]
+    assert set(second) == {"pixel_std", "pixel_mean", "nmi", "fd_digits"}
+    assert second["fd_digits"] == first["fd_digits"]
+    assert second["pixel_mean"]["protocol"]["seed"] == 1
+
+    saved = evaluation_of(copied_run)
+    saved["metrics"]["fd_digits"]["protocol"]["checkpoint_step"] = 5
+    (copied_run / "evaluation.json").write_text(json.dumps(saved))
+    assert call("evaluate", *argv, "--metrics=pixel_std").code == 0
+    assert "fd_digits" not in evaluation_of(copied_run)["metrics"]
+
+
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
         (["--metrics=fd_digit"], "--metrics=fd_digit: no such metric; did you mean fd_digits"),
         (["--metrics=pixel_mean,zzz"], "--metrics=zzz: no such metric; there are fd_digits, "),
         (["--metrics=fid"],
-         "--metrics=fid: it is measured in the features inception, and these are digits"),
+         "--metrics=fid: it is measured in the features inception, and these are digits; take "
+         "--features=inception"),
         (["--metrics=fd_efficientnet_lite0"],
          "--metrics=fd_efficientnet_lite0: it is measured in the features efficientnet_lite0, "
          "and these are digits"),

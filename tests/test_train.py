@@ -510,7 +510,9 @@ def test_an_evaluation_is_a_line_of_the_log_with_its_place(measured):
     assert len({line["metric_fd_digits"] for line in lines}) == 6
     seconds = [line["seconds"] for line in records(measured.path)]
     assert seconds == sorted(seconds)
-    assert re.search(r"measuring samples took \d+\.\d s, each 4 steps\n", measured.outcome.out)
+    assert re.search(r"measuring samples takes \d+\.\d s, each 4 steps\n", measured.outcome.out)
+    told = re.findall(r"^step (\d+): fd_digits \S+  pixel_mean", measured.outcome.out, re.M)
+    assert told == [str(line["step"]) for line in lines]
 
 
 def test_an_evaluation_measures_the_samples_that_evaluate_measures(call, measured, cache):
@@ -597,6 +599,8 @@ def test_a_killed_run_that_went_on_has_each_evaluation_once(
          "--eval_metrics=fid: it is measured in the features inception, and these are digits"),
         ("nmi", "digits", "--eval_metrics=nmi: no such metric; "),
         ("pixel_mean", "absent.keras", "--eval_features=absent.keras: Keras cannot load it"),
+        ("kd_digits", "digits",
+         "--eval_metrics=kd_digits: needs at least 1,000 samples, there are 40 (--eval_samples="),
     ],
 )  # fmt: skip
 def test_an_evaluation_that_cannot_be_is_refused_before_training(
@@ -604,6 +608,7 @@ def test_an_evaluation_that_cannot_be_is_refused_before_training(
 ):
     path = tmp_path / "run"
     evaluation = ("--eval_every=2", f"--eval_metrics={metrics}", f"--eval_features={features}")
+    evaluation += ("--eval_samples=40",)
     done = call("train", *tiny, "--steps=4", *evaluation, f"--outdir={path}")
     assert done.refusal().startswith(message)
     assert not RunDirectory(path).records()

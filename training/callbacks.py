@@ -210,24 +210,17 @@ class Evaluator(StepCallback):
         self.run, self.writer, self.log = run, writer, log
         self.every, self.measure = every, measure
 
-    def begin(self):
-        self.told = False
-
     def after_step(self, scalars):
         if self.step % self.every:
             return
         self.check_weights()
-        start = time.perf_counter()
         values = self.measure()
-        seconds = time.perf_counter() - start
         self.run.log({**self.log.place(), **{f"{METRIC}{k}": v for k, v in values.items()}})
         with self.writer.as_default(step=self.step):
             for name, value in values.items():
                 tf.summary.scalar(f"{METRIC}{name}", value)
-        if not self.told:
-            self.told = True
-            end = "\n" if is_live() else ""
-            print(f"{end}measuring samples took {seconds:.1f} s, each {self.every:,} steps")
+        found = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        print("\n" * is_live() + f"step {self.step}: {found}", flush=True)
 
 
 class StopRequest:

@@ -82,7 +82,7 @@ def check_metrics(
         if networks and extractor:
             raise UsageError(
                 f"{flag}={name}: it is measured in the features {networks[0]}, and these are "
-                f"{extractor.name}"
+                f"{extractor.name}; take {flag.replace('metrics', 'features')}={networks[0]}"
             )
         raise UsageError(
             f"{flag}={name}: no such metric"

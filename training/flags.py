@@ -6,6 +6,7 @@ process, as by %run in a notebook.
 
 import dataclasses
 import os
+import signal
 import sys
 import textwrap
 from collections.abc import Callable, Sequence
@@ -117,11 +118,20 @@ Main = Callable[[Sequence[str]], int]
 def run_script(main: Main, argv: Sequence[str] | None = None) -> int:
     """Runs a script's main on the arguments; errors of the user's end as one line and code 2.
 
-    An OSError is one of them: a full disk, a folder that cannot be written.
+    An OSError is one of them: a full disk, a folder that cannot be written. A reader of the output
+    that has gone away, as `head` does, is none.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # not all that TF 2.21 says obeys it
     try:
-        return main(sys.argv[1:] if argv is None else argv)
+        code = main(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     except (
         UsageError,
         HyperparameterError,

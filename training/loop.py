@@ -1,7 +1,6 @@
 """One training, from its configuration to its exported generator."""
 
 import contextlib
-import functools
 import math
 import time
 from collections.abc import Callable
@@ -41,7 +40,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     model = setup.build_model(config, images.image_shape, images.num_classes)
     compile_model(model, options.jit)
     # After the model: a feature network draws from Keras' seed too.
-    measure = options.eval_every and sample_measure(options, images)
+    measure = options.eval_every and sample_measure(options, images, model)
 
     every = options.checkpoint_every or epoch
     checkpoints = Checkpoints(model, run.checkpoints, options.keep_checkpoints)
@@ -61,11 +60,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         log = callbacks.Log(run, writer, options.log_every, batches)
         evaluators = []
         if measure:
-            evaluators = [
-                callbacks.Evaluator(
-                    run, writer, log, options.eval_every, functools.partial(measure, model)
-                )
-            ]
+            evaluators = [callbacks.Evaluator(run, writer, log, options.eval_every, measure)]
         if start < total:
             model.fit(
                 batches.dataset(start),
@@ -92,11 +87,12 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     return 0
 
 
-def sample_measure(options: RunOptions, images: ImageData) -> Callable:
-    """What --eval_every measures, of the same latents each time: model -> name -> value.
+def sample_measure(options: RunOptions, images: ImageData, model: GenerativeModel) -> Callable:
+    """What --eval_every measures, of the same latents each time: () -> name -> value. It is tried
+    once, so that what cannot be measured is refused, and what it costs told, before the training.
 
     Raises:
-        UsageError: there is no such metric, or no such feature network.
+        UsageError: there is no such metric, no such feature network, or too few images.
     """
     extractor = evaluation.load_extractor("--eval_features", options.eval_features, images)
     known = evaluation.sample_metrics(extractor)
@@ -110,7 +106,7 @@ def sample_measure(options: RunOptions, images: ImageData) -> Callable:
         f"{time.perf_counter() - start:.1f} s"
     )
 
-    def measure(model: GenerativeModel) -> dict[str, float]:
+    def measure() -> dict[str, float]:
         metrics, _ = evaluation.measure_samples(
             evaluation.samples_of(model),
             options.eval_samples,
@@ -121,9 +117,16 @@ def sample_measure(options: RunOptions, images: ImageData) -> Callable:
         )
         for name, metric in metrics.items():
             if metric.value is None:
-                raise UsageError(f"--eval_metrics={name}: {metric.protocol['reason']}")
+                raise UsageError(
+                    f"--eval_metrics={name}: {metric.protocol['reason']} "
+                    f"(--eval_samples={options.eval_samples})"
+                )
         return {name: metric.value for name, metric in metrics.items()}
 
+    start = time.perf_counter()
+    measure()
+    seconds = time.perf_counter() - start
+    print(f"measuring samples takes {seconds:.1f} s, each {options.eval_every:,} steps")
     return measure
 
 

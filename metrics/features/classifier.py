@@ -91,7 +91,10 @@ def load(path: pathlib.Path, name: str) -> Extractor:
         OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile
     ) as error:  # fmt: skip
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise FeatureError(f"{path} is no classifier's weights ({reason[0]})") from None
+        raise FeatureError(
+            f"{path} is no classifier's weights ({reason[0]}): delete it, and make it again by "
+            "python train_classifier.py"
+        ) from None
 
     @tf.function(autograph=False)
     def outputs(images):
@@ -112,10 +115,10 @@ def load_digits() -> Extractor:
     Raises:
         FeatureError: its file is missing or is not the one of this version.
     """
-    extractor = load(DIGITS, "digits")
-    if extractor.sha256 != DIGITS_SHA256:
-        raise FeatureError(f"{DIGITS} is damaged (its sha256 is wrong): check it out again")
-    return extractor
+    content = DIGITS.read_bytes() if DIGITS.exists() else b""
+    if hashlib.sha256(content).hexdigest() != DIGITS_SHA256:
+        raise FeatureError(f"{DIGITS} is missing or damaged: check it out again")
+    return load(DIGITS, "digits")
 
 
 def cached_file(fingerprint: str) -> pathlib.Path:

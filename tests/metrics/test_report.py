@@ -126,6 +126,15 @@ def test_over_seeds_one_value_stays_and_several_give_their_median():
     assert report.over_seeds([first, others[0]], [0, 1]).value == 3.0
 
 
+def test_over_seeds_what_not_all_protocols_say_is_listed():
+    silent, telling = report.Metric(1.0), report.Metric(2.0, {"singular_covariance": "fake"})
+    for metrics, listed in (
+        ([silent, telling], [None, "fake"]),
+        ([telling, silent], ["fake", None]),
+    ):
+        assert report.over_seeds(metrics, [0, 1]).protocol["singular_covariance"] == listed
+
+
 def test_over_seeds_what_one_of_them_lacks_is_lacking_with_the_reason():
     lacking = report.Metric(None, {"reason": "too few"})
     found = report.over_seeds([report.Metric(1.0), lacking], [0, 1])
@@ -201,7 +210,7 @@ def test_notes_say_the_protocol_the_reasons_and_the_seconds():
         "one: split test\n"
         "  fid: n_fake 50, features inception, features_sha256 012345678901\n"
         "  fid_256: n_fake 256\n"
-        "  n/a: no labels\n"
+        "  n/a: nmi, ari: no labels\n"
         "  seconds: loading 1.5"
     )
 

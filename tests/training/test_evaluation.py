@@ -245,23 +245,31 @@ def test_all_metrics_are_those_of_samples_and_of_codes(extractor):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("fid", "--m=fid: it is measured in the features inception, and these are pixels"),
-        ("kd_digits", "--m=kd_digits: it is measured in the features digits, and these are pixels"),
-        ("recal", "--m=recal: no such metric; did you mean recall?"),
-        ("?", "--m=?: no such metric; there are recall, ari"),
+        (
+            "fid",
+            "--metrics=fid: it is measured in the features inception, and these are pixels; "
+            "take --features=inception",
+        ),
+        (
+            "kd_digits",
+            "--metrics=kd_digits: it is measured in the features digits, and these are pixels; "
+            "take --features=digits",
+        ),
+        ("recal", "--metrics=recal: no such metric; did you mean recall?"),
+        ("?", "--metrics=?: no such metric; there are recall, ari"),
     ],
 )
 def test_a_metric_that_cannot_be_had_is_refused(extractor, name, message):
     known = ("recall", "ari")
-    evaluation.check_metrics("--m", known, known, extractor)
+    evaluation.check_metrics("--metrics", known, known, extractor)
     with pytest.raises(UsageError) as refused:
-        evaluation.check_metrics("--m", ["ari", name], known, extractor)
+        evaluation.check_metrics("--metrics", ["ari", name], known, extractor)
     assert str(refused.value) == message
 
 
 def test_without_features_a_metric_in_them_is_unknown():
-    with pytest.raises(UsageError, match=r"^--m=fid: no such metric"):
-        evaluation.check_metrics("--m", ["fid"], PIXELS, None)
+    with pytest.raises(UsageError, match=r"^--metrics=fid: no such metric"):
+        evaluation.check_metrics("--metrics", ["fid"], PIXELS, None)
 
 
 # Samples.

@@ -1,6 +1,9 @@
 """Command lines made from dataclasses."""
 
 import dataclasses
+import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -195,6 +198,23 @@ def test_a_script_returns_what_its_main_returns_and_reads_sys_argv(monkeypatch):
     monkeypatch.setattr("sys.argv", ["script.py", "a", "b"])
     assert flags.run_script(lambda argv: len(argv)) == 2
     assert flags.run_script(lambda argv: len(argv), ["a"]) == 1
+
+
+def test_ctrl_c_ends_a_script_without_a_traceback(capfd):
+    def interrupted(argv):
+        raise KeyboardInterrupt
+
+    assert flags.run_script(interrupted, []) == 130
+    assert capfd.readouterr().err == "stopped\n"
+
+
+def test_a_reader_that_has_gone_away_ends_a_script_quietly():
+    root = pathlib.Path(__file__).resolve().parents[2]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "train.py", "--help"], cwd=root, **pipes) as script:
+        script.stdout.close()
+        assert script.stderr.read() == b""
+    assert script.returncode == 141
 
 
 def test_other_errors_are_not_hidden():
