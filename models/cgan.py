@@ -45,7 +45,9 @@ class CGAN(AdversarialModel):
         y = keras.Input((self.num_classes,), name="label")
         if self.hp.d_conditioning == "projection":
             features = self.build_trunk()(x)
-            of_class = keras.layers.Dense(features.shape[-1], use_bias=False, name="class")(y)
+            spectral = self.hp.d_norm in ("spectral", "both")
+            Dense = layers.SpectralDense if spectral else keras.layers.Dense
+            of_class = Dense(features.shape[-1], use_bias=False, name="class")(y)
             agreement = keras.layers.Dot(axes=-1, dtype="float32")([features, of_class])
             score = keras.layers.Add(dtype="float32")([self.build_score()(features), agreement])
         else:

@@ -93,7 +93,8 @@ def describe(*classes: type) -> str:
         for spec in dataclasses.fields(cls):
             meta = spec.metadata
             default = "" if spec.default in (None, "") else f"  [{spec.default}]"
-            special = ", ".join(f"{k}: {v}" for k, v in meta["by_dataset"].items())
+            defaults = {} if default else meta["by"][1]
+            special = ", ".join(f"{k}: {v}" for k, v in {**defaults, **meta["by_dataset"]}.items())
             text = (
                 meta["help"]
                 if spec.type is str and not meta["choices"]

@@ -26,8 +26,8 @@ SMALL = {
 
 # What a model has besides, by its name in the registry: networks that are quickly built, where a
 # model is not about its networks. The second layer of D has its norm.
-QUICK = {"network": "mlp", "depth": 2}
-BESIDES = {name: QUICK for name in ("lsgan", "wgan", "wgan_gp", "dragan", "sngan")}
+QUICK = {"network": "mlp", "depth": 2, "width": 12}
+BESIDES = {name: QUICK for name in models.REGISTRY if name not in ("gan", "dcgan")}
 # Weights that are all clipped do not move, and at its rate a step is hardly seen.
 BESIDES["wgan"] = {**QUICK, "clip": 0.9, "g_learning_rate": 1e-3, "d_learning_rate": 1e-3}
 
@@ -52,7 +52,10 @@ def tiny():
 
     def build(name, subclass=lambda cls: cls, image_shape=IMAGE_SHAPE, num_classes=10, **changes):
         entry = models.REGISTRY[name]
-        chosen = {**BESIDES.get(name, {}), **changes}
+        besides = BESIDES.get(name, {})
+        if "network" in changes:
+            besides = {key: value for key, value in besides.items() if key not in QUICK}
+        chosen = {**besides, **changes}
         meant = dataclasses.asdict(entry.hyperparameters.resolve(**chosen))
         small = {field: value for field, value in SMALL.items() if meant.get(field) is not None}
         return subclass(entry.load())(

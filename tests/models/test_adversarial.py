@@ -254,7 +254,11 @@ def test_each_penalty_of_a_linear_d_by_hand(name, interval, take_step):
     rates = {"discriminator": 0.1, "generator": 0.0}
     hp = {"loss": "wasserstein", "penalty": name, "penalty_weight": 3.0}
     plain, model = (
-        make(d_norm="none", **given, optimizers={k: keras.optimizers.SGD(r) for k, r in rates.items()})
+        make(
+            d_norm="none",
+            **given,
+            optimizers={k: keras.optimizers.SGD(rate) for k, rate in rates.items()},
+        )
         for given in ({"loss": "wasserstein"}, {**hp, "penalty_interval": interval})
     )
     for step in range(6):
@@ -280,7 +284,8 @@ def test_each_penalty_of_a_linear_d_by_hand(name, interval, take_step):
 def test_without_a_penalty_there_is_none(take_step):
     model = make()
     assert model.penalties() == {}
-    assert make(penalty="r1", penalty_weight=2.0, penalty_interval=3).penalties()["r1"].interval == 3
+    lazy = make(penalty="r1", penalty_weight=2.0, penalty_interval=3)
+    assert lazy.penalties()["r1"].interval == 3
     assert set(take_step(model, images())) & {f"d_loss_{name}" for name in PENALTIES} == set()
 
 

@@ -61,14 +61,16 @@ def test_scalar_means_are_of_the_steps_since_the_last_reset():
 def test_a_model_resolves_its_hyperparameters():
     model = GAN((28, 28, 1), width=8)
     assert model.hp.width == 8
-    assert model.hp == models.REGISTRY["gan"].hyperparameters(width=8)
+    assert model.hp == models.REGISTRY["gan"].hyperparameters.resolve(width=8)
 
 
 def test_a_model_refuses_what_its_hyperparameters_refuse():
     with pytest.raises(HyperparameterError, match="no hyperparameter widht; did you mean width"):
         GAN((28, 28, 1), widht=8)
-    with pytest.raises(HyperparameterError, match=r"--d_norm=layer: it must be one of none, batch"):
-        DCGAN((28, 28, 1), d_norm="layer")
+    with pytest.raises(HyperparameterError, match=r"--d_norm=group: it must be one of none, batch"):
+        DCGAN((28, 28, 1), d_norm="group")
+    with pytest.raises(HyperparameterError, match=r"^--depth: --network=dcgan has none; mlp has$"):
+        DCGAN((28, 28, 1), depth=2)
 
 
 def test_a_config_makes_the_same_model():
@@ -77,6 +79,7 @@ def test_a_config_makes_the_same_model():
     assert again.get_config() == model.get_config()
     assert (again.image_shape, again.num_classes, again.seed) == ((32, 32, 3), 10, 5)
     assert again.hp == model.hp
+    assert again.hp.depth is None  # what its network has none of
 
 
 @pytest.mark.parametrize("ability", ["encode", "reconstruct", "code_logits"])

@@ -409,7 +409,7 @@ def test_a_models_defaults_are_its_papers(name, said):
 def test_a_model_refuses_what_its_paper_leaves_no_room_for(name, given):
     with pytest.raises(HyperparameterError) as refusal:
         models.REGISTRY[name].hyperparameters.resolve(**given)
-    assert list(given)[0] in str(refusal.value)
+    assert next(iter(given)) in str(refusal.value)
     assert "\n" not in str(refusal.value)
 
 

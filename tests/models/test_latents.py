@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.latents import Latents, interpolate, noise, tfd
+from models.latents import Latents, interpolate, noise, one_hot, plane, tfd
 
 
 def two_parts():
@@ -90,6 +90,57 @@ def test_the_uniform_log_density_is_the_closed_form():
     np.testing.assert_allclose(inside, [-3 * math.log(2)] * 6, rtol=1e-6)
     outside = latents.prior.log_prob({"noise": tf.constant([[0.0, 0.0, 1.5]])})
     assert np.isneginf(outside).all()
+
+
+# Classes.
+
+
+def test_classes_are_one_hot_and_each_as_likely():
+    y = Latents(label=one_hot(5)).draw(20_000, 0)["label"].numpy()
+    assert y.shape == (20_000, 5)
+    assert y.dtype == np.float32
+    np.testing.assert_array_equal(np.sort(y, 1), np.tile([0, 0, 0, 0, 1], (20_000, 1)))
+    np.testing.assert_allclose(y.mean(0), 0.2, atol=0.01)
+
+
+def test_classes_are_drawn_apart_from_the_noise_and_by_the_seed():
+    latents = Latents(noise=noise(2, "normal"), label=one_hot(4))
+    drawn = latents.draw(5000, 0)
+    drawn_noise = drawn["noise"].numpy()
+    of_class = np.array([drawn_noise[drawn["label"][:, k] == 1].mean(0) for k in range(4)])
+    np.testing.assert_allclose(of_class, 0, atol=0.15)
+    np.testing.assert_array_equal(drawn["label"], latents.draw(5000, 0)["label"])
+    assert not np.array_equal(drawn["label"], latents.draw(5000, 1)["label"])
+    joined = latents.join(drawn).numpy()
+    assert latents.dim == joined.shape[1] == 6
+    np.testing.assert_array_equal(joined[:, 2:], drawn["label"])
+
+
+def test_the_log_probability_of_a_class_is_that_of_one_in_so_many():
+    latents = Latents(label=one_hot(4))
+    log_prob = latents.prior.log_prob({"label": tf.eye(4)})
+    np.testing.assert_allclose(log_prob, [-math.log(4)] * 4, rtol=1e-6)
+
+
+# Planes.
+
+
+def test_a_plane_is_a_square_of_the_first_two_dimensions():
+    latent = tf.constant([9.0, 9.0, 5.0, -7.0])
+    points = plane(latent, span=3.0, points=3).numpy()
+    square = [[a, b] for a in (-3, 0, 3) for b in (-3, 0, 3)]
+    np.testing.assert_allclose(points[:, :2], square, atol=1e-6)
+    np.testing.assert_array_equal(points[:, 2:], np.tile([5, -7], (9, 1)))
+    assert points.dtype == np.float32
+
+
+def test_a_plane_of_two_dimensions_has_no_others():
+    points = plane(tf.constant([1.0, 2.0]), span=0.5, points=4).numpy()
+    assert points.shape == (16, 2)
+    np.testing.assert_allclose(points[0], [-0.5, -0.5])
+    np.testing.assert_allclose(points[-1], [0.5, 0.5])
+    np.testing.assert_allclose(points[1] - points[0], [0, 1 / 3], atol=1e-6)
+    np.testing.assert_allclose(points[4] - points[0], [1 / 3, 0], atol=1e-6)
 
 
 # Paths.

@@ -18,7 +18,7 @@ def kernels(network):
 @pytest.mark.parametrize("network", ["dcgan", "mlp"])
 def test_kernels_of_d_have_a_largest_singular_value_near_1(network, tiny, batches, fit):
     """While it learns; every kernel of D is among them, and none of G."""
-    model = tiny("sngan", network=network, d_learning_rate=5e-4)
+    model = tiny("sngan", network=network)
     model.compile()
     images, labels = batches(10)
     fit(model, images, labels)

@@ -235,8 +235,9 @@ def test_all_metrics_are_those_of_samples_and_of_codes(extractor):
     assert evaluation.sample_metrics(None) == PIXELS
     assert evaluation.all_metrics(None) == (*PIXELS, *CODES, *CLUSTERS)
     assert evaluation.sample_metrics(extractor)[0] == "fd_pixels"
-    assert evaluation.all_metrics(extractor)[-8:] == (
+    assert evaluation.all_metrics(extractor)[-9:] == (
         *PIXELS[-2:],
+        "conditional_accuracy",
         *("knn1_accuracy", "knn3_accuracy", "linear_probe_accuracy"),
         *("cluster_accuracy", "nmi", "ari"),
     )
