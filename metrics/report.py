@@ -24,6 +24,7 @@ PICTURES = ("samples.png", "curves.png", "progress.gif", "neighbours.png", "conf
 DISTANCES = ("fid", "kid", "fd_", "kd_")  # begin the names of what may differ by magnitudes
 HASHES = ("fingerprint", "features_sha256")
 UNTOLD = ("values", "mapping", "confusion")  # of a protocol: in the table, or in a picture
+UNSHOWN = re.compile("_infinity$|_256$|^pixel_|^distinct_share$")  # in the README
 BLOCK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 
@@ -238,8 +239,14 @@ def training_table(records: Sequence[dict]) -> str:
 
 
 def metrics_table(records: Sequence[dict]) -> str:
-    """What was measured of them."""
-    return tables([{**record, "name": column(record)} for record in records])
+    """What was measured of them: for each data set a table, a row for each record. Metrics beside
+    the point of a comparison are left to results.json."""
+    tables = []
+    for dataset, group in by_dataset(records).items():
+        names = [name for name in metric_names(group) if not UNSHOWN.search(name)]
+        rows = [[column(r), *(r["metrics"].get(name) for name in names)] for r in group]
+        tables.append(table([dataset, *names], rows))
+    return "\n\n".join(tables)
 
 
 def column(record: dict) -> str:

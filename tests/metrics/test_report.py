@@ -232,21 +232,34 @@ def test_a_baseline_was_not_trained():
     assert table == report.training_table([record()])
 
 
-def test_the_metrics_have_a_table_for_each_data_set_with_a_column_for_each_record():
+def test_the_metrics_have_a_table_for_each_data_set_with_a_row_for_each_record():
     other = record(
-        model="dcgan", flagfile="configs/dcgan_mnist.txt", seed=1, metrics={"fid": entry(7.5)}
+        model="dcgan",
+        flagfile="configs/dcgan_mnist.txt",
+        seed=1,
+        metrics={"fid": entry(7.5), "recall": entry(0.5)},
     )
     unable = record(seed=2, metrics={"fid": entry(None, reason="no")})
     elsewhere = record(dataset="CIFAR10", metrics={"fid": entry(30.0)})
     first, second = report.metrics_table([elsewhere, baseline(), record(), other, unable]).split(
         "\n\n"
     )
-    assert cells(first) == [["CIFAR10", "gan_mnist, seed 0"], ["fid", "30"]]
+    assert cells(first) == [["CIFAR10", "fid"], ["gan_mnist, seed 0", "30"]]
     assert cells(second) == [
-        ["MNIST", "uniform noise", "gan_mnist, seed 0", "dcgan_mnist, seed 1", "gan_mnist, seed 2"],
-        ["pixel_mean", "127.5", "33.25", "n/a", "n/a"],
-        ["fid", "n/a", "n/a", "7.5", "n/a"],
+        ["MNIST", "fid", "recall"],
+        ["uniform noise", "n/a", "n/a"],
+        ["gan_mnist, seed 0", "n/a", "n/a"],
+        ["dcgan_mnist, seed 1", "7.5", "0.5"],
+        ["gan_mnist, seed 2", "n/a", "n/a"],
     ]
+
+
+def test_the_metrics_of_the_readme_are_those_that_models_are_compared_by():
+    kept = ("fid", "fd_digits", "is_digits", "precision", "copied_share", "conditional_accuracy")
+    left = ("fid_infinity", "fd_digits_256", "pixel_mean", "distinct_share")
+    metrics = {name: entry(1.0) for name in (*left, *kept)}
+    header, _ = cells(report.metrics_table([record(metrics=metrics)]))
+    assert header == ["MNIST", *kept]
 
 
 def test_a_table_of_metrics_lines_up_under_a_long_or_a_short_name():
