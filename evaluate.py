@@ -186,16 +186,16 @@ def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict) -> dict:
 
 def earlier(run: RunDirectory, result: dict, step: int) -> dict:
     """What evaluation.json has of the same checkpoint that a result has no value of."""
+    now = {name for name, entry in result["metrics"].items() if entry["value"] is not None}
     try:
         before = json.loads((run.path / "evaluation.json").read_text())["metrics"]
-    except (OSError, ValueError, KeyError):
+        return {
+            name: entry
+            for name, entry in before.items()
+            if name not in now and entry["protocol"].get("checkpoint_step") == step
+        }
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return {}
-    now = {name for name, entry in result["metrics"].items() if entry["value"] is not None}
-    return {
-        name: entry
-        for name, entry in before.items()
-        if name not in now and entry["protocol"].get("checkpoint_step") == step
-    }
 
 
 def about(images) -> dict:

@@ -74,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         paths = OUTPUTS[options.output](model, options, outdir)
     except NotSupported as error:
-        raise flags.UsageError(f"{options.run}: {error}") from None
+        raise flags.UsageError(f"--label={options.label}: {error}") from None
     for path in paths:
         print(path)
     return 0
@@ -112,7 +112,13 @@ def save_interpolation(model, options: GenerateOptions, outdir: Path):
 
     ends = model.draw_latents(2 * options.n, options.seed, options.label)
     points = {
-        name: interpolate(part[: options.n], part[options.n :], options.frames, options.path)
+        # A class between two is a mixture of them: its parts sum to 1.
+        name: interpolate(
+            part[: options.n],
+            part[options.n :],
+            options.frames,
+            "linear" if name == "label" else options.path,
+        )
         for name, part in ends.items()
     }
     images = model.generate({k: np.reshape(v, (-1, v.shape[-1])) for k, v in points.items()})

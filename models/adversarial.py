@@ -7,7 +7,7 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from losses.adversarial import LOSSES, AdversarialLoss, Terms
+from losses.adversarial import LOSSES, AdversarialLoss, Terms, least_squares
 from losses.penalties import PENALTIES
 from models import layers
 from models.base import GenerativeModel, Player, to_unit_range
@@ -111,9 +111,11 @@ class AdversarialModel(GenerativeModel):
 
     def make_loss(self) -> AdversarialLoss:
         """What D and G minimise of D's scores."""
-        smoothing = self.hp.label_smoothing
-        options = {"real_label": 1.0 - smoothing} if smoothing else {}
-        return LOSSES[self.hp.loss](**options)
+        hp = self.hp
+        if hp.loss == "least_squares":
+            return least_squares(hp.fake_label, hp.real_label, hp.generator_label)
+        options = {"real_label": 1.0 - hp.label_smoothing} if hp.label_smoothing else {}
+        return LOSSES[hp.loss](**options)
 
     def draw(self, batch: Batch) -> dict[str, tf.Tensor]:
         """The latents of an update, of as many images as x has."""
@@ -185,7 +187,8 @@ class AdversarialModel(GenerativeModel):
 
     def make_optimizer(self, player: Player) -> keras.optimizers.Optimizer:
         if self.hp.optimizer == "rmsprop":
-            return keras.optimizers.RMSprop(player.learning_rate, rho=self.hp.beta_2)
+            # Within the root, that is 1e-8 beside it: a clipped critic has small gradients.
+            return keras.optimizers.RMSprop(player.learning_rate, self.hp.beta_2, epsilon=1e-16)
         return keras.optimizers.Adam(player.learning_rate, self.hp.beta_1, self.hp.beta_2)
 
     # The step.

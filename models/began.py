@@ -26,7 +26,11 @@ class BEGAN(AdversarialModel):
     def build_discriminator(self):
         """D: images [b, h, w, c] -> their reconstructions, through a code of `hidden_dim`."""
         decoder = BACKBONES[self.hp.network].generator(
-            self.image_shape, self.hp.hidden_dim, norm=self.hp.d_norm, **self.hp.layout()
+            self.image_shape,
+            self.hp.hidden_dim,
+            norm=self.hp.d_norm,
+            activation="linear",
+            **self.hp.layout(),
         )
         code = layers.head(self.hp.hidden_dim, self.hp.initializer, name="code")
         return keras.Sequential([self.build_trunk(), code, decoder], name="discriminator")

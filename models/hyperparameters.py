@@ -184,6 +184,18 @@ class AdversarialHyperparameters(Hyperparameters):
         below=1,
         by=("loss", {"non_saturating": 0.0, "minimax": 0.0}),
     )
+    fake_label: float | None = field(
+        None, "a: D's target for fake images (Mao et al. 2017, equation 2)", group="loss",
+        by=("loss", {"least_squares": 0.0}),
+    )  # fmt: skip
+    real_label: float | None = field(
+        None, "b: D's target for real images", group="loss",
+        by=("loss", {"least_squares": 1.0}),
+    )  # fmt: skip
+    generator_label: float | None = field(
+        None, "c: what G wants D to say of fake images", group="loss",
+        by=("loss", {"least_squares": 1.0}),
+    )  # fmt: skip
     penalty: str = field(
         "none",
         "of D's slope: between real and fake images (Gulrajani et al. 2017), around real ones "
@@ -310,10 +322,14 @@ class AdversarialHyperparameters(Hyperparameters):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.penalty == "gradient" and self.d_norm in ("batch", "both"):
+        if self.penalty != "none" and self.d_norm in ("batch", "both"):
             raise HyperparameterError(
-                f"--d_norm={self.d_norm}: the gradient penalty is of each image alone, and batch "
-                "norm mixes them; take layer, spectral or none"
+                f"--d_norm={self.d_norm}: --penalty={self.penalty} is of each image alone, and "
+                "batch norm mixes them; take layer, spectral or none"
+            )
+        if self.loss == "least_squares" and self.fake_label >= self.real_label:
+            raise HyperparameterError(
+                f"--fake_label={self.fake_label}: it must be below --real_label={self.real_label}"
             )
 
     def layout(self) -> dict[str, Any]:
@@ -365,19 +381,7 @@ class CGANHyperparameters(AdversarialHyperparameters):
 class LSGANHyperparameters(AdversarialHyperparameters):
     """Mao et al. 2017."""
 
-    loss: str = override(
-        AdversarialHyperparameters, "loss", "least_squares", choices=("least_squares",)
-    )
-    fake_label: float = field(0.0, "a: D's target for fake images (equation 2)", group="loss")
-    real_label: float = field(1.0, "b: D's target for real images (equation 2)", group="loss")
-    generator_label: float = field(1.0, "c: G's target for D (equation 2)", group="loss")
-
-    def __post_init__(self):
-        super().__post_init__()
-        if self.fake_label >= self.real_label:
-            raise HyperparameterError(
-                f"--fake_label={self.fake_label}: it must be below --real_label={self.real_label}"
-            )
+    loss: str = override(AdversarialHyperparameters, "loss", "least_squares")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -389,6 +393,8 @@ class WGANHyperparameters(AdversarialHyperparameters):
     optimizer: str = override(AdversarialHyperparameters, "optimizer", "rmsprop")
     g_learning_rate: float = override(AdversarialHyperparameters, "g_learning_rate", 5e-5)
     d_learning_rate: float = override(AdversarialHyperparameters, "d_learning_rate", 5e-5)
+    # The paper's critic has batch norm; with gains within the clip it leaves G almost no gradient.
+    d_norm: str | None = override(AdversarialHyperparameters, "d_norm", "none")
     clip: float = field(
         0.01, "the critic's weights are kept within plus and minus this", group="loss", above=0
     )

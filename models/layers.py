@@ -198,9 +198,10 @@ def self_attention(h, kit: Kit):
     return keras.layers.Add()([h, kit.conv(o, channels, 1, use_bias=False)])
 
 
-def tanh_image(h):
-    """Images in [-1, 1], in float32 whatever the precision of the layers below."""
-    return keras.layers.Activation("tanh", dtype="float32", name="image")(h)
+def image(h, activation: str):
+    """A generator's end, "tanh" or "linear", in float32 whatever the precision of the layers
+    below."""
+    return keras.layers.Activation(activation, dtype="float32", name="image")(h)
 
 
 def head(units: int, initial: str, *, spectral: bool = False, name: str) -> keras.layers.Layer:

@@ -2,7 +2,6 @@
 
 import keras
 
-from losses.adversarial import least_squares
 from models import layers
 from models.adversarial import AdversarialModel
 from models.hyperparameters import LSGANHyperparameters
@@ -13,7 +12,3 @@ class LSGAN(AdversarialModel):
     """D's scores are drawn to labels by least squares, equation 2."""
 
     Hyperparameters = LSGANHyperparameters
-
-    def make_loss(self):
-        hp = self.hp
-        return least_squares(hp.fake_label, hp.real_label, hp.generator_label)

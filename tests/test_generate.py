@@ -143,12 +143,12 @@ def test_a_label_draws_one_class(call, told_run, tmp_path, cells):
     np.testing.assert_array_equal(shown, plotting.to_uint8(model.sample(4, label=7)))
     assert not np.array_equal(shown, plotting.to_uint8(model.sample(4, label=6)))
     refusal = call("generate", *argv, "--label=10").refusal()
-    assert refusal == f"{told_run.path}: the classes are 0 to 9, not 10"
+    assert refusal == "--label=10: the classes are 0 to 9, not 10"
 
 
 def test_a_label_is_refused_by_a_model_that_is_told_none(call, tiny_run, tmp_path):
     argv = (f"--run={tiny_run.path}", f"--outdir={tmp_path}")
-    assert call("generate", *argv, "--label=7").refusal().endswith("GAN is not told the class")
+    assert call("generate", *argv, "--label=7").refusal() == "--label=7: GAN is not told the class"
 
 
 def test_without_an_outdir_the_files_are_in_the_run(call, copied_run):

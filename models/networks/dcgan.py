@@ -21,8 +21,13 @@ def generator(
     norm: str,
     num_classes: int = 0,
     initializer: str,
+    activation: str = "tanh",
 ) -> keras.Model:
-    """Dense to the smallest map, then transposed convolutions with ReLU; tanh.
+    """Dense to the smallest map, then transposed convolutions with ReLU, and the `activation`.
+
+    The smallest map is normalised before it is laid out, each unit on its own, as in the paper's
+    code and in InfoGAN's: normalised by channels, a pattern that all latents share takes the place
+    of what tells them apart, and G collapses under a discriminator without batch norm.
 
     For `norm` and `num_classes` see layers.latent_inputs.
     """
@@ -30,10 +35,10 @@ def generator(
     z, h, kit = layers.latent_inputs(latent_dim, num_classes, norm, initializer)
     if dense_units:
         h = keras.layers.ReLU()(kit.dense(h, dense_units, normalised=True))
-    h = kit.dense(h, base * base * channels(width, halvings), use_bias=not kit.batch)
+    h = kit.dense(h, base * base * channels(width, halvings), normalised=True)
+    h = keras.layers.ReLU()(h)
     h = keras.layers.Reshape((base, base, -1))(h)
     for halving in range(halvings, 0, -1):
-        h = keras.layers.ReLU()(kit.norm(h))
         last = halving == 1
         h = keras.layers.Conv2DTranspose(
             image_shape[-1] if last else channels(width, halving - 1),
@@ -43,7 +48,9 @@ def generator(
             use_bias=last or not kit.batch,
             kernel_initializer=layers.initializer(initializer),
         )(h)
-    return keras.Model(z, layers.tanh_image(h), name="generator")
+        if not last:
+            h = keras.layers.ReLU()(kit.norm(h))
+    return keras.Model(z, layers.image(h, activation), name="generator")
 
 
 def trunk(

@@ -16,6 +16,7 @@ def generator(
     norm: str,
     num_classes: int = 0,
     initializer: str,
+    activation: str = "tanh",
 ) -> keras.Model:
     """`depth` hidden layers with leaky ReLU, then one tanh unit a pixel and channel.
 
@@ -27,7 +28,7 @@ def generator(
         h = keras.layers.LeakyReLU(negative_slope=0.2)(h)
     h = kit.dense(h, math.prod(image_shape))
     h = keras.layers.Reshape(image_shape)(h)
-    return keras.Model(z, layers.tanh_image(h), name="generator")
+    return keras.Model(z, layers.image(h, activation), name="generator")
 
 
 def trunk(

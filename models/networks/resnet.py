@@ -34,6 +34,7 @@ def generator(
     norm: str,
     num_classes: int = 0,
     initializer: str,
+    activation: str = "tanh",
 ) -> keras.Model:
     """Dense to the smallest map, a residual block for each doubling, norm, ReLU, conv; tanh.
 
@@ -53,7 +54,7 @@ def generator(
             h = layers.self_attention(h, kit)
     h = keras.layers.ReLU()(kit.norm(h))
     h = kit.conv(h, image_shape[-1], 3)
-    return keras.Model(z, layers.tanh_image(h), name="generator")
+    return keras.Model(z, layers.image(h, activation), name="generator")
 
 
 def trunk(

@@ -48,7 +48,7 @@ def test_d_is_an_autoencoder_through_a_code(tiny, batches):
         trunk, code, decoder = model.discriminator.layers
         assert code(trunk(x)).shape == (4, 7)
         assert decoder(np.zeros((4, 7))).shape == x.shape
-        assert np.abs(model.discriminator(100 * x)).max() <= 1
+        assert np.abs(model.discriminator(100 * x)).max() > 1  # its end is linear
         assert len(model.critic(x, None)["d"].shape) == 1
 
 

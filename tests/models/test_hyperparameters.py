@@ -303,22 +303,33 @@ def test_labels_can_be_smoothed_where_there_are_labels(loss):
 
 
 @pytest.mark.parametrize("d_norm", ["batch", "both"])
-@pytest.mark.parametrize("name", ["dcgan", "wgan_gp"])
-def test_the_gradient_penalty_refuses_a_d_that_mixes_images(name, d_norm):
+@pytest.mark.parametrize("name", ["dcgan", "wgan_gp", "dragan"])
+@pytest.mark.parametrize("penalty", ["gradient", "dragan", "r1", "r2"])
+def test_a_penalty_refuses_a_d_that_mixes_images(penalty, name, d_norm):
     resolve = models.REGISTRY[name].hyperparameters.resolve
-    with pytest.raises(HyperparameterError, match=f"^--d_norm={d_norm}: the gradient pen") as error:
-        resolve(penalty="gradient", d_norm=d_norm)
+    refusal = f"^--d_norm={d_norm}: --penalty={penalty} is of each image alone"
+    with pytest.raises(HyperparameterError, match=refusal) as error:
+        resolve(penalty=penalty, d_norm=d_norm)
     assert "\n" not in str(error.value)
     for good in ("none", "layer", "spectral"):
-        assert resolve(penalty="gradient", d_norm=good).d_norm == good
+        assert resolve(penalty=penalty, d_norm=good).d_norm == good
 
 
-def test_the_gradient_penalty_refuses_the_batch_norm_that_a_network_has_by_default():
-    with pytest.raises(HyperparameterError, match="--d_norm=batch: the gradient penalty"):
+def test_a_penalty_refuses_the_batch_norm_that_a_network_has_by_default():
+    with pytest.raises(HyperparameterError, match="--d_norm=batch: --penalty=gradient"):
         hp.AdversarialHyperparameters.resolve(network="dcgan", penalty="gradient")
     for network in ("mlp", "resnet"):
         found = hp.AdversarialHyperparameters.resolve(network=network, penalty="gradient")
         assert found.d_norm == "none"
+
+
+def test_the_labels_of_least_squares_are_those_of_any_model_with_that_loss():
+    resolve = hp.AdversarialHyperparameters.resolve
+    found = resolve(loss="least_squares", fake_label=-1.0, generator_label=0.0)
+    assert (found.fake_label, found.real_label, found.generator_label) == (-1.0, 1.0, 0.0)
+    assert resolve().fake_label is None
+    with pytest.raises(HyperparameterError, match=r"^--fake_label=2\.0: it must be below"):
+        resolve(loss="least_squares", fake_label=2.0)
 
 
 # Each paper's.
@@ -350,7 +361,7 @@ def test_the_gradient_penalty_refuses_the_batch_norm_that_a_network_has_by_defau
             {
                 "loss": "wasserstein", "optimizer": "rmsprop", "g_learning_rate": 5e-5,
                 "d_learning_rate": 5e-5, "clip": 0.01, "batch_size": 64, "n_critic": 5,
-                "beta_1": None, "penalty": "none", "penalty_weight": None,
+                "beta_1": None, "penalty": "none", "penalty_weight": None, "d_norm": "none",
             },
         ),
         (
@@ -391,7 +402,7 @@ def test_a_models_defaults_are_its_papers(name, said):
 @pytest.mark.parametrize(
     ("name", "given"),
     [
-        ("lsgan", {"loss": "hinge"}),
+        ("lsgan", {"fake_label": -1.0, "loss": "hinge"}),
         ("lsgan", {"label_smoothing": 0.1}),
         ("began", {"loss": "non_saturating"}),
         ("began", {"penalty": "gradient"}),

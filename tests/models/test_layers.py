@@ -289,11 +289,12 @@ def test_heads_are_linear_and_in_float32(spectral, policy):
     np.testing.assert_allclose(head(-100.0 * tf.ones((2, 5))), -outputs, rtol=1e-5)
 
 
-def test_tanh_images_are_float32_within_their_range(policy):
+@pytest.mark.parametrize(("activation", "function"), [("tanh", np.tanh), ("linear", np.array)])
+def test_images_are_float32(activation, function, policy):
     policy("mixed_bfloat16")
-    outputs = layers.tanh_image(tf.constant([-9.0, 0.0, 0.5, 9.0], tf.bfloat16))
+    outputs = layers.image(tf.constant([-9.0, 0.0, 0.5, 9.0], tf.bfloat16), activation)
     assert outputs.dtype == tf.float32
-    np.testing.assert_allclose(outputs, np.tanh([-9.0, 0.0, 0.5, 9.0]), atol=1e-6)
+    np.testing.assert_allclose(outputs, function([-9.0, 0.0, 0.5, 9.0]), atol=1e-6)
 
 
 # Norms by name.

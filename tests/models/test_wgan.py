@@ -10,7 +10,7 @@ from models import WGAN
 def rms_step(w, gradient, mean_square, rate=5e-5):
     """RMSProp: the next weights and average of squares."""
     mean_square = 0.99 * mean_square + 0.01 * gradient**2
-    return w - rate * gradient / np.sqrt(mean_square + 1e-7), mean_square
+    return w - rate * gradient / (np.sqrt(mean_square) + 1e-8), mean_square
 
 
 def test_two_steps_are_those_of_algorithm_1(linear, pictures, take_step):
@@ -50,6 +50,20 @@ def test_two_steps_are_those_of_algorithm_1(linear, pictures, take_step):
         np.testing.assert_allclose(found[0], kernel, atol=1e-6)
         np.testing.assert_allclose(found[1], bias, atol=1e-6)
     assert clipped > 0
+
+
+def test_g_moves_at_its_rate_from_the_first_steps_on(batches, take_step):
+    """With the default networks and clip: RMSProp moves a weight by about its rate a step, however
+    small the gradient, unless it vanishes."""
+    model = WGAN((28, 28, 1), width=4, dense_units=8, n_critic=2)
+    model.compile()
+    images, _ = batches(10, n_critic=2)
+    before = [v.numpy() for v in model.generator.trainable_variables]
+    for x in images:
+        take_step(model, x)
+    for old, v in zip(before, model.generator.trainable_variables, strict=True):
+        share = np.median(np.abs(v.numpy() - old)) / (len(images) * model.hp.g_learning_rate)
+        assert share > 0.2, v.path
 
 
 @pytest.mark.parametrize("clip", [0.01, 0.1])

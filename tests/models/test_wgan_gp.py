@@ -5,7 +5,6 @@ import pytest
 import tensorflow as tf
 
 from models import WGANGP
-from models.hyperparameters import HyperparameterError
 
 
 class Adam:
@@ -106,12 +105,6 @@ def test_the_critics_slope_is_drawn_to_1_from_either_side(norm, linear, pictures
     slopes = [log["slope"] for log in fit(model, pictures(150, 5), np.zeros((150, 5)))]
     assert abs(slopes[-1] - 1) < 0.05
     assert abs(slopes[-1] - 1) < abs(slopes[10] - 1) < abs(norm - 1)
-
-
-@pytest.mark.parametrize("d_norm", ["batch", "both"])
-def test_a_critic_that_mixes_the_images_of_a_batch_is_refused(d_norm):
-    with pytest.raises(HyperparameterError, match=f"^--d_norm={d_norm}: the gradient penalty"):
-        WGANGP((28, 28, 1), d_norm=d_norm)
 
 
 def test_no_norm_of_its_critic_mixes_images(tiny, batches):

@@ -141,17 +141,27 @@ def test_layer_norm_stands_where_batch_norm_would_and_leaves_the_biases():
     assert all(x.use_bias for x in trunk._flatten_layers() if hasattr(x, "kernel"))
 
 
+def test_latents_are_told_apart_beside_a_pattern_that_they_share():
+    """Each unit of the smallest map is normalised on its own: a bias of each does not drown what
+    differs between latents."""
+    network = dcgan.generator((28, 28, 1), 6, norm="batch", **LAYOUT)
+    z = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
+    alone = np.std(network(z, training=True), axis=0)
+    z[:, 0] += 100.0  # as much for all: through the first row of the kernel, a shared pattern
+    np.testing.assert_allclose(np.std(network(z, training=True), axis=0), alone, rtol=0.05)
+
+
 def test_the_networks_of_the_paper_keep_their_weights():
     """Those of runs that are already saved."""
     layout = {**LAYOUT, "dense_units": 5, "norm": "batch"}
     network = dcgan.generator((28, 28, 1), 6, **layout)
     assert [type(layer).__name__ for layer in network.layers] == [
-        "InputLayer", "Dense", "BatchNormalization", "ReLU", "Dense", "Reshape",
-        "BatchNormalization", "ReLU", "Conv2DTranspose",
+        "InputLayer", "Dense", "BatchNormalization", "ReLU",
+        "Dense", "BatchNormalization", "ReLU", "Reshape", "Conv2DTranspose",
         "BatchNormalization", "ReLU", "Conv2DTranspose", "Activation",
     ]  # fmt: skip
     assert [weight.shape for weight in network.weights] == [
-        (6, 5), *4 * [(5,)], (5, 392), *4 * [(8,)], (4, 4, 4, 8), *4 * [(4,)], (4, 4, 1, 4), (1,),
+        (6, 5), *4 * [(5,)], (5, 392), *4 * [(392,)], (4, 4, 4, 8), *4 * [(4,)], (4, 4, 1, 4), (1,),
     ]  # fmt: skip
     trunk = dcgan.trunk((28, 28, 1), **layout)
     assert [type(layer).__name__ for layer in trunk.layers] == [
