@@ -77,7 +77,7 @@ def test_k_begins_at_0_and_the_first_step_leaves_fakes_out(pictures, take_step):
     assert scalars["d_loss"] == scalars["d_loss_real"] > 0
 
 
-@pytest.mark.parametrize(("gamma", "lambda_k", "clipped"), [(1.0, 0.2, False), (0.7, 4.0, True)])
+@pytest.mark.parametrize(("gamma", "lambda_k", "clipped"), [(1.0, 0.1, False), (0.7, 4.0, True)])
 def test_k_follows_the_balance_of_the_scores(gamma, lambda_k, clipped, take_step):
     """k + lambda (gamma L(x) - L(G(z))), clipped to [0, 1]; M = L(x) + |gamma L(x) - L(G(z))|.
 

@@ -55,7 +55,7 @@ def test_two_steps_are_those_of_algorithm_1(linear, pictures, take_step):
 def test_g_moves_at_its_rate_from_the_first_steps_on(batches, take_step):
     """With the default networks and clip: RMSProp moves a weight by about its rate a step, however
     small the gradient, unless it vanishes."""
-    model = WGAN((28, 28, 1), width=4, dense_units=8, n_critic=2)
+    model = WGAN((28, 28, 1), width=8, dense_units=16, n_critic=2)
     model.compile()
     images, _ = batches(10, n_critic=2)
     before = [v.numpy() for v in model.generator.trainable_variables]
