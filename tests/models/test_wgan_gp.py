@@ -86,8 +86,8 @@ def test_the_slope_is_taken_at_one_random_point_between_each_real_and_fake(
     weights = np.concatenate(weights)
     assert weights.min() >= 0
     assert weights.max() < 1
-    assert np.diff(np.sort(weights)).min() > 1e-5
     assert abs(weights.mean() - 0.5) < 0.2
+    assert weights.std() > 0.15
 
 
 @pytest.mark.parametrize("norm", [3.0, 0.2])
@@ -112,13 +112,3 @@ def test_the_critics_slope_is_drawn_to_1_from_either_side(norm, linear, pictures
 def test_a_critic_that_mixes_the_images_of_a_batch_is_refused(d_norm):
     with pytest.raises(HyperparameterError, match=f"^--d_norm={d_norm}: the gradient penalty"):
         WGANGP((28, 28, 1), d_norm=d_norm)
-
-
-def test_no_norm_of_its_critic_mixes_images(tiny, batches):
-    """A score is the same whatever the other images."""
-    model = tiny("wgan_gp")
-    assert model.hp.d_norm == "layer"
-    x = batches(1)[0][0].astype(np.float32) / 127.5 - 1
-    together = model.discriminator(x, training=True)
-    alone = [model.discriminator(x[k : k + 1], training=True)[0] for k in range(4)]
-    np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-6)
