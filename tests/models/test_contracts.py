@@ -23,6 +23,11 @@ ADVERSARIAL = [
 # Abilities beyond sampling, by name; those not named here must be refused.
 ABILITIES: dict[str, set[str]] = {}
 
+# Models that have a penalty by default.
+PENALISED = [
+    name for name in ADVERSARIAL if REGISTRY[name].hyperparameters.resolve().penalty != "none"
+]
+
 # Models that cannot train without labels.
 CONDITIONAL = {"cgan"}
 
@@ -41,6 +46,7 @@ SAVED = [
     *(pytest.param(name, {}, id=name) for name in NAMES),
     pytest.param("dcgan", {"d_norm": "spectral"}, id="dcgan-spectral"),
     pytest.param("cgan", TOLD_OTHERWISE, id="cgan-projection"),
+    pytest.param("wgan_gp", {"n_critic": 2}, id="wgan_gp-critic-twice"),
 ]
 
 # Those of them that are resumed in graphs, which are slow to build; the others go on eagerly.
@@ -51,7 +57,7 @@ LAZY = {"penalty": "r2", "penalty_interval": 2}
 DIFFERENT = ("gan", "dcgan", "cgan", "sngan", "began")
 COMPUTED = [
     *(pytest.param(name, {}, id=name) for name in DIFFERENT),
-    pytest.param("wgan_gp", {"network": "dcgan"}, id="wgan_gp-convolutions"),
+    pytest.param("wgan_gp", {"network": "dcgan", "n_critic": 2}, id="wgan_gp-convolutions"),
     pytest.param("gan", LAZY, id="gan-lazy-r2"),
     *(
         pytest.param(name, {}, id=name, marks=pytest.mark.slow)
@@ -292,6 +298,17 @@ def test_a_network_takes_any_penalty(network, penalty, tiny, batches):
         assert np.any(gradient), v.path
 
 
+@pytest.mark.parametrize("name", PENALISED)
+def test_no_norm_of_a_penalised_d_mixes_images(name, tiny, batches):
+    """A score is the same whatever the other images."""
+    model = tiny(name)
+    assert model.hp.d_norm == "layer"
+    x = batches(1)[0][0].astype(np.float32) / 127.5 - 1
+    together = model.discriminator(x, training=True)
+    alone = [model.discriminator(x[k : k + 1], training=True)[0] for k in range(4)]
+    np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-6)
+
+
 # What a step is given.
 
 
@@ -418,14 +435,13 @@ def test_xla_and_plain_graphs_agree(name, variant, tiny, batches, fit):
 
         return Fixed
 
-    images, labels = batches(3)
     logs = {}
     for jit in (False, True):
         keras.utils.set_random_seed(1)
         model = tiny(name, with_fixed_draws, **variant)
         model.compile(jit_compile=jit)
         assert model.jit_compile == jit
-        logs[jit] = fit(model, images, labels)
+        logs[jit] = fit(model, *batches(3, model.hp.n_critic))
     assert len(logs[True]) == 3
     for plain, compiled in zip(logs[False], logs[True], strict=True):
         assert plain.keys() == compiled.keys()
@@ -592,7 +608,7 @@ def test_a_model_says_what_it_cannot_do(name, ability, tiny, batches):
 def test_a_saved_model_gives_the_same_images(name, variant, tiny, batches, take_step, tmp_path):
     model = tiny(name, **variant)
     model.compile()
-    images, labels = batches(2)
+    images, labels = batches(2, model.hp.n_critic)
     for step in range(2):
         take_step(model, images[step], labels[step])
     model.save(tmp_path / "model.keras")
@@ -623,7 +639,7 @@ def test_saved_weights_give_the_same_images(
 ):
     model = tiny(name, **variant)
     model.compile()
-    images, labels = batches(1)
+    images, labels = batches(1, model.hp.n_critic)
     take_step(model, images[0], labels[0])
     model.save_weights(tmp_path / "model.weights.h5")
     other = tiny(name, **variant)
@@ -639,9 +655,9 @@ def test_saved_weights_give_the_same_images(
 
 def go_on(build, directory, batches, fit, state_of, assert_same, eagerly=False):
     """6 steps in one go, and 3 steps from a checkpoint of the third."""
-    images, labels = batches(6)
     model = build()
     model.compile(run_eagerly=eagerly)
+    images, labels = batches(6, model.hp.n_critic)
     fit(model, images[:3], labels[:3])
     path = tf.train.Checkpoint(**model.state()).save(str(directory / "third"))
     third = state_of(model)

