@@ -111,6 +111,25 @@ def test_the_two_paths_differ_between_their_ends_alone(draw, cells):
     assert difference[1] > 1
 
 
+def test_between_two_classes_lie_mixtures_of_them_whatever_the_path(
+    call, told_run, tmp_path, cells
+):
+    from models.latents import interpolate
+    from training.setup import load_run
+
+    argv = (f"--run={told_run.path}", f"--outdir={tmp_path}", "--output=interpolation")
+    assert call("generate", *argv, "--n=4", "--frames=3", "--path=spherical").code == 0
+    shown = cells(pixels(tmp_path / "spherical-seed0.png"), columns=3)[:, 1].astype(int)
+    model = load_run(told_run.path)[2]
+    ends = model.latents.draw(8, 0)
+    middle = {
+        "noise": interpolate(ends["noise"][:4], ends["noise"][4:], 3, "spherical")[:, 1],
+        "label": (ends["label"][:4] + ends["label"][4:]) / 2,
+    }
+    assert (np.max(middle["label"], axis=1) < 1).any()
+    assert abs(shown - plotting.to_uint8(model.generate(middle))).max() <= 1
+
+
 def test_the_film_of_an_interpolation_goes_there_and_back(draw, cells):
     made = draw("--output=interpolation", "--n=2", "--frames=4")
     frames = iio.imread(made["spherical-seed0.gif"], mode="L")
