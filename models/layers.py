@@ -91,8 +91,9 @@ class Kit:
     """What the layers of one network have in common: kind of norm, and initialiser.
 
     Args:
-        norm: "batch" normalises activations over the batch (Ioffe and Szegedy 2015); "layer" over
-            each example, with a gain and a bias a channel (Ba et al. 2016, as in WGAN-GP);
+        norm: "batch" normalises activations over the batch (Ioffe and Szegedy 2015), with an
+            epsilon of 1e-5: at first the variances behind kernels of N(0, 0.02) are less than
+            Keras' 1e-3, which would stall the training; "layer" over each example, with a gain and a bias a channel (Ba et al. 2016, as in WGAN-GP);
             "spectral" every kernel (Miyato et al. 2018); "both" is batch and spectral.
         initial: the name of an `initializer`.
         label: one-hot [b, classes], from which each batch norm takes its gain and bias.
@@ -134,7 +135,7 @@ class Kit:
             return keras.layers.LayerNormalization(epsilon=1e-5)(h)
         if self.batch and self.label is not None:
             return self._conditional_norm(h)
-        return keras.layers.BatchNormalization(momentum=0.9)(h) if self.batch else h
+        return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(h) if self.batch else h
 
     def _conditional_norm(self, h):
         """Batch norm with a gain and a bias of each class (Dumoulin et al. 2017; de Vries et al.
@@ -145,7 +146,9 @@ class Kit:
             row = keras.layers.Dense(channels, use_bias=False, kernel_initializer=initial)
             return keras.layers.Reshape((*[1] * len(places), channels))(row(self.label))
 
-        h = keras.layers.BatchNormalization(momentum=0.9, center=False, scale=False)(h)
+        h = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, center=False, scale=False)(
+            h
+        )
         h = keras.layers.Multiply()([h, of_label("ones")])
         return keras.layers.Add()([h, of_label("zeros")])
 
