@@ -92,9 +92,10 @@ class Kit:
 
     Args:
         norm: "batch" normalises activations over the batch (Ioffe and Szegedy 2015), with an
-            epsilon of 1e-5: at first the variances behind kernels of N(0, 0.02) are less than
-            Keras' 1e-3, which would stall the training; "layer" over each example, with a gain and a bias a channel (Ba et al. 2016, as in WGAN-GP);
-            "spectral" every kernel (Miyato et al. 2018); "both" is batch and spectral.
+            epsilon of 1e-5: the first variances, behind kernels of N(0, 0.02), are less than Keras'
+            1e-3, under which a training stalls. "layer" normalises over each example, with a gain
+            and a bias a channel (Ba et al. 2016, as in WGAN-GP); "spectral" every kernel (Miyato et
+            al. 2018); "both" is batch and spectral.
         initial: the name of an `initializer`.
         label: one-hot [b, classes], from which each batch norm takes its gain and bias.
 
