@@ -124,8 +124,12 @@ def test_a_flag_of_other_models_is_named_with_all_its_owners(toy):
             "--penalty_weight: --penalty=none has none; gradient, dragan, r1, r2 has",
         ),
         (
-            ["--model=lsgan", "--loss=hinge"],
-            "--loss=hinge: it must be one of least_squares",
+            ["--model=lsgan", "--loss=hinge", "--fake_label=-1"],
+            "--fake_label: --loss=hinge has none; least_squares has",
+        ),
+        (
+            ["--model=began", "--loss=hinge"],
+            "--loss=hinge: it must be one of equilibrium",
         ),
         (
             ["--model=gan", "--network=resnext", "--width=8"],
@@ -142,7 +146,8 @@ def test_a_flag_that_means_nothing_to_what_else_is_chosen_is_refused_in_one_line
 def test_flags_mean_what_they_do_for_what_else_is_chosen():
     for network, width in (("mlp", 512), ("dcgan", 64), ("resnet", 128)):
         assert options.parse(["--model=gan", f"--network={network}"]).hp.width == width
-    hp = options.parse(["--model=dcgan", "--penalty=r1", "--penalty_interval=16"]).hp
+    argv = ["--model=dcgan", "--d_norm=layer", "--penalty=r1", "--penalty_interval=16"]
+    hp = options.parse(argv).hp
     assert (hp.penalty, hp.penalty_weight, hp.penalty_interval) == ("r1", 10.0, 16)
     hp = options.parse(["--model=dcgan", "--network=mlp", "--dataset=MNIST"]).hp
     assert (hp.depth, hp.dense_units) == (3, None)

@@ -72,11 +72,12 @@ def test_signatures_are_the_same_but_for_own_options(name):
     ):
         parameters = inspect.signature(getattr(MODULES[name], function)).parameters
         common = [*first, "norm", "initializer", *OWN[name]]
-        common += ["num_classes"] if function == "generator" else []
+        optional = {"num_classes": 0, "activation": "tanh"} if function == "generator" else {}
+        common += optional
         assert set(parameters) == set(common)
         assert [p.name for p in parameters.values() if p.kind != p.KEYWORD_ONLY] == first
         defaults = {p.name: p.default for p in parameters.values() if p.default != p.empty}
-        assert defaults == ({"num_classes": 0} if function == "generator" else {})
+        assert defaults == optional
 
 
 # Kinds of norm.
