@@ -241,12 +241,12 @@ def training_table(records: Sequence[dict]) -> str:
 def metrics_table(records: Sequence[dict]) -> str:
     """What was measured of them: for each data set a table, a row for each record. Metrics beside
     the point of a comparison are left to results.json."""
-    tables = []
+    parts = []
     for dataset, group in by_dataset(records).items():
         names = [name for name in metric_names(group) if not UNSHOWN.search(name)]
         rows = [[column(r), *(r["metrics"].get(name) for name in names)] for r in group]
-        tables.append(table([dataset, *names], rows))
-    return "\n\n".join(tables)
+        parts.append(table([dataset, *names], rows))
+    return "\n\n".join(parts)
 
 
 def column(record: dict) -> str:

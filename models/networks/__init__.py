@@ -2,12 +2,13 @@
 
 Each module has
 
-    generator(image_shape, latent_dim, *, norm, num_classes=0, initializer, ...) -> keras.Model
-    trunk(image_shape, *, norm, initializer, ...) -> keras.Model
+    generator(image_shape, latent_dim, *, norm, num_classes, initializer, activation, ...)
+    trunk(image_shape, *, norm, initializer, ...)
 
-A generator maps joined latents [b, d] to images [b, h, w, c] in [-1, 1], float32; a trunk maps
-images to features [b, f], on which a model puts its heads. What `norm` may be, and what it does,
-is said by layers.Kit.
+that return a keras.Model. A generator maps joined latents [b, d] to images [b, h, w, c], float32:
+in [-1, 1] by the activation "tanh", its default, or of any value by "linear", as a discriminator's
+decoder may give. A trunk maps images to features [b, f], on which a model puts its heads. What
+`norm` may be, and what it does, is said by layers.Kit.
 """
 
 

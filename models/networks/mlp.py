@@ -18,7 +18,7 @@ def generator(
     initializer: str,
     activation: str = "tanh",
 ) -> keras.Model:
-    """`depth` hidden layers with leaky ReLU, then one tanh unit a pixel and channel.
+    """`depth` hidden layers with leaky ReLU, then one unit a pixel and channel; `activation`.
 
     For `norm` and `num_classes` see layers.latent_inputs.
     """

@@ -36,7 +36,7 @@ def generator(
     initializer: str,
     activation: str = "tanh",
 ) -> keras.Model:
-    """Dense to the smallest map, a residual block for each doubling, norm, ReLU, conv; tanh.
+    """Dense to the smallest map, residual blocks that double it, norm, ReLU, conv; `activation`.
 
     Args:
         attention: side of the feature map that self-attention follows; 0: none.
