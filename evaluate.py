@@ -81,8 +81,8 @@ class EvaluateOptions:
     )
     publish: bool = field(
         False,
-        "also record the finished runs in assets/results.json, copy their pictures there and write "
-        "the README's tables anew",
+        "also record the finished runs in assets/results.json, copy their pictures there, and the "
+        "figures of several runs by the name of --outdir, and write the README's tables anew",
         group="output",
     )
 
@@ -121,7 +121,10 @@ def main(argv: Sequence[str]) -> int:
     for evaluation in evaluations:
         print(report.notes(evaluation))
     if len(evaluations) > 1:
-        write_comparison(Path(asked.outdir).expanduser(), evaluations, runs)
+        folder = Path(asked.outdir).expanduser()
+        write_comparison(folder, evaluations, runs)
+        if asked.publish and len(runs) > 1:
+            report.publish_comparison(folder)
     return 0
 
 

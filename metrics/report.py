@@ -20,7 +20,11 @@ from files import write_atomically, write_json
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "assets" / "results.json"
 README = ROOT / "README.md"
-PICTURES = ("samples.png", "curves.png", "progress.gif", "neighbours.png", "confusion.png")
+PICTURES = (
+    *("samples.png", "plane-1.png", "plane-3.png", "curves.png", "progress.gif"),
+    *("neighbours.png", "confusion.png"),
+)
+COMPARED = ("comparison.png", "curves.png")  # of several runs
 DISTANCES = ("fid", "kid", "fd_", "kd_")  # begin the names of what may differ by magnitudes
 HASHES = ("fingerprint", "features_sha256")
 UNTOLD = ("values", "mapping", "confusion")  # of a protocol: in the table, or in a picture
@@ -191,11 +195,20 @@ def publish(record: dict, run: Path) -> None:
     """Puts a record into results.json, in the place of one of the same flagfile and seed, copies
     the run's pictures to <flagfile>-seed<seed>/ beside it, and writes the README's tables anew."""
     add(record)
-    folder = RESULTS.parent / f"{Path(record['flagfile']).stem}-seed{record['seed']}"
-    for name in PICTURES:
-        if (run / name).exists():
-            write_atomically(folder / name, (run / name).read_bytes())
+    copy_pictures(run, f"{Path(record['flagfile']).stem}-seed{record['seed']}", PICTURES)
     write_readme()
+
+
+def publish_comparison(folder: Path) -> None:
+    """Copies the figures of several runs to a folder of its name beside results.json."""
+    copy_pictures(folder, folder.name, COMPARED)
+
+
+def copy_pictures(source: Path, name: str, pictures: Sequence[str]) -> None:
+    """Copies those pictures that a folder has to the folder `name` beside results.json."""
+    for picture in pictures:
+        if (source / picture).exists():
+            write_atomically(RESULTS.parent / name / picture, (source / picture).read_bytes())
 
 
 def publish_baselines(evaluations: Sequence[dict]) -> None:

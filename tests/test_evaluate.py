@@ -671,6 +671,20 @@ def test_a_finished_run_of_a_flagfile_is_recorded_and_shown(call, flagfile, tmp_
         "tiny, seed 3", "blurred", "training images", "uniform noise"
     ]  # fmt: skip
     assert published.README.read_text() == published.fill(README, records)
+    assert not (published.RESULTS.parent / "comparison").exists()
+
+
+def test_the_figures_of_several_published_runs_are_copied(call, flagfile, tmp_path, published):
+    runs = [tmp_path / f"run{seed}" for seed in range(2)]
+    for seed, run in enumerate(runs):
+        argv = (f"--flagfile={flagfile}", f"--seed={seed}", f"--outdir={run}")
+        assert call("train", *argv).code == 0
+    argv = ("--num_samples=5", "--metrics=pixel_mean", f"--outdir={tmp_path / 'study'}")
+    listed = "--run=" + ",".join(map(str, runs))
+    assert call("evaluate", listed, *argv, "--publish").code == 0
+    for name in ("comparison.png", "curves.png"):
+        copy = published.RESULTS.parent / "study" / name
+        assert copy.read_bytes() == (tmp_path / "study" / name).read_bytes()
 
 
 def test_a_run_that_a_flagfile_did_not_make_is_not_published(call, copied_run, published):

@@ -1161,6 +1161,9 @@ def test_a_grid_of_a_told_model_has_a_class_a_row_and_the_same_noise_down_a_colu
 def test_planes_are_drawn_with_the_sample_grids_if_asked_for(told_run, tiny_run):
     names = [f"span-{span}-step-{step:07}.png" for span in (1, 3) for step in (0, 4, 6)]
     assert sorted(path.name for path in (told_run.path / "planes").iterdir()) == names
+    for span in (1, 3):
+        last = told_run.path / "planes" / f"span-{span}-step-0000006.png"
+        assert (told_run.path / f"plane-{span}.png").read_bytes() == last.read_bytes()
     assert not (tiny_run.path / "planes").exists()
 
 

@@ -176,6 +176,7 @@ class Pictures(StepCallback):
         for span in PLANE_SPANS if self.planes else ():
             picture = plane_grid(self.model, self.model.draw_latents(1), span)
             plotting.save_image(self.run.planes / f"span-{span}-step-{self.step:07}.png", picture)
+            plotting.save_image(self.run.path / f"plane-{span}.png", picture)
             pictures[f"plane {span}"] = picture
         with self.writer.as_default(step=self.step):
             for name, picture in pictures.items():

@@ -395,6 +395,19 @@ def test_publish_copies_the_pictures_of_the_run_and_those_of_a_new_one_over_them
         }
 
 
+def test_the_figures_of_a_comparison_are_copied_by_its_name(published, tmp_path):
+    folder = tmp_path / "runs" / "study"
+    folder.mkdir(parents=True)
+    for name in ("comparison.png", "curves.png", "comparison.csv"):
+        (folder / name).write_text(name)
+    published.publish_comparison(folder)
+    copies = (published.RESULTS.parent / "study").iterdir()
+    assert {path.name: path.read_text() for path in copies} == {
+        "comparison.png": "comparison.png",
+        "curves.png": "curves.png",
+    }
+
+
 def test_write_readme_makes_the_tables_of_the_records_anew(published, run):
     published.publish(record(), run)
     whole = published.README.read_text()
