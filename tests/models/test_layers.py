@@ -1,5 +1,7 @@
 """Initialisers, spectral normalisation against numpy's singular values, norms, self-attention."""
 
+import math
+
 import keras
 import numpy as np
 import pytest
@@ -342,6 +344,35 @@ def test_layer_norm_is_over_an_example_with_a_gain_and_a_bias_a_channel(shape, p
     expected = expected * gain.numpy() + bias.numpy()
     tolerance = {"float32": 1e-4, "mixed_bfloat16": 0.1}[precision]
     np.testing.assert_allclose(tf.cast(network(h), tf.float32), expected, atol=tolerance)
+
+
+@pytest.mark.parametrize("shape", [(7,), (3, 4, 2)])
+def test_the_gradient_of_a_slope_through_a_layer_norm(shape):
+    """|grad f|^2 of f(x) = w . norm(A x), by hand: grad f = A' (w - mean w - n mean(w n)) / s with
+    the deviation s of A x and its normalised n; and its gradient, by finite differences."""
+    rng = np.random.default_rng(0)
+    size = math.prod(shape)
+    a = rng.normal(1.0, 0.5, (size, 5))  # not of mean 0: it moves the mean of what is normalised
+    x, w = rng.normal(0.0, 1.0, 5), rng.normal(0.0, 1.0, size)
+
+    def squared_slope(x):
+        h = a @ x
+        s = np.sqrt(h.var() + 1e-5)
+        n = (h - h.mean()) / s
+        return np.sum(np.square(a.T @ (w - w.mean() - n * (w * n).mean()) / s))
+
+    expected = [(squared_slope(x + h) - squared_slope(x - h)) / 2e-5 for h in 1e-5 * np.eye(5)]
+    norm, point = layers.LayerNorm(), tf.constant(x[:, None], tf.float32)
+    with tf.GradientTape() as outer:
+        outer.watch(point)
+        with tf.GradientTape() as inner:
+            inner.watch(point)
+            h = tf.reshape(tf.constant(a, tf.float32) @ point, (1, *shape))
+            f = tf.reduce_sum(norm(h) * tf.constant(w.reshape(shape), tf.float32))
+        slope = tf.reduce_sum(tf.square(inner.gradient(f, point)))
+    assert float(slope) == pytest.approx(squared_slope(x), rel=1e-3)
+    found = np.ravel(outer.gradient(slope, point))
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("shape", [(7,), (4, 5, 3)])

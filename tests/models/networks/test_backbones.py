@@ -118,16 +118,12 @@ def test_a_trunk_has_the_layers_of_its_norm(name, norm):
     normalised = {
         "none": [],
         "batch": [keras.layers.BatchNormalization],
-        "layer": [keras.layers.GroupNormalization, keras.layers.LayerNormalization],
+        "layer": [layers.LayerNorm],
         "spectral": [],
         "both": [keras.layers.BatchNormalization],
     }[norm]
     assert sum(count(network, kind) for kind in normalised) == (norms if normalised else 0)
-    others = {
-        keras.layers.BatchNormalization,
-        keras.layers.GroupNormalization,
-        keras.layers.LayerNormalization,
-    } - set(normalised)
+    others = {keras.layers.BatchNormalization, layers.LayerNorm} - set(normalised)
     assert sum(count(network, kind) for kind in others) == 0
     spectral = norm in ("spectral", "both")
     assert len(layers.spectral_layers(network)) == (kernels if spectral else 0)

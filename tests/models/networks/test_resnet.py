@@ -108,7 +108,7 @@ def test_the_first_block_of_a_trunk_has_no_norms():
     x = keras.Input((8, 8, 3))
     for first, norms in ((True, 0), (False, 2)):
         h = resnet.block(x, layers.Kit("layer", "he"), 3, down=True, first=first)
-        assert len(kinds(keras.Model(x, h), keras.layers.GroupNormalization)) == norms
+        assert len(kinds(keras.Model(x, h), layers.LayerNorm)) == norms
 
 
 def test_features_are_sums_over_places():
