@@ -234,7 +234,7 @@ def test_there_are_flagfiles():
 def test_a_flagfile_parses_and_builds_its_model(path):
     config = options.parse([f"--flagfile={path}"])
     size = config.options.image_size
-    height, width, channels = SHAPES[config.options.dataset]
+    height, width, channels = SHAPES[pathlib.Path(config.options.dataset).name]
     shape = (size or height, size or width, channels)
     setup.prepare(config)
     model = setup.build_model(config, shape, num_classes=10)
