@@ -355,10 +355,11 @@ def write_comparison(
             for metric in report.metric_names(group)
         ],
     )
-    print(f"comparison.md, .json, .csv and .png are in {folder}")
     panels = shared_curves({str(run.path): run.records() for run in runs})
     if panels:
         plotting.save_curves(folder / "curves.png", panels, "step")
+    curves = " and curves.png" if panels else ""
+    print(f"comparison.md, .json, .csv and .png{curves} are in {folder}")
 
 
 def shared_curves(runs: dict[str, list[dict]]) -> list[plotting.Panel]:

@@ -13,6 +13,7 @@ from models.hyperparameters import (
     field,
     near,
 )
+from models.networks import ImageShapeError, stages
 from training import flags
 from training.flags import UnknownFlagError, UsageError
 
@@ -206,7 +207,13 @@ def parse(argv: Sequence[str]) -> Config:
     if dataset.strip() and Path(dataset).expanduser().exists():
         dataset = str(Path(dataset).expanduser().resolve())
     options = RunOptions(**ours | {"model": model, "dataset": dataset})
-    return Config(options, hyperparameters.resolve(dataset, **theirs))
+    hp = hyperparameters.resolve(dataset, **theirs)
+    if options.image_size and getattr(hp, "network", "mlp") != "mlp":
+        try:
+            stages((options.image_size, options.image_size, 1))
+        except ImageShapeError as error:
+            raise UsageError(f"--image_size={options.image_size}: {error}") from None
+    return Config(options, hp)
 
 
 def has(cls: type, name: str) -> bool:

@@ -89,7 +89,11 @@ def build_model(config: Config, image_shape, num_classes: int) -> GenerativeMode
             seed=options.seed,
             **dataclasses.asdict(config.hp),
         )
-    except (ImageShapeError, NeedsLabels) as error:
+    except ImageShapeError as error:
+        if str(error).startswith("--"):
+            raise UsageError(str(error)) from None
+        raise UsageError(f"--dataset={options.dataset}: {error}, as by --image_size") from None
+    except NeedsLabels as error:
         raise UsageError(f"--dataset={options.dataset}: {error}") from None
 
 

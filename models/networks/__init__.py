@@ -29,5 +29,5 @@ def stages(image_shape: tuple[int, int, int]) -> tuple[int, int]:
             return base, halvings
     raise ImageShapeError(
         f"images of {height}x{width} do not fit these networks: use a side of 28, 32, 64 or 128 "
-        "pixels (4 or 7 times a power of two), as by --image_size"
+        "pixels (4 or 7 times a power of two from 4 to 64)"
     )

@@ -252,3 +252,11 @@ def test_a_flagfile_of_a_classifier_parses(path):
     asked = ClassifierOptions(**flags.given([f"--flagfile={path}"], ClassifierOptions))
     assert asked.dataset in SHAPES
     assert asked.out in ("", f"assets/{path.stem}.npz")
+
+
+def test_a_size_that_no_network_fits_is_refused_before_any_image_is_read():
+    argv = ["--model=dcgan", "--dataset=CIFAR10"]
+    with pytest.raises(UsageError, match=r"^--image_size=50: images of 50x50 do not fit .* 28, 32"):
+        options.parse([*argv, "--image_size=50"])
+    assert options.parse([*argv, "--image_size=64"]).options.image_size == 64
+    assert options.parse([*argv, "--image_size=50", "--network=mlp"]).options.image_size == 50
