@@ -956,7 +956,13 @@ def test_to_skip_gray_images_of_a_file_is_refused(call, tiny, digits, tmp_path):
 
 def test_images_that_the_networks_do_not_fit_are_refused(call, digits, tmp_path):
     argv = ("--model=dcgan", f"--dataset={digits}", "--image_size=30", f"--outdir={tmp_path}")
-    assert re.search(r"--dataset=\S+: images of 30x30 do not fit", call("train", *argv).refusal())
+    assert call("train", *argv).refusal().startswith("--image_size=30: images of 30x30 do not fit")
+    np.savez(tmp_path / "odd.npz", x_train=np.zeros((9, 30, 30), np.uint8))
+    argv = ("--model=dcgan", f"--dataset={tmp_path / 'odd.npz'}", f"--outdir={tmp_path / 'run'}")
+    refusal = call("train", *argv, "--batch_size=3").refusal()
+    assert re.fullmatch(
+        r"--dataset=\S+: images of 30x30 do not fit .*, as by --image_size", refusal
+    )
 
 
 def test_an_unknown_data_set_is_refused_with_a_near_match(call, tmp_path):
