@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import shlex
+import statistics
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -171,6 +172,14 @@ def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict) -> dict:
                 model, asked.num_samples, seed, images, watch
             ),
         )
+    if set(wanted) & set(evaluation.FACTORS):
+        metrics |= over_seeds(
+            asked,
+            lambda seed: evaluation.measure_factors(
+                model, asked.num_samples, seed, images, wanted, watch
+            ),
+        )
+        draw_codes(metrics, run.path)
     metrics |= evaluation.measure_codes(model, images.data, wanted, watch)
     draw_confusion(metrics, images, run.path)
     protocol = {
@@ -257,7 +266,10 @@ def measure(draw, asked: EvaluateOptions, images, wanted, watch, folder: Path | 
     the first seed's into the folder of a run."""
     from training import evaluation
 
-    others = (*evaluation.CONDITIONS, *evaluation.CODES, *evaluation.CLUSTERS)
+    others = (
+        *(evaluation.CONDITIONS, *evaluation.FACTORS),
+        *(*evaluation.CODES, *evaluation.CLUSTERS),
+    )
     if not set(wanted) - set(others):
         return {}
 
@@ -302,6 +314,28 @@ def draw_confusion(metrics: dict[str, report.Metric], images, folder: Path) -> N
         row_title="class",
         column_title="cluster: class matched to it",
     )
+
+
+def draw_codes(metrics: dict[str, report.Metric], folder: Path) -> None:
+    """codes.png: how each continuous code goes with each factor, and changes the class."""
+    panels = []
+    for title, name, key in (
+        ("slant: rank correlation", "slant_correlation", "correlations"),
+        ("thickness: rank correlation", "thickness_correlation", "correlations"),
+        ("samples whose class changes from -1 to 1", "class_change", "shares"),
+    ):
+        metric = metrics.get(name)
+        if metric is None or metric.value is None:
+            continue
+        of_seeds = metric.protocol[key]
+        of_seeds = of_seeds if isinstance(of_seeds[0], list) else [of_seeds]
+        values = {
+            f"code {code}": (min(each), statistics.median(each), max(each))
+            for code, each in enumerate(zip(*of_seeds, strict=True))
+        }
+        panels.append(plotting.Bars(title, values))
+    if panels:
+        plotting.save_bars(folder / "codes.png", panels)
 
 
 def as_dict(name: str, metrics, wanted, watch, protocol: dict) -> dict:

@@ -27,9 +27,10 @@ class GenerateOptions:
         "grid",
         "images: one PNG file each; npz: one array images, uint8 [n, h, w, c]; grid: a picture; "
         "interpolation: a picture, a row a pair of latents, and a GIF; plane: a picture of the "
-        "images over the first two latent dimensions",
+        "images over the first two latent dimensions; traversal: of each continuous code a "
+        "picture, a row a category, and a GIF",
         group="what",
-        choices=("images", "npz", "grid", "interpolation", "plane"),
+        choices=("images", "npz", "grid", "interpolation", "plane", "traversal"),
     )
     outdir: str = field("", "where to; else generated/ in the run directory", group="what")
     n: int = field(64, "how many images, or rows of an interpolation", group="what", at_least=1)
@@ -46,8 +47,12 @@ class GenerateOptions:
     frames: int = field(
         10, "images between two latents, both included", group="interpolation", at_least=2
     )
-    span: float = field(
-        3.0, "of a plane: both dimensions go from minus this to this", group="plane", above=0
+    span: float | None = field(
+        None,
+        "both dimensions of a plane (else 3), or the code of a traversal (else 1), go from minus "
+        "this to this",
+        group="plane and traversal",
+        above=0,
     )
 
 
@@ -132,12 +137,24 @@ def save_interpolation(model, options: GenerateOptions, outdir: Path):
 
 def save_plane(model, options: GenerateOptions, outdir: Path):
     """10 x 10 images over the first two latent dimensions; returns the picture's path."""
-    from training.callbacks import plane_grid
+    from training.pictures import plane_grid
 
-    path = outdir / f"plane-span{options.span:g}-seed{options.seed}.png"
+    span = options.span or 3.0
+    path = outdir / f"plane-span{span:g}-seed{options.seed}.png"
     latents = model.draw_latents(1, options.seed, options.label)
-    plotting.save_image(path, plane_grid(model, latents, options.span))
+    plotting.save_image(path, plane_grid(model, latents, span))
     return [path]
+
+
+def save_traversals(model, options: GenerateOptions, outdir: Path):
+    """A picture and a film of each continuous code; returns their paths."""
+    from training import pictures
+
+    paths = pictures.save_traversals(model, options.span or 1.0, options.seed, outdir)
+    if not paths:
+        name = type(model).__name__
+        raise flags.UsageError(f"--output=traversal: {name} has no continuous codes")
+    return paths
 
 
 OUTPUTS = {
@@ -146,6 +163,7 @@ OUTPUTS = {
     "grid": save_grid,
     "interpolation": save_interpolation,
     "plane": save_plane,
+    "traversal": save_traversals,
 }
 
 if __name__ == "__main__":

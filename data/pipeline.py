@@ -8,7 +8,7 @@ import numpy as np
 
 from data.catalogue import DataError, Split
 
-_FLIPS = 2**62  # keys of random numbers beyond those of all epochs
+_FLIPS, _LABELS = 2**62, 2**63  # keys of random numbers beyond those of all epochs
 
 
 class Batches:
@@ -23,6 +23,8 @@ class Batches:
         seed: of the order.
         n_critic: batches a step; above 1 the images of a step are [n_critic, b, h, w, c].
         flip: mirror each image left to right with probability 1/2, by (seed, step) alone.
+        labelled: the share of the images that keep their label, chosen by the seed; the others
+            have -1.
 
     Raises:
         DataError: the images do not fill one step.
@@ -36,8 +38,16 @@ class Batches:
         seed: int = 0,
         n_critic: int = 1,
         flip: bool = False,
+        labelled: float = 1.0,
     ):
         self.split = split
+        if split.labels is not None and labelled < 1:
+            order = np.random.Generator(np.random.Philox(key=[seed, _LABELS])).permutation(
+                len(split.images)
+            )
+            labels = split.labels.copy()
+            labels[order[round(labelled * len(order)) :]] = -1
+            self.split = Split(split.images, labels)
         self.seed = seed
         self.flip = flip
         self.shape = (batch_size,) if n_critic == 1 else (n_critic, batch_size)

@@ -22,7 +22,7 @@ RESULTS = ROOT / "assets" / "results.json"
 README = ROOT / "README.md"
 PICTURES = (
     *("samples.png", "plane-1.png", "plane-3.png", "curves.png", "progress.gif"),
-    *("neighbours.png", "confusion.png"),
+    *("neighbours.png", "confusion.png", "codes.png"),
 )
 COMPARED = ("comparison.png", "curves.png")  # of several runs
 DISTANCES = ("fid", "kid", "fd_", "kd_")  # begin the names of what may differ by magnitudes
@@ -119,7 +119,7 @@ def better(name: str) -> str:
     """Which way a metric should go: "lower", "higher" or "" where neither is better."""
     if name.startswith((*DISTANCES, "pixel_distance", "copied_share")):
         return "lower"
-    return "" if name in ("pixel_mean", "pixel_std") else "higher"
+    return "" if name in ("pixel_mean", "pixel_std", "class_change") else "higher"
 
 
 def metric_names(evaluations: Sequence[dict]) -> list[str]:

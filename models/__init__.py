@@ -28,6 +28,7 @@ REGISTRY = {
     "wgan_gp": Entry("models.wgan_gp", "WGANGP", hp.WGANGPHyperparameters),
     "dragan": Entry("models.dragan", "DRAGAN", hp.DRAGANHyperparameters),
     "sngan": Entry("models.sngan", "SNGAN", hp.SNGANHyperparameters),
+    "infogan": Entry("models.infogan", "InfoGAN", hp.InfoGANHyperparameters),
     "began": Entry("models.began", "BEGAN", hp.BEGANHyperparameters),
 }
 

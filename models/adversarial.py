@@ -16,7 +16,7 @@ from models.latents import Latents, noise
 from models.networks import dcgan, mlp, resnet
 from models.randomness import stateless_seed
 
-Scores = dict[str, tf.Tensor]
+Scores = dict[str, tf.Tensor]  # "d" [b], and what else a variant takes from D
 BACKBONES = {"mlp": mlp, "dcgan": dcgan, "resnet": resnet}
 
 
@@ -130,7 +130,8 @@ class AdversarialModel(GenerativeModel):
         return self.generator(self.latents.join(batch.latents), training=True)
 
     def critic(self, shown, batch: Batch) -> Scores:
-        """D's scores [b] by name, of what `real` or `fake` returned."""
+        """D's score [b] as "d", of what `real` or `fake` returned; by other names, what a variant
+        adds."""
         return {"d": tf.squeeze(self.discriminator(shown, training=True), -1)}
 
     @property
@@ -174,8 +175,9 @@ class AdversarialModel(GenerativeModel):
         log."""
         return {}
 
-    def after_generator_update(self) -> None:
-        """Runs after each update of G."""
+    def after_generator_update(self, terms: Terms, batch: Batch) -> dict[str, tf.Tensor]:
+        """Runs after each update of G, with the terms that it minimised; returns scalars to log."""
+        return {}
 
     def players(self) -> dict[str, Player]:
         return {
@@ -207,7 +209,7 @@ class AdversarialModel(GenerativeModel):
             terms = self.generator_terms(d_real, self.critic(fake, last), last)
             loss, losses = total(terms, "g_loss")
         scalars |= losses | self.minimise(loss, tape, "generator")
-        self.after_generator_update()
+        scalars |= self.after_generator_update(terms, last)
         self._update_average()
         return scalars
 

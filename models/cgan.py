@@ -1,14 +1,13 @@
 """cGAN: Mirza and Osindero 2014, "Conditional Generative Adversarial Nets"."""
 
 import keras
-import numpy as np
 import tensorflow as tf
 
 from models import layers
 from models.adversarial import BACKBONES, AdversarialModel
 from models.base import NeedsLabels
 from models.hyperparameters import CGANHyperparameters
-from models.latents import Latents, one_hot
+from models.latents import Latents, one_hot, with_each
 
 SHOWN_CLASSES = 20
 
@@ -71,8 +70,5 @@ class CGAN(AdversarialModel):
 
     def picture_latents(self):
         """A class a row, up to SHOWN_CLASSES of them, and the same noise down each column."""
-        classes = np.arange(min(self.num_classes, SHOWN_CLASSES))
-        columns = 10
-        noise = self.latents.draw(columns, 0)["noise"]
-        labels = tf.one_hot(classes.repeat(columns), self.num_classes)
-        return {"noise": tf.tile(noise, [len(classes), 1]), "label": labels}, columns
+        columns, classes = 10, tf.eye(min(self.num_classes, SHOWN_CLASSES), self.num_classes)
+        return with_each(self.latents.draw(columns, 0), "label", classes), columns

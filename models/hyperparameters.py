@@ -462,3 +462,83 @@ class BEGANHyperparameters(AdversarialHyperparameters):
     )
     lambda_k: float = field(0.001, "step size of k (3.4)", group="loss", above=0,
                             by_dataset={"MNIST": 0.1})  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True)
+class InfoGANHyperparameters(AdversarialHyperparameters):
+    """Chen et al. 2016."""
+
+    epochs: int = override(
+        AdversarialHyperparameters, "epochs", 50, by_dataset={"MNIST": 50, "CIFAR10": 150}
+    )
+    batch_size: int = override(AdversarialHyperparameters, "batch_size", 256)
+    noise_dim: int = override(AdversarialHyperparameters, "noise_dim", 62,
+                              by_dataset={"CIFAR10": 64})  # fmt: skip
+    g_learning_rate: float = override(AdversarialHyperparameters, "g_learning_rate", 1e-3)
+    categorical_codes: str = field(
+        "10",
+        "sizes of the categorical codes, with commas between, as in 10,4; empty: none",
+        group="latents",
+    )
+    continuous_codes: int = field(
+        2, "continuous codes, each uniform(-1, 1)", group="latents", at_least=0
+    )
+    categorical_weight: float = field(
+        1.0, "lambda of the categorical codes (equation 6)", group="loss", above=0
+    )
+    continuous_weight: float = field(
+        0.5, "lambda of the continuous codes", group="loss", above=0, by_dataset={"CIFAR10": 1.0}
+    )
+    continuous_loss: str = field(
+        "ols",
+        "of the continuous codes: squared error, or minus the log likelihood of a Gaussian whose "
+        "deviation Q says, too",
+        group="loss",
+        choices=("ols", "gaussian"),
+    )
+    information_trains: str = field(
+        "heads",
+        "what learns to read the codes: Q's own layers on D's features as they are, or D's trunk "
+        "with them, as the authors' code has it; G learns to make them readable with either",
+        group="loss",
+        choices=("heads", "trunk"),
+    )
+    q_learning_rate: float = field(1e-3, "step size for Q", group="optimisation", above=0)
+    q_units: int = field(
+        128, "units of Q's hidden layer (appendix C)", group="networks", at_least=1
+    )
+    supervised_fraction: float = field(
+        0.0,
+        "share of the training images whose class Q is told, so that code k is class k",
+        group="loss",
+        at_least=0,
+        at_most=1,
+    )
+    thickness_guidance: bool = field(
+        False,
+        "tell Q that the first continuous code is the thickness of strokes, light on dark",
+        group="loss",
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        sizes = [size.strip() for size in self.categorical_codes.split(",")]
+        if sizes != [""] and not all(size.isdecimal() and int(size) > 1 for size in sizes):
+            raise HyperparameterError(
+                f"--categorical_codes={self.categorical_codes}: it must be whole numbers >= 2 with "
+                "commas between, or empty"
+            )
+        if self.supervised_fraction and not self.categories:
+            raise HyperparameterError(
+                "--supervised_fraction: there is no categorical code to teach "
+                "(--categorical_codes is empty)"
+            )
+        if self.thickness_guidance and not self.continuous_codes:
+            raise HyperparameterError(
+                "--thickness_guidance: there is no continuous code to teach (--continuous_codes=0)"
+            )
+
+    @property
+    def categories(self) -> tuple[int, ...]:
+        """The sizes of the categorical codes."""
+        return tuple(int(size) for size in self.categorical_codes.split(",") if size.strip())

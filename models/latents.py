@@ -5,6 +5,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 tfd = tfp.distributions
+CATEGORY, CONTINUOUS = "category_", "continuous"  # how the names of codes begin
 
 
 def noise(dim: int, prior: str) -> tfd.Distribution:
@@ -48,6 +49,21 @@ class Latents:
     def join(self, latents: dict[str, tf.Tensor]) -> tf.Tensor:
         """The parts side by side in the order of their declaration, [n, dim]."""
         return tf.concat([latents[name] for name in self.parts], axis=-1)
+
+
+def with_each(latents: dict[str, tf.Tensor], name: str, values: tf.Tensor) -> dict[str, tf.Tensor]:
+    """All draws with one part set to each of the values [k, d]: name -> [k n, d], the n draws with
+    the first value, then those with the second."""
+    n = len(latents[name])
+    tiled = {part: tf.tile(x, [len(values), 1]) for part, x in latents.items()}
+    return tiled | {name: tf.repeat(tf.cast(values, tf.float32), n, axis=0)}
+
+
+def with_code(latents: dict[str, tf.Tensor], code: int, value: float) -> dict[str, tf.Tensor]:
+    """The same draws but for one continuous code, which is the same in all."""
+    codes = np.array(latents[CONTINUOUS])
+    codes[:, code] = value
+    return latents | {CONTINUOUS: tf.constant(codes)}
 
 
 def plane(latent: tf.Tensor, span: float, points: int) -> tf.Tensor:

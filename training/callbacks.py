@@ -14,10 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 import plotting
-from models.base import GenerativeModel
-from models.latents import plane
 from training.checkpoints import Checkpoints
-from training.flags import UsageError
+from training.pictures import plane_grid
 from training.run_directory import METRIC, RunDirectory
 
 PLANE_SPANS = (1, 3)
@@ -184,21 +182,6 @@ class Pictures(StepCallback):
         draw_curves(self.run)
 
 
-def plane_grid(model: GenerativeModel, latents: dict[str, tf.Tensor], span: float) -> np.ndarray:
-    """10 x 10 images over the first two dimensions of the first latent, from -span to span; all
-    else is as in the one draw `latents`, name -> [1, d]. uint8 [H, W, c].
-
-    Raises:
-        UsageError: it has only one dimension.
-    """
-    first = next(iter(model.latents.parts))
-    if latents[first].shape[1] < 2:
-        raise UsageError("--noise_dim=1: a plane needs two latent dimensions")
-    repeated = {name: tf.repeat(part, 100, axis=0) for name, part in latents.items()}
-    images = model.generate(repeated | {first: plane(latents[first][0], span, 10)})
-    return plotting.grid(images, columns=10)
-
-
 class Evaluator(StepCallback):
     """Metrics of samples every so many steps, into metrics.jsonl, TensorBoard and the curves.
 
@@ -326,6 +309,7 @@ PANELS = {
     "metrics of samples": rf"{METRIC}(.*)",
     "losses": r"(.*_loss)",
     "loss terms": r"(.*_loss_.*)",
+    "mutual information, at least, in nats": r"information_(.*)",
     "D's accuracy": r"d_accuracy_(.*)",
     "gradient norms": r"(.*)_gradient_norm",
     "learning rates": r"(.*)_learning_rate",

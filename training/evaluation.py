@@ -16,7 +16,7 @@ import tensorflow as tf
 import plotting
 from data import ImageData, Split
 from files import cache_directory
-from metrics import features, neighbours, representation
+from metrics import factors, features, neighbours, representation
 from metrics.comparison import Comparison, compare, metrics_in
 from metrics.features import NAMES, Extractor, FeatureError
 from metrics.pixels import PixelStatistics, pixel_statistics
@@ -24,10 +24,13 @@ from metrics.report import Metric, MetricError
 from metrics.statistics import FeatureStatistics
 from models.base import GenerativeModel, NotSupported, to_unit_range
 from models.hyperparameters import near
+from models.latents import CATEGORY, CONTINUOUS, with_code
 from training.flags import UsageError
 
 PIXELS = ("pixel_mean", "pixel_std", "pixel_distance", "distinct_share", "copied_share")
 CONDITIONS = ("conditional_accuracy",)
+STROKES = ("slant_correlation", "thickness_correlation")
+FACTORS = (*STROKES, "class_change", "mutual_information_gap")
 CODES = ("knn1_accuracy", "knn3_accuracy", "linear_probe_accuracy")
 CLUSTERS = ("cluster_accuracy", "nmi", "ari")
 SHOWN = 1000  # samples whose nearest training images are looked for
@@ -46,7 +49,7 @@ def sample_metrics(extractor: Extractor | None) -> tuple[str, ...]:
 def all_metrics(extractor: Extractor | None) -> tuple[str, ...]:
     """Those of samples, of samples of a class, and of codes; without an extractor, those that need
     none."""
-    conditions = CONDITIONS if extractor else ()
+    conditions = (*CONDITIONS, *FACTORS) if extractor else STROKES
     return (*sample_metrics(extractor), *conditions, *CODES, *CLUSTERS)
 
 
@@ -195,7 +198,8 @@ def measure_samples(
     draw: Draw, n: int, seed: int, real: RealImages, wanted: Sequence[str], watch: Stopwatch
 ) -> tuple[dict[str, Metric], np.ndarray]:
     """The wanted ones of the metrics of n samples, and the first SHOWN samples."""
-    in_features = [name for name in wanted if name not in (*CONDITIONS, *all_metrics(None))]
+    others = (*CONDITIONS, *FACTORS, *all_metrics(None))
+    in_features = [name for name in wanted if name not in others]
     if in_features:
         with watch.stage("features of real images"):
             statistics, known = FeatureStatistics(real.extractor, n), real.statistics
@@ -278,6 +282,97 @@ def measure_conditions(
     except (NotSupported, MetricError) as error:
         return {name: Metric(None, {"reason": str(error)})}
     return {name: Metric(right / n, {"n_fake": n, **features_protocol(name, real)})}
+
+
+def measure_factors(
+    model: GenerativeModel,
+    n: int,
+    seed: int,
+    real: RealImages,
+    wanted: Sequence[str],
+    watch: Stopwatch,
+) -> dict[str, Metric]:
+    """The wanted ones of what n samples say of the meaning of the continuous codes; without a
+    value, and with the reason, where there are none, or the images are not of strokes."""
+    chosen = [name for name in wanted if name in FACTORS]
+    latents = model.latents.draw(n, seed)
+    try:
+        if CONTINUOUS not in latents:
+            raise NotSupported(f"{type(model).__name__} has no continuous codes")
+        if real.data.image_shape[-1] != 1:
+            raise MetricError("slant and thickness are measured in gray images, light on dark")
+        with watch.stage("factors"):
+            found = factor_metrics(model, latents, real)
+    except (NotSupported, MetricError) as error:
+        return {name: Metric(None, {"reason": str(error)}) for name in chosen}
+    return {name: found[name] for name in chosen}
+
+
+def factor_metrics(
+    model: GenerativeModel, latents: dict[str, tf.Tensor], real: RealImages
+) -> dict[str, Metric]:
+    """All FACTORS of the samples of some latents."""
+    codes = np.asarray(latents[CONTINUOUS])
+    measured = collections.defaultdict(list)
+    classified = real.extractor is not None and real.extractor.classes_of == real.data.name
+    for images in map(plotting.to_uint8, model.generate_batches(latents)):
+        for name, measure in factors.FACTORS.items():
+            measured[name].append(measure(images))
+        if classified:
+            measured["class"].append(real.extractor(images)[1].argmax(1))
+    measured = {name: np.concatenate(parts) for name, parts in measured.items()}
+    measures = {
+        f"{name}_correlation": functools.partial(best_correlation, codes, measured[name])
+        for name in factors.FACTORS
+    }
+    measures["class_change"] = functools.partial(class_change, model, latents, real, classified)
+    measures["mutual_information_gap"] = functools.partial(information_gap, latents, measured)
+    found = {}
+    for name, measure in measures.items():
+        try:
+            found[name] = measure()
+        except MetricError as error:
+            found[name] = Metric(None, {"reason": str(error)})
+    return found
+
+
+def best_correlation(codes: np.ndarray, factor: np.ndarray) -> Metric:
+    """The largest absolute rank correlation of a code with a factor."""
+    each = factors.rank_correlations(codes, factor)
+    best = int(np.argmax(np.abs(each)))
+    return Metric(abs(each[best]), {"n_fake": len(codes), "code": best, "correlations": each})
+
+
+def information_gap(latents: dict[str, tf.Tensor], measured: dict[str, np.ndarray]) -> Metric:
+    """The mutual information gap of the codes and what was measured in their images."""
+    codes = np.asarray(latents[CONTINUOUS])
+    known = {n: np.argmax(part, 1) for n, part in latents.items() if n.startswith(CATEGORY)}
+    known |= {f"code {k}": factors.binned(code) for k, code in enumerate(codes.T)}
+    if len(known) < 2:
+        raise MetricError("mutual_information_gap needs two codes")
+    told = {n: v if n == "class" else factors.binned(v) for n, v in measured.items()}
+    gap, gaps = factors.mutual_information_gap(known, told)
+    return Metric(gap, {"n_fake": len(codes), "gaps": gaps})
+
+
+def class_change(
+    model: GenerativeModel, latents: dict[str, tf.Tensor], real: RealImages, classified: bool
+) -> Metric:
+    """The share of samples whose class is another when a continuous code goes from -1 to 1, all
+    else fixed: the mean over the codes, of up to SHOWN samples each."""
+    if not classified:
+        raise MetricError(
+            f"class_change needs a classifier of {real.data.name}; take --features=classifier"
+        )
+    few = {name: part[:SHOWN] for name, part in latents.items()}
+    n, codes = few[CONTINUOUS].shape
+
+    def classes(code: int, value: float) -> np.ndarray:
+        images = plotting.to_uint8(model.generate(with_code(few, code, value)))
+        return real.extractor(images)[1].argmax(1)
+
+    shares = [float((classes(k, -1.0) != classes(k, 1.0)).mean()) for k in range(codes)]
+    return Metric(float(np.mean(shares)), {"n_fake": n, "shares": shares})
 
 
 def measure_codes(

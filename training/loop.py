@@ -16,9 +16,11 @@ from training import callbacks, evaluation, setup
 from training.checkpoints import Checkpoints
 from training.flags import UsageError
 from training.options import Config, RunOptions
+from training.pictures import save_traversals
 from training.run_directory import RunDirectory
 
 GIF_FRAMES = 100
+TRAVERSAL_SPANS = (1, 2)
 
 
 def train(config: Config, run: RunDirectory, command: str) -> int:
@@ -31,9 +33,13 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     options = config.options
     setup.prepare(config)
     images = setup.load_data(config)
-    n_critic = getattr(config.hp, "n_critic", 1)
     batches = Batches(
-        images.train, config.hp.batch_size, seed=options.seed, n_critic=n_critic, flip=options.flip
+        images.train,
+        config.hp.batch_size,
+        seed=options.seed,
+        n_critic=getattr(config.hp, "n_critic", 1),
+        flip=options.flip,
+        labelled=getattr(config.hp, "supervised_fraction", 1.0),
     )
     epoch = batches.steps_per_epoch
     total = options.steps or config.hp.epochs * epoch
@@ -194,7 +200,8 @@ def compile_model(model: GenerativeModel, jit: str) -> None:
 
 
 def finish(run: RunDirectory, model: GenerativeModel) -> None:
-    """The curves, the GIF of the samples, and the generator for use elsewhere."""
+    """The curves, the GIF of the samples, traversals of continuous codes, and the generator for use
+    elsewhere."""
     callbacks.draw_curves(run)
     drawn = sorted(run.samples.glob("step-*.png"))
     kept = np.linspace(0, len(drawn) - 1, min(len(drawn), GIF_FRAMES)).round().astype(int)
@@ -202,6 +209,8 @@ def finish(run: RunDirectory, model: GenerativeModel) -> None:
     plotting.save_gif(run.path / "progress.gif", frames, fps=max(2, len(frames) / 10))
     curves = picture(run.path / "curves.png")[..., :3]
     tf.summary.image("curves", curves[None], step=int(model.step))
+    for span in TRAVERSAL_SPANS:
+        save_traversals(model, span, 0, run.path / "traversals")
     network = model.generator_network()
     run.export.mkdir(exist_ok=True)
     network.save(run.export / "generator.keras")

@@ -1,0 +1,170 @@
+"""InfoGAN: Chen et al. 2016, "InfoGAN: Interpretable Representation Learning by Information
+Maximizing Generative Adversarial Nets"."""
+
+import keras
+import tensorflow as tf
+
+from losses import guidance, information
+from models import layers
+from models.adversarial import AdversarialModel
+from models.base import NeedsLabels, NotSupported, Player
+from models.hyperparameters import InfoGANHyperparameters
+from models.latents import CATEGORY, CONTINUOUS, Latents, noise, one_hot, with_each
+
+NORM_OF_Q = {"both": "batch", "spectral": "none"}  # by that of D; else the same
+
+
+@keras.saving.register_keras_serializable(layers.PACKAGE)
+class InfoGAN(AdversarialModel):
+    """G is given codes beside the noise, and Q, on D's features, reads them off its images.
+
+    G and Q minimise V(D, G) - lambda L_I(G, Q), equation 6, with L_I of losses/information.py; the
+    hyperparameter `information_trains` says whether D's trunk does, too.
+
+    Raises:
+        NeedsLabels: Q is to be taught classes, and there are none, or too few codes for them.
+    """
+
+    Hyperparameters = InfoGANHyperparameters
+
+    def build_networks(self):
+        super().build_networks()
+        self.q = self.build_q()
+
+    def build_latents(self):
+        """Noise, each categorical code as one-hot, and the continuous codes, uniform(-1, 1)."""
+        hp = self.hp
+        if hp.supervised_fraction and not 0 < self.num_classes <= hp.categories[0]:
+            raise NeedsLabels(
+                f"--supervised_fraction needs images with labels of at most {hp.categories[0]} "
+                f"classes (--categorical_codes), there are {self.num_classes}"
+            )
+        codes = {f"{CATEGORY}{k}": one_hot(size) for k, size in enumerate(hp.categories)}
+        if hp.continuous_codes:
+            codes[CONTINUOUS] = noise(hp.continuous_codes, "uniform")
+        return Latents(**super().build_latents().parts, **codes)
+
+    def build_q(self) -> keras.Model:
+        """Q: D's features [b, f] -> name of a code -> logits [b, k], or means [b, n] of the
+        continuous codes and, for a Gaussian, the logarithms of their deviations. Appendix C."""
+        hp = self.hp
+        kit = layers.Kit(NORM_OF_Q.get(hp.d_norm, hp.d_norm), hp.initializer)
+        trunk, _ = self.discriminator.layers
+        features = keras.Input(trunk.output.shape[1:], name="features")
+        h = kit.dense(features, hp.q_units, normalised=True)
+        h = keras.layers.LeakyReLU(negative_slope=0.2)(h)
+        sizes = {f"{CATEGORY}{k}": size for k, size in enumerate(hp.categories)}
+        if hp.continuous_codes:
+            sizes[CONTINUOUS] = hp.continuous_codes
+            if hp.continuous_loss == "gaussian":
+                sizes["log_std"] = hp.continuous_codes
+        heads = {n: layers.head(size, hp.initializer, name=n)(h) for n, size in sizes.items()}
+        return keras.Model(features, heads, name="q")
+
+    def critic(self, shown, batch):
+        """D's scores, and the features that Q reads."""
+        trunk, score = self.discriminator.layers
+        features = trunk(shown, training=True)
+        return {"d": tf.squeeze(score(features), -1), "features": features}
+
+    def information_terms(self, fake, batch):
+        """-lambda log Q(c | G(z, c)) for each code."""
+        hp, codes = self.hp, batch.latents
+        q = self.q(fake["features"], training=True)
+        terms = {
+            name: hp.categorical_weight * information.categorical_nll(q[name], codes[name])
+            for name in q
+            if name.startswith(CATEGORY)
+        }
+        if hp.continuous_codes:
+            loss = hp.continuous_weight * self.continuous_loss(q, codes[CONTINUOUS])
+            terms |= {f"{CONTINUOUS}_{k}": loss[:, k] for k in range(hp.continuous_codes)}
+        return terms
+
+    def continuous_loss(self, q, code):
+        """What the continuous codes [b, n] cost: [b, n]."""
+        if self.hp.continuous_loss == "gaussian":
+            return information.gaussian_nll(q[CONTINUOUS], q["log_std"], code)
+        return information.squared_error(q[CONTINUOUS], code)
+
+    def guidance_terms(self, real, batch):
+        """What Q is told of real images: the classes of those that have one, and that the first
+        continuous code is the thickness of strokes."""
+        hp = self.hp
+        q = self.q(real["features"], training=True)
+        terms = {}
+        if hp.supervised_fraction:
+            code = tf.one_hot(batch.labels, hp.categories[0])
+            known = tf.cast(batch.labels >= 0, tf.float32) / hp.supervised_fraction
+            nll = information.categorical_nll(q[f"{CATEGORY}0"], code)
+            terms["supervised"] = hp.categorical_weight * known * nll
+        if hp.thickness_guidance:
+            code = guidance.uniform_ranks(guidance.stroke_thickness(batch.x))[:, None]
+            first = {name: part[:, :1] for name, part in q.items()}
+            terms["thickness"] = hp.continuous_weight * self.continuous_loss(first, code)[:, 0]
+        return terms
+
+    @property
+    def guided(self) -> bool:
+        """Whether Q is told anything of real images."""
+        return self.hp.supervised_fraction > 0 or self.hp.thickness_guidance
+
+    @property
+    def generator_sees_real(self):
+        guided = self.guided and self.hp.information_trains == "heads"
+        return guided or super().generator_sees_real
+
+    def generator_terms(self, real, fake, batch):
+        terms = super().generator_terms(real, fake, batch) | self.information_terms(fake, batch)
+        if self.guided and self.hp.information_trains == "heads":
+            terms |= self.guidance_terms(real, batch)
+        return terms
+
+    def discriminator_terms(self, real, fake, batch):
+        terms = super().discriminator_terms(real, fake, batch)
+        if self.hp.information_trains == "trunk":
+            terms |= self.information_terms(fake, batch)
+            terms |= self.guidance_terms(real, batch) if self.guided else {}
+        return terms
+
+    def after_generator_update(self, terms, batch):
+        """The bound L_I in nats for each code."""
+        hp = self.hp
+        loss = {name: tf.reduce_mean(term) for name, term in terms.items()}
+        bounds = {}
+        for k, size in enumerate(hp.categories):
+            nll = loss[f"{CATEGORY}{k}"] / hp.categorical_weight
+            bounds[f"information_{CATEGORY}{k}"] = information.categorical_bound(nll, size)
+        gaussian = hp.continuous_loss == "gaussian"
+        bound = information.gaussian_bound if gaussian else information.squared_error_bound
+        for k in range(hp.continuous_codes):
+            mean = loss[f"{CONTINUOUS}_{k}"] / hp.continuous_weight
+            bounds[f"information_{CONTINUOUS}_{k}"] = bound(mean)
+        return bounds
+
+    def players(self):
+        side = "generator" if self.hp.information_trains == "heads" else "discriminator"
+        return super().players() | {"q": Player((self.q,), self.hp.q_learning_rate, side=side)}
+
+    def read_codes(self, x) -> dict[str, tf.Tensor]:
+        """What Q says of images [n, h, w, c] in [-1, 1]."""
+        trunk, _ = self.discriminator.layers
+        return self.q(trunk(x, training=False), training=False)
+
+    def code_logits(self, x):
+        if not self.hp.categories:
+            raise NotSupported("InfoGAN has no categorical code (--categorical_codes is empty)")
+        return self.read_codes(x)[f"{CATEGORY}0"]
+
+    def encode(self, x):
+        """The probabilities of the categories and the means of the continuous codes."""
+        q = self.read_codes(x)
+        parts = [tf.nn.softmax(q[name]) for name in q if name.startswith(CATEGORY)]
+        return tf.concat([*parts, *([q[CONTINUOUS]] if CONTINUOUS in q else [])], axis=-1)
+
+    def picture_latents(self):
+        """A category a row, and the same noise and other codes down each column."""
+        if not self.hp.categories:
+            return super().picture_latents()
+        columns, size = 10, self.hp.categories[0]
+        return with_each(self.latents.draw(columns, 0), f"{CATEGORY}0", tf.eye(size)), columns

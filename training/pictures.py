@@ -1,0 +1,68 @@
+"""Pictures of what a model makes of chosen latents."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+import plotting
+from models.base import GenerativeModel
+from models.latents import CATEGORY, CONTINUOUS, plane, with_code, with_each
+from training.flags import UsageError
+
+POINTS = 11  # of a traversal
+
+
+def plane_grid(model: GenerativeModel, latents: dict[str, tf.Tensor], span: float) -> np.ndarray:
+    """10 x 10 images over the first two dimensions of the first latent, from -span to span; all
+    else is as in the one draw `latents`, name -> [1, d]. uint8 [H, W, c].
+
+    Raises:
+        UsageError: it has only one dimension.
+    """
+    first = next(iter(model.latents.parts))
+    if latents[first].shape[1] < 2:
+        raise UsageError("--noise_dim=1: a plane needs two latent dimensions")
+    repeated = {name: tf.repeat(part, 100, axis=0) for name, part in latents.items()}
+    images = model.generate(repeated | {first: plane(latents[first][0], span, 10)})
+    return plotting.grid(images, columns=10)
+
+
+def traversals(
+    model: GenerativeModel, span: float, seed: int
+) -> Iterator[tuple[str, np.ndarray, list[np.ndarray]]]:
+    """Each continuous code from -span to span, all else fixed.
+
+    Yields, for each: its name; a picture, uint8 [H, W, c], of one draw, a row a category (or a row
+    a draw, of a model without categories) and a column a value; and the frames of a film, uint8
+    [H, W, c] each, of one value each, of ten draws side by side.
+    """
+    if CONTINUOUS not in model.latents.parts:
+        return
+    draws = model.latents.draw(10, seed)
+    values = np.linspace(-span, span, POINTS)
+    category = next((name for name in draws if name.startswith(CATEGORY)), None)
+    rows = draws
+    if category:
+        rows = with_each(draws, category, tf.eye(draws[category].shape[1]))
+    for code in range(draws[CONTINUOUS].shape[1]):
+        shown = np.stack([model.generate(with_code(rows, code, value)) for value in values])
+        frames = [plotting.grid(images, columns=10) for images in shown]
+        of_one = shown[:, :: 10 if category else 1]
+        picture = plotting.grid(
+            of_one.swapaxes(0, 1).reshape(-1, *shown.shape[2:]),
+            columns=POINTS,
+            column_labels=[f"{value:.1f}" for value in values],
+        )
+        yield f"code-{code}-span-{span:g}", picture, frames
+
+
+def save_traversals(model: GenerativeModel, span: float, seed: int, folder) -> list:
+    """Writes a PNG and a GIF there and back of each traversal; returns their paths."""
+    paths = []
+    for name, picture, frames in traversals(model, span, seed):
+        folder.mkdir(parents=True, exist_ok=True)
+        paths += [folder / f"{name}.png", folder / f"{name}.gif"]
+        plotting.save_image(paths[-2], picture)
+        plotting.save_gif(paths[-1], frames + frames[-2:0:-1], fps=8, hold_last_seconds=0)
+    return paths
