@@ -117,12 +117,12 @@ def save_interpolation(model, options: GenerateOptions, outdir: Path):
 
     ends = model.draw_latents(2 * options.n, options.seed, options.label)
     points = {
-        # A class between two is a mixture of them: its parts sum to 1.
+        # A class between two is a mixture of them, and so is a category: its parts sum to 1.
         name: interpolate(
             part[: options.n],
             part[options.n :],
             options.frames,
-            "linear" if name == "label" else options.path,
+            options.path if name == "noise" else "linear",
         )
         for name, part in ends.items()
     }
@@ -150,7 +150,9 @@ def save_traversals(model, options: GenerateOptions, outdir: Path):
     """A picture and a film of each continuous code; returns their paths."""
     from training import pictures
 
-    paths = pictures.save_traversals(model, options.span or 1.0, options.seed, outdir)
+    paths = pictures.save_traversals(
+        model, options.span or 1.0, options.seed, outdir, options.label
+    )
     if not paths:
         name = type(model).__name__
         raise flags.UsageError(f"--output=traversal: {name} has no continuous codes")

@@ -31,7 +31,7 @@ def slant(images: np.ndarray) -> np.ndarray:
 
 
 def stroke_thickness(images: np.ndarray) -> np.ndarray:
-    """The mean width of strokes, light on dark, in pixels; an image without strokes has 0.
+    """The mean width of strokes, of what is above half of white, in pixels; without any it is 0.
 
     Across a stroke of width t the distance to its nearest edge rises to t / 2 and falls again: its
     mean is t / 4.
@@ -75,9 +75,10 @@ def rank_correlations(codes: np.ndarray, factor: np.ndarray) -> list[float]:
 
 
 def binned(values: np.ndarray) -> np.ndarray:
-    """The bin of each value [n], int [n]: BINS of about as many values each."""
-    edges = np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1])
-    return np.searchsorted(edges, values, side="right")
+    """The bin of each value [n], int [n]: BINS of about as many values each, and equal values in
+    one."""
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)[1:-1]))
+    return np.searchsorted(edges, values, side="left")
 
 
 def mutual_information_gap(

@@ -7,9 +7,7 @@ from models import layers
 from models.adversarial import BACKBONES, AdversarialModel
 from models.base import NeedsLabels
 from models.hyperparameters import CGANHyperparameters
-from models.latents import Latents, one_hot, with_each
-
-SHOWN_CLASSES = 20
+from models.latents import SHOWN_CLASSES, Latents, one_hot, with_each
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)

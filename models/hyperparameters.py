@@ -528,6 +528,10 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
                 f"--categorical_codes={self.categorical_codes}: it must be whole numbers >= 2 with "
                 "commas between, or empty"
             )
+        if not self.categories and not self.continuous_codes:
+            raise HyperparameterError(
+                "--continuous_codes=0: with an empty --categorical_codes there is no code at all"
+            )
         if self.supervised_fraction and not self.categories:
             raise HyperparameterError(
                 "--supervised_fraction: there is no categorical code to teach "

@@ -9,7 +9,7 @@ from models import layers
 from models.adversarial import AdversarialModel
 from models.base import NeedsLabels, NotSupported, Player
 from models.hyperparameters import InfoGANHyperparameters
-from models.latents import CATEGORY, CONTINUOUS, Latents, noise, one_hot, with_each
+from models.latents import CATEGORY, CONTINUOUS, SHOWN_CLASSES, Latents, noise, one_hot, with_each
 
 NORM_OF_Q = {"both": "batch", "spectral": "none"}  # by that of D; else the same
 
@@ -94,6 +94,8 @@ class InfoGAN(AdversarialModel):
         q = self.q(real["features"], training=True)
         terms = {}
         if hp.supervised_fraction:
+            if batch.labels is None:
+                raise NeedsLabels("supervised_fraction needs batches of images and labels")
             code = tf.one_hot(batch.labels, hp.categories[0])
             known = tf.cast(batch.labels >= 0, tf.float32) / hp.supervised_fraction
             nll = information.categorical_nll(q[f"{CATEGORY}0"], code)
@@ -163,8 +165,10 @@ class InfoGAN(AdversarialModel):
         return tf.concat([*parts, *([q[CONTINUOUS]] if CONTINUOUS in q else [])], axis=-1)
 
     def picture_latents(self):
-        """A category a row, and the same noise and other codes down each column."""
+        """A category a row, up to SHOWN_CLASSES of them, and all else the same down each column."""
         if not self.hp.categories:
             return super().picture_latents()
         columns, size = 10, self.hp.categories[0]
-        return with_each(self.latents.draw(columns, 0), f"{CATEGORY}0", tf.eye(size)), columns
+        return with_each(
+            self.latents.draw(columns, 0), f"{CATEGORY}0", tf.eye(min(size, SHOWN_CLASSES), size)
+        ), columns

@@ -6,6 +6,7 @@ import tensorflow_probability as tfp
 
 tfd = tfp.distributions
 CATEGORY, CONTINUOUS = "category_", "continuous"  # how the names of codes begin
+SHOWN_CLASSES = 20  # of many classes or categories, how many a picture has rows for
 
 
 def noise(dim: int, prior: str) -> tfd.Distribution:

@@ -230,6 +230,19 @@ def told_run(tmp_path_factory, call, tiny):
     return types.SimpleNamespace(path=path)
 
 
+@pytest.fixture(scope="session")
+def coded_run(tmp_path_factory, call, tiny):
+    """A finished run of a model with a code of 4 categories and 2 continuous ones; nobody writes to
+    it. Attributes: path, outcome."""
+    path = tmp_path_factory.mktemp("runs") / "coded"
+    small = ("--network=mlp", "--width=8", "--depth=1", "--q_units=4", "--noise_dim=4")
+    argv = [word for word in tiny if not word.startswith(("--model", "--width", "--depth"))]
+    argv += ["--model=infogan", *small, "--categorical_codes=4", "--initializer=he", "--steps=4"]
+    outcome = call("train", *argv, f"--outdir={path}")
+    assert outcome.code == 0, outcome
+    return types.SimpleNamespace(path=path, outcome=outcome)
+
+
 @pytest.fixture
 def copied_run(tiny_run, tmp_path):
     """A copy of the tiny run that a test may change."""

@@ -25,6 +25,8 @@ PIXELS = ["pixel_mean", "pixel_std", "pixel_distance", "distinct_share", "copied
 CONDITIONS = ["conditional_accuracy"]
 CODES = ["knn1_accuracy", "knn3_accuracy", "linear_probe_accuracy"]
 CLUSTERS = ["cluster_accuracy", "nmi", "ari"]
+STROKES = ["slant_correlation", "thickness_correlation"]
+FACTORS = [*STROKES, "class_change", "mutual_information_gap"]
 
 
 def metrics_in(features):
@@ -107,7 +109,14 @@ def test_evaluation_json_has_each_metric_with_its_protocol(alone):
     assert set(alone.evaluation) == {"name", "dataset", "seconds", "metrics"}
     assert alone.evaluation["name"] == str(alone.path)
     assert alone.evaluation["dataset"] == "digits"
-    assert list(metrics) == [*metrics_in("digits"), *PIXELS, *CONDITIONS, *CODES, *CLUSTERS]
+    assert list(metrics) == [
+        *metrics_in("digits"),
+        *PIXELS,
+        *CONDITIONS,
+        *FACTORS,
+        *CODES,
+        *CLUSTERS,
+    ]
     run = {
         "dataset": "digits", "image_shape": [28, 28, 1], "model": "gan",
         "checkpoint_step": 6, "ema_decay": 0.999, "precision": "off",
@@ -135,14 +144,15 @@ def test_what_there_are_too_few_images_or_no_codes_for_is_na_with_the_reason(alo
     values = values_of(alone.evaluation)
     lacking = {name for name, value in values.items() if value is None}
     assert lacking == {
-        "kd_digits", "fd_digits_256", "is_digits_256", "copied_share", *CONDITIONS, *CODES,
-        *CLUSTERS,
+        "kd_digits", "fd_digits_256", "is_digits_256", "copied_share", *CONDITIONS, *FACTORS,
+        *CODES, *CLUSTERS,
     }  # fmt: skip
     reasons = {n: alone.evaluation["metrics"][n]["protocol"]["reason"] for n in lacking}
     assert reasons["kd_digits"] == "needs at least 1,000 samples, there are 50"
     assert reasons["fd_digits_256"] == "needs at least 256 images, there are 40"
     assert reasons["copied_share"] == "needs at least 100 unseen images, there are 40"
     assert reasons["conditional_accuracy"] == "GAN is not told the class"
+    assert {reasons[name] for name in FACTORS} == {"GAN has no continuous codes"}
     assert reasons["nmi"] == "GAN has no categorical code"
     notes = alone.outcome.out[alone.outcome.out.index(f"\n{alone.path}: ") :]
     shared = notes.splitlines()[1]
@@ -177,6 +187,7 @@ def test_the_table_of_one_run_has_a_row_for_each_metric_it_has(alone):
 def test_one_run_is_compared_with_nothing(alone):
     assert not (alone.path / "none").exists()
     assert not (alone.path / "confusion.png").exists()
+    assert not (alone.path / "codes.png").exists()
 
 
 def test_neighbours_png_has_ten_samples_each_before_its_nearest_training_images(alone, digits):
@@ -253,6 +264,7 @@ def test_other_metrics_of_the_same_checkpoint_stay_in_evaluation_json(call, copi
          "and these are digits"),
         (["--metrics=knn1_accuracy"], "--metrics=knn1_accuracy: GAN does not encode images"),
         (["--metrics=nmi,ari"], "--metrics=nmi,ari: GAN has no categorical code"),
+        (["--metrics=class_change"], "--metrics=class_change: GAN has no continuous codes"),
         (["--metrics=kd_digits"],
          "--metrics=kd_digits: needs at least 1,000 samples, there are 50"),
         (["--metrics=copied_share"],
@@ -343,6 +355,88 @@ def test_how_well_a_model_minds_the_class_is_what_the_classifier_says(
     assert found["value"] == (extractor(images)[1].argmax(1) == asked).mean()
     assert (found["protocol"]["n_fake"], found["protocol"]["seed"]) == (40, 2)
     assert found["protocol"]["features_sha256"] == DIGITS_SHA256
+
+
+# A model with codes.
+
+
+@pytest.fixture(scope="module")
+def coded(call, coded_run, tmp_path_factory):
+    """The evaluation of a model with codes, at two seeds: outcome, path, metrics."""
+    path = pathlib.Path(shutil.copytree(coded_run.path, tmp_path_factory.mktemp("run") / "coded"))
+    argv = ("--features=digits", "--num_samples=60", "--seed=3", "--repeats=2")
+    done = call("evaluate", f"--run={path}", *argv)
+    assert (done.code, done.err) == (0, ""), done
+    return types.SimpleNamespace(outcome=done, path=path, metrics=evaluation_of(path)["metrics"])
+
+
+def test_a_model_with_codes_is_measured_by_what_they_mean(coded):
+    measured = ["slant_correlation", "mutual_information_gap", *CODES, *CLUSTERS]
+    for name in measured:
+        assert 0 <= abs(coded.metrics[name]["value"]) <= 1, name
+    protocol = coded.metrics["slant_correlation"]["protocol"]
+    assert (protocol["n_fake"], protocol["seeds"]) == (60, [3, 4])
+    assert np.shape(protocol["correlations"]) == (2, 2)  # of each seed, of each code
+    best = np.abs(protocol["correlations"]).max(1)
+    np.testing.assert_allclose(protocol["values"], best)
+    assert coded.metrics["slant_correlation"]["value"] == pytest.approx(best.mean())
+    counts = {"n_train": 200, "n_test": 40, "code_dimension": 4 + 2}
+    assert counts.items() <= coded.metrics["knn1_accuracy"]["protocol"].items()
+    confusion = np.array(coded.metrics["cluster_accuracy"]["protocol"]["confusion"])
+    assert (confusion.shape, confusion.sum()) == ((10, 4), 40)
+    reason = coded.metrics["class_change"]["protocol"]["reason"]
+    assert reason == "class_change needs a classifier of digits; take --features=classifier"
+
+
+def test_what_is_measured_of_codes_is_that_of_the_models_own_images(coded):
+    from metrics import factors
+    from training.setup import load_run
+
+    model = load_run(coded.path)[2]
+    latents = model.latents.draw(60, 3)
+    slants = factors.slant(plotting.to_uint8(model.generate(latents)))
+    expected = factors.rank_correlations(latents["continuous"].numpy(), slants)
+    found = coded.metrics["slant_correlation"]["protocol"]["correlations"][0]
+    np.testing.assert_allclose(found, expected, atol=0.01)
+
+
+def test_codes_and_their_confusion_with_the_classes_are_drawn(coded):
+    for name in ("codes.png", "confusion.png"):
+        picture = np.asarray(Image.open(coded.path / name).convert("L"))
+        assert picture.shape[1] > 100
+        assert len(np.unique(picture)) > 10
+    assert "slant_correlation" in coded.outcome.out
+
+
+def test_the_picture_of_codes_has_a_panel_for_each_metric_that_could_be_had(tmp_path, monkeypatch):
+    """A code a row: lowest, median and highest of the seeds, or of one seed that value."""
+    drawn = {}
+    monkeypatch.setattr(
+        plotting, "save_bars", lambda path, panels: drawn.update({path.name: panels})
+    )
+    several = {"correlations": [[0.1, -0.9], [0.3, -0.7], [0.2, -0.5]]}
+    metrics = {
+        "slant_correlation": report.Metric(0.7, several),
+        "thickness_correlation": report.Metric(None, {"reason": "none"}),
+        "class_change": report.Metric(0.3, {"shares": [0.25, 0.5]}),
+    }
+    evaluate_script.draw_codes(metrics, tmp_path)
+    slant, change = drawn["codes.png"]
+    assert slant.title == "slant: rank correlation"
+    assert slant.values == {"code 0": (0.1, 0.2, 0.3), "code 1": (-0.9, -0.7, -0.5)}
+    assert change.title == "samples whose class changes from -1 to 1"
+    assert change.values == {"code 0": (0.25, 0.25, 0.25), "code 1": (0.5, 0.5, 0.5)}
+    drawn.clear()
+    evaluate_script.draw_codes({"class_change": report.Metric(None, {})}, tmp_path)
+    assert drawn == {}
+
+
+def test_a_metric_of_strokes_needs_no_feature_network(call, coded, tmp_path):
+    path = shutil.copytree(coded.path, tmp_path / "coded")
+    argv = ("--metrics=slant_correlation", "--num_samples=20", "--features=absent.keras")
+    done = call("evaluate", f"--run={path}", *argv)
+    assert (done.code, done.err) == (0, ""), done
+    assert [row[0] for row in rows(done.out)[2:]] == ["slant_correlation"]
 
 
 # Several runs, seeds and baselines.
@@ -444,7 +538,14 @@ def test_distances_are_named_after_the_file_of_the_network(compared, network):
     digest = hashlib.sha256(network.read_bytes()).hexdigest()
     for evaluation in compared.evaluations:
         metrics = evaluation["metrics"]
-        assert list(metrics) == [*metrics_in("my_net"), *PIXELS, *CONDITIONS, *CODES, *CLUSTERS]
+        assert list(metrics) == [
+            *metrics_in("my_net"),
+            *PIXELS,
+            *CONDITIONS,
+            *FACTORS,
+            *CODES,
+            *CLUSTERS,
+        ]
         protocol = metrics["fd_my_net"]["protocol"]
         assert (protocol["features"], protocol["features_sha256"]) == ("my_net", digest)
         assert metrics["is_my_net"]["value"] is None

@@ -152,6 +152,97 @@ def test_a_plane_is_over_the_first_two_latent_dimensions(draw, model, cells):
     assert abs(shown.reshape(expected.shape).astype(int) - expected).max() <= 1
 
 
+@pytest.fixture(scope="module")
+def coded_model(coded_run):
+    from training.setup import load_run
+
+    return load_run(coded_run.path)[2]
+
+
+@pytest.mark.parametrize(("argv", "span"), [([], 1), (["--span=2.5"], 2.5), (["--span=1"], 1)])
+def test_a_traversal_is_a_picture_and_a_film_of_each_code(
+    call, coded_run, coded_model, cells, tmp_path, argv, span
+):
+    argv = (f"--run={coded_run.path}", f"--outdir={tmp_path}", "--output=traversal", *argv)
+    done = call("generate", *argv, "--seed=3")
+    assert (done.code, done.err) == (0, ""), done
+    names = [f"code-{k}-span-{span:g}.{kind}" for k in (0, 1) for kind in ("png", "gif")]
+    assert done.out.splitlines() == [str(tmp_path / name) for name in names]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    drawn = coded_model.latents.draw(10, 3)
+    for code in (0, 1):
+        sheet = pixels(tmp_path / f"code-{code}-span-{span:g}.png")
+        sheet = sheet[len(sheet) - 4 * 58 - 2 :]  # the values of the columns stand above
+        shown = cells(sheet, columns=11).astype(int)
+        for k, value in enumerate(np.linspace(-span, span, 11)):
+            continuous = np.repeat(drawn["continuous"][:1], 4, axis=0)
+            continuous[:, code] = value
+            latents = {
+                "noise": np.repeat(drawn["noise"][:1], 4, axis=0),
+                "category_0": np.eye(4, dtype=np.float32),
+                "continuous": continuous,
+            }
+            expected = plotting.to_uint8(coded_model.generate(latents))
+            assert abs(shown[:, k] - expected).max() <= 1
+        assert abs(shown[:, 0] - shown[:, -1]).max() > 1
+
+
+def test_the_seed_decides_what_is_traversed(call, coded_run, tmp_path):
+    def drawn(seed, folder):
+        argv = (f"--run={coded_run.path}", f"--outdir={tmp_path / folder}", "--output=traversal")
+        assert call("generate", *argv, f"--seed={seed}").code == 0
+        return [path.read_bytes() for path in sorted((tmp_path / folder).iterdir())]
+
+    first = drawn(1, "first")
+    assert drawn(1, "again") == first
+    assert not set(drawn(2, "other")) & set(first)
+
+
+def test_a_model_without_continuous_codes_has_nothing_to_traverse(call, tiny_run, tmp_path):
+    argv = (f"--run={tiny_run.path}", f"--outdir={tmp_path}", "--output=traversal")
+    refusal = call("generate", *argv).refusal()
+    assert refusal == "--output=traversal: GAN has no continuous codes"
+    assert list(tmp_path.iterdir()) == []
+    refusal = call("generate", *argv, "--span=0").refusal()
+    assert refusal == "--span=0.0: it must be a number > 0"
+
+
+def test_a_label_is_refused_by_a_traversal_too(call, coded_run, tmp_path):
+    argv = (f"--run={coded_run.path}", f"--outdir={tmp_path}")
+    for output in ("grid", "plane", "traversal"):
+        done = call("generate", *argv, f"--output={output}", "--label=2")
+        assert done.refusal() == "--label=2: InfoGAN is not told the class", output
+
+
+def test_between_two_categories_lie_mixtures_of_them_whatever_the_path(
+    call, coded_run, coded_model, tmp_path, monkeypatch
+):
+    from models.infogan import InfoGAN
+
+    given = []
+    generate = InfoGAN.generate
+    monkeypatch.setattr(InfoGAN, "generate", lambda model, z: given.append(z) or generate(model, z))
+    argv = (f"--run={coded_run.path}", f"--outdir={tmp_path}", "--output=interpolation")
+    assert call("generate", *argv, "--n=4", "--frames=3", "--path=spherical").code == 0
+    (latents,) = given
+    np.testing.assert_allclose(np.sum(latents["category_0"], axis=1), 1, atol=1e-5)
+
+
+def test_a_plane_of_a_model_with_codes_is_over_its_noise(
+    call, coded_run, coded_model, tmp_path, cells
+):
+    argv = (f"--run={coded_run.path}", f"--outdir={tmp_path}", "--output=plane", "--seed=3")
+    assert call("generate", *argv).code == 0
+    shown = cells(pixels(tmp_path / "plane-span3-seed3.png"), columns=10)
+    latents = {
+        name: np.repeat(part, 100, axis=0) for name, part in coded_model.latents.draw(1, 3).items()
+    }
+    axis = np.linspace(-3, 3, 10)
+    latents["noise"][:, 0], latents["noise"][:, 1] = axis.repeat(10), np.tile(axis, 10)
+    expected = plotting.to_uint8(coded_model.generate(latents))
+    assert abs(shown.reshape(expected.shape).astype(int) - expected).max() <= 1
+
+
 def test_a_label_draws_one_class(call, told_run, tmp_path, cells):
     from training.setup import load_run
 

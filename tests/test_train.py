@@ -1107,10 +1107,10 @@ def no_numbers_from(step):
 
     after_update = AdversarialModel.after_generator_update
 
-    def poison(model):
-        after_update(model)
+    def poison(model, terms, batch):
         for weight in model.generator.trainable_variables:
             weight.assign(weight.value + tf.where(model.step >= step - 1, math.nan, 0.0))
+        return after_update(model, terms, batch)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(AdversarialModel, "after_generator_update", poison)
@@ -1178,4 +1178,80 @@ def test_a_model_that_is_told_the_class_needs_labels(call, tmp_path):
     argv = ("--model=cgan", f"--dataset={tmp_path / 'plain.npz'}", "--batch_size=3")
     refusal = call("train", *argv, f"--outdir={tmp_path / 'run'}").refusal()
     assert refusal.endswith("cgan needs images with labels")
+    assert not (tmp_path / "run").exists()
+
+
+# Models with codes.
+
+
+def test_a_run_of_a_model_with_codes_ends_with_traversals_of_them(coded_run, tiny_run, cells):
+    import imageio.v3 as iio
+
+    from training.setup import load_run
+
+    folder = coded_run.path / "traversals"
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        f"code-{code}-span-{span}.{kind}"
+        for code in (0, 1) for span in (1, 2) for kind in ("gif", "png")
+    )  # fmt: skip
+    assert not (tiny_run.path / "traversals").exists()
+    model = load_run(coded_run.path)[2]
+    drawn = model.latents.draw(10, 0)
+    continuous = drawn["continuous"].numpy()
+    continuous[:, 1] = 2.0
+    categories = np.eye(4, dtype=np.float32).repeat(10, axis=0)
+    latents = {
+        "noise": np.tile(drawn["noise"], (4, 1)),
+        "category_0": categories,
+        "continuous": np.tile(continuous, (4, 1)),
+    }
+    last = iio.imread(folder / "code-1-span-2.gif", mode="L")[10]
+    expected = plotting.to_uint8(model.generate(latents)).reshape(4, 10, 28, 28, 1).astype(int)
+    assert abs(cells(last[..., None], columns=10) - expected).max() <= 1
+
+
+def test_the_log_of_a_model_with_codes_has_their_information(coded_run):
+    names = {"information_category_0", "information_continuous_0", "information_continuous_1"}
+    for record in records(coded_run.path):
+        assert names < set(record)
+        assert record["information_category_0"] <= math.log(4)
+
+
+def test_a_grid_of_a_model_with_codes_has_a_category_a_row(coded_run, cells):
+    from training.setup import load_run
+
+    model = load_run(coded_run.path)[2]
+    sheet = np.asarray(Image.open(coded_run.path / "samples.png"))[..., None]
+    latents, columns = model.picture_latents()
+    assert columns == 10
+    expected = plotting.to_uint8(model.generate(latents)).reshape(4, 10, 28, 28, 1).astype(int)
+    assert abs(cells(sheet, columns=10) - expected).max() <= 1
+
+
+@pytest.mark.parametrize(("share", "known"), [("0", 0), ("0.25", 50), ("1", 200)])
+def test_as_many_labels_as_are_asked_for_reach_the_model(
+    call, digits, tmp_path, monkeypatch, share, known
+):
+    from training import loop
+
+    made = []
+
+    def batches(*args, **how):
+        made.append(Batches(*args, **how))
+        raise flags.UsageError("made")
+
+    Batches = loop.Batches
+    monkeypatch.setattr(loop, "Batches", batches)
+    argv = ("--model=infogan", f"--dataset={digits}", "--batch_size=20", f"--outdir={tmp_path}")
+    assert call("train", *argv, f"--supervised_fraction={share}").refusal() == "made"
+    assert (made[0].split.labels >= 0).sum() == known
+
+
+def test_classes_that_have_no_code_are_refused_before_training(call, digits, tmp_path):
+    argv = ("--model=infogan", f"--dataset={digits}", "--network=mlp", "--batch_size=20")
+    told = ("--supervised_fraction=0.5", "--categorical_codes=9", f"--outdir={tmp_path / 'run'}")
+    assert call("train", *argv, *told).refusal() == (
+        f"--dataset={digits}: --supervised_fraction needs images with labels of at most 9 classes "
+        "(--categorical_codes), there are 10"
+    )
     assert not (tmp_path / "run").exists()

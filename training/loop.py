@@ -101,8 +101,9 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
         UsageError: there is no such metric, no such feature network, or too few images.
     """
     extractor = evaluation.load_extractor("--eval_features", options.eval_features, images)
-    known = evaluation.sample_metrics(extractor)
-    wanted = evaluation.listed(options.eval_metrics) or known[:1]
+    of_samples = evaluation.sample_metrics(extractor)
+    wanted = evaluation.listed(options.eval_metrics) or of_samples[:1]
+    known = (*of_samples, *evaluation.CLUSTERS)
     evaluation.check_metrics("--eval_metrics", wanted, known, extractor)
     real = evaluation.RealImages(images, "test", extractor)
     start = time.perf_counter()
@@ -113,14 +114,17 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
     )
 
     def measure() -> dict[str, float]:
-        metrics, _ = evaluation.measure_samples(
-            evaluation.samples_of(model),
-            options.eval_samples,
-            options.seed,
-            real,
-            wanted,
-            evaluation.Stopwatch(),
-        )
+        watch = evaluation.Stopwatch()
+        metrics = evaluation.measure_codes(model, images, wanted, watch)
+        if set(wanted) & set(of_samples):
+            metrics |= evaluation.measure_samples(
+                evaluation.samples_of(model),
+                options.eval_samples,
+                options.seed,
+                real,
+                wanted,
+                watch,
+            )[0]
         for name, metric in metrics.items():
             if metric.value is None:
                 raise UsageError(
@@ -209,13 +213,17 @@ def finish(run: RunDirectory, model: GenerativeModel) -> None:
     plotting.save_gif(run.path / "progress.gif", frames, fps=max(2, len(frames) / 10))
     curves = picture(run.path / "curves.png")[..., :3]
     tf.summary.image("curves", curves[None], step=int(model.step))
-    for span in TRAVERSAL_SPANS:
-        save_traversals(model, span, 0, run.path / "traversals")
+    traversed = [
+        path
+        for span in TRAVERSAL_SPANS
+        for path in save_traversals(model, span, 0, run.path / "traversals")
+    ]
     network = model.generator_network()
     run.export.mkdir(exist_ok=True)
     network.save(run.export / "generator.keras")
     network.export(str(run.export / "saved_model"), verbose=False)
-    print(f"done: samples.png, curves.png, progress.gif and export/ are in {run.path}")
+    traversals = "traversals/, " if traversed else ""
+    print(f"done: samples.png, curves.png, {traversals}progress.gif and export/ are in {run.path}")
 
 
 def picture(path) -> np.ndarray:

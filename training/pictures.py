@@ -1,13 +1,14 @@
 """Pictures of what a model makes of chosen latents."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
 import plotting
 from models.base import GenerativeModel
-from models.latents import CATEGORY, CONTINUOUS, plane, with_code, with_each
+from models.latents import CATEGORY, CONTINUOUS, SHOWN_CLASSES, plane, with_code, with_each
 from training.flags import UsageError
 
 POINTS = 11  # of a traversal
@@ -29,22 +30,27 @@ def plane_grid(model: GenerativeModel, latents: dict[str, tf.Tensor], span: floa
 
 
 def traversals(
-    model: GenerativeModel, span: float, seed: int
+    model: GenerativeModel, span: float, seed: int, label: int | None = None
 ) -> Iterator[tuple[str, np.ndarray, list[np.ndarray]]]:
     """Each continuous code from -span to span, all else fixed.
 
     Yields, for each: its name; a picture, uint8 [H, W, c], of one draw, a row a category (or a row
     a draw, of a model without categories) and a column a value; and the frames of a film, uint8
-    [H, W, c] each, of one value each, of ten draws side by side.
+    [H, W, c] each, of one value each, of ten draws side by side. A model that is told the class
+    draws that of the label.
+
+    Raises:
+        NotSupported: there is a label, and the model is not told the class, or has none of it.
     """
     if CONTINUOUS not in model.latents.parts:
         return
-    draws = model.latents.draw(10, seed)
+    draws = model.draw_latents(10, seed, label)
     values = np.linspace(-span, span, POINTS)
-    category = next((name for name in draws if name.startswith(CATEGORY)), None)
+    category = f"{CATEGORY}0" in draws
     rows = draws
     if category:
-        rows = with_each(draws, category, tf.eye(draws[category].shape[1]))
+        size = draws[f"{CATEGORY}0"].shape[1]
+        rows = with_each(draws, f"{CATEGORY}0", tf.eye(min(size, SHOWN_CLASSES), size))
     for code in range(draws[CONTINUOUS].shape[1]):
         shown = np.stack([model.generate(with_code(rows, code, value)) for value in values])
         frames = [plotting.grid(images, columns=10) for images in shown]
@@ -57,10 +63,12 @@ def traversals(
         yield f"code-{code}-span-{span:g}", picture, frames
 
 
-def save_traversals(model: GenerativeModel, span: float, seed: int, folder) -> list:
-    """Writes a PNG and a GIF there and back of each traversal; returns their paths."""
+def save_traversals(
+    model: GenerativeModel, span: float, seed: int, folder: Path, label: int | None = None
+) -> list[Path]:
+    """Writes a PNG and a GIF there and back of each of `traversals`; returns their paths."""
     paths = []
-    for name, picture, frames in traversals(model, span, seed):
+    for name, picture, frames in traversals(model, span, seed, label):
         folder.mkdir(parents=True, exist_ok=True)
         paths += [folder / f"{name}.png", folder / f"{name}.gif"]
         plotting.save_image(paths[-2], picture)

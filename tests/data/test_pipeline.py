@@ -263,3 +263,71 @@ def test_without_flip_the_batches_are_the_plain_permutations_of_the_images():
         images, labels = Batches(split, 8, seed=5).batch(step)
         np.testing.assert_array_equal(images, split.images[chosen])
         np.testing.assert_array_equal(labels, split.labels[chosen])
+
+
+# Labels that are kept.
+
+
+def kept(batches):
+    """Which images of the split keep their label."""
+    return batches.split.labels >= 0
+
+
+@pytest.mark.parametrize(
+    ("labelled", "count"), [(0.0, 0), (0.1, 20), (0.5, 100), (0.333, 67), (0.001, 0), (0.999, 200)]
+)
+def test_so_many_images_keep_their_label_and_the_others_have_none(labelled, count):
+    split = numbered(200)
+    batches = Batches(split, 10, seed=1, labelled=labelled)
+    found = kept(batches)
+    assert found.sum() == count
+    np.testing.assert_array_equal(batches.split.labels, np.where(found, split.labels, -1))
+
+
+def test_of_all_labels_none_are_lost():
+    split = numbered(50)
+    for batches in (Batches(split, 10), Batches(split, 10, labelled=1.0)):
+        np.testing.assert_array_equal(batches.split.labels, np.arange(50) % 7)
+
+
+def test_which_labels_are_kept_is_a_function_of_the_seed():
+    found = {}
+    for seed in (1, 1, 2, 3):
+        np.random.seed(seed)
+        found.setdefault(seed, []).append(kept(Batches(numbered(200), 10, seed=seed, labelled=0.5)))
+    np.testing.assert_array_equal(*found[1])
+    assert len({each[0].tobytes() for each in found.values()}) == 3
+    for first, *_ in found.values():  # from all over the set
+        assert 20 < first[:100].sum() < 80
+
+
+def test_more_labels_include_those_of_fewer():
+    few, many = (kept(Batches(numbered(200), 10, seed=1, labelled=share)) for share in (0.2, 0.6))
+    assert (many | ~few).all()
+
+
+def test_labels_that_are_left_out_change_no_image_no_order_and_not_the_split():
+    split = numbered(24)
+    plain, few = Batches(split, 4, seed=1), Batches(split, 4, seed=1, labelled=0.25)
+    assert few.split.images is split.images
+    for step in range(12):
+        (images, labels), (x, y) = plain.batch(step), few.batch(step)
+        np.testing.assert_array_equal(images, x)
+        np.testing.assert_array_equal(y, np.where(y >= 0, labels, -1))
+        assert y.dtype == np.int32
+        of_image = kept(few)[numbers(x)]  # the same ones in every epoch
+        np.testing.assert_array_equal(y >= 0, of_image)
+    np.testing.assert_array_equal(split.labels, np.arange(24) % 7)
+
+
+def test_the_pipeline_yields_the_labels_that_are_kept():
+    batches = Batches(numbered(24), 4, seed=1, n_critic=2, labelled=0.5)
+    assert_same(first(batches, 5), [batches.batch(step) for step in range(5)])
+    labels = np.concatenate([y.ravel() for _, y in first(batches, 3)])
+    assert (labels == -1).sum() == 12
+
+
+def test_where_there_are_no_labels_none_can_be_left_out():
+    batches = Batches(numbered(labelled=False), 4, labelled=0.5)
+    assert batches.split.labels is None
+    assert len(batches.batch(0)) == 1

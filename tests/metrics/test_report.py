@@ -156,8 +156,9 @@ def test_low_middle_high():
                    "pixel_distance", "copied_share"]),
         ("higher", ["inception_score", "is_digits", "precision", "recall", "density", "coverage",
                     "distinct_share", "knn1_accuracy", "linear_probe_accuracy",
-                    "cluster_accuracy", "nmi", "ari"]),
-        ("", ["pixel_mean", "pixel_std"]),
+                    "cluster_accuracy", "nmi", "ari", "slant_correlation",
+                    "thickness_correlation", "mutual_information_gap"]),
+        ("", ["pixel_mean", "pixel_std", "class_change"]),
     ],
 )  # fmt: skip
 def test_which_way_is_better(direction, names):

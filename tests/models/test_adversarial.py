@@ -305,15 +305,19 @@ def test_the_hooks_after_updates_run_in_their_order(n_critic, lead, linear, pict
             calls.append(("d", int(self.optimizers["discriminator"].iterations)))
             return {}
 
-        def after_generator_update(self):
+        def after_generator_update(self, terms, batch):
+            assert set(terms) == {"adversarial"}
+            assert terms["adversarial"].shape == batch.x.shape[:1] == (5,)
             calls.append(("g", int(self.optimizers["generator"].iterations)))
+            return {"seen": tf.reduce_sum(terms["adversarial"])}
 
     model = linear(Spy, n_critic=n_critic)
     for step in range(2):
         calls.clear()
-        take_step(model, pictures(*lead))
+        scalars = take_step(model, pictures(*lead))
         updates = range(step * n_critic + 1, (step + 1) * n_critic + 1)
         assert calls == [*(("d", k) for k in updates), ("g", step + 1)]
+        assert scalars["seen"] == pytest.approx(5 * scalars["g_loss"], rel=1e-5)
 
 
 def test_the_hook_after_ds_update_is_given_the_scores_it_was_made_from(linear, pictures, take_step):

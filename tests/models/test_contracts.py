@@ -21,7 +21,7 @@ ADVERSARIAL = [
 ]
 
 # Abilities beyond sampling, by name; those not named here must be refused.
-ABILITIES: dict[str, set[str]] = {}
+ABILITIES: dict[str, set[str]] = {"infogan": {"encode", "code_logits"}}
 
 # Models that have a penalty by default.
 PENALISED = [
@@ -30,6 +30,9 @@ PENALISED = [
 
 # Models that cannot train without labels.
 CONDITIONAL = {"cgan"}
+
+# Models that are given codes beside the noise.
+CODED = {"infogan"}
 
 # Of a difference of scores, or a hinge loss before its bend, D's last bias has no gradient.
 IDLE = dict.fromkeys(("wgan", "wgan_gp", "sngan"), "score/bias")
@@ -387,12 +390,17 @@ def test_a_model_without_classes_refuses_to_be_asked_for_one(name, tiny):
     for ask in (model.sample, model.draw_latents):
         with pytest.raises(NotSupported, match=f"{type(model).__name__} is not told the class"):
             ask(3, label=7)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in (*CONDITIONAL, *CODED)])
+def test_a_picture_of_a_model_of_noise_alone_is_of_draws_of_it(name, tiny):
+    model = tiny(name)
     latents, columns = model.picture_latents()
     np.testing.assert_array_equal(latents["noise"], model.latents.draw(64, 0)["noise"])
     assert (list(latents), columns) == (["noise"], 8)
 
 
-@pytest.mark.parametrize("name", ["gan", "dcgan"])
+@pytest.mark.parametrize("name", ["gan", "dcgan", "infogan"])
 def test_a_model_without_classes_ignores_labels(
     name, tiny, batches, take_step, state_of, assert_same
 ):
@@ -417,12 +425,12 @@ def test_xla_and_plain_graphs_agree(name, variant, tiny, batches, fit):
     rng = np.random.default_rng(0)
     shapes = {"epsilon": (4, 1, 1, 1), "alpha": (4, 1, 1, 1), "perturbation": (4, 28, 28, 1)}
     given = {purpose: rng.uniform(size=shape) for purpose, shape in shapes.items()}
-    z = rng.normal(size=(4, 5))
+    latents = {}
 
     def with_fixed_draws(cls):
         class Fixed(cls):
             def draw(self, batch):
-                return super().draw(batch) | {"noise": tf.constant(z, tf.float32)}
+                return super().draw(batch) | {n: tf.constant(z) for n, z in latents.items()}
 
             def _slope_penalty(self, penalty, real, fake, batch):
                 def fixed(critic, x, x_fake, _):
@@ -439,6 +447,8 @@ def test_xla_and_plain_graphs_agree(name, variant, tiny, batches, fit):
     for jit in (False, True):
         keras.utils.set_random_seed(1)
         model = tiny(name, with_fixed_draws, **variant)
+        drawn = model.latents.draw(4, 0)
+        latents |= {n: z.numpy() for n, z in drawn.items() if n != "label"}
         model.compile(jit_compile=jit)
         assert model.jit_compile == jit
         logs[jit] = fit(model, *batches(3, model.hp.n_critic))

@@ -383,6 +383,15 @@ def test_the_labels_of_least_squares_are_those_of_any_model_with_that_loss():
         ),
         ("sngan", {"loss": "hinge", "d_norm": "spectral", "penalty": "none"}),
         (
+            # Appendix C.1: one code of 10, two continuous ones, 62 of noise, rates 2e-4 and 1e-3.
+            "infogan",
+            {
+                "loss": "non_saturating", "categorical_codes": "10", "continuous_codes": 2,
+                "noise_dim": 62, "g_learning_rate": 1e-3, "d_learning_rate": 2e-4,
+                "q_learning_rate": 1e-3, "q_units": 128, "network": "dcgan",
+            },
+        ),
+        (
             # Sections 3.4 and 4.1; code and noise of 64 dimensions, the noise uniform.
             "began",
             {
@@ -415,6 +424,10 @@ def test_a_models_defaults_are_its_papers(name, said):
         ("gan", {"g_conditioning": "concat"}),
         ("cgan", {"g_conditioning": "batch_norm", "network": "mlp"}),
         ("cgan", {"g_conditioning": "batch_norm", "g_norm": "none"}),
+        ("infogan", {"categorical_codes": "10,1"}),
+        ("infogan", {"supervised_fraction": 0.1, "categorical_codes": ""}),
+        ("infogan", {"thickness_guidance": True, "continuous_codes": 0}),
+        ("infogan", {"g_conditioning": "concat"}),
     ],
 )
 def test_a_model_refuses_what_its_paper_leaves_no_room_for(name, given):

@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.latents import Latents, interpolate, noise, one_hot, plane, tfd
+from models.latents import (
+    CATEGORY,
+    CONTINUOUS,
+    Latents,
+    interpolate,
+    noise,
+    one_hot,
+    plane,
+    tfd,
+    with_code,
+    with_each,
+)
 
 
 def two_parts():
@@ -120,6 +131,66 @@ def test_the_log_probability_of_a_class_is_that_of_one_in_so_many():
     latents = Latents(label=one_hot(4))
     log_prob = latents.prior.log_prob({"label": tf.eye(4)})
     np.testing.assert_allclose(log_prob, [-math.log(4)] * 4, rtol=1e-6)
+
+
+# Chosen codes.
+
+
+def coded(n=3):
+    """Draws of noise, a category of 4 and 2 continuous codes; as arrays too."""
+    latents = Latents(
+        noise=noise(5, "normal"), category_0=one_hot(4), continuous=noise(2, "uniform")
+    )
+    drawn = latents.draw(n, 0)
+    return drawn, {name: part.numpy().copy() for name, part in drawn.items()}
+
+
+def test_codes_have_names_that_their_kind_begins():
+    drawn, _ = coded()
+    assert [name for name in drawn if name.startswith(CATEGORY)] == ["category_0"]
+    assert CONTINUOUS in drawn
+
+
+def test_each_value_comes_with_all_draws_and_these_in_their_order():
+    drawn, before = coded()
+    found = with_each(drawn, "category_0", tf.eye(4))
+    assert set(found) == set(drawn)
+    np.testing.assert_array_equal(found["category_0"], np.repeat(np.eye(4), 3, axis=0))
+    for name in ("noise", "continuous"):
+        np.testing.assert_array_equal(found[name], np.concatenate([before[name]] * 4))
+    for name, part in drawn.items():  # as they were
+        np.testing.assert_array_equal(part, before[name])
+
+
+def test_values_are_of_any_number_and_become_float32():
+    drawn, before = coded(1)
+    values = np.array([[0.5, -1.0], [0.0, 1.0]])
+    found = with_each(drawn, "continuous", values)
+    assert found["continuous"].dtype == tf.float32
+    np.testing.assert_array_equal(found["continuous"], values)
+    np.testing.assert_array_equal(found["noise"], np.repeat(before["noise"], 2, axis=0))
+    one = with_each(drawn, "continuous", values[:1])
+    np.testing.assert_array_equal(one["noise"], before["noise"])
+
+
+@pytest.mark.parametrize(("code", "value"), [(0, -1.0), (1, 2.5), (1, 0.0)])
+def test_one_code_is_set_in_all_draws_and_nothing_else_is(code, value):
+    drawn, before = coded()
+    found = with_code(drawn, code, value)
+    assert set(found) == set(drawn)
+    np.testing.assert_array_equal(found["continuous"][:, code], np.full(3, value))
+    np.testing.assert_array_equal(
+        found["continuous"][:, 1 - code], before["continuous"][:, 1 - code]
+    )
+    assert found["continuous"].dtype == tf.float32
+    for name in ("noise", "category_0"):
+        np.testing.assert_array_equal(found[name], before[name])
+    np.testing.assert_array_equal(drawn["continuous"], before["continuous"])  # as it was
+
+
+def test_a_code_that_there_is_none_of_cannot_be_set():
+    with pytest.raises(IndexError):
+        with_code(coded()[0], 2, 0.0)
 
 
 # Planes.

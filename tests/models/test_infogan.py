@@ -1,0 +1,705 @@
+"""InfoGAN: what G is given, what Q reads, and which networks learn of it, against numpy."""
+
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from losses.adversarial import AdversarialLoss
+from losses.guidance import stroke_thickness
+from losses.information import LOG_STD
+from models import InfoGAN
+from models.base import NeedsLabels, NotSupported
+from models.hyperparameters import HyperparameterError, InfoGANHyperparameters
+from training import options, setup
+from training.flags import UsageError
+
+SHAPE = (6, 6, 1)
+SMALL = {
+    "network": "mlp", "width": 12, "depth": 2, "noise_dim": 5, "q_units": 7,
+    "categorical_codes": "3,2", "initializer": "he",
+}  # fmt: skip
+NETWORKS = ("trunk", "score", "q", "generator")
+
+
+def make(cls=InfoGAN, num_classes=3, rates=None, **changes):
+    """A compiled model of tiny networks; with rates, name of the player -> of gradient descent."""
+    keras.utils.set_random_seed(0)
+    model = cls(SHAPE, num_classes=num_classes, seed=3, **{**SMALL, **changes})
+    model.compile(rates and {name: keras.optimizers.SGD(rate) for name, rate in rates.items()})
+    return model
+
+
+def pictures(b=8, seed=0):
+    return np.random.default_rng(seed).uniform(-1, 1, (b, *SHAPE)).astype(np.float32)
+
+
+def parts_of(model):
+    """Name of a network -> its trainable variables."""
+    trunk, score = model.discriminator.layers
+    networks = zip(NETWORKS, (trunk, score, model.q, model.generator), strict=True)
+    return {name: network.trainable_variables for name, network in networks}
+
+
+def values(model):
+    return {name: [v.numpy() for v in variables] for name, variables in parts_of(model).items()}
+
+
+def which_moved(before, after):
+    """The names of the networks all of whose variables moved; none may have moved in part."""
+    moved = set()
+    for name in NETWORKS:
+        each = [not np.array_equal(x, y) for x, y in zip(before[name], after[name], strict=True)]
+        assert len(set(each)) == 1, (name, each)
+        if each[0]:
+            moved.add(name)
+    return moved
+
+
+def batch_of(model, images, labels=None):
+    (batch,) = model._critic_batches((images, labels) if labels is not None else images)
+    return batch
+
+
+# Hyperparameters.
+
+
+@pytest.mark.parametrize(
+    ("dataset", "own"),
+    [
+        ("MNIST", {"epochs": 50, "noise_dim": 62, "continuous_weight": 0.5, "dense_units": 1024}),
+        ("CIFAR10", {"epochs": 150, "noise_dim": 64, "continuous_weight": 1.0, "dense_units": 0}),
+        ("FASHION_MNIST", {"epochs": 50, "noise_dim": 62, "continuous_weight": 0.5}),
+        ("/tmp/birds.npz", {"epochs": 50, "noise_dim": 62, "continuous_weight": 0.5}),
+    ],
+)
+def test_defaults_by_data_set(dataset, own):
+    hp = options.parse(["--model=infogan", f"--dataset={dataset}"]).hp
+    assert type(hp) is InfoGANHyperparameters
+    said = {
+        "batch_size": 256, "categorical_codes": "10", "categories": (10,), "continuous_codes": 2,
+        "categorical_weight": 1.0, "continuous_loss": "ols", "information_trains": "heads",
+        "g_learning_rate": 1e-3, "d_learning_rate": 2e-4, "q_learning_rate": 1e-3, "beta_1": 0.5,
+        "q_units": 128, "supervised_fraction": 0.0, "thickness_guidance": False, "n_critic": 1,
+        "loss": "non_saturating", "network": "dcgan", "d_norm": "batch", **own,
+    }  # fmt: skip
+    assert {name: getattr(hp, name) for name in said} == said
+
+
+@pytest.mark.parametrize(
+    ("codes", "sizes"), [("10", (10,)), ("10,4", (10, 4)), (" 3 , 2 ", (3, 2)), ("", ()), (" ", ())]
+)
+def test_sizes_of_categorical_codes(codes, sizes):
+    hp = options.parse(["--model=infogan", f"--categorical_codes={codes}"]).hp
+    assert hp.categories == sizes
+
+
+@pytest.mark.parametrize("codes", ["1", "0", "10,1", "10,", ",", "ten", "-3", "2.5", "10;4", "1e1"])
+def test_categorical_codes_of_no_size_are_refused(codes):
+    with pytest.raises(HyperparameterError) as refusal:
+        options.parse(["--model=infogan", f"--categorical_codes={codes}"])
+    assert str(refusal.value) == (
+        f"--categorical_codes={codes}: it must be whole numbers >= 2 with commas between, or empty"
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "said"),
+    [
+        (
+            ["--supervised_fraction=0.1", "--categorical_codes="],
+            "--supervised_fraction: there is no categorical code to teach "
+            "(--categorical_codes is empty)",
+        ),
+        (
+            ["--thickness_guidance", "--continuous_codes=0"],
+            "--thickness_guidance: there is no continuous code to teach (--continuous_codes=0)",
+        ),
+        (["--supervised_fraction=1.1"],
+         "--supervised_fraction=1.1: it must be a number >= 0 and <= 1"),
+        (["--supervised_fraction=-0.1"],
+         "--supervised_fraction=-0.1: it must be a number >= 0 and <= 1"),
+        (["--continuous_codes=-1"], "--continuous_codes=-1: it must be a whole number >= 0"),
+        (["--categorical_weight=0"], "--categorical_weight=0.0: it must be a number > 0"),
+        (["--continuous_loss=l1"], "--continuous_loss=l1: it must be one of ols, gaussian"),
+        (["--information_trains=g"], "--information_trains=g: it must be one of heads, trunk"),
+    ],
+)  # fmt: skip
+def test_what_infogan_cannot_be_told_is_refused_in_one_line(argv, said):
+    with pytest.raises((HyperparameterError, UsageError)) as refusal:
+        options.parse(["--model=infogan", *argv])
+    assert str(refusal.value) == said
+
+
+@pytest.mark.parametrize("num_classes", [0, 4])
+def test_classes_that_there_are_none_of_or_that_have_no_code_cannot_be_taught(num_classes):
+    said = (
+        "--supervised_fraction needs images with labels of at most 3 classes "
+        f"(--categorical_codes), there are {num_classes}"
+    )
+    with pytest.raises(NeedsLabels) as refusal:
+        make(num_classes=num_classes, supervised_fraction=0.1)
+    assert str(refusal.value) == said
+    argv = ["--dataset=CIFAR10", "--categorical_codes=3", "--supervised_fraction=0.1"]
+    config = options.parse(["--model=infogan", "--network=mlp", *argv])
+    with pytest.raises(UsageError) as refusal:
+        setup.build_model(config, SHAPE, num_classes)
+    assert str(refusal.value) == f"--dataset=CIFAR10: {said}"
+
+
+@pytest.mark.parametrize("num_classes", [1, 2, 3])
+def test_classes_of_which_each_has_a_code_can_be_taught(num_classes):
+    model = make(num_classes=num_classes, supervised_fraction=0.1)
+    assert model.guided
+    assert not make(num_classes=0).guided
+
+
+def test_an_infogan_without_any_code_is_refused_in_one_line():
+    with pytest.raises(HyperparameterError):
+        options.parse(["--model=infogan", "--categorical_codes=", "--continuous_codes=0"])
+
+
+# What G is given.
+
+
+@pytest.mark.parametrize(
+    ("changes", "sizes"),
+    [
+        ({}, {"noise": 5, "category_0": 3, "category_1": 2, "continuous": 2}),
+        ({"categorical_codes": "4"}, {"noise": 5, "category_0": 4, "continuous": 2}),
+        ({"categorical_codes": ""}, {"noise": 5, "continuous": 2}),
+        ({"continuous_codes": 0}, {"noise": 5, "category_0": 3, "category_1": 2}),
+        ({"continuous_codes": 7}, {"noise": 5, "category_0": 3, "category_1": 2, "continuous": 7}),
+    ],
+)
+def test_latents_are_noise_then_categories_then_continuous_codes(changes, sizes):
+    model = make(**changes)
+    assert {n: p.event_shape[0] for n, p in model.latents.parts.items()} == sizes
+    assert list(model.latents.parts) == list(sizes)
+    assert model.latents.dim == model.generator.input_shape[1] == sum(sizes.values())
+    drawn = model.latents.draw(4, 0)
+    joined = np.split(model.latents.join(drawn), np.cumsum(list(sizes.values()))[:-1], axis=1)
+    for name, part in zip(sizes, joined, strict=True):
+        np.testing.assert_array_equal(part, drawn[name])
+    assert model.sample(2).shape == (2, *SHAPE)
+
+
+def test_codes_are_drawn_as_their_prior_says_and_apart():
+    drawn = make(prior="normal").latents.draw(20_000, 0)
+    continuous = drawn["continuous"].numpy()
+    assert continuous.min() >= -1
+    assert continuous.max() < 1
+    np.testing.assert_allclose(np.cov(continuous.T), np.eye(2) / 3, atol=0.02)
+    assert np.abs(drawn["noise"]).max() > 3
+    categories = [drawn[f"category_{k}"].numpy() for k in (0, 1)]
+    together = categories[0].T @ categories[1] / 20_000
+    np.testing.assert_allclose(together, np.full((3, 2), 1 / 6), atol=0.02)
+    for each in (*categories, drawn["noise"].numpy()):
+        np.testing.assert_allclose(each.T @ continuous / 20_000, 0, atol=0.03)
+
+
+# What Q reads.
+
+
+def softplus(x):
+    return np.logaddexp(0, x)
+
+
+def numpy_heads(q, features):
+    """Q's outputs of features: a hidden layer without a norm, leaky by 0.2, and the heads."""
+    named = {layer.name: [w.numpy() for w in layer.weights] for layer in q.layers if layer.weights}
+    (hidden,) = (w for name, w in named.items() if name.startswith("dense"))
+    h = features @ hidden[0] + hidden[1]
+    h = np.where(h > 0, h, 0.2 * h)
+    return {n: h @ w + b for n, (w, b) in named.items() if not n.startswith("dense")}
+
+
+def numpy_losses(heads, codes, gaussian):
+    """Name of a code -> what each example costs, before the weight."""
+    losses = {}
+    for name in ("category_0", "category_1"):
+        if name in heads:
+            log_q = heads[name] - np.logaddexp.reduce(heads[name], axis=1, keepdims=True)
+            losses[name] = -np.sum(codes[name] * log_q, 1)
+    off = (codes["continuous"] - heads["continuous"]) ** 2
+    if gaussian:
+        low, high = LOG_STD
+        log_std = low + softplus(high - softplus(high - heads["log_std"]) - low)
+        off = 0.5 * math.log(2 * math.pi) + log_std + 0.5 * off / np.exp(2 * log_std)
+    return losses | {f"continuous_{k}": off[:, k] for k in range(off.shape[1])}
+
+
+@pytest.mark.parametrize("loss", ["ols", "gaussian"])
+@pytest.mark.parametrize("codes", ["3,2", "4", ""])
+def test_q_has_a_head_for_each_code(codes, loss):
+    model = make(categorical_codes=codes, continuous_loss=loss, continuous_codes=4)
+    sizes = {f"category_{k}": int(size) for k, size in enumerate(filter(None, codes.split(",")))}
+    sizes |= {"continuous": 4} | ({"log_std": 4} if loss == "gaussian" else {})
+    features = np.random.default_rng(0).normal(size=(5, 12)).astype(np.float32)
+    heads = model.q(features)
+    assert {name: part.shape for name, part in heads.items()} == {
+        name: (5, size) for name, size in sizes.items()
+    }
+    for name, expected in numpy_heads(model.q, features).items():
+        np.testing.assert_allclose(heads[name], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("d_norm", "norms", "spectral"),
+    [
+        ("none", [], False),
+        ("batch", ["BatchNormalization"], False),
+        ("both", ["BatchNormalization"], False),
+        ("layer", ["LayerNormalization"], False),
+        ("spectral", [], False),
+    ],
+)
+def test_qs_hidden_layer_has_the_norm_of_activations_that_d_has(d_norm, norms, spectral):
+    model = make(d_norm=d_norm)
+    kinds = [type(layer).__name__ for layer in model.q.layers]
+    assert [kind for kind in kinds if kind.endswith("Normalization")] == norms
+    assert any(kind.startswith("Spectral") for kind in kinds) == spectral
+
+
+@pytest.mark.parametrize("gaussian", [False, True])
+def test_the_terms_are_what_q_says_of_the_codes_times_their_weights(gaussian, take_step):
+    seen = {}
+
+    class Spy(InfoGAN):
+        def information_terms(self, fake, batch):
+            features = np.array(fake["features"], np.float64)
+            codes = {name: np.array(part) for name, part in batch.latents.items()}
+            seen["heads"] = numpy_heads(self.q, features)
+            seen["losses"] = numpy_losses(seen["heads"], codes, gaussian)
+            seen["terms"] = super().information_terms(fake, batch)
+            return seen["terms"]
+
+    loss = "gaussian" if gaussian else "ols"
+    model = make(Spy, continuous_loss=loss, categorical_weight=0.7, continuous_weight=0.3)
+    scalars = take_step(model, pictures())
+    names = ["category_0", "category_1", "continuous_0", "continuous_1"]
+    assert list(seen["terms"]) == list(seen["losses"]) == names
+    total = scalars["g_loss_adversarial"]
+    for name in names:
+        weight = 0.3 if name.startswith("continuous") else 0.7
+        loss = seen["losses"][name]
+        assert loss.shape == (8,)
+        np.testing.assert_allclose(seen["terms"][name], weight * loss, rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(scalars[f"g_loss_{name}"], weight * loss.mean(), rtol=1e-4)
+        assert np.std(loss) > 0.01
+        total += weight * loss.mean()
+    np.testing.assert_allclose(scalars["g_loss"], total, rtol=1e-5)
+
+
+@pytest.mark.parametrize("gaussian", [False, True])
+@pytest.mark.parametrize("side", ["heads", "trunk"])
+def test_the_bounds_are_logged_in_nats_whatever_the_weights(gaussian, side, take_step):
+    loss = "gaussian" if gaussian else "ols"
+    model = make(
+        continuous_loss=loss, categorical_weight=0.7, continuous_weight=0.3, information_trains=side
+    )
+    scalars = take_step(model, pictures())
+    cost = {
+        name: scalars[f"g_loss_{name}"] / (0.3 if name.startswith("continuous") else 0.7)
+        for name in ("category_0", "category_1", "continuous_0", "continuous_1")
+    }
+    expected = {f"category_{k}": math.log(n) - cost[f"category_{k}"] for k, n in ((0, 3), (1, 2))}
+    for k in range(2):
+        nll = cost[f"continuous_{k}"]
+        if not gaussian:
+            nll = 0.5 * math.log(2 * math.pi * math.e * nll)
+        expected[f"continuous_{k}"] = math.log(2) - nll
+    found = {n: scalars[n] for n in scalars if n.startswith("information_")}
+    assert list(found) == [f"information_{name}" for name in expected]
+    np.testing.assert_allclose(list(found.values()), list(expected.values()), rtol=1e-4, atol=1e-5)
+
+
+def test_without_codes_of_a_kind_there_are_no_terms_of_it(take_step):
+    scalars = take_step(make(categorical_codes=""), pictures())
+    assert not any("category" in name for name in scalars)
+    assert {"information_continuous_0", "information_continuous_1"} < set(scalars)
+    scalars = take_step(make(continuous_codes=0), pictures())
+    assert not any("continuous" in name for name in scalars)
+    assert {"information_category_0", "information_category_1"} < set(scalars)
+
+
+def test_information_is_gained_by_a_little_learning(fit):
+    """Images of one gray level each, which D tells from anything: the codes come through all the
+    same."""
+    rng = np.random.default_rng(0)
+    x = np.broadcast_to(rng.uniform(-0.8, 0.8, (300, 16, 1, 1, 1)), (300, 16, *SHAPE))
+    model = make(g_learning_rate=3e-3, q_learning_rate=3e-3)
+    logs = fit(model, x.astype(np.float32), np.zeros((300, 16), int))
+    first, last = (np.mean([log["information_category_0"] for log in part])
+                   for part in (logs[:10], logs[-50:]))  # fmt: skip
+    assert first < 0.2
+    assert 0.75 * math.log(3) < last <= math.log(3)
+    blind = 0.5 * math.log(6 / (math.pi * math.e))  # of the best constant
+    assert np.mean([log["information_continuous_0"] for log in logs[-50:]]) > blind + 0.08
+
+
+# Who learns of it.
+
+
+class Silent(InfoGAN):
+    """Nobody minds D's scores: what moves is moved by the information, or by what Q is told."""
+
+    def make_loss(self):
+        return AdversarialLoss(
+            lambda real, fake: {"real": 0.0 * real, "fake": 0.0 * fake},
+            lambda real, fake: {"adversarial": 0.0 * fake},
+        )
+
+
+LEARNERS = {
+    # player that alone has a rate: what moves.
+    "heads": {"discriminator": set(), "generator": {"generator"}, "q": {"q"}},
+    "trunk": {"discriminator": {"trunk"}, "generator": {"generator"}, "q": {"q"}},
+}
+
+
+@pytest.mark.parametrize("loss", ["ols", "gaussian"])
+@pytest.mark.parametrize("side", ["heads", "trunk"])
+def test_the_information_moves_q_and_g_and_the_trunk_only_if_it_is_said_to(side, loss, take_step):
+    """By gradient descent, to the bit: each player alone, and all."""
+    players = {"discriminator": 0.1, "generator": 0.1, "q": 0.1}
+    for learner, expected in {
+        **LEARNERS[side],
+        "all": set().union(*LEARNERS[side].values()),
+    }.items():
+        rates = {p: rate if learner in (p, "all") else 0.0 for p, rate in players.items()}
+        model = make(Silent, rates=rates, information_trains=side, continuous_loss=loss)
+        before = values(model)
+        take_step(model, pictures())
+        assert which_moved(before, values(model)) == expected, learner
+
+
+@pytest.mark.parametrize("side", ["heads", "trunk"])
+def test_the_step_that_the_information_makes_is_its_gradient(side, take_step):
+    """Of all codes, by their weights; G's with D and Q as they are after their own update."""
+    model = make(Silent, rates={"discriminator": 0.2, "generator": 0.2, "q": 0.2},
+                 information_trains=side)  # fmt: skip
+    x = pictures()
+    start = values(model)
+    take_step(model, x)
+    found = values(model)
+
+    def gradient_of(*names):
+        """At what the networks are now."""
+        batch = batch_of(model, tf.constant(x))
+        variables = parts_of(model)
+        with tf.GradientTape() as tape:
+            fake = model.critic(model.fake(batch), batch)
+            terms = model.information_terms(fake, batch)
+            loss = tf.add_n([tf.reduce_mean(term) for term in terms.values()])
+        return tape.gradient(loss, {name: variables[name] for name in names})
+
+    def put(name, arrays):
+        for v, array in zip(parts_of(model)[name], arrays, strict=True):
+            v.assign(array)
+
+    model.step.assign(0)
+    for name in NETWORKS:
+        put(name, start[name])
+    order = {"heads": [("q", "generator")], "trunk": [("q", "trunk"), ("generator",)]}[side]
+    for names in order:
+        gradients = gradient_of(*names)
+        for name in names:
+            stepped = [
+                w - 0.2 * g.numpy() for w, g in zip(start[name], gradients[name], strict=True)
+            ]
+            for one, other in zip(found[name], stepped, strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+            put(name, stepped)
+    assert which_moved(start, found) == {name for names in order for name in names}
+
+
+@pytest.mark.parametrize("side", ["heads", "trunk"])
+def test_players_and_their_rates(side):
+    model = make(
+        information_trains=side, g_learning_rate=0.3, d_learning_rate=0.2, q_learning_rate=0.1
+    )
+    players = model.players()
+    of_q = "generator" if side == "heads" else "discriminator"
+    assert {name: (player.side, player.learning_rate) for name, player in players.items()} == {
+        "discriminator": ("discriminator", 0.2),
+        "generator": ("generator", 0.3),
+        "q": (of_q, 0.1),
+    }
+    assert players["q"].networks == (model.q,)
+    for name, rate in (("discriminator", 0.2), ("generator", 0.3), ("q", 0.1)):
+        assert float(model.optimizers[name].learning_rate) == pytest.approx(rate)
+
+
+@pytest.mark.parametrize("side", ["heads", "trunk"])
+def test_the_terms_of_ds_loss_are_the_scores_unless_the_trunk_learns(side, take_step):
+    scalars = take_step(make(information_trains=side), pictures())
+    of_d = [name for name in scalars if name.startswith("d_loss_")]
+    codes = ["category_0", "category_1", "continuous_0", "continuous_1"]
+    further = [f"d_loss_{name}" for name in codes] if side == "trunk" else []
+    assert of_d == ["d_loss_real", "d_loss_fake", *further]
+    assert {f"g_loss_{name}" for name in codes} < set(scalars)
+
+
+@pytest.mark.parametrize("penalty", ["gradient", "r1"])
+def test_a_penalty_is_of_the_slope_of_the_score_alone(penalty, take_step):
+    model = make(penalty=penalty, d_norm="layer")
+    scalars = take_step(model, pictures())
+    assert scalars[f"d_loss_{penalty}"] > 0
+    assert np.isfinite(list(scalars.values())).all()
+
+
+# What Q is told of real images.
+
+
+def guidance(model, images, labels=None):
+    """The terms, Q's and the trunk's gradients of their sum, and the heads' outputs."""
+    batch = batch_of(model, tf.constant(images), None if labels is None else tf.constant(labels))
+    trunk, _ = model.discriminator.layers
+    with tf.GradientTape(persistent=True) as tape:
+        terms = model.guidance_terms(model.critic(model.real(batch), batch), batch)
+        total = tf.add_n([tf.reduce_sum(term) for term in terms.values()])
+    q = {
+        "/".join(v.path.split("/")[-2:]): tape.gradient(total, v.value)
+        for v in model.q.trainable_variables
+    }
+    of_trunk = tape.gradient(total, trunk.trainable_variables)
+    return terms, q, of_trunk, numpy_heads(model.q, np.array(trunk(images), np.float64))
+
+
+def test_unknown_classes_say_nothing_and_known_ones_their_likelihood():
+    model = make(supervised_fraction=0.25, categorical_weight=0.7)
+    labels = np.array([-1, 2, -1, 0, -1, -1, 1, 2])
+    terms, q, of_trunk, heads = guidance(model, pictures(), labels)
+    assert list(terms) == ["supervised"]
+    log_q = heads["category_0"] - np.logaddexp.reduce(heads["category_0"], axis=1, keepdims=True)
+    known = labels >= 0
+    nll = np.where(known, -log_q[np.arange(8), labels], 0)
+    # Of a share of 1/4 each counts four times, so that the weight is that of all labels.
+    np.testing.assert_allclose(terms["supervised"], 0.7 / 0.25 * nll, rtol=1e-4, atol=1e-6)
+    slope = 0.7 / 0.25 * ((np.exp(log_q) - np.eye(3)[labels]) * known[:, None]).sum(0)
+    np.testing.assert_allclose(q["category_0/bias"], slope, rtol=1e-4, atol=1e-5)
+    assert np.abs(slope).max() > 0.1
+    for name in ("category_1/kernel", "continuous/kernel"):
+        assert q[name] is None or not np.any(q[name])
+    assert all(np.any(gradient) for gradient in of_trunk)
+
+
+def test_where_no_class_is_known_nothing_is_learnt_of_them():
+    model = make(supervised_fraction=0.25)
+    terms, q, of_trunk, _ = guidance(model, pictures(), np.full(8, -1))
+    np.testing.assert_array_equal(terms["supervised"], np.zeros(8))
+    for gradient in (*q.values(), *of_trunk):
+        assert gradient is None or not np.any(gradient)
+    _, q, _, _ = guidance(model, pictures(), np.array([-1] * 7 + [0]))
+    assert np.any(q["category_0/kernel"])
+
+
+@pytest.mark.parametrize("gaussian", [False, True])
+def test_the_first_continuous_code_is_told_the_rank_of_the_thickness(gaussian):
+    loss = "gaussian" if gaussian else "ols"
+    model = make(thickness_guidance=True, continuous_weight=0.3, continuous_loss=loss)
+    x = np.full((5, *SHAPE), -1, np.float32)
+    for image, width in zip(x, (3, 1, 4, 2, 5), strict=True):  # the ranks 2, 0, 3, 1, 4
+        image[1:5, :width] = 1
+    assert (np.argsort(np.argsort(stroke_thickness(x))) == [2, 0, 3, 1, 4]).all()
+    terms, q, of_trunk, heads = guidance(model, x)
+    assert list(terms) == ["thickness"]
+    code = np.tile(np.array([0.0, -0.8, 0.4, -0.4, 0.8])[:, None], (1, 2))
+    heads = {name: heads[name] for name in ("continuous", "log_std") if name in heads}
+    expected = 0.3 * numpy_losses(heads, {"continuous": code}, gaussian)["continuous_0"]
+    np.testing.assert_allclose(terms["thickness"], expected, rtol=1e-4, atol=1e-5)
+    slopes = q["continuous/kernel"].numpy()
+    assert np.any(slopes[:, 0])
+    assert not np.any(slopes[:, 1])
+    assert all(np.any(gradient) for gradient in of_trunk)
+    if not gaussian:
+        slope = 2 * 0.3 * (heads["continuous"] - code)[:, 0].sum()
+        np.testing.assert_allclose(q["continuous/bias"], [slope, 0], rtol=1e-4, atol=1e-5)
+
+
+GUIDES = {
+    "supervised": {"supervised_fraction": 0.5},
+    "thickness": {"thickness_guidance": True},
+}
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+@pytest.mark.parametrize("side", ["heads", "trunk"])
+def test_what_q_is_told_is_logged_on_the_side_that_learns_it(guide, side, take_step):
+    model = make(information_trains=side, **GUIDES[guide])
+    scalars = take_step(model, pictures(), np.array([0, 1, 2, -1] * 2))
+    of, other = ("g", "d") if side == "heads" else ("d", "g")
+    assert scalars[f"{of}_loss_{guide}"] > 0
+    assert f"{other}_loss_{guide}" not in scalars
+    assert np.isfinite(list(scalars.values())).all()
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+@pytest.mark.parametrize("side", ["heads", "trunk"])
+def test_what_q_is_told_of_real_images_moves_q_and_the_trunk_only_if_it_is_said_to(
+    guide, side, take_step
+):
+    """Beside the same step without it, to the bit, with G as it is."""
+    rates = {"discriminator": 0.1, "generator": 0.0, "q": 0.1}
+
+    def after_a_step(**told):
+        model = make(rates=rates, information_trains=side, **told)
+        take_step(model, pictures(), np.array([0, 1, 2, -1] * 2))
+        return values(model)
+
+    plain, told = after_a_step(), after_a_step(**GUIDES[guide])
+    moved = {
+        name
+        for name in NETWORKS
+        if any(not np.array_equal(x, y) for x, y in zip(plain[name], told[name], strict=True))
+    }
+    assert moved == ({"q"} if side == "heads" else {"q", "trunk"})
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_what_q_is_told_of_real_images_is_nothing_to_g(guide, take_step):
+    """With D and Q as they are."""
+    rates = {"discriminator": 0.0, "generator": 0.1, "q": 0.0}
+
+    def after_a_step(**told):
+        model = make(rates=rates, **told)
+        before = values(model)["generator"]
+        take_step(model, pictures(), np.array([0, 1, 2, -1] * 2))
+        return before, values(model)["generator"]
+
+    (before, plain), (_, told) = after_a_step(), after_a_step(**GUIDES[guide])
+    assert not np.array_equal(before[0], plain[0])
+    for one, other in zip(plain, told, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
+
+
+def test_without_supervision_labels_are_neither_needed_nor_looked_at(take_step):
+    def after_a_step(num_classes, *labels):
+        model = make(num_classes=num_classes, thickness_guidance=True)
+        return take_step(model, pictures(), *labels), values(model)
+
+    scalars, plain = after_a_step(0)
+    for labels in (np.arange(8) % 3, np.full(8, -1), np.full(8, 7)):
+        same_scalars, same = after_a_step(3, labels)
+        assert same_scalars == scalars
+        assert which_moved(plain, same) == set()
+
+
+def test_with_supervision_images_alone_are_refused_in_one_line(take_step):
+    model = make(supervised_fraction=0.5)
+    with pytest.raises(NeedsLabels, match="needs batches of images and labels"):
+        take_step(model, pictures())
+
+
+def test_a_class_that_is_told_becomes_the_code_of_its_number(fit):
+    """Of dark, gray and bright images half the labels are known: Q then tells all apart, and G's
+    images of a code are of its class."""
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 3, (400, 16))
+    x = np.array([-0.8, 0.0, 0.8])[labels][..., None, None, None]
+    x = (x + rng.normal(0, 0.03, (400, 16, *SHAPE))).astype(np.float32)
+    known = np.where(rng.random((400, 16)) < 0.5, labels, -1)
+    model = make(
+        supervised_fraction=0.5, categorical_codes="3", continuous_codes=0, ema_decay=0.9,
+        g_learning_rate=2e-3, d_learning_rate=2e-3, q_learning_rate=2e-3,
+    )  # fmt: skip
+    fit(model, x, known)
+    found = np.argmax(model.code_logits(tf.constant(x[:5].reshape(-1, *SHAPE))), 1)
+    assert (found == labels[:5].ravel()).mean() > 0.97
+    latents, columns = model.picture_latents()
+    levels = model.generate(latents).reshape(3, columns, -1).mean((1, 2))
+    assert (np.diff(levels) > 0.3).all(), levels
+
+
+# What can be asked of it.
+
+
+def features_of(model, x):
+    trunk, _ = model.discriminator.layers
+    return np.array(trunk(x, training=False), np.float64)
+
+
+def test_the_logits_are_those_of_the_first_categorical_code():
+    model, x = make(), tf.constant(pictures())
+    logits = model.code_logits(x)
+    assert logits.shape == (8, 3)
+    expected = numpy_heads(model.q, features_of(model, x))["category_0"]
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["ols", "gaussian"])
+@pytest.mark.parametrize(("codes", "n"), [("3,2", 2), ("3", 0), ("", 4)])
+def test_an_encoding_is_probabilities_of_categories_then_means(codes, n, loss):
+    model = make(categorical_codes=codes, continuous_codes=n, continuous_loss=loss)
+    x = tf.constant(pictures())
+    found = model.encode(x).numpy()
+    heads = numpy_heads(model.q, features_of(model, x))
+    sizes = [int(size) for size in codes.split(",") if size]
+    assert found.shape == (8, sum(sizes) + n)
+    start = 0
+    for k, size in enumerate(sizes):
+        part = found[:, start : start + size]
+        np.testing.assert_allclose(part.sum(1), 1, rtol=1e-5)
+        expected = np.exp(heads[f"category_{k}"])
+        np.testing.assert_allclose(part, expected / expected.sum(1, keepdims=True), rtol=1e-4)
+        assert part.std(0).max() > 1e-3
+        start += size
+    if n:
+        np.testing.assert_allclose(found[:, start:], heads["continuous"], rtol=1e-4, atol=1e-5)
+
+
+def test_what_is_read_of_an_image_does_not_depend_on_the_others_of_its_batch(take_step):
+    """Though D and Q have batch norms."""
+    model = make(d_norm="batch")
+    for k in range(3):
+        take_step(model, pictures(seed=k))
+    x = pictures()
+    whole = model.encode(tf.constant(x))
+    each = np.concatenate([model.encode(tf.constant(x[k : k + 1])) for k in range(8)])
+    np.testing.assert_allclose(whole, each, rtol=1e-4, atol=1e-5)
+    before = [w.numpy() for w in (*model.q.weights, *model.discriminator.weights)]
+    model.encode(tf.constant(x))
+    after = [w.numpy() for w in (*model.q.weights, *model.discriminator.weights)]
+    for one, other in zip(before, after, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_what_it_cannot_do_it_says():
+    x = tf.constant(pictures())
+    with pytest.raises(NotSupported) as refusal:
+        make(categorical_codes="").code_logits(x)
+    assert str(refusal.value) == "InfoGAN has no categorical code (--categorical_codes is empty)"
+    with pytest.raises(NotSupported, match=r"^InfoGAN does not reconstruct images$"):
+        make().reconstruct(x)
+    with pytest.raises(NotSupported, match=r"^InfoGAN is not told the class$"):
+        make().sample(3, label=1)
+
+
+@pytest.mark.parametrize(("codes", "rows"), [("3,2", 3), ("10", 10), ("4,3,2", 4)])
+def test_a_picture_has_a_category_a_row_and_all_else_the_same_down_a_column(codes, rows):
+    model = make(categorical_codes=codes)
+    latents, columns = model.picture_latents()
+    assert columns == 10
+    assert set(latents) == set(model.latents.parts)
+    shown = {name: np.reshape(part, (rows, 10, -1)) for name, part in latents.items()}
+    expected = np.broadcast_to(np.eye(rows)[:, None], (rows, 10, rows))
+    np.testing.assert_array_equal(shown.pop("category_0"), expected)
+    for part in shown.values():
+        np.testing.assert_array_equal(part, np.broadcast_to(part[0], part.shape))
+    for name in ("noise", "continuous"):
+        assert len(np.unique(shown[name][0, :, 0])) == 10
+    again, _ = model.picture_latents()
+    for name, part in latents.items():
+        np.testing.assert_array_equal(part, again[name])
+    assert model.generate(latents).shape == (rows * 10, *SHAPE)
+
+
+def test_a_picture_without_categories_is_of_draws_as_of_other_models():
+    model = make(categorical_codes="")
+    latents, columns = model.picture_latents()
+    assert columns == 8
+    for name, part in model.latents.draw(64, 0).items():
+        np.testing.assert_array_equal(latents[name], part)

@@ -1,0 +1,190 @@
+"""Traversals of continuous codes: what is varied, what is held, and what is written."""
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import plotting
+from models.latents import Latents, noise, one_hot
+from training import pictures
+from training.pictures import POINTS, save_traversals, traversals
+
+SIDE = 8
+CELL, PADDING = 64, 2  # pixels, as the grid enlarges them
+
+
+class Painter:
+    """A model whose images show their latents: a pixel each, enlarged; it keeps what it is given.
+
+    Args:
+        categories: sizes of the categorical codes.
+        continuous: how many continuous codes.
+    """
+
+    def __init__(self, categories=(3,), continuous=2):
+        codes = {f"category_{k}": one_hot(size) for k, size in enumerate(categories)}
+        if continuous:
+            codes["continuous"] = noise(continuous, "uniform")
+        self.latents = Latents(noise=noise(4, "normal"), **codes)
+        self.given = []
+
+    def generate(self, latents):
+        self.given.append({name: np.array(part) for name, part in latents.items()})
+        pixels = np.tanh(np.array(self.latents.join(latents)) / 2)
+        padded = np.zeros((len(pixels), SIDE, SIDE, 1), np.float32)
+        padded.reshape(len(pixels), -1)[:, : pixels.shape[1]] = pixels
+        return padded
+
+
+def cells_of(picture, columns):
+    """uint8 [rows, columns, SIDE, SIDE, 1], from below: the labels of columns stand above."""
+    step = CELL + PADDING
+    rows = picture.shape[0] // step
+    assert picture.shape[1] == PADDING + columns * step
+    sheet = picture[picture.shape[0] - rows * step - PADDING :]
+    scale = CELL // SIDE
+    return np.array(
+        [
+            [
+                sheet[PADDING + i * step :, PADDING + j * step :][:CELL:scale, :CELL:scale]
+                for j in range(columns)
+            ]
+            for i in range(rows)
+        ]
+    )
+
+
+def painted(model, latents):
+    return plotting.to_uint8(model.generate(latents))
+
+
+@pytest.mark.parametrize(
+    ("categories", "rows"),
+    [((3,), 30), ((), 10), ((5,), 50), ((3, 2), 30)],
+)
+@pytest.mark.parametrize("span", [1.0, 2.5])
+def test_a_traversal_varies_one_code_and_holds_everything_else(categories, rows, span):
+    model = Painter(categories)
+    names = [name for name, *_ in traversals(model, span, seed=4)]
+    assert names == [f"code-0-span-{span:g}", f"code-1-span-{span:g}"]
+    assert len(model.given) == 2 * POINTS
+    drawn = {name: part.numpy() for name, part in model.latents.draw(10, 4).items()}
+    times = rows // 10
+    held = {name: np.concatenate([part] * times) for name, part in drawn.items()}
+    if categories:
+        held["category_0"] = np.repeat(np.eye(categories[0], dtype=np.float32), 10, axis=0)
+    for k, given in enumerate(model.given):
+        code, point = divmod(k, POINTS)
+        assert set(given) == set(held)
+        expected = held["continuous"].copy()
+        expected[:, code] = np.linspace(-span, span, POINTS)[point]
+        np.testing.assert_allclose(given.pop("continuous"), expected, atol=1e-7)
+        for name, part in given.items():
+            np.testing.assert_array_equal(part, held[name], err_msg=name)
+
+
+def test_a_picture_has_a_category_a_row_and_a_value_a_column_of_one_draw():
+    model = Painter((3,))
+    found = list(traversals(model, 1.0, seed=4))
+    first = {name: part[:1] for name, part in model.latents.draw(10, 4).items()}
+    for code, (_, picture, _) in enumerate(found):
+        assert picture.dtype == np.uint8
+        assert picture.shape[0] > PADDING + 3 * (CELL + PADDING)  # the values stand above
+        cells = cells_of(picture, POINTS)
+        assert cells.shape == (3, POINTS, SIDE, SIDE, 1)
+        for row, category in enumerate(np.eye(3, dtype=np.float32)):
+            for column, value in enumerate(np.linspace(-1, 1, POINTS)):
+                continuous = first["continuous"].numpy().copy()
+                continuous[0, code] = value
+                chosen = {"category_0": category[None], "continuous": continuous}
+                expected = painted(model, first | chosen)[0]
+                np.testing.assert_array_equal(cells[row, column], expected)
+
+
+def test_a_picture_of_a_model_without_categories_has_a_draw_a_row():
+    model = Painter(())
+    for code, (_, picture, _) in enumerate(traversals(model, 2.0, seed=1)):
+        cells = cells_of(picture, POINTS)
+        assert cells.shape == (10, POINTS, SIDE, SIDE, 1)
+        latents = model.latents.draw(10, 1)
+        for column, value in enumerate(np.linspace(-2, 2, POINTS)):
+            continuous = latents["continuous"].numpy().copy()
+            continuous[:, code] = value
+            expected = painted(model, latents | {"continuous": continuous})
+            np.testing.assert_array_equal(cells[:, column], expected)
+
+
+def test_a_frame_has_a_value_with_ten_draws_a_row_and_a_category_a_row():
+    model = Painter((3,))
+    found = list(traversals(model, 1.0, seed=4))
+    for code, (_, picture, frames) in enumerate(found):
+        assert len(frames) == POINTS
+        of_picture = cells_of(picture, POINTS)
+        for k, frame in enumerate(frames):
+            cells = cells_of(frame, 10)
+            assert cells.shape == (3, 10, SIDE, SIDE, 1)
+            np.testing.assert_array_equal(cells[:, 0], of_picture[:, k])
+            expected = plotting.to_uint8(model.generate(model.given[code * POINTS + k]))
+            np.testing.assert_array_equal(cells.reshape(-1, SIDE, SIDE, 1), expected)
+
+
+def test_the_draws_are_those_of_the_seed():
+    def pictures_of(seed):
+        return [picture.tobytes() for _, picture, _ in traversals(Painter(), 1.0, seed)]
+
+    assert pictures_of(1) == pictures_of(1)
+    assert not set(pictures_of(1)) & set(pictures_of(2))
+
+
+@pytest.mark.parametrize("span", [1.0, 2.0, 0.5, 0.7, 3.0, 1.3])
+def test_the_columns_are_labelled_by_their_values(monkeypatch, span):
+    labels = []
+    grid = plotting.grid
+
+    def spy(images, **how):
+        labels.append(how.get("column_labels"))
+        return grid(images, **how)
+
+    monkeypatch.setattr(pictures.plotting, "grid", spy)
+    list(traversals(Painter(continuous=1), span, 0))
+    (found,) = [each for each in labels if each]
+    np.testing.assert_allclose([float(text) for text in found], np.linspace(-span, span, POINTS),
+                               atol=0.0501)  # fmt: skip
+    assert "-0.0" not in found
+
+
+def test_files_are_a_picture_and_a_film_there_and_back(tmp_path):
+    model = Painter()
+    paths = save_traversals(model, 1.5, 0, tmp_path / "new" / "folder")
+    assert [path.name for path in paths] == [
+        f"code-{code}-span-1.5.{kind}" for code in (0, 1) for kind in ("png", "gif")
+    ]
+    assert sorted((tmp_path / "new" / "folder").iterdir()) == sorted(paths)
+    for k, (_, picture, frames) in enumerate(traversals(model, 1.5, 0)):
+        np.testing.assert_array_equal(iio.imread(paths[2 * k]), picture[..., 0])
+        film = iio.imread(paths[2 * k + 1], mode="L")
+        assert len(film) == 2 * POINTS - 2
+        np.testing.assert_array_equal(film[:POINTS], np.stack(frames)[..., 0])
+        np.testing.assert_array_equal(film[POINTS:], film[POINTS - 2 : 0 : -1])
+
+
+def test_without_continuous_codes_nothing_is_made_and_no_folder(tmp_path):
+    model = Painter(continuous=0)
+    assert save_traversals(model, 1.0, 0, tmp_path / "folder") == []
+    assert not (tmp_path / "folder").exists()
+    assert model.given == []
+
+
+def test_a_plane_of_a_model_with_codes_is_over_its_noise(tmp_path):
+    model = Painter()
+    latents = model.latents.draw(1, 3)
+    pictures.plane_grid(model, latents, 2.0)
+    (given,) = model.given
+    axis = np.linspace(-2, 2, 10)
+    np.testing.assert_allclose(given["noise"][:, :2], np.stack(
+        np.meshgrid(axis, axis, indexing="ij"), -1).reshape(100, 2), atol=1e-6)  # fmt: skip
+    for name, part in given.items():
+        fixed = part[:, 2:] if name == "noise" else part
+        expected = latents[name][:, 2:] if name == "noise" else latents[name]
+        np.testing.assert_array_equal(fixed, tf.repeat(expected, 100, axis=0))
