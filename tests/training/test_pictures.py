@@ -29,6 +29,9 @@ class Painter:
         self.latents = Latents(noise=noise(4, "normal"), **codes)
         self.given = []
 
+    def draw_latents(self, n, seed, label=None):
+        return self.latents.draw(n, seed)
+
     def generate(self, latents):
         self.given.append({name: np.array(part) for name, part in latents.items()})
         pixels = np.tanh(np.array(self.latents.join(latents)) / 2)
