@@ -127,10 +127,8 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
             )[0]
         for name, metric in metrics.items():
             if metric.value is None:
-                raise UsageError(
-                    f"--eval_metrics={name}: {metric.protocol['reason']} "
-                    f"(--eval_samples={options.eval_samples})"
-                )
+                count = f" (--eval_samples={options.eval_samples})" if name in of_samples else ""
+                raise UsageError(f"--eval_metrics={name}: {metric.protocol['reason']}{count}")
         return {name: metric.value for name, metric in metrics.items()}
 
     start = time.perf_counter()
