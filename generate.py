@@ -65,6 +65,14 @@ def main(argv: Sequence[str]) -> int:
     if not options.run:
         raise flags.UsageError("--run: say which run directory to draw from")
     RunDirectory(options.run).read_config()
+    from models.base import NotSupported
+    from training.setup import load_run
+
+    _, _, model = load_run(options.run)
+    try:
+        model.draw_latents(1, options.seed, options.label)
+    except NotSupported as error:
+        raise flags.UsageError(f"--label={options.label}: {error}") from None
     outdir = Path(options.outdir or Path(options.run) / "generated")
     try:
         outdir.mkdir(parents=True, exist_ok=True)
@@ -72,17 +80,15 @@ def main(argv: Sequence[str]) -> int:
         raise flags.UsageError(
             f"--outdir={outdir}: cannot write there ({error.strerror})"
         ) from None
-    from models.base import NotSupported
-    from training.setup import load_run
-
-    _, _, model = load_run(options.run)
-    try:
-        paths = OUTPUTS[options.output](model, options, outdir)
-    except NotSupported as error:
-        raise flags.UsageError(f"--label={options.label}: {error}") from None
-    for path in paths:
+    for path in OUTPUTS[options.output](model, options, outdir):
         print(path)
     return 0
+
+
+def drawn(options: GenerateOptions) -> str:
+    """How the files of what is drawn end: its seed, and its label if there is one."""
+    label = "" if options.label is None else f"-label{options.label}"
+    return f"seed{options.seed}{label}"
 
 
 def sample(model, options: GenerateOptions) -> np.ndarray:
@@ -93,20 +99,20 @@ def sample(model, options: GenerateOptions) -> np.ndarray:
 def save_images(model, options: GenerateOptions, outdir: Path):
     """One PNG file an image; returns what to say."""
     for k, image in enumerate(sample(model, options)):
-        plotting.save_image(outdir / f"seed{options.seed}-{k:05}.png", image)
+        plotting.save_image(outdir / f"{drawn(options)}-{k:05}.png", image)
     return [f"{options.n} images in {outdir}"]
 
 
 def save_npz(model, options: GenerateOptions, outdir: Path):
     """All images in one compressed file; returns its path."""
-    path = outdir / f"seed{options.seed}-{options.n}.npz"
+    path = outdir / f"{drawn(options)}-{options.n}.npz"
     np.savez_compressed(path, images=sample(model, options))
     return [path]
 
 
 def save_grid(model, options: GenerateOptions, outdir: Path):
     """All images in one picture; returns its path."""
-    path = outdir / f"grid-seed{options.seed}.png"
+    path = outdir / f"grid-{drawn(options)}.png"
     plotting.save_image(path, plotting.grid(sample(model, options)))
     return [path]
 
@@ -127,7 +133,7 @@ def save_interpolation(model, options: GenerateOptions, outdir: Path):
         for name, part in ends.items()
     }
     images = model.generate({k: np.reshape(v, (-1, v.shape[-1])) for k, v in points.items()})
-    stem = outdir / f"{options.path}-seed{options.seed}"
+    stem = outdir / f"{options.path}-{drawn(options)}"
     plotting.save_image(f"{stem}.png", plotting.grid(images, columns=options.frames))
     films = images.reshape(options.n, options.frames, *images.shape[1:])
     there = [plotting.grid(films[:, k]) for k in range(options.frames)]
@@ -140,7 +146,7 @@ def save_plane(model, options: GenerateOptions, outdir: Path):
     from training.pictures import plane_grid
 
     span = options.span or 3.0
-    path = outdir / f"plane-span{span:g}-seed{options.seed}.png"
+    path = outdir / f"plane-span{span:g}-{drawn(options)}.png"
     latents = model.draw_latents(1, options.seed, options.label)
     plotting.save_image(path, plane_grid(model, latents, span))
     return [path]

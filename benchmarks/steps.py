@@ -17,6 +17,9 @@ ROUNDS, STEPS = 5, 20
 
 def main(argv: Sequence[str]) -> int:
     """Times the steps of the flagfiles `argv`; returns the exit code."""
+    if flags.wants_help(argv):
+        print(__doc__.strip())
+        return 0
     if not argv:
         raise flags.UsageError("say which flagfiles: python -m benchmarks.steps configs/...")
     configs = {path: options.parse([f"--flagfile={path}"]) for path in argv}

@@ -249,7 +249,7 @@ def test_a_label_draws_one_class(call, told_run, tmp_path, cells):
     model = load_run(told_run.path)[2]
     argv = (f"--run={told_run.path}", f"--outdir={tmp_path}", "--n=4")
     assert call("generate", *argv, "--label=7").code == 0
-    shown = cells(pixels(tmp_path / "grid-seed0.png"), columns=2).reshape(-1, 28, 28, 1)
+    shown = cells(pixels(tmp_path / "grid-seed0-label7.png"), columns=2).reshape(-1, 28, 28, 1)
     np.testing.assert_array_equal(shown, plotting.to_uint8(model.sample(4, label=7)))
     assert not np.array_equal(shown, plotting.to_uint8(model.sample(4, label=6)))
     refusal = call("generate", *argv, "--label=10").refusal()
@@ -321,3 +321,16 @@ def test_flags_are_checked_and_helped_with_before_tensorflow_is_imported(
     assert messages[2].startswith("--output=film: it must be one of images, npz, grid, ")
     assert messages[3] == "--n=0: it must be a whole number >= 1"
     assert messages[4].startswith("x: no run there")
+
+
+def test_what_is_drawn_of_a_class_is_named_after_it(call, told_run, tmp_path):
+    for label in ("--label=1", "--label=2"):
+        assert call("generate", f"--run={told_run.path}", f"--outdir={tmp_path}", label).code == 0
+    names = ["grid-seed0-label1.png", "grid-seed0-label2.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+def test_a_refused_label_leaves_no_folder(call, copied_run, tmp_path):
+    argv = (f"--run={copied_run}", f"--outdir={tmp_path / 'new'}", "--label=1")
+    assert call("generate", *argv).refusal() == "--label=1: GAN is not told the class"
+    assert not (tmp_path / "new").exists()

@@ -1,6 +1,7 @@
 """One training, from its configuration to its exported generator."""
 
 import contextlib
+import gc
 import math
 import time
 from collections.abc import Callable
@@ -83,6 +84,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
                 shuffle=False,
                 verbose=0,
             )
+            gc.collect()  # the batches' generator, which must end before the interpreter does
         step = int(model.step)
         if step == total:
             finish(run, model)
