@@ -19,7 +19,9 @@ class InfoGAN(AdversarialModel):
     """G is given codes beside the noise, and Q, on D's features, reads them off its images.
 
     G and Q minimise V(D, G) - lambda L_I(G, Q), equation 6, with L_I of losses/information.py; the
-    hyperparameter `information_trains` says whether D's trunk does, too.
+    hyperparameter `information_trains` says whether D's trunk learns -lambda L_I, too. With
+    `supervised_fraction`, batches have the label -1 for all other images, as data.Batches gives
+    them (`labelled`).
 
     Raises:
         NeedsLabels: Q is to be taught classes, and there are none, or too few codes for them.
@@ -68,7 +70,8 @@ class InfoGAN(AdversarialModel):
         return {"d": tf.squeeze(score(features), -1), "features": features}
 
     def information_terms(self, fake, batch):
-        """-lambda log Q(c | G(z, c)) for each code."""
+        """-lambda log Q(c | G(z, c)) for each code; with squared error lambda (c - m(x))^2, which
+        for a lambda of 0.5 is that of a Gaussian of deviation 1, but for a constant."""
         hp, codes = self.hp, batch.latents
         q = self.q(fake["features"], training=True)
         terms = {

@@ -1252,7 +1252,7 @@ def test_classes_that_have_no_code_are_refused_before_training(call, digits, tmp
     argv = ("--model=infogan", f"--dataset={digits}", "--network=mlp", "--batch_size=20")
     told = ("--supervised_fraction=0.5", "--categorical_codes=9", f"--outdir={tmp_path / 'run'}")
     assert call("train", *argv, *told).refusal() == (
-        f"--dataset={digits}: --supervised_fraction needs images with labels of at most 9 classes "
+        "--supervised_fraction needs images with labels of at most 9 classes "
         "(--categorical_codes), there are 10"
     )
     assert not (tmp_path / "run").exists()

@@ -58,7 +58,7 @@ def traversals(
         picture = plotting.grid(
             of_one.swapaxes(0, 1).reshape(-1, *shown.shape[2:]),
             columns=POINTS,
-            column_labels=[f"{value:.1f}" for value in values],
+            column_labels=[f"{value:.2g}" for value in values],
         )
         yield f"code-{code}-span-{span:g}", picture, frames
 

@@ -89,12 +89,11 @@ def build_model(config: Config, image_shape, num_classes: int) -> GenerativeMode
             seed=options.seed,
             **dataclasses.asdict(config.hp),
         )
-    except ImageShapeError as error:
+    except (ImageShapeError, NeedsLabels) as error:
         if str(error).startswith("--"):
             raise UsageError(str(error)) from None
-        raise UsageError(f"--dataset={options.dataset}: {error}, as by --image_size") from None
-    except NeedsLabels as error:
-        raise UsageError(f"--dataset={options.dataset}: {error}") from None
+        advice = ", as by --image_size" if isinstance(error, ImageShapeError) else ""
+        raise UsageError(f"--dataset={options.dataset}: {error}{advice}") from None
 
 
 def load_run(path: str | os.PathLike) -> tuple[Config, dict, GenerativeModel]:
