@@ -267,8 +267,10 @@ def measure(draw, asked: EvaluateOptions, images, wanted, watch, folder: Path | 
     from training import evaluation
 
     others = (
-        *(evaluation.CONDITIONS, *evaluation.FACTORS),
-        *(*evaluation.CODES, *evaluation.CLUSTERS),
+        *evaluation.CONDITIONS,
+        *evaluation.FACTORS,
+        *evaluation.CODES,
+        *evaluation.CLUSTERS,
     )
     if not set(wanted) - set(others):
         return {}

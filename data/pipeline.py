@@ -41,14 +41,12 @@ class Batches:
         labelled: float = 1.0,
     ):
         self.split = split
+        self.seed = seed
         if split.labels is not None and labelled < 1:
-            order = np.random.Generator(np.random.Philox(key=[seed, _LABELS])).permutation(
-                len(split.images)
-            )
+            order = self._random(_LABELS).permutation(len(split.images))
             labels = split.labels.copy()
             labels[order[round(labelled * len(order)) :]] = -1
             self.split = Split(split.images, labels)
-        self.seed = seed
         self.flip = flip
         self.shape = (batch_size,) if n_critic == 1 else (n_critic, batch_size)
         self.images_per_step = n_critic * batch_size
