@@ -36,6 +36,10 @@ class Batch:
     seed: Callable[[str], tf.Tensor]
     latents: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
 
+    def uniform(self, purpose: str, shape) -> tf.Tensor:
+        """float32 draws in [0, 1) of this update."""
+        return tf.random.stateless_uniform(shape, self.seed(purpose), alg="philox")
+
 
 @dataclasses.dataclass(frozen=True)
 class Penalty:
@@ -163,10 +167,7 @@ class AdversarialModel(GenerativeModel):
         def critic(images: tf.Tensor) -> tf.Tensor:
             return self.critic(tf.nest.pack_sequence_as(real, [images, *given]), batch)["d"]
 
-        def uniform(purpose: str, shape) -> tf.Tensor:
-            return tf.random.stateless_uniform(shape, batch.seed(purpose), alg="philox")
-
-        return penalty(critic, x, x_fake, uniform)
+        return penalty(critic, x, x_fake, batch.uniform)
 
     def after_discriminator_update(
         self, real: Scores, fake: Scores, batch: Batch

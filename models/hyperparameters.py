@@ -507,6 +507,13 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
     q_units: int = field(
         128, "units of Q's hidden layer (appendix C)", group="networks", at_least=1
     )
+    invariance_weight: float = field(
+        0.0,
+        "lambda of reading the same categories in a real image and in a slightly turned, sheared, "
+        "scaled and shifted copy of it (Hu et al. 2017); 0: off",
+        group="loss",
+        at_least=0,
+    )
     supervised_fraction: float = field(
         0.0,
         "share of the training images whose class Q is told, so that code k is class k",
@@ -532,11 +539,12 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
             raise HyperparameterError(
                 "--continuous_codes=0: with an empty --categorical_codes there is no code at all"
             )
-        if self.supervised_fraction and not self.categories:
-            raise HyperparameterError(
-                "--supervised_fraction: there is no categorical code to teach "
-                "(--categorical_codes is empty)"
-            )
+        for name in ("invariance_weight", "supervised_fraction"):
+            if getattr(self, name) and not self.categories:
+                raise HyperparameterError(
+                    f"--{name}: there is no categorical code to teach "
+                    "(--categorical_codes is empty)"
+                )
         if self.thickness_guidance and not self.continuous_codes:
             raise HyperparameterError(
                 "--thickness_guidance: there is no continuous code to teach (--continuous_codes=0)"

@@ -4,7 +4,7 @@ Maximizing Generative Adversarial Nets"."""
 import keras
 import tensorflow as tf
 
-from losses import guidance, information
+from losses import guidance, information, invariance
 from models import layers
 from models.adversarial import AdversarialModel
 from models.base import NeedsLabels, NotSupported, Player
@@ -90,12 +90,23 @@ class InfoGAN(AdversarialModel):
             return information.gaussian_nll(q[CONTINUOUS], q["log_std"], code)
         return information.squared_error(q[CONTINUOUS], code)
 
-    def guidance_terms(self, real, batch):
-        """What Q is told of real images: the classes of those that have one, and that the first
-        continuous code is the thickness of strokes."""
+    def lessons(self, real, batch):
+        """What Q learns from real images: name -> [b].
+
+        That a category is the same in an affine copy of an image as in the image, whose reading
+        stands (Hu et al. 2017, self-augmented training); the classes of those that have one; and
+        that the first continuous code is the thickness of strokes.
+        """
         hp = self.hp
         q = self.q(real["features"], training=True)
         terms = {}
+        if hp.invariance_weight:
+            copies = invariance.affine_copies(batch.x, batch.uniform)
+            of_copies = self.q(self.critic(copies, batch)["features"], training=True)
+            for name in (name for name in q if name.startswith(CATEGORY)):
+                code = tf.stop_gradient(tf.nn.softmax(q[name]))
+                nll = information.categorical_nll(of_copies[name], code)
+                terms[f"invariance_{name}"] = hp.invariance_weight * nll
         if hp.supervised_fraction:
             if batch.labels is None:
                 raise NeedsLabels("supervised_fraction needs batches of images and labels")
@@ -110,26 +121,27 @@ class InfoGAN(AdversarialModel):
         return terms
 
     @property
-    def guided(self) -> bool:
-        """Whether Q is told anything of real images."""
-        return self.hp.supervised_fraction > 0 or self.hp.thickness_guidance
+    def learns_from_real(self) -> bool:
+        """Whether Q learns anything from real images."""
+        hp = self.hp
+        return bool(hp.invariance_weight or hp.supervised_fraction or hp.thickness_guidance)
 
     @property
     def generator_sees_real(self):
-        guided = self.guided and self.hp.information_trains == "heads"
-        return guided or super().generator_sees_real
+        lessons = self.learns_from_real and self.hp.information_trains == "heads"
+        return lessons or super().generator_sees_real
 
     def generator_terms(self, real, fake, batch):
         terms = super().generator_terms(real, fake, batch) | self.information_terms(fake, batch)
-        if self.guided and self.hp.information_trains == "heads":
-            terms |= self.guidance_terms(real, batch)
+        if self.learns_from_real and self.hp.information_trains == "heads":
+            terms |= self.lessons(real, batch)
         return terms
 
     def discriminator_terms(self, real, fake, batch):
         terms = super().discriminator_terms(real, fake, batch)
         if self.hp.information_trains == "trunk":
             terms |= self.information_terms(fake, batch)
-            terms |= self.guidance_terms(real, batch) if self.guided else {}
+            terms |= self.lessons(real, batch) if self.learns_from_real else {}
         return terms
 
     def after_generator_update(self, terms, batch):

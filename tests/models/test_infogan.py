@@ -5,8 +5,10 @@ import math
 import keras
 import numpy as np
 import pytest
+import scipy.special
 import tensorflow as tf
 
+from losses import invariance
 from losses.adversarial import AdversarialLoss
 from losses.guidance import stroke_thickness
 from losses.information import LOG_STD
@@ -82,7 +84,8 @@ def test_defaults_by_data_set(dataset, own):
         "batch_size": 256, "categorical_codes": "10", "categories": (10,), "continuous_codes": 2,
         "categorical_weight": 1.0, "continuous_loss": "ols", "information_trains": "heads",
         "g_learning_rate": 1e-3, "d_learning_rate": 2e-4, "q_learning_rate": 1e-3, "beta_1": 0.5,
-        "q_units": 128, "supervised_fraction": 0.0, "thickness_guidance": False, "n_critic": 1,
+        "q_units": 128, "supervised_fraction": 0.0, "thickness_guidance": False,
+        "invariance_weight": 0.0, "n_critic": 1,
         "loss": "non_saturating", "network": "dcgan", "d_norm": "batch", **own,
     }  # fmt: skip
     assert {name: getattr(hp, name) for name in said} == said
@@ -113,6 +116,12 @@ def test_categorical_codes_of_no_size_are_refused(codes):
             "--supervised_fraction: there is no categorical code to teach "
             "(--categorical_codes is empty)",
         ),
+        (
+            ["--invariance_weight=1", "--categorical_codes="],
+            "--invariance_weight: there is no categorical code to teach "
+            "(--categorical_codes is empty)",
+        ),
+        (["--invariance_weight=-1"], "--invariance_weight=-1.0: it must be a number >= 0"),
         (
             ["--thickness_guidance", "--continuous_codes=0"],
             "--thickness_guidance: there is no continuous code to teach (--continuous_codes=0)",
@@ -152,8 +161,8 @@ def test_classes_that_there_are_none_of_or_that_have_no_code_cannot_be_taught(nu
 @pytest.mark.parametrize("num_classes", [1, 2, 3])
 def test_classes_of_which_each_has_a_code_can_be_taught(num_classes):
     model = make(num_classes=num_classes, supervised_fraction=0.1)
-    assert model.guided
-    assert not make(num_classes=0).guided
+    assert model.learns_from_real
+    assert not make(num_classes=0).learns_from_real
 
 
 def test_an_infogan_without_any_code_is_refused_in_one_line():
@@ -454,12 +463,12 @@ def test_a_penalty_is_of_the_slope_of_the_score_alone(penalty, take_step):
 # What Q is told of real images.
 
 
-def guidance(model, images, labels=None):
+def lessons(model, images, labels=None):
     """The terms, Q's and the trunk's gradients of their sum, and the heads' outputs."""
     batch = batch_of(model, tf.constant(images), None if labels is None else tf.constant(labels))
     trunk, _ = model.discriminator.layers
     with tf.GradientTape(persistent=True) as tape:
-        terms = model.guidance_terms(model.critic(model.real(batch), batch), batch)
+        terms = model.lessons(model.critic(model.real(batch), batch), batch)
         total = tf.add_n([tf.reduce_sum(term) for term in terms.values()])
     q = {
         "/".join(v.path.split("/")[-2:]): tape.gradient(total, v.value)
@@ -472,7 +481,7 @@ def guidance(model, images, labels=None):
 def test_unknown_classes_say_nothing_and_known_ones_their_likelihood():
     model = make(supervised_fraction=0.25, categorical_weight=0.7)
     labels = np.array([-1, 2, -1, 0, -1, -1, 1, 2])
-    terms, q, of_trunk, heads = guidance(model, pictures(), labels)
+    terms, q, of_trunk, heads = lessons(model, pictures(), labels)
     assert list(terms) == ["supervised"]
     log_q = heads["category_0"] - np.logaddexp.reduce(heads["category_0"], axis=1, keepdims=True)
     known = labels >= 0
@@ -489,11 +498,11 @@ def test_unknown_classes_say_nothing_and_known_ones_their_likelihood():
 
 def test_where_no_class_is_known_nothing_is_learnt_of_them():
     model = make(supervised_fraction=0.25)
-    terms, q, of_trunk, _ = guidance(model, pictures(), np.full(8, -1))
+    terms, q, of_trunk, _ = lessons(model, pictures(), np.full(8, -1))
     np.testing.assert_array_equal(terms["supervised"], np.zeros(8))
     for gradient in (*q.values(), *of_trunk):
         assert gradient is None or not np.any(gradient)
-    _, q, _, _ = guidance(model, pictures(), np.array([-1] * 7 + [0]))
+    _, q, _, _ = lessons(model, pictures(), np.array([-1] * 7 + [0]))
     assert np.any(q["category_0/kernel"])
 
 
@@ -505,7 +514,7 @@ def test_the_first_continuous_code_is_told_the_rank_of_the_thickness(gaussian):
     for image, width in zip(x, (3, 1, 4, 2, 5), strict=True):  # the ranks 2, 0, 3, 1, 4
         image[1:5, :width] = 1
     assert (np.argsort(np.argsort(stroke_thickness(x))) == [2, 0, 3, 1, 4]).all()
-    terms, q, of_trunk, heads = guidance(model, x)
+    terms, q, of_trunk, heads = lessons(model, x)
     assert list(terms) == ["thickness"]
     code = np.tile(np.array([0.0, -0.8, 0.4, -0.4, 0.8])[:, None], (1, 2))
     heads = {name: heads[name] for name in ("continuous", "log_std") if name in heads}
@@ -520,7 +529,39 @@ def test_the_first_continuous_code_is_told_the_rank_of_the_thickness(gaussian):
         np.testing.assert_allclose(q["continuous/bias"], [slope, 0], rtol=1e-4, atol=1e-5)
 
 
+def test_categories_are_to_be_read_in_a_copy_as_in_the_image(monkeypatch):
+    """-lambda sum_k Q(k | x) log Q(k | T(x)), Q(k | x) held fixed."""
+    monkeypatch.setattr(invariance, "affine_copies", lambda x, uniform: -x)
+    model = make(invariance_weight=0.7)
+    x = pictures()
+    terms, q, of_trunk, heads = lessons(model, x)
+    trunk, _ = model.discriminator.layers
+    of_copies = numpy_heads(model.q, np.array(trunk(-x), np.float64))
+    assert list(terms) == ["invariance_category_0", "invariance_category_1"]
+    for name in ("category_0", "category_1"):
+        p, r = scipy.special.softmax(heads[name], 1), scipy.special.softmax(of_copies[name], 1)
+        expected = -0.7 * (p * np.log(r)).sum(1)
+        np.testing.assert_allclose(terms[f"invariance_{name}"], expected, rtol=1e-4)
+        slope = 0.7 * (r - p).sum(0)
+        np.testing.assert_allclose(q[f"{name}/bias"], slope, rtol=1e-3, atol=1e-5)
+    assert all(np.any(gradient) for gradient in of_trunk)
+    assert q["continuous/kernel"] is None or not np.any(q["continuous/kernel"])
+
+
+def test_the_copies_are_new_at_each_step():
+    model = make(invariance_weight=1.0)
+    x, seen = pictures(), []
+    for step in (0, 0, 1):
+        model.step.assign(step)
+        batch = batch_of(model, tf.constant(x))
+        terms = model.lessons(model.critic(batch.x, batch), batch)
+        seen.append(terms["invariance_category_0"].numpy())
+    np.testing.assert_array_equal(seen[0], seen[1])
+    assert np.abs(seen[2] - seen[0]).max() > 1e-4
+
+
 GUIDES = {
+    "invariance_category_1": {"invariance_weight": 0.5},
     "supervised": {"supervised_fraction": 0.5},
     "thickness": {"thickness_guidance": True},
 }
