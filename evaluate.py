@@ -412,8 +412,9 @@ def shared_curves(runs: dict[str, list[dict]]) -> list[plotting.Panel]:
             if (points := [(r["step"], r[name]) for r in records if name in r])
         }
         if len(series) > 1:
-            log = name.startswith(METRIC)
-            panels.append(plotting.Panel(name.removeprefix(METRIC), series, log_y=log))
+            title = name.removeprefix(METRIC)
+            log = title.startswith(report.DISTANCES)
+            panels.append(plotting.Panel(title, series, log_y=log))
     return panels
 
 

@@ -11,7 +11,7 @@ import json
 import re
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,17 @@ RESULTS = ROOT / "assets" / "results.json"
 README = ROOT / "README.md"
 PICTURES = (
     *("samples.png", "plane-1.png", "plane-3.png", "curves.png", "progress.gif"),
-    *("neighbours.png", "confusion.png", "codes.png"),
+    *("neighbours.png", "confusion.png", "codes.png", "traversals/*.png"),
 )
 COMPARED = ("comparison.png", "curves.png")  # of several runs
 DISTANCES = ("fid", "kid", "fd_", "kd_")  # begin the names of what may differ by magnitudes
 HASHES = ("fingerprint", "features_sha256")
 UNTOLD = ("values", "mapping", "confusion")  # of a protocol: in the table, or in a picture
 UNSHOWN = re.compile("_infinity$|_256$|^pixel_|^distinct_share$")  # in the README
+OF_CODES = re.compile(  # what has a table of its own there
+    "(slant|thickness)_correlation|class_change|mutual_information_gap|knn._accuracy|"
+    "linear_probe_accuracy|cluster_accuracy|nmi|ari"
+)
 BLOCK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
 
@@ -206,9 +210,9 @@ def publish_comparison(folder: Path) -> None:
 
 def copy_pictures(source: Path, name: str, pictures: Sequence[str]) -> None:
     """Copies those pictures that a folder has to the folder `name` beside results.json."""
-    for picture in pictures:
-        if (source / picture).exists():
-            write_atomically(RESULTS.parent / name / picture, (source / picture).read_bytes())
+    for picture in (path for pattern in pictures for path in sorted(source.glob(pattern))):
+        there = RESULTS.parent / name / picture.relative_to(source)
+        write_atomically(there, picture.read_bytes())
 
 
 def publish_baselines(evaluations: Sequence[dict]) -> None:
@@ -252,11 +256,44 @@ def training_table(records: Sequence[dict]) -> str:
 
 
 def metrics_table(records: Sequence[dict]) -> str:
-    """What was measured of them: for each data set a table, a row for each record. Metrics beside
-    the point of a comparison are left to results.json."""
+    """What was measured of their samples: for each data set a table, a row for each record. Metrics
+    beside the point of a comparison are left to results.json."""
+
+    def shown(name: str) -> bool:
+        return not (UNSHOWN.search(name) or OF_CODES.fullmatch(name))
+
+    return row_tables(by_dataset(records), shown)
+
+
+def codes_table(records: Sequence[dict]) -> str:
+    """What was measured of the codes of those that have some, and the median of the training seeds
+    of a flagfile."""
+    groups = collections.defaultdict(list)
+    for record in records:
+        if any(OF_CODES.fullmatch(name) for name in metric_names([record])):
+            groups[record["dataset"], record["flagfile"]].append(record)
+    rows = collections.defaultdict(list)
+    for (dataset, _), group in groups.items():
+        rows[dataset] += [*group, *([median_of_runs(group)] if len(group) > 1 else [])]
+    return row_tables(rows, OF_CODES.fullmatch)
+
+
+def median_of_runs(records: Sequence[dict]) -> dict:
+    """A record of the medians of several, of what all of them have a value of."""
+    metrics = {}
+    for name in metric_names(records):
+        entries = [record["metrics"].get(name) for record in records]
+        if all(map(low_middle_high, entries)):
+            values = [entry["value"] for entry in entries]
+            metrics[name] = {"value": statistics.median(values), "protocol": {"values": values}}
+    return {**records[0], "seed": f"median of {len(records)} seeds", "metrics": metrics}
+
+
+def row_tables(groups: dict[str, list[dict]], shown: Callable[[str], Any]) -> str:
+    """For each data set a table of the metrics that are shown, a row for each record."""
     parts = []
-    for dataset, group in by_dataset(records).items():
-        names = [name for name in metric_names(group) if not UNSHOWN.search(name)]
+    for dataset, group in groups.items():
+        names = [name for name in metric_names(group) if shown(name)]
         rows = [[column(r), *(r["metrics"].get(name) for name in names)] for r in group]
         parts.append(table([dataset, *names], rows))
     return "\n\n".join(parts)
@@ -266,10 +303,11 @@ def column(record: dict) -> str:
     """What a table calls a record."""
     if not record["flagfile"]:
         return record["model"]
-    return f"{Path(record['flagfile']).stem}, seed {record['seed']}"
+    seed = record["seed"]
+    return f"{Path(record['flagfile']).stem}, {seed if isinstance(seed, str) else f'seed {seed}'}"
 
 
-TABLES = {"training": training_table, "metrics": metrics_table}
+TABLES = {"training": training_table, "metrics": metrics_table, "codes": codes_table}
 
 
 def fill(text: str, records: Sequence[dict]) -> str:

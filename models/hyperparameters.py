@@ -497,11 +497,12 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
         choices=("ols", "gaussian"),
     )
     information_trains: str = field(
-        "heads",
-        "what learns to read the codes: Q's own layers on D's features as they are, or D's trunk "
-        "with them, as the authors' code has it; G learns to make them readable with either",
+        "trunk",
+        "what learns to read the codes: Q's own layers with D's trunk below them, as the authors' "
+        "code has it, or Q's own layers on D's features as they are; G learns to make codes "
+        "readable with either",
         group="loss",
-        choices=("heads", "trunk"),
+        choices=("trunk", "heads"),
     )
     q_learning_rate: float = field(1e-3, "step size for Q", group="optimisation", above=0)
     q_units: int = field(
@@ -509,8 +510,9 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
     )
     invariance_weight: float = field(
         0.0,
-        "lambda of reading the same categories in a real image and in a slightly turned, sheared, "
-        "scaled and shifted copy of it (Hu et al. 2017); 0: off",
+        "lambda of reading the same codes in a real image and in copies of it: categories in "
+        "turned, sheared, scaled and shifted ones, continuous codes in scaled and shifted ones "
+        "(after Hu et al. 2017); 0: off",
         group="loss",
         at_least=0,
     )
@@ -539,12 +541,11 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
             raise HyperparameterError(
                 "--continuous_codes=0: with an empty --categorical_codes there is no code at all"
             )
-        for name in ("invariance_weight", "supervised_fraction"):
-            if getattr(self, name) and not self.categories:
-                raise HyperparameterError(
-                    f"--{name}: there is no categorical code to teach "
-                    "(--categorical_codes is empty)"
-                )
+        if self.supervised_fraction and not self.categories:
+            raise HyperparameterError(
+                "--supervised_fraction: there is no categorical code to teach "
+                "(--categorical_codes is empty)"
+            )
         if self.thickness_guidance and not self.continuous_codes:
             raise HyperparameterError(
                 "--thickness_guidance: there is no continuous code to teach (--continuous_codes=0)"

@@ -93,20 +93,12 @@ class InfoGAN(AdversarialModel):
     def lessons(self, real, batch):
         """What Q learns from real images: name -> [b].
 
-        That a category is the same in an affine copy of an image as in the image, whose reading
-        stands (Hu et al. 2017, self-augmented training); the classes of those that have one; and
-        that the first continuous code is the thickness of strokes.
+        What it reads in an image stands in copies of it, too (`invariance_terms`); the classes of
+        those that have one; and that the first continuous code is the thickness of strokes.
         """
         hp = self.hp
         q = self.q(real["features"], training=True)
-        terms = {}
-        if hp.invariance_weight:
-            copies = invariance.affine_copies(batch.x, batch.uniform)
-            of_copies = self.q(self.critic(copies, batch)["features"], training=True)
-            for name in (name for name in q if name.startswith(CATEGORY)):
-                code = tf.stop_gradient(tf.nn.softmax(q[name]))
-                nll = information.categorical_nll(of_copies[name], code)
-                terms[f"invariance_{name}"] = hp.invariance_weight * nll
+        terms = self.invariance_terms(q, batch) if hp.invariance_weight else {}
         if hp.supervised_fraction:
             if batch.labels is None:
                 raise NeedsLabels("supervised_fraction needs batches of images and labels")
@@ -119,6 +111,32 @@ class InfoGAN(AdversarialModel):
             first = {name: part[:, :1] for name, part in q.items()}
             terms["thickness"] = hp.continuous_weight * self.continuous_loss(first, code)[:, 0]
         return terms
+
+    def invariance_terms(self, q, batch):
+        """lambda times how far, in copies of the real images, Q is from what it read in these, q,
+        which stands (after the self-augmented training of Hu et al. 2017).
+
+        The categories, by cross-entropy, are to be the same in copies that are turned, sheared,
+        scaled and shifted; the means of the continuous codes, so that these can be slant, by
+        squared error in copies that are scaled and shifted.
+        """
+
+        def of_copies(upright: bool):
+            copies = invariance.affine_copies(batch.x, batch.uniform, upright)
+            return self.q(self.critic(copies, batch)["features"], training=True)
+
+        q = {name: tf.stop_gradient(part) for name, part in q.items()}
+        losses = {}
+        if self.hp.categories:
+            found = of_copies(upright=False)
+            for name in (name for name in q if name.startswith(CATEGORY)):
+                losses[name] = information.categorical_nll(found[name], tf.nn.softmax(q[name]))
+        if self.hp.continuous_codes:
+            found = of_copies(upright=True)[CONTINUOUS]
+            losses[CONTINUOUS] = tf.reduce_sum(
+                information.squared_error(found, q[CONTINUOUS]), axis=-1
+            )
+        return {f"invariance_{n}": self.hp.invariance_weight * loss for n, loss in losses.items()}
 
     @property
     def learns_from_real(self) -> bool:

@@ -551,10 +551,10 @@ def test_tensorboard_and_the_curves_show_the_evaluations(measured, monkeypatch):
         lambda path, panels, x_label: drawn.update({panel.title: panel for panel in panels}),
     )
     callbacks.draw_curves(RunDirectory(measured.path))
-    panel = drawn["metrics of samples"]
-    assert set(panel.series) == {"fd_digits", "pixel_mean"}
-    for name in ("fd_digits", "pixel_mean"):
-        steps, values = panel.series[name]
+    panels = {"fd_digits": "distances of samples", "pixel_mean": "shares and scores"}
+    for name, title in panels.items():
+        assert set(drawn[title].series) == {name}
+        steps, values = drawn[title].series[name]
         assert list(steps) == [line["step"] for line in lines]
         assert list(values) == [line[f"metric_{name}"] for line in lines]
         shown = tensors(events, f"metric_{name}", "scalars")

@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 import plotting
+from metrics.report import DISTANCES
 from training.checkpoints import Checkpoints
 from training.pictures import plane_grid
 from training.run_directory import METRIC, RunDirectory
@@ -306,7 +307,8 @@ class Progress(StepCallback):
 
 # What stands in each panel of a run's curves: the names that match, less what the title says.
 PANELS = {
-    "metrics of samples": rf"{METRIC}(.*)",
+    "distances of samples": rf"{METRIC}((?:{'|'.join(DISTANCES)}).*)",
+    "shares and scores": rf"{METRIC}(.*)",
     "losses": r"(.*_loss)",
     "loss terms": r"(.*_loss_.*)",
     "mutual information, at least, in nats": r"information_(.*)",
@@ -316,7 +318,7 @@ PANELS = {
     "images a second": r"(images)_per_second",
     "others": r"(?!(?:step|epoch|kimg|seconds)$)(.*)",
 }
-LOGARITHMIC = ("gradient norms", "metrics of samples")
+LOGARITHMIC = ("gradient norms", "distances of samples")
 
 
 def draw_curves(run: RunDirectory) -> None:

@@ -71,8 +71,8 @@ def test_without_a_change_a_copy_is_its_image():
     [
         (0, [[np.cos(0.35), np.sin(0.35), 0], [-np.sin(0.35), np.cos(0.35), 0]]),
         (1, [[1, 0, 0], [0.3, 1, 0]]),
-        (2, [[np.exp(0.15), 0, 0], [0, 1, 0]]),
-        (3, [[1, 0, 0], [0, np.exp(0.15), 0]]),
+        (2, [[np.exp(0.3), 0, 0], [0, 1, 0]]),
+        (3, [[1, 0, 0], [0, np.exp(0.3), 0]]),
         (4, [[1, 0, 0.14], [0, 1, 0]]),
         (5, [[1, 0, 0], [0, 1, 0.14]]),
     ],
@@ -81,9 +81,10 @@ def test_without_a_change_a_copy_is_its_image():
 def test_each_change_at_its_limit(which, matrix):
     x, u = pictures(), np.full(6, 0.5)
     u[which] = 1.0
-    np.testing.assert_allclose(
-        affine_copies(tf.constant(x), constant(u)), mapped(x, matrix), atol=1e-5
-    )
+    found = affine_copies(tf.constant(x), constant(u))
+    np.testing.assert_allclose(found, mapped(x, matrix), atol=1e-5)
+    upright = affine_copies(tf.constant(x), constant(u), upright=True)
+    np.testing.assert_allclose(upright, x if which in (0, 1) else found, atol=1e-5)
 
 
 def test_each_image_has_changes_of_its_own_within_the_limits():
@@ -95,7 +96,7 @@ def test_each_image_has_changes_of_its_own_within_the_limits():
 
     x = np.broadcast_to(pictures(b=1), (50, 7, 5, 2))
     copies = affine_copies(tf.constant(x), uniform).numpy()
-    assert {purpose: draws.shape for purpose, draws in drawn.items()} == {"affine": (50, 6)}
+    assert {purpose: draws.shape for purpose, draws in drawn.items()} == {"affine copies": (50, 6)}
     assert len(np.unique(copies.reshape(50, -1), axis=0)) == 50
     assert np.abs(copies).max() <= np.abs(x).max() + 1e-6
 

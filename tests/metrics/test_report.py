@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from metrics import report
+from training import evaluation
 
 
 def record(**changes):
@@ -263,6 +264,39 @@ def test_the_metrics_of_the_readme_are_those_that_models_are_compared_by():
     assert header == ["MNIST", *kept]
 
 
+def test_codes_have_a_table_of_their_own_with_the_median_of_the_training_seeds():
+    def trained(seed, accuracy, slant=None, **changes):
+        slant = {"slant_correlation": entry(slant, **({} if slant else {"reason": "no"}))}
+        metrics = {"fid": entry(7.5), "cluster_accuracy": entry(accuracy), **slant}
+        return record(seed=seed, metrics=metrics, **changes)
+
+    records = [
+        record(metrics={"fid": entry(1.0)}, flagfile="configs/dcgan_mnist.txt"),
+        *(trained(0, 0.7, 0.9), trained(1, 0.9, 0.8), trained(2, 0.8)),
+        trained(0, 0.5, 0.6, flagfile="configs/other.txt"),
+        trained(0, 0.25, dataset="CIFAR10"),
+        baseline(),
+    ]
+    first, second = report.codes_table(records).split("\n\n")
+    assert cells(first) == [
+        ["MNIST", "cluster_accuracy", "slant_correlation"],
+        ["gan_mnist, seed 0", "0.7", "0.9"],
+        ["gan_mnist, seed 1", "0.9", "0.8"],
+        ["gan_mnist, seed 2", "0.8", "n/a"],
+        ["gan_mnist, median of 3 seeds", "0.8 (0.7 to 0.9)", "n/a"],
+        ["other, seed 0", "0.5", "0.6"],
+    ]
+    assert cells(second) == [["CIFAR10", "cluster_accuracy"], ["gan_mnist, seed 0", "0.25"]]
+    assert "cluster" not in report.metrics_table(records)
+    assert "correlation" not in report.metrics_table(records)
+
+
+def test_each_metric_of_codes_is_in_their_table():
+    names = [*evaluation.FACTORS, *evaluation.CODES, *evaluation.CLUSTERS]
+    table = report.codes_table([record(metrics={name: entry(0.5) for name in names})])
+    assert cells(table)[0] == ["MNIST", *names]
+
+
 def test_a_table_of_metrics_lines_up_under_a_long_or_a_short_name():
     for name in ("A", "A_VERY_LONG_NAME_OF_A_SET"):
         table = report.metrics_table([record(dataset=name)])
@@ -394,6 +428,15 @@ def test_publish_copies_the_pictures_of_the_run_and_those_of_a_new_one_over_them
             "curves.png": "first curves.png",
             "progress.gif": "first progress.gif",
         }
+
+
+def test_publish_copies_the_pictures_of_traversals_but_not_their_films(published, run):
+    (run / "traversals").mkdir()
+    for name in ("code-0-span-1.png", "code-1-span-2.png", "code-0-span-1.gif"):
+        (run / "traversals" / name).write_text(name)
+    published.publish(record(), run)
+    copies = (published.RESULTS.parent / "gan_mnist-seed0" / "traversals").iterdir()
+    assert {path.name for path in copies} == {"code-0-span-1.png", "code-1-span-2.png"}
 
 
 def test_the_figures_of_a_comparison_are_copied_by_its_name(published, tmp_path):

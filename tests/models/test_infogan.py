@@ -82,7 +82,7 @@ def test_defaults_by_data_set(dataset, own):
     assert type(hp) is InfoGANHyperparameters
     said = {
         "batch_size": 256, "categorical_codes": "10", "categories": (10,), "continuous_codes": 2,
-        "categorical_weight": 1.0, "continuous_loss": "ols", "information_trains": "heads",
+        "categorical_weight": 1.0, "continuous_loss": "ols", "information_trains": "trunk",
         "g_learning_rate": 1e-3, "d_learning_rate": 2e-4, "q_learning_rate": 1e-3, "beta_1": 0.5,
         "q_units": 128, "supervised_fraction": 0.0, "thickness_guidance": False,
         "invariance_weight": 0.0, "n_critic": 1,
@@ -116,11 +116,6 @@ def test_categorical_codes_of_no_size_are_refused(codes):
             "--supervised_fraction: there is no categorical code to teach "
             "(--categorical_codes is empty)",
         ),
-        (
-            ["--invariance_weight=1", "--categorical_codes="],
-            "--invariance_weight: there is no categorical code to teach "
-            "(--categorical_codes is empty)",
-        ),
         (["--invariance_weight=-1"], "--invariance_weight=-1.0: it must be a number >= 0"),
         (
             ["--thickness_guidance", "--continuous_codes=0"],
@@ -133,7 +128,7 @@ def test_categorical_codes_of_no_size_are_refused(codes):
         (["--continuous_codes=-1"], "--continuous_codes=-1: it must be a whole number >= 0"),
         (["--categorical_weight=0"], "--categorical_weight=0.0: it must be a number > 0"),
         (["--continuous_loss=l1"], "--continuous_loss=l1: it must be one of ols, gaussian"),
-        (["--information_trains=g"], "--information_trains=g: it must be one of heads, trunk"),
+        (["--information_trains=g"], "--information_trains=g: it must be one of trunk, heads"),
     ],
 )  # fmt: skip
 def test_what_infogan_cannot_be_told_is_refused_in_one_line(argv, said):
@@ -529,23 +524,34 @@ def test_the_first_continuous_code_is_told_the_rank_of_the_thickness(gaussian):
         np.testing.assert_allclose(q["continuous/bias"], [slope, 0], rtol=1e-4, atol=1e-5)
 
 
-def test_categories_are_to_be_read_in_a_copy_as_in_the_image(monkeypatch):
-    """-lambda sum_k Q(k | x) log Q(k | T(x)), Q(k | x) held fixed."""
-    monkeypatch.setattr(invariance, "affine_copies", lambda x, uniform: -x)
-    model = make(invariance_weight=0.7)
+@pytest.mark.parametrize("gaussian", [False, True])
+def test_codes_are_to_be_read_in_copies_as_in_the_image(gaussian, monkeypatch):
+    """lambda times -sum_k Q(k | x) log Q(k | T(x)), and the squared error of the means: what Q says
+    of x is fixed. Here T(x) is -x, and x / 2 where it is upright."""
+
+    def copies(x, uniform, upright):
+        return x / 2 if upright else -x
+
+    monkeypatch.setattr(invariance, "affine_copies", copies)
+    loss = "gaussian" if gaussian else "ols"
+    model = make(invariance_weight=0.7, continuous_loss=loss)
     x = pictures()
     terms, q, of_trunk, heads = lessons(model, x)
     trunk, _ = model.discriminator.layers
-    of_copies = numpy_heads(model.q, np.array(trunk(-x), np.float64))
-    assert list(terms) == ["invariance_category_0", "invariance_category_1"]
+    assert list(terms) == [f"invariance_{n}" for n in ("category_0", "category_1", "continuous")]
+    turned = numpy_heads(model.q, np.array(trunk(-x), np.float64))
     for name in ("category_0", "category_1"):
-        p, r = scipy.special.softmax(heads[name], 1), scipy.special.softmax(of_copies[name], 1)
+        p, r = scipy.special.softmax(heads[name], 1), scipy.special.softmax(turned[name], 1)
         expected = -0.7 * (p * np.log(r)).sum(1)
         np.testing.assert_allclose(terms[f"invariance_{name}"], expected, rtol=1e-4)
         slope = 0.7 * (r - p).sum(0)
         np.testing.assert_allclose(q[f"{name}/bias"], slope, rtol=1e-3, atol=1e-5)
+    upright = numpy_heads(model.q, np.array(trunk(x / 2), np.float64))
+    off = upright["continuous"] - heads["continuous"]
+    expected = 0.7 * (off**2).sum(1)
+    np.testing.assert_allclose(terms["invariance_continuous"], expected, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(q["continuous/bias"], 2 * 0.7 * off.sum(0), rtol=1e-3, atol=1e-5)
     assert all(np.any(gradient) for gradient in of_trunk)
-    assert q["continuous/kernel"] is None or not np.any(q["continuous/kernel"])
 
 
 def test_the_copies_are_new_at_each_step():
@@ -554,14 +560,25 @@ def test_the_copies_are_new_at_each_step():
     for step in (0, 0, 1):
         model.step.assign(step)
         batch = batch_of(model, tf.constant(x))
-        terms = model.lessons(model.critic(batch.x, batch), batch)
-        seen.append(terms["invariance_category_0"].numpy())
-    np.testing.assert_array_equal(seen[0], seen[1])
-    assert np.abs(seen[2] - seen[0]).max() > 1e-4
+        seen.append(model.lessons(model.critic(batch.x, batch), batch))
+    for name in ("invariance_category_0", "invariance_continuous"):
+        first, again, other = (terms[name].numpy() for terms in seen)
+        np.testing.assert_array_equal(first, again)
+        assert np.abs(other - first).max() > 1e-6
+
+
+def test_of_codes_that_there_are_not_no_copy_is_made():
+    for codes, expected in (
+        ({"categorical_codes": ""}, ["invariance_continuous"]),
+        ({"continuous_codes": 0}, ["invariance_category_0", "invariance_category_1"]),
+    ):
+        terms, *_ = lessons(make(invariance_weight=1.0, **codes), pictures())
+        assert list(terms) == expected
 
 
 GUIDES = {
     "invariance_category_1": {"invariance_weight": 0.5},
+    "invariance_continuous": {"invariance_weight": 0.5},
     "supervised": {"supervised_fraction": 0.5},
     "thickness": {"thickness_guidance": True},
 }
@@ -606,7 +623,7 @@ def test_what_q_is_told_of_real_images_is_nothing_to_g(guide, take_step):
     rates = {"discriminator": 0.0, "generator": 0.1, "q": 0.0}
 
     def after_a_step(**told):
-        model = make(rates=rates, **told)
+        model = make(rates=rates, information_trains="heads", **told)
         before = values(model)["generator"]
         take_step(model, pictures(), np.array([0, 1, 2, -1] * 2))
         return before, values(model)["generator"]
@@ -646,6 +663,7 @@ def test_a_class_that_is_told_becomes_the_code_of_its_number(fit):
     model = make(
         supervised_fraction=0.5, categorical_codes="3", continuous_codes=0, ema_decay=0.9,
         g_learning_rate=2e-3, d_learning_rate=2e-3, q_learning_rate=2e-3,
+        information_trains="heads",
     )  # fmt: skip
     fit(model, x, known)
     found = np.argmax(model.code_logits(tf.constant(x[:5].reshape(-1, *SHAPE))), 1)

@@ -236,14 +236,15 @@ def test_without_a_log_there_are_no_curves(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_was_measured_of_samples_has_a_logarithmic_panel_of_its_own(tmp_path, panels):
+def test_distances_have_a_logarithmic_panel_of_their_own(tmp_path, panels):
     run = RunDirectory(tmp_path)
     run.log({"step": 4, "g_loss": 1.0})
     run.log({"step": 4, "metric_fid": 30.0})
     run.log({"step": 8, "g_loss": 2.0})
-    run.log({"step": 8, "metric_fid": 20.0, "metric_some_loss": 1.0})
+    run.log({"step": 8, "metric_fid": 20.0, "metric_cluster_loss": 0.5})
     assert [(panel.title, panel.log_y, panel.series) for panel in panels(run)] == [
-        ("metrics of samples", True, {"fid": ((4, 8), (30.0, 20.0)), "some_loss": ((8,), (1.0,))}),
+        ("distances of samples", True, {"fid": ((4, 8), (30.0, 20.0))}),
+        ("shares and scores", False, {"cluster_loss": ((8,), (0.5,))}),
         ("losses", False, {"g_loss": ((4, 8), (1.0, 2.0))}),
     ]
 
