@@ -489,6 +489,13 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
     continuous_weight: float = field(
         0.5, "lambda of the continuous codes", group="loss", above=0, by_dataset={"CIFAR10": 1.0}
     )
+    continuous_warmup: int = field(
+        0,
+        "steps over which the lambda of the continuous codes, and what invariance_weight is to "
+        "them, rises from 0, so that the categories are found first",
+        group="loss",
+        at_least=0,
+    )
     continuous_loss: str = field(
         "ols",
         "of the continuous codes: squared error, or minus the log likelihood of a Gaussian whose "

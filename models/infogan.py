@@ -80,9 +80,19 @@ class InfoGAN(AdversarialModel):
             if name.startswith(CATEGORY)
         }
         if hp.continuous_codes:
-            loss = hp.continuous_weight * self.continuous_loss(q, codes[CONTINUOUS])
+            loss = self.continuous_weight() * self.continuous_loss(q, codes[CONTINUOUS])
             terms |= {f"{CONTINUOUS}_{k}": loss[:, k] for k in range(hp.continuous_codes)}
         return terms
+
+    def rise(self):
+        """What share of its lambda a term of the continuous codes has at this step: above 0."""
+        if not self.hp.continuous_warmup:
+            return 1.0
+        return tf.minimum(tf.cast(self.step + 1, tf.float32) / self.hp.continuous_warmup, 1.0)
+
+    def continuous_weight(self):
+        """lambda of the continuous codes at this step."""
+        return self.hp.continuous_weight * self.rise()
 
     def continuous_loss(self, q, code):
         """What the continuous codes [b, n] cost: [b, n]."""
@@ -109,7 +119,7 @@ class InfoGAN(AdversarialModel):
         if hp.thickness_guidance:
             code = guidance.uniform_ranks(guidance.stroke_thickness(batch.x))[:, None]
             first = {name: part[:, :1] for name, part in q.items()}
-            terms["thickness"] = hp.continuous_weight * self.continuous_loss(first, code)[:, 0]
+            terms["thickness"] = self.continuous_weight() * self.continuous_loss(first, code)[:, 0]
         return terms
 
     def invariance_terms(self, q, batch):
@@ -133,9 +143,8 @@ class InfoGAN(AdversarialModel):
                 losses[name] = information.categorical_nll(found[name], tf.nn.softmax(q[name]))
         if self.hp.continuous_codes:
             found = of_copies(upright=True)[CONTINUOUS]
-            losses[CONTINUOUS] = tf.reduce_sum(
-                information.squared_error(found, q[CONTINUOUS]), axis=-1
-            )
+            error = information.squared_error(found, q[CONTINUOUS])
+            losses[CONTINUOUS] = self.rise() * tf.reduce_sum(error, axis=-1)
         return {f"invariance_{n}": self.hp.invariance_weight * loss for n, loss in losses.items()}
 
     @property
@@ -173,7 +182,7 @@ class InfoGAN(AdversarialModel):
         gaussian = hp.continuous_loss == "gaussian"
         bound = information.gaussian_bound if gaussian else information.squared_error_bound
         for k in range(hp.continuous_codes):
-            mean = loss[f"{CONTINUOUS}_{k}"] / hp.continuous_weight
+            mean = loss[f"{CONTINUOUS}_{k}"] / self.continuous_weight()
             bounds[f"information_{CONTINUOUS}_{k}"] = bound(mean)
         return bounds
 
