@@ -85,7 +85,7 @@ def test_defaults_by_data_set(dataset, own):
         "categorical_weight": 1.0, "continuous_loss": "ols", "information_trains": "trunk",
         "g_learning_rate": 1e-3, "d_learning_rate": 2e-4, "q_learning_rate": 1e-3, "beta_1": 0.5,
         "q_units": 128, "supervised_fraction": 0.0, "thickness_guidance": False,
-        "invariance_weight": 0.0, "n_critic": 1,
+        "invariance_weight": 0.0, "continuous_warmup": 0, "n_critic": 1,
         "loss": "non_saturating", "network": "dcgan", "d_norm": "batch", **own,
     }  # fmt: skip
     assert {name: getattr(hp, name) for name in said} == said
@@ -117,6 +117,7 @@ def test_categorical_codes_of_no_size_are_refused(codes):
             "(--categorical_codes is empty)",
         ),
         (["--invariance_weight=-1"], "--invariance_weight=-1.0: it must be a number >= 0"),
+        (["--continuous_warmup=-1"], "--continuous_warmup=-1: it must be a whole number >= 0"),
         (
             ["--thickness_guidance", "--continuous_codes=0"],
             "--thickness_guidance: there is no continuous code to teach (--continuous_codes=0)",
@@ -318,6 +319,31 @@ def test_the_bounds_are_logged_in_nats_whatever_the_weights(gaussian, side, take
     found = {n: scalars[n] for n in scalars if n.startswith("information_")}
     assert list(found) == [f"information_{name}" for name in expected]
     np.testing.assert_allclose(list(found.values()), list(expected.values()), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("loss", ["ols", "gaussian"])
+def test_in_a_warm_up_the_terms_of_the_continuous_codes_rise_with_the_steps(loss):
+    """Theirs alone, and not the bounds."""
+    told = {"thickness_guidance": True, "invariance_weight": 1.0, "continuous_loss": loss}
+    plain, model = make(**told), make(continuous_warmup=8, **told)
+    x = pictures()
+    for step, share in ((0, 1 / 8), (3, 1 / 2), (7, 1), (8, 1), (1000, 1)):
+        found = []
+        for each in (plain, model):
+            each.step.assign(step)
+            batch = batch_of(each, tf.constant(x))
+            fake = each.critic(each.fake(batch), batch)
+            terms = each.information_terms(fake, batch)
+            bounds = each.after_generator_update(terms, batch)
+            found.append((terms | each.lessons(each.critic(batch.x, batch), batch), bounds))
+        (expected, bounds), (terms, same) = found
+        assert list(terms) == list(expected)
+        for name, term in terms.items():
+            rises = "continuous" in name or name == "thickness"
+            np.testing.assert_allclose(
+                term, (share if rises else 1) * expected[name], rtol=1e-4, atol=1e-6
+            )
+        np.testing.assert_allclose(list(same.values()), list(bounds.values()), rtol=1e-4, atol=1e-5)
 
 
 def test_without_codes_of_a_kind_there_are_no_terms_of_it(take_step):
