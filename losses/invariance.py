@@ -8,30 +8,34 @@ import tensorflow as tf
 # How far a copy may be from its image.
 ROTATION = 0.35  # radians
 SHEAR = 0.3  # sideways, as a share of the height
-SCALE = 0.3  # natural logarithm, of each side for itself
+SIZE = 0.1  # natural logarithm
+STRETCH = 0.2  # natural logarithm: as much narrower as higher
 SHIFT = 0.07  # of each side
 
 Uniform = Callable[[str, tf.Tensor], tf.Tensor]
 
 
 def affine_copies(x: tf.Tensor, uniform: Uniform, upright: bool = False) -> tf.Tensor:
-    """Images, each turned, sheared, scaled and shifted a little about its middle.
+    """Images, each sheared, turned, stretched, resized and shifted a little about its middle.
 
     Args:
         x: images [b, h, w, c].
         uniform: (purpose, shape) -> a float32 tensor in [0, 1).
-        upright: neither turned nor sheared.
+        upright: neither sheared nor turned.
 
     Returns:
         Images like x; each of the changes is uniform up to the limits above.
     """
     purpose = "upright copies" if upright else "affine copies"
     u = tf.unstack(2.0 * uniform(purpose, [tf.shape(x)[0], 6]) - 1.0, axis=1)
-    angle, shear = (0.0 * u[0], 0.0 * u[1]) if upright else (ROTATION * u[0], SHEAR * u[1])
+    angle, shear = (0.0, 0.0) if upright else (ROTATION * u[0], SHEAR * u[1])
     sin, cos = tf.sin(angle), tf.cos(angle)
-    high, wide = tf.exp(SCALE * u[2]), tf.exp(SCALE * u[3])
+    high, wide = tf.exp(SIZE * u[2] - STRETCH * u[3]), tf.exp(SIZE * u[2] + STRETCH * u[3])
     down, right = 2.0 * SHIFT * u[4], 2.0 * SHIFT * u[5]
-    rows = [[cos * high, sin * wide, down], [(shear * cos - sin) * high, cos * wide, right]]
+    rows = [
+        [cos * high, sin * wide, down],
+        [(shear * cos - sin) * high, (shear * sin + cos) * wide, right],
+    ]
     return resample(x, tf.stack([tf.stack(row, axis=1) for row in rows], axis=1))
 
 

@@ -517,9 +517,9 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
     )
     invariance_weight: float = field(
         0.0,
-        "lambda of reading the same codes in a real image and in copies of it: categories in "
-        "turned, sheared, scaled and shifted ones, continuous codes in scaled and shifted ones "
-        "(after Hu et al. 2017); 0: off",
+        "lambda of reading the same codes in a real image and in copies of it (after Hu et al. "
+        "2017): continuous codes in stretched, resized and shifted ones, categories in such as are "
+        "also sheared and turned; 0: off",
         group="loss",
         at_least=0,
     )

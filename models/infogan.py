@@ -126,14 +126,15 @@ class InfoGAN(AdversarialModel):
         """lambda times how far, in copies of the real images, Q is from what it read in these, q,
         which stands (after the self-augmented training of Hu et al. 2017).
 
-        The categories, by cross-entropy, are to be the same in copies that are turned, sheared,
-        scaled and shifted; the means of the continuous codes, so that these can be slant, by
-        squared error in copies that are scaled and shifted.
+        The categories, by cross-entropy, are to be the same in copies that are also sheared and
+        turned; the means of the continuous codes, so that these can be slant, by squared error in
+        copies that are stretched, resized and shifted only.
         """
+        trunk, _ = self.discriminator.layers
 
         def of_copies(upright: bool):
             copies = invariance.affine_copies(batch.x, batch.uniform, upright)
-            return self.q(self.critic(copies, batch)["features"], training=True)
+            return self.q(trunk(copies, training=True), training=True)
 
         q = {name: tf.stop_gradient(part) for name, part in q.items()}
         losses = {}
@@ -142,8 +143,7 @@ class InfoGAN(AdversarialModel):
             for name in (name for name in q if name.startswith(CATEGORY)):
                 losses[name] = information.categorical_nll(found[name], tf.nn.softmax(q[name]))
         if self.hp.continuous_codes:
-            found = of_copies(upright=True)[CONTINUOUS]
-            error = information.squared_error(found, q[CONTINUOUS])
+            error = information.squared_error(of_copies(upright=True)[CONTINUOUS], q[CONTINUOUS])
             losses[CONTINUOUS] = self.rise() * tf.reduce_sum(error, axis=-1)
         return {f"invariance_{n}": self.hp.invariance_weight * loss for n, loss in losses.items()}
 
