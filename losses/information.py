@@ -26,8 +26,8 @@ def squared_error(mean: tf.Tensor, code: tf.Tensor) -> tf.Tensor:
 def gaussian_nll(mean: tf.Tensor, log_std: tf.Tensor, code: tf.Tensor) -> tf.Tensor:
     """-log N(c; m(x), s(x)^2) of each continuous code, all [b, n]: [b, n].
 
-    The logarithm of s is kept within LOG_STD, smoothly, so that neither a code found exactly nor
-    one not found at all makes it run away.
+    `log_std` is brought within LOG_STD, to a hundredth, by two softplus, so that neither a code found
+    exactly nor one not found at all makes it run away.
     """
     low, high = LOG_STD
     log_std = high - tf.nn.softplus(high - log_std)
@@ -47,5 +47,6 @@ def gaussian_bound(nll: tf.Tensor) -> tf.Tensor:
 
 def squared_error_bound(error: tf.Tensor) -> tf.Tensor:
     """L_I of a continuous code from its mean squared error, that is, of the Gaussian of this
-    variance around m(x), which of all of one variance is the likeliest."""
+    variance around m(x), which of all of one variance is the likeliest; of the error of a batch of
+    b it is too high by about 1 / (2 b)."""
     return UNIFORM_ENTROPY - 0.5 * (tf.math.log(2.0 * math.pi * error) + 1.0)

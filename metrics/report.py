@@ -73,17 +73,19 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 def cell(value: Any) -> str:
     """A value as a table shows it: four digits of a number, n/a for None; of a measured metric the
-    value, with the range in brackets if there were several evaluation seeds; of one seed, with the
-    spread over subsets or splits where the metric has such."""
+    value, with the range in brackets if there were several seeds; of one seed, with the spread over
+    subsets or splits where the metric has such; and the code that it is of, if it is of one."""
     if value is None:
         return "n/a"
     if isinstance(value, dict):
         protocol = value["protocol"]
+        code = protocol.get("code")
+        of = f", code {code}" if isinstance(code, int) else ""
         if "values" not in protocol:
             spread = f" ± {protocol['spread']:.2g}" if protocol.get("spread") else ""
-            return cell(value["value"]) + spread
+            return cell(value["value"]) + spread + of
         low, high = (cell(end(protocol["values"])) for end in (min, max))
-        return cell(value["value"]) + (f" ({low} to {high})" if low != high else "")
+        return cell(value["value"]) + (f" ({low} to {high})" if low != high else "") + of
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

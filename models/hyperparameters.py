@@ -553,10 +553,11 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
                 "--supervised_fraction: there is no categorical code to teach "
                 "(--categorical_codes is empty)"
             )
-        if self.thickness_guidance and not self.continuous_codes:
-            raise HyperparameterError(
-                "--thickness_guidance: there is no continuous code to teach (--continuous_codes=0)"
-            )
+        for name in ("thickness_guidance", "continuous_warmup"):
+            if getattr(self, name) and not self.continuous_codes:
+                raise HyperparameterError(
+                    f"--{name}: there is no continuous code to teach (--continuous_codes=0)"
+                )
 
     @property
     def categories(self) -> tuple[int, ...]:

@@ -293,74 +293,93 @@ def measure_factors(
     watch: Stopwatch,
 ) -> dict[str, Metric]:
     """The wanted ones of what n samples say of the meaning of the continuous codes; without a
-    value, and with the reason, where there are none, or the images are not of strokes."""
+    value, and with the reason, where there are no codes, or a factor cannot be measured."""
     chosen = [name for name in wanted if name in FACTORS]
     latents = model.latents.draw(n, seed)
-    try:
-        if CONTINUOUS not in latents:
-            raise NotSupported(f"{type(model).__name__} has no continuous codes")
-        if real.data.image_shape[-1] != 1:
-            raise MetricError("slant and thickness are measured in gray images, light on dark")
-        with watch.stage("factors"):
-            found = factor_metrics(model, latents, real)
-    except (NotSupported, MetricError) as error:
-        return {name: Metric(None, {"reason": str(error)}) for name in chosen}
-    return {name: found[name] for name in chosen}
+    if CONTINUOUS not in latents:
+        reason = f"{type(model).__name__} has no continuous codes"
+        return {name: Metric(None, {"reason": reason}) for name in chosen}
+    metrics = {}
+    with watch.stage("factors"):
+        measured = factors_of_samples(model, latents, real, chosen)
+        measures = {
+            "slant_correlation": functools.partial(best_correlation, latents, measured, "slant"),
+            "thickness_correlation": functools.partial(
+                best_correlation, latents, measured, "thickness"
+            ),
+            "class_change": functools.partial(class_change, model, latents, real),
+            "mutual_information_gap": functools.partial(information_gap, latents, measured, real),
+        }
+        for name in chosen:
+            try:
+                metrics[name] = measures[name]()
+            except MetricError as error:
+                metrics[name] = Metric(None, {"reason": str(error)})
+    return metrics
 
 
-def factor_metrics(
-    model: GenerativeModel, latents: dict[str, tf.Tensor], real: RealImages
-) -> dict[str, Metric]:
-    """All FACTORS of the samples of some latents."""
-    codes = np.asarray(latents[CONTINUOUS])
-    measured = collections.defaultdict(list)
-    classified = real.extractor is not None and real.extractor.classes_of == real.data.name
-    for images in map(plotting.to_uint8, model.generate_batches(latents)):
-        for name, measure in factors.FACTORS.items():
-            measured[name].append(measure(images))
-        if classified:
-            measured["class"].append(real.extractor(images)[1].argmax(1))
-    measured = {name: np.concatenate(parts) for name, parts in measured.items()}
+def has_classes(real: RealImages) -> bool:
+    """Whether the feature network is a classifier of the data set."""
+    return real.extractor is not None and real.extractor.classes_of == real.data.name
+
+
+def factors_of_samples(
+    model: GenerativeModel,
+    latents: dict[str, tf.Tensor],
+    real: RealImages,
+    chosen: Sequence[str],
+) -> dict[str, np.ndarray]:
+    """What of the samples of some latents the chosen metrics need, [n] each, of what there is: the
+    slant and the thickness of gray images, and the class."""
+    gap = "mutual_information_gap" in chosen
     measures = {
-        f"{name}_correlation": functools.partial(best_correlation, codes, measured[name])
-        for name in factors.FACTORS
+        name: measure
+        for name, measure in factors.FACTORS.items()
+        if real.data.image_shape[-1] == 1 and (gap or f"{name}_correlation" in chosen)
     }
-    measures["class_change"] = functools.partial(class_change, model, latents, real, classified)
-    measures["mutual_information_gap"] = functools.partial(information_gap, latents, measured)
-    found = {}
-    for name, measure in measures.items():
-        try:
-            found[name] = measure()
-        except MetricError as error:
-            found[name] = Metric(None, {"reason": str(error)})
-    return found
+    if gap and has_classes(real):
+        measures["class"] = lambda images: real.extractor(images)[1].argmax(1)
+    found = collections.defaultdict(list)
+    for images in map(plotting.to_uint8, model.generate_batches(latents) if measures else ()):
+        for name, measure in measures.items():
+            found[name].append(measure(images))
+    return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def best_correlation(codes: np.ndarray, factor: np.ndarray) -> Metric:
+def best_correlation(
+    latents: dict[str, tf.Tensor], measured: dict[str, np.ndarray], factor: str
+) -> Metric:
     """The largest absolute rank correlation of a code with a factor."""
-    each = factors.rank_correlations(codes, factor)
+    if factor not in measured:
+        raise MetricError(f"the {factor} is measured in gray images, light on dark")
+    each = factors.rank_correlations(np.asarray(latents[CONTINUOUS]), measured[factor])
     best = int(np.argmax(np.abs(each)))
-    return Metric(abs(each[best]), {"n_fake": len(codes), "code": best, "correlations": each})
+    return Metric(
+        abs(each[best]), {"n_fake": len(measured[factor]), "code": best, "correlations": each}
+    )
 
 
-def information_gap(latents: dict[str, tf.Tensor], measured: dict[str, np.ndarray]) -> Metric:
+def information_gap(
+    latents: dict[str, tf.Tensor], measured: dict[str, np.ndarray], real: RealImages
+) -> Metric:
     """The mutual information gap of the codes and what was measured in their images."""
     codes = np.asarray(latents[CONTINUOUS])
     known = {n: np.argmax(part, 1) for n, part in latents.items() if n.startswith(CATEGORY)}
     known |= {f"code {k}": factors.binned(code) for k, code in enumerate(codes.T)}
     if len(known) < 2:
         raise MetricError("mutual_information_gap needs two codes")
+    if not measured:
+        raise MetricError("mutual_information_gap needs gray images or a classifier of them")
     told = {n: v if n == "class" else factors.binned(v) for n, v in measured.items()}
     gap, gaps = factors.mutual_information_gap(known, told)
-    return Metric(gap, {"n_fake": len(codes), "gaps": gaps})
+    network = features_protocol("class", real) if "class" in measured else {}
+    return Metric(gap, {"n_fake": len(codes), "bins": factors.BINS, **network, "gaps": gaps})
 
 
-def class_change(
-    model: GenerativeModel, latents: dict[str, tf.Tensor], real: RealImages, classified: bool
-) -> Metric:
+def class_change(model: GenerativeModel, latents: dict[str, tf.Tensor], real: RealImages) -> Metric:
     """The share of samples whose class is another when a continuous code goes from -1 to 1, all
     else fixed: the mean over the codes, of up to SHOWN samples each."""
-    if not classified:
+    if not has_classes(real):
         raise MetricError(
             f"class_change needs a classifier of {real.data.name}; take --features=classifier"
         )
@@ -372,7 +391,8 @@ def class_change(
         return real.extractor(images)[1].argmax(1)
 
     shares = [float((classes(k, -1.0) != classes(k, 1.0)).mean()) for k in range(codes)]
-    return Metric(float(np.mean(shares)), {"n_fake": n, "shares": shares})
+    protocol = {"n_fake": n, **features_protocol("class_change", real), "shares": shares}
+    return Metric(float(np.mean(shares)), protocol)
 
 
 def measure_codes(

@@ -110,6 +110,13 @@ def test_a_measured_metric_is_shown_with_its_range_if_there_were_several_seeds()
     assert report.cell(entry(2.5, values=[3.0, 1.0, 2.5], seeds=[0, 1, 2])) == "2.5 (1 to 3)"
 
 
+def test_a_metric_of_a_code_names_it_unless_the_seeds_differ():
+    assert report.cell(entry(0.9, code=1)) == "0.9, code 1"
+    several = {"seeds": [0, 1], "values": [0.85, 0.95]}
+    assert report.cell(entry(0.9, code=0, **several)) == "0.9 (0.85 to 0.95), code 0"
+    assert report.cell(entry(0.9, code=[0, 1], **several)) == "0.9 (0.85 to 0.95)"
+
+
 def test_measured_metrics_stand_to_the_right_like_numbers():
     lines = report.table(["a"], [[entry(1.0)], [entry(22.5)], [None]]).splitlines()
     assert lines[1:] == ["| ---: |", "|    1 |", "| 22.5 |", "|  n/a |"]

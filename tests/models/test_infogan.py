@@ -117,6 +117,10 @@ def test_categorical_codes_of_no_size_are_refused(codes):
             "(--categorical_codes is empty)",
         ),
         (["--invariance_weight=-1"], "--invariance_weight=-1.0: it must be a number >= 0"),
+        (
+            ["--continuous_warmup=9", "--continuous_codes=0"],
+            "--continuous_warmup: there is no continuous code to teach (--continuous_codes=0)",
+        ),
         (["--continuous_warmup=-1"], "--continuous_warmup=-1: it must be a whole number >= 0"),
         (
             ["--thickness_guidance", "--continuous_codes=0"],

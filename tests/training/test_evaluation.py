@@ -541,9 +541,7 @@ def test_the_class_changes_with_the_code_that_it_follows():
     assert found.value == pytest.approx(1 / 3)
     assert found.protocol["n_fake"] == 300
     drawn = model.latents.join(model.latents.draw(300, 7)).numpy()
-    given = np.concatenate(model.given)
-    np.testing.assert_array_equal(given[:300], drawn)
-    pairs = given[300:].reshape(3, 2, 300, -1)
+    pairs = np.concatenate(model.given).reshape(3, 2, 300, -1)
     for code, ends in enumerate(pairs):
         for end, value in zip(ends, (-1, 1), strict=True):
             expected = drawn.copy()
@@ -591,28 +589,37 @@ def test_factors_that_are_the_same_in_all_samples_are_a_reason():
     assert reason == "the slant is the same in all samples"
 
 
-def test_only_the_wanted_factors_are_given():
+def test_only_the_wanted_factors_are_measured_and_given(monkeypatch):
+    monkeypatch.setitem(factors.FACTORS, "thickness", None)
     assert list(factors_of(strokes(), wanted=["fid", "slant_correlation"])) == ["slant_correlation"]
 
 
-@pytest.mark.parametrize(
-    ("attributes", "shape", "reason"),
-    [
-        (
-            {"continuous": 0, "categories": (4,)},
-            (28, 28, 1),
-            "Strokes has no continuous codes",
-        ),
-        (
-            {"channels": 3},
-            (28, 28, 3),
-            "slant and thickness are measured in gray images, light on dark",
-        ),
-    ],
-    ids=["no-codes", "colour"],
-)
-def test_where_there_are_no_codes_or_no_strokes_all_are_a_reason(attributes, shape, reason):
-    model, data = strokes(**attributes), of_images(shape)
-    found = factors_of(model, by_thickness(), data=data)
+def test_where_there_are_no_codes_all_are_a_reason():
+    model = strokes(continuous=0, categories=(4,))
+    reason = "Strokes has no continuous codes"
+    found = factors_of(model, by_thickness())
     assert found == dict.fromkeys(FACTORS, Metric(None, {"reason": reason}))
     assert model.given == []
+
+
+def test_of_colour_images_it_is_the_class_that_codes_can_say():
+    data = of_images((28, 28, 3))
+    found = factors_of(strokes(channels=3), by_thickness(), data=data)
+    for name in ("slant", "thickness"):
+        reason = f"the {name} is measured in gray images, light on dark"
+        assert found[f"{name}_correlation"] == Metric(None, {"reason": reason})
+    assert found["class_change"].value == pytest.approx(1 / 3)
+    assert list(found["mutual_information_gap"].protocol["gaps"]) == ["class"]
+    unclassified = factors_of(strokes(channels=3), data=data)
+    reason = "mutual_information_gap needs gray images or a classifier of them"
+    assert unclassified["mutual_information_gap"] == Metric(None, {"reason": reason})
+
+
+def test_what_is_said_of_classes_names_the_network():
+    found = factors_of(strokes(), by_thickness())
+    for name in ("class_change", "mutual_information_gap"):
+        protocol = found[name].protocol
+        assert (protocol["features"], protocol["features_sha256"]) == ("strokes", "00")
+    gap = factors_of(strokes())["mutual_information_gap"].protocol
+    assert "features" not in gap
+    assert gap["bins"] == factors.BINS
