@@ -26,8 +26,8 @@ def squared_error(mean: tf.Tensor, code: tf.Tensor) -> tf.Tensor:
 def gaussian_nll(mean: tf.Tensor, log_std: tf.Tensor, code: tf.Tensor) -> tf.Tensor:
     """-log N(c; m(x), s(x)^2) of each continuous code, all [b, n]: [b, n].
 
-    `log_std` is brought within LOG_STD, to a hundredth, by two softplus, so that neither a code found
-    exactly nor one not found at all makes it run away.
+    `log_std` is brought within LOG_STD, to a hundredth, by two softplus, so that neither a code
+    found exactly nor one not found at all makes it run away.
     """
     low, high = LOG_STD
     log_std = high - tf.nn.softplus(high - log_std)
