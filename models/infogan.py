@@ -1,6 +1,8 @@
 """InfoGAN: Chen et al. 2016, "InfoGAN: Interpretable Representation Learning by Information
 Maximizing Generative Adversarial Nets"."""
 
+import math
+
 import keras
 import tensorflow as tf
 
@@ -113,7 +115,8 @@ class InfoGAN(AdversarialModel):
             if batch.labels is None:
                 raise NeedsLabels("supervised_fraction needs batches of images and labels")
             code = tf.one_hot(batch.labels, hp.categories[0])
-            known = tf.cast(batch.labels >= 0, tf.float32) / hp.supervised_fraction
+            # So the gradient varies as with all labels; by 1 / share it would drown all others.
+            known = tf.cast(batch.labels >= 0, tf.float32) / math.sqrt(hp.supervised_fraction)
             nll = information.categorical_nll(q[f"{CATEGORY}0"], code)
             terms["supervised"] = hp.categorical_weight * known * nll
         if hp.thickness_guidance:
