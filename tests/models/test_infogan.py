@@ -72,8 +72,8 @@ def batch_of(model, images, labels=None):
     ("dataset", "own"),
     [
         ("MNIST", {"epochs": 50, "noise_dim": 62, "continuous_weight": 0.5, "dense_units": 1024}),
-        ("CIFAR10", {"epochs": 150, "noise_dim": 64, "continuous_weight": 1.0, "dense_units": 0}),
-        ("CIFAR10", {"g_learning_rate": 2e-4}),
+        ("CIFAR10", {"epochs": 150, "noise_dim": 64, "g_learning_rate": 2e-4}),
+        ("CIFAR10", {"continuous_weight": 1.0, "dense_units": 0, "g_learning_rate": 2e-4}),
         ("FASHION_MNIST", {"epochs": 50, "noise_dim": 62, "continuous_weight": 0.5}),
         ("/tmp/birds.npz", {"epochs": 50, "noise_dim": 62, "continuous_weight": 0.5}),
     ],
