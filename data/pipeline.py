@@ -27,7 +27,7 @@ class Batches:
             have -1.
 
     Raises:
-        DataError: the images do not fill one step.
+        DataError: the images do not fill one step, or a share above 0 of them is none.
     """
 
     def __init__(
@@ -44,8 +44,13 @@ class Batches:
         self.seed = seed
         if split.labels is not None and labelled < 1:
             order = self._random(_LABELS).permutation(len(split.images))
+            known = round(labelled * len(order))
+            if labelled and not known:
+                raise DataError(
+                    f"--supervised_fraction={labelled}: of the {len(order)} images that is none"
+                )
             labels = split.labels.copy()
-            labels[order[round(labelled * len(order)) :]] = -1
+            labels[order[known:]] = -1
             self.split = Split(split.images, labels)
         self.flip = flip
         self.shape = (batch_size,) if n_critic == 1 else (n_critic, batch_size)

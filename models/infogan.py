@@ -109,6 +109,8 @@ class InfoGAN(AdversarialModel):
         those that have one; and that the first continuous code is the thickness of strokes.
         """
         hp = self.hp
+        if not self.learns_from_real:
+            return {}
         q = self.q(real["features"], training=True)
         terms = self.invariance_terms(q, batch) if hp.invariance_weight else {}
         if hp.supervised_fraction:
@@ -157,22 +159,25 @@ class InfoGAN(AdversarialModel):
         return bool(hp.invariance_weight or hp.supervised_fraction or hp.thickness_guidance)
 
     @property
+    def side_of_q(self) -> str:
+        """Whose update Q is moved in, and learns from real images in: with D's trunk D's, else
+        G's."""
+        return "generator" if self.hp.information_trains == "heads" else "discriminator"
+
+    @property
     def generator_sees_real(self):
-        lessons = self.learns_from_real and self.hp.information_trains == "heads"
+        lessons = self.learns_from_real and self.side_of_q == "generator"
         return lessons or super().generator_sees_real
 
     def generator_terms(self, real, fake, batch):
         terms = super().generator_terms(real, fake, batch) | self.information_terms(fake, batch)
-        if self.learns_from_real and self.hp.information_trains == "heads":
-            terms |= self.lessons(real, batch)
-        return terms
+        return terms | (self.lessons(real, batch) if self.side_of_q == "generator" else {})
 
     def discriminator_terms(self, real, fake, batch):
         terms = super().discriminator_terms(real, fake, batch)
-        if self.hp.information_trains == "trunk":
-            terms |= self.information_terms(fake, batch)
-            terms |= self.lessons(real, batch) if self.learns_from_real else {}
-        return terms
+        if self.side_of_q == "generator":
+            return terms
+        return terms | self.information_terms(fake, batch) | self.lessons(real, batch)
 
     def after_generator_update(self, terms, batch):
         """The bound L_I in nats for each code."""
@@ -190,8 +195,8 @@ class InfoGAN(AdversarialModel):
         return bounds
 
     def players(self):
-        side = "generator" if self.hp.information_trains == "heads" else "discriminator"
-        return super().players() | {"q": Player((self.q,), self.hp.q_learning_rate, side=side)}
+        q = Player((self.q,), self.hp.q_learning_rate, side=self.side_of_q)
+        return super().players() | {"q": q}
 
     def read_codes(self, x) -> dict[str, tf.Tensor]:
         """What Q says of images [n, h, w, c] in [-1, 1]."""

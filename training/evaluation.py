@@ -269,16 +269,12 @@ def measure_conditions(
     try:
         labels = np.arange(n) % max(classes, 1)
         latents = model.draw_latents(n, seed, labels)
-        if real.extractor.classes_of != real.data.name:
-            raise MetricError(
-                f"{name} needs a classifier of {real.data.name}; take --features=classifier"
-            )
+        refuse_without_classes(name, real)
         right = 0
         with watch.stage("samples of classes"):
             for images in map(plotting.to_uint8, model.generate_batches(latents)):
-                _, logits = real.extractor(images)
                 asked, labels = labels[: len(images)], labels[len(images) :]
-                right += int((logits.argmax(1) == asked).sum())
+                right += int((real.extractor.classes(images) == asked).sum())
     except (NotSupported, MetricError) as error:
         return {name: Metric(None, {"reason": str(error)})}
     return {name: Metric(right / n, {"n_fake": n, **features_protocol(name, real)})}
@@ -323,6 +319,14 @@ def has_classes(real: RealImages) -> bool:
     return real.extractor is not None and real.extractor.classes_of == real.data.name
 
 
+def refuse_without_classes(name: str, real: RealImages) -> None:
+    """Raises MetricError unless the feature network is a classifier of the data set."""
+    if not has_classes(real):
+        raise MetricError(
+            f"{name} needs a classifier of {real.data.name}; take --features=classifier"
+        )
+
+
 def factors_of_samples(
     model: GenerativeModel,
     latents: dict[str, tf.Tensor],
@@ -338,7 +342,7 @@ def factors_of_samples(
         if real.data.image_shape[-1] == 1 and (gap or f"{name}_correlation" in chosen)
     }
     if gap and has_classes(real):
-        measures["class"] = lambda images: real.extractor(images)[1].argmax(1)
+        measures["class"] = real.extractor.classes
     found = collections.defaultdict(list)
     for images in map(plotting.to_uint8, model.generate_batches(latents) if measures else ()):
         for name, measure in measures.items():
@@ -379,16 +383,13 @@ def information_gap(
 def class_change(model: GenerativeModel, latents: dict[str, tf.Tensor], real: RealImages) -> Metric:
     """The share of samples whose class is another when a continuous code goes from -1 to 1, all
     else fixed: the mean over the codes, of up to SHOWN samples each."""
-    if not has_classes(real):
-        raise MetricError(
-            f"class_change needs a classifier of {real.data.name}; take --features=classifier"
-        )
+    refuse_without_classes("class_change", real)
     few = {name: part[:SHOWN] for name, part in latents.items()}
     n, codes = few[CONTINUOUS].shape
 
     def classes(code: int, value: float) -> np.ndarray:
         images = plotting.to_uint8(model.generate(with_code(few, code, value)))
-        return real.extractor(images)[1].argmax(1)
+        return real.extractor.classes(images)
 
     shares = [float((classes(k, -1.0) != classes(k, 1.0)).mean()) for k in range(codes)]
     protocol = {"n_fake": n, **features_protocol("class_change", real), "shares": shares}

@@ -57,3 +57,7 @@ class Extractor:
             parts.append([None if x is None else np.asarray(x)[: len(batch)] for x in outputs])
         features, logits = zip(*parts, strict=True)
         return np.concatenate(features), None if logits[0] is None else np.concatenate(logits)
+
+    def classes(self, images: np.ndarray) -> np.ndarray:
+        """The class int [n] that the network takes each of uint8 images for; it has logits."""
+        return self(images)[1].argmax(1)

@@ -274,7 +274,7 @@ def kept(batches):
 
 
 @pytest.mark.parametrize(
-    ("labelled", "count"), [(0.0, 0), (0.1, 20), (0.5, 100), (0.333, 67), (0.001, 0), (0.999, 200)]
+    ("labelled", "count"), [(0.0, 0), (0.1, 20), (0.5, 100), (0.333, 67), (0.999, 200)]
 )
 def test_so_many_images_keep_their_label_and_the_others_have_none(labelled, count):
     split = numbered(200)
@@ -331,3 +331,9 @@ def test_where_there_are_no_labels_none_can_be_left_out():
     batches = Batches(numbered(labelled=False), 4, labelled=0.5)
     assert batches.split.labels is None
     assert len(batches.batch(0)) == 1
+
+
+def test_a_share_of_labels_that_is_no_image_is_refused():
+    with pytest.raises(DataError) as refusal:
+        Batches(numbered(), 4, labelled=0.02)
+    assert str(refusal.value) == "--supervised_fraction=0.02: of the 23 images that is none"
