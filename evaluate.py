@@ -180,6 +180,7 @@ def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict) -> dict:
             ),
         )
         draw_codes(metrics, run.path)
+    metrics |= evaluation.measure_reconstructions(model, images, wanted, watch)
     metrics |= evaluation.measure_codes(model, images.data, wanted, watch)
     draw_confusion(metrics, images, run.path)
     protocol = {
@@ -266,13 +267,7 @@ def measure(draw, asked: EvaluateOptions, images, wanted, watch, folder: Path | 
     the first seed's into the folder of a run."""
     from training import evaluation
 
-    others = (
-        *evaluation.CONDITIONS,
-        *evaluation.FACTORS,
-        *evaluation.CODES,
-        *evaluation.CLUSTERS,
-    )
-    if not set(wanted) - set(others):
+    if not set(wanted) - set(evaluation.OTHERS):
         return {}
 
     def of(seed: int) -> dict[str, report.Metric]:

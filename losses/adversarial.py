@@ -29,6 +29,16 @@ class AdversarialLoss:
     boundary: float | None = 0.0
     generator_sees_real: bool = False
 
+    def encoder(self, d_real: tf.Tensor) -> Terms:
+        """What an encoder minimises of D's scores d_real [b] of pairs (x, E(x)), which D is to hold
+        for fake: G's terms of the scores mirrored at the boundary, or at 0 without. So G and E are
+        the one player of Donahue et al. 2017, equation 3. Nothing where G's terms see d_real.
+        """
+        if self.generator_sees_real:
+            return {}
+        (term,) = self.generator(None, 2.0 * (self.boundary or 0.0) - d_real).values()
+        return {"encoder": term}
+
 
 def cross_entropy(logits: tf.Tensor, target: float) -> tf.Tensor:
     """-t log sigmoid(l) - (1 - t) log(1 - sigmoid(l)) of logits [b] for a target t in [0, 1]."""

@@ -22,7 +22,7 @@ RESULTS = ROOT / "assets" / "results.json"
 README = ROOT / "README.md"
 PICTURES = (
     *("samples.png", "plane-1.png", "plane-3.png", "curves.png", "progress.gif"),
-    *("neighbours.png", "confusion.png", "codes.png", "traversals/*.png"),
+    *("neighbours.png", "confusion.png", "codes.png", "traversals/*.png", "reconstructions.png"),
 )
 COMPARED = ("comparison.png", "curves.png")  # of several runs
 DISTANCES = ("fid", "kid", "fd_", "kd_")  # begin the names of what may differ by magnitudes
@@ -30,8 +30,8 @@ HASHES = ("fingerprint", "features_sha256")
 UNTOLD = ("values", "mapping", "confusion")  # of a protocol: in the table, or in a picture
 UNSHOWN = re.compile("_infinity$|_256$|^pixel_|^distinct_share$")  # in the README
 OF_CODES = re.compile(  # what has a table of its own there
-    "(slant|thickness)_correlation|class_change|mutual_information_gap|knn._accuracy|"
-    "linear_probe_accuracy|cluster_accuracy|nmi|ari"
+    "(slant|thickness)_correlation|class_change|mutual_information_gap|reconstruction_.*|"
+    "knn._accuracy|linear_probe_accuracy|cluster_accuracy|nmi|ari"
 )
 BLOCK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
 
@@ -123,7 +123,8 @@ def low_middle_high(entry: dict | None) -> tuple[float, float, float] | None:
 
 def better(name: str) -> str:
     """Which way a metric should go: "lower", "higher" or "" where neither is better."""
-    if name.startswith((*DISTANCES, "pixel_distance", "copied_share")):
+    distances = ("pixel_distance", "copied_share", "reconstruction_error")
+    if name.startswith((*DISTANCES, *distances)) or name.endswith("feature_distance"):
         return "lower"
     return "" if name in ("pixel_mean", "pixel_std", "class_change") else "higher"
 

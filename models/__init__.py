@@ -29,6 +29,11 @@ REGISTRY = {
     "dragan": Entry("models.dragan", "DRAGAN", hp.DRAGANHyperparameters),
     "sngan": Entry("models.sngan", "SNGAN", hp.SNGANHyperparameters),
     "infogan": Entry("models.infogan", "InfoGAN", hp.InfoGANHyperparameters),
+    "bigan": Entry("models.bigan", "BiGAN", hp.BiGANHyperparameters),
+    "bigbigan": Entry("models.bigbigan", "BigBiGAN", hp.BigBiGANHyperparameters),
+    "info_bigbigan": Entry(
+        "models.info_bigbigan", "InfoBigBiGAN", hp.InfoBigBiGANHyperparameters
+    ),
     "began": Entry("models.began", "BEGAN", hp.BEGANHyperparameters),
 }
 

@@ -16,7 +16,7 @@ from models.latents import Latents, noise
 from models.networks import dcgan, mlp, resnet
 from models.randomness import stateless_seed
 
-Scores = dict[str, tf.Tensor]  # "d" [b], and what else a variant takes from D
+Scores = dict[str, tf.Tensor]  # scores [b], and what else a variant takes from D
 BACKBONES = {"mlp": mlp, "dcgan": dcgan, "resnet": resnet}
 
 
@@ -39,6 +39,10 @@ class Batch:
     def uniform(self, purpose: str, shape) -> tf.Tensor:
         """float32 draws in [0, 1) of this update."""
         return tf.random.stateless_uniform(shape, self.seed(purpose), alg="philox")
+
+    def normal(self, purpose: str, shape) -> tf.Tensor:
+        """float32 draws of N(0, 1) of this update."""
+        return tf.random.stateless_normal(shape, self.seed(purpose), alg="philox")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +69,7 @@ class AdversarialModel(GenerativeModel):
     names), `draw` (the prior's), `real` (x), `fake` (G(z)), `critic` (D's score),
     `discriminator_terms` and `generator_terms` (the loss pair's), `penalties` (the one that
     `penalty` names), `after_discriminator_update` and `after_generator_update` (nothing),
-    `players` (D; G), `make_optimizer` (the one that `optimizer` names).
+    `averages` (of G), `players` (D; G), `make_optimizer` (the one that `optimizer` names).
 
     One step is n_critic updates of D, each on fresh images, and one of G. A batch holds images
     [b, h, w, c], or [n_critic, b, h, w, c] when n_critic > 1, uint8 or float in [-1, 1], alone or
@@ -73,6 +77,7 @@ class AdversarialModel(GenerativeModel):
     """
 
     Hyperparameters = AdversarialHyperparameters
+    scores: tuple[str, ...] = ("d",)  # the names of those that `critic` gives
     discriminator: keras.Model
     generator: keras.Model
 
@@ -82,9 +87,7 @@ class AdversarialModel(GenerativeModel):
         self.latents = self.build_latents()
         self.generator = self.build_generator()
         self.discriminator = self.build_discriminator()
-        self.generator_ema = keras.models.clone_model(self.generator)
-        self.generator_ema.set_weights(self.generator.get_weights())
-        self.generator_ema.trainable = False
+        self.generator_ema = average_of(self.generator)
         self.loss_pair = self.make_loss()
 
     def build_latents(self) -> Latents:
@@ -134,8 +137,8 @@ class AdversarialModel(GenerativeModel):
         return self.generator(self.latents.join(batch.latents), training=True)
 
     def critic(self, shown, batch: Batch) -> Scores:
-        """D's score [b] as "d", of what `real` or `fake` returned; by other names, what a variant
-        adds."""
+        """D's scores [b] by their names, of what `real` or `fake` returned; by other names, what a
+        variant adds."""
         return {"d": tf.squeeze(self.discriminator(shown, training=True), -1)}
 
     @property
@@ -145,11 +148,19 @@ class AdversarialModel(GenerativeModel):
 
     def discriminator_terms(self, real: Scores, fake: Scores, batch: Batch) -> Terms:
         """What D minimises: name -> [b]."""
-        return self.loss_pair.discriminator(real["d"], fake["d"])
+        return self._of_each_score(lambda d: self.loss_pair.discriminator(real[d], fake[d]))
 
     def generator_terms(self, real: Scores | None, fake: Scores, batch: Batch) -> Terms:
         """What G minimises: name -> [b]; `real` is None unless `generator_sees_real`."""
-        return self.loss_pair.generator(real and real["d"], fake["d"])
+        return self._of_each_score(lambda d: self.loss_pair.generator(real and real[d], fake[d]))
+
+    def _of_each_score(self, terms: Callable[[str], Terms]) -> Terms:
+        """terms(name of a score) of all scores, named after theirs where D gives others than "d"."""
+        return {
+            name if score == "d" else f"{score}_{name}": term
+            for score in self.scores
+            for name, term in terms(score).items()
+        }
 
     def penalties(self) -> dict[str, Penalty]:
         """Regularisers of D by name."""
@@ -161,11 +172,13 @@ class AdversarialModel(GenerativeModel):
         }
 
     def _slope_penalty(self, penalty: Callable, real, fake, batch: Batch) -> tf.Tensor:
-        """A penalty of the slope of D's score over its images; what else D is shown is fixed."""
+        """A penalty of the slope of D's score, or the sum of its scores, over its images; what else
+        D is shown is fixed."""
         (x, *given), (x_fake, *_) = tf.nest.flatten(real), tf.nest.flatten(fake)
 
         def critic(images: tf.Tensor) -> tf.Tensor:
-            return self.critic(tf.nest.pack_sequence_as(real, [images, *given]), batch)["d"]
+            scores = self.critic(tf.nest.pack_sequence_as(real, [images, *given]), batch)
+            return tf.add_n([scores[name] for name in self.scores])
 
         return penalty(critic, x, x_fake, batch.uniform)
 
@@ -211,7 +224,7 @@ class AdversarialModel(GenerativeModel):
             loss, losses = total(terms, "g_loss")
         scalars |= losses | self.minimise(loss, tape, "generator")
         scalars |= self.after_generator_update(terms, last)
-        self._update_average()
+        self._update_averages()
         return scalars
 
     def _power_iteration(self, side: str) -> None:
@@ -274,26 +287,42 @@ class AdversarialModel(GenerativeModel):
     def _accuracies(self, real: Scores, fake: Scores) -> dict[str, tf.Tensor]:
         """The shares of real and of fake images that D holds for what they are."""
         boundary = self.loss_pair.boundary
-        if boundary is None or "d" not in real:
+        if boundary is None:
             return {}
+        right = self._of_each_score(
+            lambda d: {"real": real[d] > boundary, "fake": fake[d] < boundary}
+        )
         return {
-            "d_accuracy_real": tf.reduce_mean(tf.cast(real["d"] > boundary, tf.float32)),
-            "d_accuracy_fake": tf.reduce_mean(tf.cast(fake["d"] < boundary, tf.float32)),
+            f"d_accuracy_{name}": tf.reduce_mean(tf.cast(is_so, tf.float32))
+            for name, is_so in right.items()
         }
 
-    def _update_average(self) -> None:
-        """Moves generator_ema towards G, batch norm statistics too; faster at the start.
+    def averages(self) -> list[tuple[keras.Model, keras.Model]]:
+        """Networks that are moving averages, and those they are of."""
+        return [(self.generator_ema, self.generator)]
+
+    def _update_averages(self) -> None:
+        """Moves `averages` towards their networks, batch norm statistics too; faster at the start.
 
         The decay of step t is min(ema_decay, (1 + t) / (10 + t)), so that the first weights are
         soon forgotten.
         """
         t = tf.cast(self.step, tf.float32)
         rate = 1.0 - tf.minimum(self.hp.ema_decay, (1.0 + t) / (10.0 + t))
-        for mean, weight in zip(self.generator_ema.weights, self.generator.weights, strict=True):
-            mean.assign_add(rate * (weight - mean))
+        for average, network in self.averages():
+            for mean, weight in zip(average.weights, network.weights, strict=True):
+                mean.assign_add(rate * (weight - mean))
 
     def generator_network(self) -> keras.Model:
         return self.generator_ema
+
+
+def average_of(network: keras.Model) -> keras.Model:
+    """A network to be the moving average of another, as this is now."""
+    average = keras.models.clone_model(network)
+    average.set_weights(network.get_weights())
+    average.trainable = False
+    return average
 
 
 def total(terms: Terms, name: str) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:

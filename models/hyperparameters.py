@@ -565,3 +565,67 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
     def categories(self) -> tuple[int, ...]:
         """The sizes of the categorical codes."""
         return tuple(int(size) for size in self.categorical_codes.split(",") if size.strip())
+
+
+@dataclasses.dataclass(frozen=True)
+class BiGANHyperparameters(AdversarialHyperparameters):
+    """Donahue et al. 2017."""
+
+    noise_dim: int = override(AdversarialHyperparameters, "noise_dim", 50)
+    prior: str = override(AdversarialHyperparameters, "prior", "uniform")
+    encoder: str = field(
+        "deterministic",
+        "E says z itself, or the mean and the deviation of a Gaussian, of which z is a draw",
+        group="networks",
+        choices=("deterministic", "gaussian"),
+    )
+    e_learning_rate: float = field(2e-4, "step size for E", group="optimisation", above=0)
+    e_norm: str | None = field(
+        None,
+        "normalisation in E: batch (Ioffe and Szegedy 2015)",
+        group="networks",
+        choices=("none", "batch"),
+        by=("network", {"mlp": "batch", "dcgan": "batch", "resnet": "batch"}),
+    )
+    joint_units: int = field(
+        512, "units of D's layers on z, and on its features of both", group="networks", at_least=1
+    )
+    joint_depth: int = field(
+        2, "how many layers each of these has", group="networks", at_least=1
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.encoder == "gaussian" and self.prior != "normal":
+            raise HyperparameterError(
+                f"--encoder=gaussian: its draws leave the range of --prior={self.prior}"
+            )
+
+
+@dataclasses.dataclass(frozen=True)
+class BigBiGANHyperparameters(BiGANHyperparameters):
+    """Donahue and Simonyan 2019."""
+
+    noise_dim: int = override(BiGANHyperparameters, "noise_dim", 120)
+    prior: str = override(BiGANHyperparameters, "prior", "normal")
+    encoder: str = override(BiGANHyperparameters, "encoder", "gaussian")
+    loss: str = override(BiGANHyperparameters, "loss", "hinge")
+    network: str = override(BiGANHyperparameters, "network", "resnet")
+    d_norm: str | None = override(BiGANHyperparameters, "d_norm", "spectral")
+    sx: bool = field(True, "D scores images alone (equation 2)", group="loss")
+    sz: bool = field(True, "D scores latents alone", group="loss")
+    sxz: bool = field(True, "D scores pairs of an image and its latent", group="loss")
+
+    def __post_init__(self):
+        super().__post_init__()
+        for one, network in (("sx", "G"), ("sz", "E")):
+            if not self.sxz and not getattr(self, one):
+                raise HyperparameterError(f"--no{one}: without --sxz nothing else trains {network}")
+
+
+@dataclasses.dataclass(frozen=True)
+class InfoBigBiGANHyperparameters(BigBiGANHyperparameters, InfoGANHyperparameters):
+    """BigBiGAN with a categorical code."""
+
+    continuous_codes: int = override(InfoGANHyperparameters, "continuous_codes", 0)
+    q_learning_rate: float = override(InfoGANHyperparameters, "q_learning_rate", 2e-4)

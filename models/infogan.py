@@ -53,7 +53,7 @@ class InfoGAN(AdversarialModel):
         continuous codes and, for a Gaussian, the logarithms of their deviations. Appendix C."""
         hp = self.hp
         kit = layers.Kit(NORM_OF_Q.get(hp.d_norm, hp.d_norm), hp.initializer)
-        trunk, _ = self.discriminator.layers
+        trunk = self.discriminator.get_layer("trunk")
         features = keras.Input(trunk.output.shape[1:], name="features")
         h = kit.dense(features, hp.q_units, normalised=True)
         h = keras.layers.LeakyReLU(negative_slope=0.2)(h)
@@ -67,9 +67,13 @@ class InfoGAN(AdversarialModel):
 
     def critic(self, shown, batch):
         """D's scores, and the features that Q reads."""
-        trunk, score = self.discriminator.layers
-        features = trunk(shown, training=True)
+        features = self.features(shown, training=True)
+        score = self.discriminator.get_layer("score")
         return {"d": tf.squeeze(score(features), -1), "features": features}
+
+    def features(self, x, training: bool) -> tf.Tensor:
+        """D's features [n, f] of images."""
+        return self.discriminator.get_layer("trunk")(x, training=training)
 
     def information_terms(self, fake, batch):
         """-lambda log Q(c | G(z, c)) for each code; with squared error lambda (c - m(x))^2, which
@@ -135,11 +139,10 @@ class InfoGAN(AdversarialModel):
         turned; the means of the continuous codes, so that these can be slant, by squared error in
         copies that are stretched, resized and shifted only.
         """
-        trunk, _ = self.discriminator.layers
 
         def of_copies(upright: bool):
             copies = invariance.affine_copies(batch.x, batch.uniform, upright)
-            return self.q(trunk(copies, training=True), training=True)
+            return self.q(self.features(copies, training=True), training=True)
 
         q = {name: tf.stop_gradient(part) for name, part in q.items()}
         losses = {}
@@ -200,12 +203,17 @@ class InfoGAN(AdversarialModel):
 
     def read_codes(self, x) -> dict[str, tf.Tensor]:
         """What Q says of images [n, h, w, c] in [-1, 1]."""
-        trunk, _ = self.discriminator.layers
-        return self.q(trunk(x, training=False), training=False)
+        return self.q(self.features(x, training=False), training=False)
+
+    def refuse_without_categories(self) -> None:
+        """Raises NotSupported if there is no categorical code."""
+        if not self.hp.categories:
+            name = type(self).__name__
+            raise NotSupported(f"{name} has no categorical code (--categorical_codes is empty)")
 
     def code_logits(self, x):
-        if not self.hp.categories:
-            raise NotSupported("InfoGAN has no categorical code (--categorical_codes is empty)")
+        """What Q says of the first categorical code."""
+        self.refuse_without_categories()
         return self.read_codes(x)[f"{CATEGORY}0"]
 
     def encode(self, x):

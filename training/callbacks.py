@@ -1,5 +1,6 @@
 """What happens beside the steps of a training: logs, pictures, checkpoints, a line of progress."""
 
+import contextlib
 import math
 import re
 import shutil
@@ -15,8 +16,9 @@ import tensorflow as tf
 
 import plotting
 from metrics.report import DISTANCES
+from models.base import NotSupported
 from training.checkpoints import Checkpoints
-from training.pictures import plane_grid
+from training.pictures import plane_grid, reconstruction_grid
 from training.run_directory import METRIC, RunDirectory
 
 PLANE_SPANS = (1, 3)
@@ -145,12 +147,16 @@ class Pictures(StepCallback):
     """A grid of the same latents every so many steps, and the curves of the log so far.
 
     Args:
+        real: uint8 images [n, h, w, c], drawn above their reconstructions if the model makes any.
         planes: draw the images over the plane of the first two latent dimensions, too.
     """
 
-    def __init__(self, run: RunDirectory, writer, every: int, planes: bool = False):
+    def __init__(
+        self, run: RunDirectory, writer, every: int, real: np.ndarray, planes: bool = False
+    ):
         super().__init__()
-        self.run, self.writer, self.every, self.planes = run, writer, every, planes
+        self.run, self.writer, self.every = run, writer, every
+        self.real, self.planes = real, planes
 
     def begin(self):
         if self.step == 0:
@@ -165,13 +171,18 @@ class Pictures(StepCallback):
             self.draw()
 
     def draw(self) -> None:
-        """Writes the samples and the curves so far; the samples into TensorBoard too."""
+        """Writes the pictures and the curves so far; the pictures into TensorBoard too."""
         self.check_weights()
         latents, columns = self.model.picture_latents()
         grid = plotting.grid(self.model.generate(latents), columns)
         plotting.save_image(self.run.samples / f"step-{self.step:07}.png", grid)
         plotting.save_image(self.run.path / "samples.png", grid)
         pictures = {"samples": grid}
+        with contextlib.suppress(NotSupported):
+            picture = reconstruction_grid(self.model, self.real)
+            plotting.save_image(self.run.reconstructions / f"step-{self.step:07}.png", picture)
+            plotting.save_image(self.run.path / "reconstructions.png", picture)
+            pictures["reconstructions"] = picture
         for span in PLANE_SPANS if self.planes else ():
             picture = plane_grid(self.model, self.model.draw_latents(1), span)
             plotting.save_image(self.run.planes / f"span-{span}-step-{self.step:07}.png", picture)

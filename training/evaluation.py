@@ -16,7 +16,7 @@ import tensorflow as tf
 import plotting
 from data import ImageData, Split
 from files import cache_directory
-from metrics import factors, features, neighbours, representation
+from metrics import factors, features, neighbours, reconstruction, representation
 from metrics.comparison import Comparison, compare, metrics_in
 from metrics.features import NAMES, Extractor, FeatureError
 from metrics.pixels import PixelStatistics, pixel_statistics
@@ -31,8 +31,14 @@ PIXELS = ("pixel_mean", "pixel_std", "pixel_distance", "distinct_share", "copied
 CONDITIONS = ("conditional_accuracy",)
 STROKES = ("slant_correlation", "thickness_correlation")
 FACTORS = (*STROKES, "class_change", "mutual_information_gap")
+RECONSTRUCTIONS = (
+    "reconstruction_error",
+    "reconstruction_feature_distance",
+    "reconstruction_accuracy",
+)
 CODES = ("knn1_accuracy", "knn3_accuracy", "linear_probe_accuracy")
 CLUSTERS = ("cluster_accuracy", "nmi", "ari")
+OTHERS = (*CONDITIONS, *FACTORS, *RECONSTRUCTIONS, *CODES, *CLUSTERS)  # than of samples
 SHOWN = 1000  # samples whose nearest training images are looked for
 BATCH = 250
 FORMAT = 1  # of the cached statistics: raise it when they change
@@ -47,10 +53,10 @@ def sample_metrics(extractor: Extractor | None) -> tuple[str, ...]:
 
 
 def all_metrics(extractor: Extractor | None) -> tuple[str, ...]:
-    """Those of samples, of samples of a class, and of codes; without an extractor, those that need
-    none."""
-    conditions = (*CONDITIONS, *FACTORS) if extractor else STROKES
-    return (*sample_metrics(extractor), *conditions, *CODES, *CLUSTERS)
+    """Those of samples, and OTHERS; without an extractor, those that need none."""
+    if extractor:
+        return (*sample_metrics(extractor), *OTHERS)
+    return (*sample_metrics(extractor), *STROKES, RECONSTRUCTIONS[0], *CODES, *CLUSTERS)
 
 
 def load_extractor(flag: str, name: str, data: ImageData) -> Extractor:
@@ -198,8 +204,7 @@ def measure_samples(
     draw: Draw, n: int, seed: int, real: RealImages, wanted: Sequence[str], watch: Stopwatch
 ) -> tuple[dict[str, Metric], np.ndarray]:
     """The wanted ones of the metrics of n samples, and the first SHOWN samples."""
-    others = (*CONDITIONS, *FACTORS, *all_metrics(None))
-    in_features = [name for name in wanted if name not in others]
+    in_features = [name for name in wanted if name not in (*OTHERS, *PIXELS)]
     if in_features:
         with watch.stage("features of real images"):
             statistics, known = FeatureStatistics(real.extractor, n), real.statistics
@@ -394,6 +399,57 @@ def class_change(model: GenerativeModel, latents: dict[str, tf.Tensor], real: Re
     shares = [float((classes(k, -1.0) != classes(k, 1.0)).mean()) for k in range(codes)]
     protocol = {"n_fake": n, **features_protocol("class_change", real), "shares": shares}
     return Metric(float(np.mean(shares)), protocol)
+
+
+def measure_reconstructions(
+    model: GenerativeModel, real: RealImages, wanted: Sequence[str], watch: Stopwatch
+) -> dict[str, Metric]:
+    """The wanted ones of how near the model's reconstructions are to the real images; without a
+    value, and with the reason, where it makes none, or there are no such features or labels."""
+    chosen = [name for name in wanted if name in RECONSTRUCTIONS]
+    metrics, measures = {}, {}
+    for name in chosen:
+        try:
+            measures[name] = reconstruction_measure(name, real)
+        except MetricError as error:
+            metrics[name] = Metric(None, {"reason": str(error)})
+    found = collections.defaultdict(list)
+    try:
+        with watch.stage("reconstructions"):
+            for images in in_batches(real.images) if measures else ():
+                x = to_unit_range(tf.constant(images))
+                y = np.asarray(model.reconstruct(x))
+                for name, measure in measures.items():
+                    found[name].append(measure(images, y))
+    except (NotSupported, MetricError) as error:
+        return {name: Metric(None, {"reason": str(error)}) for name in chosen}
+    protocol = {"split": real.split, "n_real": len(real.images.images)}
+    for name, parts in found.items():
+        network = {} if name == RECONSTRUCTIONS[0] else features_protocol(name, real)
+        metrics[name] = Metric(float(np.mean(np.concatenate(parts))), {**protocol, **network})
+    return metrics
+
+
+def reconstruction_measure(name: str, real: RealImages) -> Callable:
+    """(uint8 images, their reconstructions in [-1, 1]) -> [n] of a metric of RECONSTRUCTIONS.
+
+    Raises:
+        MetricError: it needs a classifier of the data set, or labels.
+    """
+    if name == "reconstruction_error":
+        return lambda images, y: reconstruction.squared_errors(
+            to_unit_range(tf.constant(images)).numpy(), y
+        )
+    if name == "reconstruction_feature_distance":
+        return lambda images, y: reconstruction.feature_distances(
+            real.extractor(images)[0], real.extractor(plotting.to_uint8(y))[0]
+        )
+    refuse_without_classes(name, real)
+    labels = real.images.labels
+    if labels is None:
+        raise MetricError(f"{real.data.name} has no labelled {real.split} images")
+    batches = in_batches(Split(labels))
+    return lambda images, y: real.extractor.classes(plotting.to_uint8(y)) == next(batches)
 
 
 def measure_codes(

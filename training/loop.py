@@ -54,7 +54,8 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     start = resume(run, checkpoints, images.fingerprint, every, total)
     environment = {**setup.environment(), "xla": model.jit_compile}
     run.write_config(config, setup.describe_data(images), environment, command, total)
-    draw_real(run, images.train.images, options.seed)
+    real = at_random(images.train.images, 64, options.seed)
+    plotting.save_image(run.path / "real.png", plotting.grid(real))
     say_start(config, run, model, images, f"steps {start} to {total} ({epoch} an epoch)")
 
     with (
@@ -75,7 +76,11 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
                 callbacks=[
                     log,
                     callbacks.Pictures(
-                        run, writer, options.sample_every or epoch, options.sample_planes
+                        run,
+                        writer,
+                        options.sample_every or epoch,
+                        at_random((images.test or images.train).images, 40, options.seed),
+                        options.sample_planes,
                     ),
                     callbacks.Saver(checkpoints, log, every, stop),
                     *evaluators,
@@ -105,7 +110,7 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
     extractor = evaluation.load_extractor("--eval_features", options.eval_features, images)
     of_samples = evaluation.sample_metrics(extractor)
     wanted = evaluation.listed(options.eval_metrics) or of_samples[:1]
-    known = (*of_samples, *evaluation.CLUSTERS)
+    known = (*of_samples, *evaluation.RECONSTRUCTIONS, *evaluation.CODES, *evaluation.CLUSTERS)
     evaluation.check_metrics("--eval_metrics", wanted, known, extractor)
     real = evaluation.RealImages(images, "test", extractor)
     start = time.perf_counter()
@@ -118,6 +123,7 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
     def measure() -> dict[str, float]:
         watch = evaluation.Stopwatch()
         metrics = evaluation.measure_codes(model, images, wanted, watch)
+        metrics |= evaluation.measure_reconstructions(model, real, wanted, watch)
         if set(wanted) & set(of_samples):
             metrics |= evaluation.measure_samples(
                 evaluation.samples_of(model),
@@ -170,10 +176,9 @@ def resume(
     return start
 
 
-def draw_real(run: RunDirectory, images: np.ndarray, seed: int) -> None:
-    """real.png: 64 training images at random, to hold the samples beside."""
-    chosen = np.random.default_rng(seed).permutation(len(images))[:64]
-    plotting.save_image(run.path / "real.png", plotting.grid(images[np.sort(chosen)]))
+def at_random(images: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """n of the images, or all if there are fewer, in their order."""
+    return images[np.sort(np.random.default_rng(seed).permutation(len(images))[:n])]
 
 
 def say_start(

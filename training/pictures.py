@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 import plotting
-from models.base import GenerativeModel
+from models.base import GenerativeModel, to_unit_range
 from models.latents import CATEGORY, CONTINUOUS, SHOWN_CLASSES, plane, with_code, with_each
 from training.flags import UsageError
 
@@ -27,6 +27,22 @@ def plane_grid(model: GenerativeModel, latents: dict[str, tf.Tensor], span: floa
     repeated = {name: tf.repeat(part, 100, axis=0) for name, part in latents.items()}
     images = model.generate(repeated | {first: plane(latents[first][0], span, 10)})
     return plotting.grid(images, columns=10)
+
+
+def reconstruction_grid(model: GenerativeModel, images: np.ndarray) -> np.ndarray:
+    """Full rows of ten images, uint8 [n, h, w, c], or one of fewer, each above what the model makes
+    of it again: uint8 [H, W, c].
+
+    Raises:
+        NotSupported: the model does not reconstruct images.
+    """
+    columns = min(len(images), 10)
+    images = images[: len(images) // columns * columns]
+    again = plotting.to_uint8(model.reconstruct(to_unit_range(tf.constant(images))))
+    rows = [x.reshape(-1, columns, *images.shape[1:]) for x in (images, again)]
+    pairs = np.stack(rows, axis=1).reshape(-1, *images.shape[1:])
+    labels = ["real", "reconstruction"] * len(rows[0])
+    return plotting.grid(pairs, columns, row_labels=labels)
 
 
 def traversals(

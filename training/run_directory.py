@@ -26,6 +26,7 @@ class RunDirectory:
         self.checkpoints = self.path / "checkpoints"
         self.samples = self.path / "samples"
         self.planes = self.path / "planes"
+        self.reconstructions = self.path / "reconstructions"
         self.export = self.path / "export"
         self.config = self.path / "config.json"
         self._metrics = self.path / "metrics.jsonl"
@@ -138,7 +139,8 @@ class RunDirectory:
         """Drops what was logged and drawn after a step, from which the run goes on."""
         kept = [record for record in self.records() if record["step"] <= step]
         write_atomically(self._metrics, "".join(json.dumps(r) + "\n" for r in kept))
-        for picture in (*self.samples.glob("step-*.png"), *self.planes.glob("*-step-*.png")):
+        folders = (self.samples, self.planes, self.reconstructions)
+        for picture in (path for folder in folders for path in folder.glob("*step-*.png")):
             if int(picture.stem.rpartition("step-")[2]) > step:
                 picture.unlink()
 

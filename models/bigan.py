@@ -1,0 +1,106 @@
+"""BiGAN: Donahue et al. 2017, "Adversarial Feature Learning"; ALI: Dumoulin et al. 2017."""
+
+import keras
+import tensorflow as tf
+
+from models import layers
+from models.adversarial import BACKBONES, AdversarialModel, Batch, average_of
+from models.base import Player
+from models.hyperparameters import BiGANHyperparameters
+from models.networks import joint
+
+
+@keras.saving.register_keras_serializable(layers.PACKAGE)
+class BiGAN(AdversarialModel):
+    """An encoder E learns the inverse of G: D tells pairs (x, E(x)) from pairs (G(z), z), and E and
+    G against it minimise one loss, of both kinds of pairs."""
+
+    Hyperparameters = BiGANHyperparameters
+
+    def build_networks(self):
+        super().build_networks()
+        self.encoder = self.build_encoder()
+        self.encoder_ema = average_of(self.encoder)
+
+    def build_encoder(self) -> keras.Model:
+        """E: images [b, h, w, c] -> what `encoder_heads` gives."""
+        hp = self.hp
+        trunk = BACKBONES[hp.network].trunk(self.image_shape, norm=hp.e_norm, **hp.layout())
+        h = layers.Kit(hp.e_norm, hp.initializer).norm(trunk.output)
+        return keras.Model(trunk.input, self.encoder_heads(h), name="encoder")
+
+    def encoder_heads(self, h) -> dict:
+        """Of features h [b, f] "mean" [b, d], of z, and of a Gaussian encoder its deviation
+        "scale" [b, d] (Donahue and Simonyan 2019, appendix A)."""
+        hp = self.hp
+        mean = layers.head(hp.noise_dim, hp.initializer, name="mean")(h)
+        if hp.prior == "uniform":
+            mean = keras.layers.Activation("tanh", dtype="float32")(mean)
+        if hp.encoder == "deterministic":
+            return {"mean": mean}
+        raw = layers.head(hp.noise_dim, hp.initializer, name="raw_scale")(h)
+        return {"mean": mean, "scale": keras.layers.Activation("softplus", dtype="float32")(raw)}
+
+    def build_discriminator(self):
+        """D: images and joined latents -> by name, scores [b, 1], and features of the images."""
+        hp = self.hp
+        spectral = hp.d_norm in ("spectral", "both")
+        return joint.discriminator(
+            self.build_trunk(),
+            self.latents.dim,
+            scores=self.scores,
+            head=lambda name: layers.head(1, hp.initializer, spectral=spectral, name=name),
+            units=hp.joint_units,
+            depth=hp.joint_depth,
+            norm=hp.d_norm,
+            initializer=hp.initializer,
+        )
+
+    def inferred(self, found: dict[str, tf.Tensor], batch: Batch | None) -> dict[str, tf.Tensor]:
+        """The latents that E says, name -> [b, d]: draws of a batch, or means without one."""
+        z = found["mean"]
+        if batch and "scale" in found:
+            z += found["scale"] * batch.normal("encoder", tf.shape(z))
+        return {"noise": z}
+
+    def real(self, batch):
+        """(x, E(x))."""
+        z = self.inferred(self.encoder(batch.x, training=True), batch)
+        return [batch.x, self.latents.join(z)]
+
+    def fake(self, batch):
+        """(G(z), z)."""
+        return [super().fake(batch), self.latents.join(batch.latents)]
+
+    def critic(self, shown, batch):
+        """D's scores, and its features of the images."""
+        found = self.discriminator(shown, training=True)
+        return {n: part if n == "features" else tf.squeeze(part, -1) for n, part in found.items()}
+
+    @property
+    def generator_sees_real(self):
+        return True
+
+    def generator_terms(self, real, fake, batch):
+        """What G and E minimise, of the fake and of the real pairs."""
+        of_encoder = self._of_each_score(lambda d: self.loss_pair.encoder(real[d]))
+        return super().generator_terms(real, fake, batch) | of_encoder
+
+    def averages(self):
+        return [*super().averages(), (self.encoder_ema, self.encoder)]
+
+    def players(self):
+        encoder = Player((self.encoder,), self.hp.e_learning_rate, side="generator")
+        return super().players() | {"encoder": encoder}
+
+    def infer(self, x) -> dict[str, tf.Tensor]:
+        """The latents of images [n, h, w, c] in [-1, 1], the means of z: name -> [n, d]."""
+        return self.inferred(self.encoder_ema(x, training=False), None)
+
+    def encode(self, x):
+        """E(x), all latents side by side."""
+        return self.latents.join(self.infer(x))
+
+    def reconstruct(self, x):
+        """G(E(x))."""
+        return self.generator_ema(self.encode(x), training=False)

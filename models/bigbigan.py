@@ -1,0 +1,23 @@
+"""BigBiGAN: Donahue and Simonyan 2019, "Large Scale Adversarial Representation Learning"."""
+
+import keras
+
+from models import layers
+from models.bigan import BiGAN
+from models.hyperparameters import BigBiGANHyperparameters
+
+
+@keras.saving.register_keras_serializable(layers.PACKAGE)
+class BigBiGAN(BiGAN):
+    """D scores images, latents and pairs: sx of F(x), sz of H(z), sxz of J(F(x), H(z)).
+
+    By equations 1 to 4 D minimises h(y s) of each score s, with h(t) = max(0, 1 - t), and G and E
+    minimise y s; y is 1 of real pairs (x, E(x)) and -1 of fake ones (G(z), z). A score that is off
+    (`sx`, `sz`, `sxz`) is neither built nor computed.
+    """
+
+    Hyperparameters = BigBiGANHyperparameters
+
+    @property
+    def scores(self):
+        return tuple(name for name in ("sx", "sz", "sxz") if getattr(self.hp, name))
