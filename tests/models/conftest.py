@@ -20,6 +20,8 @@ SMALL = {
     "depth": 1,
     "dense_units": 6,
     "hidden_dim": 3,
+    "joint_units": 6,
+    "joint_depth": 1,
     "noise_dim": 5,
     "batch_size": BATCH,
     "n_critic": 1,

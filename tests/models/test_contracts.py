@@ -21,7 +21,12 @@ ADVERSARIAL = [
 ]
 
 # Abilities beyond sampling, by name; those not named here must be refused.
-ABILITIES: dict[str, set[str]] = {"infogan": {"encode", "code_logits"}}
+ABILITIES: dict[str, set[str]] = {
+    "infogan": {"encode", "code_logits"},
+    "bigan": {"encode", "reconstruct"},
+    "bigbigan": {"encode", "reconstruct"},
+    "info_bigbigan": {"encode", "reconstruct", "code_logits"},
+}
 
 # Models that have a penalty by default.
 PENALISED = [
@@ -32,10 +37,11 @@ PENALISED = [
 CONDITIONAL = {"cgan"}
 
 # Models that are given codes beside the noise.
-CODED = {"infogan"}
+CODED = {"infogan", "info_bigbigan"}
 
 # Of a difference of scores, or a hinge loss before its bend, D's last bias has no gradient.
-IDLE = dict.fromkeys(("wgan", "wgan_gp", "sngan"), "score/bias")
+IDLE = dict.fromkeys(("wgan", "wgan_gp", "sngan"), ("score/bias",))
+IDLE |= dict.fromkeys(("bigbigan", "info_bigbigan"), ("sx/bias", "sz/bias", "sxz/bias"))
 
 # What is saved: every model, and those of their variants that keep other variables.
 TOLD_OTHERWISE = {
@@ -57,6 +63,7 @@ SAVED = [
     pytest.param("cgan", TOLD_OTHERWISE, id="cgan-projection"),
     pytest.param("wgan_gp", {"n_critic": 2}, id="wgan_gp-critic-twice"),
     pytest.param("infogan", ALL_TERMS, id="infogan-all-terms"),
+    pytest.param("info_bigbigan", ALL_TERMS | {"continuous_codes": 2}, id="info_bigbigan-all-terms"),
 ]
 
 # Those of them that are resumed in graphs, which are slow to build; the others go on eagerly.
@@ -64,7 +71,7 @@ IN_GRAPHS = ("gan", "dcgan", "began")
 
 # The steps that are computed differently; those of the other models take minutes.
 LAZY = {"penalty": "r2", "penalty_interval": 2}
-DIFFERENT = ("gan", "dcgan", "cgan", "sngan", "began")
+DIFFERENT = ("gan", "dcgan", "cgan", "sngan", "began", "info_bigbigan")
 COMPUTED = [
     *(pytest.param(name, {}, id=name) for name in DIFFERENT),
     pytest.param("wgan_gp", {"network": "dcgan", "n_critic": 2}, id="wgan_gp-convolutions"),
@@ -91,8 +98,7 @@ def each_moved(before, after):
 
 def can_move(name, player):
     """Which of a player's variables have a gradient, by the theory of its loss."""
-    idle = IDLE.get(name)
-    return [idle is None or not v.path.endswith(idle) for v in player.variables]
+    return [not v.path.endswith(IDLE.get(name, ())) for v in player.variables]
 
 
 # Who moves what.
@@ -432,11 +438,13 @@ def test_xla_and_plain_graphs_agree(name, variant, tiny, batches, fit, monkeypat
     """The draws are handed in, as the streams of random numbers may differ."""
     rng = np.random.default_rng(0)
     shapes = {"epsilon": (4, 1, 1, 1), "alpha": (4, 1, 1, 1), "perturbation": (4, 28, 28, 1)}
-    shapes |= {"affine copies": (4, 6), "upright copies": (4, 6)}
+    shapes |= {"affine copies": (4, 6), "upright copies": (4, 6), "category_0": (4, 10)}
     given = {purpose: rng.uniform(size=shape) for purpose, shape in shapes.items()}
-    monkeypatch.setattr(
-        Batch, "uniform", lambda _, purpose, shape: tf.constant(given[purpose], tf.float32)
-    )
+    given["encoder"] = rng.normal(size=(4, 5))
+    for draws in ("uniform", "normal"):
+        monkeypatch.setattr(
+            Batch, draws, lambda _, purpose, shape: tf.constant(given[purpose], tf.float32)
+        )
     latents = {}
 
     def with_fixed_draws(cls):

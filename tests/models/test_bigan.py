@@ -1,0 +1,197 @@
+"""BiGAN: what D is shown, what E and G minimise, and an encoder that is known."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.bigan import BiGAN
+from models.hyperparameters import HyperparameterError
+from training import options
+
+SHAPE, DIM = (4, 4, 1), 3
+SMALL = {
+    "network": "mlp", "width": 6, "depth": 1, "noise_dim": DIM, "joint_units": 7, "joint_depth": 1,
+}  # fmt: skip
+
+
+def make(cls=BiGAN, **hyperparameters):
+    keras.utils.set_random_seed(0)
+    model = cls(SHAPE, num_classes=10, seed=1, **{**SMALL, **hyperparameters})
+    model.compile()
+    return model
+
+
+@pytest.fixture
+def x():
+    return tf.constant(np.random.default_rng(0).uniform(-1, 1, (8, *SHAPE)), tf.float32)
+
+
+def batch_of(model, x):
+    (batch,) = model._critic_batches(x)
+    return batch
+
+
+# What D is shown.
+
+
+def test_real_pairs_are_images_with_their_codes_and_fake_ones_latents_with_their_images(x):
+    model = make()
+    batch = batch_of(model, x)
+    images, z = model.real(batch)
+    np.testing.assert_array_equal(images, x)
+    np.testing.assert_array_equal(z, model.encoder(x, training=True)["mean"])
+    images, z = model.fake(batch)
+    np.testing.assert_array_equal(z, batch.latents["noise"])
+    np.testing.assert_array_equal(images, model.generator(z, training=True))
+
+
+@pytest.mark.parametrize("prior", ["normal", "uniform"])
+def test_codes_are_in_the_range_of_the_prior(prior, x):
+    model = make(prior=prior, e_norm="none")
+    model.encoder.set_weights([10 * w for w in model.encoder.get_weights()])
+    largest = np.abs(model.encoder(x)["mean"]).max()
+    assert largest > 1 if prior == "normal" else 0.9 < largest <= 1
+
+
+def test_a_gaussian_encoder_draws_with_its_scale_and_encodes_by_its_mean(x):
+    model = make(encoder="gaussian", prior="normal")
+    batch = batch_of(model, x)
+    found = model.encoder(x, training=True)
+    assert (found["scale"].numpy() > 0).all()
+    _, z = model.real(batch)
+    normal = batch.normal("encoder", (8, DIM))
+    np.testing.assert_allclose(z, found["mean"] + found["scale"] * normal, rtol=1e-5)
+    np.testing.assert_array_equal(model.real(batch)[1], z)  # of the same update the same draw
+    model.step.assign_add(1)
+    assert not np.isclose(model.real(batch_of(model, x))[1], z).any()
+    np.testing.assert_array_equal(model.encode(x), model.encoder_ema(x)["mean"])
+
+
+def test_a_gaussian_encoder_of_uniform_codes_is_refused():
+    with pytest.raises(HyperparameterError) as refusal:
+        options.parse(["--model=bigan", "--encoder=gaussian"])
+    assert str(refusal.value) == (
+        "--encoder=gaussian: its draws leave the range of --prior=uniform"
+    )
+
+
+# What is minimised: equation 3 of Donahue et al. 2017.
+
+
+@pytest.mark.parametrize("loss", ["minimax", "non_saturating"])
+def test_the_terms_are_those_of_the_paper(loss, x, take_step):
+    """V = E log D(x, E(x)) + E log(1 - D(G(z), z)): D minimises -V, G and E V, or what has the
+    gradients of the non-saturating game, with the labels exchanged."""
+    model = make(loss=loss)
+    batch = batch_of(model, x)
+    shown = {"real": model.real(batch), "fake": model.fake(batch)}
+    scores = {n: np.float64(model.critic(pair, batch)["d"]) for n, pair in shown.items()}
+    p = {name: 1 / (1 + np.exp(-s)) for name, s in scores.items()}
+    real, fake = ({"d": tf.constant(scores[n])} for n in ("real", "fake"))
+    found = model.discriminator_terms(real, fake, batch)
+    np.testing.assert_allclose(found["real"], -np.log(p["real"]), rtol=1e-6)
+    np.testing.assert_allclose(found["fake"], -np.log(1 - p["fake"]), rtol=1e-6)
+    found = model.generator_terms(real, fake, batch)
+    assert set(found) == {"adversarial", "encoder"}
+    if loss == "minimax":
+        np.testing.assert_allclose(found["adversarial"], np.log(1 - p["fake"]), rtol=1e-6)
+        np.testing.assert_allclose(found["encoder"], np.log(p["real"]), rtol=1e-6)
+    else:
+        np.testing.assert_allclose(found["adversarial"], -np.log(p["fake"]), rtol=1e-6)
+        np.testing.assert_allclose(found["encoder"], -np.log(1 - p["real"]), rtol=1e-6)
+
+
+def gradients(model, x):
+    """Of each of G's and E's terms: which of the networks it reaches."""
+    batch = batch_of(model, x)
+    with tf.GradientTape(persistent=True) as tape:
+        real, fake = (model.critic(f(batch), batch) for f in (model.real, model.fake))
+        terms = model.generator_terms(real, fake, batch)
+        sums = {name: tf.reduce_sum(term) for name, term in terms.items()}
+    networks = {"generator": model.generator, "encoder": model.encoder}
+    reached = {}
+    for name, value in sums.items():
+        reached[name] = set()
+        for network, part in networks.items():
+            found = tape.gradient(value, part.trainable_variables)
+            if any(g is not None and np.any(g) for g in found):
+                reached[name].add(network)
+    return reached
+
+
+def test_each_term_reaches_the_network_that_made_its_pairs(x):
+    assert gradients(make(), x) == {"adversarial": {"generator"}, "encoder": {"encoder"}}
+
+
+def test_a_loss_of_differences_is_of_both_at_once(x):
+    both = {"generator", "encoder"}
+    assert gradients(make(loss="relativistic"), x) == {"adversarial": both}
+
+
+# What it can be asked.
+
+
+def test_encodings_and_reconstructions_are_those_of_the_averages(x):
+    model = make()
+    average = model.encoder_ema
+    average.set_weights([w + 0.1 for w in average.get_weights()])
+    code = model.encode(x)
+    assert code.shape == (8, DIM)
+    np.testing.assert_array_equal(code, average(x, training=False)["mean"])
+    assert not np.isclose(code, model.encoder(x, training=False)["mean"]).all()
+    np.testing.assert_array_equal(model.reconstruct(x), model.generator_ema(code, training=False))
+
+
+def test_the_average_of_e_moves_as_that_of_g(x, take_step):
+    model = make(ema_decay=0.9)
+    before = [np.array(tf.convert_to_tensor(v)) for v in model.encoder_ema.weights]
+    model.step.assign(10**6)
+    take_step(model, x)
+    pairs = zip(before, model.encoder.weights, model.encoder_ema.weights, strict=True)
+    for old, goal, new in pairs:
+        np.testing.assert_allclose(new, 0.9 * old + 0.1 * tf.convert_to_tensor(goal), rtol=1e-5, atol=1e-7)
+
+
+# A linear world.
+
+
+class LinearBiGAN(BiGAN):
+    """x = A z + b with a known A: G is that, and stands; E is linear and learns."""
+
+    A = np.array([[1.2, 0.4], [-0.5, 0.8]], np.float32)
+    b = np.array([0.2, -0.1], np.float32)
+
+    def build_generator(self):
+        g = keras.Sequential(
+            [keras.Input((2,)), keras.layers.Dense(2), keras.layers.Reshape((1, 2, 1))]
+        )
+        g.set_weights([self.A.T, self.b])
+        return g
+
+    def build_encoder(self):
+        x = keras.Input((1, 2, 1))
+        mean = keras.layers.Dense(2, name="mean")(keras.layers.Flatten()(x))
+        return keras.Model(x, {"mean": mean}, name="encoder")
+
+
+def test_a_linear_generator_is_inverted():
+    """The pairs are alike where E(x) = A^-1 (x - b), and only there."""
+    keras.utils.set_random_seed(1)
+    model = LinearBiGAN(
+        (1, 2, 1), seed=1, network="mlp", width=32, depth=1, noise_dim=2, prior="normal",
+        joint_units=32, joint_depth=1, d_norm="none", batch_size=128, ema_decay=0.99,
+        e_learning_rate=2e-3, d_learning_rate=4e-3, g_learning_rate=1e-9,
+    )  # fmt: skip
+    model.compile()
+    random = np.random.default_rng(0)
+    z = random.normal(size=(1500 * 128, 2)).astype(np.float32)
+    x = (z @ model.A.T + model.b).reshape(-1, 128, 1, 2, 1)
+    model.fit(tf.data.Dataset.from_tensor_slices(x), shuffle=False, verbose=0)
+    kernel, bias = model.encoder_ema.get_weights()
+    inverse = np.linalg.inv(model.A)
+    np.testing.assert_allclose(kernel.T, inverse, atol=0.1)
+    np.testing.assert_allclose(bias, -inverse @ model.b, atol=0.1)
+    code = model.encode(x[0])
+    np.testing.assert_allclose(code, z[:128], atol=0.4)
+    np.testing.assert_allclose(model.reconstruct(x[0]), x[0], atol=0.4)

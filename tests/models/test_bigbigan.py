@@ -1,0 +1,130 @@
+"""BigBiGAN: signs and reach of its terms, its switches, and BiGAN as a part of it."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.bigan import BiGAN
+from models.bigbigan import BigBiGAN
+from models.hyperparameters import HyperparameterError
+from training import options
+
+SHAPE, DIM = (4, 4, 1), 3
+SMALL = {
+    "network": "mlp", "width": 6, "depth": 1, "noise_dim": DIM, "joint_units": 7, "joint_depth": 1,
+}  # fmt: skip
+SWITCHES = [
+    {"sx": False, "sz": False},
+    {"sx": False},
+    {"sz": False},
+    {},
+    {"sxz": False},
+]  # fmt: skip
+
+
+def make(cls=BigBiGAN, **hyperparameters):
+    keras.utils.set_random_seed(0)
+    model = cls(SHAPE, num_classes=10, seed=1, **{**SMALL, **hyperparameters})
+    model.compile()
+    return model
+
+
+@pytest.fixture
+def x():
+    return tf.constant(np.random.default_rng(0).uniform(-1, 1, (8, *SHAPE)), tf.float32)
+
+
+def batch_of(model, x):
+    (batch,) = model._critic_batches(x)
+    return batch
+
+
+def scores_of(**values):
+    return {name: tf.constant(value, tf.float32) for name, value in values.items()}
+
+
+def test_the_terms_are_those_of_the_equations(x):
+    """h(t) = max(0, 1 - t); D: h(y s), E and G: y s; y = 1 of real pairs, -1 of fake ones."""
+    model = make()
+    batch = batch_of(model, x)
+    real = scores_of(sx=[0.5, 2.0], sz=[-1.0, 0.0], sxz=[3.0, -0.5])
+    fake = scores_of(sx=[-2.0, 0.25], sz=[1.0, -0.5], sxz=[0.0, -3.0])
+    found = {n: t.numpy().tolist() for n, t in model.discriminator_terms(real, fake, batch).items()}
+    assert found == {
+        "sx_real": [0.5, 0.0], "sz_real": [2.0, 1.0], "sxz_real": [0.0, 1.5],
+        "sx_fake": [0.0, 1.25], "sz_fake": [2.0, 0.5], "sxz_fake": [1.0, 0.0],
+    }  # fmt: skip
+    found = {n: t.numpy().tolist() for n, t in model.generator_terms(real, fake, batch).items()}
+    assert found == {
+        "sx_adversarial": [2.0, -0.25], "sz_adversarial": [-1.0, 0.5], "sxz_adversarial": [0.0, 3.0],
+        "sx_encoder": [0.5, 2.0], "sz_encoder": [-1.0, 0.0], "sxz_encoder": [3.0, -0.5],
+    }  # fmt: skip
+
+
+# Which networks a term of E's and G's loss moves.
+REACHED = {
+    "sx_adversarial": {"generator"},
+    "sz_adversarial": set(),
+    "sxz_adversarial": {"generator"},
+    "sx_encoder": set(),
+    "sz_encoder": {"encoder"},
+    "sxz_encoder": {"encoder"},
+}
+
+
+@pytest.mark.parametrize("encoder", ["deterministic", "gaussian"])
+def test_each_term_reaches_what_made_what_it_is_of(encoder, x):
+    model = make(encoder=encoder)
+    batch = batch_of(model, x)
+    with tf.GradientTape(persistent=True) as tape:
+        real, fake = (model.critic(f(batch), batch) for f in (model.real, model.fake))
+        terms = model.generator_terms(real, fake, batch)
+        sums = {name: tf.reduce_sum(term) for name, term in terms.items()}
+    assert set(sums) == set(REACHED)
+    for name, value in sums.items():
+        for network in ("generator", "encoder"):
+            found = tape.gradient(value, getattr(model, network).trainable_variables)
+            moved = [g is not None and bool(np.any(g)) for g in found]
+            assert all(moved) if network in REACHED[name] else not any(moved), (name, network)
+
+
+@pytest.mark.parametrize("off", SWITCHES)
+def test_a_term_that_is_off_is_neither_computed_nor_built(off, x, take_step):
+    model = make(**off)
+    on = {"sx", "sz", "sxz"} - set(off)
+    assert set(model.discriminator.output) == {*on, "features"}
+    names = {layer.name for layer in model.discriminator.layers}
+    assert {"sx", "sz", "sxz"} & names == on
+    scalars = take_step(model, x)
+    terms = {name for name in scalars if name.startswith(("d_loss_", "g_loss_", "d_accuracy_"))}
+    ends = {"d_loss": ("real", "fake"), "g_loss": ("adversarial", "encoder"),
+            "d_accuracy": ("real", "fake")}  # fmt: skip
+    assert terms == {f"{loss}_{s}_{end}" for s in on for loss in ends for end in ends[loss]}
+    for network in (model.generator, model.encoder, model.discriminator):
+        assert network.trainable_variables
+    assert scalars["encoder_gradient_norm"] > 0
+    assert scalars["generator_gradient_norm"] > 0
+
+
+@pytest.mark.parametrize(
+    ("off", "network"), [(("--nosx", "--nosxz"), "G"), (("--nosz", "--nosxz"), "E")]
+)
+def test_a_network_that_nothing_trains_is_refused(off, network):
+    with pytest.raises(HyperparameterError) as refusal:
+        options.parse(["--model=bigbigan", *off])
+    said = f"{off[0]}: without --sxz nothing else trains {network}"
+    assert str(refusal.value) == said
+
+
+@pytest.mark.parametrize("encoder", ["deterministic", "gaussian"])
+def test_with_sxz_alone_it_is_bigan_with_the_hinge_loss(encoder, x, take_step):
+    """The same first weights, losses, and weights after two steps."""
+    told = {"encoder": encoder, "prior": "normal", "d_norm": "spectral", "loss": "hinge"}
+    models = [make(BiGAN, **told), make(**told, sx=False, sz=False)]
+    for _ in range(2):
+        plain, big = (take_step(model, x) for model in models)
+        assert {name.replace("sxz_", ""): value for name, value in big.items()} == plain
+    for one, other in zip(*(model.weights for model in models), strict=True):
+        np.testing.assert_array_equal(tf.convert_to_tensor(one), tf.convert_to_tensor(other))
+    assert len(models[0].weights) > 10
