@@ -31,9 +31,7 @@ REGISTRY = {
     "infogan": Entry("models.infogan", "InfoGAN", hp.InfoGANHyperparameters),
     "bigan": Entry("models.bigan", "BiGAN", hp.BiGANHyperparameters),
     "bigbigan": Entry("models.bigbigan", "BigBiGAN", hp.BigBiGANHyperparameters),
-    "info_bigbigan": Entry(
-        "models.info_bigbigan", "InfoBigBiGAN", hp.InfoBigBiGANHyperparameters
-    ),
+    "info_bigbigan": Entry("models.info_bigbigan", "InfoBigBiGAN", hp.InfoBigBiGANHyperparameters),
     "began": Entry("models.began", "BEGAN", hp.BEGANHyperparameters),
 }
 

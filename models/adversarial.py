@@ -111,10 +111,10 @@ class AdversarialModel(GenerativeModel):
             (height, width, c + channels), norm=self.hp.d_norm, **self.hp.layout()
         )
 
-    def build_score(self) -> keras.layers.Layer:
+    def build_score(self, name: str = "score") -> keras.layers.Layer:
         """The last layer of D: features [b, f] -> scores [b, 1]."""
         spectral = self.hp.d_norm in ("spectral", "both")
-        return layers.head(1, self.hp.initializer, spectral=spectral, name="score")
+        return layers.head(1, self.hp.initializer, spectral=spectral, name=name)
 
     def make_loss(self) -> AdversarialLoss:
         """What D and G minimise of D's scores."""
@@ -155,7 +155,7 @@ class AdversarialModel(GenerativeModel):
         return self._of_each_score(lambda d: self.loss_pair.generator(real and real[d], fake[d]))
 
     def _of_each_score(self, terms: Callable[[str], Terms]) -> Terms:
-        """terms(name of a score) of all scores, named after theirs where D gives others than "d"."""
+        """terms(name of a score) of all scores, named after theirs where that is not "d"."""
         return {
             name if score == "d" else f"{score}_{name}": term
             for score in self.scores

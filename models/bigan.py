@@ -44,12 +44,11 @@ class BiGAN(AdversarialModel):
     def build_discriminator(self):
         """D: images and joined latents -> by name, scores [b, 1], and features of the images."""
         hp = self.hp
-        spectral = hp.d_norm in ("spectral", "both")
         return joint.discriminator(
             self.build_trunk(),
             self.latents.dim,
             scores=self.scores,
-            head=lambda name: layers.head(1, hp.initializer, spectral=spectral, name=name),
+            head=self.build_score,
             units=hp.joint_units,
             depth=hp.joint_depth,
             norm=hp.d_norm,

@@ -590,9 +590,7 @@ class BiGANHyperparameters(AdversarialHyperparameters):
     joint_units: int = field(
         512, "units of D's layers on z, and on its features of both", group="networks", at_least=1
     )
-    joint_depth: int = field(
-        2, "how many layers each of these has", group="networks", at_least=1
-    )
+    joint_depth: int = field(2, "how many layers each of these has", group="networks", at_least=1)
 
     def __post_init__(self):
         super().__post_init__()

@@ -97,8 +97,8 @@ class RunOptions:
     )  # fmt: skip
     eval_metrics: str = field(
         "",
-        "what is measured then, with commas between: names of evaluate.py's metrics of "
-        "samples, reconstructions, encodings and clusters; else the Fréchet distance in the features",
+        "what is measured then, with commas between: names of evaluate.py's metrics of samples, "
+        "reconstructions, encodings and clusters; else the Fréchet distance in the features",
         group="evaluation",
         may_change=True,
     )

@@ -451,3 +451,42 @@ def test_of_one_example_the_average_is_twice_the_pair():
     paired, average = losses_of(relativistic()), losses_of(relativistic_average())
     for player in paired:
         np.testing.assert_allclose(average[player](scores), 2 * paired[player](scores), rtol=1e-6)
+
+
+# Encoders, whose pairs D is to hold for fake: the papers' equations with the labels exchanged.
+
+
+@pytest.mark.parametrize(
+    ("name", "of_encoder"),
+    [
+        ("non_saturating", lambda r: -np.log(1 - sigmoid(r))),
+        ("minimax", lambda r: np.log(sigmoid(r))),
+        ("least_squares", lambda r: r**2 / 2),
+        ("wasserstein", lambda r: r),
+        ("hinge", lambda r: r),
+    ],
+)
+def test_an_encoder_minimises_the_loss_with_labels_exchanged(name, of_encoder):
+    scores = tf.constant(LOGITS_64)
+    with tf.GradientTape() as tape:
+        tape.watch(scores)
+        (found,) = LOSSES[name]().encoder(scores).values()
+    np.testing.assert_allclose(found, of_encoder(LOGITS_64), rtol=1e-6, atol=1e-9)
+    step = 1e-6
+    slopes = (of_encoder(LOGITS_64 + step) - of_encoder(LOGITS_64 - step)) / (2 * step)
+    np.testing.assert_allclose(tape.gradient(found, scores), slopes, rtol=1e-5, atol=1e-7)
+
+
+def test_least_squares_of_an_encoder_is_mirrored_between_the_labels():
+    """a, b, c = -1, 1, 0 (equation 8 of Mao et al. 2017): G and E both want 0; with 0, 1, 0.75 G
+    wants 0.75 and E 0.25."""
+    scores = tf.constant([0.0, 0.5, 1.0])
+    found = least_squares(-1.0, 1.0, 0.0).encoder(scores)["encoder"]
+    np.testing.assert_allclose(found, [0.0, 0.125, 0.5])
+    found = least_squares(0.0, 1.0, 0.75).encoder(scores)["encoder"]
+    np.testing.assert_allclose(found, [0.03125, 0.03125, 0.28125])
+
+
+@pytest.mark.parametrize("name", RELATIVE)
+def test_where_gs_terms_see_real_scores_an_encoder_has_no_others(name):
+    assert LOSSES[name]().encoder(LOGITS) == {}

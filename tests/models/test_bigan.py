@@ -150,7 +150,9 @@ def test_the_average_of_e_moves_as_that_of_g(x, take_step):
     take_step(model, x)
     pairs = zip(before, model.encoder.weights, model.encoder_ema.weights, strict=True)
     for old, goal, new in pairs:
-        np.testing.assert_allclose(new, 0.9 * old + 0.1 * tf.convert_to_tensor(goal), rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(
+            new, 0.9 * old + 0.1 * tf.convert_to_tensor(goal), rtol=1e-5, atol=1e-7
+        )
 
 
 # A linear world.

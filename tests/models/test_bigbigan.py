@@ -57,7 +57,8 @@ def test_the_terms_are_those_of_the_equations(x):
     }  # fmt: skip
     found = {n: t.numpy().tolist() for n, t in model.generator_terms(real, fake, batch).items()}
     assert found == {
-        "sx_adversarial": [2.0, -0.25], "sz_adversarial": [-1.0, 0.5], "sxz_adversarial": [0.0, 3.0],
+        "sx_adversarial": [2.0, -0.25], "sz_adversarial": [-1.0, 0.5],
+        "sxz_adversarial": [0.0, 3.0],
         "sx_encoder": [0.5, 2.0], "sz_encoder": [-1.0, 0.0], "sxz_encoder": [3.0, -0.5],
     }  # fmt: skip
 

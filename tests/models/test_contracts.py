@@ -63,7 +63,9 @@ SAVED = [
     pytest.param("cgan", TOLD_OTHERWISE, id="cgan-projection"),
     pytest.param("wgan_gp", {"n_critic": 2}, id="wgan_gp-critic-twice"),
     pytest.param("infogan", ALL_TERMS, id="infogan-all-terms"),
-    pytest.param("info_bigbigan", ALL_TERMS | {"continuous_codes": 2}, id="info_bigbigan-all-terms"),
+    pytest.param(
+        "info_bigbigan", ALL_TERMS | {"continuous_codes": 2}, id="info_bigbigan-all-terms"
+    ),
 ]
 
 # Those of them that are resumed in graphs, which are slow to build; the others go on eagerly.

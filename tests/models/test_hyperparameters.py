@@ -392,6 +392,30 @@ def test_the_labels_of_least_squares_are_those_of_any_model_with_that_loss():
             },
         ),
         (
+            # Section 4.1 and appendix C.1: z uniform of 50 dimensions, rates 2e-4, beta_1 0.5.
+            "bigan",
+            {
+                "loss": "non_saturating", "noise_dim": 50, "prior": "uniform", "beta_1": 0.5,
+                "encoder": "deterministic", "g_learning_rate": 2e-4, "e_learning_rate": 2e-4,
+            },
+        ),
+        (
+            # Equations 1 to 4, and appendix A: z of 120 dimensions, Gaussian encoder.
+            "bigbigan",
+            {
+                "loss": "hinge", "noise_dim": 120, "prior": "normal", "encoder": "gaussian",
+                "network": "resnet", "d_norm": "spectral", "sx": True, "sz": True, "sxz": True,
+            },
+        ),
+        (
+            "info_bigbigan",
+            {
+                "loss": "hinge", "noise_dim": 120, "categorical_codes": "10",
+                "continuous_codes": 0, "sx": True, "epochs": 20, "batch_size": 64,
+                "g_learning_rate": 2e-4, "q_learning_rate": 2e-4,
+            },
+        ),
+        (
             # Sections 3.4 and 4.1; code and noise of 64 dimensions, the noise uniform.
             "began",
             {

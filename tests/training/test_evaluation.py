@@ -235,13 +235,15 @@ def test_a_list_of_names_has_commas(value):
 
 def test_all_metrics_are_those_of_samples_and_of_codes(extractor):
     assert evaluation.sample_metrics(None) == PIXELS
-    assert evaluation.all_metrics(None) == (*PIXELS, *STROKES, *CODES, *CLUSTERS)
+    error = "reconstruction_error"
+    assert evaluation.all_metrics(None) == (*PIXELS, *STROKES, error, *CODES, *CLUSTERS)
     assert evaluation.sample_metrics(extractor)[0] == "fd_pixels"
-    assert evaluation.all_metrics(extractor)[-13:] == (
+    assert evaluation.all_metrics(extractor)[-16:] == (
         *PIXELS[-2:],
         "conditional_accuracy",
         *("slant_correlation", "thickness_correlation"),
         *("class_change", "mutual_information_gap"),
+        *("reconstruction_error", "reconstruction_feature_distance", "reconstruction_accuracy"),
         *("knn1_accuracy", "knn3_accuracy", "linear_probe_accuracy"),
         *("cluster_accuracy", "nmi", "ari"),
     )
@@ -623,3 +625,87 @@ def test_what_is_said_of_classes_names_the_network():
     gap = factors_of(strokes())["mutual_information_gap"].protocol
     assert "features" not in gap
     assert gap["bins"] == factors.BINS
+
+
+# Reconstructions.
+
+
+class Halving(Bare):
+    """Makes each image again half as bright, in pixels; it has kept how many at a time."""
+
+    def build_networks(self):
+        super().build_networks()
+        self.given = []
+
+    def reconstruct(self, x):
+        self.given.append(len(x))
+        return (x + 1) / 2 - 1
+
+
+def brightness(classes_of="Set"):
+    """A classifier by the first pixel, 20 times the class in `pictures`; its features are two."""
+
+    def network(images):
+        first = np.asarray(images)[:, 0, 0, 0].astype(np.float32)
+        features = np.stack([np.ones_like(first), first / 20], 1)
+        return features, -np.abs(first[:, None] / 20 - np.arange(3))
+
+    return Extractor("bright", "00", "none", 2, network, classes_of, batch_size=50)
+
+
+def reconstructed(model, data, wanted=evaluation.RECONSTRUCTIONS, extractor=None):
+    real = RealImages(data, "test", extractor or brightness())
+    return evaluation.measure_reconstructions(model((4, 4, 1)), real, wanted, Stopwatch())
+
+
+def test_reconstructions_of_the_test_images_are_measured(labelled):
+    data = data_of(pictures(30, 1, 3), pictures(300, 2, 3), 3)
+    found = reconstructed(Halving, data)
+    x, labels = data.test.images / 127.5 - 1, data.test.labels
+    error = np.mean((x - ((x + 1) / 2 - 1)) ** 2)
+    np.testing.assert_allclose(found["reconstruction_error"].value, error, rtol=1e-5)
+    # Class k, seen as k / 2: 0 stays 0, 1 is as near to 0, which is first, and 2 becomes 1.
+    assert found["reconstruction_accuracy"].value == np.mean(labels == 0)
+    angles = np.arctan(labels) - np.arctan(labels / 2)
+    distance = np.mean(2 - 2 * np.cos(angles))
+    np.testing.assert_allclose(found["reconstruction_feature_distance"].value, distance, rtol=1e-5)
+    assert found["reconstruction_error"].protocol == {"split": "test", "n_real": 300}
+    assert found["reconstruction_accuracy"].protocol == {
+        "split": "test", "n_real": 300,
+        "features": "bright", "features_sha256": "00", "resizing": "none",
+    }  # fmt: skip
+
+
+def test_only_the_wanted_reconstructions_are_measured(labelled):
+    assert list(reconstructed(Halving, labelled, ["knn1_accuracy"])) == []
+    assert list(reconstructed(Halving, labelled, ["reconstruction_error"])) == [
+        "reconstruction_error"
+    ]
+
+
+def test_a_model_that_does_not_reconstruct_is_a_reason(labelled):
+    reason = {"reason": "Bare does not reconstruct images"}
+    assert reconstructed(Bare, labelled) == dict.fromkeys(
+        evaluation.RECONSTRUCTIONS, Metric(None, reason)
+    )
+
+
+def test_what_needs_classes_or_labels_says_so(unlabelled, labelled):
+    found = reconstructed(Halving, unlabelled)
+    assert found["reconstruction_accuracy"].protocol["reason"] == "Set has no labelled test images"
+    assert found["reconstruction_error"].value > 0
+    found = reconstructed(Halving, labelled, extractor=brightness("Other"))
+    assert found["reconstruction_accuracy"].protocol["reason"] == (
+        "reconstruction_accuracy needs a classifier of Set; take --features=classifier"
+    )
+    assert found["reconstruction_feature_distance"].value is not None
+
+
+def test_reconstructions_that_are_not_finite_are_a_reason(labelled):
+    class Broken(Halving):
+        def reconstruct(self, x):
+            return x * np.nan
+
+    found = reconstructed(Broken, labelled, ["reconstruction_error"])
+    assert found["reconstruction_error"].value is None
+    assert "finite" in found["reconstruction_error"].protocol["reason"]

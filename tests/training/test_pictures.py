@@ -191,3 +191,25 @@ def test_a_plane_of_a_model_with_codes_is_over_its_noise(tmp_path):
         fixed = part[:, 2:] if name == "noise" else part
         expected = latents[name][:, 2:] if name == "noise" else latents[name]
         np.testing.assert_array_equal(fixed, tf.repeat(expected, 100, axis=0))
+
+
+# Reconstructions.
+
+
+class Inverter:
+    """A model that makes the negative of each image."""
+
+    def reconstruct(self, x):
+        return -x
+
+
+@pytest.mark.parametrize(("n", "shown", "columns"), [(40, 40, 10), (25, 20, 10), (3, 3, 3)])
+def test_images_stand_above_their_reconstructions(n, shown, columns):
+    images = np.random.default_rng(0).integers(0, 256, (n, SIDE, SIDE, 1), np.uint8)
+    grid = pictures.reconstruction_grid(Inverter(), images)
+    right = grid[:, -(PADDING + columns * (CELL + PADDING)) :]  # of the labels
+    cells = cells_of(right, columns)
+    assert cells.shape[:2] == (2 * shown // columns, columns)
+    rows = images[:shown].reshape(-1, columns, SIDE, SIDE, 1)
+    np.testing.assert_array_equal(cells[0::2], rows)
+    np.testing.assert_allclose(cells[1::2].astype(int), 255 - rows.astype(int), atol=1)

@@ -1,0 +1,124 @@
+"""InfoGAN on BigBiGAN: codes join z for G, for D and for E."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.base import NotSupported
+from models.info_bigbigan import InfoBigBiGAN
+
+SHAPE, DIM = (4, 4, 1), 3
+SMALL = {
+    "network": "mlp", "width": 6, "depth": 1, "noise_dim": DIM, "joint_units": 7, "joint_depth": 1,
+    "categorical_codes": "5", "q_units": 4,
+}  # fmt: skip
+
+
+def make(**hyperparameters):
+    keras.utils.set_random_seed(0)
+    model = InfoBigBiGAN(SHAPE, num_classes=10, seed=1, **{**SMALL, **hyperparameters})
+    model.compile()
+    return model
+
+
+@pytest.fixture
+def x():
+    return tf.constant(np.random.default_rng(0).uniform(-1, 1, (64, *SHAPE)), tf.float32)
+
+
+def batch_of(model, x):
+    (batch,) = model._critic_batches(x)
+    return batch
+
+
+def test_the_codes_of_real_pairs_stand_where_those_of_fake_ones_do(x):
+    model = make(categorical_codes="5,2", continuous_codes=2)
+    batch = batch_of(model, x)
+    for pair in (model.real(batch), model.fake(batch)):
+        z = pair[1].numpy()
+        assert z.shape == (64, DIM + 5 + 2 + 2)
+        for one_hot in (z[:, DIM : DIM + 5], z[:, DIM + 5 : DIM + 7]):
+            np.testing.assert_allclose(np.sort(one_hot)[:, -1], 1, atol=1e-6)
+            np.testing.assert_allclose(one_hot.sum(1), 1, atol=1e-6)
+        assert (np.abs(z[:, -2:]) <= 1).all()
+
+
+def test_a_drawn_category_is_as_likely_as_e_says(x):
+    """Over many updates; and draws of one update are the same."""
+    model = make(e_norm="none")
+    model.encoder.set_weights([3 * w for w in model.encoder.get_weights()])
+    few = x[:8]
+    found = model.encoder(few, training=True)
+    p = tf.nn.softmax(found["category_0"]).numpy()
+    assert p.max() - p.min() > 0.1
+    total = np.zeros_like(p)
+    for step in range(2000):
+        model.step.assign(step)
+        drawn = model.inferred(found, batch_of(model, few))["category_0"]
+        total += drawn
+    np.testing.assert_allclose(total / 2000, p, atol=0.05)
+    batch = batch_of(model, few)
+    np.testing.assert_array_equal(*(model.inferred(found, batch)["category_0"] for _ in range(2)))
+
+
+def test_a_draw_has_the_gradient_of_the_probabilities(x):
+    model = make()
+    batch = batch_of(model, x)
+    logits = tf.random.stateless_normal((64, 5), [1, 2])
+    weights = tf.random.stateless_normal((64, 5), [3, 4])
+    others = {"mean": tf.zeros((64, DIM))}
+    found = []
+    for given in (batch, None):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            code = model.inferred({**others, "category_0": logits}, given)["category_0"]
+            value = tf.reduce_sum(weights * code)
+        found.append(tape.gradient(value, logits))
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
+    assert np.any(found[0])
+
+
+@pytest.mark.parametrize("side", ["trunk", "heads"])
+def test_the_information_term_reaches_g_and_q_and_what_the_flag_says_and_never_e(side, x):
+    model = make(information_trains=side)
+    batch = batch_of(model, x)
+    with tf.GradientTape(persistent=True) as tape:
+        fake = model.critic(model.fake(batch), batch)
+        (term,) = model.information_terms(fake, batch).values()
+        value = tf.reduce_mean(term)
+
+    def reached(network):
+        found = tape.gradient(value, network.trainable_variables)
+        return any(g is not None and np.any(g) for g in found)
+
+    assert reached(model.generator)
+    assert reached(model.q)
+    assert not reached(model.encoder)
+    q_of = model.players()["q"].side
+    assert q_of == ("generator" if side == "heads" else "discriminator")
+
+
+def test_the_code_of_an_image_is_that_of_e(x):
+    model = make()
+    found = model.encoder_ema(x, training=False)
+    np.testing.assert_array_equal(model.code_logits(x), found["category_0"])
+    code = model.encode(x).numpy()
+    np.testing.assert_array_equal(code[:, :DIM], found["mean"])
+    np.testing.assert_allclose(code[:, DIM:], tf.nn.softmax(found["category_0"]), rtol=1e-5)
+    assert model.reconstruct(x).shape == x.shape
+
+
+def test_without_categories_there_is_no_code_to_say(x):
+    model = make(categorical_codes="", continuous_codes=1)
+    with pytest.raises(NotSupported, match=r"^InfoBigBiGAN has no categorical code"):
+        model.code_logits(x)
+
+
+def test_its_picture_has_a_category_a_row():
+    latents, columns = make().picture_latents()
+    assert columns == 10
+    rows = latents["category_0"].numpy().reshape(5, 10, 5)
+    np.testing.assert_array_equal(rows, np.repeat(np.eye(5)[:, None], 10, 1))
+    noise = latents["noise"].numpy().reshape(5, 10, DIM)
+    np.testing.assert_array_equal(noise, np.repeat(noise[:1], 5, 0))
