@@ -41,7 +41,6 @@ CODED = {"infogan", "info_bigbigan"}
 
 # Of a difference of scores, or a hinge loss before its bend, D's last bias has no gradient.
 IDLE = dict.fromkeys(("wgan", "wgan_gp", "sngan"), ("score/bias",))
-IDLE |= dict.fromkeys(("bigbigan", "info_bigbigan"), ("sx/bias", "sz/bias", "sxz/bias"))
 
 # What is saved: every model, and those of their variants that keep other variables.
 TOLD_OTHERWISE = {
