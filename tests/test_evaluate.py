@@ -27,6 +27,7 @@ CODES = ["knn1_accuracy", "knn3_accuracy", "linear_probe_accuracy"]
 CLUSTERS = ["cluster_accuracy", "nmi", "ari"]
 STROKES = ["slant_correlation", "thickness_correlation"]
 FACTORS = [*STROKES, "class_change", "mutual_information_gap"]
+RECONSTRUCTIONS = [f"reconstruction_{end}" for end in ("error", "feature_distance", "accuracy")]
 
 
 def metrics_in(features):
@@ -114,6 +115,7 @@ def test_evaluation_json_has_each_metric_with_its_protocol(alone):
         *PIXELS,
         *CONDITIONS,
         *FACTORS,
+        *RECONSTRUCTIONS,
         *CODES,
         *CLUSTERS,
     ]
@@ -145,7 +147,7 @@ def test_what_there_are_too_few_images_or_no_codes_for_is_na_with_the_reason(alo
     lacking = {name for name, value in values.items() if value is None}
     assert lacking == {
         "kd_digits", "fd_digits_256", "is_digits_256", "copied_share", *CONDITIONS, *FACTORS,
-        *CODES, *CLUSTERS,
+        *RECONSTRUCTIONS, *CODES, *CLUSTERS,
     }  # fmt: skip
     reasons = {n: alone.evaluation["metrics"][n]["protocol"]["reason"] for n in lacking}
     assert reasons["kd_digits"] == "needs at least 1,000 samples, there are 50"
@@ -543,6 +545,7 @@ def test_distances_are_named_after_the_file_of_the_network(compared, network):
             *PIXELS,
             *CONDITIONS,
             *FACTORS,
+            *RECONSTRUCTIONS,
             *CODES,
             *CLUSTERS,
         ]

@@ -34,7 +34,7 @@ BESIDES = {name: QUICK for name in models.REGISTRY if name not in ("gan", "dcgan
 # Weights that are all clipped do not move, and at its rate a step is hardly seen.
 BESIDES["wgan"] = {**QUICK, "clip": 0.9, "g_learning_rate": 1e-3, "d_learning_rate": 1e-3}
 # A hinge loss moves the last biases or not, by where its scores happen to be.
-BESIDES |= dict.fromkeys(("bigbigan", "info_bigbigan"), {**QUICK, "loss": "non_saturating"})
+BESIDES |= {name: {**QUICK, "loss": "non_saturating"} for name in ("bigbigan", "info_bigbigan")}
 
 
 @pytest.fixture(autouse=True)
