@@ -198,3 +198,41 @@ def fit():
         return logs.steps
 
     return run
+
+
+@pytest.fixture
+def paired():
+    """(model class, **hyperparameters) -> a compiled tiny model of pairs of images [4, 4, 1] and
+    latents, always with the same first weights."""
+
+    def build(cls, **hyperparameters):
+        keras.utils.set_random_seed(0)
+        small = {"network": "mlp", "width": 6, "depth": 1, "joint_units": 7, "joint_depth": 1}
+        model = cls(
+            (4, 4, 1), num_classes=10, seed=1, **{**small, "noise_dim": 3, **hyperparameters}
+        )
+        model.compile()
+        return model
+
+    return build
+
+
+@pytest.fixture
+def paired_images():
+    """n -> images float32 [n, 4, 4, 1] for them."""
+
+    def draw(n):
+        return tf.constant(np.random.default_rng(0).uniform(-1, 1, (n, 4, 4, 1)), tf.float32)
+
+    return draw
+
+
+@pytest.fixture
+def batch_of():
+    """(model, images) -> the Batch of its next update."""
+
+    def batch(model, images):
+        (one,) = model._critic_batches(images)
+        return one
+
+    return batch

@@ -1,5 +1,7 @@
 """BiGAN: what D is shown, what E and G minimise, and an encoder that is known."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -9,33 +11,26 @@ from models.bigan import BiGAN
 from models.hyperparameters import HyperparameterError
 from training import options
 
-SHAPE, DIM = (4, 4, 1), 3
-SMALL = {
-    "network": "mlp", "width": 6, "depth": 1, "noise_dim": DIM, "joint_units": 7, "joint_depth": 1,
-}  # fmt: skip
-
-
-def make(cls=BiGAN, **hyperparameters):
-    keras.utils.set_random_seed(0)
-    model = cls(SHAPE, num_classes=10, seed=1, **{**SMALL, **hyperparameters})
-    model.compile()
-    return model
+DIM = 3  # of the noise
 
 
 @pytest.fixture
-def x():
-    return tf.constant(np.random.default_rng(0).uniform(-1, 1, (8, *SHAPE)), tf.float32)
+def make(paired):
+    """**hyperparameters -> the model."""
+    return functools.partial(paired, BiGAN)
 
 
-def batch_of(model, x):
-    (batch,) = model._critic_batches(x)
-    return batch
+@pytest.fixture
+def x(paired_images):
+    return paired_images(8)
 
 
 # What D is shown.
 
 
-def test_real_pairs_are_images_with_their_codes_and_fake_ones_latents_with_their_images(x):
+def test_real_pairs_are_images_with_their_codes_and_fake_ones_latents_with_their_images(
+    x, make, batch_of
+):
     model = make()
     batch = batch_of(model, x)
     images, z = model.real(batch)
@@ -47,14 +42,14 @@ def test_real_pairs_are_images_with_their_codes_and_fake_ones_latents_with_their
 
 
 @pytest.mark.parametrize("prior", ["normal", "uniform"])
-def test_codes_are_in_the_range_of_the_prior(prior, x):
+def test_codes_are_in_the_range_of_the_prior(prior, x, make):
     model = make(prior=prior, e_norm="none")
     model.encoder.set_weights([10 * w for w in model.encoder.get_weights()])
     largest = np.abs(model.encoder(x)["mean"]).max()
     assert largest > 1 if prior == "normal" else 0.9 < largest <= 1
 
 
-def test_a_gaussian_encoder_draws_with_its_scale_and_encodes_by_its_mean(x):
+def test_a_gaussian_encoder_draws_with_its_scale_and_encodes_by_its_mean(x, make, batch_of):
     model = make(encoder="gaussian", prior="normal")
     batch = batch_of(model, x)
     found = model.encoder(x, training=True)
@@ -80,7 +75,7 @@ def test_a_gaussian_encoder_of_uniform_codes_is_refused():
 
 
 @pytest.mark.parametrize("loss", ["minimax", "non_saturating"])
-def test_the_terms_are_those_of_the_paper(loss, x, take_step):
+def test_the_terms_are_those_of_the_paper(loss, x, take_step, make, batch_of):
     """V = E log D(x, E(x)) + E log(1 - D(G(z), z)): D minimises -V, G and E V, or what has the
     gradients of the non-saturating game, with the labels exchanged."""
     model = make(loss=loss)
@@ -102,9 +97,8 @@ def test_the_terms_are_those_of_the_paper(loss, x, take_step):
         np.testing.assert_allclose(found["encoder"], -np.log(1 - p["real"]), rtol=1e-6)
 
 
-def gradients(model, x):
+def gradients(model, batch):
     """Of each of G's and E's terms: which of the networks it reaches."""
-    batch = batch_of(model, x)
     with tf.GradientTape(persistent=True) as tape:
         real, fake = (model.critic(f(batch), batch) for f in (model.real, model.fake))
         terms = model.generator_terms(real, fake, batch)
@@ -120,19 +114,23 @@ def gradients(model, x):
     return reached
 
 
-def test_each_term_reaches_the_network_that_made_its_pairs(x):
-    assert gradients(make(), x) == {"adversarial": {"generator"}, "encoder": {"encoder"}}
+def test_each_term_reaches_the_network_that_made_its_pairs(x, make, batch_of):
+    model = make()
+    assert gradients(model, batch_of(model, x)) == {
+        "adversarial": {"generator"},
+        "encoder": {"encoder"},
+    }
 
 
-def test_a_loss_of_differences_is_of_both_at_once(x):
-    both = {"generator", "encoder"}
-    assert gradients(make(loss="relativistic"), x) == {"adversarial": both}
+def test_a_loss_of_differences_is_of_both_at_once(x, make, batch_of):
+    model, both = make(loss="relativistic"), {"generator", "encoder"}
+    assert gradients(model, batch_of(model, x)) == {"adversarial": both}
 
 
 # What it can be asked.
 
 
-def test_encodings_and_reconstructions_are_those_of_the_averages(x):
+def test_encodings_and_reconstructions_are_those_of_the_averages(x, make):
     model = make()
     average = model.encoder_ema
     average.set_weights([w + 0.1 for w in average.get_weights()])
@@ -143,7 +141,7 @@ def test_encodings_and_reconstructions_are_those_of_the_averages(x):
     np.testing.assert_array_equal(model.reconstruct(x), model.generator_ema(code, training=False))
 
 
-def test_the_average_of_e_moves_as_that_of_g(x, take_step):
+def test_the_average_of_e_moves_as_that_of_g(x, take_step, make):
     model = make(ema_decay=0.9)
     before = [np.array(tf.convert_to_tensor(v)) for v in model.encoder_ema.weights]
     model.step.assign(10**6)

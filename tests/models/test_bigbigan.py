@@ -1,6 +1,7 @@
 """BigBiGAN: signs and reach of its terms, its switches, and BiGAN as a part of it."""
 
-import keras
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,10 +11,6 @@ from models.bigbigan import BigBiGAN
 from models.hyperparameters import HyperparameterError
 from training import options
 
-SHAPE, DIM = (4, 4, 1), 3
-SMALL = {
-    "network": "mlp", "width": 6, "depth": 1, "noise_dim": DIM, "joint_units": 7, "joint_depth": 1,
-}  # fmt: skip
 SWITCHES = [
     {"sx": False, "sz": False},
     {"sx": False},
@@ -23,28 +20,22 @@ SWITCHES = [
 ]  # fmt: skip
 
 
-def make(cls=BigBiGAN, **hyperparameters):
-    keras.utils.set_random_seed(0)
-    model = cls(SHAPE, num_classes=10, seed=1, **{**SMALL, **hyperparameters})
-    model.compile()
-    return model
+@pytest.fixture
+def make(paired):
+    """**hyperparameters -> the model."""
+    return functools.partial(paired, BigBiGAN)
 
 
 @pytest.fixture
-def x():
-    return tf.constant(np.random.default_rng(0).uniform(-1, 1, (8, *SHAPE)), tf.float32)
-
-
-def batch_of(model, x):
-    (batch,) = model._critic_batches(x)
-    return batch
+def x(paired_images):
+    return paired_images(8)
 
 
 def scores_of(**values):
     return {name: tf.constant(value, tf.float32) for name, value in values.items()}
 
 
-def test_the_terms_are_those_of_the_equations(x):
+def test_the_terms_are_those_of_the_equations(x, make, batch_of):
     """h(t) = max(0, 1 - t); D: h(y s), E and G: y s; y = 1 of real pairs, -1 of fake ones."""
     model = make()
     batch = batch_of(model, x)
@@ -75,7 +66,7 @@ REACHED = {
 
 
 @pytest.mark.parametrize("encoder", ["deterministic", "gaussian"])
-def test_each_term_reaches_what_made_what_it_is_of(encoder, x):
+def test_each_term_reaches_what_made_what_it_is_of(encoder, x, make, batch_of):
     model = make(encoder=encoder)
     batch = batch_of(model, x)
     with tf.GradientTape(persistent=True) as tape:
@@ -91,7 +82,7 @@ def test_each_term_reaches_what_made_what_it_is_of(encoder, x):
 
 
 @pytest.mark.parametrize("off", SWITCHES)
-def test_a_term_that_is_off_is_neither_computed_nor_built(off, x, take_step):
+def test_a_term_that_is_off_is_neither_computed_nor_built(off, x, take_step, make):
     model = make(**off)
     on = {"sx", "sz", "sxz"} - set(off)
     assert set(model.discriminator.output) == {*on, "features"}
@@ -119,10 +110,10 @@ def test_a_network_that_nothing_trains_is_refused(off, network):
 
 
 @pytest.mark.parametrize("encoder", ["deterministic", "gaussian"])
-def test_with_sxz_alone_it_is_bigan_with_the_hinge_loss(encoder, x, take_step):
+def test_with_sxz_alone_it_is_bigan_with_the_hinge_loss(encoder, x, take_step, make, paired):
     """The same first weights, losses, and weights after two steps."""
     told = {"encoder": encoder, "prior": "normal", "d_norm": "spectral", "loss": "hinge"}
-    models = [make(BiGAN, **told), make(**told, sx=False, sz=False)]
+    models = [paired(BiGAN, **told), make(**told, sx=False, sz=False)]
     for _ in range(2):
         plain, big = (take_step(model, x) for model in models)
         assert {name.replace("sxz_", ""): value for name, value in big.items()} == plain

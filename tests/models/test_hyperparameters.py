@@ -392,7 +392,7 @@ def test_the_labels_of_least_squares_are_those_of_any_model_with_that_loss():
             },
         ),
         (
-            # Section 4.1 and appendix C.1: z uniform of 50 dimensions, rates 2e-4, beta_1 0.5.
+            # As on MNIST: z uniform of 50 dimensions, rates 2e-4, beta_1 0.5.
             "bigan",
             {
                 "loss": "non_saturating", "noise_dim": 50, "prior": "uniform", "beta_1": 0.5,
@@ -400,7 +400,7 @@ def test_the_labels_of_least_squares_are_those_of_any_model_with_that_loss():
             },
         ),
         (
-            # Equations 1 to 4, and appendix A: z of 120 dimensions, Gaussian encoder.
+            # Section 2: hinge losses, z of 120 dimensions, Gaussian encoder.
             "bigbigan",
             {
                 "loss": "hinge", "noise_dim": 120, "prior": "normal", "encoder": "gaussian",

@@ -1,6 +1,7 @@
 """InfoGAN on BigBiGAN: codes join z for G, for D and for E."""
 
-import keras
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -8,31 +9,21 @@ import tensorflow as tf
 from models.base import NotSupported
 from models.info_bigbigan import InfoBigBiGAN
 
-SHAPE, DIM = (4, 4, 1), 3
-SMALL = {
-    "network": "mlp", "width": 6, "depth": 1, "noise_dim": DIM, "joint_units": 7, "joint_depth": 1,
-    "categorical_codes": "5", "q_units": 4,
-}  # fmt: skip
-
-
-def make(**hyperparameters):
-    keras.utils.set_random_seed(0)
-    model = InfoBigBiGAN(SHAPE, num_classes=10, seed=1, **{**SMALL, **hyperparameters})
-    model.compile()
-    return model
+DIM = 3  # of the noise
 
 
 @pytest.fixture
-def x():
-    return tf.constant(np.random.default_rng(0).uniform(-1, 1, (64, *SHAPE)), tf.float32)
+def make(paired):
+    """**hyperparameters -> the model."""
+    return functools.partial(paired, InfoBigBiGAN, categorical_codes="5", q_units=4)
 
 
-def batch_of(model, x):
-    (batch,) = model._critic_batches(x)
-    return batch
+@pytest.fixture
+def x(paired_images):
+    return paired_images(64)
 
 
-def test_the_codes_of_real_pairs_stand_where_those_of_fake_ones_do(x):
+def test_the_codes_of_real_pairs_stand_where_those_of_fake_ones_do(x, make, batch_of):
     model = make(categorical_codes="5,2", continuous_codes=2)
     batch = batch_of(model, x)
     for pair in (model.real(batch), model.fake(batch)):
@@ -44,7 +35,7 @@ def test_the_codes_of_real_pairs_stand_where_those_of_fake_ones_do(x):
         assert (np.abs(z[:, -2:]) <= 1).all()
 
 
-def test_a_drawn_category_is_as_likely_as_e_says(x):
+def test_a_drawn_category_is_as_likely_as_e_says(x, make, batch_of):
     """Over many updates; and draws of one update are the same."""
     model = make(e_norm="none")
     model.encoder.set_weights([3 * w for w in model.encoder.get_weights()])
@@ -62,7 +53,7 @@ def test_a_drawn_category_is_as_likely_as_e_says(x):
     np.testing.assert_array_equal(*(model.inferred(found, batch)["category_0"] for _ in range(2)))
 
 
-def test_a_draw_has_the_gradient_of_the_probabilities(x):
+def test_a_draw_has_the_gradient_of_the_probabilities(x, make, batch_of):
     model = make()
     batch = batch_of(model, x)
     logits = tf.random.stateless_normal((64, 5), [1, 2])
@@ -80,7 +71,9 @@ def test_a_draw_has_the_gradient_of_the_probabilities(x):
 
 
 @pytest.mark.parametrize("side", ["trunk", "heads"])
-def test_the_information_term_reaches_g_and_q_and_what_the_flag_says_and_never_e(side, x):
+def test_the_information_term_reaches_g_and_q_and_what_the_flag_says_and_never_e(
+    side, x, make, batch_of
+):
     model = make(information_trains=side)
     batch = batch_of(model, x)
     with tf.GradientTape(persistent=True) as tape:
@@ -99,7 +92,7 @@ def test_the_information_term_reaches_g_and_q_and_what_the_flag_says_and_never_e
     assert q_of == ("generator" if side == "heads" else "discriminator")
 
 
-def test_the_code_of_an_image_is_that_of_e(x):
+def test_the_code_of_an_image_is_that_of_e(x, make):
     model = make()
     found = model.encoder_ema(x, training=False)
     np.testing.assert_array_equal(model.code_logits(x), found["category_0"])
@@ -109,13 +102,13 @@ def test_the_code_of_an_image_is_that_of_e(x):
     assert model.reconstruct(x).shape == x.shape
 
 
-def test_without_categories_there_is_no_code_to_say(x):
+def test_without_categories_there_is_no_code_to_say(x, make):
     model = make(categorical_codes="", continuous_codes=1)
     with pytest.raises(NotSupported, match=r"^InfoBigBiGAN has no categorical code"):
         model.code_logits(x)
 
 
-def test_its_picture_has_a_category_a_row():
+def test_its_picture_has_a_category_a_row(make):
     latents, columns = make().picture_latents()
     assert columns == 10
     rows = latents["category_0"].numpy().reshape(5, 10, 5)
