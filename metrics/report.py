@@ -123,8 +123,8 @@ def low_middle_high(entry: dict | None) -> tuple[float, float, float] | None:
 
 def better(name: str) -> str:
     """Which way a metric should go: "lower", "higher" or "" where neither is better."""
-    distances = ("pixel_distance", "copied_share", "reconstruction_error")
-    if name.startswith((*DISTANCES, *distances)) or name.endswith("feature_distance"):
+    distances = ("pixel_distance", "reconstruction_error", "reconstruction_feature_distance")
+    if name.startswith((*DISTANCES, *distances, "copied_share")):
         return "lower"
     return "" if name in ("pixel_mean", "pixel_std", "class_change") else "higher"
 

@@ -31,7 +31,7 @@ class BiGAN(AdversarialModel):
 
     def encoder_heads(self, h) -> dict:
         """Of features h [b, f] "mean" [b, d], of z, and of a Gaussian encoder its deviation
-        "scale" [b, d] (Donahue and Simonyan 2019, appendix A)."""
+        "scale" [b, d] (Donahue and Simonyan 2019)."""
         hp = self.hp
         mean = layers.head(hp.noise_dim, hp.initializer, name="mean")(h)
         if hp.prior == "uniform":
@@ -92,13 +92,9 @@ class BiGAN(AdversarialModel):
         encoder = Player((self.encoder,), self.hp.e_learning_rate, side="generator")
         return super().players() | {"encoder": encoder}
 
-    def infer(self, x) -> dict[str, tf.Tensor]:
-        """The latents of images [n, h, w, c] in [-1, 1], the means of z: name -> [n, d]."""
-        return self.inferred(self.encoder_ema(x, training=False), None)
-
     def encode(self, x):
-        """E(x), all latents side by side."""
-        return self.latents.join(self.infer(x))
+        """E(x), the means of all latents side by side."""
+        return self.latents.join(self.inferred(self.encoder_ema(x, training=False), None))
 
     def reconstruct(self, x):
         """G(E(x))."""

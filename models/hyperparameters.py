@@ -610,7 +610,7 @@ class BigBiGANHyperparameters(BiGANHyperparameters):
     loss: str = override(BiGANHyperparameters, "loss", "hinge")
     network: str = override(BiGANHyperparameters, "network", "resnet")
     d_norm: str | None = override(BiGANHyperparameters, "d_norm", "spectral")
-    sx: bool = field(True, "D scores images alone (equation 2)", group="loss")
+    sx: bool = field(True, "D scores images alone", group="loss")
     sz: bool = field(True, "D scores latents alone", group="loss")
     sxz: bool = field(True, "D scores pairs of an image and its latent", group="loss")
 

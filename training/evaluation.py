@@ -407,49 +407,55 @@ def measure_reconstructions(
     """The wanted ones of how near the model's reconstructions are to the real images; without a
     value, and with the reason, where it makes none, or there are no such features or labels."""
     chosen = [name for name in wanted if name in RECONSTRUCTIONS]
-    metrics, measures = {}, {}
-    for name in chosen:
+    labels, lacking = real.images.labels, {}
+    if "reconstruction_accuracy" in chosen:
         try:
-            measures[name] = reconstruction_measure(name, real)
+            refuse_without_classes("reconstruction_accuracy", real)
+            if labels is None:
+                raise MetricError(f"{real.data.name} has no labelled {real.split} images")
         except MetricError as error:
-            metrics[name] = Metric(None, {"reason": str(error)})
+            chosen.remove("reconstruction_accuracy")
+            lacking = {"reconstruction_accuracy": Metric(None, {"reason": str(error)})}
     found = collections.defaultdict(list)
     try:
         with watch.stage("reconstructions"):
-            for images in in_batches(real.images) if measures else ():
-                x = to_unit_range(tf.constant(images))
-                y = np.asarray(model.reconstruct(x))
-                for name, measure in measures.items():
-                    found[name].append(measure(images, y))
+            for images in in_batches(real.images) if chosen else ():
+                y = np.asarray(model.reconstruct(to_unit_range(tf.constant(images))))
+                for name, values in compare_reconstructions(images, y, chosen, real).items():
+                    found[name].append(values)
     except (NotSupported, MetricError) as error:
-        return {name: Metric(None, {"reason": str(error)}) for name in chosen}
+        return dict.fromkeys([*chosen, *lacking], Metric(None, {"reason": str(error)}))
+    metrics = {}
     protocol = {"split": real.split, "n_real": len(real.images.images)}
     for name, parts in found.items():
-        network = {} if name == RECONSTRUCTIONS[0] else features_protocol(name, real)
-        metrics[name] = Metric(float(np.mean(np.concatenate(parts))), {**protocol, **network})
-    return metrics
+        values = np.concatenate(parts)
+        if name == "reconstruction_accuracy":
+            values = values == labels
+        network = {} if name == "reconstruction_error" else features_protocol(name, real)
+        metrics[name] = Metric(float(np.mean(values)), {**protocol, **network})
+    return metrics | lacking
 
 
-def reconstruction_measure(name: str, real: RealImages) -> Callable:
-    """(uint8 images, their reconstructions in [-1, 1]) -> [n] of a metric of RECONSTRUCTIONS.
+def compare_reconstructions(
+    images: np.ndarray, y: np.ndarray, chosen: Sequence[str], real: RealImages
+) -> dict[str, np.ndarray]:
+    """For each chosen metric of reconstructions y in [-1, 1] of uint8 images: [n]; for their
+    accuracy the classes that they are taken for.
 
     Raises:
-        MetricError: it needs a classifier of the data set, or labels.
+        MetricError: a reconstruction is not finite.
     """
-    if name == "reconstruction_error":
-        return lambda images, y: reconstruction.squared_errors(
-            to_unit_range(tf.constant(images)).numpy(), y
-        )
-    if name == "reconstruction_feature_distance":
-        return lambda images, y: reconstruction.feature_distances(
-            real.extractor(images)[0], real.extractor(plotting.to_uint8(y))[0]
-        )
-    refuse_without_classes(name, real)
-    labels = real.images.labels
-    if labels is None:
-        raise MetricError(f"{real.data.name} has no labelled {real.split} images")
-    batches = in_batches(Split(labels))
-    return lambda images, y: real.extractor.classes(plotting.to_uint8(y)) == next(batches)
+    x = to_unit_range(tf.constant(images)).numpy()
+    found = {"reconstruction_error": reconstruction.squared_errors(x, y)}
+    if set(chosen) - set(found):
+        features, logits = real.extractor(plotting.to_uint8(y))
+        if "reconstruction_feature_distance" in chosen:
+            found["reconstruction_feature_distance"] = reconstruction.feature_distances(
+                real.extractor(images)[0], features
+            )
+        if "reconstruction_accuracy" in chosen:
+            found["reconstruction_accuracy"] = logits.argmax(1)
+    return {name: found[name] for name in chosen}
 
 
 def measure_codes(
