@@ -38,10 +38,9 @@ defaults:
 
 
 @dataclasses.dataclass(frozen=True)
-class EvaluateOptions:
-    """What to measure, how, and on how many images."""
+class MeasureOptions:
+    """What to measure of runs, how, and on how many images."""
 
-    run: str = field("", "run directories, with commas between them", group="what")
     metrics: str = field(
         "", "which metrics, with commas between them; else all that there are", group="what"
     )
@@ -87,17 +86,29 @@ class EvaluateOptions:
         group="output",
     )
 
+    def __post_init__(self):
+        for name, value in PUBLISHED.items() if self.publish else ():
+            if getattr(self, name) != value:
+                raise flags.UsageError(f"--publish: the tables are made with --{name}={value}")
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateOptions(MeasureOptions):
+    """Which runs to measure, and the same."""
+
+    run: str = field("", "run directories, with commas between them", group="what")
+
 
 def main(argv: Sequence[str]) -> int:
     """Runs the command line `argv` (without the program's name); returns the exit code."""
     if flags.wants_help(argv):
         print(f"{USAGE}\n{flags.describe(EvaluateOptions)}")
         return 0
-    asked = EvaluateOptions(**flags.given(argv, EvaluateOptions))
-    if asked.publish:
-        for name, value in PUBLISHED.items():
-            if getattr(asked, name) != value:
-                raise flags.UsageError(f"--publish: the tables are made with --{name}={value}")
+    return evaluate_all(EvaluateOptions(**flags.given(argv, EvaluateOptions)))
+
+
+def evaluate_all(asked: EvaluateOptions) -> int:
+    """Measures, compares and publishes what is asked for; returns the exit code."""
     runs = [RunDirectory(path) for path in asked.run.split(",") if path]
     if not runs:
         raise flags.UsageError("--run: say which run directories to measure")

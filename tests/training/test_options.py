@@ -6,8 +6,10 @@ import pathlib
 
 import pytest
 
+from evaluate import MeasureOptions
 from models import REGISTRY, Entry
 from models.hyperparameters import GANHyperparameters, HyperparameterError, field
+from study import StudyOptions, commands_of
 from train_classifier import ClassifierOptions
 from training import flags, options, setup
 from training.flags import UsageError
@@ -15,6 +17,7 @@ from training.flags import UsageError
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "configs"
 CONFIGS = sorted(FOLDER.glob("*.txt"))
 CLASSIFIERS = sorted((FOLDER / "classifiers").glob("*.txt"))
+STUDIES = sorted((FOLDER / "studies").glob("*.txt"))
 SHAPES = {
     "MNIST": (28, 28, 1),
     "FASHION_MNIST": (28, 28, 1),
@@ -228,6 +231,7 @@ def test_a_path_to_the_data_is_the_same_from_anywhere(tmp_path, monkeypatch):
 def test_there_are_flagfiles():
     assert CONFIGS
     assert CLASSIFIERS
+    assert STUDIES
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
@@ -252,6 +256,15 @@ def test_a_flagfile_of_a_classifier_parses(path):
     asked = ClassifierOptions(**flags.given([f"--flagfile={path}"], ClassifierOptions))
     assert asked.dataset in SHAPES
     assert asked.out in ("", f"assets/{path.stem}.npz")
+
+
+@pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
+def test_a_flagfile_of_a_study_names_flagfiles_and_a_folder_of_its_own(path, root, monkeypatch):
+    monkeypatch.chdir(root)
+    given = flags.given([f"--flagfile={path}"], StudyOptions, MeasureOptions)
+    commands = commands_of(StudyOptions(given["configs"], given.get("seeds", "")))
+    assert {command[0] for command in commands} <= {f"--flagfile=configs/{p.name}" for p in CONFIGS}
+    assert given["outdir"] == f"runs/study_{path.stem}"
 
 
 def test_a_size_that_no_network_fits_is_refused_before_any_image_is_read():

@@ -1,0 +1,119 @@
+"""study.py from outside: it trains what is missing, goes on with what was stopped, and compares."""
+
+import json
+
+import pytest
+
+import train
+
+pytestmark = pytest.mark.usefixtures("cache")
+
+MEASURE = ("--metrics=pixel_mean", "--num_samples=5")
+
+
+@pytest.fixture
+def flagfiles(tiny, tmp_path):
+    """Two flagfiles of four steps, a and b, and the folders of their runs."""
+    paths = {}
+    for name in "ab":
+        paths[name] = tmp_path / f"{name}.txt"
+        lines = [*tiny, "--steps=4", "--checkpoint_every=1", f"--outdir={tmp_path / 'runs' / name}"]
+        paths[name].write_text("\n".join(lines) + "\n")
+    return paths
+
+
+@pytest.fixture
+def study(call, flagfiles, tmp_path):
+    """study("--seeds=0,1", ...): the outcome of a study of both flagfiles."""
+    configs = "--configs=" + ",".join(map(str, flagfiles.values()))
+    return lambda *argv: call("study", configs, *MEASURE, f"--outdir={tmp_path / 'out'}", *argv)
+
+
+@pytest.fixture
+def trainings(monkeypatch):
+    """The command lines that train.py was called with."""
+    calls, main = [], train.main
+    monkeypatch.setattr(train, "main", lambda argv: calls.append(argv) or main(argv))
+    return calls
+
+
+def last_step(run):
+    return json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["step"]
+
+
+def test_each_flagfile_is_trained_with_each_seed_and_all_are_compared(
+    study, flagfiles, tmp_path, trainings
+):
+    done = study("--seeds=0,1")
+    assert done.code == 0, done
+    folders = ["a", "a-seed1", "b", "b-seed1"]
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == folders
+    runs = [tmp_path / "runs" / name for name in folders]
+    for run, (name, seed) in zip(runs, [("a", 0), ("a", 1), ("b", 0), ("b", 1)], strict=True):
+        saved = json.loads((run / "config.json").read_text())
+        assert saved["options"]["seed"] == seed
+        assert f"--flagfile={flagfiles[name]}" in saved["commands"][0]
+        assert last_step(run) == 4
+    compared = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    assert [entry["name"] for entry in compared] == [str(run) for run in runs]
+    assert all(entry["metrics"]["pixel_mean"]["value"] is not None for entry in compared)
+    assert (tmp_path / "out" / "comparison.png").exists()
+    assert "run 4 of 4: python train.py --flagfile=" in done.out
+    assert len(trainings) == 4
+
+
+def test_what_is_finished_is_left_alone_and_what_was_stopped_goes_on(
+    study, call, flagfiles, tmp_path, trainings
+):
+    assert call("train", f"--flagfile={flagfiles['a']}").code == 0
+    assert call("train", f"--flagfile={flagfiles['b']}", "--steps=2").code == 0
+    before = (tmp_path / "runs" / "a" / "config.json").read_bytes()
+    trainings.clear()
+    done = study()
+    assert done.code == 0, done
+    assert f"run 1 of 2: {tmp_path / 'runs' / 'a'} is finished" in done.out
+    assert [argv[0] for argv in trainings] == [f"--flagfile={flagfiles['b']}"]
+    assert (tmp_path / "runs" / "a" / "config.json").read_bytes() == before
+    assert last_step(tmp_path / "runs" / "b") == 4
+    assert len(json.loads((tmp_path / "runs" / "b" / "config.json").read_text())["commands"]) == 2
+
+
+def test_a_run_that_fails_does_not_keep_the_others_from_being_trained(
+    study, call, flagfiles, tmp_path
+):
+    assert call("train", f"--flagfile={flagfiles['a']}", "--batch_size=3").code == 0
+    done = study()
+    assert done.code == 1
+    a, b = tmp_path / "runs" / "a", tmp_path / "runs" / "b"
+    first, last = done.err.splitlines()
+    assert first.startswith(f"error: {a} was begun otherwise: --batch_size was 3, is ")
+    assert last == f"error: not trained, for what is said above: {a}"
+    assert last_step(b) == 4
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_study_that_is_stopped_trains_no_more(study, tmp_path, monkeypatch):
+    monkeypatch.setattr(train, "main", lambda argv: 130)
+    done = study()
+    assert done.code == 130
+    assert done.out.count("python train.py") == 1
+
+
+@pytest.mark.parametrize(
+    ("argv", "told"),
+    [
+        ([], "--configs: say which flagfiles to train"),
+        (["--configs=none.txt"], "--flagfile: cannot open"),
+        (["--configs=a.txt", "--seeds=0,x"], "--seed=x: it must be a whole number"),
+        (["--configs=a.txt", "--seeds=1,1"], "two runs have one folder"),
+        (["--configs=a.txt,a.txt"], "two runs have one folder"),
+        (["--configs=a.txt", "--publish"], "--publish: the tables are made with --repeats=3"),
+        (["--configs=a.txt", "--run=runs/a"], "--run: no such flag"),
+        (["--configs=bad.txt,a.txt"], "--widht: no such flag; did you mean --width"),
+    ],
+)
+def test_it_refuses_before_it_trains(call, flagfiles, tmp_path, monkeypatch, argv, told):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "bad.txt").write_text("--model=gan\n--widht=3\n")
+    assert told in call("study", *argv).refusal()
+    assert not (tmp_path / "runs").exists()
