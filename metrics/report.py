@@ -33,7 +33,9 @@ OF_CODES = re.compile(  # what has a table of its own there
     "(slant|thickness)_correlation|class_change|mutual_information_gap|reconstruction_.*|"
     "knn._accuracy|linear_probe_accuracy|cluster_accuracy|nmi|ari"
 )
-BLOCK = re.compile(r"(<!-- results: (\w+) -->\n).*?(<!-- end of results -->)", re.DOTALL)
+BLOCK = re.compile(
+    r"(<!-- results: (\w+)(?: of ([\w, ]+))? -->\n).*?(<!-- end of results -->)", re.DOTALL
+)
 
 
 class MetricError(Exception):
@@ -314,8 +316,15 @@ TABLES = {"training": training_table, "metrics": metrics_table, "codes": codes_t
 
 
 def fill(text: str, records: Sequence[dict]) -> str:
-    """A README's text with each block between result marks made anew from the records."""
-    return BLOCK.sub(lambda m: f"{m[1]}\n{TABLES[m[2]](records)}\n\n{m[3]}", text)
+    """A README's text with each block between result marks made anew from the records: of all, or
+    of the models that its mark lists, as in `results: codes of bigan, bigbigan`."""
+
+    def made(block: re.Match) -> str:
+        mark, table_name, models, end = block.groups()
+        chosen = [r for r in records if not models or r["model"] in re.split(", *", models)]
+        return f"{mark}\n{TABLES[table_name](chosen)}\n\n{end}"
+
+    return BLOCK.sub(made, text)
 
 
 def write_readme() -> None:

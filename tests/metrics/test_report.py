@@ -350,6 +350,15 @@ def test_fill_a_second_time_changes_nothing_and_other_records_do():
     assert report.fill(report.fill(once, [record(steps=5)]), [record()]) == once
 
 
+def test_a_block_may_be_of_some_models_alone():
+    records = [record(model=name) for name in ("gan", "dcgan", "bigan")]
+    text = "<!-- results: training{} -->\n<!-- end of results -->\n"
+    filled = report.fill(text.format(" of gan, bigan"), records)
+    assert report.training_table([records[0], records[2]]) in filled
+    assert report.fill(filled, records) == filled
+    assert report.training_table(records) in report.fill(text.format(""), records)
+
+
 def test_fill_leaves_a_text_without_marks_alone():
     assert report.fill("no marks\n", [record()]) == "no marks\n"
 
