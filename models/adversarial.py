@@ -67,9 +67,10 @@ class AdversarialModel(GenerativeModel):
     Hooks, with their defaults: `build_latents` (noise), `build_generator` and
     `build_discriminator` (the backbone that `network` names), `make_loss` (the pair that `loss`
     names), `draw` (the prior's), `real` (x), `fake` (G(z)), `critic` (D's score),
-    `discriminator_terms` and `generator_terms` (the loss pair's), `penalties` (the one that
-    `penalty` names), `after_discriminator_update` and `after_generator_update` (nothing),
-    `averages` (of G), `players` (D; G), `make_optimizer` (the one that `optimizer` names).
+    `discriminator_terms` and `generator_terms` (the loss pair's), `pair_terms` (none),
+    `penalties` (the one that `penalty` names), `after_discriminator_update` and
+    `after_generator_update` (nothing), `averages` (of G), `players` (D; G), `make_optimizer` (the
+    one that `optimizer` names).
 
     One step is n_critic updates of D, each on fresh images, and one of G. A batch holds images
     [b, h, w, c], or [n_critic, b, h, w, c] when n_critic > 1, uint8 or float in [-1, 1], alone or
@@ -154,6 +155,10 @@ class AdversarialModel(GenerativeModel):
         """What G minimises: name -> [b]; `real` is None unless `generator_sees_real`."""
         return self._of_each_score(lambda d: self.loss_pair.generator(real and real[d], fake[d]))
 
+    def pair_terms(self, real, fake, batch: Batch) -> Terms:
+        """What G minimises besides, of what D is shown, without D: name -> [b]."""
+        return {}
+
     def _of_each_score(self, terms: Callable[[str], Terms]) -> Terms:
         """terms(name of a score) of all scores, named after theirs where that is not "d"."""
         return {
@@ -221,6 +226,7 @@ class AdversarialModel(GenerativeModel):
                 scalars = self._update_discriminator(last, real, fake)
             d_real = self.critic(real, last) if self.generator_sees_real else None
             terms = self.generator_terms(d_real, self.critic(fake, last), last)
+            terms |= self.pair_terms(real, fake, last)
             loss, losses = total(terms, "g_loss")
         scalars |= losses | self.minimise(loss, tape, "generator")
         scalars |= self.after_generator_update(terms, last)

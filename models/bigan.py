@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+from losses.reconstruction import squared_error
 from models import layers
 from models.adversarial import BACKBONES, AdversarialModel, Batch, average_of
 from models.base import Player
@@ -84,6 +85,14 @@ class BiGAN(AdversarialModel):
         """What G and E minimise, of the fake and of the real pairs."""
         of_encoder = self._of_each_score(lambda d: self.loss_pair.encoder(real[d]))
         return super().generator_terms(real, fake, batch) | of_encoder
+
+    def pair_terms(self, real, fake, batch):
+        """With `reconstruction_weight` the error of G(E(x))."""
+        if not self.hp.reconstruction_weight:
+            return {}
+        x, z = real
+        error = squared_error(x, self.generator(z, training=True))
+        return {"reconstruction": self.hp.reconstruction_weight * error}
 
     def averages(self):
         return [*super().averages(), (self.encoder_ema, self.encoder)]

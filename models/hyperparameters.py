@@ -587,6 +587,13 @@ class BiGANHyperparameters(AdversarialHyperparameters):
         choices=("none", "batch"),
         by=("network", {"mlp": "batch", "dcgan": "batch", "resnet": "batch"}),
     )
+    reconstruction_weight: float = field(
+        0.0,
+        "what the mean squared error of G(E(x)), a pixel and channel, is multiplied with, which G "
+        "and E then minimise besides (Li et al. 2017); 0: off",
+        group="loss",
+        at_least=0,
+    )
     joint_units: int = field(
         512, "units of D's layers on z, and on its features of both", group="networks", at_least=1
     )

@@ -127,6 +127,29 @@ def test_a_loss_of_differences_is_of_both_at_once(x, make, batch_of):
     assert gradients(model, batch_of(model, x)) == {"adversarial": both}
 
 
+# What E and G may minimise besides.
+
+
+def test_the_error_of_reconstructions_is_weighted_and_reaches_e_and_g_alone(
+    x, make, batch_of, take_step
+):
+    model = make(reconstruction_weight=2.0)
+    batch = batch_of(model, x)
+    with tf.GradientTape(persistent=True) as tape:
+        real, fake = model.real(batch), model.fake(batch)
+        terms = model.pair_terms(real, fake, batch)
+        value = tf.reduce_mean(terms["reconstruction"])
+    squares = np.array(model.generator(real[1], training=True) - x) ** 2
+    np.testing.assert_allclose(terms["reconstruction"], 2 * squares.mean((1, 2, 3)), rtol=1e-5)
+    for network in (model.encoder, model.generator):
+        assert any(np.any(g) for g in tape.gradient(value, network.trainable_variables))
+    variables = model.discriminator.trainable_variables
+    assert tape.gradient(value, variables) == [None] * len(variables)
+    logged = take_step(model, x)
+    np.testing.assert_allclose(logged["g_loss_reconstruction"], value, rtol=1e-4)
+    assert "g_loss_reconstruction" not in take_step(make(), x)
+
+
 # What it can be asked.
 
 
