@@ -12,4 +12,4 @@ def squared_error(x: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
     Understanding Adversarial Learning for Joint Distribution Matching", section 3.
     """
     squares = tf.math.squared_difference(x, reconstruction)
-    return tf.reduce_mean(squares, axis=tf.range(1, tf.rank(x)))
+    return tf.reduce_mean(squares, axis=list(range(1, x.shape.rank)))

@@ -87,11 +87,13 @@ class BiGAN(AdversarialModel):
         return super().generator_terms(real, fake, batch) | of_encoder
 
     def pair_terms(self, real, fake, batch):
-        """With `reconstruction_weight` the error of G(E(x))."""
+        """With `reconstruction_weight` the error of G(E(x)). G's batch statistics stay those of
+        G(z), which is what it is drawn from."""
         if not self.hp.reconstruction_weight:
             return {}
         x, z = real
-        error = squared_error(x, self.generator(z, training=True))
+        with layers.statistics_kept(self.generator):
+            error = squared_error(x, self.generator(z, training=True))
         return {"reconstruction": self.hp.reconstruction_weight * error}
 
     def averages(self):

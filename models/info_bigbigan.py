@@ -40,6 +40,16 @@ class InfoBigBiGAN(BigBiGAN, InfoGAN):
                 codes[name] += tf.stop_gradient(drawn - codes[name])
         return super().inferred(found, batch) | codes
 
+    def reconstruct(self, x):
+        """G of the most likely categories, one-hot as it has learnt them, and the means."""
+        found = self.inferred(self.encoder_ema(x, training=False), None)
+        modes = {
+            name: tf.one_hot(tf.argmax(part, -1), part.shape[-1])
+            for name, part in found.items()
+            if name.startswith(CATEGORY)
+        }
+        return self.generator_ema(self.latents.join(found | modes), training=False)
+
     def code_logits(self, x):
         """What E says of the first categorical code."""
         self.refuse_without_categories()

@@ -1,5 +1,7 @@
 """Layers and initialisers that Keras lacks."""
 
+import contextlib
+
 import keras
 import tensorflow as tf
 
@@ -82,6 +84,16 @@ def spectral_layers(network: keras.Layer) -> list[SpectralKernel]:
     """The layers of a network, itself included, at any depth, whose kernel is
     spectrally normalised."""
     return [layer for layer in network._flatten_layers() if isinstance(layer, SpectralKernel)]
+
+
+@contextlib.contextmanager
+def statistics_kept(network: keras.Model):
+    """Puts back, at the end, what calls of a network in training have done to its moving averages
+    and the like."""
+    before = [tf.identity(v.value) for v in network.non_trainable_variables]
+    yield
+    for variable, value in zip(network.non_trainable_variables, before, strict=True):
+        variable.assign(value)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)

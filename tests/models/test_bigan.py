@@ -150,6 +150,19 @@ def test_the_error_of_reconstructions_is_weighted_and_reaches_e_and_g_alone(
     assert "g_loss_reconstruction" not in take_step(make(), x)
 
 
+def test_batch_statistics_of_g_are_those_of_what_it_makes_of_the_prior(x, make, take_step):
+    """At a rate of next to nothing, with the term and without it."""
+    found = []
+    for weight in (0.0, 1.0):
+        model = make(reconstruction_weight=weight, g_norm="batch", g_learning_rate=1e-30)
+        before = [np.array(v) for v in model.generator.non_trainable_variables]
+        take_step(model, x)
+        found.append([np.array(v) for v in model.generator.non_trainable_variables])
+    for plain, reconstructing in zip(*found, strict=True):
+        np.testing.assert_array_equal(plain, reconstructing)
+    assert any(np.any(old != new) for old, new in zip(before, found[1], strict=True))
+
+
 # What it can be asked.
 
 

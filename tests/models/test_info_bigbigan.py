@@ -115,3 +115,12 @@ def test_its_picture_has_a_category_a_row(make):
     np.testing.assert_array_equal(rows, np.repeat(np.eye(5)[:, None], 10, 1))
     noise = latents["noise"].numpy().reshape(5, 10, DIM)
     np.testing.assert_array_equal(noise, np.repeat(noise[:1], 5, 0))
+
+
+def test_reconstructions_are_of_the_most_likely_category(x, make):
+    model = make()
+    z = np.array(model.encode(x))
+    z[:, DIM:] = np.eye(5)[z[:, DIM:].argmax(1)]
+    np.testing.assert_allclose(
+        model.reconstruct(x), model.generator_ema(z, training=False), atol=1e-6
+    )
