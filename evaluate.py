@@ -434,12 +434,13 @@ def published_record(run: RunDirectory) -> dict:
     config = options.Config.from_dict(saved)
     words = shlex.split(saved["commands"][0].replace("--flagfile=", "--flagfile "))
     flagfile = words[words.index("--flagfile") + 1] if "--flagfile" in words else ""
-    anywhere = config.with_options(outdir="")
-    told = [f"--flagfile={flagfile}", f"--seed={config.options.seed}", "--outdir="]
+    anywhere = config.with_options(outdir="", data_dir="")
+    seed = f"--seed={config.options.seed}"
+    told = [f"--flagfile={flagfile}", seed, "--outdir=", "--data_dir="]
     if not flagfile or options.parse(told) != anywhere:
         raise flags.UsageError(f"{run.path}: only what a flagfile and a seed made is published")
     last = (run.records() or [{"step": 0}])[-1]
-    if last["step"] < saved["total_steps"]:
+    if not run.finished:
         raise flags.UsageError(f"{run.path}: it is not finished (step {last['step']})")
     return {
         "model": config.options.model,

@@ -6,6 +6,7 @@ See --help.
 import dataclasses
 import shlex
 import sys
+import traceback
 from collections.abc import Sequence
 
 import train
@@ -19,7 +20,7 @@ USAGE = """usage: python study.py --configs FILE[,FILE ...] [--flag value ...] [
 Trains each flagfile with each seed, one after the other, as train.py does: a run that is finished
 is left alone, and one that was stopped goes on, so the same command goes on with the study. A run
 has the folder that its flagfile names, with -seed<N> behind it where the seed is not the flagfile's
-own. A run that fails is named at the end, and the others are trained all the same. Then all are
+own. A run that fails does not keep the others from being trained. When all are there, they are
 measured and compared as evaluate.py does it, whose flags but --run are taken too. Flags with their
 defaults:
 """
@@ -44,67 +45,73 @@ def main(argv: Sequence[str]) -> int:
         return 0
     given = flags.given(argv, StudyOptions, MeasureOptions)
     asked = StudyOptions(**{n: given.pop(n) for n in ("configs", "seeds") if n in given})
-    commands = commands_of(asked)
-    folders = [str(options.parse(command).outdir) for command in commands]
-    measured = EvaluateOptions(**given, run=",".join(folders))
+    runs = runs_of(asked, given.get("data_dir", ""))
+    measured = EvaluateOptions(**given, run=",".join(str(config.outdir) for _, config in runs))
     failed = []
-    for number, (command, folder) in enumerate(zip(commands, folders, strict=True), 1):
-        of_all = f"run {number} of {len(commands)}"
-        if finished(options.parse(command)):
-            print(f"{of_all}: {folder} is finished")
-            continue
-        print(f"{of_all}: python train.py {shlex.join(command)}", flush=True)
-        code = flags.run_script(train.main, command)
+    for number, (command, config) in enumerate(runs, 1):
+        print(f"run {number} of {len(runs)}: python train.py {shlex.join(command)}", flush=True)
+        try:
+            code = flags.run_script(train_unless_finished, command)
+        except Exception:
+            traceback.print_exc()
+            code = 1
         if code > 128:
             return code
         if code:
-            failed.append(folder)
+            failed.append(str(config.outdir))
     if failed:
-        print(f"error: not trained, for what is said above: {', '.join(failed)}", file=sys.stderr)
+        told = "see above; the others are there, and nothing is measured yet"
+        print(f"error: {', '.join(failed)}: not trained, {told}", file=sys.stderr)
         return 1
     return evaluate_all(measured)
 
 
-def commands_of(asked: StudyOptions) -> list[list[str]]:
-    """The command line of each run, flagfile by flagfile; all are checked before one is trained.
+def runs_of(asked: StudyOptions, data_dir: str = "") -> list[tuple[list[str], options.Config]]:
+    """Each run's command line and what it says, flagfile by flagfile; all are checked before one is
+    trained.
 
     Raises:
         UsageError: there is none, or a seed is none, or two runs have one folder.
         HyperparameterError: a flagfile that train.py refuses.
     """
-    files = [name for name in asked.configs.split(",") if name]
+    files = listed(asked.configs)
     if not files:
         raise flags.UsageError("--configs: say which flagfiles to train")
-    commands = []
+    runs = []
     for file in files:
         own = options.parse([f"--flagfile={file}"])
-        for seed in asked.seeds.split(",") if asked.seeds else [str(own.options.seed)]:
+        for seed in listed(asked.seeds) or [str(own.options.seed)]:
             command = [f"--flagfile={file}", f"--seed={seed}"]
-            if options.parse(command).options.seed != own.options.seed:
+            seed = options.parse(command).options.seed
+            if seed != own.options.seed:
                 command.append(f"--outdir={own.outdir}-seed{seed}")
-            commands.append(command)
-    folders = [options.parse(command).outdir for command in commands]
+            if data_dir:
+                command.append(f"--data_dir={data_dir}")
+            runs.append((command, options.parse(command)))
+    folders = [config.outdir.resolve() for _, config in runs]
     for folder in folders:
         if folders.count(folder) > 1:
             raise flags.UsageError(
                 f"--configs={asked.configs}: two runs have one folder, {folder}; give each "
                 "flagfile an --outdir of its own, and each seed once"
             )
-    return commands
+    return runs
 
 
-def finished(config: options.Config) -> bool:
-    """Whether the run of a configuration was trained to its end."""
+def listed(names: str) -> list[str]:
+    """What stands between commas."""
+    return [name.strip() for name in names.split(",") if name.strip()]
+
+
+def train_unless_finished(command: Sequence[str]) -> int:
+    """What train.py does, unless it has nothing to do any more; returns the exit code."""
+    config = options.parse(command)
     run = RunDirectory(config.outdir)
-    if not run.has_checkpoints:
-        return False
-    saved = run.read_config()
-    records = run.records()
-    return (
-        options.Config.from_dict(saved) == config
-        and bool(records)
-        and records[-1]["step"] == saved["total_steps"]
-    )
+    finished = run.has_checkpoints and run.finished
+    if finished and options.Config.from_dict(run.read_config()) == config:
+        print(f"{config.outdir} is finished")
+        return 0
+    return train.main(command)
 
 
 if __name__ == "__main__":

@@ -67,10 +67,10 @@ class AdversarialModel(GenerativeModel):
     Hooks, with their defaults: `build_latents` (noise), `build_generator` and
     `build_discriminator` (the backbone that `network` names), `make_loss` (the pair that `loss`
     names), `draw` (the prior's), `real` (x), `fake` (G(z)), `critic` (D's score),
-    `discriminator_terms` and `generator_terms` (the loss pair's), `pair_terms` (none),
-    `penalties` (the one that `penalty` names), `after_discriminator_update` and
-    `after_generator_update` (nothing), `averages` (of G), `players` (D; G), `make_optimizer` (the
-    one that `optimizer` names).
+    `discriminator_terms` and `generator_terms` (the loss pair's), `pair_terms` (none), `penalties`
+    (the one that `penalty` names), `as_point` (images, which its slopes are over),
+    `after_discriminator_update` and `after_generator_update` (nothing), `averages` (of G),
+    `players` (D; G), `make_optimizer` (the one that `optimizer` names).
 
     One step is n_critic updates of D, each on fresh images, and one of G. A batch holds images
     [b, h, w, c], or [n_critic, b, h, w, c] when n_critic > 1, uint8 or float in [-1, 1], alone or
@@ -176,16 +176,20 @@ class AdversarialModel(GenerativeModel):
             self.hp.penalty: Penalty(self.hp.penalty_weight, function, self.hp.penalty_interval)
         }
 
+    def as_point(self, shown) -> tuple[tf.Tensor, Callable]:
+        """Of what D is shown the tensor [b, ...] that slopes are over, its images, and what puts
+        another in their place."""
+        images, *given = tf.nest.flatten(shown)
+        return images, lambda x: tf.nest.pack_sequence_as(shown, [x, *given])
+
     def _slope_penalty(self, penalty: Callable, real, fake, batch: Batch) -> tf.Tensor:
-        """A penalty of the slope of D's score, or the sum of its scores, over its images; what else
-        D is shown is fixed."""
-        (x, *given), (x_fake, *_) = tf.nest.flatten(real), tf.nest.flatten(fake)
+        """A penalty of the slope of D's score, or the sum of those of its scores."""
+        (x, shown), (x_fake, _) = self.as_point(real), self.as_point(fake)
 
-        def critic(images: tf.Tensor) -> tf.Tensor:
-            scores = self.critic(tf.nest.pack_sequence_as(real, [images, *given]), batch)
-            return tf.add_n([scores[name] for name in self.scores])
+        def of(score: str) -> tf.Tensor:
+            return penalty(lambda x: self.critic(shown(x), batch)[score], x, x_fake, batch.uniform)
 
-        return penalty(critic, x, x_fake, batch.uniform)
+        return tf.add_n([of(score) for score in self.scores])
 
     def after_discriminator_update(
         self, real: Scores, fake: Scores, batch: Batch

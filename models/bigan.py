@@ -1,5 +1,7 @@
 """BiGAN: Donahue et al. 2017, "Adversarial Feature Learning"; ALI: Dumoulin et al. 2017."""
 
+import math
+
 import keras
 import tensorflow as tf
 
@@ -76,6 +78,17 @@ class BiGAN(AdversarialModel):
         """D's scores, and its features of the images."""
         found = self.discriminator(shown, training=True)
         return {n: part if n == "features" else tf.squeeze(part, -1) for n, part in found.items()}
+
+    def as_point(self, shown):
+        """Image and latent side by side [b, n]: slopes are over both."""
+        x, z = shown
+        size = math.prod(self.image_shape)
+
+        def as_pair(point: tf.Tensor) -> list[tf.Tensor]:
+            pixels, z = tf.split(point, [size, self.latents.dim], axis=1)
+            return [tf.reshape(pixels, [-1, *self.image_shape]), z]
+
+        return tf.concat([tf.reshape(x, [-1, size]), tf.cast(z, x.dtype)], axis=1), as_pair
 
     @property
     def generator_sees_real(self):

@@ -1,6 +1,9 @@
 """study.py from outside: it trains what is missing, goes on with what was stopped, and compares."""
 
 import json
+import os
+import shutil
+import signal
 
 import pytest
 
@@ -71,23 +74,68 @@ def test_what_is_finished_is_left_alone_and_what_was_stopped_goes_on(
     trainings.clear()
     done = study()
     assert done.code == 0, done
-    assert f"run 1 of 2: {tmp_path / 'runs' / 'a'} is finished" in done.out
+    assert f"{tmp_path / 'runs' / 'a'} is finished\n" in done.out
     assert [argv[0] for argv in trainings] == [f"--flagfile={flagfiles['b']}"]
     assert (tmp_path / "runs" / "a" / "config.json").read_bytes() == before
     assert last_step(tmp_path / "runs" / "b") == 4
     assert len(json.loads((tmp_path / "runs" / "b" / "config.json").read_text())["commands"]) == 2
 
 
-def test_a_run_that_fails_does_not_keep_the_others_from_being_trained(
-    study, call, flagfiles, tmp_path
+def test_a_run_without_its_last_checkpoint_or_export_is_not_finished(
+    study, flagfiles, call, tmp_path, trainings
 ):
-    assert call("train", f"--flagfile={flagfiles['a']}", "--batch_size=3").code == 0
+    for flagfile in flagfiles.values():
+        assert call("train", f"--flagfile={flagfile}").code == 0
+    a, b = tmp_path / "runs" / "a", tmp_path / "runs" / "b"
+    for file in (a / "checkpoints").glob("ckpt-4.*"):
+        file.unlink()
+    shutil.rmtree(b / "export")
+    trainings.clear()
+    assert study().code == 0
+    assert len(trainings) == 2
+    assert (a / "checkpoints" / "ckpt-4.index").exists()
+    assert (b / "export" / "generator.keras").exists()
+
+
+def broken(run, flagfile, call, monkeypatch):
+    (run / "config.json").write_text("{")
+
+
+def begun_otherwise(run, flagfile, call, monkeypatch):
+    shutil.rmtree(run)
+    assert call("train", f"--flagfile={flagfile}", "--batch_size=3").code == 0
+
+
+def out_of_memory(run, flagfile, call, monkeypatch):
+    main = train.main
+
+    def failing(argv):
+        if str(flagfile) in argv[0]:
+            raise MemoryError("all of it")
+        return main(argv)
+
+    shutil.rmtree(run)
+    monkeypatch.setattr(train, "main", failing)
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (broken, "config.json: cannot be read"),
+        (begun_otherwise, "was begun otherwise: --batch_size was 3, is 16"),
+        (out_of_memory, "MemoryError: all of it"),
+    ],
+)
+def test_a_run_that_fails_does_not_keep_the_others_from_being_trained(
+    harm, told, study, call, flagfiles, tmp_path, monkeypatch
+):
+    a, b = tmp_path / "runs" / "a", tmp_path / "runs" / "b"
+    assert call("train", f"--flagfile={flagfiles['a']}").code == 0
+    harm(a, flagfiles["a"], call, monkeypatch)
     done = study()
     assert done.code == 1
-    a, b = tmp_path / "runs" / "a", tmp_path / "runs" / "b"
-    first, last = done.err.splitlines()
-    assert first.startswith(f"error: {a} was begun otherwise: --batch_size was 3, is ")
-    assert last == f"error: not trained, for what is said above: {a}"
+    assert told in done.err
+    assert done.err.splitlines()[-1].startswith(f"error: {a}: not trained, see above")
     assert last_step(b) == 4
     assert not (tmp_path / "out").exists()
 
@@ -99,13 +147,35 @@ def test_a_study_that_is_stopped_trains_no_more(study, tmp_path, monkeypatch):
     assert done.out.count("python train.py") == 1
 
 
+def test_a_signal_while_the_end_of_a_run_is_written_stops_the_study(study, tmp_path, monkeypatch):
+    from training import loop
+
+    finish = loop.finish
+
+    def interrupted(run, model):
+        os.kill(os.getpid(), signal.SIGINT)
+        finish(run, model)
+
+    monkeypatch.setattr(loop, "finish", interrupted)
+    assert study().code == 130
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["a"]
+    assert (tmp_path / "runs" / "a" / "export" / "generator.keras").exists()
+
+
+def test_names_and_seeds_may_have_blanks_and_a_last_comma(call, flagfiles, tmp_path):
+    a = flagfiles["a"]
+    argv = (f"--configs= {a} ,", "--seeds=0, 01,", *MEASURE, f"--outdir={tmp_path / 'out'}")
+    assert call("study", *argv).code == 0
+    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["a", "a-seed1"]
+
+
 @pytest.mark.parametrize(
     ("argv", "told"),
     [
         ([], "--configs: say which flagfiles to train"),
         (["--configs=none.txt"], "--flagfile: cannot open"),
         (["--configs=a.txt", "--seeds=0,x"], "--seed=x: it must be a whole number"),
-        (["--configs=a.txt", "--seeds=1,1"], "two runs have one folder"),
+        (["--configs=a.txt", "--seeds=1,01"], "two runs have one folder"),
         (["--configs=a.txt,a.txt"], "two runs have one folder"),
         (["--configs=a.txt", "--publish"], "--publish: the tables are made with --repeats=3"),
         (["--configs=a.txt", "--run=runs/a"], "--run: no such flag"),

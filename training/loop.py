@@ -96,8 +96,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     if step < total:
         name = stop.received.name
         print(f"stopped by {name} at step {step}: the same command goes on from there")
-        return 128 + stop.received
-    return 0
+    return 128 + stop.received if stop.received else 0
 
 
 def sample_measure(options: RunOptions, images: ImageData, model: GenerativeModel) -> Callable:

@@ -62,7 +62,8 @@ class RunDirectory:
         """
         try:
             saved = json.loads(self.config.read_text())
-            missing = {"commands", "options", "hyperparameters", "data"} - set(saved)
+            parts = {"commands", "options", "hyperparameters", "data", "total_steps"}
+            missing = parts - set(saved)
             if missing:
                 raise ValueError(f"{', '.join(sorted(missing))} missing")
             return saved
@@ -91,6 +92,20 @@ class RunDirectory:
     @property
     def has_checkpoints(self) -> bool:
         return any(self.checkpoints.glob("ckpt-*.*"))
+
+    @property
+    def finished(self) -> bool:
+        """Whether a training has left all that it leaves at its end: the checkpoint of its last
+        step and, written after it, the exported generator.
+
+        Raises:
+            UsageError: there is no config.json, or it cannot be read.
+        """
+        total = self.read_config()["total_steps"]
+        last = self.checkpoints / f"ckpt-{total}.index"
+        exported = self.export / "saved_model" / "saved_model.pb"
+        both = last.exists() and exported.exists()
+        return both and exported.stat().st_mtime >= last.stat().st_mtime
 
     def check(self, config: Config) -> None:
         """Whether a training may begin, or go on, here with this configuration.

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from models.bigan import BiGAN
+from models.bigbigan import BigBiGAN
 from models.hyperparameters import HyperparameterError
 from training import options
 
@@ -75,7 +76,7 @@ def test_a_gaussian_encoder_of_uniform_codes_is_refused():
 
 
 @pytest.mark.parametrize("loss", ["minimax", "non_saturating"])
-def test_the_terms_are_those_of_the_paper(loss, x, take_step, make, batch_of):
+def test_the_terms_are_those_of_the_paper(loss, x, make, batch_of):
     """V = E log D(x, E(x)) + E log(1 - D(G(z), z)): D minimises -V, G and E V, or what has the
     gradients of the non-saturating game, with the labels exchanged."""
     model = make(loss=loss)
@@ -125,6 +126,37 @@ def test_each_term_reaches_the_network_that_made_its_pairs(x, make, batch_of):
 def test_a_loss_of_differences_is_of_both_at_once(x, make, batch_of):
     model, both = make(loss="relativistic"), {"generator", "encoder"}
     assert gradients(model, batch_of(model, x)) == {"adversarial": both}
+
+
+def slopes(model, batch, x, z):
+    """Of each score at the pairs (x, z), |d D / d (x, z)| of each: name -> [b]."""
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch([x, z])
+        scores = model.critic([x, z], batch)
+    found = {}
+    for name in model.scores:
+        both = [np.array(g) for g in tape.gradient(scores[name], [x, z]) if g is not None]
+        found[name] = np.sqrt(sum((g.reshape(len(g), -1) ** 2).sum(1) for g in both))
+    return found
+
+
+@pytest.mark.parametrize("cls", [BiGAN, BigBiGAN])
+def test_penalties_are_of_slopes_over_image_and_latent_of_each_score(cls, x, paired, batch_of):
+    common = {"prior": "normal", "loss": "wasserstein", "d_norm": "layer", "penalty_weight": 3.0}
+    for kind in ("gradient", "r1", "r2"):
+        model = paired(cls, penalty=kind, **common)
+        batch = batch_of(model, x)
+        real, fake = model.real(batch), model.fake(batch)
+        if kind == "gradient":
+            e = batch.uniform("epsilon", (8, 1))
+            at = [e[..., None, None] * real[0] + (1 - e[..., None, None]) * fake[0],
+                  e * real[1] + (1 - e) * fake[1]]  # fmt: skip
+            expected = sum((s - 1) ** 2 for s in slopes(model, batch, *at).values())
+        else:
+            at = real if kind == "r1" else fake
+            expected = sum(s**2 / 2 for s in slopes(model, batch, *at).values())
+        found = model.penalties()[kind].function(real, fake, batch)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
 # What E and G may minimise besides.

@@ -9,7 +9,7 @@ import pytest
 from evaluate import MeasureOptions
 from models import REGISTRY, Entry
 from models.hyperparameters import GANHyperparameters, HyperparameterError, field
-from study import StudyOptions, commands_of
+from study import StudyOptions, runs_of
 from train_classifier import ClassifierOptions
 from training import flags, options, setup
 from training.flags import UsageError
@@ -262,8 +262,9 @@ def test_a_flagfile_of_a_classifier_parses(path):
 def test_a_flagfile_of_a_study_names_flagfiles_and_a_folder_of_its_own(path, root, monkeypatch):
     monkeypatch.chdir(root)
     given = flags.given([f"--flagfile={path}"], StudyOptions, MeasureOptions)
-    commands = commands_of(StudyOptions(given["configs"], given.get("seeds", "")))
-    assert {command[0] for command in commands} <= {f"--flagfile=configs/{p.name}" for p in CONFIGS}
+    runs = runs_of(StudyOptions(given["configs"], given.get("seeds", "")))
+    known = {f"--flagfile=configs/{config.name}" for config in CONFIGS}
+    assert {command[0] for command, _ in runs} <= known
     assert given["outdir"] == f"runs/study_{path.stem}"
 
 
