@@ -321,7 +321,12 @@ def fill(text: str, records: Sequence[dict]) -> str:
 
     def made(block: re.Match) -> str:
         mark, table_name, models, end = block.groups()
-        chosen = [r for r in records if not models or r["model"] in re.split(", *", models)]
+        wanted = re.split(", *", models) if models else []
+        if unknown := set(wanted) - {r["model"] for r in records}:
+            raise ValueError(
+                f"{README}: no record of {', '.join(sorted(unknown))} for {mark.strip()}"
+            )
+        chosen = [r for r in records if not models or r["model"] in wanted]
         return f"{mark}\n{TABLES[table_name](chosen)}\n\n{end}"
 
     return BLOCK.sub(made, text)

@@ -295,7 +295,7 @@ class AdversarialModel(GenerativeModel):
         return terms
 
     def _accuracies(self, real: Scores, fake: Scores) -> dict[str, tf.Tensor]:
-        """The shares of real and of fake images that D holds for what they are."""
+        """The shares of what is real and of what is fake that D holds for that, by each score."""
         boundary = self.loss_pair.boundary
         if boundary is None:
             return {}

@@ -26,15 +26,16 @@ class BiGAN(AdversarialModel):
         self.encoder_ema = average_of(self.encoder)
 
     def build_encoder(self) -> keras.Model:
-        """E: images [b, h, w, c] -> what `encoder_heads` gives."""
+        """E: images [b, h, w, c] -> what `encoder_heads` gives. The norm before the heads has them
+        begin with codes of one size, whatever the trunk's last layers do."""
         hp = self.hp
         trunk = BACKBONES[hp.network].trunk(self.image_shape, norm=hp.e_norm, **hp.layout())
         h = layers.Kit(hp.e_norm, hp.initializer).norm(trunk.output)
         return keras.Model(trunk.input, self.encoder_heads(h), name="encoder")
 
     def encoder_heads(self, h) -> dict:
-        """Of features h [b, f] "mean" [b, d], of z, and of a Gaussian encoder its deviation
-        "scale" [b, d] (Donahue and Simonyan 2019)."""
+        """Of features h [b, f] "mean" [b, d], of z, in [-1, 1] where z is uniform there; and of a
+        Gaussian encoder its deviation "scale" [b, d] (Donahue and Simonyan 2019)."""
         hp = self.hp
         mean = layers.head(hp.noise_dim, hp.initializer, name="mean")(h)
         if hp.prior == "uniform":

@@ -226,7 +226,7 @@ class AdversarialHyperparameters(Hyperparameters):
     )
     optimizer: str = field(
         "adam",
-        "of G and D: Adam (Kingma and Ba 2015) or RMSprop (Hinton 2012)",
+        "of all networks: Adam (Kingma and Ba 2015) or RMSprop (Hinton 2012)",
         group="optimisation",
         choices=("adam", "rmsprop"),
     )
@@ -250,7 +250,8 @@ class AdversarialHyperparameters(Hyperparameters):
     )
     ema_decay: float = field(
         0.999,
-        "decay a step of the average of G's weights that samples are drawn from; 0: G itself",
+        "decay a step of the average of G's weights (and E's) that samples are drawn from; 0: G "
+        "itself",
         group="optimisation",
         at_least=0,
         below=1,
@@ -550,16 +551,23 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
             raise HyperparameterError(
                 "--continuous_codes=0: with an empty --categorical_codes there is no code at all"
             )
-        if self.supervised_fraction and not self.categories:
-            raise HyperparameterError(
-                "--supervised_fraction: there is no categorical code to teach "
-                "(--categorical_codes is empty)"
-            )
-        for name in ("thickness_guidance", "continuous_warmup"):
-            if getattr(self, name) and not self.continuous_codes:
-                raise HyperparameterError(
-                    f"--{name}: there is no continuous code to teach (--continuous_codes=0)"
-                )
+        if not self.categories:
+            self._refuse(
+                "there is no categorical code (--categorical_codes is empty)",
+                "supervised_fraction", "categorical_weight",
+            )  # fmt: skip
+        if not self.continuous_codes:
+            self._refuse(
+                "there is no continuous code (--continuous_codes=0)",
+                "thickness_guidance", "continuous_warmup", "continuous_loss", "continuous_weight",
+            )  # fmt: skip
+
+    def _refuse(self, reason: str, *names: str) -> None:
+        """Raises HyperparameterError, for a reason, if one of the fields is not at a default."""
+        for name in names:
+            spec = self.__dataclass_fields__[name]
+            if getattr(self, name) not in (spec.default, *spec.metadata["by_dataset"].values()):
+                raise HyperparameterError(f"--{name}: {reason}")
 
     @property
     def categories(self) -> tuple[int, ...]:
@@ -603,7 +611,8 @@ class BiGANHyperparameters(AdversarialHyperparameters):
         super().__post_init__()
         if self.encoder == "gaussian" and self.prior != "normal":
             raise HyperparameterError(
-                f"--encoder=gaussian: its draws leave the range of --prior={self.prior}"
+                f"--encoder=gaussian: its draws leave the range of --prior={self.prior}; take "
+                "--prior=normal"
             )
 
 
@@ -625,7 +634,10 @@ class BigBiGANHyperparameters(BiGANHyperparameters):
         super().__post_init__()
         for one, network in (("sx", "G"), ("sz", "E")):
             if not self.sxz and not getattr(self, one):
-                raise HyperparameterError(f"--no{one}: without --sxz nothing else trains {network}")
+                raise HyperparameterError(
+                    f"--no{one}: without --sxz no other score trains {network}; leave out one of "
+                    "the two"
+                )
 
 
 @dataclasses.dataclass(frozen=True)

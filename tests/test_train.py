@@ -1183,6 +1183,39 @@ def test_a_model_that_is_told_the_class_needs_labels(call, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+# Models with an encoder.
+
+
+def test_a_run_of_a_model_with_an_encoder_shows_and_measures_reconstructions(
+    call, digits, tmp_path
+):
+    path = tmp_path / "run"
+    networks = ("--model=bigan", "--network=mlp", "--width=8", "--depth=1", "--joint_units=8")
+    every = ("--sample_every=2", "--checkpoint_every=2", "--log_every=2", "--eval_every=4")
+    metrics = "--eval_metrics=knn1_accuracy,reconstruction_error"
+    argv = (
+        *networks,
+        f"--dataset={digits}",
+        "--batch_size=16",
+        *every,
+        metrics,
+        "--eval_samples=5",
+    )
+    done = call("train", *argv, "--steps=4", f"--outdir={path}")
+    assert done.code == 0, done
+    folder = path / "reconstructions"
+    assert sorted(p.name for p in folder.iterdir()) == [f"step-{s:07}.png" for s in (0, 2, 4)]
+    last = (folder / "step-0000004.png").read_bytes()
+    assert (path / "reconstructions.png").read_bytes() == last
+    measured = records(path)[-1]
+    assert 0 <= measured["metric_knn1_accuracy"] <= 1
+    assert measured["metric_reconstruction_error"] > 0
+
+    (folder / "step-0000005.png").write_bytes(last)  # of a training that was killed
+    assert call("train", *argv, "--steps=6", f"--outdir={path}").code == 0
+    assert sorted(p.name for p in folder.iterdir()) == [f"step-{s:07}.png" for s in (0, 2, 4, 6)]
+
+
 # Models with codes.
 
 

@@ -114,18 +114,29 @@ def test_categorical_codes_of_no_size_are_refused(codes):
     [
         (
             ["--supervised_fraction=0.1", "--categorical_codes="],
-            "--supervised_fraction: there is no categorical code to teach "
-            "(--categorical_codes is empty)",
+            "--supervised_fraction: there is no categorical code (--categorical_codes is empty)",
+        ),
+        (
+            ["--categorical_weight=2", "--categorical_codes="],
+            "--categorical_weight: there is no categorical code (--categorical_codes is empty)",
+        ),
+        (
+            ["--continuous_loss=gaussian", "--continuous_codes=0"],
+            "--continuous_loss: there is no continuous code (--continuous_codes=0)",
+        ),
+        (
+            ["--continuous_weight=3", "--continuous_codes=0"],
+            "--continuous_weight: there is no continuous code (--continuous_codes=0)",
         ),
         (["--invariance_weight=-1"], "--invariance_weight=-1.0: it must be a number >= 0"),
         (
             ["--continuous_warmup=9", "--continuous_codes=0"],
-            "--continuous_warmup: there is no continuous code to teach (--continuous_codes=0)",
+            "--continuous_warmup: there is no continuous code (--continuous_codes=0)",
         ),
         (["--continuous_warmup=-1"], "--continuous_warmup=-1: it must be a whole number >= 0"),
         (
             ["--thickness_guidance", "--continuous_codes=0"],
-            "--thickness_guidance: there is no continuous code to teach (--continuous_codes=0)",
+            "--thickness_guidance: there is no continuous code (--continuous_codes=0)",
         ),
         (["--supervised_fraction=1.1"],
          "--supervised_fraction=1.1: it must be a number >= 0 and <= 1"),
