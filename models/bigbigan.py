@@ -11,9 +11,9 @@ from models.hyperparameters import BigBiGANHyperparameters
 class BigBiGAN(BiGAN):
     """D scores images, latents and pairs: sx of F(x), sz of H(z), sxz of J(F(x), H(z)).
 
-    With the default loss D minimises, by section 2, h(y s) of each score s, with h(t) = max(0, 1 - t), and G and E
-    minimise y s; y is 1 of real pairs (x, E(x)) and -1 of fake ones (G(z), z). A score that is off
-    (`sx`, `sz`, `sxz`) is neither built nor computed.
+    With the default loss D minimises, by section 2, h(y s) of each score s, with
+    h(t) = max(0, 1 - t), and G and E minimise y s; y is 1 of real pairs (x, E(x)) and -1 of fake
+    ones (G(z), z). A score that is off (`sx`, `sz`, `sxz`) is neither built nor computed.
     """
 
     Hyperparameters = BigBiGANHyperparameters
