@@ -28,7 +28,8 @@ COMPARED = ("comparison.png", "curves.png")  # of several runs
 DISTANCES = ("fid", "kid", "fd_", "kd_")  # begin the names of what may differ by magnitudes
 HASHES = ("fingerprint", "features_sha256")
 UNTOLD = ("values", "mapping", "confusion")  # of a protocol: in the table, or in a picture
-UNSHOWN = re.compile("_infinity$|_256$|^pixel_|^distinct_share$")  # in the README
+BATCH = "_256"  # ends the name of a metric of that many samples, beside that of all
+UNSHOWN = re.compile(f"_infinity$|{BATCH}$|^pixel_|^distinct_share$")  # among the metrics there
 OF_CODES = re.compile(  # what has a table of its own there
     "(slant|thickness)_correlation|class_change|mutual_information_gap|reconstruction_.*|"
     "knn._accuracy|linear_probe_accuracy|cluster_accuracy|nmi|ari"
@@ -273,14 +274,27 @@ def metrics_table(records: Sequence[dict]) -> str:
 def codes_table(records: Sequence[dict]) -> str:
     """What was measured of the codes of those that have some, and the median of the training seeds
     of a flagfile."""
+    return row_tables(with_medians(records, OF_CODES.fullmatch), OF_CODES.fullmatch)
+
+
+def protocols_table(records: Sequence[dict]) -> str:
+    """What all samples measure beside what one batch of them does, and the medians."""
+    both = {n for n in metric_names(records) if n.endswith(BATCH)}
+    both |= {n.removesuffix(BATCH) for n in both}
+    return row_tables(with_medians(records, both.__contains__), both.__contains__)
+
+
+def with_medians(records: Sequence[dict], shown: Callable[[str], Any]) -> dict[str, list[dict]]:
+    """By data set, those that have a metric that is shown, and after the seeds of a flagfile the
+    median of them."""
     groups = collections.defaultdict(list)
     for record in records:
-        if any(OF_CODES.fullmatch(name) for name in metric_names([record])):
+        if any(shown(name) for name in metric_names([record])):
             groups[record["dataset"], record["flagfile"]].append(record)
     rows = collections.defaultdict(list)
     for (dataset, _), group in groups.items():
         rows[dataset] += [*group, *([median_of_runs(group)] if len(group) > 1 else [])]
-    return row_tables(rows, OF_CODES.fullmatch)
+    return rows
 
 
 def median_of_runs(records: Sequence[dict]) -> dict:
@@ -312,7 +326,12 @@ def column(record: dict) -> str:
     return f"{Path(record['flagfile']).stem}, {seed if isinstance(seed, str) else f'seed {seed}'}"
 
 
-TABLES = {"training": training_table, "metrics": metrics_table, "codes": codes_table}
+TABLES = {
+    "training": training_table,
+    "metrics": metrics_table,
+    "codes": codes_table,
+    "protocols": protocols_table,
+}
 
 
 def fill(text: str, records: Sequence[dict]) -> str:

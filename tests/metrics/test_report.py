@@ -304,6 +304,23 @@ def test_each_metric_of_codes_is_in_their_table():
     assert cells(table)[0] == ["MNIST", *names]
 
 
+def test_a_batch_of_samples_is_held_beside_all_of_them():
+    def trained(seed, all_of_them, batch):
+        names = ("fd_digits", "fd_digits_256", "is_digits", "is_digits_256", "precision")
+        values = (all_of_them, batch, 9.5, 9.0, 0.5)
+        metrics = {name: entry(value) for name, value in zip(names, values, strict=True)}
+        return record(seed=seed, metrics=metrics)
+
+    table = report.protocols_table([trained(0, 1.0, 2.5), trained(1, 2.0, 3.5)])
+    assert cells(table) == [
+        ["MNIST", "fd_digits", "fd_digits_256", "is_digits", "is_digits_256"],
+        ["gan_mnist, seed 0", "1", "2.5", "9.5", "9"],
+        ["gan_mnist, seed 1", "2", "3.5", "9.5", "9"],
+        ["gan_mnist, median of 2 seeds", "1.5 (1 to 2)", "3 (2.5 to 3.5)", "9.5", "9"],
+    ]
+    assert "_256" not in report.metrics_table([trained(0, 1.0, 2.5)])
+
+
 def test_a_table_of_metrics_lines_up_under_a_long_or_a_short_name():
     for name in ("A", "A_VERY_LONG_NAME_OF_A_SET"):
         table = report.metrics_table([record(dataset=name)])
