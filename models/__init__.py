@@ -33,6 +33,9 @@ REGISTRY = {
     "bigbigan": Entry("models.bigbigan", "BigBiGAN", hp.BigBiGANHyperparameters),
     "info_bigbigan": Entry("models.info_bigbigan", "InfoBigBiGAN", hp.InfoBigBiGANHyperparameters),
     "began": Entry("models.began", "BEGAN", hp.BEGANHyperparameters),
+    "autoencoder": Entry("models.autoencoder", "Autoencoder", hp.AutoencodingHyperparameters),
+    "vae": Entry("models.vae", "VAE", hp.VAEHyperparameters),
+    "beta_vae": Entry("models.vae", "BetaVAE", hp.BetaVAEHyperparameters),
 }
 
 

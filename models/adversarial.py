@@ -13,36 +13,10 @@ from models import layers
 from models.base import GenerativeModel, Player, to_unit_range
 from models.hyperparameters import AdversarialHyperparameters
 from models.latents import Latents, noise
-from models.networks import dcgan, mlp, resnet
-from models.randomness import stateless_seed
+from models.networks.backbones import BACKBONES
+from models.randomness import Batch, stateless_seed
 
 Scores = dict[str, tf.Tensor]  # scores [b], and what else a variant takes from D
-BACKBONES = {"mlp": mlp, "dcgan": dcgan, "resnet": resnet}
-
-
-@dataclasses.dataclass(frozen=True)
-class Batch:
-    """What one update is made from.
-
-    Attributes:
-        x: images [b, h, w, c] in [-1, 1].
-        labels: int [b], or None.
-        seed: purpose -> an int32 [2] stateless seed of this update.
-        latents: name -> [b, d], what G makes its images of.
-    """
-
-    x: tf.Tensor
-    labels: tf.Tensor | None
-    seed: Callable[[str], tf.Tensor]
-    latents: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
-
-    def uniform(self, purpose: str, shape) -> tf.Tensor:
-        """float32 draws in [0, 1) of this update."""
-        return tf.random.stateless_uniform(shape, self.seed(purpose), alg="philox")
-
-    def normal(self, purpose: str, shape) -> tf.Tensor:
-        """float32 draws of N(0, 1) of this update."""
-        return tf.random.stateless_normal(shape, self.seed(purpose), alg="philox")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -42,7 +42,8 @@ class GenerativeModel(keras.Model):
     """A model of images in [-1, 1] that can be sampled.
 
     Subclasses name their `Hyperparameters`, make their networks and `latents` in `build_networks`,
-    say in `players` and `make_optimizer` who moves what, and write `update`, the train step.
+    say in `players` and `make_optimizer` who moves what, and write `update`, the train step, and
+    `validate`, if there is a loss of test images.
 
     Args:
         image_shape: (height, width, channels).
@@ -58,6 +59,7 @@ class GenerativeModel(keras.Model):
 
     Hyperparameters = Hyperparameters
     latents: Latents
+    can_validate = False  # whether it has `validate`
 
     def __init__(
         self,
@@ -76,7 +78,8 @@ class GenerativeModel(keras.Model):
         self.step = self.add_weight(
             name="step", shape=(), dtype="int64", initializer="zeros", trainable=False
         )
-        self._means = None
+        self._means = self._test_means = None
+        self._testing = False
         self.optimizers = {}
         self.build_networks()
         self.built = True
@@ -107,6 +110,10 @@ class GenerativeModel(keras.Model):
     def update(self, data) -> dict[str, tf.Tensor]:
         """One update of the players on a batch; returns the scalars to log by name."""
         raise NotImplementedError
+
+    def validate(self, data) -> dict[str, tf.Tensor]:
+        """The scalars of a batch that is not learnt from, by name; a function of the batch."""
+        raise NotSupported(f"{type(self).__name__} has no loss of images not learnt from")
 
     def generator_network(self) -> keras.Model:
         """The network, joined latents [b, d] -> images [b, h, w, c], that samples come from."""
@@ -176,6 +183,19 @@ class GenerativeModel(keras.Model):
         """Logits of the categorical code of each image: [n, k]."""
         raise NotSupported(f"{type(self).__name__} has no categorical code")
 
+    def posterior_kl(self, x):
+        """KL(q(z|x) || p(z)) of each image and latent dimension, in nats: [n, d]."""
+        raise NotSupported(f"{type(self).__name__} has no posterior of codes")
+
+    def log_weights(self, x, samples: int, seed: int = 0):
+        """log p(x, z) - log q(z|x) of so many draws z of q, in nats: [samples, n]. The mean over
+        draws is an evidence lower bound, the log of their exponentials' mean a tighter one."""
+        raise NotSupported(f"{type(self).__name__} has no likelihood")
+
+    def active_dimensions(self) -> list[int]:
+        """The dimensions of the code, those first that say most of an image."""
+        raise NotSupported(f"{type(self).__name__} has no order of its latent dimensions")
+
     # Training.
 
     def compile(self, optimizers=None, *, jit_compile: bool | str = "auto", **kwargs):
@@ -223,8 +243,10 @@ class GenerativeModel(keras.Model):
 
     @property
     def metrics(self) -> list[keras.Metric]:
-        """The epoch's means of the scalars that `train_step` returns."""
-        return [self._means] if self._means is not None else []
+        """The means of the scalars that `train_step` returns, over the epoch; within `evaluate`
+        those of `test_step`."""
+        means = self._test_means if self._testing else self._means
+        return [means] if means is not None else []
 
     def train_step(self, data) -> dict[str, tf.Tensor]:
         """One step of `update`; counts it, and adds its scalars to the epoch's means.
@@ -241,6 +263,24 @@ class GenerativeModel(keras.Model):
             self._means.update_state(scalars)
         return scalars
 
+    def test_step(self, data) -> dict[str, tf.Tensor]:
+        """The means over all images so far of what `validate` says of them."""
+        with tf.control_dependencies([x for x in tf.nest.flatten(data) if x is not None]):
+            scalars = self.validate(data)
+            if self._test_means is None:
+                with tf.init_scope():
+                    self._test_means = ScalarMeans(list(scalars))
+            self._test_means.update_state(scalars, tf.shape(tf.nest.flatten(data)[0])[0])
+            return self._test_means.result()
+
+    def evaluate(self, *args, **kwargs):
+        """keras.Model.evaluate, within a training too, whose means it leaves alone."""
+        self._testing = True
+        try:
+            return super().evaluate(*args, **kwargs)
+        finally:
+            self._testing = False
+
     def state(self) -> dict[str, list[tf.Variable]]:
         """All that training changes, for an exact resume: each network's weights, batch norm
         statistics and seeds of random layers, what the optimizers keep, and the model's own
@@ -252,7 +292,8 @@ class GenerativeModel(keras.Model):
         }
         optimizers = {f"{name}_optimizer": part.variables for name, part in self.optimizers.items()}
         elsewhere = [v for variables in networks.values() for v in variables]
-        elsewhere += [v for metric in self.metrics for v in metric.variables]
+        means = [means for means in (self._means, self._test_means) if means is not None]
+        elsewhere += [v for metric in means for v in metric.variables]
         known = {id(v) for v in elsewhere}
         own = [v for v in self.variables if id(v) not in known]
         return {
@@ -269,9 +310,9 @@ class ScalarMeans(keras.Metric):
         self.names = names
         self.totals = self.add_variable((len(names) + 1,), "zeros", name="totals")
 
-    def update_state(self, scalars: dict[str, tf.Tensor]) -> None:
+    def update_state(self, scalars: dict[str, tf.Tensor], weight: tf.Tensor | int = 1) -> None:
         values = [tf.cast(scalars[name], tf.float32) for name in self.names]
-        self.totals.assign_add(tf.stack([*values, 1.0]))
+        self.totals.assign_add(tf.cast(weight, tf.float32) * tf.stack([*values, 1.0]))
 
     def result(self) -> dict[str, tf.Tensor]:
         *totals, count = tf.unstack(tf.convert_to_tensor(self.totals))

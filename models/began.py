@@ -5,8 +5,9 @@ import tensorflow as tf
 
 from losses.adversarial import AdversarialLoss
 from models import layers
-from models.adversarial import BACKBONES, AdversarialModel
+from models.adversarial import AdversarialModel
 from models.hyperparameters import BEGANHyperparameters
+from models.networks.backbones import BACKBONES
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)

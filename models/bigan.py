@@ -7,10 +7,12 @@ import tensorflow as tf
 
 from losses.reconstruction import squared_error
 from models import layers
-from models.adversarial import BACKBONES, AdversarialModel, Batch, average_of
+from models.adversarial import AdversarialModel, average_of
 from models.base import Player
 from models.hyperparameters import BiGANHyperparameters
 from models.networks import joint
+from models.networks.backbones import BACKBONES
+from models.randomness import Batch
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)

@@ -4,10 +4,11 @@ import keras
 import tensorflow as tf
 
 from models import layers
-from models.adversarial import BACKBONES, AdversarialModel
+from models.adversarial import AdversarialModel
 from models.base import NeedsLabels
 from models.hyperparameters import CGANHyperparameters
 from models.latents import SHOWN_CLASSES, Latents, one_hot, with_each
+from models.networks.backbones import BACKBONES
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)

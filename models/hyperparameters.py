@@ -155,7 +155,72 @@ class Hyperparameters:
 
 
 @dataclasses.dataclass(frozen=True)
-class AdversarialHyperparameters(Hyperparameters):
+class NetworkHyperparameters(Hyperparameters):
+    """Which backbone, and how large."""
+
+    network: str = field(
+        "dcgan",
+        "of all parts: fully connected, strided convolutions (Radford et al. 2016), or residual "
+        "blocks (Gulrajani et al. 2017)",
+        group="networks",
+        choices=("mlp", "dcgan", "resnet"),
+    )
+    width: int | None = field(
+        None,
+        "units of a hidden layer (mlp); channels of the layer nearest the image, doubled at each "
+        "halving (dcgan); channels of each block (resnet)",
+        group="networks",
+        at_least=1,
+        by=("network", {"mlp": 512, "dcgan": 64, "resnet": 128}),
+    )
+    depth: int | None = field(
+        None, "hidden layers of each network", group="networks", at_least=1,
+        by=("network", {"mlp": 3}),
+    )  # fmt: skip
+    kernel_size: int | None = field(
+        None,
+        "side of the convolutions; even, so that strides of 2 leave no checkerboard (the paper: 5)",
+        group="networks",
+        at_least=2,
+        by=("network", {"dcgan": 4}),
+    )
+    dense_units: int | None = field(
+        None,
+        "units of a dense layer beside the smallest feature map (Chen et al. 2016, table 1); 0: "
+        "none, as in DCGAN, which leaves networks for 28 pixels too shallow",
+        group="networks",
+        at_least=0,
+        by=("network", {"dcgan": 0}),
+        by_dataset={"MNIST": 1024, "FASHION_MNIST": 1024},
+    )
+    attention: int | None = field(
+        None,
+        "side of the feature map that attends to itself (Zhang et al. 2019); 0: none",
+        group="networks",
+        at_least=0,
+        by=("network", {"resnet": 0}),
+    )
+    initializer: str | None = field(
+        None,
+        "first kernels: N(0, 0.02) as in DCGAN, Xavier (Glorot and Bengio 2010) or He et al. 2015",
+        group="networks",
+        choices=("normal", "xavier", "he"),
+        by=("network", {"mlp": "xavier", "dcgan": "normal", "resnet": "he"}),
+    )
+
+    def layout(self) -> dict[str, Any]:
+        """What the chosen network is told, but for its norms."""
+        return {
+            spec.name: getattr(self, spec.name)
+            for spec in dataclasses.fields(self)
+            if spec.metadata["by"][0] == "network"
+            and not spec.name.endswith("norm")
+            and self.network in spec.metadata["by"][1]
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class AdversarialHyperparameters(NetworkHyperparameters):
     """A generator against a discriminator."""
 
     noise_dim: int = field(
@@ -256,48 +321,6 @@ class AdversarialHyperparameters(Hyperparameters):
         at_least=0,
         below=1,
     )
-    network: str = field(
-        "dcgan",
-        "of G and D: fully connected, strided convolutions (Radford et al. 2016), or residual "
-        "blocks (Gulrajani et al. 2017)",
-        group="networks",
-        choices=("mlp", "dcgan", "resnet"),
-    )
-    width: int | None = field(
-        None,
-        "units of a hidden layer (mlp); channels of the layer nearest the image, doubled at each "
-        "halving (dcgan); channels of each block (resnet)",
-        group="networks",
-        at_least=1,
-        by=("network", {"mlp": 512, "dcgan": 64, "resnet": 128}),
-    )
-    depth: int | None = field(
-        None, "hidden layers of each network", group="networks", at_least=1,
-        by=("network", {"mlp": 3}),
-    )  # fmt: skip
-    kernel_size: int | None = field(
-        None,
-        "side of the convolutions; even, so that strides of 2 leave no checkerboard (the paper: 5)",
-        group="networks",
-        at_least=2,
-        by=("network", {"dcgan": 4}),
-    )
-    dense_units: int | None = field(
-        None,
-        "units of a dense layer beside the smallest feature map of G and D (Chen et al. 2016, "
-        "table 1); 0: none, as in the paper, which leaves networks for 28 pixels too shallow",
-        group="networks",
-        at_least=0,
-        by=("network", {"dcgan": 0}),
-        by_dataset={"MNIST": 1024, "FASHION_MNIST": 1024},
-    )
-    attention: int | None = field(
-        None,
-        "side of the feature map that attends to itself (Zhang et al. 2019); 0: none",
-        group="networks",
-        at_least=0,
-        by=("network", {"resnet": 0}),
-    )
     g_norm: str | None = field(
         None,
         "normalisation in G: batch (Ioffe and Szegedy 2015)",
@@ -313,13 +336,6 @@ class AdversarialHyperparameters(Hyperparameters):
         choices=("none", "batch", "layer", "spectral", "both"),
         by=("network", {"mlp": "none", "dcgan": "batch", "resnet": "none"}),
     )
-    initializer: str | None = field(
-        None,
-        "first kernels: N(0, 0.02) as in DCGAN, Xavier (Glorot and Bengio 2010) or He et al. 2015",
-        group="networks",
-        choices=("normal", "xavier", "he"),
-        by=("network", {"mlp": "xavier", "dcgan": "normal", "resnet": "he"}),
-    )
 
     def __post_init__(self):
         super().__post_init__()
@@ -332,16 +348,6 @@ class AdversarialHyperparameters(Hyperparameters):
             raise HyperparameterError(
                 f"--fake_label={self.fake_label}: it must be below --real_label={self.real_label}"
             )
-
-    def layout(self) -> dict[str, Any]:
-        """What the chosen network is told, but for its norms."""
-        return {
-            spec.name: getattr(self, spec.name)
-            for spec in dataclasses.fields(self)
-            if spec.metadata["by"][0] == "network"
-            and not spec.name.endswith("_norm")
-            and self.network in spec.metadata["by"][1]
-        }
 
 
 @dataclasses.dataclass(frozen=True)
@@ -646,3 +652,69 @@ class InfoBigBiGANHyperparameters(BigBiGANHyperparameters, InfoGANHyperparameter
 
     continuous_codes: int = override(InfoGANHyperparameters, "continuous_codes", 0)
     q_learning_rate: float = override(InfoGANHyperparameters, "q_learning_rate", 2e-4)
+
+
+@dataclasses.dataclass(frozen=True)
+class AutoencodingHyperparameters(NetworkHyperparameters):
+    """An encoder and a decoder with one loss."""
+
+    latent_dim: int = field(128, "dimensions of the code z", group="latents", at_least=1)
+    reconstruction: str = field(
+        "squared_error",
+        "the error of a reconstruction, summed over pixels and channels: squared, of images in "
+        "[-1, 1], or minus the log likelihood of Bernoulli variables, of images in [0, 1], in nats",
+        group="loss",
+        choices=("squared_error", "bernoulli"),
+    )
+    binarisation: str | None = field(
+        None,
+        "of the images before all else: none; 1 where a pixel is above a half; or a new draw each "
+        "time with a pixel's value for its probability (Burda et al. 2016, 5)",
+        group="loss",
+        choices=("none", "threshold", "sampled"),
+        by=("reconstruction", {"bernoulli": "sampled"}),
+    )
+    learning_rate: float = field(1e-3, "step size of Adam", group="optimisation", above=0)
+    norm: str | None = field(
+        None,
+        "normalisation in both networks: batch (Ioffe and Szegedy 2015)",
+        group="networks",
+        choices=("none", "batch"),
+        by=("network", {"mlp": "none", "dcgan": "batch", "resnet": "batch"}),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class VAEHyperparameters(AutoencodingHyperparameters):
+    """Kingma and Welling 2014."""
+
+    free_bits: float = field(
+        0.0,
+        "nats: below so many, on average over a batch, the KL divergence of a latent dimension is "
+        "not minimised (Kingma et al. 2016, equation 15)",
+        group="loss",
+        at_least=0,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class BetaVAEHyperparameters(VAEHyperparameters):
+    """Higgins et al. 2017."""
+
+    beta: float = field(
+        4.0, "what the KL divergence is multiplied with (equation 4)", group="loss", at_least=0
+    )
+    beta_schedule: str = field(
+        "constant",
+        "beta always; rising to it on a line from 0; or that over the first half of a cycle, again "
+        "in each (Fu et al. 2019)",
+        group="loss",
+        choices=("constant", "linear", "cyclical"),
+    )
+    beta_warmup_epochs: int | None = field(
+        None,
+        "how many epochs the line, or a cycle, takes",
+        group="loss",
+        at_least=1,
+        by=("beta_schedule", {"linear": 10, "cyclical": 10}),
+    )

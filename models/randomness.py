@@ -1,6 +1,8 @@
-"""Seeds for stateless draws: a function of the run's seed, the step and the purpose."""
+"""Stateless draws: a function of the run's seed, the step and the purpose."""
 
+import dataclasses
 import zlib
+from collections.abc import Callable
 
 import tensorflow as tf
 
@@ -12,3 +14,28 @@ def stateless_seed(seed: int, step: tf.Tensor | int, purpose: str) -> tf.Tensor:
     """
     key = tf.constant([seed, zlib.crc32(purpose.encode()) & 0x7FFFFFFF], tf.int32)
     return tf.random.experimental.stateless_fold_in(key, tf.cast(step, tf.int32))
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """What one update is made from.
+
+    Attributes:
+        x: images [b, h, w, c] in [-1, 1].
+        labels: int [b], or None.
+        seed: purpose -> an int32 [2] stateless seed of this update.
+        latents: name -> [b, d], what a G makes its images of.
+    """
+
+    x: tf.Tensor
+    labels: tf.Tensor | None
+    seed: Callable[[str], tf.Tensor]
+    latents: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
+
+    def uniform(self, purpose: str, shape) -> tf.Tensor:
+        """float32 draws in [0, 1) of this update."""
+        return tf.random.stateless_uniform(shape, self.seed(purpose), alg="philox")
+
+    def normal(self, purpose: str, shape) -> tf.Tensor:
+        """float32 draws of N(0, 1) of this update."""
+        return tf.random.stateless_normal(shape, self.seed(purpose), alg="philox")

@@ -23,6 +23,7 @@ SMALL = {
     "joint_units": 6,
     "joint_depth": 1,
     "noise_dim": 5,
+    "latent_dim": 5,
     "batch_size": BATCH,
     "n_critic": 1,
 }

@@ -7,9 +7,10 @@ import tensorflow as tf
 
 from losses.penalties import PENALTIES
 from models import REGISTRY
-from models.adversarial import BACKBONES, Batch
 from models.base import NeedsLabels, NotSupported
 from models.hyperparameters import AdversarialHyperparameters
+from models.networks.backbones import BACKBONES
+from models.randomness import Batch
 from training import options, setup
 from training.flags import UsageError
 
@@ -20,12 +21,21 @@ ADVERSARIAL = [
     if issubclass(entry.hyperparameters, AdversarialHyperparameters)
 ]
 
+OF_POSTERIORS = {"posterior_kl", "log_weights", "active_dimensions"}
+
 # Abilities beyond sampling, by name; those not named here must be refused.
 ABILITIES: dict[str, set[str]] = {
     "infogan": {"encode", "code_logits"},
     "bigan": {"encode", "reconstruct"},
     "bigbigan": {"encode", "reconstruct"},
     "info_bigbigan": {"encode", "reconstruct", "code_logits"},
+    "autoencoder": {"encode", "reconstruct", "active_dimensions"},
+    "vae": {"encode", "reconstruct", *OF_POSTERIORS},
+    "beta_vae": {"encode", "reconstruct", *OF_POSTERIORS},
+}
+ASK = {
+    "active_dimensions": lambda model, x: model.active_dimensions(),
+    "log_weights": lambda model, x: model.log_weights(x, 2),
 }
 
 # Models that have a penalty by default.
@@ -35,6 +45,9 @@ PENALISED = [
 
 # Models that cannot train without labels.
 CONDITIONAL = {"cgan"}
+
+# Models that draw nothing as they learn.
+WITHOUT_DRAWS = {"autoencoder"}
 
 # Models that are given codes beside the noise.
 CODED = {"infogan", "info_bigbigan"}
@@ -64,6 +77,7 @@ SAVED = [
     pytest.param("wgan_gp", {"n_critic": 2}, id="wgan_gp-critic-twice"),
     pytest.param("infogan", ALL_TERMS, id="infogan-all-terms"),
     pytest.param("info_bigbigan", ALL_TERMS_OF_PAIRS, id="info_bigbigan-all-terms"),
+    pytest.param("vae", {"reconstruction": "bernoulli"}, id="vae-bernoulli"),
 ]
 
 # Those of them that are resumed in graphs, which are slow to build; the others go on eagerly.
@@ -71,7 +85,7 @@ IN_GRAPHS = ("gan", "dcgan", "began")
 
 # The steps that are computed differently; those of the other models take minutes.
 LAZY = {"penalty": "r2", "penalty_interval": 2}
-DIFFERENT = ("gan", "dcgan", "cgan", "sngan", "began")
+DIFFERENT = ("gan", "dcgan", "cgan", "sngan", "began", "vae")
 COMPUTED = [
     *(pytest.param(name, {}, id=name) for name in DIFFERENT),
     pytest.param("wgan_gp", {"network": "dcgan", "n_critic": 2}, id="wgan_gp-convolutions"),
@@ -95,6 +109,11 @@ def values(variables):
 
 def each_moved(before, after):
     return [not np.array_equal(x, y) for x, y in zip(before, after, strict=True)]
+
+
+def updates_of_d(model):
+    """How many batches a step takes."""
+    return getattr(model.hp, "n_critic", 1)
 
 
 def can_move(name, player):
@@ -463,7 +482,7 @@ def test_xla_and_plain_graphs_agree(name, variant, tiny, batches, fit, monkeypat
         latents |= {n: z.numpy() for n, z in drawn.items() if n != "label"}
         model.compile(jit_compile=jit)
         assert model.jit_compile == jit
-        logs[jit] = fit(model, *batches(3, model.hp.n_critic))
+        logs[jit] = fit(model, *batches(3, updates_of_d(model)))
     assert len(logs[True]) == 3
     for plain, compiled in zip(logs[False], logs[True], strict=True):
         assert plain.keys() == compiled.keys()
@@ -472,7 +491,7 @@ def test_xla_and_plain_graphs_agree(name, variant, tiny, batches, fit, monkeypat
                 compiled[scalar], plain[scalar], rtol=1e-4, atol=1e-4, err_msg=scalar
             )
     assert logs[True][0] != logs[True][1]
-    if model.hp.penalty != "none":
+    if getattr(model.hp, "penalty", "none") != "none":
         values = [log[f"d_loss_{model.hp.penalty}"] for log in logs[True]]
         due = [step % model.hp.penalty_interval == 0 for step in range(3)]
         assert [value > 0 for value in values] == due
@@ -610,16 +629,19 @@ def test_samples_batch_by_batch_are_those_in_one_array(name, tiny):
     np.testing.assert_allclose(np.concatenate(batches), whole, atol=1e-5)
 
 
-@pytest.mark.parametrize("ability", ["encode", "reconstruct", "code_logits"])
+@pytest.mark.parametrize(
+    "ability", ["encode", "reconstruct", "code_logits", *sorted(OF_POSTERIORS)]
+)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_says_what_it_cannot_do(name, ability, tiny, batches):
     model = tiny(name)
     x = tf.cast(batches(1)[0][0], tf.float32) / 127.5 - 1
+    ask = ASK.get(ability, lambda model, x: getattr(model, ability)(x))
     if ability in ABILITIES.get(name, set()):
-        assert np.isfinite(getattr(model, ability)(x)).all()
+        assert np.isfinite(ask(model, x)).all()
     else:
         with pytest.raises(NotSupported, match=type(model).__name__):
-            getattr(model, ability)(x)
+            ask(model, x)
 
 
 # Saving and going on.
@@ -630,7 +652,7 @@ def test_a_model_says_what_it_cannot_do(name, ability, tiny, batches):
 def test_a_saved_model_gives_the_same_images(name, variant, tiny, batches, take_step, tmp_path):
     model = tiny(name, **variant)
     model.compile()
-    images, labels = batches(2, model.hp.n_critic)
+    images, labels = batches(2, updates_of_d(model))
     for step in range(2):
         take_step(model, images[step], labels[step])
     model.save(tmp_path / "model.keras")
@@ -661,7 +683,7 @@ def test_saved_weights_give_the_same_images(
 ):
     model = tiny(name, **variant)
     model.compile()
-    images, labels = batches(1, model.hp.n_critic)
+    images, labels = batches(1, updates_of_d(model))
     take_step(model, images[0], labels[0])
     model.save_weights(tmp_path / "model.weights.h5")
     other = tiny(name, **variant)
@@ -679,7 +701,7 @@ def go_on(build, directory, batches, fit, state_of, assert_same, eagerly=False):
     """6 steps in one go, and 3 steps from a checkpoint of the third."""
     model = build()
     model.compile(run_eagerly=eagerly)
-    images, labels = batches(6, model.hp.n_critic)
+    images, labels = batches(6, updates_of_d(model))
     fit(model, images[:3], labels[:3])
     path = tf.train.Checkpoint(**model.state()).save(str(directory / "third"))
     third = state_of(model)
@@ -715,7 +737,7 @@ def test_six_steps_are_three_a_restore_and_three_in_float16(
     go_on(lambda: tiny("gan"), tmp_path, batches, fit, state_of, assert_same)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in WITHOUT_DRAWS])
 def test_another_seed_is_another_run(name, tiny, batches, take_step):
     """From the same weights the draws, and so the losses, differ."""
     images, labels = batches(1)

@@ -538,9 +538,9 @@ def test_a_models_defaults_resolve_to_themselves_from_config_json(name, dataset)
 def test_choices_are_those_that_the_product_has():
     from losses.adversarial import LOSSES, SMOOTHED
     from losses.penalties import PENALTIES
-    from models.adversarial import BACKBONES
     from models.latents import noise
     from models.layers import initializer
+    from models.networks.backbones import BACKBONES
 
     fields = hp.AdversarialHyperparameters.__dataclass_fields__
     choices = {name: spec.metadata["choices"] for name, spec in fields.items()}

@@ -1,0 +1,22 @@
+"""How far a posterior of codes is from the prior."""
+
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+tfd = tfp.distributions
+
+
+def gaussian_kl(mean: tf.Tensor, log_variance: tf.Tensor) -> tf.Tensor:
+    """KL(N(m, v) || N(0, 1)) = (m^2 + v - log v - 1) / 2 of each dimension, in nats: [b, d] of m
+    and log v [b, d]. Kingma and Welling 2014, "Auto-Encoding Variational Bayes", appendix B."""
+    posterior = tfd.Normal(mean, tf.exp(0.5 * log_variance))
+    return tfd.kl_divergence(posterior, tfd.Normal(0.0, 1.0))
+
+
+def with_free_bits(kl: tf.Tensor, free_bits: float) -> tf.Tensor:
+    """The sum over dimensions j of max(lambda, mean of KL_j over the batch), of KL [b, d]: Kingma
+    et al. 2016, "Improving Variational Inference with Inverse Autoregressive Flow", equation 15.
+
+    With lambda = 0 it is the mean of the batch's divergences.
+    """
+    return tf.reduce_sum(tf.maximum(tf.reduce_mean(kl, axis=0), free_bits))

@@ -1,0 +1,46 @@
+"""Autoencoder: Hinton and Salakhutdinov 2006, "Reducing the Dimensionality of Data with Neural
+Networks"."""
+
+import keras
+import tensorflow as tf
+
+from models import layers
+from models.autoencoding import AutoencodingModel
+
+
+@keras.saving.register_keras_serializable(layers.PACKAGE)
+class Autoencoder(AutoencodingModel):
+    """Codes without a prior. Samples are decoded from a Gaussian fitted to the codes of the last
+    few hundred batches; its latents are coordinates along the codes' principal axes, the one of the
+    greatest variance first, in standard deviations."""
+
+    def build_networks(self):
+        super().build_networks()
+        d = self.hp.latent_dim
+        kept = {"trainable": False, "dtype": "float32"}
+        self.code_mean = self.add_weight(name="code_mean", shape=(d,), initializer="zeros", **kept)
+        self.code_covariance = self.add_weight(
+            name="code_covariance", shape=(d, d), initializer="identity", **kept
+        )
+
+    def after_update(self, found, terms):
+        """Moves the mean and the covariance towards those of the batch's codes."""
+        codes, t = found["mean"], tf.cast(self.step, tf.float32)
+        rate = 1.0 - tf.minimum(0.99, (1.0 + t) / (10.0 + t))
+        self.code_mean.assign_add(rate * (tf.reduce_mean(codes, 0) - self.code_mean))
+        codes -= self.code_mean
+        covariance = tf.matmul(codes, codes, transpose_a=True) / tf.cast(len(codes), tf.float32)
+        self.code_covariance.assign_add(rate * (covariance - self.code_covariance))
+        return {}
+
+    def generator_network(self):
+        variances, axes = tf.linalg.eigh(tf.convert_to_tensor(self.code_covariance))
+        deviations = tf.sqrt(tf.maximum(variances, 0.0))
+        fitted = keras.layers.Dense(self.hp.latent_dim, dtype="float32", name="fitted_gaussian")
+        z = keras.Input((self.hp.latent_dim,), name="latents")
+        network = keras.Model(z, self.images(self.decoder(fitted(z))), name="generator")
+        fitted.set_weights([tf.transpose(axes * deviations)[::-1], self.code_mean])
+        return network
+
+    def active_dimensions(self):
+        return list(range(self.hp.latent_dim))

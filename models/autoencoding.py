@@ -1,0 +1,160 @@
+"""The one train step and the one test step of models of an encoder, a decoder and one loss."""
+
+import dataclasses
+
+import keras
+import tensorflow as tf
+
+from losses import reconstruction
+from models import layers
+from models.base import GenerativeModel, Player, to_unit_range
+from models.hyperparameters import AutoencodingHyperparameters
+from models.latents import Latents, noise
+from models.networks.backbones import BACKBONES
+from models.randomness import Batch, stateless_seed
+
+SIDE = "autoencoder"
+ERRORS = {
+    "squared_error": reconstruction.summed_squared_error,
+    "bernoulli": reconstruction.bernoulli_nll,
+}
+Found = dict[str, tf.Tensor]  # what an encoder says, by the names of its heads
+Terms = dict[str, tf.Tensor]  # unreduced: [b], or of each latent dimension [b, d]
+
+
+class AutoencodingModel(GenerativeModel):
+    """An encoder of images into codes z [b, latent_dim], and a decoder of these.
+
+    Hooks, with their defaults: `heads` (the mean alone), `inferred` (the mean), `code_terms`
+    (none), `objective` (the reconstruction's mean), `after_update` (nothing).
+
+    A batch holds images [b, h, w, c], uint8 or float in [-1, 1], alone or with labels in a pair.
+
+    Attributes:
+        steps_per_epoch: what schedules in epochs count by; to be set before they are trained with.
+    """
+
+    Hyperparameters = AutoencodingHyperparameters
+    can_validate = True
+    heads: tuple[str, ...] = ("mean",)
+
+    # Hooks.
+
+    def inferred(self, found: Found, batch: Batch | None) -> tf.Tensor:
+        """The codes [b, d] of what the encoder says: draws of a batch, or means without one."""
+        return found["mean"]
+
+    def code_terms(self, found: Found) -> Terms:
+        """What is measured of the codes."""
+        return {}
+
+    def objective(self, terms: Terms) -> tf.Tensor:
+        """What is minimised."""
+        return tf.reduce_mean(terms["reconstruction"])
+
+    def after_update(self, found: Found, terms: Terms) -> dict[str, tf.Tensor]:
+        """Runs after each update; returns scalars to log."""
+        return {}
+
+    # Networks.
+
+    def build_networks(self) -> None:
+        hp = self.hp
+        self.steps_per_epoch = 0
+        self.latents = Latents(noise=noise(hp.latent_dim, "normal"))
+        self.encoder = self.build_encoder()
+        self.decoder = BACKBONES[hp.network].generator(
+            self.image_shape,
+            hp.latent_dim,
+            norm=hp.norm,
+            activation="tanh" if hp.reconstruction == "squared_error" else "linear",
+            **hp.layout(),
+        )
+
+    def build_encoder(self) -> keras.Model:
+        """Images [b, h, w, c] -> name of a head -> float32 [b, d]."""
+        hp = self.hp
+        trunk = BACKBONES[hp.network].trunk(self.image_shape, norm=hp.norm, **hp.layout())
+        heads = {
+            name: layers.head(hp.latent_dim, hp.initializer, name=name)(trunk.output)
+            for name in self.heads
+        }
+        return keras.Model(trunk.input, heads, name="encoder")
+
+    def images(self, decoded):
+        """What the decoder says as images in [-1, 1]: of logits the mean, 2 p - 1."""
+        if self.hp.reconstruction == "squared_error":
+            return decoded
+        halved = keras.layers.Rescaling(0.5, dtype="float32")(decoded)
+        return keras.layers.Activation("tanh", dtype="float32")(halved)
+
+    def generator_network(self) -> keras.Model:
+        z = keras.Input((self.hp.latent_dim,), name="latents")
+        return keras.Model(z, self.images(self.decoder(z)), name="generator")
+
+    def players(self):
+        networks = (self.encoder, self.decoder)
+        return {SIDE: Player(networks, self.hp.learning_rate, side=SIDE)}
+
+    def make_optimizer(self, player):
+        return keras.optimizers.Adam(player.learning_rate)
+
+    # The steps.
+
+    def forward(self, batch: Batch, training: bool) -> tuple[Found, Terms]:
+        """What the encoder says of a batch, and all terms of it."""
+        found = self.encoder(batch.x, training=training)
+        decoded = self.decoder(self.inferred(found, batch), training=training)
+        error = ERRORS[self.hp.reconstruction](batch.x, decoded)
+        return found, {"reconstruction": error, **self.code_terms(found)}
+
+    def update(self, data) -> dict[str, tf.Tensor]:
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        batch = self.batch_of(images, self.seed, "train", self.step)
+        with tf.GradientTape() as tape:
+            found, terms = self.forward(batch, training=True)
+            loss = self.objective(terms)
+        scalars = losses(loss, terms) | self.minimise(loss, tape, SIDE)
+        return scalars | self.after_update(found, terms)
+
+    def validate(self, data) -> dict[str, tf.Tensor]:
+        images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
+        _, terms = self.forward(self.batch_of(images, self.seed, "test"), training=False)
+        return losses(self.objective(terms), terms)
+
+    def batch_of(self, images: tf.Tensor, seed: int, purpose: str, step=None) -> Batch:
+        """Images, binarised, and what is drawn for them: by the seed, the purpose and the step, or
+        without one by what is in the images."""
+        x = to_unit_range(images)
+        if step is None:
+            step = tf.reduce_sum(tf.cast(tf.round(127.5 * x), tf.int32))
+        batch = Batch(x, None, lambda of: stateless_seed(seed, step, f"{purpose} {of}"))
+        return dataclasses.replace(batch, x=self.binarised(x, batch))
+
+    def binarised(self, x: tf.Tensor, batch: Batch | None) -> tf.Tensor:
+        """Images x as `binarisation` says; draws need a batch, and are thresholds without one."""
+        if self.hp.binarisation in (None, "none"):
+            return x
+        draws = self.hp.binarisation == "sampled" and batch
+        boundary = 2.0 * batch.uniform("binarisation", tf.shape(x)) - 1.0 if draws else 0.0
+        return tf.where(x > boundary, 1.0, -1.0)
+
+    # What it can be asked.
+
+    def encode(self, x):
+        """The mean of the code of each image: [n, latent_dim]."""
+        x = self.binarised(tf.convert_to_tensor(x), None)
+        return self.inferred(self.encoder(x, training=False), None)
+
+    def reconstruct(self, x):
+        """The decoder's image of each mean."""
+        return self.images(self.decoder(self.encode(x), training=False))
+
+
+def losses(loss: tf.Tensor, terms: Terms) -> dict[str, tf.Tensor]:
+    """The loss, and of each term the mean over images of its sum over dimensions."""
+    scalars = {"loss": loss}
+    for name, term in terms.items():
+        each = tf.reduce_sum(term, axis=list(range(1, len(term.shape))))
+        scalars[f"{name}_loss"] = tf.reduce_mean(each)
+    return scalars

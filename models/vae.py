@@ -1,0 +1,110 @@
+"""VAE: Kingma and Welling 2014, "Auto-Encoding Variational Bayes"; beta-VAE: Higgins et al. 2017,
+"beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework"."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+import tensorflow_probability as tfp
+
+from losses.divergence import gaussian_kl, with_free_bits
+from losses.schedules import SCHEDULES
+from models import layers
+from models.autoencoding import ERRORS, AutoencodingModel
+from models.hyperparameters import BetaVAEHyperparameters, VAEHyperparameters
+
+tfd = tfp.distributions
+ACTIVE = 0.01  # nats: a dimension whose mean KL divergence is above is active
+
+
+@keras.saving.register_keras_serializable(layers.PACKAGE)
+class VAE(AutoencodingModel):
+    """q(z|x) = N(m(x), v(x)) and p(z) = N(0, 1): encoder and decoder minimise -log p(x|z) +
+    KL(q || p), minus the bound of equation 10. Of a squared error p(x|z) is N(y, 1/2)."""
+
+    Hyperparameters = VAEHyperparameters
+    heads = ("mean", "log_variance")
+
+    def build_networks(self):
+        super().build_networks()
+        self.dimension_kl = self.add_weight(
+            name="dimension_kl",
+            shape=(self.hp.latent_dim,),
+            initializer="zeros",
+            trainable=False,
+            dtype="float32",
+        )
+
+    def inferred(self, found, batch):
+        """With a batch m + sqrt(v) epsilon, equation 4."""
+        if batch is None:
+            return found["mean"]
+        epsilon = batch.normal("encoder", tf.shape(found["mean"]))
+        return found["mean"] + tf.exp(0.5 * found["log_variance"]) * epsilon
+
+    def code_terms(self, found):
+        """The divergence of each dimension, in nats."""
+        return {"kl": gaussian_kl(found["mean"], found["log_variance"])}
+
+    def objective(self, terms):
+        kl = with_free_bits(terms["kl"], self.hp.free_bits)
+        return super().objective(terms) + self.kl_weight() * kl
+
+    def kl_weight(self):
+        """What the divergence is multiplied with at this step."""
+        return tf.ones(())
+
+    def after_update(self, found, terms):
+        """Moves the averages of the dimensions' divergences over the last few hundred batches."""
+        t = tf.cast(self.step, tf.float32)
+        rate = 1.0 - tf.minimum(0.99, (1.0 + t) / (10.0 + t))
+        self.dimension_kl.assign_add(rate * (tf.reduce_mean(terms["kl"], 0) - self.dimension_kl))
+        active = tf.reduce_sum(tf.cast(self.dimension_kl > ACTIVE, tf.float32))
+        return {"kl_weight": self.kl_weight(), "active_units": active}
+
+    def active_dimensions(self):
+        return np.argsort(-np.asarray(self.dimension_kl), kind="stable").tolist()
+
+    def posterior_kl(self, x):
+        found = self.encoder(self.binarised(tf.convert_to_tensor(x), None), training=False)
+        return self.code_terms(found)["kl"]
+
+    def log_weights(self, x, samples, seed=0):
+        batch = self.batch_of(tf.convert_to_tensor(x), seed, "likelihood")
+        found = self.encoder(batch.x, training=False)
+        draws = [self._log_weights(batch.x, found, batch.seed(f"{k}")) for k in range(samples)]
+        return tf.stack(draws)
+
+    @tf.function(reduce_retracing=True)
+    def _log_weights(self, x, found, seed):
+        """Those of one draw of q."""
+        posterior = tfd.Normal(found["mean"], tf.exp(0.5 * found["log_variance"]))
+        z = posterior.sample(seed=seed)
+        ratio = tf.reduce_sum(tfd.Normal(0.0, 1.0).log_prob(z) - posterior.log_prob(z), -1)
+        error = ERRORS[self.hp.reconstruction](x, self.decoder(z, training=False))
+        return ratio - error - self.error_constant()
+
+    def error_constant(self):
+        """What -log p(x|z) is beyond the error of the reconstruction, in nats."""
+        if self.hp.reconstruction == "bernoulli":
+            return 0.0
+        return 0.5 * math.prod(self.image_shape) * math.log(math.pi)
+
+
+@keras.saving.register_keras_serializable(layers.PACKAGE)
+class BetaVAE(VAE):
+    """The divergence is multiplied with beta, equation 4, or what a schedule says of it."""
+
+    Hyperparameters = BetaVAEHyperparameters
+
+    def kl_weight(self):
+        hp = self.hp
+        if hp.beta_schedule == "constant":
+            return tf.constant(hp.beta)
+        if not self.steps_per_epoch:
+            raise ValueError(
+                f"beta_schedule={hp.beta_schedule!r} counts epochs: set steps_per_epoch first"
+            )
+        period = hp.beta_warmup_epochs * self.steps_per_epoch
+        return hp.beta * SCHEDULES[hp.beta_schedule](self.step, period)
