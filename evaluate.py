@@ -58,6 +58,13 @@ class MeasureOptions:
         group="how",
     )
     num_samples: int = field(10000, "images to draw", group="how", at_least=2)
+    likelihood_samples: int = field(
+        50,
+        "draws of the code of each real image that its likelihood is bounded with, of a model that "
+        "has one",
+        group="how",
+        at_least=1,
+    )
     split: str = field(
         "test",
         "the real images; a data set without test images takes train",
@@ -193,12 +200,16 @@ def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict) -> dict:
         draw_codes(metrics, run.path)
     metrics |= evaluation.measure_reconstructions(model, images, wanted, watch)
     metrics |= evaluation.measure_codes(model, images.data, wanted, watch)
+    metrics |= evaluation.measure_posteriors(model, images, wanted, watch)
+    metrics |= evaluation.measure_likelihoods(
+        model, images, asked.likelihood_samples, asked.seed, wanted, watch
+    )
     draw_confusion(metrics, images, run.path)
     protocol = {
         **about(images),
         "model": config.options.model,
         "checkpoint_step": int(model.step),
-        "ema_decay": config.hp.ema_decay,
+        "ema_decay": getattr(config.hp, "ema_decay", 0.0),
         "precision": config.options.mixed_precision,
     }
     result = as_dict(str(run.path), metrics, wanted, watch, protocol)

@@ -28,7 +28,7 @@ class GenerateOptions:
         "images: one PNG file each; npz: one array images, uint8 [n, h, w, c]; grid: a picture; "
         "interpolation: a picture, a row a pair of latents, and a GIF; plane: a picture of the "
         "images over the first two latent dimensions; traversal: of each continuous code a "
-        "picture, a row a category, and a GIF",
+        "picture, a row a category, and a GIF; of an autoencoder of the ten most active dimensions",
         group="what",
         choices=("images", "npz", "grid", "interpolation", "plane", "traversal"),
     )
@@ -161,7 +161,8 @@ def save_traversals(model, options: GenerateOptions, outdir: Path):
     )
     if not paths:
         name = type(model).__name__
-        raise flags.UsageError(f"--output=traversal: {name} has no continuous codes")
+        reason = "has no continuous codes, and no order of its dimensions"
+        raise flags.UsageError(f"--output=traversal: {name} {reason}")
     return paths
 
 

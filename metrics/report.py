@@ -27,12 +27,14 @@ PICTURES = (
 COMPARED = ("comparison.png", "curves.png")  # of several runs
 DISTANCES = ("fid", "kid", "fd_", "kd_")  # begin the names of what may differ by magnitudes
 HASHES = ("fingerprint", "features_sha256")
-UNTOLD = ("values", "mapping", "confusion")  # of a protocol: in the table, or in a picture
+# Of a protocol, what is in the table, or in a picture, or long.
+UNTOLD = ("values", "mapping", "confusion", "kl_of_dimensions")
 BATCH = "_256"  # ends the name of a metric of that many samples, beside that of all
 UNSHOWN = re.compile(f"_infinity$|{BATCH}$|^pixel_|^distinct_share$")  # among the metrics there
 OF_CODES = re.compile(  # what has a table of its own there
     "(slant|thickness)_correlation|class_change|mutual_information_gap|reconstruction_.*|"
-    "knn._accuracy|linear_probe_accuracy|cluster_accuracy|nmi|ari"
+    "knn._accuracy|linear_probe_accuracy|cluster_accuracy|nmi|ari|"
+    "kl_loss|active_units|elbo|importance_weighted_bound|bits_per_dimension"
 )
 BLOCK = re.compile(
     r"(<!-- results: (\w+)(?: of ([\w, ]+))? -->\n).*?(<!-- end of results -->)", re.DOTALL
@@ -127,9 +129,11 @@ def low_middle_high(entry: dict | None) -> tuple[float, float, float] | None:
 def better(name: str) -> str:
     """Which way a metric should go: "lower", "higher" or "" where neither is better."""
     distances = ("pixel_distance", "reconstruction_error", "reconstruction_feature_distance")
-    if name.startswith((*DISTANCES, *distances, "copied_share")):
+    losses = ("reconstruction_loss", "bits_per_dimension", "copied_share")
+    if name.startswith((*DISTANCES, *distances, *losses)):
         return "lower"
-    return "" if name in ("pixel_mean", "pixel_std", "class_change") else "higher"
+    neither = ("pixel_mean", "pixel_std", "class_change", "kl_loss", "active_units")
+    return "" if name in neither else "higher"
 
 
 def metric_names(evaluations: Sequence[dict]) -> list[str]:

@@ -29,9 +29,6 @@ class AutoencodingModel(GenerativeModel):
     (none), `objective` (the reconstruction's mean), `after_update` (nothing).
 
     A batch holds images [b, h, w, c], uint8 or float in [-1, 1], alone or with labels in a pair.
-
-    Attributes:
-        steps_per_epoch: what schedules in epochs count by; to be set before they are trained with.
     """
 
     Hyperparameters = AutoencodingHyperparameters
@@ -60,7 +57,6 @@ class AutoencodingModel(GenerativeModel):
 
     def build_networks(self) -> None:
         hp = self.hp
-        self.steps_per_epoch = 0
         self.latents = Latents(noise=noise(hp.latent_dim, "normal"))
         self.encoder = self.build_encoder()
         self.decoder = BACKBONES[hp.network].generator(

@@ -10,6 +10,8 @@ import tensorflow as tf
 from models.hyperparameters import Hyperparameters
 from models.latents import Latents
 
+ACTIVE = 0.01  # nats: a latent dimension whose KL divergence is above, on average, is active
+
 
 class NotSupported(Exception):
     """The model lacks this ability; a report prints n/a for what needs it."""
@@ -60,6 +62,7 @@ class GenerativeModel(keras.Model):
     Hyperparameters = Hyperparameters
     latents: Latents
     can_validate = False  # whether it has `validate`
+    steps_per_epoch = 0  # what schedules in epochs count by; set before such a training
 
     def __init__(
         self,
@@ -274,7 +277,10 @@ class GenerativeModel(keras.Model):
             return self._test_means.result()
 
     def evaluate(self, *args, **kwargs):
-        """keras.Model.evaluate, within a training too, whose means it leaves alone."""
+        """keras.Model.evaluate, within a training too, whose means it leaves alone; and before
+        `compile`, since no optimizer is needed."""
+        if not self.compiled:
+            super().compile(optimizer=None)
         self._testing = True
         try:
             return super().evaluate(*args, **kwargs)

@@ -60,11 +60,18 @@ def with_each(latents: dict[str, tf.Tensor], name: str, values: tf.Tensor) -> di
     return tiled | {name: tf.repeat(tf.cast(values, tf.float32), n, axis=0)}
 
 
+def with_value(
+    latents: dict[str, tf.Tensor], name: str, dimension: int, value: float
+) -> dict[str, tf.Tensor]:
+    """The same draws but for one dimension of a part, which is the same in all."""
+    part = np.array(latents[name])
+    part[:, dimension] = value
+    return latents | {name: tf.constant(part)}
+
+
 def with_code(latents: dict[str, tf.Tensor], code: int, value: float) -> dict[str, tf.Tensor]:
     """The same draws but for one continuous code, which is the same in all."""
-    codes = np.array(latents[CONTINUOUS])
-    codes[:, code] = value
-    return latents | {CONTINUOUS: tf.constant(codes)}
+    return with_value(latents, CONTINUOUS, code, value)
 
 
 def plane(latent: tf.Tensor, span: float, points: int) -> tf.Tensor:

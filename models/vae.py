@@ -12,10 +12,10 @@ from losses.divergence import gaussian_kl, with_free_bits
 from losses.schedules import SCHEDULES
 from models import layers
 from models.autoencoding import ERRORS, AutoencodingModel
+from models.base import ACTIVE
 from models.hyperparameters import BetaVAEHyperparameters, VAEHyperparameters
 
 tfd = tfp.distributions
-ACTIVE = 0.01  # nats: a dimension whose mean KL divergence is above is active
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
@@ -104,7 +104,7 @@ class BetaVAE(VAE):
             return tf.constant(hp.beta)
         if not self.steps_per_epoch:
             raise ValueError(
-                f"beta_schedule={hp.beta_schedule!r} counts epochs: set steps_per_epoch first"
+                f"beta_schedule={hp.beta_schedule!r} is in epochs: set the model's steps_per_epoch"
             )
         period = hp.beta_warmup_epochs * self.steps_per_epoch
         return hp.beta * SCHEDULES[hp.beta_schedule](self.step, period)

@@ -195,10 +195,10 @@ class Pictures(StepCallback):
 
 
 class Evaluator(StepCallback):
-    """Metrics of samples every so many steps, into metrics.jsonl, TensorBoard and the curves.
+    """What is measured every so many steps, into metrics.jsonl, TensorBoard and the curves.
 
     Args:
-        measure: () -> name of a metric -> its value.
+        measure: () -> name in the log -> value.
     """
 
     def __init__(self, run: RunDirectory, writer, log: Log, every: int, measure: Callable):
@@ -211,11 +211,11 @@ class Evaluator(StepCallback):
             return
         self.check_weights()
         values = self.measure()
-        self.run.log({**self.log.place(), **{f"{METRIC}{k}": v for k, v in values.items()}})
+        self.run.log({**self.log.place(), **values})
         with self.writer.as_default(step=self.step):
             for name, value in values.items():
-                tf.summary.scalar(f"{METRIC}{name}", value)
-        found = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+                tf.summary.scalar(name, value)
+        found = "  ".join(f"{k.removeprefix(METRIC)} {value:.4g}" for k, value in values.items())
         print("\n" * is_live() + f"step {self.step}: {found}", flush=True)
 
 
@@ -320,12 +320,17 @@ class Progress(StepCallback):
 PANELS = {
     "distances of samples": rf"{METRIC}((?:{'|'.join(DISTANCES)}).*)",
     "shares and scores": rf"{METRIC}(.*)",
+    "loss": r"((?:test_)?)loss",
+    "reconstruction loss": r"((?:test_)?)reconstruction_loss",
+    "KL divergence, in nats": r"((?:test_)?)kl_loss",
     "losses": r"(.*_loss)",
     "loss terms": r"(.*_loss_.*)",
     "mutual information, at least, in nats": r"information_(.*)",
     "D's accuracy": r"d_accuracy_(.*)",
     "gradient norms": r"(.*)_gradient_norm",
     "learning rates": r"(.*)_learning_rate",
+    "weight of the KL divergence": r"(kl)_weight",
+    "latent dimensions": r"(active)_units",
     "images a second": r"(images)_per_second",
     "others": r"(?!(?:step|epoch|kimg|seconds)$)(.*)",
 }
@@ -341,7 +346,7 @@ def draw_curves(run: RunDirectory) -> None:
         matches = [match for name in names if (match := re.fullmatch(pattern, name))]
         names = [name for name in names if not re.fullmatch(pattern, name)]
         series = {
-            match[1]: tuple(
+            match[1].removesuffix("_") or "train": tuple(
                 zip(*[(r["step"], r[match[0]]) for r in records if match[0] in r], strict=True)
             )
             for match in matches

@@ -5,6 +5,7 @@ import contextlib
 import functools
 import hashlib
 import json
+import math
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -16,13 +17,13 @@ import tensorflow as tf
 import plotting
 from data import ImageData, Split
 from files import cache_directory
-from metrics import factors, features, neighbours, reconstruction, representation
+from metrics import factors, features, likelihood, neighbours, reconstruction, representation
 from metrics.comparison import Comparison, compare, metrics_in
 from metrics.features import NAMES, Extractor, FeatureError
 from metrics.pixels import PixelStatistics, pixel_statistics
 from metrics.report import Metric, MetricError
 from metrics.statistics import FeatureStatistics
-from models.base import GenerativeModel, NotSupported, to_unit_range
+from models.base import ACTIVE, GenerativeModel, NotSupported, to_unit_range
 from models.hyperparameters import near
 from models.latents import CATEGORY, CONTINUOUS, with_code
 from training.flags import UsageError
@@ -38,7 +39,11 @@ RECONSTRUCTIONS = (
 )
 CODES = ("knn1_accuracy", "knn3_accuracy", "linear_probe_accuracy")
 CLUSTERS = ("cluster_accuracy", "nmi", "ari")
-OTHERS = (*CONDITIONS, *FACTORS, *RECONSTRUCTIONS, *CODES, *CLUSTERS)  # than of samples
+LOSSES = ("reconstruction_loss", "kl_loss")
+POSTERIORS = (*LOSSES, "active_units")
+LIKELIHOODS = ("elbo", "importance_weighted_bound", "bits_per_dimension")
+ANYWHERE = (*CODES, *CLUSTERS, *POSTERIORS, *LIKELIHOODS)  # of any images, without features
+OTHERS = (*CONDITIONS, *FACTORS, *RECONSTRUCTIONS, *ANYWHERE)  # than of samples
 SHOWN = 1000  # samples whose nearest training images are looked for
 BATCH = 250
 FORMAT = 1  # of the cached statistics: raise it when they change
@@ -56,7 +61,7 @@ def all_metrics(extractor: Extractor | None) -> tuple[str, ...]:
     """Those of samples, and OTHERS; without an extractor, those that need none."""
     if extractor:
         return (*sample_metrics(extractor), *OTHERS)
-    return (*sample_metrics(extractor), *STROKES, RECONSTRUCTIONS[0], *CODES, *CLUSTERS)
+    return (*sample_metrics(extractor), *STROKES, RECONSTRUCTIONS[0], *ANYWHERE)
 
 
 def load_extractor(flag: str, name: str, data: ImageData) -> Extractor:
@@ -510,6 +515,94 @@ def cluster_metrics(
         name: Metric(found[name].value, {"n_test": len(logits), **found[name].protocol})
         for name in chosen
     }
+
+
+def test_losses(model: GenerativeModel, images: np.ndarray) -> dict[str, float]:
+    """The means of `validate` over images, uint8 [n, h, w, c], by name.
+
+    Raises:
+        NotSupported: the model has none.
+    """
+    dataset = tf.data.Dataset.from_tensor_slices(images).batch(BATCH)
+    return {k: float(v) for k, v in model.evaluate(dataset, return_dict=True, verbose=0).items()}
+
+
+def measure_posteriors(
+    model: GenerativeModel, real: RealImages, wanted: Sequence[str], watch: Stopwatch
+) -> dict[str, Metric]:
+    """The wanted ones of the losses of the real images and of what their posterior says of its
+    dimensions; without a value, and with the reason, where there are none."""
+    metrics = {}
+    protocol = {"split": real.split, "n_real": len(real.images.images)}
+    with watch.stage("posteriors"):
+        if set(wanted) & set(LOSSES):
+            try:
+                found = test_losses(model, real.images.images)
+                reason = f"{type(model).__name__} has no posterior of codes"
+            except NotSupported as error:
+                found, reason = {}, str(error)
+            for name in (name for name in wanted if name in LOSSES):
+                metrics[name] = (
+                    Metric(found[name], protocol)
+                    if name in found
+                    else Metric(None, {"reason": reason})
+                )
+        if "active_units" in wanted:
+            metrics["active_units"] = active_units(model, real.images, protocol)
+    return metrics
+
+
+def active_units(model: GenerativeModel, split: Split, protocol: dict) -> Metric:
+    """How many dimensions of a posterior have a KL divergence above ACTIVE, on average over the
+    images; the protocol has those of all, the greatest first."""
+    try:
+        kl = over_batches(model.posterior_kl, split).mean(axis=0)
+    except NotSupported as error:
+        return Metric(None, {"reason": str(error)})
+    active = int((kl > ACTIVE).sum())
+    collapsed = {} if active else {"collapsed": True}
+    each = np.sort(kl)[::-1].round(4).tolist()
+    boundary = {"dimensions": len(kl), "above": ACTIVE}
+    return Metric(float(active), {**protocol, **boundary, **collapsed, "kl_of_dimensions": each})
+
+
+def measure_likelihoods(
+    model: GenerativeModel,
+    real: RealImages,
+    samples: int,
+    seed: int,
+    wanted: Sequence[str],
+    watch: Stopwatch,
+) -> dict[str, Metric]:
+    """The wanted ones of the bounds of the real images' likelihood, from so many draws of each
+    code; without a value, and with the reason, where the model has none."""
+    chosen = [name for name in wanted if name in LIKELIHOODS]
+    if not chosen:
+        return {}
+    try:
+        with watch.stage("likelihoods"):
+            parts = [
+                np.asarray(model.log_weights(to_unit_range(tf.constant(b)), samples, seed))
+                for b in in_batches(real.images)
+            ]
+    except NotSupported as error:
+        return dict.fromkeys(chosen, Metric(None, {"reason": str(error)}))
+    weights = np.concatenate(parts, axis=1)
+    found = {
+        "elbo": likelihood.elbo(weights),
+        "importance_weighted_bound": likelihood.importance_weighted_bound(weights),
+    }
+    protocol = {"split": real.split, "n_real": weights.shape[1], "samples": samples}
+    metrics = {n: Metric(float(v.mean()), {**protocol, "unit": "nats"}) for n, v in found.items()}
+    if model.hp.reconstruction == "squared_error":
+        bits = likelihood.bits_per_dimension(
+            found["importance_weighted_bound"], math.prod(real.data.image_shape)
+        )
+        metrics["bits_per_dimension"] = Metric(float(bits.mean()), protocol)
+    else:
+        reason = "bits_per_dimension is of densities, and a Bernoulli variable has none"
+        metrics["bits_per_dimension"] = Metric(None, {"reason": reason})
+    return {name: metrics[name] for name in chosen}
 
 
 def over_batches(function: Callable, split: Split) -> np.ndarray:

@@ -1,6 +1,7 @@
 """One training, from its configuration to its exported generator."""
 
 import contextlib
+import functools
 import gc
 import math
 import time
@@ -12,13 +13,13 @@ import tensorflow as tf
 
 import plotting
 from data import Batches, ImageData
-from models.base import GenerativeModel
+from models.base import ACTIVE, GenerativeModel
 from training import callbacks, evaluation, setup
 from training.checkpoints import Checkpoints
 from training.flags import UsageError
 from training.options import Config, RunOptions
 from training.pictures import save_traversals
-from training.run_directory import RunDirectory
+from training.run_directory import METRIC, RunDirectory
 
 GIF_FRAMES = 100
 TRAVERSAL_SPANS = (1, 2)
@@ -45,6 +46,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     epoch = batches.steps_per_epoch
     total = options.steps or config.hp.epochs * epoch
     model = setup.build_model(config, images.image_shape, images.num_classes)
+    model.steps_per_epoch = epoch
     compile_model(model, options.jit)
     # After the model: a feature network draws from Keras' seed too.
     measure = options.eval_every and sample_measure(options, images, model)
@@ -67,8 +69,11 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         tf.summary.image("real", picture(run.path / "real.png")[None])
         log = callbacks.Log(run, writer, options.log_every, batches)
         evaluators = []
+        if model.can_validate and images.test:
+            validate = functools.partial(test_losses, model, images.test.images)
+            evaluators += [callbacks.Evaluator(run, writer, log, epoch, validate)]
         if measure:
-            evaluators = [callbacks.Evaluator(run, writer, log, options.eval_every, measure)]
+            evaluators += [callbacks.Evaluator(run, writer, log, options.eval_every, measure)]
         if start < total:
             model.fit(
                 batches.dataset(start),
@@ -136,13 +141,24 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
             if metric.value is None:
                 count = f" (--eval_samples={options.eval_samples})" if name in of_samples else ""
                 raise UsageError(f"--eval_metrics={name}: {metric.protocol['reason']}{count}")
-        return {name: metric.value for name, metric in metrics.items()}
+        return {f"{METRIC}{name}": metric.value for name, metric in metrics.items()}
 
     start = time.perf_counter()
     measure()
     seconds = time.perf_counter() - start
     print(f"measuring samples takes {seconds:.1f} s, each {options.eval_every:,} steps")
     return measure
+
+
+def test_losses(model: GenerativeModel, images: np.ndarray) -> dict[str, float]:
+    """The losses of images that are not learnt from; says so if their codes say nothing."""
+    losses = evaluation.test_losses(model, images)
+    if losses.get("kl_loss", math.inf) < ACTIVE:
+        print(
+            f"warning: the posterior has collapsed: the codes of the test images have "
+            f"{losses['kl_loss']:.2g} nats. Try a lower --beta, a schedule of it, or --free_bits"
+        )
+    return {f"test_{name}": value for name, value in losses.items()}
 
 
 def resume(

@@ -1,5 +1,6 @@
 """Pictures of what a model makes of chosen latents."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,8 +8,16 @@ import numpy as np
 import tensorflow as tf
 
 import plotting
-from models.base import GenerativeModel, to_unit_range
-from models.latents import CATEGORY, CONTINUOUS, SHOWN_CLASSES, plane, with_code, with_each
+from models.base import GenerativeModel, NotSupported, to_unit_range
+from models.latents import (
+    CATEGORY,
+    CONTINUOUS,
+    SHOWN_CLASSES,
+    plane,
+    with_code,
+    with_each,
+    with_value,
+)
 from training.flags import UsageError
 
 POINTS = 11  # of a traversal
@@ -23,7 +32,7 @@ def plane_grid(model: GenerativeModel, latents: dict[str, tf.Tensor], span: floa
     """
     first = next(iter(model.latents.parts))
     if latents[first].shape[1] < 2:
-        raise UsageError("--noise_dim=1: a plane needs two latent dimensions")
+        raise UsageError("a plane needs two latent dimensions, and the model has one")
     repeated = {name: tf.repeat(part, 100, axis=0) for name, part in latents.items()}
     images = model.generate(repeated | {first: plane(latents[first][0], span, 10)})
     return plotting.grid(images, columns=10)
@@ -48,20 +57,33 @@ def reconstruction_grid(model: GenerativeModel, images: np.ndarray) -> np.ndarra
 def traversals(
     model: GenerativeModel, span: float, seed: int, label: int | None = None
 ) -> Iterator[tuple[str, np.ndarray, list[np.ndarray]]]:
-    """Each continuous code from -span to span, all else fixed.
+    """Each continuous code from -span to span, all else fixed; of a model without any, but with an
+    order of its latent dimensions, the most active ten.
 
-    Yields, for each: its name; a picture, uint8 [H, W, c], of one draw, a row a category (or a row
-    a draw, of a model without categories) and a column a value; and the frames of a film, uint8
-    [H, W, c] each, of one value each, of ten draws side by side. A model that is told the class
-    draws that of the label.
+    Yields, for each code: its name; a picture, uint8 [H, W, c], of one draw, a row a category (or
+    a row a draw, of a model without categories) and a column a value; and the frames of a film,
+    uint8 [H, W, c] each, of one value each, of ten draws side by side. A model that is told the
+    class draws that of the label. The dimensions are all in one picture, a row each, of one draw,
+    and side by side in the film.
 
     Raises:
         NotSupported: there is a label, and the model is not told the class, or has none of it.
     """
-    if CONTINUOUS not in model.latents.parts:
-        return
     draws = model.draw_latents(10, seed, label)
     values = np.linspace(-span, span, POINTS)
+    columns = {"columns": POINTS, "column_labels": [f"{value:.2g}" for value in values]}
+    if CONTINUOUS not in model.latents.parts:
+        with contextlib.suppress(NotSupported):
+            dimensions = model.active_dimensions()[:10]
+            one = {name: part[:1] for name, part in draws.items()}
+            latents = [with_value(one, "noise", k, value) for k in dimensions for value in values]
+            joined = {name: tf.concat([z[name] for z in latents], axis=0) for name in one}
+            images = model.generate(joined)
+            picture = plotting.grid(images, row_labels=[f"z{k}" for k in dimensions], **columns)
+            of_values = images.reshape(len(dimensions), POINTS, *images.shape[1:]).swapaxes(0, 1)
+            frames = [plotting.grid(each, columns=len(dimensions)) for each in of_values]
+            yield f"active-span-{span:g}", picture, frames
+        return
     category = f"{CATEGORY}0" in draws
     rows = draws
     if category:
@@ -71,11 +93,7 @@ def traversals(
         shown = np.stack([model.generate(with_code(rows, code, value)) for value in values])
         frames = [plotting.grid(images, columns=10) for images in shown]
         of_one = shown[:, :: 10 if category else 1]
-        picture = plotting.grid(
-            of_one.swapaxes(0, 1).reshape(-1, *shown.shape[2:]),
-            columns=POINTS,
-            column_labels=[f"{value:.2g}" for value in values],
-        )
+        picture = plotting.grid(of_one.swapaxes(0, 1).reshape(-1, *shown.shape[2:]), **columns)
         yield f"code-{code}-span-{span:g}", picture, frames
 
 

@@ -270,13 +270,13 @@ def evaluator(tmp_path, capsys):
 
 
 def test_samples_are_measured_each_so_many_steps_of_the_run(evaluator):
-    lines, _ = evaluator(5, {"fid": 3.0}, first=3, last=21)
+    lines, _ = evaluator(5, {"metric_fid": 3.0}, first=3, last=21)
     assert lines == [{"step": step, "seconds": 1.5, "metric_fid": 3.0} for step in (5, 10, 15, 20)]
 
 
 def test_each_measurement_is_told(evaluator):
-    _, out = evaluator(4, {"fid": 31.23456, "recall": 0.5})
-    assert out == "".join(f"step {step}: fid 31.23  recall 0.5\n" for step in (4, 8, 12))
+    _, out = evaluator(4, {"metric_fid": 31.23456, "test_loss": 0.5})
+    assert out == "".join(f"step {step}: fid 31.23  test_loss 0.5\n" for step in (4, 8, 12))
 
 
 def test_weights_that_are_no_numbers_are_not_measured(evaluator, tmp_path):
@@ -285,5 +285,5 @@ def test_weights_that_are_no_numbers_are_not_measured(evaluator, tmp_path):
     weight = types.SimpleNamespace(value=tf.constant([1.0, float("nan")]))
     players = {"generator": types.SimpleNamespace(variables=[weight])}
     with pytest.raises(callbacks.DivergedError, match="step 5: weights of the generator"):
-        evaluator(5, {"fid": 3.0}, players=players)
+        evaluator(5, {"metric_fid": 3.0}, players=players)
     assert RunDirectory(tmp_path).records() == []
