@@ -29,7 +29,9 @@ class Autoencoder(AutoencodingModel):
         rate = 1.0 - tf.minimum(0.99, (1.0 + t) / (10.0 + t))
         self.code_mean.assign_add(rate * (tf.reduce_mean(codes, 0) - self.code_mean))
         codes -= self.code_mean
-        covariance = tf.matmul(codes, codes, transpose_a=True) / tf.cast(len(codes), tf.float32)
+        covariance = tf.matmul(codes, codes, transpose_a=True) / tf.cast(
+            tf.shape(codes)[0], tf.float32
+        )
         self.code_covariance.assign_add(rate * (covariance - self.code_covariance))
         return {}
 

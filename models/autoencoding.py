@@ -56,16 +56,9 @@ class AutoencodingModel(GenerativeModel):
     # Networks.
 
     def build_networks(self) -> None:
-        hp = self.hp
-        self.latents = Latents(noise=noise(hp.latent_dim, "normal"))
+        self.latents = Latents(noise=noise(self.hp.latent_dim, "normal"))
         self.encoder = self.build_encoder()
-        self.decoder = BACKBONES[hp.network].generator(
-            self.image_shape,
-            hp.latent_dim,
-            norm=hp.norm,
-            activation="tanh" if hp.reconstruction == "squared_error" else "linear",
-            **hp.layout(),
-        )
+        self.decoder = self.build_decoder()
 
     def build_encoder(self) -> keras.Model:
         """Images [b, h, w, c] -> name of a head -> float32 [b, d]."""
@@ -76,6 +69,17 @@ class AutoencodingModel(GenerativeModel):
             for name in self.heads
         }
         return keras.Model(trunk.input, heads, name="encoder")
+
+    def build_decoder(self) -> keras.Model:
+        """Codes [b, d] -> images [b, h, w, c] in [-1, 1], or logits of their pixels."""
+        hp = self.hp
+        return BACKBONES[hp.network].generator(
+            self.image_shape,
+            hp.latent_dim,
+            norm=hp.norm,
+            activation="tanh" if hp.reconstruction == "squared_error" else "linear",
+            **hp.layout(),
+        )
 
     def images(self, decoded):
         """What the decoder says as images in [-1, 1]: of logits the mean, 2 p - 1."""
