@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 import scipy.ndimage
@@ -12,8 +13,10 @@ from data.image_data import fingerprint
 from metrics import factors
 from metrics.features import Extractor
 from metrics.report import Metric
+from models.autoencoder import Autoencoder
 from models.base import GenerativeModel
 from models.latents import Latents, noise, one_hot
+from models.vae import VAE
 from training import evaluation
 from training.evaluation import CLUSTERS, CODES, FACTORS, PIXELS, STROKES, RealImages, Stopwatch
 from training.flags import UsageError
@@ -236,9 +239,9 @@ def test_a_list_of_names_has_commas(value):
 def test_all_metrics_are_those_of_samples_and_of_codes(extractor):
     assert evaluation.sample_metrics(None) == PIXELS
     error = "reconstruction_error"
-    assert evaluation.all_metrics(None) == (*PIXELS, *STROKES, error, *CODES, *CLUSTERS)
+    assert evaluation.all_metrics(None) == (*PIXELS, *STROKES, error, *evaluation.ANYWHERE)
     assert evaluation.sample_metrics(extractor)[0] == "fd_pixels"
-    assert evaluation.all_metrics(extractor)[-16:] == (
+    assert evaluation.all_metrics(extractor)[-22:] == (
         *PIXELS[-2:],
         "conditional_accuracy",
         *("slant_correlation", "thickness_correlation"),
@@ -246,6 +249,8 @@ def test_all_metrics_are_those_of_samples_and_of_codes(extractor):
         *("reconstruction_error", "reconstruction_feature_distance", "reconstruction_accuracy"),
         *("knn1_accuracy", "knn3_accuracy", "linear_probe_accuracy"),
         *("cluster_accuracy", "nmi", "ari"),
+        *("reconstruction_loss", "kl_loss", "active_units"),
+        *("elbo", "importance_weighted_bound", "bits_per_dimension"),
     )
 
 
@@ -704,3 +709,93 @@ def test_reconstructions_that_are_not_finite_are_a_reason(labelled):
     found = reconstructed(Broken, labelled, ["reconstruction_error"])
     assert found["reconstruction_error"].value is None
     assert "finite" in found["reconstruction_error"].protocol["reason"]
+
+
+# Posteriors and likelihoods.
+
+
+def small(cls, **hyperparameters):
+    keras.utils.set_random_seed(0)
+    return cls((4, 4, 1), network="mlp", width=8, depth=1, latent_dim=3, **hyperparameters)
+
+
+def posteriors_of(model, data, wanted=evaluation.POSTERIORS):
+    real = RealImages(data, "test", None)
+    return evaluation.measure_posteriors(model, real, wanted, Stopwatch())
+
+
+def likelihoods_of(model, data, samples=5, wanted=evaluation.LIKELIHOODS):
+    real = RealImages(data, "test", None)
+    return evaluation.measure_likelihoods(model, real, samples, 0, wanted, Stopwatch())
+
+
+def test_the_posterior_of_the_test_images_is_measured(unlabelled):
+    model = small(VAE)
+    found = posteriors_of(model, unlabelled)
+    x = unlabelled.test.images / np.float32(127.5) - 1
+    said = model.encoder(x)
+    kl = (said["mean"] ** 2 + np.exp(said["log_variance"]) - said["log_variance"] - 1).numpy() / 2
+    assert found["kl_loss"].value == pytest.approx(kl.sum(1).mean(), rel=1e-4)
+    units = found["active_units"]
+    assert units.value == (kl.mean(0) > 0.01).sum() > 0
+    assert units.protocol["kl_of_dimensions"] == pytest.approx(
+        sorted(kl.mean(0), reverse=True), abs=1e-4
+    )
+    assert (units.protocol["dimensions"], units.protocol["above"]) == (3, 0.01)
+    assert "collapsed" not in units.protocol
+    assert found["reconstruction_loss"].protocol == {"split": "test", "n_real": 120}
+
+
+def test_a_collapsed_posterior_is_reported_as_such(unlabelled):
+    model = small(VAE)
+    for name in ("mean", "log_variance"):
+        head = model.encoder.get_layer(name)
+        head.set_weights([np.zeros_like(w) for w in head.get_weights()])
+    found = posteriors_of(model, unlabelled)
+    assert found["kl_loss"].value == 0
+    assert found["active_units"].value == 0
+    assert found["active_units"].protocol["collapsed"]
+
+
+def test_a_model_without_a_posterior_is_a_reason_and_its_error_none(unlabelled):
+    found = posteriors_of(small(Autoencoder), unlabelled)
+    assert found["reconstruction_loss"].value > 0
+    reason = {"reason": "Autoencoder has no posterior of codes"}
+    assert found["kl_loss"] == found["active_units"] == Metric(None, reason)
+    found = posteriors_of(Bare((4, 4, 1)), unlabelled)
+    assert [metric.value for metric in found.values()] == [None] * 3
+    assert "not learnt from" in found["reconstruction_loss"].protocol["reason"]
+
+
+def test_the_bounds_are_of_so_many_draws(unlabelled):
+    found = likelihoods_of(small(VAE), unlabelled, samples=7)
+    assert list(found) == list(evaluation.LIKELIHOODS)
+    assert found["elbo"].value < found["importance_weighted_bound"].value
+    protocol = {"split": "test", "n_real": 120, "samples": 7}
+    assert found["elbo"].protocol == {**protocol, "unit": "nats"}
+    bits = np.log2(127.5) - found["importance_weighted_bound"].value / (16 * np.log(2))
+    assert found["bits_per_dimension"].value == pytest.approx(bits)
+    assert found["bits_per_dimension"].protocol == protocol
+    one = likelihoods_of(small(VAE), unlabelled, samples=1)
+    assert one["elbo"].value == one["importance_weighted_bound"].value
+
+
+def test_the_lower_bound_is_the_losses_and_a_constant(unlabelled):
+    model = small(VAE)
+    losses, bounds = posteriors_of(model, unlabelled), likelihoods_of(model, unlabelled, 200)
+    loss = losses["reconstruction_loss"].value + losses["kl_loss"].value
+    assert bounds["elbo"].value == pytest.approx(-loss - 8 * np.log(np.pi), rel=0.02)
+
+
+def test_binary_images_have_nats_alone(unlabelled):
+    found = likelihoods_of(small(VAE, reconstruction="bernoulli"), unlabelled)
+    assert found["elbo"].value < 0
+    assert found["bits_per_dimension"].value is None
+    assert "Bernoulli" in found["bits_per_dimension"].protocol["reason"]
+
+
+def test_a_model_without_a_likelihood_is_a_reason(unlabelled):
+    reason = {"reason": "Autoencoder has no likelihood"}
+    found = likelihoods_of(small(Autoencoder), unlabelled, wanted=["elbo", "fid"])
+    assert found == {"elbo": Metric(None, reason)}
+    assert likelihoods_of(small(Autoencoder), unlabelled, wanted=["fid"]) == {}

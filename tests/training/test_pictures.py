@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import plotting
+from models.base import NotSupported
 from models.latents import Latents, noise, one_hot
 from training import pictures
 from training.pictures import POINTS, save_traversals, traversals
@@ -31,6 +32,9 @@ class Painter:
 
     def draw_latents(self, n, seed, label=None):
         return self.latents.draw(n, seed)
+
+    def active_dimensions(self):
+        raise NotSupported
 
     def generate(self, latents):
         self.given.append({name: np.array(part) for name, part in latents.items()})

@@ -1,0 +1,83 @@
+"""Autoencoders from the command line: what is logged of the test images, drawn, and measured."""
+
+import json
+import types
+
+import pytest
+
+
+@pytest.fixture(scope="module")
+def vae_run(tmp_path_factory, call, digits):
+    """A finished run of two epochs of 12 steps. Attributes: path, argv, outcome, records."""
+    path = tmp_path_factory.mktemp("runs") / "vae"
+    networks = ("--network=mlp", "--width=8", "--depth=1", "--latent_dim=3")
+    argv = ("--model=beta_vae", *networks, "--batch_size=16", f"--dataset={digits}", "--epochs=2")
+    argv += ("--beta=2", "--beta_schedule=linear", "--beta_warmup_epochs=2", "--log_every=6")
+    argv += (f"--outdir={path}",)
+    outcome = call("train", *argv)
+    assert outcome.code == 0, outcome
+    records = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
+    return types.SimpleNamespace(path=path, argv=argv, outcome=outcome, records=records)
+
+
+def test_the_test_images_losses_are_logged_at_each_epoch(vae_run):
+    tested = [record for record in vae_run.records if "test_loss" in record]
+    assert [record["step"] for record in tested] == [12, 24]
+    for record in tested:
+        assert record["test_reconstruction_loss"] > record["test_kl_loss"] > 0
+    assert f"test_loss {tested[-1]['test_loss']:.4g}" in vae_run.outcome.out
+    assert "collapsed" not in vae_run.outcome.out
+
+
+def test_the_weight_of_the_divergence_rises_by_the_step(vae_run):
+    weights = [record["kl_weight"] for record in vae_run.records if "kl_weight" in record]
+    means = [2 * sum(range(k, k + 6)) / 6 / 24 for k in (0, 6, 12, 18)]
+    assert weights == pytest.approx(means, rel=1e-5)
+
+
+def test_its_pictures_are_drawn(vae_run):
+    for name in ("samples.png", "reconstructions.png", "curves.png"):
+        assert (vae_run.path / name).stat().st_size > 1000
+    traversals = {path.name for path in (vae_run.path / "traversals").iterdir()}
+    assert traversals == {
+        f"active-span-{span}.{kind}" for span in (1, 2) for kind in ("png", "gif")
+    }
+
+
+def test_a_collapsed_posterior_is_told(call, vae_run, tmp_path):
+    changed = [a for a in vae_run.argv if not a.startswith(("--beta", "--outdir", "--epochs"))]
+    argv = [*changed, "--beta=1000", "--learning_rate=0.05", "--epochs=10"]
+    argv += ["--sample_every=1000", "--checkpoint_every=1000"]
+    outcome = call("train", *argv, f"--outdir={tmp_path / 'run'}")
+    assert outcome.code == 0, outcome
+    assert "warning: the posterior has collapsed: the codes of the test images have" in outcome.out
+
+
+def test_evaluate_measures_codes_and_likelihood(call, vae_run):
+    wanted = "reconstruction_loss,kl_loss,active_units,elbo,importance_weighted_bound,knn1_accuracy"
+    argv = [f"--run={vae_run.path}", f"--metrics={wanted}", "--likelihood_samples=3"]
+    outcome = call("evaluate", *argv)
+    assert outcome.code == 0, outcome
+    metrics = json.loads((vae_run.path / "evaluation.json").read_text())["metrics"]
+    assert list(metrics) == wanted.split(",")
+    assert all(metric["value"] is not None for metric in metrics.values())
+    assert metrics["elbo"]["protocol"]["samples"] == 3
+    last = vae_run.records[-1]
+    assert metrics["reconstruction_loss"]["value"] == pytest.approx(
+        last["test_reconstruction_loss"], rel=1e-5
+    )
+
+
+def test_generate_draws_interpolations_and_traversals(call, vae_run, tmp_path):
+    for output, n in (("interpolation", 2), ("traversal", 64), ("plane", 1), ("grid", 4)):
+        argv = [f"--run={vae_run.path}", f"--output={output}", f"--n={n}", f"--outdir={tmp_path}"]
+        outcome = call("generate", *argv)
+        assert outcome.code == 0, outcome
+    assert (tmp_path / "active-span-1.gif").exists()
+    assert (tmp_path / "spherical-seed0.gif").exists()
+
+
+def test_flags_of_a_schedule_that_is_not_chosen_are_refused(call, digits):
+    argv = ["--model=beta_vae", f"--dataset={digits}", "--beta_warmup_epochs=3"]
+    refusal = call("train", *argv).refusal()
+    assert refusal.startswith("--beta_warmup_epochs: --beta_schedule=constant has none")
