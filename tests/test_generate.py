@@ -201,7 +201,9 @@ def test_the_seed_decides_what_is_traversed(call, coded_run, tmp_path):
 def test_a_model_without_continuous_codes_has_nothing_to_traverse(call, tiny_run, tmp_path):
     argv = (f"--run={tiny_run.path}", f"--outdir={tmp_path}", "--output=traversal")
     refusal = call("generate", *argv).refusal()
-    assert refusal == "--output=traversal: GAN has no continuous codes"
+    assert refusal == (
+        "--output=traversal: GAN has no continuous codes, and no order of its dimensions"
+    )
     assert list(tmp_path.iterdir()) == []
     refusal = call("generate", *argv, "--span=0").refusal()
     assert refusal == "--span=0.0: it must be a number > 0"
