@@ -10,8 +10,14 @@ import traceback
 from collections.abc import Sequence
 
 import train
-from evaluate import EvaluateOptions, MeasureOptions, evaluate_all
-from models.hyperparameters import field
+from evaluate import (
+    EvaluateOptions,
+    MeasureOptions,
+    evaluate_all,
+    real_images,
+    wanted_metrics,
+)
+from models.hyperparameters import HyperparameterError, field
 from training import flags, options
 from training.run_directory import RunDirectory
 
@@ -47,6 +53,8 @@ def main(argv: Sequence[str]) -> int:
     asked = StudyOptions(**{n: given.pop(n) for n in ("configs", "seeds") if n in given})
     runs = runs_of(asked, given.get("data_dir", ""))
     measured = EvaluateOptions(**given, run=",".join(str(config.outdir) for _, config in runs))
+    if measured.metrics:
+        refuse_metrics([config for _, config in runs], measured)
     failed = []
     for number, (command, config) in enumerate(runs, 1):
         print(f"run {number} of {len(runs)}: python train.py {shlex.join(command)}", flush=True)
@@ -71,18 +79,17 @@ def runs_of(asked: StudyOptions, data_dir: str = "") -> list[tuple[list[str], op
     trained.
 
     Raises:
-        UsageError: there is none, or a seed is none, or two runs have one folder.
-        HyperparameterError: a flagfile that train.py refuses.
+        UsageError: there is none, or train.py refuses one, or a seed, or two runs have one folder.
     """
     files = listed(asked.configs)
     if not files:
         raise flags.UsageError("--configs: say which flagfiles to train")
     runs = []
     for file in files:
-        own = options.parse([f"--flagfile={file}"])
+        own = parsed([f"--flagfile={file}"], f"--configs={file}")
         for seed in listed(asked.seeds) or [str(own.options.seed)]:
             command = [f"--flagfile={file}", f"--seed={seed}"]
-            seed = options.parse(command).options.seed
+            seed = parsed(command, f"--seeds={asked.seeds}").options.seed
             if seed != own.options.seed:
                 command.append(f"--outdir={own.outdir}-seed{seed}")
             if data_dir:
@@ -96,6 +103,23 @@ def runs_of(asked: StudyOptions, data_dir: str = "") -> list[tuple[list[str], op
                 "flagfile an --outdir of its own, and each seed once"
             )
     return runs
+
+
+def refuse_metrics(configs: Sequence[options.Config], measured: EvaluateOptions) -> None:
+    """Raises UsageError now, not after the trainings, if a metric cannot be of a run's images."""
+    from training import setup
+
+    about = ("dataset", "data_dir", "image_size", "gray")
+    for config in {tuple(getattr(c.options, n) for n in about): c for c in configs}.values():
+        wanted_metrics(measured, real_images(setup.load_data(config), measured))
+
+
+def parsed(command: Sequence[str], flag: str) -> options.Config:
+    """What a command line of train.py says; a refusal names the flag that it comes from."""
+    try:
+        return options.parse(command)
+    except (flags.UsageError, HyperparameterError) as error:
+        raise flags.UsageError(f"{flag}: {error}") from None
 
 
 def listed(names: str) -> list[str]:

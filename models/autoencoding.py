@@ -143,8 +143,11 @@ class AutoencodingModel(GenerativeModel):
 
     def encode(self, x):
         """The mean of the code of each image: [n, latent_dim]."""
-        x = self.binarised(tf.convert_to_tensor(x), None)
-        return self.inferred(self.encoder(x, training=False), None)
+        return self.inferred(self.encoded(x), None)
+
+    def encoded(self, x) -> Found:
+        """What the encoder says of images, uint8 or float in [-1, 1]."""
+        return self.encoder(self.binarised(to_unit_range(x), None), training=False)
 
     def reconstruct(self, x):
         """The decoder's image of each mean."""

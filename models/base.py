@@ -122,7 +122,7 @@ class GenerativeModel(keras.Model):
         """The network, joined latents [b, d] -> images [b, h, w, c], that samples come from."""
         raise NotImplementedError
 
-    # What a model can be asked.
+    # What a model can be asked. Images are uint8, or float in [-1, 1].
 
     def generate_batches(
         self, latents: dict[str, tf.Tensor], batch_size: int = 250
@@ -328,12 +328,13 @@ class ScalarMeans(keras.Metric):
         }
 
 
-def to_unit_range(images: tf.Tensor) -> tf.Tensor:
+def to_unit_range(images) -> tf.Tensor:
     """uint8 images as float32 in [-1, 1]; float images, taken to be there already, as float32.
 
     Raises:
         ValueError: for images of another type.
     """
+    images = tf.convert_to_tensor(images)
     if images.dtype == tf.uint8:
         return tf.cast(images, tf.float32) / 127.5 - 1.0
     if not images.dtype.is_floating:

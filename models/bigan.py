@@ -8,7 +8,7 @@ import tensorflow as tf
 from losses.reconstruction import squared_error
 from models import layers
 from models.adversarial import AdversarialModel, average_of
-from models.base import Player
+from models.base import Player, to_unit_range
 from models.hyperparameters import BiGANHyperparameters
 from models.networks import joint
 from models.networks.backbones import BACKBONES
@@ -121,7 +121,11 @@ class BiGAN(AdversarialModel):
 
     def encode(self, x):
         """E(x), the means of all latents side by side."""
-        return self.latents.join(self.inferred(self.encoder_ema(x, training=False), None))
+        return self.latents.join(self.inferred(self.encoded(x), None))
+
+    def encoded(self, x) -> dict[str, tf.Tensor]:
+        """What E's average says of images, uint8 or float in [-1, 1]."""
+        return self.encoder_ema(to_unit_range(x), training=False)
 
     def reconstruct(self, x):
         """G(E(x))."""

@@ -555,7 +555,8 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
             )
         if not self.categories and not self.continuous_codes:
             raise HyperparameterError(
-                "--continuous_codes=0: with an empty --categorical_codes there is no code at all"
+                "--categorical_codes: it is empty, and with --continuous_codes=0 there is no code "
+                "at all; give one of them"
             )
         if not self.categories:
             self._refuse(
@@ -641,8 +642,7 @@ class BigBiGANHyperparameters(BiGANHyperparameters):
         for one, network in (("sx", "G"), ("sz", "E")):
             if not self.sxz and not getattr(self, one):
                 raise HyperparameterError(
-                    f"--no{one}: without --sxz no other score trains {network}; leave out one of "
-                    "the two"
+                    f"--no{one}: with --nosxz nothing trains {network}; give only one of the two"
                 )
 
 

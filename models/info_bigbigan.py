@@ -42,7 +42,7 @@ class InfoBigBiGAN(BigBiGAN, InfoGAN):
 
     def reconstruct(self, x):
         """G of the most likely categories, one-hot as it has learnt them, and the means."""
-        found = self.inferred(self.encoder_ema(x, training=False), None)
+        found = self.inferred(self.encoded(x), None)
         modes = {
             name: tf.one_hot(tf.argmax(part, -1), part.shape[-1])
             for name, part in found.items()
@@ -53,4 +53,4 @@ class InfoBigBiGAN(BigBiGAN, InfoGAN):
     def code_logits(self, x):
         """What E says of the first categorical code."""
         self.refuse_without_categories()
-        return self.encoder_ema(x, training=False)[f"{CATEGORY}0"]
+        return self.encoded(x)[f"{CATEGORY}0"]

@@ -9,7 +9,7 @@ import tensorflow as tf
 from losses import guidance, information, invariance
 from models import layers
 from models.adversarial import AdversarialModel
-from models.base import NeedsLabels, NotSupported, Player
+from models.base import NeedsLabels, NotSupported, Player, to_unit_range
 from models.hyperparameters import InfoGANHyperparameters
 from models.latents import CATEGORY, CONTINUOUS, SHOWN_CLASSES, Latents, noise, one_hot, with_each
 
@@ -202,8 +202,8 @@ class InfoGAN(AdversarialModel):
         return super().players() | {"q": q}
 
     def read_codes(self, x) -> dict[str, tf.Tensor]:
-        """What Q says of images [n, h, w, c] in [-1, 1]."""
-        return self.q(self.features(x, training=False), training=False)
+        """What Q says of images [n, h, w, c], uint8 or float in [-1, 1]."""
+        return self.q(self.features(to_unit_range(x), training=False), training=False)
 
     def refuse_without_categories(self) -> None:
         """Raises NotSupported if there is no categorical code."""

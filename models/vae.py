@@ -67,11 +67,10 @@ class VAE(AutoencodingModel):
         return np.argsort(-np.asarray(self.dimension_kl), kind="stable").tolist()
 
     def posterior_kl(self, x):
-        found = self.encoder(self.binarised(tf.convert_to_tensor(x), None), training=False)
-        return self.code_terms(found)["kl"]
+        return self.code_terms(self.encoded(x))["kl"]
 
     def log_weights(self, x, samples, seed=0):
-        batch = self.batch_of(tf.convert_to_tensor(x), seed, "likelihood")
+        batch = self.batch_of(x, seed, "likelihood")
         found = self.encoder(batch.x, training=False)
         draws = [self._log_weights(batch.x, found, batch.seed(f"{k}")) for k in range(samples)]
         return tf.stack(draws)

@@ -173,13 +173,17 @@ def test_names_and_seeds_may_have_blanks_and_a_last_comma(call, flagfiles, tmp_p
     ("argv", "told"),
     [
         ([], "--configs: say which flagfiles to train"),
-        (["--configs=none.txt"], "--flagfile: cannot open"),
-        (["--configs=a.txt", "--seeds=0,x"], "--seed=x: it must be a whole number"),
+        (["--configs=none.txt"], "--configs=none.txt: --flagfile: cannot open"),
+        (["--configs=a.txt", "--seeds=0,x"], "--seeds=0,x: --seed=x: it must be a whole number"),
         (["--configs=a.txt", "--seeds=1,01"], "two runs have one folder"),
         (["--configs=a.txt,a.txt"], "two runs have one folder"),
         (["--configs=a.txt", "--publish"], "--publish: the tables are made with --repeats=3"),
         (["--configs=a.txt", "--run=runs/a"], "--run: no such flag"),
-        (["--configs=bad.txt,a.txt"], "--widht: no such flag; did you mean --width"),
+        (["--configs=a.txt", "--metrics=foo"], "--metrics=foo: no such metric"),
+        (
+            ["--configs=bad.txt,a.txt"],
+            "--configs=bad.txt: --widht: no such flag; did you mean --width",
+        ),
     ],
 )
 def test_it_refuses_before_it_trains(call, flagfiles, tmp_path, monkeypatch, argv, told):

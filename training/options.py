@@ -193,13 +193,13 @@ def parse(argv: Sequence[str]) -> Config:
     try:
         given = flags.given(argv, RunOptions, hyperparameters)
     except UnknownFlagError as error:
-        owners = [
-            name for name, entry in REGISTRY.items() if has(entry.hyperparameters, error.flag)
-        ]
+        flag = error.flag
+        owners = owners_of(flag) or owners_of(flag.removeprefix("no"), switches=True)
         if not owners:
             raise
+        have = "has" if len(owners) == 1 else "have"
         raise UsageError(
-            f"--{error.flag}: {model} has no such flag; {', '.join(owners)} has"
+            f"--{flag}: {model} has no such flag; {', '.join(owners)} {have}"
         ) from None
     ours = {name: value for name, value in given.items() if has(RunOptions, name)}
     theirs = {name: value for name, value in given.items() if not has(RunOptions, name)}
@@ -214,6 +214,16 @@ def parse(argv: Sequence[str]) -> Config:
         except ImageShapeError as error:
             raise UsageError(f"--image_size={options.image_size}: {error}") from None
     return Config(options, hp)
+
+
+def owners_of(name: str, switches: bool = False) -> list[str]:
+    """The models that have a hyperparameter of that name; of `switches`, one that is on or off."""
+    return [
+        model
+        for model, entry in REGISTRY.items()
+        if has(entry.hyperparameters, name)
+        and (not switches or entry.hyperparameters.__dataclass_fields__[name].type is bool)
+    ]
 
 
 def has(cls: type, name: str) -> bool:

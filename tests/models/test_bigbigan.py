@@ -103,8 +103,7 @@ def test_a_term_that_is_off_is_neither_computed_nor_built(off, x, take_step, mak
 def test_a_network_that_nothing_trains_is_refused(off, network):
     with pytest.raises(HyperparameterError) as refusal:
         options.parse(["--model=bigbigan", *off])
-    advice = "leave out one of the two"
-    said = f"{off[0]}: without --sxz no other score trains {network}; {advice}"
+    said = f"{off[0]}: with --nosxz nothing trains {network}; give only one of the two"
     assert str(refusal.value) == said
 
 

@@ -644,6 +644,23 @@ def test_a_model_says_what_it_cannot_do(name, ability, tiny, batches):
             ask(model, x)
 
 
+@pytest.mark.parametrize(
+    ("name", "ability"),
+    [
+        (n, a)
+        for n, abilities in ABILITIES.items()
+        for a in sorted(abilities - {"active_dimensions"})
+    ],
+)
+def test_a_model_is_asked_of_bytes_and_of_the_same_floats_alike(name, ability, tiny, batches):
+    model, images = tiny(name), batches(1)[0][0]
+    ask = ASK.get(ability, lambda model, x: getattr(model, ability)(x))
+    floats = images.astype(np.float32) / np.float32(127.5) - 1
+    np.testing.assert_array_equal(ask(model, images), ask(model, floats))
+    with pytest.raises(ValueError, match=r"^images must be uint8"):
+        ask(model, images.astype(np.int32))
+
+
 # Saving and going on.
 
 

@@ -199,7 +199,7 @@ def test_each_logged_scalar_has_its_panel(tiny_run, panels):
     drawn = panels(RunDirectory(tiny_run.path))
     assert {panel.title: sorted(panel.series) for panel in drawn} == {
         "losses": ["d_loss", "g_loss"],
-        "loss terms": ["d_loss_fake", "d_loss_real"],
+        "D's loss terms": ["fake", "real"],
         "D's accuracy": ["fake", "real"],
         "gradient norms": ["discriminator", "generator"],
         "learning rates": ["discriminator", "generator"],

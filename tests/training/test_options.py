@@ -101,6 +101,9 @@ def test_a_flag_of_other_models_is_named_with_all_its_owners(toy):
     with pytest.raises(UsageError) as error:
         options.parse(["--model=gan", "--strength=2"])
     assert str(error.value) == "--strength: gan has no such flag; toy has"
+    with pytest.raises(UsageError) as error:
+        options.parse(["--model=bigan", "--nosx"])
+    assert str(error.value) == "--nosx: bigan has no such flag; bigbigan, info_bigbigan have"
 
 
 @pytest.mark.parametrize(
