@@ -46,7 +46,7 @@ def test_its_pictures_are_drawn(vae_run):
 
 def test_a_collapsed_posterior_is_told(call, vae_run, tmp_path):
     changed = [a for a in vae_run.argv if not a.startswith(("--beta", "--outdir", "--epochs"))]
-    argv = [*changed, "--beta=1000", "--learning_rate=0.05", "--epochs=10"]
+    argv = [*changed, "--beta=1000", "--learning_rate=0.005", "--epochs=10"]
     argv += ["--sample_every=1000", "--checkpoint_every=1000"]
     outcome = call("train", *argv, f"--outdir={tmp_path / 'run'}")
     assert outcome.code == 0, outcome

@@ -25,6 +25,9 @@ PIXELS = ["pixel_mean", "pixel_std", "pixel_distance", "distinct_share", "copied
 CONDITIONS = ["conditional_accuracy"]
 CODES = ["knn1_accuracy", "knn3_accuracy", "linear_probe_accuracy"]
 CLUSTERS = ["cluster_accuracy", "nmi", "ari"]
+POSTERIORS = ["reconstruction_loss", "kl_loss", "active_units"]
+LIKELIHOODS = ["elbo", "importance_weighted_bound", "bits_per_dimension"]
+ANYWHERE = [*CODES, *CLUSTERS, *POSTERIORS, *LIKELIHOODS]
 STROKES = ["slant_correlation", "thickness_correlation"]
 FACTORS = [*STROKES, "class_change", "mutual_information_gap"]
 RECONSTRUCTIONS = [f"reconstruction_{end}" for end in ("error", "feature_distance", "accuracy")]
@@ -116,8 +119,7 @@ def test_evaluation_json_has_each_metric_with_its_protocol(alone):
         *CONDITIONS,
         *FACTORS,
         *RECONSTRUCTIONS,
-        *CODES,
-        *CLUSTERS,
+        *ANYWHERE,
     ]
     run = {
         "dataset": "digits", "image_shape": [28, 28, 1], "model": "gan",
@@ -147,7 +149,7 @@ def test_what_there_are_too_few_images_or_no_codes_for_is_na_with_the_reason(alo
     lacking = {name for name, value in values.items() if value is None}
     assert lacking == {
         "kd_digits", "fd_digits_256", "is_digits_256", "copied_share", *CONDITIONS, *FACTORS,
-        *RECONSTRUCTIONS, *CODES, *CLUSTERS,
+        *RECONSTRUCTIONS, *ANYWHERE,
     }  # fmt: skip
     reasons = {n: alone.evaluation["metrics"][n]["protocol"]["reason"] for n in lacking}
     assert reasons["kd_digits"] == "needs at least 1,000 samples, there are 50"
@@ -546,8 +548,7 @@ def test_distances_are_named_after_the_file_of_the_network(compared, network):
             *CONDITIONS,
             *FACTORS,
             *RECONSTRUCTIONS,
-            *CODES,
-            *CLUSTERS,
+            *ANYWHERE,
         ]
         protocol = metrics["fd_my_net"]["protocol"]
         assert (protocol["features"], protocol["features_sha256"]) == ("my_net", digest)
@@ -678,7 +679,9 @@ def test_flags_are_checked_and_helped_with_before_tensorflow_is_imported(
     messages = [outcome.refusal() for outcome in refused]
     assert messages[0].startswith("--run: say which run directories")
     assert messages[1].startswith("--run: say which run directories")
-    assert messages[2] == "--num_sample: no such flag; did you mean --num_samples?"
+    assert messages[2] == (
+        "--num_sample: no such flag; did you mean --num_samples or --likelihood_samples?"
+    )
     assert messages[3] == "--num_samples=1: it must be a whole number >= 2"
     assert "--publish=perhaps" in messages[4]
     assert "--nopublish" in messages[5]
