@@ -421,7 +421,7 @@ def shared_curves(runs: dict[str, list[dict]]) -> list[plotting.Panel]:
     panels = []
     names = dict.fromkeys(name for records in runs.values() for r in records for name in r)
     for name in names:
-        if not name.startswith(METRIC) and not name.endswith("_loss"):
+        if not name.startswith(METRIC) and not name.endswith("loss"):
             continue
         series = {
             run: tuple(zip(*points, strict=True))

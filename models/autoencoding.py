@@ -45,8 +45,8 @@ class AutoencodingModel(GenerativeModel):
         """What is measured of the codes."""
         return {}
 
-    def objective(self, terms: Terms) -> tf.Tensor:
-        """What is minimised."""
+    def objective(self, terms: Terms, learning: bool) -> tf.Tensor:
+        """What is minimised at this step; if not `learning`, where all schedules have ended."""
         return tf.reduce_mean(terms["reconstruction"])
 
     def after_update(self, found: Found, terms: Terms) -> dict[str, tf.Tensor]:
@@ -113,21 +113,21 @@ class AutoencodingModel(GenerativeModel):
         batch = self.batch_of(images, self.seed, "train", self.step)
         with tf.GradientTape() as tape:
             found, terms = self.forward(batch, training=True)
-            loss = self.objective(terms)
+            loss = self.objective(terms, learning=True)
         scalars = losses(loss, terms) | self.minimise(loss, tape, SIDE)
         return scalars | self.after_update(found, terms)
 
     def validate(self, data) -> dict[str, tf.Tensor]:
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         _, terms = self.forward(self.batch_of(images, self.seed, "test"), training=False)
-        return losses(self.objective(terms), terms)
+        return losses(self.objective(terms, learning=False), terms)
 
     def batch_of(self, images: tf.Tensor, seed: int, purpose: str, step=None) -> Batch:
         """Images, binarised, and what is drawn for them: by the seed, the purpose and the step, or
         without one by what is in the images."""
         x = to_unit_range(images)
         if step is None:
-            step = tf.reduce_sum(tf.cast(tf.round(127.5 * x), tf.int32))
+            step = tf.reduce_sum(tf.cast(tf.round(127.5 * (x + 1.0)), tf.int32))
         batch = Batch(x, None, lambda of: stateless_seed(seed, step, f"{purpose} {of}"))
         return dataclasses.replace(batch, x=self.binarised(x, batch))
 

@@ -62,6 +62,9 @@ class GenerativeModel(keras.Model):
     Hyperparameters = Hyperparameters
     latents: Latents
     can_validate = False  # whether it has `validate`
+    likelihood = (
+        ""  # what `log_weights` take p(x|z) for: "Bernoulli" of binary images, or a density
+    )
     steps_per_epoch = 0  # what schedules in epochs count by; set before such a training
 
     def __init__(
@@ -116,7 +119,7 @@ class GenerativeModel(keras.Model):
 
     def validate(self, data) -> dict[str, tf.Tensor]:
         """The scalars of a batch that is not learnt from, by name; a function of the batch."""
-        raise NotSupported(f"{type(self).__name__} has no loss of images not learnt from")
+        raise NotImplementedError
 
     def generator_network(self) -> keras.Model:
         """The network, joined latents [b, d] -> images [b, h, w, c], that samples come from."""
@@ -278,9 +281,15 @@ class GenerativeModel(keras.Model):
 
     def evaluate(self, *args, **kwargs):
         """keras.Model.evaluate, within a training too, whose means it leaves alone; and before
-        `compile`, since no optimizer is needed."""
+        `compile`.
+
+        Raises:
+            NotSupported: there is nothing to `validate` by.
+        """
+        if not self.can_validate:
+            raise NotSupported(f"{type(self).__name__} has no loss of images not learnt from")
         if not self.compiled:
-            super().compile(optimizer=None)
+            self.compile()
         self._testing = True
         try:
             return super().evaluate(*args, **kwargs)

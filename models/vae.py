@@ -12,7 +12,7 @@ from losses.divergence import gaussian_kl, with_free_bits
 from losses.schedules import SCHEDULES
 from models import layers
 from models.autoencoding import ERRORS, AutoencodingModel
-from models.base import ACTIVE
+from models.base import ACTIVE, NotSupported
 from models.hyperparameters import BetaVAEHyperparameters, VAEHyperparameters
 
 tfd = tfp.distributions
@@ -47,13 +47,19 @@ class VAE(AutoencodingModel):
         """The divergence of each dimension, in nats."""
         return {"kl": gaussian_kl(found["mean"], found["log_variance"])}
 
-    def objective(self, terms):
+    @property
+    def beta(self) -> float:
+        """What the divergence is multiplied with at the end."""
+        return 1.0
+
+    def objective(self, terms, learning):
         kl = with_free_bits(terms["kl"], self.hp.free_bits)
-        return super().objective(terms) + self.kl_weight() * kl
+        weight = self.kl_weight() if learning else self.beta
+        return super().objective(terms, learning) + weight * kl
 
     def kl_weight(self):
         """What the divergence is multiplied with at this step."""
-        return tf.ones(())
+        return tf.constant(self.beta)
 
     def after_update(self, found, terms):
         """Moves the averages of the dimensions' divergences over the last few hundred batches."""
@@ -67,9 +73,16 @@ class VAE(AutoencodingModel):
         return np.argsort(-np.asarray(self.dimension_kl), kind="stable").tolist()
 
     def posterior_kl(self, x):
-        return self.code_terms(self.encoded(x))["kl"]
+        binary = self.batch_of(x, self.seed, "test").x
+        return self.code_terms(self.encoder(binary, training=False))["kl"]
+
+    @property
+    def likelihood(self):
+        return "N(y, 1/2)" if self.hp.reconstruction == "squared_error" else "Bernoulli"
 
     def log_weights(self, x, samples, seed=0):
+        if self.hp.binarisation == "none":
+            raise NotSupported("gray pixels have no Bernoulli likelihood (--binarisation=none)")
         batch = self.batch_of(x, seed, "likelihood")
         found = self.encoder(batch.x, training=False)
         draws = [self._log_weights(batch.x, found, batch.seed(f"{k}")) for k in range(samples)]
@@ -97,13 +110,17 @@ class BetaVAE(VAE):
 
     Hyperparameters = BetaVAEHyperparameters
 
+    @property
+    def beta(self):
+        return float(self.hp.beta)
+
     def kl_weight(self):
         hp = self.hp
         if hp.beta_schedule == "constant":
-            return tf.constant(hp.beta)
+            return super().kl_weight()
         if not self.steps_per_epoch:
             raise ValueError(
                 f"beta_schedule={hp.beta_schedule!r} is in epochs: set the model's steps_per_epoch"
             )
         period = hp.beta_warmup_epochs * self.steps_per_epoch
-        return hp.beta * SCHEDULES[hp.beta_schedule](self.step, period)
+        return self.beta * SCHEDULES[hp.beta_schedule](self.step, period)

@@ -585,16 +585,17 @@ def measure_likelihoods(
                 np.asarray(model.log_weights(to_unit_range(tf.constant(b)), samples, seed))
                 for b in in_batches(real.images)
             ]
-    except NotSupported as error:
+        weights = np.concatenate(parts, axis=1)
+        found = {
+            "elbo": likelihood.elbo(weights),
+            "importance_weighted_bound": likelihood.importance_weighted_bound(weights),
+        }
+    except (NotSupported, MetricError) as error:
         return dict.fromkeys(chosen, Metric(None, {"reason": str(error)}))
-    weights = np.concatenate(parts, axis=1)
-    found = {
-        "elbo": likelihood.elbo(weights),
-        "importance_weighted_bound": likelihood.importance_weighted_bound(weights),
-    }
-    protocol = {"split": real.split, "n_real": weights.shape[1], "samples": samples}
+    protocol = {"split": real.split, "n_real": weights.shape[1], "samples": samples, "seed": seed}
+    protocol["likelihood"] = model.likelihood
     metrics = {n: Metric(float(v.mean()), {**protocol, "unit": "nats"}) for n, v in found.items()}
-    if model.hp.reconstruction == "squared_error":
+    if model.likelihood != "Bernoulli":
         bits = likelihood.bits_per_dimension(
             found["importance_weighted_bound"], math.prod(real.data.image_shape)
         )

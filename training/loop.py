@@ -154,9 +154,10 @@ def test_losses(model: GenerativeModel, images: np.ndarray) -> dict[str, float]:
     """The losses of images that are not learnt from; says so if their codes say nothing."""
     losses = evaluation.test_losses(model, images)
     if losses.get("kl_loss", math.inf) < ACTIVE:
+        beta = "a lower --beta, a schedule of it, or " if hasattr(model.hp, "beta") else ""
         print(
             f"warning: the posterior has collapsed: the codes of the test images have "
-            f"{losses['kl_loss']:.2g} nats. Try a lower --beta, a schedule of it, or --free_bits"
+            f"{losses['kl_loss']:.2g} nats. Try {beta}--free_bits"
         )
     return {f"test_{name}": value for name, value in losses.items()}
 

@@ -107,8 +107,6 @@ def load_run(path: str | os.PathLike) -> tuple[Config, dict, GenerativeModel]:
     config = Config.from_dict(saved)
     prepare(config)
     model = build_model(config, saved["data"]["image_shape"], saved["data"]["num_classes"])
-    images_per_step = config.hp.batch_size * getattr(config.hp, "n_critic", 1)
-    model.steps_per_epoch = saved["data"]["train_images"] // images_per_step
     if Checkpoints(model, run.checkpoints).restore() is None:
         raise UsageError(f"--run={path}: it has no checkpoint yet; train it further")
     return config, saved["data"], model

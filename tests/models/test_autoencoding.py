@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from losses.divergence import gaussian_kl
 from models.autoencoder import Autoencoder
-from models.base import ACTIVE
+from models.base import ACTIVE, NotSupported
 from models.vae import VAE, BetaVAE
 
 SHAPE = (2, 2, 1)
@@ -51,7 +51,7 @@ def gradients_of(model, x):
     batch = model.batch_of(tf.constant(x), 0, "train", 0)
     with tf.GradientTape() as tape:
         _, terms = model.forward(batch, training=True)
-        loss = model.objective(terms)
+        loss = model.objective(terms, learning=True)
     variables = [v for v in model.trainable_variables if "log_variance" not in v.path]
     return float(loss), tape.gradient(loss, variables)
 
@@ -112,6 +112,16 @@ def test_beta_follows_its_schedule_by_the_step(linear, take_step):
     np.testing.assert_allclose(found, [0, 1, 2, 2, 0, 1])
 
 
+@pytest.mark.parametrize("schedule", ["linear", "cyclical"])
+def test_the_loss_of_a_test_set_has_the_full_weight_at_any_step(linear, schedule):
+    """And needs no length of an epoch; a whole number will do for beta."""
+    scheduled = linear(BetaVAE, beta=2, beta_schedule=schedule)
+    x = tf.constant(images())
+    found = scheduled.validate(x)
+    assert found["loss"] == found["reconstruction_loss"] + 2 * found["kl_loss"]
+    assert linear(BetaVAE, beta=2).validate(x) == found
+
+
 def test_a_schedule_needs_to_know_how_long_an_epoch_is(linear, take_step):
     model = linear(BetaVAE, beta_schedule="linear")
     with pytest.raises(ValueError, match=r"^beta_schedule='linear' is in epochs: set the"):
@@ -145,11 +155,33 @@ def test_images_of_logits_are_their_probabilities(linear):
     np.testing.assert_allclose(model.generate({"noise": z}), 2 * p - 1, rtol=1e-4, atol=1e-6)
 
 
+def test_bounds_are_of_binary_images_alone(linear):
+    model = linear(VAE, reconstruction="bernoulli", binarisation="none")
+    with pytest.raises(NotSupported, match="gray pixels have no Bernoulli likelihood"):
+        model.log_weights(images(), 2)
+
+
+def test_the_posterior_is_of_the_images_that_the_losses_are_of(linear):
+    model, x = linear(VAE, reconstruction="bernoulli"), images()
+    total = float(tf.reduce_mean(tf.reduce_sum(model.posterior_kl(x), axis=1)))
+    assert float(model.validate(tf.constant(x))["kl_loss"]) == pytest.approx(total, rel=1e-5)
+
+
 # What is not learnt from.
 
 
+def test_bytes_and_the_same_floats_have_the_same_draws(linear):
+    model = linear(VAE)
+    levels = np.arange(256, dtype=np.uint8).reshape(64, *SHAPE)
+    found = [
+        float(model.validate(tf.constant(x))["loss"])
+        for x in (levels, levels / np.float32(127.5) - 1, np.float32(levels / 127.5 - 1))
+    ]
+    np.testing.assert_allclose(found, found[0], rtol=1e-5)
+
+
 def test_the_losses_of_a_test_set_are_means_over_its_images(linear):
-    """Of batches of four, four and two; whatever the order, with the same draws each time."""
+    """Of batches of four, four and two; with the same draws each time."""
     model, x = linear(VAE), images(10)
     batches = tf.data.Dataset.from_tensor_slices(x).batch(4)
     found = model.evaluate(batches, return_dict=True, verbose=0)
