@@ -268,7 +268,7 @@ def real_images(images, asked: EvaluateOptions):
             f"--num_samples={asked.num_samples}: --baselines has {len(images.train.images)} "
             "training images to take"
         )
-    extractor, wanted = None, evaluation.listed(asked.metrics)
+    extractor, wanted = None, flags.listed(asked.metrics)
     if not wanted or set(wanted) - set(evaluation.all_metrics(None)):
         extractor = evaluation.load_extractor("--features", asked.features, images)
     return evaluation.RealImages(images, asked.split, extractor)
@@ -279,7 +279,7 @@ def wanted_metrics(asked: EvaluateOptions, images) -> Sequence[str]:
     from training import evaluation
 
     known = evaluation.all_metrics(images.extractor)
-    wanted = evaluation.listed(asked.metrics) or known
+    wanted = flags.listed(asked.metrics) or known
     evaluation.check_metrics("--metrics", wanted, known, images.extractor)
     return wanted
 

@@ -81,13 +81,13 @@ def runs_of(asked: StudyOptions, data_dir: str = "") -> list[tuple[list[str], op
     Raises:
         UsageError: there is none, or train.py refuses one, or a seed, or two runs have one folder.
     """
-    files = listed(asked.configs)
+    files = flags.listed(asked.configs)
     if not files:
         raise flags.UsageError("--configs: say which flagfiles to train")
     runs = []
     for file in files:
         own = parsed([f"--flagfile={file}"], f"--configs={file}")
-        for seed in listed(asked.seeds) or [str(own.options.seed)]:
+        for seed in flags.listed(asked.seeds) or [str(own.options.seed)]:
             command = [f"--flagfile={file}", f"--seed={seed}"]
             seed = parsed(command, f"--seeds={asked.seeds}").options.seed
             if seed != own.options.seed:
@@ -120,11 +120,6 @@ def parsed(command: Sequence[str], flag: str) -> options.Config:
         return options.parse(command)
     except (flags.UsageError, HyperparameterError) as error:
         raise flags.UsageError(f"{flag}: {error}") from None
-
-
-def listed(names: str) -> list[str]:
-    """What stands between commas."""
-    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 def train_unless_finished(command: Sequence[str]) -> int:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from losses.adversarial import LOSSES, AdversarialLoss, Terms, least_squares
 from losses.penalties import PENALTIES
 from models import layers
-from models.base import GenerativeModel, Player, to_unit_range
+from models.base import GenerativeModel, Player, averaging_rate, to_unit_range
 from models.hyperparameters import AdversarialHyperparameters
 from models.latents import Latents, noise
 from models.networks.backbones import BACKBONES
@@ -286,13 +286,8 @@ class AdversarialModel(GenerativeModel):
         return [(self.generator_ema, self.generator)]
 
     def _update_averages(self) -> None:
-        """Moves `averages` towards their networks, batch norm statistics too; faster at the start.
-
-        The decay of step t is min(ema_decay, (1 + t) / (10 + t)), so that the first weights are
-        soon forgotten.
-        """
-        t = tf.cast(self.step, tf.float32)
-        rate = 1.0 - tf.minimum(self.hp.ema_decay, (1.0 + t) / (10.0 + t))
+        """Moves `averages` towards their networks, batch norm statistics too."""
+        rate = averaging_rate(self.step, self.hp.ema_decay)
         for average, network in self.averages():
             for mean, weight in zip(average.weights, network.weights, strict=True):
                 mean.assign_add(rate * (weight - mean))

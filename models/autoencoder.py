@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from models import layers
 from models.autoencoding import AutoencodingModel
+from models.base import averaging_rate
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
@@ -25,8 +26,7 @@ class Autoencoder(AutoencodingModel):
 
     def after_update(self, found, terms):
         """Moves the mean and the covariance towards those of the batch's codes."""
-        codes, t = found["mean"], tf.cast(self.step, tf.float32)
-        rate = 1.0 - tf.minimum(0.99, (1.0 + t) / (10.0 + t))
+        codes, rate = found["mean"], averaging_rate(self.step, 0.99)
         self.code_mean.assign_add(rate * (tf.reduce_mean(codes, 0) - self.code_mean))
         codes -= self.code_mean
         covariance = tf.matmul(codes, codes, transpose_a=True) / tf.cast(

@@ -62,9 +62,7 @@ class GenerativeModel(keras.Model):
     Hyperparameters = Hyperparameters
     latents: Latents
     can_validate = False  # whether it has `validate`
-    likelihood = (
-        ""  # what `log_weights` take p(x|z) for: "Bernoulli" of binary images, or a density
-    )
+    likelihood = ""  # p(x|z) of `log_weights`: "Bernoulli", of binary images, or a density
     steps_per_epoch = 0  # what schedules in epochs count by; set before such a training
 
     def __init__(
@@ -335,6 +333,13 @@ class ScalarMeans(keras.Metric):
             name: tf.math.divide_no_nan(total, count)
             for name, total in zip(self.names, totals, strict=True)
         }
+
+
+def averaging_rate(step: tf.Tensor, decay: float) -> tf.Tensor:
+    """What share of the way a moving average goes at a step, faster at the start, so that the first
+    values are soon forgotten: 1 - min(decay, (1 + t) / (10 + t))."""
+    t = tf.cast(step, tf.float32)
+    return 1.0 - tf.minimum(decay, (1.0 + t) / (10.0 + t))
 
 
 def to_unit_range(images) -> tf.Tensor:

@@ -12,7 +12,7 @@ from losses.divergence import gaussian_kl, with_free_bits
 from losses.schedules import SCHEDULES
 from models import layers
 from models.autoencoding import ERRORS, AutoencodingModel
-from models.base import ACTIVE, NotSupported
+from models.base import ACTIVE, NotSupported, averaging_rate
 from models.hyperparameters import BetaVAEHyperparameters, VAEHyperparameters
 
 tfd = tfp.distributions
@@ -63,8 +63,7 @@ class VAE(AutoencodingModel):
 
     def after_update(self, found, terms):
         """Moves the averages of the dimensions' divergences over the last few hundred batches."""
-        t = tf.cast(self.step, tf.float32)
-        rate = 1.0 - tf.minimum(0.99, (1.0 + t) / (10.0 + t))
+        rate = averaging_rate(self.step, 0.99)
         self.dimension_kl.assign_add(rate * (tf.reduce_mean(terms["kl"], 0) - self.dimension_kl))
         active = tf.reduce_sum(tf.cast(self.dimension_kl > ACTIVE, tf.float32))
         return {"kl_weight": self.kl_weight(), "active_units": active}

@@ -76,11 +76,6 @@ def load_extractor(flag: str, name: str, data: ImageData) -> Extractor:
         raise UsageError(f"{flag}={name}: {error}") from None
 
 
-def listed(value: str) -> list[str]:
-    """The names in a flag's value, with commas between them."""
-    return [name.strip() for name in value.split(",") if name.strip()]
-
-
 def check_metrics(
     flag: str, wanted: Sequence[str], known: Sequence[str], extractor: Extractor | None
 ) -> None:

@@ -109,6 +109,11 @@ def describe(*classes: type) -> str:
     return "\n\n".join("\n".join([f"{group}:", *lines]) for group, lines in groups.items())
 
 
+def listed(value: str) -> list[str]:
+    """The names in a flag's value, with commas between them."""
+    return [name.strip() for name in value.split(",") if name.strip()]
+
+
 def wants_help(argv: Sequence[str]) -> bool:
     return any(argument in ("-h", "-help", "--help", "--helpfull") for argument in argv)
 

@@ -16,7 +16,7 @@ from data import Batches, ImageData
 from models.base import ACTIVE, GenerativeModel
 from training import callbacks, evaluation, setup
 from training.checkpoints import Checkpoints
-from training.flags import UsageError
+from training.flags import UsageError, listed
 from training.options import Config, RunOptions
 from training.pictures import save_traversals
 from training.run_directory import METRIC, RunDirectory
@@ -113,7 +113,7 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
     """
     extractor = evaluation.load_extractor("--eval_features", options.eval_features, images)
     of_samples = evaluation.sample_metrics(extractor)
-    wanted = evaluation.listed(options.eval_metrics) or of_samples[:1]
+    wanted = listed(options.eval_metrics) or of_samples[:1]
     known = (*of_samples, *evaluation.RECONSTRUCTIONS, *evaluation.CODES, *evaluation.CLUSTERS)
     evaluation.check_metrics("--eval_metrics", wanted, known, extractor)
     real = evaluation.RealImages(images, "test", extractor)

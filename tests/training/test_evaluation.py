@@ -19,7 +19,7 @@ from models.latents import Latents, noise, one_hot
 from models.vae import VAE
 from training import evaluation
 from training.evaluation import CLUSTERS, CODES, FACTORS, PIXELS, STROKES, RealImages, Stopwatch
-from training.flags import UsageError
+from training.flags import UsageError, listed
 
 
 @pytest.fixture(autouse=True)
@@ -232,8 +232,8 @@ def test_a_baseline_is_a_function_of_its_seed(unlabelled, name):
 
 @pytest.mark.parametrize("value", ["fid,kid", " fid , kid ", "fid,,kid,"])
 def test_a_list_of_names_has_commas(value):
-    assert evaluation.listed(value) == ["fid", "kid"]
-    assert evaluation.listed(" ") == []
+    assert listed(value) == ["fid", "kid"]
+    assert listed(" ") == []
 
 
 def test_all_metrics_are_those_of_samples_and_of_codes(extractor):
