@@ -22,6 +22,7 @@ from training.run_directory import METRIC, RunDirectory
 PUBLISHED = {
     "repeats": 3,
     "num_samples": 10000,
+    "likelihood_samples": 200,
     "seed": 0,
     "metrics": "",
     "features": "auto",
@@ -59,9 +60,9 @@ class MeasureOptions:
     )
     num_samples: int = field(10000, "images to draw", group="how", at_least=2)
     likelihood_samples: int = field(
-        50,
-        "draws of the code of each real image that its likelihood is bounded with, of a model that "
-        "has one",
+        200,
+        "draws, by --seed, of the code of each real image that its likelihood is bounded with, of "
+        "a model that has one",
         group="how",
         at_least=1,
     )
@@ -74,7 +75,8 @@ class MeasureOptions:
     seed: int = field(0, "of the samples", group="how", at_least=0, at_most=2**31 - 1)
     repeats: int = field(
         1,
-        "measure as often, with seed, seed + 1, ...: the table has the median and the range",
+        "measure samples as often, with seed, seed + 1, ...: the table has the median and the "
+        "range",
         group="how",
         at_least=1,
     )

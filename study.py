@@ -53,8 +53,7 @@ def main(argv: Sequence[str]) -> int:
     asked = StudyOptions(**{n: given.pop(n) for n in ("configs", "seeds") if n in given})
     runs = runs_of(asked, given.get("data_dir", ""))
     measured = EvaluateOptions(**given, run=",".join(str(config.outdir) for _, config in runs))
-    if measured.metrics:
-        refuse_metrics([config for _, config in runs], measured)
+    refuse_unmeasurable([config for _, config in runs], measured)
     failed = []
     for number, (command, config) in enumerate(runs, 1):
         print(f"run {number} of {len(runs)}: python train.py {shlex.join(command)}", flush=True)
@@ -105,8 +104,9 @@ def runs_of(asked: StudyOptions, data_dir: str = "") -> list[tuple[list[str], op
     return runs
 
 
-def refuse_metrics(configs: Sequence[options.Config], measured: EvaluateOptions) -> None:
-    """Raises UsageError now, not after the trainings, if a metric cannot be of a run's images."""
+def refuse_unmeasurable(configs: Sequence[options.Config], measured: EvaluateOptions) -> None:
+    """Raises UsageError now, not after the trainings, if the images of a run, or the metrics,
+    features or baselines that are asked for of them, cannot be had."""
     from training import setup
 
     about = ("dataset", "data_dir", "image_size", "gray")

@@ -142,7 +142,7 @@ class AutoencodingModel(GenerativeModel):
     # What it can be asked.
 
     def encode(self, x):
-        """The mean of the code of each image: [n, latent_dim]."""
+        """The mean of the code of each image: [n, latent_dim]. Binary images are cut at a half."""
         return self.inferred(self.encoded(x), None)
 
     def encoded(self, x) -> Found:

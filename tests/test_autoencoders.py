@@ -25,6 +25,7 @@ def test_the_test_images_losses_are_logged_at_each_epoch(vae_run):
     assert [record["step"] for record in tested] == [12, 24]
     for record in tested:
         assert record["test_reconstruction_loss"] > record["test_kl_loss"] > 0
+        assert record["test_active_units"] == 3
     assert f"test_loss {tested[-1]['test_loss']:.4g}" in vae_run.outcome.out
     assert "collapsed" not in vae_run.outcome.out
 
@@ -33,6 +34,13 @@ def test_the_weight_of_the_divergence_rises_by_the_step(vae_run):
     weights = [record["kl_weight"] for record in vae_run.records if "kl_weight" in record]
     means = [2 * sum(range(k, k + 6)) / 6 / 24 for k in (0, 6, 12, 18)]
     assert weights == pytest.approx(means, rel=1e-5)
+
+
+def test_a_training_that_ends_within_an_epoch_is_measured_at_its_end(call, vae_run, tmp_path):
+    changed = [a for a in vae_run.argv if not a.startswith(("--outdir", "--epochs"))]
+    assert call("train", *changed, "--steps=15", f"--outdir={tmp_path}").code == 0
+    records = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
+    assert [record["step"] for record in records if "test_loss" in record] == [12, 15]
 
 
 def test_its_pictures_are_drawn(vae_run):
@@ -50,7 +58,7 @@ def test_a_collapsed_posterior_is_told(call, vae_run, tmp_path):
     argv += ["--sample_every=1000", "--checkpoint_every=1000"]
     outcome = call("train", *argv, f"--outdir={tmp_path / 'run'}")
     assert outcome.code == 0, outcome
-    assert "warning: the posterior has collapsed: the codes of the test images have" in outcome.out
+    assert "warning: the posterior has collapsed: no latent dimension has a KL" in outcome.out
 
 
 def test_evaluate_measures_codes_and_likelihood(call, vae_run):

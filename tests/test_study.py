@@ -180,6 +180,8 @@ def test_names_and_seeds_may_have_blanks_and_a_last_comma(call, flagfiles, tmp_p
         (["--configs=a.txt", "--publish"], "--publish: the tables are made with --repeats=3"),
         (["--configs=a.txt", "--run=runs/a"], "--run: no such flag"),
         (["--configs=a.txt", "--metrics=foo"], "--metrics=foo: no such metric"),
+        (["--configs=a.txt", "--features=none.keras"], "--features=none.keras: "),
+        (["--configs=a.txt", "--baselines", "--split=train"], "--baselines: it holds"),
         (
             ["--configs=bad.txt,a.txt"],
             "--configs=bad.txt: --widht: no such flag; did you mean --width",

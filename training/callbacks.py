@@ -195,7 +195,8 @@ class Pictures(StepCallback):
 
 
 class Evaluator(StepCallback):
-    """What is measured every so many steps, into metrics.jsonl, TensorBoard and the curves.
+    """What is measured every so many steps, and at the end of a training that is not stopped, into
+    metrics.jsonl, TensorBoard and the curves.
 
     Args:
         measure: () -> name in the log -> value.
@@ -207,8 +208,14 @@ class Evaluator(StepCallback):
         self.every, self.measure = every, measure
 
     def after_step(self, scalars):
-        if self.step % self.every:
-            return
+        if self.step % self.every == 0:
+            self.evaluate()
+
+    def on_train_end(self, logs=None):
+        if self.step % self.every and not self.model.stop_training:
+            self.evaluate()
+
+    def evaluate(self) -> None:
         self.check_weights()
         values = self.measure()
         self.run.log({**self.log.place(), **values})
@@ -331,7 +338,7 @@ PANELS = {
     "gradient norms": r"(.*)_gradient_norm",
     "learning rates": r"(.*)_learning_rate",
     "weight of the KL divergence": r"(kl)_weight",
-    "latent dimensions": r"(active)_units",
+    "active latent dimensions": r"((?:test_)?)active_units",
     "images a second": r"(images)_per_second",
     "others": r"(?!(?:step|epoch|kimg|seconds)$)(.*)",
 }

@@ -20,6 +20,7 @@ from files import cache_directory
 from metrics import factors, features, likelihood, neighbours, reconstruction, representation
 from metrics.comparison import Comparison, compare, metrics_in
 from metrics.features import NAMES, Extractor, FeatureError
+from metrics.moments import finite
 from metrics.pixels import PixelStatistics, pixel_statistics
 from metrics.report import Metric, MetricError
 from metrics.statistics import FeatureStatistics
@@ -512,13 +513,16 @@ def cluster_metrics(
     }
 
 
-def test_losses(model: GenerativeModel, images: np.ndarray) -> dict[str, float]:
-    """The means of `validate` over images, uint8 [n, h, w, c], by name.
+def test_losses(model: GenerativeModel, split: Split) -> dict[str, float]:
+    """The means of `validate` over the images of a split, by name.
 
     Raises:
         NotSupported: the model has none.
     """
-    dataset = tf.data.Dataset.from_tensor_slices(images).batch(BATCH)
+    dataset = tf.data.Dataset.from_generator(
+        lambda: in_batches(split),
+        output_signature=tf.TensorSpec([None, *split.images.shape[1:]], tf.uint8),
+    )
     return {k: float(v) for k, v in model.evaluate(dataset, return_dict=True, verbose=0).items()}
 
 
@@ -532,13 +536,14 @@ def measure_posteriors(
     with watch.stage("posteriors"):
         if set(wanted) & set(LOSSES):
             try:
-                found = test_losses(model, real.images.images)
+                found = test_losses(model, real.images)
                 reason = f"{type(model).__name__} has no posterior of codes"
             except NotSupported as error:
                 found, reason = {}, str(error)
+            codes = {"codes": "draws of the posterior" if "kl_loss" in found else "as encoded"}
             for name in (name for name in wanted if name in LOSSES):
                 metrics[name] = (
-                    Metric(found[name], protocol)
+                    Metric(found[name], protocol | codes)
                     if name in found
                     else Metric(None, {"reason": reason})
                 )
@@ -551,8 +556,8 @@ def active_units(model: GenerativeModel, split: Split, protocol: dict) -> Metric
     """How many dimensions of a posterior have a KL divergence above ACTIVE, on average over the
     images; the protocol has those of all, the greatest first."""
     try:
-        kl = over_batches(model.posterior_kl, split).mean(axis=0)
-    except NotSupported as error:
+        kl = finite(over_batches(model.posterior_kl, split)).mean(axis=0)
+    except (NotSupported, MetricError) as error:
         return Metric(None, {"reason": str(error)})
     active = int((kl > ACTIVE).sum())
     collapsed = {} if active else {"collapsed": True}

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 import plotting
-from data import Batches, ImageData
+from data import Batches, ImageData, Split
 from models.base import ACTIVE, GenerativeModel
 from training import callbacks, evaluation, setup
 from training.checkpoints import Checkpoints
@@ -70,7 +70,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         log = callbacks.Log(run, writer, options.log_every, batches)
         evaluators = []
         if model.can_validate and images.test:
-            validate = functools.partial(test_losses, model, images.test.images)
+            validate = functools.partial(test_losses, model, images.test)
             evaluators += [callbacks.Evaluator(run, writer, log, epoch, validate)]
         if measure:
             evaluators += [callbacks.Evaluator(run, writer, log, options.eval_every, measure)]
@@ -150,14 +150,18 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
     return measure
 
 
-def test_losses(model: GenerativeModel, images: np.ndarray) -> dict[str, float]:
-    """The losses of images that are not learnt from; says so if their codes say nothing."""
-    losses = evaluation.test_losses(model, images)
-    if losses.get("kl_loss", math.inf) < ACTIVE:
+def test_losses(model: GenerativeModel, split: Split) -> dict[str, float]:
+    """The losses of images that are not learnt from, and how many dimensions of their codes are
+    active; says so if none is."""
+    losses = evaluation.test_losses(model, split)
+    active = evaluation.active_units(model, split, {}).value
+    if active is not None:
+        losses["active_units"] = active
+    if active == 0:
         beta = "a lower --beta, a schedule of it, or " if hasattr(model.hp, "beta") else ""
         print(
-            f"warning: the posterior has collapsed: the codes of the test images have "
-            f"{losses['kl_loss']:.2g} nats. Try {beta}--free_bits"
+            "warning: the posterior has collapsed: no latent dimension has a KL divergence above "
+            f"{ACTIVE} nats. Try {beta}--free_bits"
         )
     return {f"test_{name}": value for name, value in losses.items()}
 

@@ -254,16 +254,18 @@ def evaluator(tmp_path, capsys):
     """evaluator(every, values, first=0, last=12) -> records and what was printed."""
     import tensorflow as tf
 
-    def evaluator(every, values, first=0, last=12, players=None):
+    def evaluator(every, values, first=0, last=12, players=None, stop=False):
         run = RunDirectory(tmp_path)
         log = types.SimpleNamespace(place=lambda: {"step": measuring.step, "seconds": 1.5})
         with contextlib.closing(tf.summary.create_file_writer(str(tmp_path))) as writer:
             measuring = callbacks.Evaluator(run, writer, log, every, lambda: dict(values))
             model = types.SimpleNamespace(step=first, players=lambda: players or {})
+            model.stop_training = stop
             measuring.set_model(model)
             measuring.on_train_begin()
             for step in range(first, last):
                 measuring.on_train_batch_end(step, {})
+            measuring.on_train_end()
         return run.records(), capsys.readouterr().out
 
     return evaluator
@@ -271,7 +273,10 @@ def evaluator(tmp_path, capsys):
 
 def test_samples_are_measured_each_so_many_steps_of_the_run(evaluator):
     lines, _ = evaluator(5, {"metric_fid": 3.0}, first=3, last=21)
-    assert lines == [{"step": step, "seconds": 1.5, "metric_fid": 3.0} for step in (5, 10, 15, 20)]
+    steps = (5, 10, 15, 20, 21)
+    assert lines == [{"step": step, "seconds": 1.5, "metric_fid": 3.0} for step in steps]
+    lines, _ = evaluator(5, {"metric_fid": 3.0}, first=21, last=23, stop=True)
+    assert len(lines) == len(steps)
 
 
 def test_each_measurement_is_told(evaluator):

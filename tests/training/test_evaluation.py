@@ -743,7 +743,17 @@ def test_the_posterior_of_the_test_images_is_measured(unlabelled):
     )
     assert (units.protocol["dimensions"], units.protocol["above"]) == (3, 0.01)
     assert "collapsed" not in units.protocol
-    assert found["reconstruction_loss"].protocol == {"split": "test", "n_real": 120}
+    protocol = {"split": "test", "n_real": 120, "codes": "draws of the posterior"}
+    assert found["reconstruction_loss"].protocol == protocol
+
+
+def test_a_posterior_that_is_no_number_is_not_called_inactive(unlabelled):
+    model = small(VAE)
+    head = model.encoder.get_layer("mean")
+    head.set_weights([np.full_like(w, np.nan) for w in head.get_weights()])
+    units = posteriors_of(model, unlabelled)["active_units"]
+    assert units.value is None
+    assert "finite" in units.protocol["reason"]
 
 
 def test_a_collapsed_posterior_is_reported_as_such(unlabelled):
@@ -760,6 +770,7 @@ def test_a_collapsed_posterior_is_reported_as_such(unlabelled):
 def test_a_model_without_a_posterior_is_a_reason_and_its_error_none(unlabelled):
     found = posteriors_of(small(Autoencoder), unlabelled)
     assert found["reconstruction_loss"].value > 0
+    assert found["reconstruction_loss"].protocol["codes"] == "as encoded"
     reason = {"reason": "Autoencoder has no posterior of codes"}
     assert found["kl_loss"] == found["active_units"] == Metric(None, reason)
     found = posteriors_of(Bare((4, 4, 1)), unlabelled)
