@@ -1,5 +1,6 @@
 """Measures trained runs: python evaluate.py --run runs/dcgan-mnist. See --help."""
 
+import contextlib
 import csv
 import dataclasses
 import io
@@ -116,8 +117,9 @@ def main(argv: Sequence[str]) -> int:
     return evaluate_all(EvaluateOptions(**flags.given(argv, EvaluateOptions)))
 
 
-def evaluate_all(asked: EvaluateOptions) -> int:
-    """Measures, compares and publishes what is asked for; returns the exit code."""
+def evaluate_all(asked: EvaluateOptions, go_on: bool = False) -> int:
+    """Measures, compares and publishes what is asked for; returns the exit code. With `go_on`, what
+    was measured of a checkpoint in the same way before is not measured again."""
     runs = [RunDirectory(path) for path in asked.run.split(",") if path]
     if not runs:
         raise flags.UsageError("--run: say which run directories to measure")
@@ -129,7 +131,7 @@ def evaluate_all(asked: EvaluateOptions) -> int:
             raise flags.UsageError(f"--run={run.path}: it has no checkpoint yet; train it further")
     records = [published_record(run) for run in runs] if asked.publish else []
     real = load_real_images(runs, asked)
-    evaluations = [evaluate(run, asked, real) for run in runs]
+    evaluations = [evaluate(run, asked, real, go_on) for run in runs]
     refuse_unmeasured(asked, evaluations)
     for run, record, evaluation in zip(runs, records, evaluations, strict=False):
         report.publish({**record, "metrics": evaluation["metrics"]}, run.path)
@@ -175,7 +177,7 @@ def load_real_images(runs: Sequence[RunDirectory], asked: EvaluateOptions) -> di
     return real
 
 
-def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict) -> dict:
+def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict, go_on: bool) -> dict:
     """Measures a run beside its real images, and writes what it found to its evaluation.json."""
     from training import evaluation, setup
 
@@ -184,6 +186,10 @@ def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict) -> dict:
         config, described, model = setup.load_run(run.path)
     images = real[described["fingerprint"]]
     wanted = wanted_metrics(asked, images)
+    way = way_of(asked, images, int(model.step))
+    if go_on and (before := measured_before(run, way, wanted)):
+        print(f"{run.path} is measured already")
+        return before
     metrics = measure(evaluation.samples_of(model), asked, images, wanted, watch, run.path)
     if set(wanted) & set(evaluation.CONDITIONS):
         metrics |= over_seeds(
@@ -214,11 +220,28 @@ def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict) -> dict:
         "ema_decay": getattr(config.hp, "ema_decay", 0.0),
         "precision": config.options.mixed_precision,
     }
-    result = as_dict(str(run.path), metrics, wanted, watch, protocol)
+    result = as_dict(str(run.path), metrics, wanted, watch, protocol) | {"way": way}
     if any(entry["value"] is not None for entry in result["metrics"].values()):
         metrics = {**result["metrics"], **earlier(run, result, int(model.step))}
         write_json(run.path / "evaluation.json", {**result, "metrics": metrics})
     return result
+
+
+def way_of(asked: EvaluateOptions, images, step: int) -> dict:
+    """All that decides what an evaluation of a run finds."""
+    options = {name: getattr(asked, name) for name in PUBLISHED}
+    weights = images.extractor.sha256 if images.extractor else ""
+    return {**options, "features_sha256": weights, "checkpoint_step": step}
+
+
+def measured_before(run: RunDirectory, way: dict, wanted: Sequence[str]) -> dict | None:
+    """What evaluation.json has of all wanted metrics, measured in that way; None if it has not."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        before = json.loads((run.path / "evaluation.json").read_text())
+        if before["way"] == way:
+            metrics = {name: before["metrics"][name] for name in wanted}
+            return before | {"name": str(run.path), "metrics": metrics}
+    return None
 
 
 def earlier(run: RunDirectory, result: dict, step: int) -> dict:

@@ -27,8 +27,8 @@ Trains each flagfile with each seed, one after the other, as train.py does: a ru
 is left alone, and one that was stopped goes on, so the same command goes on with the study. A run
 has the folder that its flagfile names, with -seed<N> behind it where the seed is not the flagfile's
 own. A run that fails does not keep the others from being trained. When all are there, they are
-measured and compared as evaluate.py does it, whose flags but --run are taken too. Flags with their
-defaults:
+measured and compared as evaluate.py does it, whose flags but --run are taken too; what was measured
+in the same way before is not measured again. Flags with their defaults:
 """
 
 
@@ -70,7 +70,7 @@ def main(argv: Sequence[str]) -> int:
         told = "see above; the others are there, and nothing is measured yet"
         print(f"error: {', '.join(failed)}: not trained, {told}", file=sys.stderr)
         return 1
-    return evaluate_all(measured)
+    return evaluate_all(measured, go_on=True)
 
 
 def runs_of(asked: StudyOptions, data_dir: str = "") -> list[tuple[list[str], options.Config]]:

@@ -81,6 +81,28 @@ def test_what_is_finished_is_left_alone_and_what_was_stopped_goes_on(
     assert len(json.loads((tmp_path / "runs" / "b" / "config.json").read_text())["commands"]) == 2
 
 
+def test_what_was_measured_in_the_same_way_is_not_measured_again(study, tmp_path):
+    assert "measured already" not in study().out
+    first = json.loads((tmp_path / "out" / "comparison.json").read_text())
+    again = study()
+    assert again.out.count("is measured already") == 2
+    assert json.loads((tmp_path / "out" / "comparison.json").read_text()) == first
+    assert "measured already" not in study("--num_samples=6").out
+    file = tmp_path / "runs" / "a" / "evaluation.json"
+    file.write_text("{")
+    assert study("--num_samples=6").out.count("is measured already") == 1
+    assert json.loads(file.read_text())["metrics"]["pixel_mean"]["protocol"]["n_fake"] == 6
+
+
+def test_what_was_measured_of_an_earlier_checkpoint_is_measured_again(
+    study, call, flagfiles, tmp_path
+):
+    assert study().code == 0
+    assert call("train", f"--flagfile={flagfiles['a']}", "--steps=5").code == 0
+    flagfiles["a"].write_text(flagfiles["a"].read_text().replace("--steps=4", "--steps=5"))
+    assert study().out.count("is measured already") == 1
+
+
 def test_a_run_without_its_last_checkpoint_or_export_is_not_finished(
     study, flagfiles, call, tmp_path, trainings
 ):
