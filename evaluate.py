@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import dataclasses
+import hashlib
 import io
 import json
 import shlex
@@ -18,6 +19,8 @@ from metrics.features import NAMES
 from models.hyperparameters import field
 from training import flags, options
 from training.run_directory import METRIC, RunDirectory
+
+FORMAT = 1  # of what is measured: raise it when a metric changes
 
 # How what is published is measured.
 PUBLISHED = {
@@ -186,7 +189,7 @@ def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict, go_on: bool)
         config, described, model = setup.load_run(run.path)
     images = real[described["fingerprint"]]
     wanted = wanted_metrics(asked, images)
-    way = way_of(asked, images, int(model.step))
+    way = way_of(run, asked, images, int(model.step))
     if go_on and (before := measured_before(run, way, wanted)):
         print(f"{run.path} is measured already")
         return before
@@ -213,49 +216,58 @@ def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict, go_on: bool)
         model, images, asked.likelihood_samples, asked.seed, wanted, watch
     )
     draw_confusion(metrics, images, run.path)
+    binarisation = getattr(config.hp, "binarisation", None)
     protocol = {
         **about(images),
         "model": config.options.model,
         "checkpoint_step": int(model.step),
         "ema_decay": getattr(config.hp, "ema_decay", 0.0),
+        **({"binarisation": binarisation} if binarisation else {}),
         "precision": config.options.mixed_precision,
     }
-    result = as_dict(str(run.path), metrics, wanted, watch, protocol) | {"way": way}
+    result = as_dict(str(run.path), metrics, wanted, watch, protocol)
     if any(entry["value"] is not None for entry in result["metrics"].values()):
-        metrics = {**result["metrics"], **earlier(run, result, int(model.step))}
-        write_json(run.path / "evaluation.json", {**result, "metrics": metrics})
+        written = with_earlier(run, result, way, int(model.step))
+        write_json(run.path / "evaluation.json", written)
     return result
 
 
-def way_of(asked: EvaluateOptions, images, step: int) -> dict:
-    """All that decides what an evaluation of a run finds."""
-    options = {name: getattr(asked, name) for name in PUBLISHED}
+def way_of(run: RunDirectory, asked: EvaluateOptions, images, step: int) -> str:
+    """A hash of what is measured of a run, and how."""
+    saved = run.read_config()
+    trained = [saved["hyperparameters"], saved["options"]["seed"], step, images.data.fingerprint]
+    how = [getattr(asked, name) for name in PUBLISHED if name != "metrics"]
     weights = images.extractor.sha256 if images.extractor else ""
-    return {**options, "features_sha256": weights, "checkpoint_step": step}
+    return hashlib.sha256(json.dumps([FORMAT, trained, how, weights]).encode()).hexdigest()[:16]
 
 
-def measured_before(run: RunDirectory, way: dict, wanted: Sequence[str]) -> dict | None:
+def measured_before(run: RunDirectory, way: str, wanted: Sequence[str]) -> dict | None:
     """What evaluation.json has of all wanted metrics, measured in that way; None if it has not."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         before = json.loads((run.path / "evaluation.json").read_text())
-        if before["way"] == way:
+        if all(before["ways"][name] == way for name in wanted):
+            del before["ways"]
             metrics = {name: before["metrics"][name] for name in wanted}
             return before | {"name": str(run.path), "metrics": metrics}
     return None
 
 
-def earlier(run: RunDirectory, result: dict, step: int) -> dict:
-    """What evaluation.json has of the same checkpoint that a result has no value of."""
-    now = {name for name, entry in result["metrics"].items() if entry["value"] is not None}
-    try:
-        before = json.loads((run.path / "evaluation.json").read_text())["metrics"]
-        return {
+def with_earlier(run: RunDirectory, result: dict, way: str, step: int) -> dict:
+    """A result, with what evaluation.json has of the same checkpoint that it has no value of; and
+    in `ways` how each metric was measured."""
+    written = {**result, "ways": dict.fromkeys(result["metrics"], way)}
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
+        before = json.loads((run.path / "evaluation.json").read_text())
+        kept = {
             name: entry
-            for name, entry in before.items()
-            if name not in now and entry["protocol"].get("checkpoint_step") == step
+            for name, entry in before["metrics"].items()
+            if entry["protocol"].get("checkpoint_step") == step
+            and (name not in result["metrics"] or result["metrics"][name]["value"] is None)
         }
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return {}
+        ways = {name: before.get("ways", {}).get(name) for name in kept}
+        written["metrics"] = {**result["metrics"], **kept}
+        written["ways"] |= ways
+    return written
 
 
 def about(images) -> dict:

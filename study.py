@@ -105,8 +105,8 @@ def runs_of(asked: StudyOptions, data_dir: str = "") -> list[tuple[list[str], op
 
 
 def refuse_unmeasurable(configs: Sequence[options.Config], measured: EvaluateOptions) -> None:
-    """Raises UsageError now, not after the trainings, if the images of a run, or the metrics,
-    features or baselines that are asked for of them, cannot be had."""
+    """Raises UsageError now, not after the trainings, if the images of a run cannot be had, or no
+    such metrics, features or baselines of them."""
     from training import setup
 
     about = ("dataset", "data_dir", "image_size", "gray")

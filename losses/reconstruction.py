@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 
-def squared_error(x: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
+def mean_squared_error(x: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
     """The mean of (x - y)^2 over pixels and channels, of images and reconstructions
     [b, h, w, c]: [b].
 

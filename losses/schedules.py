@@ -6,11 +6,6 @@ The step counts from 0 and the period is in steps; both may be tensors.
 import tensorflow as tf
 
 
-def constant(step, period) -> tf.Tensor:
-    """1."""
-    return tf.ones(())
-
-
 def linear(step, period) -> tf.Tensor:
     """min(step / period, 1)."""
     return tf.minimum(tf.cast(step, tf.float32) / tf.cast(period, tf.float32), 1.0)
@@ -23,4 +18,4 @@ def cyclical(step, period) -> tf.Tensor:
     return tf.minimum(2.0 * within / tf.cast(period, tf.float32), 1.0)
 
 
-SCHEDULES = {"constant": constant, "linear": linear, "cyclical": cyclical}
+SCHEDULES = {"linear": linear, "cyclical": cyclical}

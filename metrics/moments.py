@@ -74,5 +74,5 @@ def finite(features: np.ndarray) -> np.ndarray:
     """
     features = np.asarray(features, np.float64)
     if not np.isfinite(features).all():
-        raise MetricError("needs finite features, some are NaN or infinite")
+        raise MetricError("needs finite numbers, some are NaN or infinite")
     return features

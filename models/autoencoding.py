@@ -114,13 +114,13 @@ class AutoencodingModel(GenerativeModel):
         with tf.GradientTape() as tape:
             found, terms = self.forward(batch, training=True)
             loss = self.objective(terms, learning=True)
-        scalars = losses(loss, terms) | self.minimise(loss, tape, SIDE)
+        scalars = scalars_of(loss, terms) | self.minimise(loss, tape, SIDE)
         return scalars | self.after_update(found, terms)
 
     def validate(self, data) -> dict[str, tf.Tensor]:
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         _, terms = self.forward(self.batch_of(images, self.seed, "test"), training=False)
-        return losses(self.objective(terms, learning=False), terms)
+        return scalars_of(self.objective(terms, learning=False), terms)
 
     def batch_of(self, images: tf.Tensor, seed: int, purpose: str, step=None) -> Batch:
         """Images, binarised, and what is drawn for them: by the seed, the purpose and the step, or
@@ -154,7 +154,7 @@ class AutoencodingModel(GenerativeModel):
         return self.images(self.decoder(self.encode(x), training=False))
 
 
-def losses(loss: tf.Tensor, terms: Terms) -> dict[str, tf.Tensor]:
+def scalars_of(loss: tf.Tensor, terms: Terms) -> dict[str, tf.Tensor]:
     """The loss, and of each term the mean over images of its sum over dimensions."""
     scalars = {"loss": loss}
     for name, term in terms.items():

@@ -5,7 +5,7 @@ import math
 import keras
 import tensorflow as tf
 
-from losses.reconstruction import squared_error
+from losses.reconstruction import mean_squared_error
 from models import layers
 from models.adversarial import AdversarialModel, average_of
 from models.base import Player, to_unit_range
@@ -109,7 +109,7 @@ class BiGAN(AdversarialModel):
             return {}
         x, z = real
         with layers.statistics_kept(self.generator):
-            error = squared_error(x, self.generator(z, training=True))
+            error = mean_squared_error(x, self.generator(z, training=True))
         return {"reconstruction": self.hp.reconstruction_weight * error}
 
     def averages(self):

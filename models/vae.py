@@ -72,8 +72,8 @@ class VAE(AutoencodingModel):
         return np.argsort(-np.asarray(self.dimension_kl), kind="stable").tolist()
 
     def posterior_kl(self, x):
-        binary = self.batch_of(x, self.seed, "test").x
-        return self.code_terms(self.encoder(binary, training=False))["kl"]
+        found = self.encoder(self.batch_of(x, self.seed, "test").x, training=False)
+        return self.code_terms(found)["kl"]
 
     @property
     def likelihood(self):

@@ -88,10 +88,36 @@ def test_what_was_measured_in_the_same_way_is_not_measured_again(study, tmp_path
     assert again.out.count("is measured already") == 2
     assert json.loads((tmp_path / "out" / "comparison.json").read_text()) == first
     assert "measured already" not in study("--num_samples=6").out
+    assert study("--num_samples=6").out.count("is measured already") == 2
     file = tmp_path / "runs" / "a" / "evaluation.json"
     file.write_text("{")
     assert study("--num_samples=6").out.count("is measured already") == 1
     assert json.loads(file.read_text())["metrics"]["pixel_mean"]["protocol"]["n_fake"] == 6
+
+
+def test_what_one_way_cannot_measure_is_not_taken_from_another(study, call, tmp_path):
+    """Precision needs more samples than 5 neighbours; what is known of it stays in the run."""
+    wanted = "--metrics=pixel_mean,precision"
+    run = tmp_path / "runs" / "a"
+    assert study(wanted, "--features=digits", "--num_samples=60").code == 0
+    entry = json.loads((run / "evaluation.json").read_text())["metrics"]["precision"]
+    assert entry["value"] is not None
+    for _ in range(2):
+        assert study(wanted, "--features=digits", "--num_samples=5").code == 0
+        compared = json.loads((tmp_path / "out" / "comparison.json").read_text())
+        assert compared[0]["metrics"]["precision"]["value"] is None
+        kept = json.loads((run / "evaluation.json").read_text())["metrics"]
+        assert kept["precision"] == entry
+        assert kept["pixel_mean"]["protocol"]["n_fake"] == 5
+
+
+def test_what_was_measured_between_two_studies_does_not_make_the_second_measure_again(
+    study, call, tmp_path
+):
+    assert study().code == 0
+    run = tmp_path / "runs" / "a"
+    assert call("evaluate", f"--run={run}", "--metrics=pixel_std", "--num_samples=7").code == 0
+    assert study().out.count("is measured already") == 2
 
 
 def test_what_was_measured_of_an_earlier_checkpoint_is_measured_again(

@@ -217,13 +217,14 @@ class Evaluator(StepCallback):
 
     def evaluate(self) -> None:
         self.check_weights()
+        print("\n" * is_live(), end="")  # else what is told goes on with the line of progress
         values = self.measure()
         self.run.log({**self.log.place(), **values})
         with self.writer.as_default(step=self.step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
         found = "  ".join(f"{k.removeprefix(METRIC)} {value:.4g}" for k, value in values.items())
-        print("\n" * is_live() + f"step {self.step}: {found}", flush=True)
+        print(f"step {self.step}: {found}", flush=True)
 
 
 class StopRequest:

@@ -513,7 +513,7 @@ def cluster_metrics(
     }
 
 
-def test_losses(model: GenerativeModel, split: Split) -> dict[str, float]:
+def losses_of(model: GenerativeModel, split: Split) -> dict[str, float]:
     """The means of `validate` over the images of a split, by name.
 
     Raises:
@@ -531,23 +531,26 @@ def measure_posteriors(
 ) -> dict[str, Metric]:
     """The wanted ones of the losses of the real images and of what their posterior says of its
     dimensions; without a value, and with the reason, where there are none."""
+    chosen = [name for name in wanted if name in POSTERIORS]
+    if not chosen:
+        return {}
     metrics = {}
-    protocol = {"split": real.split, "n_real": len(real.images.images)}
+    protocol = {"split": real.split, "n_real": len(real.images.images), "seed": model.seed}
     with watch.stage("posteriors"):
-        if set(wanted) & set(LOSSES):
+        try:
+            found = losses_of(model, real.images) if set(chosen) & set(LOSSES) else {}
+            reason = f"{type(model).__name__} has no posterior of codes"
+        except NotSupported as error:
+            found, reason = {}, str(error)
+        codes = {"codes": "draws of the posterior" if "kl_loss" in found else "as encoded"}
+        for name in (name for name in chosen if name in LOSSES):
             try:
-                found = test_losses(model, real.images)
-                reason = f"{type(model).__name__} has no posterior of codes"
-            except NotSupported as error:
-                found, reason = {}, str(error)
-            codes = {"codes": "draws of the posterior" if "kl_loss" in found else "as encoded"}
-            for name in (name for name in wanted if name in LOSSES):
-                metrics[name] = (
-                    Metric(found[name], protocol | codes)
-                    if name in found
-                    else Metric(None, {"reason": reason})
-                )
-        if "active_units" in wanted:
+                if name not in found:
+                    raise MetricError(reason)
+                metrics[name] = Metric(float(finite(found[name])), protocol | codes)
+            except MetricError as error:
+                metrics[name] = Metric(None, {"reason": str(error)})
+        if "active_units" in chosen:
             metrics["active_units"] = active_units(model, real.images, protocol)
     return metrics
 
@@ -576,9 +579,13 @@ def measure_likelihoods(
 ) -> dict[str, Metric]:
     """The wanted ones of the bounds of the real images' likelihood, from so many draws of each
     code; without a value, and with the reason, where the model has none."""
-    chosen = [name for name in wanted if name in LIKELIHOODS]
+    chosen, lacking = [name for name in wanted if name in LIKELIHOODS], {}
+    if "bits_per_dimension" in chosen and model.likelihood == "Bernoulli":
+        chosen.remove("bits_per_dimension")
+        reason = "bits_per_dimension is of densities, and a Bernoulli variable has none"
+        lacking = {"bits_per_dimension": Metric(None, {"reason": reason})}
     if not chosen:
-        return {}
+        return lacking
     try:
         with watch.stage("likelihoods"):
             parts = [
@@ -591,19 +598,17 @@ def measure_likelihoods(
             "importance_weighted_bound": likelihood.importance_weighted_bound(weights),
         }
     except (NotSupported, MetricError) as error:
-        return dict.fromkeys(chosen, Metric(None, {"reason": str(error)}))
+        return dict.fromkeys([*chosen, *lacking], Metric(None, {"reason": str(error)}))
     protocol = {"split": real.split, "n_real": weights.shape[1], "samples": samples, "seed": seed}
     protocol["likelihood"] = model.likelihood
     metrics = {n: Metric(float(v.mean()), {**protocol, "unit": "nats"}) for n, v in found.items()}
-    if model.likelihood != "Bernoulli":
-        bits = likelihood.bits_per_dimension(
-            found["importance_weighted_bound"], math.prod(real.data.image_shape)
-        )
-        metrics["bits_per_dimension"] = Metric(float(bits.mean()), protocol)
-    else:
-        reason = "bits_per_dimension is of densities, and a Bernoulli variable has none"
-        metrics["bits_per_dimension"] = Metric(None, {"reason": reason})
-    return {name: metrics[name] for name in chosen}
+    bits = likelihood.bits_per_dimension(
+        found["importance_weighted_bound"], math.prod(real.data.image_shape)
+    )
+    metrics["bits_per_dimension"] = Metric(
+        float(bits.mean()), {**protocol, "dequantisation": "none"}
+    )
+    return {name: metrics[name] for name in chosen} | lacking
 
 
 def over_batches(function: Callable, split: Split) -> np.ndarray:

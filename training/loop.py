@@ -70,7 +70,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         log = callbacks.Log(run, writer, options.log_every, batches)
         evaluators = []
         if model.can_validate and images.test:
-            validate = functools.partial(test_losses, model, images.test)
+            validate = functools.partial(validation, model, images.test)
             evaluators += [callbacks.Evaluator(run, writer, log, epoch, validate)]
         if measure:
             evaluators += [callbacks.Evaluator(run, writer, log, options.eval_every, measure)]
@@ -150,18 +150,19 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
     return measure
 
 
-def test_losses(model: GenerativeModel, split: Split) -> dict[str, float]:
+def validation(model: GenerativeModel, split: Split) -> dict[str, float]:
     """The losses of images that are not learnt from, and how many dimensions of their codes are
     active; says so if none is."""
-    losses = evaluation.test_losses(model, split)
+    losses = evaluation.losses_of(model, split)
     active = evaluation.active_units(model, split, {}).value
     if active is not None:
         losses["active_units"] = active
     if active == 0:
         beta = "a lower --beta, a schedule of it, or " if hasattr(model.hp, "beta") else ""
+        more = "more " if model.hp.free_bits else ""
         print(
             "warning: the posterior has collapsed: no latent dimension has a KL divergence above "
-            f"{ACTIVE} nats. Try {beta}--free_bits"
+            f"{ACTIVE} nats. Try {beta}{more}--free_bits"
         )
     return {f"test_{name}": value for name, value in losses.items()}
 

@@ -743,7 +743,7 @@ def test_the_posterior_of_the_test_images_is_measured(unlabelled):
     )
     assert (units.protocol["dimensions"], units.protocol["above"]) == (3, 0.01)
     assert "collapsed" not in units.protocol
-    protocol = {"split": "test", "n_real": 120, "codes": "draws of the posterior"}
+    protocol = {"split": "test", "n_real": 120, "seed": 0, "codes": "draws of the posterior"}
     assert found["reconstruction_loss"].protocol == protocol
 
 
@@ -751,9 +751,9 @@ def test_a_posterior_that_is_no_number_is_not_called_inactive(unlabelled):
     model = small(VAE)
     head = model.encoder.get_layer("mean")
     head.set_weights([np.full_like(w, np.nan) for w in head.get_weights()])
-    units = posteriors_of(model, unlabelled)["active_units"]
-    assert units.value is None
-    assert "finite" in units.protocol["reason"]
+    for metric in posteriors_of(model, unlabelled).values():
+        assert metric.value is None
+        assert "finite" in metric.protocol["reason"]
 
 
 def test_a_collapsed_posterior_is_reported_as_such(unlabelled):
@@ -787,16 +787,31 @@ def test_the_bounds_are_of_so_many_draws(unlabelled):
     assert found["elbo"].protocol == {**protocol, "unit": "nats"}
     bits = np.log2(127.5) - found["importance_weighted_bound"].value / (16 * np.log(2))
     assert found["bits_per_dimension"].value == pytest.approx(bits)
-    assert found["bits_per_dimension"].protocol == protocol
+    assert found["bits_per_dimension"].protocol == {**protocol, "dequantisation": "none"}
     one = likelihoods_of(small(VAE), unlabelled, samples=1)
     assert one["elbo"].value == one["importance_weighted_bound"].value
 
 
-def test_the_lower_bound_is_the_losses_and_a_constant(unlabelled):
-    model = small(VAE)
+@pytest.mark.parametrize(
+    ("told", "constant"),
+    [
+        ({}, 8 * np.log(np.pi)),  # of 16 pixels
+        ({"reconstruction": "bernoulli", "binarisation": "threshold"}, 0.0),
+    ],
+)
+def test_the_lower_bound_is_the_losses_and_a_constant(unlabelled, told, constant):
+    model = small(VAE, **told)
     losses, bounds = posteriors_of(model, unlabelled), likelihoods_of(model, unlabelled, 200)
     loss = losses["reconstruction_loss"].value + losses["kl_loss"].value
-    assert bounds["elbo"].value == pytest.approx(-loss - 8 * np.log(np.pi), rel=0.02)
+    assert bounds["elbo"].value == pytest.approx(-loss - constant, rel=0.02)
+
+
+def test_draws_of_weights_are_those_of_the_seed():
+    x = np.random.default_rng(0).uniform(-1, 1, (3, 4, 4, 1)).astype(np.float32)
+    for model in (small(VAE), small(VAE, reconstruction="bernoulli")):
+        first, same, other = (model.log_weights(x, 2, seed).numpy() for seed in (1, 1, 2))
+        np.testing.assert_array_equal(first, same)
+        assert not np.allclose(first, other)
 
 
 def test_binary_images_have_nats_alone(unlabelled):
