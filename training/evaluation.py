@@ -523,6 +523,8 @@ def losses_of(model: GenerativeModel, split: Split) -> dict[str, float]:
         lambda: in_batches(split),
         output_signature=tf.TensorSpec([None, *split.images.shape[1:]], tf.uint8),
     )
+    batches = math.ceil(len(split.images) / BATCH)
+    dataset = dataset.apply(tf.data.experimental.assert_cardinality(batches))
     return {k: float(v) for k, v in model.evaluate(dataset, return_dict=True, verbose=0).items()}
 
 

@@ -756,6 +756,12 @@ def test_a_posterior_that_is_no_number_is_not_called_inactive(unlabelled):
         assert "finite" in metric.protocol["reason"]
 
 
+@pytest.mark.filterwarnings("error:Your input ran out of data")
+def test_the_losses_of_a_split_are_taken_to_its_end_and_no_further(unlabelled):
+    losses = evaluation.losses_of(small(VAE), unlabelled.test)
+    assert losses["loss"] == pytest.approx(losses["reconstruction_loss"] + losses["kl_loss"])
+
+
 def test_a_collapsed_posterior_is_reported_as_such(unlabelled):
     model = small(VAE)
     for name in ("mean", "log_variance"):
