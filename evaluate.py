@@ -201,6 +201,10 @@ def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict, go_on: bool)
                 model, asked.num_samples, seed, images, watch
             ),
         )
+    if set(wanted) & set(evaluation.path_metrics(images.extractor)):
+        metrics |= over_seeds(
+            asked, lambda seed: evaluation.measure_paths(model, seed, images, watch)
+        )
     if set(wanted) & set(evaluation.FACTORS):
         metrics |= over_seeds(
             asked,
@@ -326,7 +330,7 @@ def measure(draw, asked: EvaluateOptions, images, wanted, watch, folder: Path | 
     the first seed's into the folder of a run."""
     from training import evaluation
 
-    if not set(wanted) - set(evaluation.OTHERS):
+    if not set(wanted) - {*evaluation.OTHERS, *evaluation.path_metrics(images.extractor)}:
         return {}
 
     def of(seed: int) -> dict[str, report.Metric]:

@@ -28,9 +28,11 @@ class GenerateOptions:
         "images: one PNG file each; npz: one array images, uint8 [n, h, w, c]; grid: a picture; "
         "interpolation: a picture, a row a pair of latents, and a GIF; plane: a picture of the "
         "images over the first two latent dimensions; traversal: of each continuous code a "
-        "picture, a row a category, and a GIF; of an autoencoder of the ten most active dimensions",
+        "picture, a row a category, and a GIF; of an autoencoder of the ten most active "
+        "dimensions; styles: of a model with styles pictures of truncation, of mixed styles and of "
+        "noise",
         group="what",
-        choices=("images", "npz", "grid", "interpolation", "plane", "traversal"),
+        choices=("images", "npz", "grid", "interpolation", "plane", "traversal", "styles"),
     )
     outdir: str = field("", "where to; else generated/ in the run directory", group="what")
     n: int = field(64, "how many images, or rows of an interpolation", group="what", at_least=1)
@@ -38,11 +40,19 @@ class GenerateOptions:
     label: int | None = field(
         None, "the class of all images, of a model that is told it", group="what", at_least=0
     )
+    truncation: float = field(
+        1.0,
+        "psi of a model with styles: 1 leaves them as they are, 0 gives the mean style (Karras et "
+        "al. 2019, appendix B)",
+        group="what",
+        at_least=0,
+    )
     path: str = field(
         "spherical",
-        "of an interpolation: along the chord, or along the great circle",
+        "of an interpolation: along the chord, or along the great circle, of latents; or along the "
+        "chord of their styles w",
         group="interpolation",
-        choices=("linear", "spherical"),
+        choices=("linear", "spherical", "styles"),
     )
     frames: int = field(
         10, "images between two latents, both included", group="interpolation", at_least=2
@@ -73,6 +83,7 @@ def main(argv: Sequence[str]) -> int:
         model.draw_latents(1, options.seed, options.label)
     except NotSupported as error:
         raise flags.UsageError(f"--label={options.label}: {error}") from None
+    check_styles(model, options)
     outdir = Path(options.outdir or Path(options.run) / "generated")
     try:
         outdir.mkdir(parents=True, exist_ok=True)
@@ -85,15 +96,46 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
+def check_styles(model, options: GenerateOptions) -> None:
+    """Raises UsageError if an option asks for styles that the model, or what is drawn, lacks."""
+    from models.base import NotSupported
+
+    asked = {
+        "output=styles": options.output == "styles",
+        "path=styles": options.output == "interpolation" and options.path == "styles",
+        f"truncation={options.truncation:g}": options.truncation != 1.0,
+    }
+    for flag in (flag for flag, is_asked in asked.items() if is_asked):
+        try:
+            model.mean_style()
+        except NotSupported as error:
+            raise flags.UsageError(f"--{flag}: {error}") from None
+    if options.truncation != 1.0 and options.output not in TRUNCATED:
+        raise flags.UsageError(
+            f"--truncation: --output={options.output} has none; {', '.join(TRUNCATED)} have"
+        )
+
+
 def drawn(options: GenerateOptions) -> str:
-    """How the files of what is drawn end: its seed, and its label if there is one."""
+    """How the files of what is drawn end: its seed, and its label and truncation if there are."""
     label = "" if options.label is None else f"-label{options.label}"
-    return f"seed{options.seed}{label}"
+    psi = "" if options.truncation == 1.0 else f"-psi{options.truncation:g}"
+    return f"seed{options.seed}{label}{psi}"
 
 
 def sample(model, options: GenerateOptions) -> np.ndarray:
     """The images that are asked for, uint8 [n, h, w, c]."""
-    return plotting.to_uint8(model.sample(options.n, options.seed, options.label))
+    latents = model.draw_latents(options.n, options.seed, options.label)
+    return plotting.to_uint8(images_of(model, options, latents))
+
+
+def images_of(model, options: GenerateOptions, latents) -> np.ndarray:
+    """Images of latents name -> [n, d], truncated if that is asked for: float32 in [-1, 1]."""
+    if options.truncation == 1.0:
+        return model.generate(latents)
+    from training.pictures import truncated
+
+    return truncated(model, latents, options.truncation)
 
 
 def save_images(model, options: GenerateOptions, outdir: Path):
@@ -119,9 +161,21 @@ def save_grid(model, options: GenerateOptions, outdir: Path):
 
 def save_interpolation(model, options: GenerateOptions, outdir: Path):
     """A row from one latent to another for each pair, and the rows as a film there and back."""
+    ends = model.draw_latents(2 * options.n, options.seed, options.label)
+    between = style_points if options.path == "styles" else latent_points
+    images = between(model, options, ends)
+    stem = outdir / f"{options.path}-{drawn(options)}"
+    plotting.save_image(f"{stem}.png", plotting.grid(images, columns=options.frames))
+    films = images.reshape(options.n, options.frames, *images.shape[1:])
+    there = [plotting.grid(films[:, k]) for k in range(options.frames)]
+    plotting.save_gif(f"{stem}.gif", there + there[-2:0:-1], fps=8, hold_last_seconds=0)
+    return [f"{stem}.png", f"{stem}.gif"]
+
+
+def latent_points(model, options: GenerateOptions, ends) -> np.ndarray:
+    """The images between the first and the second half of latents, a pair after the other."""
     from models.latents import interpolate
 
-    ends = model.draw_latents(2 * options.n, options.seed, options.label)
     points = {
         # A class between two is a mixture of them, and so is a category: its parts sum to 1.
         name: interpolate(
@@ -132,13 +186,18 @@ def save_interpolation(model, options: GenerateOptions, outdir: Path):
         )
         for name, part in ends.items()
     }
-    images = model.generate({k: np.reshape(v, (-1, v.shape[-1])) for k, v in points.items()})
-    stem = outdir / f"{options.path}-{drawn(options)}"
-    plotting.save_image(f"{stem}.png", plotting.grid(images, columns=options.frames))
-    films = images.reshape(options.n, options.frames, *images.shape[1:])
-    there = [plotting.grid(films[:, k]) for k in range(options.frames)]
-    plotting.save_gif(f"{stem}.gif", there + there[-2:0:-1], fps=8, hold_last_seconds=0)
-    return [f"{stem}.png", f"{stem}.gif"]
+    points = {k: np.reshape(v, (-1, v.shape[-1])) for k, v in points.items()}
+    return images_of(model, options, points)
+
+
+def style_points(model, options: GenerateOptions, ends) -> np.ndarray:
+    """The same on the chord between their styles."""
+    from models.latents import interpolate, truncate
+
+    w = truncate(model.styles(ends), model.mean_style(), options.truncation)
+    flat = np.reshape(w, (len(w), -1))
+    points = interpolate(flat[: options.n], flat[options.n :], options.frames, "linear")
+    return model.images_of_styles(np.reshape(points, (-1, *w.shape[1:])))
 
 
 def save_plane(model, options: GenerateOptions, outdir: Path):
@@ -166,6 +225,13 @@ def save_traversals(model, options: GenerateOptions, outdir: Path):
     return paths
 
 
+def save_styles(model, options: GenerateOptions, outdir: Path):
+    """Pictures of truncation, of mixed styles and of noise; returns their paths."""
+    from training.pictures import save_style_pictures
+
+    return save_style_pictures(model, options.seed, outdir / f"styles-{drawn(options)}")
+
+
 OUTPUTS = {
     "images": save_images,
     "npz": save_npz,
@@ -173,7 +239,9 @@ OUTPUTS = {
     "interpolation": save_interpolation,
     "plane": save_plane,
     "traversal": save_traversals,
+    "styles": save_styles,
 }
+TRUNCATED = ("images", "npz", "grid", "interpolation")
 
 if __name__ == "__main__":
     if code := flags.run_script(main):

@@ -23,6 +23,7 @@ README = ROOT / "README.md"
 PICTURES = (
     *("samples.png", "plane-1.png", "plane-3.png", "curves.png", "progress.gif"),
     *("neighbours.png", "confusion.png", "codes.png", "traversals/*.png", "reconstructions.png"),
+    "styles/*.png",
 )
 COMPARED = ("comparison.png", "curves.png")  # of several runs
 DISTANCES = ("fid", "kid", "fd_", "kd_")  # begin the names of what may differ by magnitudes
@@ -30,7 +31,7 @@ HASHES = ("fingerprint", "features_sha256")
 # Of a protocol, what is in the table, or in a picture, or long.
 UNTOLD = ("values", "mapping", "confusion", "kl_of_dimensions")
 BATCH = "_256"  # ends the name of a metric of that many samples, beside that of all
-UNSHOWN = re.compile(f"_infinity$|{BATCH}$|^pixel_|^distinct_share$")  # among the metrics there
+UNSHOWN = re.compile(f"_infinity$|{BATCH}$|^pixel_|^distinct_share$|^path_length_")  # there
 OF_CODES = re.compile(  # what has a table of its own there
     "(slant|thickness)_correlation|class_change|mutual_information_gap|reconstruction_.*|"
     "knn._accuracy|linear_probe_accuracy|cluster_accuracy|nmi|ari|"
@@ -129,7 +130,7 @@ def low_middle_high(entry: dict | None) -> tuple[float, float, float] | None:
 def better(name: str) -> str:
     """Which way a metric should go: "lower", "higher" or "" where neither is better."""
     distances = ("pixel_distance", "reconstruction_error", "reconstruction_feature_distance")
-    losses = ("reconstruction_loss", "bits_per_dimension", "copied_share")
+    losses = ("reconstruction_loss", "bits_per_dimension", "copied_share", "path_length_")
     if name.startswith((*DISTANCES, *distances, *losses)):
         return "lower"
     neither = ("pixel_mean", "pixel_std", "class_change", "kl_loss", "active_units")

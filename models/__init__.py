@@ -33,6 +33,8 @@ REGISTRY = {
     "bigbigan": Entry("models.bigbigan", "BigBiGAN", hp.BigBiGANHyperparameters),
     "info_bigbigan": Entry("models.info_bigbigan", "InfoBigBiGAN", hp.InfoBigBiGANHyperparameters),
     "began": Entry("models.began", "BEGAN", hp.BEGANHyperparameters),
+    "stylegan": Entry("models.stylegan", "StyleGAN", hp.StyleGANHyperparameters),
+    "stylegan2": Entry("models.stylegan2", "StyleGAN2", hp.StyleGAN2Hyperparameters),
     "autoencoder": Entry("models.autoencoder", "Autoencoder", hp.AutoencodingHyperparameters),
     "vae": Entry("models.vae", "VAE", hp.VAEHyperparameters),
     "beta_vae": Entry("models.vae", "BetaVAE", hp.BetaVAEHyperparameters),

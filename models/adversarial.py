@@ -10,6 +10,7 @@ import tensorflow as tf
 from losses.adversarial import LOSSES, AdversarialLoss, Terms, least_squares
 from losses.penalties import PENALTIES
 from models import layers
+from models.augmentation import augment
 from models.base import GenerativeModel, Player, averaging_rate, to_unit_range
 from models.hyperparameters import AdversarialHyperparameters
 from models.latents import Latents, noise
@@ -59,6 +60,10 @@ class AdversarialModel(GenerativeModel):
     # Hooks.
 
     def build_networks(self) -> None:
+        if self.hp.augment == "ada":
+            self.augment_p = self.add_weight(
+                name="augment_p", shape=(), initializer="zeros", trainable=False
+            )
         self.latents = self.build_latents()
         self.generator = self.build_generator()
         self.discriminator = self.build_discriminator()
@@ -116,6 +121,16 @@ class AdversarialModel(GenerativeModel):
         variant adds."""
         return {"d": tf.squeeze(self.discriminator(shown, training=True), -1)}
 
+    def judge(self, shown, batch: Batch, purpose: str) -> Scores:
+        """What `critic` says of what is shown, its images augmented if `augment` says so, by draws
+        of a purpose. In training alone: what is evaluated is never augmented."""
+        if self.hp.augment == "none":
+            return self.critic(shown, batch)
+        x, *given = tf.nest.flatten(shown)
+        p = self.augment_p if self.hp.augment == "ada" else 1.0
+        x = augment(x, batch.uniform, f"augment {purpose}", p)
+        return self.critic(tf.nest.pack_sequence_as(shown, [x, *given]), batch)
+
     @property
     def generator_sees_real(self) -> bool:
         """Whether `generator_terms` needs D's scores of real images."""
@@ -161,7 +176,9 @@ class AdversarialModel(GenerativeModel):
         (x, shown), (x_fake, _) = self.as_point(real), self.as_point(fake)
 
         def of(score: str) -> tf.Tensor:
-            return penalty(lambda x: self.critic(shown(x), batch)[score], x, x_fake, batch.uniform)
+            return penalty(
+                lambda x: self.judge(shown(x), batch, "penalty")[score], x, x_fake, batch.uniform
+            )
 
         return tf.add_n([of(score) for score in self.scores])
 
@@ -202,8 +219,10 @@ class AdversarialModel(GenerativeModel):
             real, fake = self.real(last), self.fake(last)
             with tape.stop_recording():
                 scalars = self._update_discriminator(last, real, fake)
-            d_real = self.critic(real, last) if self.generator_sees_real else None
-            terms = self.generator_terms(d_real, self.critic(fake, last), last)
+            seen = self.generator_sees_real
+            d_real = self.judge(real, last, "real of generator") if seen else None
+            d_fake = self.judge(fake, last, "fake of generator")
+            terms = self.generator_terms(d_real, d_fake, last)
             terms |= self.pair_terms(real, fake, last)
             loss, losses = total(terms, "g_loss")
         scalars |= losses | self.minimise(loss, tape, "generator")
@@ -244,13 +263,27 @@ class AdversarialModel(GenerativeModel):
         real, fake = tf.nest.map_structure(tf.stop_gradient, (real, fake))
         self._power_iteration("discriminator")
         with tf.GradientTape() as tape:
-            d_real, d_fake = self.critic(real, batch), self.critic(fake, batch)
+            d_real = self.judge(real, batch, "real")
+            d_fake = self.judge(fake, batch, "fake")
             terms = self.discriminator_terms(d_real, d_fake, batch)
             terms |= self._penalty_terms(real, fake, batch)
             loss, scalars = total(terms, "d_loss")
         scalars |= self.minimise(loss, tape, "discriminator")
         scalars |= self.after_discriminator_update(d_real, d_fake, batch)
+        if self.hp.augment == "ada":
+            scalars |= self._adapt_augmentation(d_real)
         return scalars | self._accuracies(d_real, d_fake)
+
+    def _adapt_augmentation(self, real: Scores) -> dict[str, tf.Tensor]:
+        """Moves the probability of augmentation up if the mean sign of D's scores of real images,
+        from the boundary on, is above its target, else down: Karras et al. 2020a, section 3.1,
+        equation 1 (r_t), at each update of D instead of each fourth."""
+        scores = tf.concat([real[score] for score in self.scores], axis=0)
+        sign = tf.reduce_mean(tf.sign(tf.cast(scores, tf.float32) - self.loss_pair.boundary))
+        images = tf.cast(tf.shape(real[self.scores[0]])[0], tf.float32)
+        step = tf.sign(sign - self.hp.augment_target) * images / (1000.0 * self.hp.augment_kimg)
+        self.augment_p.assign(tf.clip_by_value(self.augment_p + step, 0.0, 1.0))
+        return {"augment_p": tf.convert_to_tensor(self.augment_p), "d_sign_real": sign}
 
     def _penalty_terms(self, real, fake, batch: Batch) -> Terms:
         """The weighted penalties of this step; zero between the intervals of a lazy one."""

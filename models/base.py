@@ -200,6 +200,28 @@ class GenerativeModel(keras.Model):
         """The dimensions of the code, those first that say most of an image."""
         raise NotSupported(f"{type(self).__name__} has no order of its latent dimensions")
 
+    def styles(self, latents):
+        """The style w of each layer, of latents name -> [n, d]: [n, layers, w_dim]."""
+        raise NotSupported(f"{type(self).__name__} has no styles")
+
+    def mean_style(self):
+        """The running mean of w, which truncation is towards: [layers, w_dim]."""
+        raise NotSupported(f"{type(self).__name__} has no styles")
+
+    def images_of_styles(
+        self, w, noise_seed: int | None = None, noise: bool = True, batch_size: int = 250
+    ) -> np.ndarray:
+        """Images of styles w [n, layers, w_dim]: float32 [n, h, w, c] in [-1, 1].
+
+        Args:
+            w: of each layer.
+            noise_seed: of draws of the noise, of each image its own; None: the fixed one that
+                samples have.
+            noise: whether there is any.
+            batch_size: how many are made at a time.
+        """
+        raise NotSupported(f"{type(self).__name__} has no styles")
+
     # Training.
 
     def compile(self, optimizers=None, *, jit_compile: bool | str = "auto", **kwargs):
@@ -234,8 +256,12 @@ class GenerativeModel(keras.Model):
         players = {name: p for name, p in self.players().items() if p.side == side}
         optimizers = [self.optimizers[name] for name in players]
         scales = [optimizer.scale_loss(tf.ones(())) for optimizer in optimizers]
+        # What is not at work in this step, as the layers of larger images, has a gradient of 0.
         gradients = tape.gradient(
-            loss, [p.variables for p in players.values()], output_gradients=scales[0]
+            loss,
+            [[v.value for v in p.variables] for p in players.values()],
+            output_gradients=scales[0],
+            unconnected_gradients=tf.UnconnectedGradients.ZERO,
         )
         norms = {}
         for name, optimizer, scale, own in zip(players, optimizers, scales, gradients, strict=True):

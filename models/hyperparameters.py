@@ -15,6 +15,10 @@ from typing import Any
 COMPARE = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
 
 
+# Losses of whose scores none is the boundary between real and fake images.
+WITHOUT_BOUNDARY = ("wasserstein", "relativistic", "relativistic_average", "equilibrium")
+
+
 class HyperparameterError(ValueError):
     """A value out of its range, or a name that the model does not have; the message is one line."""
 
@@ -283,6 +287,30 @@ class AdversarialHyperparameters(NetworkHyperparameters):
         at_least=1,
         by=("penalty", dict.fromkeys(("gradient", "dragan", "r1", "r2"), 1)),
     )
+    augment: str = field(
+        "none",
+        "what D is shown is changed by colour, translation and cutout: always (DiffAugment, Zhao "
+        "et al. 2020), or with a probability that adapts to how D overfits (ADA, Karras et al. "
+        "2020a)",
+        group="augmentation",
+        choices=("none", "diffaug", "ada"),
+    )
+    augment_target: float | None = field(
+        None,
+        "the mean sign of D's scores of real images to which the probability is adapted (2020a, "
+        "3.1)",
+        group="augmentation",
+        above=-1,
+        below=1,
+        by=("augment", {"ada": 0.6}),
+    )
+    augment_kimg: float | None = field(
+        None,
+        "thousands of real images in which the probability can go from 0 to 1 (2020a, 3.1)",
+        group="augmentation",
+        above=0,
+        by=("augment", {"ada": 500.0}),
+    )
     n_critic: int = field(
         1,
         "updates of D, each on fresh images, for one of G (k in Goodfellow et al. 2014)",
@@ -343,6 +371,11 @@ class AdversarialHyperparameters(NetworkHyperparameters):
             raise HyperparameterError(
                 f"--d_norm={self.d_norm}: --penalty={self.penalty} is of each image alone, and "
                 "batch norm mixes them; take layer, spectral or none"
+            )
+        if self.augment == "ada" and self.loss in WITHOUT_BOUNDARY:
+            raise HyperparameterError(
+                f"--augment=ada: --loss={self.loss} has no score that divides real from fake "
+                "images, which it adapts by; take --augment=diffaug"
             )
         if self.loss == "least_squares" and self.fake_label >= self.real_label:
             raise HyperparameterError(
@@ -652,6 +685,91 @@ class InfoBigBiGANHyperparameters(BigBiGANHyperparameters, InfoGANHyperparameter
 
     continuous_codes: int = override(InfoGANHyperparameters, "continuous_codes", 0)
     q_learning_rate: float = override(InfoGANHyperparameters, "q_learning_rate", 2e-4)
+
+
+@dataclasses.dataclass(frozen=True)
+class StyleHyperparameters(AdversarialHyperparameters):
+    """Karras et al. 2019 and 2020: what StyleGAN and StyleGAN2 have in common."""
+
+    network: str = override(
+        AdversarialHyperparameters, "network", "styled", choices=("styled",),
+        help="its own: styles in G, convolutions at each size in D (Karras et al. 2018, table 2)",
+    )  # fmt: skip
+    width: int | None = override(
+        AdversarialHyperparameters, "width", 64,
+        help="channels at the size of the image, doubled at each halving up to eight times",
+        by=("", {}),
+    )  # fmt: skip
+    batch_size: int = override(AdversarialHyperparameters, "batch_size", 32)
+    noise_dim: int = override(AdversarialHyperparameters, "noise_dim", 512)
+    w_dim: int = field(512, "dimensions of the style w (2019, appendix C)", group="latents",
+                       at_least=1)  # fmt: skip
+    mapping_depth: int = field(
+        8, "dense layers from z to w (2019, section 2)", group="networks", at_least=1
+    )
+    mapping_rate: float = field(
+        0.01,
+        "what the step size of the mapping network is multiplied with (2019, appendix C)",
+        group="optimisation",
+        above=0,
+    )
+    style_mixing: float = field(
+        0.9,
+        "share of the images whose later layers have the style of a second z (2019, section 3.1)",
+        group="loss",
+        at_least=0,
+        at_most=1,
+    )
+    penalty: str = override(AdversarialHyperparameters, "penalty", "r1")
+    penalty_weight: float | None = override(
+        AdversarialHyperparameters, "penalty_weight", None,
+        by=("penalty", {**dict.fromkeys(("gradient", "dragan"), 10.0), "r1": 1.0, "r2": 1.0}),
+        help="what the penalty is multiplied with: gamma of R1 (2019: 10 at 1024 pixels; smaller "
+        "images need less)",
+    )  # fmt: skip
+    penalty_interval: int | None = override(
+        AdversarialHyperparameters, "penalty_interval", None,
+        by=("penalty", dict.fromkeys(("gradient", "dragan", "r1", "r2"), 16)),
+    )  # fmt: skip
+    g_learning_rate: float = override(AdversarialHyperparameters, "g_learning_rate", 1e-3)
+    d_learning_rate: float = override(AdversarialHyperparameters, "d_learning_rate", 1e-3)
+    beta_1: float | None = override(AdversarialHyperparameters, "beta_1", 0.0)
+    beta_2: float | None = override(AdversarialHyperparameters, "beta_2", 0.99)
+
+
+@dataclasses.dataclass(frozen=True)
+class StyleGANHyperparameters(StyleHyperparameters):
+    """Karras et al. 2019."""
+
+    growing_kimg: float = field(
+        0.0,
+        "thousands of real images that the smallest size is learnt for, each further one is faded "
+        "in for, and then learnt for (Karras et al. 2018, appendix A: 600); 0: the full size from "
+        "the start",
+        group="training",
+        at_least=0,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class StyleGAN2Hyperparameters(StyleHyperparameters):
+    """Karras et al. 2020."""
+
+    g_learning_rate: float = override(StyleHyperparameters, "g_learning_rate", 2e-3)
+    d_learning_rate: float = override(StyleHyperparameters, "d_learning_rate", 2e-3)
+    path_weight: float = field(
+        2.0,
+        "what the path length term is multiplied with (2020, equation 4); 0: off",
+        group="loss",
+        at_least=0,
+    )
+    path_interval: int = field(
+        8,
+        "the path length term is applied at each so many steps, as many times as strong (2020, "
+        "appendix B)",
+        group="loss",
+        at_least=1,
+    )
 
 
 @dataclasses.dataclass(frozen=True)

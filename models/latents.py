@@ -83,21 +83,37 @@ def plane(latent: tf.Tensor, span: float, points: int) -> tf.Tensor:
     return tf.concat([first, second, rest], axis=1)
 
 
+def truncate(w: tf.Tensor, mean: tf.Tensor, psi: float) -> tf.Tensor:
+    """mean + psi (w - mean), of styles w [n, layers, d] and their mean [layers, d]: Karras et al.
+    2019, appendix B. 1 leaves them as they are, 0 gives the mean."""
+    return mean + psi * (w - mean)
+
+
 def interpolate(start: tf.Tensor, end: tf.Tensor, steps: int, path: str) -> tf.Tensor:
     """Points between latents, both ends included.
 
     Args:
         start, end: [n, d].
         steps: how many points, at least 2.
-        path: "linear", along the chord; or "spherical", along the great circle, so that the norm
-            of a Gaussian latent is kept (Shoemake 1985; White 2016, 2.1). Where the two ends are
-            parallel the chord is taken.
+        path: as `between`.
 
     Returns:
         [n, steps, d].
     """
-    start, end = start[:, None], end[:, None]
     t = tf.linspace(0.0, 1.0, steps)[None, :, None]
+    return between(start[:, None], end[:, None], t, path)
+
+
+def between(start: tf.Tensor, end: tf.Tensor, t: tf.Tensor, path: str) -> tf.Tensor:
+    """The point at t, from 0 to 1, on the way from one latent to another.
+
+    Args:
+        start, end: [..., d].
+        t: of a shape that fits theirs.
+        path: "linear", along the chord; or "spherical", along the great circle, so that the norm
+            of a Gaussian latent is kept (Shoemake 1985; White 2016, 2.1). Where the two ends are
+            parallel the chord is taken.
+    """
     chord = (1.0 - t) * start + t * end
     if path == "linear":
         return chord

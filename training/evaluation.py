@@ -17,7 +17,15 @@ import tensorflow as tf
 import plotting
 from data import ImageData, Split
 from files import cache_directory
-from metrics import factors, features, likelihood, neighbours, reconstruction, representation
+from metrics import (
+    factors,
+    features,
+    likelihood,
+    neighbours,
+    path_length,
+    reconstruction,
+    representation,
+)
 from metrics.comparison import Comparison, compare, metrics_in
 from metrics.features import NAMES, Extractor, FeatureError
 from metrics.moments import finite
@@ -26,7 +34,7 @@ from metrics.report import Metric, MetricError
 from metrics.statistics import FeatureStatistics
 from models.base import ACTIVE, GenerativeModel, NotSupported, to_unit_range
 from models.hyperparameters import near
-from models.latents import CATEGORY, CONTINUOUS, with_code
+from models.latents import CATEGORY, CONTINUOUS, between, with_code
 from training.flags import UsageError
 
 PIXELS = ("pixel_mean", "pixel_std", "pixel_distance", "distinct_share", "copied_share")
@@ -45,6 +53,7 @@ POSTERIORS = (*LOSSES, "active_units")
 LIKELIHOODS = ("elbo", "importance_weighted_bound", "bits_per_dimension")
 ANYWHERE = (*CODES, *CLUSTERS, *POSTERIORS, *LIKELIHOODS)  # of any images, without features
 OTHERS = (*CONDITIONS, *FACTORS, *RECONSTRUCTIONS, *ANYWHERE)  # than of samples
+PATHS = 1000  # paths between latents whose length is measured
 SHOWN = 1000  # samples whose nearest training images are looked for
 BATCH = 250
 FORMAT = 1  # of the cached statistics: raise it when they change
@@ -61,8 +70,13 @@ def sample_metrics(extractor: Extractor | None) -> tuple[str, ...]:
 def all_metrics(extractor: Extractor | None) -> tuple[str, ...]:
     """Those of samples, and OTHERS; without an extractor, those that need none."""
     if extractor:
-        return (*sample_metrics(extractor), *OTHERS)
+        return (*sample_metrics(extractor), *path_metrics(extractor), *OTHERS)
     return (*sample_metrics(extractor), *STROKES, RECONSTRUCTIONS[0], *ANYWHERE)
+
+
+def path_metrics(extractor: Extractor | None) -> tuple[str, ...]:
+    """The one of paths between latents, which is named after the features."""
+    return (f"path_length_{extractor.name}",) if extractor else ()
 
 
 def load_extractor(flag: str, name: str, data: ImageData) -> Extractor:
@@ -205,7 +219,8 @@ def measure_samples(
     draw: Draw, n: int, seed: int, real: RealImages, wanted: Sequence[str], watch: Stopwatch
 ) -> tuple[dict[str, Metric], np.ndarray]:
     """The wanted ones of the metrics of n samples, and the first SHOWN samples."""
-    in_features = [name for name in wanted if name not in (*OTHERS, *PIXELS)]
+    apart = (*OTHERS, *PIXELS, *path_metrics(real.extractor))
+    in_features = [name for name in wanted if name not in apart]
     if in_features:
         with watch.stage("features of real images"):
             statistics, known = FeatureStatistics(real.extractor, n), real.statistics
@@ -284,6 +299,44 @@ def measure_conditions(
     except (NotSupported, MetricError) as error:
         return {name: Metric(None, {"reason": str(error)})}
     return {name: Metric(right / n, {"n_fake": n, **features_protocol(name, real)})}
+
+
+def measure_paths(
+    model: GenerativeModel, seed: int, real: RealImages, watch: Stopwatch
+) -> dict[str, Metric]:
+    """The perceptual path length, of PATHS pairs of latents: in w, straight, of a model with
+    styles; else in the noise, on the great circle if that is normal, all other latents being the
+    first ones'."""
+    (name,) = path_metrics(real.extractor)
+    starts, ends = (model.latents.draw(PATHS, [seed, k]) for k in (0, 1))
+    t = tf.random.stateless_uniform([PATHS, 1], [seed, 2])
+    try:
+        w, w_end = model.styles(starts), model.styles(ends)
+
+        def images_at(t):
+            return model.images_of_styles(between(w, w_end, t[..., None], "linear"))
+
+        space = "w"
+    except NotSupported:
+        path = "linear" if getattr(model.hp, "prior", "normal") == "uniform" else "spherical"
+
+        def images_at(t):
+            z = between(starts["noise"], ends["noise"], t, path)
+            return model.generate(starts | {"noise": z})
+
+        space = "z"
+    try:
+        with watch.stage("paths"):
+            # Rounded to bytes most images would be the same at both ends.
+            found = [
+                real.extractor(127.5 * (images_at(place) + 1.0))[0]
+                for place in (t, t + path_length.EPSILON)
+            ]
+            metric = path_length.path_length(*found)
+    except MetricError as error:
+        return {name: Metric(None, {"reason": str(error)})}
+    told = {"space": space, **features_protocol(name, real)}
+    return {name: Metric(metric.value, {**metric.protocol, **told})}
 
 
 def measure_factors(

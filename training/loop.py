@@ -13,12 +13,12 @@ import tensorflow as tf
 
 import plotting
 from data import Batches, ImageData, Split
-from models.base import ACTIVE, GenerativeModel
+from models.base import ACTIVE, GenerativeModel, NotSupported
 from training import callbacks, evaluation, setup
 from training.checkpoints import Checkpoints
 from training.flags import UsageError, listed
 from training.options import Config, RunOptions
-from training.pictures import save_traversals
+from training.pictures import save_style_pictures, save_traversals
 from training.run_directory import METRIC, RunDirectory
 
 GIF_FRAMES = 100
@@ -230,8 +230,8 @@ def compile_model(model: GenerativeModel, jit: str) -> None:
 
 
 def finish(run: RunDirectory, model: GenerativeModel) -> None:
-    """The curves, the GIF of the samples, traversals of continuous codes, and the generator for use
-    elsewhere."""
+    """The curves, the GIF of the samples, traversals of continuous codes, pictures of styles, and
+    the generator for use elsewhere."""
     callbacks.draw_curves(run)
     drawn = sorted(run.samples.glob("step-*.png"))
     kept = np.linspace(0, len(drawn) - 1, min(len(drawn), GIF_FRAMES)).round().astype(int)
@@ -244,12 +244,15 @@ def finish(run: RunDirectory, model: GenerativeModel) -> None:
         for span in TRAVERSAL_SPANS
         for path in save_traversals(model, span, 0, run.path / "traversals")
     ]
+    styled = []
+    with contextlib.suppress(NotSupported):
+        styled = save_style_pictures(model, 0, run.path / "styles")
     network = model.generator_network()
     run.export.mkdir(exist_ok=True)
     network.save(run.export / "generator.keras")
     network.export(str(run.export / "saved_model"), verbose=False)
-    traversals = "traversals/, " if traversed else ""
-    print(f"done: samples.png, curves.png, {traversals}progress.gif and export/ are in {run.path}")
+    folders = "traversals/, " * bool(traversed) + "styles/, " * bool(styled)
+    print(f"done: samples.png, curves.png, {folders}progress.gif and export/ are in {run.path}")
 
 
 def picture(path) -> np.ndarray:

@@ -14,6 +14,7 @@ from models.latents import (
     CONTINUOUS,
     SHOWN_CLASSES,
     plane,
+    truncate,
     with_code,
     with_each,
     with_value,
@@ -21,6 +22,8 @@ from models.latents import (
 from training.flags import UsageError
 
 POINTS = 11  # of a traversal
+PSIS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0, 1.25)  # of a sweep of truncation
+DRAWS = 100  # of noise, whose deviation is drawn
 
 
 def plane_grid(model: GenerativeModel, latents: dict[str, tf.Tensor], span: float) -> np.ndarray:
@@ -108,3 +111,72 @@ def save_traversals(
         plotting.save_image(paths[-2], picture)
         plotting.save_gif(paths[-1], frames + frames[-2:0:-1], fps=8, hold_last_seconds=0)
     return paths
+
+
+def truncated(model: GenerativeModel, latents: dict[str, tf.Tensor], psi: float) -> np.ndarray:
+    """Images of latents name -> [n, d], their styles truncated by psi: float32 in [-1, 1].
+
+    Raises:
+        NotSupported: the model has no styles.
+    """
+    return model.images_of_styles(truncate(model.styles(latents), model.mean_style(), psi))
+
+
+def truncation_sweep(model: GenerativeModel, seed: int) -> np.ndarray:
+    """A row a draw, a column a psi of PSIS, from the mean style to beyond the draw: uint8
+    [H, W, c]."""
+    latents = model.draw_latents(8, seed)
+    images = np.stack([truncated(model, latents, psi) for psi in PSIS], axis=1)
+    labels = [f"{psi:g}" for psi in PSIS]
+    return plotting.grid(images.reshape(-1, *images.shape[2:]), len(PSIS), column_labels=labels)
+
+
+def mixing_tables(model: GenerativeModel, seed: int) -> Iterator[tuple[str, np.ndarray]]:
+    """The styles of the images on top in some layers, those of the images on the left in all
+    others: Karras et al. 2019, figure 3.
+
+    Yields "coarse", "middle" and "fine" with a picture uint8 [H, W, c] each: the layers of the
+    first third of the sizes, at least of one, those of the second, and the others.
+    """
+    w = model.styles(model.draw_latents(14, seed))
+    left, top = w[:6], w[6:]
+    sources, corner = model.images_of_styles(w), -np.ones((1, *model.image_shape), np.float32)
+    layers, sizes = w.shape[1], w.shape[1] // 2
+    bounds = [0, 2 * max(sizes // 3, 1), 2 * max(2 * sizes // 3, 2), layers]
+    for name, first, end in zip(("coarse", "middle", "fine"), bounds, bounds[1:], strict=False):
+        chosen = np.isin(np.arange(layers), np.arange(first, end))[None, None, :, None]
+        mixed = tf.where(chosen, top[None], left[:, None])
+        cells = model.images_of_styles(tf.reshape(mixed, [-1, *w.shape[1:]]))
+        rows = np.concatenate([sources[:6, None], cells.reshape(6, 8, *model.image_shape)], axis=1)
+        images = np.concatenate([corner, sources[6:], rows.reshape(-1, *model.image_shape)])
+        yield name, plotting.grid(images, columns=9)
+
+
+def noise_picture(model: GenerativeModel, seed: int) -> np.ndarray:
+    """A row a draw: with the fixed noise, with three draws of it, the deviation of DRAWS of them
+    (the mean over channels, white at the greatest of all), and without: after Karras et al. 2019,
+    figures 4 and 5. uint8 [H, W, c]."""
+    w = model.styles(model.draw_latents(6, seed))
+    draws = np.stack([model.images_of_styles(w, noise_seed=k) for k in range(DRAWS)])
+    deviation = np.broadcast_to(draws.std(axis=0).mean(axis=-1, keepdims=True), draws.shape[1:])
+    deviation = 2.0 * deviation / max(deviation.max(), 1e-12) - 1.0
+    columns = [model.images_of_styles(w), *draws[:3], deviation]
+    columns.append(model.images_of_styles(w, noise=False))
+    images = np.stack(columns, axis=1)
+    labels = ["fixed", "draw 1", "draw 2", "draw 3", "deviation", "none"]
+    return plotting.grid(images.reshape(-1, *images.shape[2:]), len(labels), column_labels=labels)
+
+
+def save_style_pictures(model: GenerativeModel, seed: int, folder: Path) -> list[Path]:
+    """Writes truncation.png, noise.png and mixing-coarse, -middle and -fine.png of a model with
+    styles; returns their paths.
+
+    Raises:
+        NotSupported: it has none.
+    """
+    pictures = {"truncation": truncation_sweep(model, seed), "noise": noise_picture(model, seed)}
+    pictures |= {f"mixing-{name}": table for name, table in mixing_tables(model, seed)}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in pictures.items():
+        plotting.save_image(folder / f"{name}.png", picture)
+    return [folder / f"{name}.png" for name in pictures]

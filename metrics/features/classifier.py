@@ -40,7 +40,7 @@ class Description:
 
 
 def build(image_shape: tuple[int, int, int], num_classes: int, width: int):
-    """The network: uint8 images [b, h, w, c] -> features [b, 4 width] and logits [b, k].
+    """The network: images [b, h, w, c] from 0 to 255 -> features [b, 4 width] and logits [b, k].
 
     Four convolutions with batch norm and ReLU, of width, 2, 4 and 4 times that; the first has a
     stride of 2 and the second is followed by pooling; the features are the means over the last
@@ -49,7 +49,7 @@ def build(image_shape: tuple[int, int, int], num_classes: int, width: int):
     from keras import Input, Model, layers
 
     plain = {"dtype": "float32"}
-    x = image = Input(image_shape, dtype="uint8")
+    x = image = Input(image_shape, dtype="float32")
     x = layers.Rescaling(1 / 127.5, -1.0, **plain)(x)
     for multiple, size, stride in ((1, 5, 2), (2, 3, 1), (4, 3, 1), (4, 3, 1)):
         x = layers.Conv2D(multiple * width, size, stride, padding="same", use_bias=False, **plain)(

@@ -68,10 +68,11 @@ def load() -> Extractor:
     # Without autograph, which would wrap the message in its own.
     @tf.function(autograph=False)
     def outputs(images):
-        if images.dtype != tf.uint8 or images.shape.rank != 4 or images.shape[-1] not in (1, 3):
+        kinds, channels = (tf.uint8, tf.float32), (1, 3)
+        if images.dtype not in kinds or images.shape.rank != 4 or images.shape[-1] not in channels:
             raise FeatureError(
-                f"{NAME} takes images uint8 [b, h, w, 1 or 3], these are {images.dtype.name} "
-                f"{list(images.shape)}"
+                f"{NAME} takes images uint8 or float32 [b, h, w, 1 or 3], these are "
+                f"{images.dtype.name} {list(images.shape)}"
             )
         # To what is enlarged antialiasing does nothing, but it has no kernel for GPUs.
         shrinks = max(images.shape[1:3]) > SIZE

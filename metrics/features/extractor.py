@@ -28,8 +28,9 @@ class Extractor:
         sha256: hex digest of its weights.
         resizing: what is done to an image first, in words.
         dimension: of the features, d.
-        network: uint8 tensor [b, h, w, 1 or 3] -> float32 (features [b, d], logits [b, k] or
-            None); what is done to an example does not depend on the others of its batch.
+        network: uint8, or float32 from 0 to 255, [b, h, w, 1 or 3] -> float32 (features [b, d],
+            logits [b, k] or None); what is done to an example does not depend on the others of its
+            batch.
         classes_of: the data set whose classes the logits are of, in the order of its labels.
     """
 
@@ -42,7 +43,8 @@ class Extractor:
     batch_size: int = 250
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """Features float32 [n, d] and logits float32 [n, k], or None without, of uint8 images.
+        """Features float32 [n, d] and logits float32 [n, k], or None without, of images uint8,
+        or float32 from 0 to 255 where they are not to be rounded.
 
         Raises:
             FeatureError: the images do not fit the network.

@@ -78,14 +78,15 @@ def load() -> Extractor:
 
 
 def _on_images(network: keras.Model):
-    """The network as a function of images uint8 [b, h, w, 1 or 3]."""
+    """The network as a function of images uint8, or float32 from 0 to 255, [b, h, w, 1 or 3]."""
     import tensorflow as tf
 
     @tf.function(autograph=False)
     def on_images(images):
-        if images.dtype != tf.uint8 or images.shape.rank != 4 or images.shape[-1] not in (1, 3):
+        kinds, channels = (tf.uint8, tf.float32), (1, 3)
+        if images.dtype not in kinds or images.shape.rank != 4 or images.shape[-1] not in channels:
             raise FeatureError(
-                "the Inception network takes images uint8 [b, h, w, 1 or 3], not "
+                "the Inception network takes images uint8 or float32 [b, h, w, 1 or 3], not "
                 f"{images.dtype.name} {images.shape}"
             )
         x = tf.raw_ops.ResizeBilinear(

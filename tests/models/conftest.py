@@ -24,6 +24,8 @@ SMALL = {
     "joint_depth": 1,
     "noise_dim": 5,
     "latent_dim": 5,
+    "w_dim": 5,
+    "mapping_depth": 1,
     "batch_size": BATCH,
     "n_critic": 1,
 }
@@ -31,7 +33,8 @@ SMALL = {
 # What a model has besides, by its name in the registry: networks that are quickly built, where a
 # model is not about its networks. The second layer of D has its norm.
 QUICK = {"network": "mlp", "depth": 2, "width": 12}
-BESIDES = {name: QUICK for name in models.REGISTRY if name not in ("gan", "dcgan")}
+OTHERWISE = ("gan", "dcgan", "stylegan", "stylegan2")
+BESIDES = {name: QUICK for name in models.REGISTRY if name not in OTHERWISE}
 # Weights that are all clipped do not move, and at its rate a step is hardly seen.
 BESIDES["wgan"] = {**QUICK, "clip": 0.9, "g_learning_rate": 1e-3, "d_learning_rate": 1e-3}
 # A hinge loss moves the last biases or not, by where its scores happen to be.

@@ -8,7 +8,7 @@ import tensorflow as tf
 from losses.penalties import PENALTIES
 from models import REGISTRY
 from models.base import NeedsLabels, NotSupported
-from models.hyperparameters import AdversarialHyperparameters
+from models.hyperparameters import WITHOUT_BOUNDARY, AdversarialHyperparameters
 from models.networks.backbones import BACKBONES
 from models.randomness import Batch
 from training import options, setup
@@ -21,6 +21,10 @@ ADVERSARIAL = [
     if issubclass(entry.hyperparameters, AdversarialHyperparameters)
 ]
 
+# Those with networks of their own.
+STYLED = ("stylegan", "stylegan2")
+ANY_NETWORK = [name for name in ADVERSARIAL if name not in STYLED]
+
 OF_POSTERIORS = {"posterior_kl", "log_weights", "active_dimensions"}
 
 # Abilities beyond sampling, by name; those not named here must be refused.
@@ -29,6 +33,8 @@ ABILITIES: dict[str, set[str]] = {
     "bigan": {"encode", "reconstruct"},
     "bigbigan": {"encode", "reconstruct"},
     "info_bigbigan": {"encode", "reconstruct", "code_logits"},
+    "stylegan": {"mean_style"},
+    "stylegan2": {"mean_style"},
     "autoencoder": {"encode", "reconstruct", "active_dimensions"},
     "vae": {"encode", "reconstruct", *OF_POSTERIORS},
     "beta_vae": {"encode", "reconstruct", *OF_POSTERIORS},
@@ -36,11 +42,19 @@ ABILITIES: dict[str, set[str]] = {
 ASK = {
     "active_dimensions": lambda model, x: model.active_dimensions(),
     "log_weights": lambda model, x: model.log_weights(x, 2),
+    "mean_style": lambda model, x: model.mean_style(),
 }
 
-# Models that have a penalty by default.
+# Models that have a penalty by default. (D of STYLED sees the deviation over the batch.)
 PENALISED = [
-    name for name in ADVERSARIAL if REGISTRY[name].hyperparameters.resolve().penalty != "none"
+    name for name in ANY_NETWORK if REGISTRY[name].hyperparameters.resolve().penalty != "none"
+]
+
+# Models whose scores have a boundary, by which the strength of augmentation adapts.
+ADAPTIVE = [
+    name
+    for name in ADVERSARIAL
+    if REGISTRY[name].hyperparameters.resolve().loss not in WITHOUT_BOUNDARY
 ]
 
 # Models that cannot train without labels.
@@ -78,6 +92,8 @@ SAVED = [
     pytest.param("infogan", ALL_TERMS, id="infogan-all-terms"),
     pytest.param("info_bigbigan", ALL_TERMS_OF_PAIRS, id="info_bigbigan-all-terms"),
     pytest.param("vae", {"reconstruction": "bernoulli"}, id="vae-bernoulli"),
+    pytest.param("stylegan", {"growing_kimg": 0.006}, id="stylegan-growing"),
+    pytest.param("gan", {"augment": "ada", "augment_kimg": 0.05}, id="gan-ada"),
 ]
 
 # Those of them that are resumed in graphs, which are slow to build; the others go on eagerly.
@@ -86,16 +102,19 @@ IN_GRAPHS = ("gan", "dcgan", "began")
 # The steps that are computed differently; those of the other models take minutes.
 LAZY = {"penalty": "r2", "penalty_interval": 2}
 DIFFERENT = ("gan", "dcgan", "cgan", "sngan", "began", "vae")
+UNMIXED = {"style_mixing": 0.0}  # the second latents are drawn
 COMPUTED = [
     *(pytest.param(name, {}, id=name) for name in DIFFERENT),
     pytest.param("wgan_gp", {"network": "dcgan", "n_critic": 2}, id="wgan_gp-convolutions"),
     pytest.param("infogan", ALL_TERMS, id="infogan-all-terms"),
     pytest.param("info_bigbigan", ALL_TERMS_OF_PAIRS, id="info_bigbigan-all-terms"),
     pytest.param("gan", LAZY, id="gan-lazy-r2"),
+    pytest.param("gan", {"augment": "diffaug"}, id="gan-diffaug"),
+    *(pytest.param(name, UNMIXED, id=name, marks=pytest.mark.slow) for name in STYLED),
     *(
         pytest.param(name, {}, id=name, marks=pytest.mark.slow)
         for name in NAMES
-        if name not in (*DIFFERENT, "wgan_gp", "infogan", "info_bigbigan")
+        if name not in (*DIFFERENT, *STYLED, "wgan_gp", "infogan", "info_bigbigan")
     ),
     pytest.param(
         "dcgan", {"penalty": "r1", "d_norm": "none"}, id="dcgan-r1", marks=pytest.mark.slow
@@ -286,8 +305,8 @@ def test_stacked_batches_are_refused_where_d_is_updated_once(name, tiny, batches
 # Those that the other tests do not build a model with.
 FURTHER = {
     "mlp": ["dcgan"],
-    "dcgan": [name for name in ADVERSARIAL if name != "dcgan"],
-    "resnet": ADVERSARIAL,
+    "dcgan": [name for name in ANY_NETWORK if name != "dcgan"],
+    "resnet": ANY_NETWORK,
 }
 
 
@@ -311,7 +330,7 @@ def test_a_model_takes_any_network(network, name, tiny, batches, take_step):
 
 def test_every_model_is_built_with_every_network(tiny):
     for network, names in FURTHER.items():
-        for name in set(ADVERSARIAL) - set(names):
+        for name in set(ANY_NETWORK) - set(names):
             assert tiny(name).hp.network == network
 
 
@@ -344,6 +363,36 @@ def test_no_norm_of_a_penalised_d_mixes_images(name, tiny, batches):
     together = model.discriminator(x, training=True)
     alone = [model.discriminator(x[k : k + 1], training=True)[0] for k in range(4)]
     np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-6)
+
+
+# Any augmentation.
+
+
+@pytest.mark.parametrize(
+    ("augment", "name"),
+    [*(("diffaug", name) for name in ADVERSARIAL), *(("ada", name) for name in ADAPTIVE)],
+)
+def test_a_model_takes_any_augmentation(augment, name, tiny, batches, take_step):
+    """Its D sees other images than without, and its samples know nothing of it."""
+    images, labels = batches(1)
+
+    def after_a_step(augment):
+        keras.utils.set_random_seed(1)
+        model = tiny(name, augment=augment)
+        if augment == "ada":
+            model.augment_p.assign(0.8)
+        first = model.sample(2)
+        model.compile()
+        return first, take_step(model, images[0], labels[0])
+
+    (plain, losses), (first, augmented) = after_a_step("none"), after_a_step(augment)
+    np.testing.assert_array_equal(plain, first)
+    assert np.isfinite(list(augmented.values())).all(), augmented
+    assert augmented["d_loss"] != losses["d_loss"]
+    assert augmented["g_loss"] != losses["g_loss"]
+    assert set(augmented) - set(losses) == (
+        {"augment_p", "d_sign_real"} if augment == "ada" else set()
+    )
 
 
 # What a step is given.
@@ -459,8 +508,14 @@ def test_xla_and_plain_graphs_agree(name, variant, tiny, batches, fit, monkeypat
     rng = np.random.default_rng(0)
     shapes = {"epsilon": (4, 1, 1, 1), "alpha": (4, 1, 1, 1), "perturbation": (4, 28, 28, 1)}
     shapes |= {"affine copies": (4, 6), "upright copies": (4, 6), "category_0": (4, 10)}
+    drawn_of = ("real", "fake", "fake of generator")
+    changes = {"colour": 4, "translation": 3, "cutout": 3}
+    shapes |= {f"augment {x} {c}": (4, n) for x in drawn_of for c, n in changes.items()}
     given = {purpose: rng.uniform(size=shape) for purpose, shape in shapes.items()}
     given["encoder"] = rng.normal(size=(4, 5))
+    given["path"] = rng.normal(size=(2, 28, 28, 1))
+    noise = enumerate((7, 7, 14, 14, 28, 28) if name == "stylegan" else (7, 14, 14, 28, 28))
+    given |= {f"noise {k}": rng.normal(size=(4, side, side, 1)) for k, side in noise}
     for draws in ("uniform", "normal"):
         monkeypatch.setattr(
             Batch, draws, lambda _, purpose, shape: tf.constant(given[purpose], tf.float32)
@@ -630,7 +685,7 @@ def test_samples_batch_by_batch_are_those_in_one_array(name, tiny):
 
 
 @pytest.mark.parametrize(
-    "ability", ["encode", "reconstruct", "code_logits", *sorted(OF_POSTERIORS)]
+    "ability", ["encode", "reconstruct", "code_logits", "mean_style", *sorted(OF_POSTERIORS)]
 )
 @pytest.mark.parametrize("name", NAMES)
 def test_a_model_says_what_it_cannot_do(name, ability, tiny, batches):
@@ -649,7 +704,7 @@ def test_a_model_says_what_it_cannot_do(name, ability, tiny, batches):
     [
         (n, a)
         for n, abilities in ABILITIES.items()
-        for a in sorted(abilities - {"active_dimensions"})
+        for a in sorted(abilities - {"active_dimensions", "mean_style"})
     ],
 )
 def test_a_model_is_asked_of_bytes_and_of_the_same_floats_alike(name, ability, tiny, batches):

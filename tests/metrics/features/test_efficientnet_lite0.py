@@ -172,7 +172,9 @@ def test_images_that_do_not_fit_are_refused(extractor, images):
     with pytest.raises(FeatureError) as caught:
         extractor(images)
     message = str(caught.value)
-    assert message.startswith("efficientnet_lite0 takes images uint8 [b, h, w, 1 or 3], these are ")
+    assert message.startswith(
+        "efficientnet_lite0 takes images uint8 or float32 [b, h, w, 1 or 3], these are "
+    )
     assert images.dtype.name in message
     assert "\n" not in message
 

@@ -1,0 +1,86 @@
+"""StyleGAN: Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversarial
+Networks"."""
+
+import functools
+
+import keras
+import tensorflow as tf
+
+from models import layers
+from models.hyperparameters import StyleGANHyperparameters
+from models.networks import stylegan
+from models.style_based import StyleBasedModel
+
+
+@keras.saving.register_keras_serializable(layers.PACKAGE)
+class StyleGAN(StyleBasedModel):
+    """Styles by adaptive instance normalisation; images grow, if `growing_kimg` says so.
+
+    Growing (Karras et al. 2018, section 2 and appendix A) begins with the smallest images, which
+    are learnt for growing_kimg thousand real images; each doubling is then faded in over as many,
+    and learnt for as many. A step at each size is a graph of its own: what it costs is that of
+    its size. Images are enlarged to their full size wherever they are shown.
+    """
+
+    Hyperparameters = StyleGANHyperparameters
+    stage = alpha = None  # of the step that is being made, as AdaptiveSynthesis has them
+
+    def build_synthesis(self):
+        growing = self.hp.growing_kimg > 0
+        return stylegan.AdaptiveSynthesis(
+            self.image_shape, self.hp.width, growing=growing, name="synthesis"
+        )
+
+    def build_discriminator(self):
+        growing = self.hp.growing_kimg > 0
+        return stylegan.Discriminator(
+            self.image_shape, self.hp.width, growing=growing, name="discriminator"
+        )
+
+    def level(self, step: tf.Tensor) -> tf.Tensor:
+        """How often the smallest size is doubled at a step, a float from 0 on: whole numbers while
+        a size is learnt, between them while one is faded in."""
+        kimg = tf.cast(step, tf.float32) * self.hp.batch_size * self.hp.n_critic / 1000.0
+        phases = tf.maximum(kimg / self.hp.growing_kimg - 1.0, 0.0)
+        doubled = tf.floor(phases / 2.0)
+        last = len(stylegan.sizes(self.image_shape, 1)) - 1.0
+        return tf.minimum(doubled + tf.minimum(phases - 2.0 * doubled, 1.0), last)
+
+    def update(self, data):
+        if not self.hp.growing_kimg:
+            return super().update(data)
+        sizes = len(stylegan.sizes(self.image_shape, 1))
+        return stylegan.at_level(
+            self.level(self.step), sizes, functools.partial(self._update_at, data)
+        )
+
+    def _update_at(self, data, stage: int, alpha: tf.Tensor):
+        self.stage, self.alpha = stage, alpha if stage else None
+        try:
+            return super().update(data) | {"growth": tf.convert_to_tensor(self.level(self.step))}
+        finally:
+            self.stage = self.alpha = None
+
+    def real(self, batch):
+        """Images as a generator of this size and fading would have them: appendix A there."""
+        if self.stage is None:
+            return batch.x
+        times = 2 ** (len(stylegan.sizes(self.image_shape, 1)) - 1 - self.stage)
+        x = stylegan.shrink(batch.x, times)
+        if self.alpha is not None:
+            earlier = stylegan.enlarge(stylegan.shrink(x, 2), 2)
+            x = earlier + self.alpha * (x - earlier)
+        return stylegan.enlarge(x, times)
+
+    def synthesise(self, w, noise):
+        return self.generator.get_layer("synthesis")(w, noise, stage=self.stage, alpha=self.alpha)
+
+    def critic(self, shown, batch):
+        d = self.discriminator(shown, stage=self.stage, alpha=self.alpha)
+        return {"d": tf.squeeze(d, -1)}
+
+    def _update_averages(self):
+        """What is drawn is of the size of the next step."""
+        super()._update_averages()
+        for network in (self.generator, self.generator_ema) if self.hp.growing_kimg else ():
+            network.get_layer("synthesis").level.assign(self.level(self.step + 1))

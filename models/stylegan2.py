@@ -1,0 +1,65 @@
+"""StyleGAN2: Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN"."""
+
+import keras
+import tensorflow as tf
+
+from losses.path_length import path_length_penalty, path_lengths
+from models import layers
+from models.hyperparameters import StyleGAN2Hyperparameters
+from models.networks import stylegan
+from models.style_based import StyleBasedModel
+
+LENGTH_DECAY = 0.99  # a measurement, of the mean path length: appendix B
+
+
+@keras.saving.register_keras_serializable(layers.PACKAGE)
+class StyleGAN2(StyleBasedModel):
+    """Modulated kernels, a skip generator and a residual D, and path lengths drawn to their mean.
+
+    Attributes:
+        path_mean: float32 variable, the running mean of the path lengths, a in equation 4.
+    """
+
+    Hyperparameters = StyleGAN2Hyperparameters
+
+    def build_networks(self):
+        self.path_mean = self.add_weight(
+            name="path_mean", shape=(), initializer="zeros", trainable=False
+        )
+        super().build_networks()
+
+    def build_synthesis(self):
+        return stylegan.SkipSynthesis(self.image_shape, self.hp.width, name="synthesis")
+
+    def build_discriminator(self):
+        return stylegan.Discriminator(
+            self.image_shape, self.hp.width, residual=True, name="discriminator"
+        )
+
+    def pair_terms(self, real, fake, batch):
+        """The path lengths of half of the batch, at each `path_interval` steps, as many times as
+        strong: equation 4 and appendix B."""
+        if not self.hp.path_weight:
+            return {}
+        half = (tf.shape(batch.x)[0] + 1) // 2
+        due = tf.equal(self.step % self.hp.path_interval, 0)
+        return {
+            "path": tf.cond(due, lambda: self._path_term(batch, half), lambda: tf.zeros([half]))
+        }
+
+    def _path_term(self, batch, n: tf.Tensor) -> tf.Tensor:
+        """[n] of the first n images; moves the mean length."""
+        height, width, _ = self.image_shape
+        noise = [one[:n] for one in self.draw_noise(batch.normal, batch.x)]
+        y = batch.normal("path", [n, *self.image_shape]) / (height * width) ** 0.5
+        w = self.mixed_styles(batch)[:n]
+        lengths = path_lengths(lambda w: self.synthesise(w, noise), w, y)
+        rate = 1.0 - LENGTH_DECAY
+        self.path_mean.assign_add(rate * (tf.reduce_mean(lengths) - self.path_mean))
+        weight = self.hp.path_weight * self.hp.path_interval
+        return weight * path_length_penalty(lengths, tf.stop_gradient(self.path_mean.value))
+
+    def after_generator_update(self, terms, batch):
+        return super().after_generator_update(terms, batch) | {
+            "path_length_mean": tf.convert_to_tensor(self.path_mean)
+        }

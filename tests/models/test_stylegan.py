@@ -1,0 +1,372 @@
+"""StyleGAN and StyleGAN2: styles, their mean, mixing, noise, growing, path lengths."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from losses.path_length import path_lengths
+from models import REGISTRY
+from models.base import NotSupported
+from models.networks import ImageShapeError, stylegan
+from models.style_based import MEAN_DECAY, mix
+from models.stylegan2 import LENGTH_DECAY
+
+NAMES = ("stylegan", "stylegan2")
+SMALL = {"width": 2, "noise_dim": 4, "w_dim": 5, "mapping_depth": 2, "batch_size": 4}
+RGB = (16, 16, 3)
+
+
+@pytest.fixture
+def build():
+    """(name, image_shape, **hyperparameters) -> a compiled tiny model."""
+
+    def build(name, image_shape=RGB, **changes):
+        keras.utils.set_random_seed(0)
+        model = REGISTRY[name].load()(image_shape, seed=3, **{**SMALL, **changes})
+        model.compile(run_eagerly=True)
+        return model
+
+    return build
+
+
+def images(n=4, shape=RGB, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n, *shape), dtype=np.uint8)
+
+
+def noisy(model):
+    """The model, the strength of all its noise 1."""
+    for network in (model.generator, model.generator_ema):
+        for layer in network.get_layer("synthesis").styled:
+            layer.noise.strength.assign(tf.ones_like(layer.noise.strength))
+    return model
+
+
+# Networks.
+
+
+@pytest.mark.parametrize(
+    ("shape", "sides"),
+    [
+        ((28, 28, 1), [7, 14, 28]),
+        ((32, 32, 3), [4, 8, 16, 32]),
+        ((224, 224, 3), [7, 14, 28, 56, 112, 224]),
+        ((256, 256, 3), [4, 8, 16, 32, 64, 128, 256]),
+    ],
+)
+def test_sizes_are_those_of_the_image_halved(shape, sides):
+    found = stylegan.sizes(shape, 4)
+    assert [side for side, _ in found] == sides
+    assert [channels for _, channels in found[::-1]] == [4, 8, 16, 32, 32, 32, 32][: len(sides)]
+
+
+def test_other_sizes_are_refused():
+    for name in NAMES:
+        with pytest.raises(ImageShapeError, match="4 or 7 times a power of two"):
+            REGISTRY[name].load()((30, 30, 1), **SMALL)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3)])
+def test_each_size_has_two_styles_and_samples_are_images(name, shape, build):
+    model = build(name, shape)
+    assert model.layers == 2 * len(stylegan.sizes(shape, 2))
+    sample = model.sample(3)
+    assert sample.shape == (3, *shape)
+    assert np.abs(sample).max() <= 1
+    assert model.discriminator(sample).shape == (3, 1)
+
+
+def test_a_latent_is_normalised(build):
+    model = build("stylegan")
+    mapping = model.generator.get_layer("mapping")
+    z = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
+    np.testing.assert_allclose(mapping(7 * z), mapping(z), rtol=1e-4, atol=1e-5)
+    normal = mapping.get_layer("normalised")(z)
+    np.testing.assert_allclose(np.mean(np.square(normal), axis=1), np.ones(3), rtol=1e-5)
+
+
+def test_the_mapping_learns_at_its_rate(build):
+    """Its kernels are as many times as large, and scaled down as they are used."""
+    for rate in (1.0, 0.01):
+        mapping = build("stylegan", w_dim=200, mapping_rate=rate).generator.get_layer("mapping")
+        kernel = mapping.get_layer("dense_1").kernel.numpy()
+        assert kernel.std() == pytest.approx(1 / rate, rel=0.05)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_layer_has_a_say_in_the_image(name, build):
+    """Of its style, and of its noise once that has a strength."""
+    model = noisy(build(name))
+    synthesis = model.generator.get_layer("synthesis")
+    rng = np.random.default_rng(0)
+    w = rng.normal(size=(1, model.layers, 5)).astype(np.float32)
+    plain = synthesis(w)
+    for layer in range(model.layers):
+        changed = w.copy()
+        changed[:, layer] += 1
+        assert not np.allclose(synthesis(changed), plain, atol=1e-4), layer
+    noise = synthesis.fixed_noise(1)
+    for k in range(len(noise)):
+        other = [one + (j == k) * rng.normal(size=one.shape) for j, one in enumerate(noise)]
+        assert not np.allclose(synthesis(w, other), plain, atol=1e-4), k
+
+
+# Noise.
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_noise_is_of_seed_step_and_layer(name, build, batch_of):
+    model = build(name)
+    x = tf.constant(images())
+
+    def noise(step, seed=3):
+        model.step.assign(step)
+        model.seed = seed
+        batch = batch_of(model, x)
+        return [one.numpy() for one in model.draw_noise(batch.normal, batch.x)]
+
+    first, again, later, other = noise(0), noise(0), noise(1), noise(0, seed=4)
+    for k, one in enumerate(first):
+        np.testing.assert_array_equal(one, again[k])
+        assert not np.isclose(one, later[k]).all()
+        assert not np.isclose(one, other[k]).all()
+        assert not np.isclose(one[0], one[1]).all()
+        for another in first[:k]:
+            assert another.shape != one.shape or not np.isclose(another, one).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_samples_have_the_fixed_noise(name, build):
+    model = noisy(build(name))
+    w = model.styles(model.draw_latents(3, 1))
+    np.testing.assert_allclose(model.images_of_styles(w), model.sample(3, 1), atol=1e-6)
+    one, same, two = (model.images_of_styles(w, noise_seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one, same)
+    assert not np.allclose(one, two, atol=1e-3)
+    assert not np.allclose(one, model.sample(3, 1), atol=1e-3)
+    without = model.images_of_styles(w, noise=False)
+    for layer in model.generator_ema.get_layer("synthesis").styled:
+        layer.noise.strength.assign(tf.zeros_like(layer.noise.strength))
+    np.testing.assert_allclose(model.images_of_styles(w), without, atol=1e-6)
+
+
+# Styles.
+
+
+def test_mixing_takes_the_second_style_from_the_crossover_on():
+    w, other = tf.zeros([3, 2]), tf.ones([3, 2])
+    mixed = mix(w, other, tf.constant([1, 3, 4]), 4)[..., 0]
+    np.testing.assert_array_equal(mixed, [[0, 1, 1, 1], [0, 0, 0, 1], [0, 0, 0, 0]])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_mixing_a_style_with_itself_is_no_mixing(name, build):
+    model = build(name)
+    w = model.generator.get_layer("mapping")(tf.constant(np.eye(4, dtype=np.float32)))
+    mixed = mix(w, w, tf.constant([1, 2, 3, 4]), model.layers)
+    np.testing.assert_array_equal(mixed, model.generator.get_layer("styles")(w))
+
+
+def test_a_share_of_the_images_is_mixed(build, batch_of):
+    x = tf.constant(images(400))
+    for share in (0.0, 0.5, 1.0):
+        model = build("stylegan", style_mixing=share, batch_size=400)
+        w = model.mixed_styles(batch_of(model, x)).numpy()
+        changes = np.any(w[:, 1:] != w[:, :-1], axis=2)
+        assert set(changes.sum(axis=1)) <= {0, 1}
+        assert changes.any(axis=1).mean() == pytest.approx(share, abs=0.08)
+        if share == 1:  # each crossover is as likely
+            np.testing.assert_allclose(changes.mean(axis=0), 1 / 5, atol=0.08)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_running_mean_of_w_follows_its_formula(name, build, batch_of, take_step):
+    model = build(name, ema_decay=0.0)
+    styles = model.generator.get_layer("styles")
+    styles.mean.assign(tf.ones(5))
+    batch = batch_of(model, tf.constant(images()))
+    take_step(model, images())
+    w = model.generator.get_layer("mapping")(model.latents.join(batch.latents))
+    expected = MEAN_DECAY + (1 - MEAN_DECAY) * np.mean(w, axis=0)
+    np.testing.assert_allclose(styles.mean, expected, rtol=1e-5)
+    means = model.mean_style()
+    assert means.shape == (model.layers, 5)
+    np.testing.assert_allclose(means[-1], expected, rtol=1e-5)
+
+
+def test_other_models_have_no_styles(tiny):
+    model = tiny("dcgan")
+    for ask in (
+        lambda: model.styles(model.draw_latents(2)),
+        lambda: model.images_of_styles(np.zeros((2, 6, 5))),
+        model.mean_style,
+    ):
+        with pytest.raises(NotSupported, match="DCGAN has no styles"):
+            ask()
+
+
+# Growing.
+
+
+def test_a_size_is_learnt_and_the_next_is_faded_in(build):
+    """16 pixels: 4, 8, 16; a phase is 2 steps."""
+    model = build("stylegan", growing_kimg=0.008)
+    levels = [float(model.level(tf.constant(step, tf.int64))) for step in range(14)]
+    assert levels == [0, 0, 0, 0.5, 1, 1, 1, 1.5, 2, 2, 2, 2, 2, 2]
+
+
+@pytest.mark.parametrize("network", ["generator", "discriminator"])
+def test_fading_goes_from_one_size_to_the_next(network, build):
+    model = build("stylegan", growing_kimg=1.0)
+    if network == "generator":
+        w = np.random.default_rng(0).normal(size=(4, model.layers, 5)).astype(np.float32)
+
+        def at(stage, alpha=None):
+            return model.generator.get_layer("synthesis")(w, stage=stage, alpha=alpha)
+
+        np.testing.assert_array_equal(stylegan.enlarge(stylegan.shrink(at(0), 4), 4), at(0))
+        np.testing.assert_array_equal(stylegan.enlarge(stylegan.shrink(at(1), 2), 2), at(1))
+        assert not np.allclose(stylegan.shrink(at(2), 2), at(1)[:, ::2, ::2], atol=1e-3)
+    else:
+        x = tf.constant(np.random.default_rng(0).normal(size=(4, *RGB)), tf.float32)
+
+        def at(stage, alpha=None):
+            return model.discriminator(x, stage=stage, alpha=alpha)
+
+    for stage in (1, 2):
+        zero, half, one = (at(stage, alpha=tf.constant(a)) for a in (0.0, 0.5, 1.0))
+        np.testing.assert_allclose(zero, at(stage - 1), atol=1e-5)
+        np.testing.assert_allclose(one, at(stage), atol=1e-5)
+        assert not np.allclose(half, one, atol=1e-4)
+        if network == "generator":
+            np.testing.assert_allclose(half, (zero + one) / 2, atol=1e-5)
+
+
+def test_real_images_are_shown_as_small_as_those_of_g(build, batch_of):
+    model = build("stylegan", growing_kimg=1.0)
+    x = images()
+    batch = batch_of(model, tf.constant(x))
+    plain = x.astype(np.float32) / 127.5 - 1
+    np.testing.assert_allclose(model.real(batch), plain, atol=1e-6)
+    eighths = plain.reshape(4, 8, 2, 8, 2, 3).mean(axis=(2, 4))
+    quarters = plain.reshape(4, 4, 4, 4, 4, 3).mean(axis=(2, 4))
+    eighths, quarters = (
+        np.repeat(np.repeat(small, n, 1), n, 2) for small, n in ((eighths, 2), (quarters, 4))
+    )
+    model.stage, model.alpha = 0, None
+    np.testing.assert_allclose(model.real(batch), quarters, atol=1e-5)
+    model.stage, model.alpha = 1, tf.constant(0.25)
+    np.testing.assert_allclose(model.real(batch), 0.75 * quarters + 0.25 * eighths, atol=1e-5)
+
+
+def test_only_what_is_at_work_moves(build, take_step):
+    """In the phase of the smallest size neither a larger layer of G nor one of D."""
+    model = build("stylegan", growing_kimg=1.0)
+    networks = (model.generator.get_layer("synthesis"), model.discriminator)
+
+    def large():
+        layers = [layer for layer in networks[0].styled if layer.side > 4]
+        layers += [*networks[0].colours[1:], *networks[1].blocks, *networks[1].colours[1:]]
+        return [v.numpy() for layer in layers for v in layer.trainable_variables]
+
+    before, small = large(), networks[0].colours[0].kernel.numpy()
+    scalars = take_step(model, images())
+    assert scalars["growth"] == 0
+    for x, y in zip(before, large(), strict=True):
+        np.testing.assert_array_equal(x, y)
+    assert not np.array_equal(small, networks[0].colours[0].kernel)
+
+
+def test_samples_are_of_the_size_of_the_next_step(build, take_step):
+    model = build("stylegan", growing_kimg=0.004)  # a step is a phase
+    sides = []
+    for step in range(5):
+        sample = model.sample(2)
+        factors = [n for n in (4, 2, 1) if np.allclose(
+            stylegan.enlarge(stylegan.shrink(sample, n), n), sample, atol=1e-6)]  # fmt: skip
+        sides.append(16 // factors[0])
+        take_step(model, images(seed=step))
+    assert sides == [4, 4, 8, 8, 16]
+
+
+@pytest.mark.parametrize("steps", [2, 4])
+def test_a_resume_in_the_middle_of_growing_is_exact(
+    steps, batches, fit, state_of, assert_same, tmp_path
+):
+    """7 steps are some, a restore and the others, while a size is faded in and while it is
+    learnt."""
+
+    def build():
+        keras.utils.set_random_seed(1)
+        model = REGISTRY["stylegan"].load()((28, 28, 1), seed=3, growing_kimg=0.006, **SMALL)
+        model.compile()
+        return model
+
+    x, labels = batches(7)
+    model = build()
+    fit(model, x[:steps], labels[:steps])
+    assert 0 < float(model.level(model.step)) < 2
+    path = tf.train.Checkpoint(**model.state()).save(str(tmp_path / "middle"))
+    fit(model, x[steps:], labels[steps:])
+    fresh = build()
+    tf.train.Checkpoint(**fresh.state()).restore(path).assert_consumed()
+    fit(fresh, x[steps:], labels[steps:])
+    assert_same(state_of(fresh), state_of(model))
+    np.testing.assert_array_equal(fresh.sample(3), model.sample(3))
+    assert float(model.level(model.step)) == 2
+
+
+# Path lengths.
+
+
+def test_the_path_term_is_applied_lazily_and_as_many_times_as_strong(build, take_step):
+    model = build("stylegan2", path_interval=3, path_weight=0.5)
+    for step in range(4):
+        scalars = take_step(model, images(seed=step))
+        assert (scalars["g_loss_path"] > 0) == (step % 3 == 0)
+    plain = build("stylegan2", path_weight=0.0)
+    assert "g_loss_path" not in take_step(plain, images())
+
+
+def test_the_path_term_is_its_equation(build, batch_of):
+    """Of half of the batch, beside a mean that has moved by a hundredth of the way."""
+    model = build("stylegan2", path_interval=3, path_weight=0.5)
+    model.path_mean.assign(0.2)
+    batch = batch_of(model, tf.constant(images()))
+    term = model.pair_terms(None, None, batch)["path"]
+    noise = [one[:2] for one in model.draw_noise(batch.normal, batch.x)]
+    y = batch.normal("path", [2, *RGB]) / 16
+    lengths = path_lengths(
+        lambda w: model.synthesise(w, noise), model.mixed_styles(batch)[:2], y
+    ).numpy()
+    mean = LENGTH_DECAY * 0.2 + (1 - LENGTH_DECAY) * lengths.mean()
+    np.testing.assert_allclose(model.path_mean, mean, rtol=1e-5)
+    np.testing.assert_allclose(term, 0.5 * 3 * (lengths - mean) ** 2, rtol=1e-4)
+
+
+def test_the_path_term_reaches_the_mapping_and_no_layer_of_d(build, batch_of):
+    model = build("stylegan2")
+    batch = batch_of(model, tf.constant(images()))
+    with tf.GradientTape() as tape:
+        term = model.pair_terms(None, None, batch)["path"]
+    mapping = model.generator.get_layer("mapping").trainable_variables
+    of_d = model.discriminator.trainable_variables
+    gradients = tape.gradient(term, [v.value for v in (*mapping, *of_d)])
+    assert all(np.any(g) for g in gradients[: len(mapping)])
+    assert gradients[len(mapping) :] == [None] * len(of_d)
+
+
+# XLA.
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", [32, 64, 128])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_step_compiles_under_xla(name, side):
+    model = REGISTRY[name].load()((side, side, 3), **SMALL)
+    model.compile(jit_compile=True)
+    x = images(4, (side, side, 3))
+    model.fit(tf.data.Dataset.from_tensors(x), verbose=0)
+    assert model.jit_compile
+    assert np.isfinite(model.sample(1)).all()
