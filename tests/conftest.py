@@ -243,6 +243,19 @@ def coded_run(tmp_path_factory, call, tiny):
     return types.SimpleNamespace(path=path, outcome=outcome)
 
 
+@pytest.fixture(scope="session")
+def styled_run(tmp_path_factory, call, tiny):
+    """A finished run of a model with styles, which grows, at 28 pixels; nobody writes to it.
+    Attributes: path, outcome."""
+    path = tmp_path_factory.mktemp("runs") / "styled"
+    small = ("--width=2", "--noise_dim=4", "--w_dim=4", "--mapping_depth=1")
+    argv = [word for word in tiny if not word.startswith(("--model", "--width", "--depth"))]
+    argv += ["--model=stylegan", *small, "--growing_kimg=0.016", "--steps=5", "--augment=ada"]
+    outcome = call("train", *argv, f"--outdir={path}")
+    assert outcome.code == 0, outcome
+    return types.SimpleNamespace(path=path, outcome=outcome)
+
+
 @pytest.fixture
 def copied_run(tiny_run, tmp_path):
     """A copy of the tiny run that a test may change."""

@@ -118,6 +118,7 @@ def test_evaluation_json_has_each_metric_with_its_protocol(alone):
     assert list(metrics) == [
         *metrics_in("digits"),
         *PIXELS,
+        "path_length_digits",
         *CONDITIONS,
         *FACTORS,
         *RECONSTRUCTIONS,
@@ -138,6 +139,9 @@ def test_evaluation_json_has_each_metric_with_its_protocol(alone):
         assert "features" not in metrics[name]["protocol"]
     for name in CODES + CLUSTERS:
         assert run.items() <= metrics[name]["protocol"].items(), name
+    paths = {**run, **features, "n_fake": 1000, "epsilon": 1e-4, "space": "z", "seed": 3}
+    assert paths.items() <= metrics["path_length_digits"]["protocol"].items()
+    assert metrics["path_length_digits"]["value"] > 0
 
 
 def test_the_seconds_of_an_evaluation_are_by_stage(alone):
@@ -548,6 +552,7 @@ def test_distances_are_named_after_the_file_of_the_network(compared, network):
         assert list(metrics) == [
             *metrics_in("my_net"),
             *PIXELS,
+            "path_length_my_net",
             *CONDITIONS,
             *FACTORS,
             *RECONSTRUCTIONS,

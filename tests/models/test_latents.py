@@ -10,11 +10,13 @@ from models.latents import (
     CATEGORY,
     CONTINUOUS,
     Latents,
+    between,
     interpolate,
     noise,
     one_hot,
     plane,
     tfd,
+    truncate,
     with_code,
     with_each,
 )
@@ -266,3 +268,21 @@ def test_parallel_opposite_and_zero_ends_are_joined(path, factor):
     assert np.isfinite(points).all()
     np.testing.assert_allclose(points[:, 0], start, atol=1e-5)
     np.testing.assert_allclose(points[:, -1], end, atol=1e-5)
+
+
+def test_truncation_goes_from_the_mean_to_the_style_and_beyond():
+    w, mean = tf.constant([[[1.0, 2.0]], [[5.0, 0.0]]]), tf.constant([[1.0, 4.0]])
+    np.testing.assert_array_equal(truncate(w, mean, 1.0), w)
+    np.testing.assert_array_equal(truncate(w, mean, 0.0), [mean, mean])
+    np.testing.assert_allclose(truncate(w, mean, 0.5), [[[1, 3]], [[3, 2]]])
+    np.testing.assert_allclose(truncate(w, mean, 2.0), [[[1, 0]], [[9, -4]]])
+
+
+def test_a_point_between_is_that_of_the_path():
+    start, end = tf.constant([[1.0, 0.0]]), tf.constant([[0.0, 2.0]])
+    for path in ("linear", "spherical"):
+        points = interpolate(start, end, 5, path)
+        for k in range(5):
+            np.testing.assert_allclose(
+                between(start, end, tf.constant(k / 4), path), points[:, k], atol=1e-6
+            )

@@ -1,4 +1,5 @@
-"""Traversals of continuous codes: what is varied, what is held, and what is written."""
+"""Traversals of continuous codes, and pictures of styles: what is varied, what is held, and what is
+written."""
 
 import imageio.v3 as iio
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import plotting
-from models.base import NotSupported
+from models.base import GenerativeModel, NotSupported
 from models.latents import Latents, noise, one_hot
 from training import pictures
 from training.pictures import POINTS, save_traversals, traversals
@@ -217,3 +218,92 @@ def test_images_stand_above_their_reconstructions(n, shown, columns):
     rows = images[:shown].reshape(-1, columns, SIDE, SIDE, 1)
     np.testing.assert_array_equal(cells[0::2], rows)
     np.testing.assert_allclose(cells[1::2].astype(int), 255 - rows.astype(int), atol=1)
+
+
+# Styles.
+
+
+class Stylist:
+    """A model of 6 layers whose images show the styles: row k of the image is the style of layer k;
+    the last row but one is the noise, the same in all places of an image."""
+
+    image_shape = (SIDE, SIDE, 1)
+
+    def __init__(self):
+        self.latents = Latents(noise=noise(4, "normal"))
+
+    def draw_latents(self, n, seed, label=None):
+        return self.latents.draw(n, seed)
+
+    def styles(self, latents):
+        return tf.repeat(tf.tanh(latents["noise"])[:, None] / 2, 6, axis=1)
+
+    def mean_style(self):
+        return tf.fill([6, 4], 0.25)
+
+    def images_of_styles(self, w, noise_seed=None, noise=True, batch_size=250):
+        images = np.zeros((len(w), *self.image_shape), np.float32)
+        images[:, :6, :4, 0] = w
+        if noise:
+            random = np.random.default_rng(99 if noise_seed is None else noise_seed)
+            draws = random.uniform(-1, 1, (len(w), 1))
+            images[:, 6, :, 0] = 0.1 if noise_seed is None else draws
+        return images
+
+
+def test_a_truncation_sweep_goes_from_the_mean_to_the_draws():
+    model = Stylist()
+    columns = len(pictures.PSIS)
+    shown = cells_of(pictures.truncation_sweep(model, seed=2), columns)
+    w = model.styles(model.draw_latents(8, 2))
+    assert {0.0, 1.0} <= set(pictures.PSIS)
+    for k, psi in enumerate(pictures.PSIS):
+        expected = model.images_of_styles(0.25 + psi * (w - 0.25))
+        np.testing.assert_array_equal(shown[:, k], plotting.to_uint8(expected))
+
+
+def test_mixing_tables_have_the_styles_of_the_top_in_some_layers():
+    model = Stylist()
+    w = model.styles(model.draw_latents(14, 2)).numpy()
+    sources = plotting.to_uint8(model.images_of_styles(w))
+    layers = {"coarse": [0, 1], "middle": [2, 3], "fine": [4, 5]}
+    for name, picture in pictures.mixing_tables(model, seed=2):
+        shown = cells_of(picture, 9)
+        np.testing.assert_array_equal(shown[1:, 0], sources[:6])
+        np.testing.assert_array_equal(shown[0, 1:], sources[6:])
+        assert not shown[0, 0].any()
+        for i in range(6):
+            for j in range(8):
+                mixed = w[i : i + 1].copy()
+                mixed[:, layers[name]] = w[6 + j, layers[name]]
+                expected = plotting.to_uint8(model.images_of_styles(mixed))[0]
+                np.testing.assert_array_equal(shown[1 + i, 1 + j], expected)
+        del layers[name]
+    assert not layers
+
+
+def test_a_picture_of_noise_has_draws_their_deviation_and_none():
+    model = Stylist()
+    shown = cells_of(pictures.noise_picture(model, seed=2), 6)
+    w = model.styles(model.draw_latents(6, 2))
+    draws = [model.images_of_styles(w, noise_seed=k) for k in range(pictures.DRAWS)]
+    expected = [model.images_of_styles(w), *draws[:3]]
+    for k, images in enumerate(expected):
+        np.testing.assert_array_equal(shown[:, k], plotting.to_uint8(images))
+    np.testing.assert_array_equal(
+        shown[:, 5], plotting.to_uint8(model.images_of_styles(w, noise=False))
+    )
+    deviation = shown[:, 4]
+    assert deviation.max() == 255
+    assert (deviation[:, 6] > 200).all()
+    assert not np.delete(deviation, 6, axis=1).any()
+
+
+def test_a_model_without_styles_has_no_pictures_of_them(tmp_path):
+    class Plain(GenerativeModel):
+        def build_networks(self):
+            self.latents = Latents(noise=noise(4, "normal"))
+
+    with pytest.raises(NotSupported, match="Plain has no styles"):
+        pictures.save_style_pictures(Plain((SIDE, SIDE, 1)), 0, tmp_path / "styles")
+    assert not (tmp_path / "styles").exists()

@@ -1,0 +1,69 @@
+"""Path lengths of paths whose length is known."""
+
+import numpy as np
+import pytest
+
+from metrics.path_length import path_length
+from metrics.report import MetricError
+
+
+def arc(t):
+    """Features [n, 2] at an angle of t on a circle, of any length."""
+    return (3.0 + np.arange(len(t)))[:, None] * np.stack([np.cos(t), np.sin(t)], axis=1)
+
+
+def test_the_length_of_an_arc_is_its_speed_squared():
+    """Unit vectors at an angle of v e have the squared distance 4 sin²(v e / 2), near v² e²."""
+    t, speed, epsilon = np.linspace(0, 1, 101), 2.5, 1e-4
+    found = path_length(arc(speed * t), arc(speed * (t + epsilon)), epsilon)
+    assert found.value == pytest.approx(speed**2, rel=1e-6)
+    assert (found.protocol["n_fake"], found.protocol["epsilon"]) == (101, epsilon)
+
+
+def test_a_linear_generator_has_its_closed_form():
+    """Features A (w + t v), A orthogonal to itself: d = |A v|² where w is orthogonal to v and of
+    length 1, and the features are compared at t = 0."""
+    rng = np.random.default_rng(0)
+    a = 2 * np.linalg.qr(rng.normal(size=(6, 4)))[0]
+    w, v = np.array([1.0, 0, 0, 0]), np.array([0, 0.5, 0, 0])
+    epsilon = 1e-4
+    start, end = (np.repeat((a @ (w + t * v))[None], 7, axis=0) for t in (0, epsilon))
+    assert path_length(start, end, epsilon).value == pytest.approx(0.25, rel=1e-6)
+
+
+def test_no_movement_is_no_length_and_a_faster_one_more():
+    t = np.linspace(0, 1, 50)
+    still, slow, fast = (path_length(arc(t), arc(t + move)).value for move in (0, 1e-5, 3e-5))
+    assert still == 0
+    assert fast == pytest.approx(9 * slow, rel=1e-3)
+
+
+def test_the_length_of_features_does_not_matter():
+    t = np.linspace(0, 1, 50)
+    scaled = path_length(10 * arc(t), 7 * arc(t + 1e-4)).value
+    assert scaled == pytest.approx(path_length(arc(t), arc(t + 1e-4)).value, rel=1e-5)
+
+
+def test_a_hundredth_at_each_end_is_left_out():
+    """Of 1 to 200 times the same distance those from 2 to 199, as the percentiles have it."""
+    move = 1e-6 * np.sqrt(np.arange(1, 201))
+    random = np.random.default_rng(0).permutation(200)
+    zero = arc(np.zeros(200))
+    found = path_length(zero, arc(move[random]), 1e-6)
+    kept = [k for k in range(1, 201) if np.percentile(np.arange(1, 201), 1, method="lower") <= k
+            <= np.percentile(np.arange(1, 201), 99, method="lower")]  # fmt: skip
+    assert found.protocol["kept"] == len(kept) == 197
+    assert found.value == pytest.approx(np.mean(kept), rel=1e-3)
+    worst = np.where(move == move.max(), 1.0, move)
+    assert path_length(zero, arc(worst), 1e-6).value == pytest.approx(np.mean(kept), rel=1e-3)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_features_that_are_not_finite_are_refused(bad):
+    features = np.ones((5, 3))
+    broken = features.copy()
+    broken[2, 1] = bad
+    with pytest.raises(MetricError):
+        path_length(features, broken)
+    with pytest.raises(MetricError, match="needs images"):
+        path_length(features[:0], features[:0])
