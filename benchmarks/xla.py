@@ -1,0 +1,82 @@
+"""What a step costs under XLA, to compile and to run: python -m benchmarks.xla --models=stylegan
+
+For each model and each size of colour images, in a process of its own: the seconds of the first
+step, which compiles it, and of the second, and the peak memory of the process. Flags with their
+defaults:
+"""
+
+import dataclasses
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+
+from metrics.report import table
+from models import REGISTRY
+from models.hyperparameters import field
+from training import flags
+
+
+@dataclasses.dataclass(frozen=True)
+class XlaOptions:
+    """Which steps to compile."""
+
+    models: str = field("stylegan,stylegan2", "with commas between", group="what")
+    sides: str = field("32,64,128", "of the images, in pixels, with commas between", group="what")
+    batch_size: int = field(4, "images a step and a network", group="what", at_least=1)
+    width: int | None = field(None, "of the networks; else the model's", group="what", at_least=1)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Compiles what the command line `argv` asks for; returns the exit code."""
+    if flags.wants_help(argv):
+        print(f"{__doc__.strip()}\n\n{flags.describe(XlaOptions)}")
+        return 0
+    asked = XlaOptions(**flags.given(argv, XlaOptions))
+    models, sides = flags.listed(asked.models), flags.listed(asked.sides)
+    if unknown := set(models) - set(REGISTRY):
+        raise flags.UsageError(f"--models={', '.join(unknown)}: no such model")
+    if not all(side.isdecimal() for side in sides):
+        raise flags.UsageError(f"--sides={asked.sides}: whole numbers with commas between")
+    rows = []
+    for name in models:
+        for side in sides:
+            told = json.dumps([name, int(side), asked.batch_size, asked.width])
+            code = f"from benchmarks import xla; xla.measure(*xla.json.loads({told!r}))"
+            done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+            if done.returncode:
+                return done.returncode
+            rows.append([name, f"{side} x {side}", *json.loads(done.stdout.splitlines()[-1])])
+    print(table(["model", "images", "weights", "first step, s", "second, s", "peak, GiB"], rows))
+    return 0
+
+
+def measure(name: str, side: int, batch_size: int, width: int | None) -> None:
+    """Prints what two steps of a model cost, as a JSON list: its weights, the seconds of each, and
+    the peak memory in GiB."""
+    import numpy as np
+    import tensorflow as tf
+
+    size = {"batch_size": batch_size} | ({"width": width} if width else {})
+    model = REGISTRY[name].load()((side, side, 3), num_classes=10, **size)
+    model.compile(jit_compile=True)
+    lead = (model.hp.n_critic,) if model.hp.n_critic > 1 else ()
+    shape = (*lead, batch_size, side, side, 3)
+    images = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    labels = np.zeros(shape[:-3], np.int32)
+    data = tf.data.Dataset.from_tensors((images, labels))
+    seconds = []
+    for _ in range(2):
+        start = time.perf_counter()
+        model.fit(data, verbose=0)
+        seconds.append(time.perf_counter() - start)
+    weights = sum(v.shape.num_elements() for v in (x.value for x in model.trainable_variables))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    print(json.dumps([weights, *seconds, peak]))
+
+
+if __name__ == "__main__":
+    if code := flags.run_script(main):
+        sys.exit(code)
