@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from models import layers
 from models.hyperparameters import StyleGANHyperparameters
-from models.networks import stylegan
+from models.networks import stages, stylegan
 from models.style_based import StyleBasedModel
 
 
@@ -43,16 +43,19 @@ class StyleGAN(StyleBasedModel):
         kimg = tf.cast(step, tf.float32) * self.hp.batch_size * self.hp.n_critic / 1000.0
         phases = tf.maximum(kimg / self.hp.growing_kimg - 1.0, 0.0)
         doubled = tf.floor(phases / 2.0)
-        last = len(stylegan.sizes(self.image_shape, 1)) - 1.0
-        return tf.minimum(doubled + tf.minimum(phases - 2.0 * doubled, 1.0), last)
+        level = doubled + tf.minimum(phases - 2.0 * doubled, 1.0)
+        return tf.minimum(level, float(self.doublings))
+
+    @property
+    def doublings(self) -> int:
+        """How often the smallest size is doubled to be that of the image."""
+        return stages(self.image_shape)[1]
 
     def update(self, data):
         if not self.hp.growing_kimg:
             return super().update(data)
-        sizes = len(stylegan.sizes(self.image_shape, 1))
-        return stylegan.at_level(
-            self.level(self.step), sizes, functools.partial(self._update_at, data)
-        )
+        level, step = self.level(self.step), functools.partial(self._update_at, data)
+        return stylegan.at_level(level, self.doublings + 1, step)
 
     def _update_at(self, data, stage: int, alpha: tf.Tensor):
         self.stage, self.alpha = stage, alpha if stage else None
@@ -65,7 +68,7 @@ class StyleGAN(StyleBasedModel):
         """Images as a generator of this size and fading would have them: appendix A there."""
         if self.stage is None:
             return batch.x
-        times = 2 ** (len(stylegan.sizes(self.image_shape, 1)) - 1 - self.stage)
+        times = 2 ** (self.doublings - self.stage)
         x = stylegan.shrink(batch.x, times)
         if self.alpha is not None:
             earlier = stylegan.enlarge(stylegan.shrink(x, 2), 2)

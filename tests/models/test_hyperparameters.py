@@ -563,12 +563,14 @@ def test_choices_are_those_that_the_product_has():
 
 
 @pytest.mark.parametrize("name", models.REGISTRY)
-def test_a_models_own_choices_are_its_parents_unless_it_has_a_loss_of_its_own(name):
+def test_a_models_own_choices_are_its_parents_but_for_a_loss_or_networks_of_its_own(name):
+    own = {("began", "loss"): {"equilibrium"}}
+    own |= {(model, "network"): {"styled"} for model in ("stylegan", "stylegan2")}
     parent = hp.AdversarialHyperparameters.__dataclass_fields__
     for spec in dataclasses.fields(models.REGISTRY[name].hyperparameters):
         if spec.name in parent and parent[spec.name].metadata["choices"]:
             beyond = set(spec.metadata["choices"]) - set(parent[spec.name].metadata["choices"])
-            assert beyond == ({"equilibrium"} if (name, spec.name) == ("began", "loss") else set())
+            assert beyond == own.get((name, spec.name), set())
 
 
 @pytest.mark.parametrize("name", models.REGISTRY)

@@ -63,6 +63,13 @@ def test_an_image_does_not_depend_on_the_others_of_its_batch(shipped, mnist_test
         np.testing.assert_allclose(x, y, atol=1e-5 * y.std())
 
 
+def test_floats_from_0_to_255_are_not_rounded(shipped, mnist_test):
+    images = mnist_test[0][:5]
+    features, _ = shipped(images)
+    np.testing.assert_array_equal(shipped(images.astype(np.float32))[0], features)
+    assert (shipped(images + np.float32(0.25))[0] != features).any()
+
+
 def test_the_network_is_given_batches_of_one_size(shipped):
     shapes = []
 

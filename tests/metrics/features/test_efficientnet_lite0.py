@@ -159,14 +159,22 @@ def test_features_are_float32_and_the_same_under_mixed_precision(extractor, imag
 
 
 @needs_weights
+def test_floats_from_0_to_255_are_not_rounded(extractor, images):
+    few = images[:2]
+    features, _ = extractor(few)
+    np.testing.assert_array_equal(extractor(few.astype(np.float32))[0], features)
+    assert (extractor(few + np.float32(0.25))[0] != features).any()
+
+
+@needs_weights
 @pytest.mark.parametrize(
     "images",
     [
-        np.zeros((1, 32, 32, 3), np.float32),
+        np.zeros((1, 32, 32, 3), np.int32),
         np.zeros((1, 32, 32, 2), np.uint8),
         np.zeros((1, 32, 32), np.uint8),
     ],
-    ids=["float", "two channels", "no channels"],
+    ids=["int32", "two channels", "no channels"],
 )
 def test_images_that_do_not_fit_are_refused(extractor, images):
     with pytest.raises(FeatureError) as caught:

@@ -76,16 +76,23 @@ def test_a_gray_image_is_shown_in_three_channels(golden, network):
         np.testing.assert_allclose(x, y, atol=1e-5 * np.std(x))
 
 
+def test_floats_from_0_to_255_are_not_rounded(golden, network):
+    images = golden.images()["small"]
+    features, _ = network(images)
+    np.testing.assert_array_equal(network(images.astype(np.float32))[0], features)
+    assert (network(images + np.float32(0.25))[0].numpy() != features.numpy()).any()
+
+
 @pytest.mark.parametrize(
     "images",
     [
-        np.zeros([2, 8, 8, 3], np.float32),
+        np.zeros([2, 8, 8, 3], np.int32),
         np.zeros([2, 8, 8, 2], np.uint8),
         np.zeros([8, 8, 3], np.uint8),
     ],
 )
 def test_what_are_no_images_is_refused(network, images):
-    with pytest.raises(FeatureError, match=r"uint8 \[b, h, w, 1 or 3\]") as refused:
+    with pytest.raises(FeatureError, match=r"uint8 or float32 \[b, h, w, 1 or 3\]") as refused:
         network(images)
     assert "\n" not in str(refused.value)
 
