@@ -23,7 +23,8 @@ def path_length(start: np.ndarray, end: np.ndarray, epsilon: float = EPSILON) ->
     if not len(start):
         raise MetricError("needs images")
     distances = feature_distances(start, end) / epsilon**2
-    low, high = np.percentile(distances, TAILS, method="lower")
+    low = np.percentile(distances, TAILS[0], method="lower")
+    high = np.percentile(distances, TAILS[1], method="higher")
     kept = distances[(distances >= low) & (distances <= high)]
     protocol = {"n_fake": len(distances), "epsilon": epsilon, "kept": len(kept)}
     return Metric(float(kept.mean()), protocol)

@@ -10,6 +10,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+import keras
 import numpy as np
 import scipy.ndimage
 import tensorflow as tf
@@ -306,8 +307,9 @@ def measure_paths(
 ) -> dict[str, Metric]:
     """The perceptual path length, of PATHS pairs of latents: in w, straight, of a model with
     styles; else in the noise, on the great circle if that is normal, all other latents being the
-    first ones'."""
+    first ones'. In float32: the step is below the rounding of 16 bits."""
     (name,) = path_metrics(real.extractor)
+    model = in_float32(model)
     starts, ends = (model.latents.draw(PATHS, [seed, k]) for k in (0, 1))
     t = tf.random.stateless_uniform([PATHS, 1], [seed, 2])
     try:
@@ -335,8 +337,25 @@ def measure_paths(
             metric = path_length.path_length(*found)
     except MetricError as error:
         return {name: Metric(None, {"reason": str(error)})}
-    told = {"space": space, **features_protocol(name, real)}
+    told = {"space": space, "precision": "off", **features_protocol(name, real)}
     return {name: Metric(metric.value, {**metric.protocol, **told})}
+
+
+def in_float32(model: GenerativeModel) -> GenerativeModel:
+    """The model, or of one that computes in 16 bits a copy that does not."""
+    if model.compute_dtype == "float32":
+        return model
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        copy = type(model).from_config(model.get_config())
+    finally:
+        keras.config.set_dtype_policy(policy)
+    state = model.state()
+    for name, variables in copy.state().items():
+        for own, given in zip(variables, state[name], strict=True):
+            own.assign(given)
+    return copy
 
 
 def measure_factors(

@@ -16,6 +16,7 @@ from metrics.report import Metric
 from models.autoencoder import Autoencoder
 from models.base import GenerativeModel
 from models.latents import Latents, noise, one_hot
+from models.stylegan import StyleGAN
 from models.vae import VAE
 from training import evaluation
 from training.evaluation import CLUSTERS, CODES, FACTORS, PIXELS, STROKES, RealImages, Stopwatch
@@ -914,6 +915,27 @@ def test_a_model_that_makes_one_image_has_no_path_length(unlabelled, extractor):
         return np.zeros((len(latents["noise"]), 4, 4, 1), np.float32)
 
     assert paths_of(unlabelled, extractor, generate=generate)[0].value == 0
+
+
+def test_paths_of_a_model_in_16_bits_are_measured_in_32(unlabelled, extractor):
+    """A step of a ten-thousandth is lost in bfloat16, and what is left is the rounding."""
+    real = RealImages(unlabelled, "test", extractor)
+    hp = {"width": 2, "noise_dim": 4, "w_dim": 4, "mapping_depth": 1}
+    whole = StyleGAN((28, 28, 1), **hp)
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        half = StyleGAN((28, 28, 1), **hp)
+        for variables, given in zip(half.state().values(), whole.state().values(), strict=True):
+            for own, other in zip(variables, given, strict=True):
+                own.assign(other)
+        found = evaluation.measure_paths(half, 5, real, Stopwatch())
+        assert keras.config.dtype_policy().name == "mixed_bfloat16"
+    finally:
+        keras.config.set_dtype_policy(policy)
+    assert half.compute_dtype == "bfloat16"
+    assert found == evaluation.measure_paths(whole, 5, real, Stopwatch())
+    assert found["path_length_pixels"].protocol["precision"] == "off"
 
 
 def test_a_path_length_of_what_is_not_finite_is_na(unlabelled, extractor):
