@@ -245,12 +245,11 @@ def coded_run(tmp_path_factory, call, tiny):
 
 @pytest.fixture(scope="session")
 def styled_run(tmp_path_factory, call, tiny):
-    """A finished run of a model with styles, which grows, at 28 pixels; nobody writes to it.
-    Attributes: path, outcome."""
+    """A finished run of a model with styles; nobody writes to it. Attributes: path, outcome."""
     path = tmp_path_factory.mktemp("runs") / "styled"
     small = ("--width=2", "--noise_dim=4", "--w_dim=4", "--mapping_depth=1")
     argv = [word for word in tiny if not word.startswith(("--model", "--width", "--depth"))]
-    argv += ["--model=stylegan", *small, "--growing_kimg=0.016", "--steps=5", "--augment=ada"]
+    argv += ["--model=stylegan", *small, "--steps=3", "--augment=ada"]
     outcome = call("train", *argv, f"--outdir={path}")
     assert outcome.code == 0, outcome
     return types.SimpleNamespace(path=path, outcome=outcome)

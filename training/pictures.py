@@ -163,7 +163,7 @@ def noise_picture(model: GenerativeModel, seed: int) -> np.ndarray:
     columns = [model.images_of_styles(w), *draws[:3], deviation]
     columns.append(model.images_of_styles(w, noise=False))
     images = np.stack(columns, axis=1)
-    labels = ["fixed", "draw 1", "draw 2", "draw 3", "deviation / greatest", "none"]
+    labels = ["fixed", "draw 1", "draw 2", "draw 3", "deviation", "none"]
     return plotting.grid(images.reshape(-1, *images.shape[2:]), len(labels), column_labels=labels)
 
 
