@@ -62,6 +62,7 @@ class GenerativeModel(keras.Model):
     Hyperparameters = Hyperparameters
     latents: Latents
     can_validate = False  # whether it has `validate`
+    unconnected = tf.UnconnectedGradients.NONE  # of weights that a loss does not reach
     likelihood = ""  # p(x|z) of `log_weights`: "Bernoulli", of binary images, or a density
     steps_per_epoch = 0  # what schedules in epochs count by; set before such a training
 
@@ -256,12 +257,11 @@ class GenerativeModel(keras.Model):
         players = {name: p for name, p in self.players().items() if p.side == side}
         optimizers = [self.optimizers[name] for name in players]
         scales = [optimizer.scale_loss(tf.ones(())) for optimizer in optimizers]
-        # What is not at work in this step, as the layers of larger images, has a gradient of 0.
         gradients = tape.gradient(
             loss,
             [[v.value for v in p.variables] for p in players.values()],
             output_gradients=scales[0],
-            unconnected_gradients=tf.UnconnectedGradients.ZERO,
+            unconnected_gradients=self.unconnected,
         )
         norms = {}
         for name, optimizer, scale, own in zip(players, optimizers, scales, gradients, strict=True):

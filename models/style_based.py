@@ -46,20 +46,25 @@ class StyleBasedModel(AdversarialModel):
 
     def mixed_styles(self, batch) -> tf.Tensor:
         """w of each layer [b, layers, w_dim], in a share of the images that of a second z from
-        some layer on: section 3.1."""
+        some layer on, each image's own: section 3.1."""
         mapping, layers = self.generator.get_layer("mapping"), self.layers
         w, n = mapping(self.latents.join(batch.latents)), tf.shape(batch.x)[0]
         if not self.hp.style_mixing:
             return self.generator.get_layer("styles")(w)
         other = mapping(self.latents.join(self.latents.draw(n, batch.seed("mixing"))))
         layer, chance = tf.unstack(batch.uniform("crossover", [n, 2]), axis=1)
-        crossover = 1 + tf.cast(layer * (layers - 1), tf.int32)
+        crossover = 1 + tf.cast(layer * (self.working_layers - 1), tf.int32)
         return mix(w, other, tf.where(chance < self.hp.style_mixing, crossover, layers), layers)
 
     @property
     def layers(self) -> int:
         """How many layers have a style."""
         return self.generator.get_layer("styles").count
+
+    @property
+    def working_layers(self) -> int:
+        """How many of them, from the first on, are at work in this step."""
+        return self.layers
 
     def draw_noise(self, normal, x: tf.Tensor) -> list[tf.Tensor]:
         """The noise of each layer [b, side, side, 1], for as many images as x has.
@@ -73,7 +78,8 @@ class StyleBasedModel(AdversarialModel):
         return [normal(f"noise {k}", [n, *shape]) for k, shape in enumerate(shapes)]
 
     def after_generator_update(self, terms, batch):
-        """The running mean of w, which truncation is towards."""
+        """Moves the running mean of w, which truncation is towards; that of the averaged G lags
+        behind it as its weights do."""
         w = self.generator.get_layer("mapping")(self.latents.join(batch.latents))
         mean = self.generator.get_layer("styles").mean
         mean.assign_add((1.0 - MEAN_DECAY) * (tf.reduce_mean(tf.cast(w, tf.float32), 0) - mean))

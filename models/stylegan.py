@@ -18,11 +18,14 @@ class StyleGAN(StyleBasedModel):
 
     Growing (Karras et al. 2018, section 2 and appendix A) begins with the smallest images, which
     are learnt for growing_kimg thousand real images; each doubling is then faded in over as many,
-    and learnt for as many. A step at each size is a graph of its own: what it costs is that of
-    its size. Images are enlarged to their full size wherever they are shown.
+    and learnt for as many; the optimizers begin anew with each, as in the authors' code. (They
+    begin at 8 pixels, and have larger batches of smaller images.) A step at each size is a graph
+    of its own: what it costs is that of its size. Images are enlarged to their full size wherever
+    they are shown.
     """
 
     Hyperparameters = StyleGANHyperparameters
+    unconnected = tf.UnconnectedGradients.ZERO  # of the layers of larger images
     stage = alpha = None  # of the step that is being made, as AdaptiveSynthesis has them
 
     def build_synthesis(self):
@@ -54,8 +57,20 @@ class StyleGAN(StyleBasedModel):
     def update(self, data):
         if not self.hp.growing_kimg:
             return super().update(data)
-        level, step = self.level(self.step), functools.partial(self._update_at, data)
+        level = self.level(self.step)
+        grown = tf.math.ceil(level) > tf.math.ceil(self.level(self.step - 1))
+        tf.cond(grown, self._restart_optimizers, lambda: None)
+        step = functools.partial(self._update_at, data)
         return stylegan.at_level(level, self.doublings + 1, step)
+
+    def _restart_optimizers(self):
+        """Their averages, and their counts of steps, are 0: else the first steps of layers whose
+        gradients were 0 would be too large by far."""
+        for optimizer in self.optimizers.values():
+            optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+            for variable in optimizer.variables:
+                if variable.name != "learning_rate":
+                    variable.assign(tf.zeros_like(variable.value))
 
     def _update_at(self, data, stage: int, alpha: tf.Tensor):
         self.stage, self.alpha = stage, alpha if stage else None
@@ -74,6 +89,10 @@ class StyleGAN(StyleBasedModel):
             earlier = stylegan.enlarge(stylegan.shrink(x, 2), 2)
             x = earlier + self.alpha * (x - earlier)
         return stylegan.enlarge(x, times)
+
+    @property
+    def working_layers(self):
+        return self.layers if self.stage is None else 2 * (self.stage + 1)
 
     def synthesise(self, w, noise):
         return self.generator.get_layer("synthesis")(w, noise, stage=self.stage, alpha=self.alpha)

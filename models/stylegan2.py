@@ -16,6 +16,9 @@ LENGTH_DECAY = 0.99  # a measurement, of the mean path length: appendix B
 class StyleGAN2(StyleBasedModel):
     """Modulated kernels, a skip generator and a residual D, and path lengths drawn to their mean.
 
+    What is applied lazily is added to the loss of its step; the authors' code takes a step of its
+    own for it, and draws other latents and noise for the path lengths.
+
     Attributes:
         path_mean: float32 variable, the running mean of the path lengths, a in equation 4.
     """
@@ -55,7 +58,8 @@ class StyleGAN2(StyleBasedModel):
         w = self.mixed_styles(batch)[:n]
         lengths = path_lengths(lambda w: self.synthesise(w, noise), w, y)
         rate = 1.0 - LENGTH_DECAY
-        self.path_mean.assign_add(rate * (tf.reduce_mean(lengths) - self.path_mean))
+        moved = self.path_mean + rate * (tf.reduce_mean(lengths) - self.path_mean)
+        self.path_mean.assign(tf.where(tf.math.is_finite(moved), moved, self.path_mean))
         weight = self.hp.path_weight * self.hp.path_interval
         return weight * path_length_penalty(lengths, tf.stop_gradient(self.path_mean.value))
 

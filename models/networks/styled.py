@@ -143,11 +143,19 @@ def at_four_places(kernel):
 
 @register
 class Noise(keras.layers.Layer):
-    """x + strength noise, with a strength of each channel, 0 at first: Karras et al. 2019,
-    section 2."""
+    """x + strength noise, with a strength, 0 at first, of each channel (Karras et al. 2019, section
+    2) or one that all share (Karras et al. 2020)."""
+
+    def __init__(self, shared: bool = False, **kwargs):
+        super().__init__(**kwargs)
+        self.shared = shared
+
+    def get_config(self):
+        return {**super().get_config(), "shared": self.shared}
 
     def build(self, x_shape, noise_shape=None):
-        self.strength = self.add_weight(name="strength", shape=(x_shape[-1],), initializer="zeros")
+        shape = (1 if self.shared else x_shape[-1],)
+        self.strength = self.add_weight(name="strength", shape=shape, initializer="zeros")
 
     def call(self, x, noise):
         return x + self.strength * noise

@@ -75,10 +75,12 @@ class Styles(keras.layers.Layer):
 class StyledLayer(keras.layers.Layer):
     """What a synthesis network repeats: convolution, noise, bias, activation, and the style."""
 
+    shared_noise = False  # whether all channels have one strength of it
+
     def __init__(self, filters: int, resample: str, convolved: bool = True, **kwargs):
         super().__init__(**kwargs)
         self.filters, self.resample, self.convolved = filters, resample, convolved
-        self.noise = Noise(dtype=self.dtype_policy, name="noise")
+        self.noise = Noise(self.shared_noise, dtype=self.dtype_policy, name="noise")
 
     def build_parts(self, input_side: int) -> None:
         """Makes the noise's strength and the bias; says the `side` of the output."""
@@ -109,6 +111,8 @@ class AdaptiveLayer(StyledLayer):
 
 class ModulatedLayer(StyledLayer):
     """Modulated convolution, noise, bias, activation: Karras et al. 2020, figure 2d."""
+
+    shared_noise = True
 
     def build(self, x_shape, style_shape, noise_shape=None):
         self.conv = ModulatedConv2D(
@@ -215,7 +219,7 @@ class AdaptiveSynthesis(Synthesis):
         super().build(input_shape)
         if self.growing:
             self.level = self.add_weight(
-                name="level", shape=(), initializer="zeros", trainable=False, dtype="float32"
+                name="level", shape=(), initializer="zeros", trainable=False, autocast=False
             )
 
     def layers_at(self, k, filters):

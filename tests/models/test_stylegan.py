@@ -278,6 +278,46 @@ def test_only_what_is_at_work_moves(build, take_step):
     assert not np.array_equal(small, networks[0].colours[0].kernel)
 
 
+def test_a_size_that_begins_moves_by_the_learning_rate_at_most(build, take_step):
+    """Adam's averages of gradients that were 0 would let it move ten times as far."""
+    model = build("stylegan", growing_kimg=0.004, penalty="none")  # a step is a phase
+    rates = model.hp.g_learning_rate, model.hp.d_learning_rate
+    networks = model.generator.get_layer("synthesis"), model.discriminator
+    for step, (level, count) in enumerate([(0, 1), (0, 2), (1, 1)]):
+        assert float(model.level(model.step)) == level
+        kernels = [network.colours[1].kernel.numpy() for network in networks]
+        take_step(model, images(seed=step))
+        for network, kernel, rate in zip(networks, kernels, rates, strict=True):
+            distance = np.abs(network.colours[1].kernel - kernel).max()
+            assert (distance > 0) == (level == 1)
+            assert distance <= 1.01 * rate
+        assert {int(o.iterations) for o in model.optimizers.values()} == {count}
+
+
+def test_only_layers_at_work_are_mixed(build, batch_of):
+    model = build("stylegan", growing_kimg=1.0, style_mixing=1.0, batch_size=64)
+    batch = batch_of(model, tf.constant(images(64)))
+    for stage, possible in ((0, {0}), (1, {0, 1, 2}), (None, {0, 1, 2, 3, 4})):
+        model.stage = stage
+        w = model.mixed_styles(batch).numpy()
+        changes = np.any(w[:, 1:] != w[:, :-1], axis=2)
+        assert set(np.argmax(changes, axis=1)) == possible
+        assert changes.any(axis=1).all()
+
+
+def test_growing_in_16_bits_shows_what_the_level_says(policy):
+    """2.003 is 2 in bfloat16."""
+    policy("mixed_bfloat16")
+    model = REGISTRY["stylegan"].load()((32, 32, 3), growing_kimg=1.0, **SMALL)
+    synthesis = model.generator_ema.get_layer("synthesis")
+    assert synthesis.compute_dtype == "bfloat16"
+    w = model.styles(model.draw_latents(2))
+    synthesis.level.assign(2.003)
+    expected = synthesis(w, stage=3, alpha=tf.constant(0.003))
+    np.testing.assert_allclose(synthesis(w), expected, atol=1e-3)
+    assert not np.array_equal(synthesis(w), synthesis(w, stage=2))
+
+
 def test_samples_are_of_the_size_of_the_next_step(build, take_step):
     model = build("stylegan", growing_kimg=0.004)  # a step is a phase
     sides = []

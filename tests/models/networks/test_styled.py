@@ -83,8 +83,8 @@ def test_an_equalised_dense_layer_scales_its_kernel_as_it_is_used(rate, draw):
 
 
 def test_a_step_of_adam_changes_outputs_by_the_rate(draw):
-    """The same step size of the kernel moves the output of a layer with a hundredth of the rate
-    a hundredth as far, and what is learnt does not depend on the number of inputs."""
+    """The same step size moves the output of a layer with a hundredth of the rate a hundredth as
+    far."""
     x = draw(64, 50)
 
     def moved(rate):
@@ -179,6 +179,10 @@ def test_noise_is_added_by_a_strength_of_each_channel(draw):
     np.testing.assert_array_equal(layer(x, noise), x)
     layer.strength.assign([0.0, 1.0, -2.0])
     np.testing.assert_allclose(layer(x, noise), x + noise * [0, 1, -2], rtol=1e-5, atol=1e-6)
+    layer = styled.Noise(shared=True)
+    np.testing.assert_array_equal(layer(x, noise), x)
+    layer.strength.assign([3.0])
+    np.testing.assert_allclose(layer(x, noise), x + 3 * noise, rtol=1e-5, atol=1e-6)
 
 
 # The deviation over a minibatch.
