@@ -70,7 +70,7 @@ def measure(name: str, side: int, batch_size: int, width: int | None) -> None:
     seconds = []
     for _ in range(2):
         start = time.perf_counter()
-        model.fit(data, verbose=0)
+        model.fit(data, verbose=0, shuffle=False)
         seconds.append(time.perf_counter() - start)
     weights = sum(v.shape.num_elements() for v in (x.value for x in model.trainable_variables))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
