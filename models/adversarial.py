@@ -15,7 +15,7 @@ from models.base import GenerativeModel, Player, averaging_rate, to_unit_range
 from models.hyperparameters import AdversarialHyperparameters
 from models.latents import Latents, noise
 from models.networks.backbones import BACKBONES
-from models.randomness import Batch, stateless_seed
+from models.randomness import Batch, length, stateless_seed
 
 Scores = dict[str, tf.Tensor]  # scores [b], and what else a variant takes from D
 
@@ -106,7 +106,7 @@ class AdversarialModel(GenerativeModel):
 
     def draw(self, batch: Batch) -> dict[str, tf.Tensor]:
         """The latents of an update, of as many images as x has."""
-        return self.latents.draw(tf.shape(batch.x)[0], batch.seed("latents"))
+        return self.latents.draw(length(batch.x), batch.seed("latents"))
 
     def real(self, batch: Batch):
         """What D is shown of the images; the first of its tensors is images."""

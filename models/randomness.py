@@ -16,6 +16,12 @@ def stateless_seed(seed: int, step: tf.Tensor | int, purpose: str) -> tf.Tensor:
     return tf.random.experimental.stateless_fold_in(key, tf.cast(step, tf.int32))
 
 
+def length(x: tf.Tensor) -> int | tf.Tensor:
+    """How many examples x [n, ...] has: a number where that is known before the step runs, so that
+    XLA sees static shapes within conditions too, else a tensor."""
+    return tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
+
+
 @dataclasses.dataclass(frozen=True)
 class Batch:
     """What one update is made from.

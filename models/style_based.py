@@ -7,7 +7,7 @@ import tensorflow as tf
 from models.adversarial import AdversarialModel
 from models.hyperparameters import StyleHyperparameters
 from models.networks import stylegan
-from models.randomness import stateless_seed
+from models.randomness import length, stateless_seed
 
 MEAN_DECAY = 0.995  # a step, of the running mean of w, as in the authors' code
 
@@ -48,7 +48,7 @@ class StyleBasedModel(AdversarialModel):
         """w of each layer [b, layers, w_dim], in a share of the images that of a second z from
         some layer on, each image's own: section 3.1."""
         mapping, layers = self.generator.get_layer("mapping"), self.layers
-        w, n = mapping(self.latents.join(batch.latents)), tf.shape(batch.x)[0]
+        w, n = mapping(self.latents.join(batch.latents)), length(batch.x)
         if not self.hp.style_mixing:
             return self.generator.get_layer("styles")(w)
         other = mapping(self.latents.join(self.latents.draw(n, batch.seed("mixing"))))
@@ -74,7 +74,7 @@ class StyleBasedModel(AdversarialModel):
             x: [b, ...].
         """
         shapes = self.generator.get_layer("synthesis").noise_shapes()
-        n = tf.shape(x)[0]
+        n = length(x)
         return [normal(f"noise {k}", [n, *shape]) for k, shape in enumerate(shapes)]
 
     def after_generator_update(self, terms, batch):

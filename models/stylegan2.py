@@ -7,6 +7,7 @@ from losses.path_length import path_length_penalty, path_lengths
 from models import layers
 from models.hyperparameters import StyleGAN2Hyperparameters
 from models.networks import stylegan
+from models.randomness import length
 from models.style_based import StyleBasedModel
 
 LENGTH_DECAY = 0.99  # a measurement, of the mean path length: appendix B
@@ -40,22 +41,20 @@ class StyleGAN2(StyleBasedModel):
         )
 
     def pair_terms(self, real, fake, batch):
-        """The path lengths of half of the batch, at each `path_interval` steps, as many times as
+        """The path lengths of every second image, at each `path_interval` steps, as many times as
         strong: equation 4 and appendix B."""
         if not self.hp.path_weight:
             return {}
-        half = (tf.shape(batch.x)[0] + 1) // 2
         due = tf.equal(self.step % self.hp.path_interval, 0)
-        return {
-            "path": tf.cond(due, lambda: self._path_term(batch, half), lambda: tf.zeros([half]))
-        }
+        none = tf.zeros_like(batch.x[::2, 0, 0, 0])
+        return {"path": tf.cond(due, lambda: self._path_term(batch), lambda: none)}
 
-    def _path_term(self, batch, n: tf.Tensor) -> tf.Tensor:
-        """[n] of the first n images; moves the mean length."""
+    def _path_term(self, batch) -> tf.Tensor:
+        """[b / 2] of those images; moves the mean length."""
         height, width, _ = self.image_shape
-        noise = [one[:n] for one in self.draw_noise(batch.normal, batch.x)]
-        y = batch.normal("path", [n, *self.image_shape]) / (height * width) ** 0.5
-        w = self.mixed_styles(batch)[:n]
+        noise = [one[::2] for one in self.draw_noise(batch.normal, batch.x)]
+        w = self.mixed_styles(batch)[::2]
+        y = batch.normal("path", [length(w), *self.image_shape]) / (height * width) ** 0.5
         lengths = path_lengths(lambda w: self.synthesise(w, noise), w, y)
         rate = 1.0 - LENGTH_DECAY
         moved = self.path_mean + rate * (tf.reduce_mean(lengths) - self.path_mean)

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.layers import PACKAGE
+from models.randomness import length
 
 register = keras.saving.register_keras_serializable(PACKAGE)
 
@@ -18,8 +19,13 @@ def activate(x):
 
 
 def enlarge(x, times: int):
-    """Maps [b, h, w, c] -> [b, times h, times w, c], each pixel repeated."""
-    return tf.repeat(tf.repeat(x, times, axis=1), times, axis=2) if times > 1 else x
+    """Maps [b, h, w, c] -> [b, times h, times w, c], each pixel repeated; without tf.repeat, whose
+    gradient XLA does not compile within a condition."""
+    if times == 1:
+        return x
+    _, height, width, channels = x.shape
+    squares = x[:, :, None, :, None] * tf.ones([times, 1, times, 1], x.dtype)
+    return tf.reshape(squares, [-1, times * height, times * width, channels])
 
 
 def shrink(x, times: int):
@@ -123,7 +129,7 @@ class EqualisedConv2D(keras.layers.Layer):
         if self.resample == "up":
             _, height, width, _ = x.shape
             kernel = tf.transpose(at_four_places(kernel[::-1, ::-1]), [0, 1, 3, 2])
-            shape = [tf.shape(x)[0], 2 * height, 2 * width, self.filters]
+            shape = [length(x), 2 * height, 2 * width, self.filters]
             return blur(tf.nn.conv2d_transpose(x, kernel, shape, 2, "SAME"))
         if self.resample == "down":
             return tf.nn.conv2d(blur(x), 0.25 * at_four_places(kernel), 2, "SAME")

@@ -22,6 +22,7 @@ from models.networks.styled import (
     register,
     shrink,
 )
+from models.randomness import length
 
 
 def sizes(image_shape: tuple[int, int, int], width: int) -> list[tuple[int, int]]:
@@ -69,7 +70,7 @@ class Styles(keras.layers.Layer):
         )  # fmt: skip
 
     def call(self, w):
-        return tf.repeat(w[:, None], self.count, axis=1)
+        return w[:, None] * tf.ones([self.count, 1], w.dtype)
 
 
 class StyledLayer(keras.layers.Layer):
@@ -188,11 +189,11 @@ class Synthesis(keras.layers.Layer):
 
     def maps(self, w, noise, last: int):
         """Yields the maps [b, side, side, c] of each size up to the last."""
-        batch = tf.shape(w)[0]
+        batch = length(w)
         noise = self.fixed_noise(batch) if noise is None else noise
         noise = iter(tf.cast(one, self.compute_dtype) for one in noise)
         styles = iter(tf.unstack(w, axis=1))
-        x = tf.repeat(tf.convert_to_tensor(self.constant), batch, axis=0)
+        x = self.constant * tf.ones([batch, 1, 1, 1], self.compute_dtype)
         for side, _ in self.sizes[: last + 1]:
             for layer in (layer for layer in self.styled if layer.side == side):
                 x = layer(x, next(styles), next(noise))
