@@ -1,8 +1,8 @@
 """What a step costs under XLA, to compile and to run: python -m benchmarks.xla --models=stylegan
 
 For each model and each size of colour images, in a process of its own: the seconds of the first
-step, which compiles it, and of the second, and the peak memory of the process. Flags with their
-defaults:
+step, which compiles it, and of the second, without the terms that are applied lazily, and the peak
+memory of the process. Flags with their defaults:
 """
 
 import dataclasses

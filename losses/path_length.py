@@ -11,7 +11,7 @@ def path_lengths(
     """|J_w^T y| with the Jacobian J_w of images by styles: float32 [b].
 
     For styles of each layer it is the root of the mean over layers of the squared norms, as in the
-    authors' code, which is the same where all layers have one style and J is that of each of them.
+    authors' code: where one style goes to n layers of one Jacobian, that of the style over n.
 
     Args:
         synthesise: styles [b, layers, d] -> images [b, h, w, c], each of its own style alone.

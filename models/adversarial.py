@@ -132,6 +132,11 @@ class AdversarialModel(GenerativeModel):
         return self.critic(tf.nest.pack_sequence_as(shown, [x, *given]), batch)
 
     @property
+    def scores_of_images(self) -> tuple[str, ...]:
+        """Those of `scores` that the image has a say in."""
+        return self.scores
+
+    @property
     def generator_sees_real(self) -> bool:
         """Whether `generator_terms` needs D's scores of real images."""
         return self.loss_pair.generator_sees_real
@@ -278,9 +283,9 @@ class AdversarialModel(GenerativeModel):
         """Moves the probability of augmentation up if the mean sign of D's scores of real images,
         from the boundary on, is above its target, else down: Karras et al. 2020a, section 3.1,
         equation 1 (r_t), at each update of D instead of each fourth."""
-        scores = tf.concat([real[score] for score in self.scores], axis=0)
+        scores = tf.concat([real[score] for score in self.scores_of_images], axis=0)
         sign = tf.reduce_mean(tf.sign(tf.cast(scores, tf.float32) - self.loss_pair.boundary))
-        images = tf.cast(tf.shape(real[self.scores[0]])[0], tf.float32)
+        images = tf.cast(tf.shape(real[self.scores_of_images[0]])[0], tf.float32)
         step = tf.sign(sign - self.hp.augment_target) * images / (1000.0 * self.hp.augment_kimg)
         self.augment_p.assign(tf.clip_by_value(self.augment_p + step, 0.0, 1.0))
         return {"augment_p": tf.convert_to_tensor(self.augment_p), "d_sign_real": sign}

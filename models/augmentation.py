@@ -5,6 +5,8 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from models.randomness import length
+
 BRIGHTNESS = 0.5  # the most that is added, of images in [-1, 1]
 SATURATION = (0.0, 2.0)  # of a pixel's colours about their mean
 CONTRAST = (0.5, 1.5)  # of an image about its mean
@@ -27,7 +29,7 @@ def augment(x: tf.Tensor, uniform: Uniform, purpose: str, p: float | tf.Tensor =
         float32 images like x, a differentiable function of it.
     """
     x = tf.cast(x, tf.float32)
-    n = tf.shape(x)[0]
+    n = length(x)
     for change, draws in ((colour, 3), (translation, 2), (cutout, 2)):
         u = uniform(f"{purpose} {change.__name__}", [n, draws + 1])
         chosen = (u[:, -1] < p)[:, None, None, None]

@@ -21,3 +21,7 @@ class BigBiGAN(BiGAN):
     @property
     def scores(self):
         return tuple(name for name in ("sx", "sz", "sxz") if getattr(self.hp, name))
+
+    @property
+    def scores_of_images(self):
+        return tuple(name for name in self.scores if name != "sz")

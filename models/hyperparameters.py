@@ -601,6 +601,11 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
                 "there is no continuous code (--continuous_codes=0)",
                 "thickness_guidance", "continuous_warmup", "continuous_loss", "continuous_weight",
             )  # fmt: skip
+        if self.augment != "none":
+            self._refuse(
+                f"Q sees only what --augment={self.augment} leaves of images; take one of the two",
+                "invariance_weight", "thickness_guidance",
+            )  # fmt: skip
 
     def _refuse(self, reason: str, *names: str) -> None:
         """Raises HyperparameterError, for a reason, if one of the fields is not at a default."""
@@ -743,9 +748,9 @@ class StyleGANHyperparameters(StyleHyperparameters):
 
     growing_kimg: float = field(
         0.0,
-        "thousands of real images that the smallest size is learnt for, each further one is faded "
-        "in for, and then learnt for (Karras et al. 2018, appendix A: 600); 0: the full size from "
-        "the start",
+        "thousands of real images that the smallest size is learnt for, each further one faded in "
+        "for, and then learnt for (Karras et al. 2018, appendix A.1: 800; StyleGAN's code: 600); "
+        "0: the full size from the start",
         group="training",
         at_least=0,
     )

@@ -18,10 +18,10 @@ class StyleGAN(StyleBasedModel):
 
     Growing (Karras et al. 2018, section 2 and appendix A) begins with the smallest images, which
     are learnt for growing_kimg thousand real images; each doubling is then faded in over as many,
-    and learnt for as many; the optimizers begin anew with each, as in the authors' code. (They
-    begin at 8 pixels, and have larger batches of smaller images.) A step at each size is a graph
-    of its own: what it costs is that of its size. Images are enlarged to their full size wherever
-    they are shown.
+    and learnt for as many; the optimizers begin anew with each of these, as in the authors' code.
+    (They begin at 8 pixels, and have larger batches of smaller images.) A step at each size is a
+    graph of its own: what it costs is that of its size. Images are enlarged to their full size
+    wherever they are shown.
     """
 
     Hyperparameters = StyleGANHyperparameters
@@ -57,9 +57,9 @@ class StyleGAN(StyleBasedModel):
     def update(self, data):
         if not self.hp.growing_kimg:
             return super().update(data)
-        level = self.level(self.step)
-        grown = tf.math.ceil(level) > tf.math.ceil(self.level(self.step - 1))
-        tf.cond(grown, self._restart_optimizers, lambda: None)
+        earlier, level = self.level(self.step - 1), self.level(self.step)
+        begins, ends = (rounded(level) > rounded(earlier) for rounded in (tf.math.ceil, tf.floor))
+        tf.cond(begins | ends, self._restart_optimizers, lambda: None)
         step = functools.partial(self._update_at, data)
         return stylegan.at_level(level, self.doublings + 1, step)
 
@@ -80,7 +80,7 @@ class StyleGAN(StyleBasedModel):
             self.stage = self.alpha = None
 
     def real(self, batch):
-        """Images as a generator of this size and fading would have them: appendix A there."""
+        """Images as a generator of this size and fading would have them: figure 2 there."""
         if self.stage is None:
             return batch.x
         times = 2 ** (self.doublings - self.stage)

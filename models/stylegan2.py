@@ -63,6 +63,7 @@ class StyleGAN2(StyleBasedModel):
         return weight * path_length_penalty(lengths, tf.stop_gradient(self.path_mean.value))
 
     def after_generator_update(self, terms, batch):
-        return super().after_generator_update(terms, batch) | {
-            "path_length_mean": tf.convert_to_tensor(self.path_mean)
-        }
+        scalars = super().after_generator_update(terms, batch)
+        if self.hp.path_weight:
+            scalars["path_length_mean"] = tf.convert_to_tensor(self.path_mean)
+        return scalars

@@ -15,6 +15,8 @@ import types
 import numpy as np
 import pytest
 
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the scripts do
+
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 

@@ -128,6 +128,7 @@ def run_script(main: Main, argv: Sequence[str] | None = None) -> int:
     that has gone away, as `head` does, is none.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # not all that TF 2.21 says obeys it
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # which TF does on some CPUs only
     try:
         code = main(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()

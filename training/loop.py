@@ -34,6 +34,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     """
     options = config.options
     setup.prepare(config)
+    setup.warn_of_emulation(options.mixed_precision)
     images = setup.load_data(config)
     batches = Batches(
         images.train,

@@ -4,6 +4,7 @@ import ctypes
 import dataclasses
 import os
 import platform
+import sys
 from pathlib import Path
 
 import keras
@@ -27,6 +28,20 @@ def prepare(config: Config) -> None:
     keras.utils.set_random_seed(config.options.seed)
     precision = config.options.mixed_precision
     keras.config.set_dtype_policy("float32" if precision == "off" else f"mixed_{precision}")
+
+
+def warn_of_emulation(precision: str) -> None:
+    """Says on stderr that bfloat16 is slow on this machine, if it is: a CPU alone, without
+    instructions for it (as far as its flags are known)."""
+    if precision != "bfloat16" or _accelerators():
+        return
+    flags = _of_processor("flags")
+    if flags and not {"avx512_bf16", "amx_bf16"} & set(flags.split()):
+        print(
+            "warning: --mixed_precision=bfloat16: this CPU only emulates it, which takes many "
+            "times as long; give --mixed_precision=off",
+            file=sys.stderr,
+        )
 
 
 def keep_freed_memory() -> None:
@@ -114,13 +129,9 @@ def load_run(path: str | os.PathLike) -> tuple[Config, dict, GenerativeModel]:
 
 def environment() -> dict:
     """The machine's kind and the versions that a run is made with."""
-    accelerators = [
-        tf.config.experimental.get_device_details(d).get("device_name", d.device_type)
-        for d in tf.config.list_physical_devices()
-        if d.device_type != "CPU"
-    ]
+    accelerators = ", ".join(_accelerators()) or "no GPU"
     return {
-        "machine": f"{os.cpu_count()} cores {_processor()}, {', '.join(accelerators) or 'no GPU'}",
+        "machine": f"{_cores()} {_processor()}, {accelerators}",
         "python": platform.python_version(),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
@@ -128,10 +139,31 @@ def environment() -> dict:
     }
 
 
+def _accelerators() -> list[str]:
+    """The names of the devices beside the CPU."""
+    return [
+        tf.config.experimental.get_device_details(d).get("device_name", d.device_type)
+        for d in tf.config.list_physical_devices()
+        if d.device_type != "CPU"
+    ]
+
+
+def _cores() -> str:
+    """Those that this process may use, such as "2 cores" or "1 of 2 cores"."""
+    all_of_them = os.cpu_count()
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else all_of_them
+    return f"{all_of_them} cores" if usable == all_of_them else f"{usable} of {all_of_them} cores"
+
+
 def _processor() -> str:
     """The processor's name, such as "AMD EPYC"."""
+    return _of_processor("model name") or platform.processor() or platform.machine()
+
+
+def _of_processor(name: str) -> str:
+    """What Linux says of the first processor by a name; nothing elsewhere."""
     info = Path("/proc/cpuinfo")
     for line in info.read_text().splitlines() if info.exists() else ():
-        if line.startswith("model name"):
+        if line.startswith(name):
             return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    return ""

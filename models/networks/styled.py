@@ -213,6 +213,8 @@ class ModulatedConv2D(EqualisedConv2D):
 
     def call(self, x, style):
         s = self.style(tf.cast(style, tf.float32))
+        if self.demodulate:  # which takes the size of s away, that float16 may not hold
+            s *= tf.math.rsqrt(tf.reduce_mean(tf.square(s), axis=-1, keepdims=True) + 1e-8)
         x = self.convolve(x * tf.cast(s, x.dtype)[:, None, None])
         if self.demodulate:
             squares = tf.square(self.scale * tf.cast(self.kernel, tf.float32))

@@ -178,19 +178,18 @@ class Synthesis(keras.layers.Layer):
         """(side, side, 1) of the noise of each layer."""
         return [(layer.side, layer.side, 1) for layer in self.styled]
 
-    def fixed_noise(self, batch: tf.Tensor) -> list[tf.Tensor]:
-        """The noise that images are evaluated with: of each layer [b, side, side, 1], the same for
+    def fixed_noise(self) -> list[tf.Tensor]:
+        """The noise that images are evaluated with: of each layer [1, side, side, 1], the same for
         all images, and for all models of one size."""
-        draws = [
-            np.random.default_rng(k).standard_normal((1, *shape)).astype(np.float32)
+        return [
+            tf.constant(np.random.default_rng(k).standard_normal((1, *shape)), tf.float32)
             for k, shape in enumerate(self.noise_shapes())
         ]
-        return [tf.repeat(tf.constant(one), batch, axis=0) for one in draws]
 
     def maps(self, w, noise, last: int):
         """Yields the maps [b, side, side, c] of each size up to the last."""
         batch = length(w)
-        noise = self.fixed_noise(batch) if noise is None else noise
+        noise = self.fixed_noise() if noise is None else noise
         noise = iter(tf.cast(one, self.compute_dtype) for one in noise)
         styles = iter(tf.unstack(w, axis=1))
         x = self.constant * tf.ones([batch, 1, 1, 1], self.compute_dtype)

@@ -15,6 +15,7 @@ from models.hyperparameters import (
     AdversarialHyperparameters,
     BEGANHyperparameters,
     HyperparameterError,
+    InfoGANHyperparameters,
 )
 
 CHANGES = (augmentation.colour, augmentation.translation, augmentation.cutout)
@@ -295,6 +296,20 @@ def test_a_loss_without_a_boundary_has_no_adaptive_strength():
         AdversarialHyperparameters.resolve(loss=loss, augment="diffaug")
     with pytest.raises(HyperparameterError, match=r"take --augment=diffaug$"):
         BEGANHyperparameters.resolve(augment="ada")
+
+
+@pytest.mark.parametrize("what", [{"invariance_weight": 1.0}, {"thickness_guidance": True}])
+@pytest.mark.parametrize("augment", ["diffaug", "ada"])
+def test_what_q_is_to_read_in_whole_images_is_refused(augment, what):
+    """Of an image of which half is cut out, say, it would be wrong."""
+    InfoGANHyperparameters.resolve(**what)
+    InfoGANHyperparameters.resolve(augment=augment, supervised_fraction=0.5)
+    with pytest.raises(HyperparameterError) as refusal:
+        InfoGANHyperparameters.resolve(augment=augment, **what)
+    assert str(refusal.value) == (
+        f"--{next(iter(what))}: Q sees only what --augment={augment} leaves of images; take one of "
+        "the two"
+    )
 
 
 def test_targets_are_of_ada_alone():

@@ -24,6 +24,28 @@ def test_the_precision_is_that_of_the_run_whatever_it_was_before(precision, poli
     assert keras.config.dtype_policy().name == policy
 
 
+@pytest.mark.parametrize(
+    ("precision", "flags", "gpus", "warns"),
+    [
+        ("bfloat16", "fpu avx2 avx512f", [], True),
+        ("bfloat16", "fpu avx2 avx512_bf16", [], False),
+        ("bfloat16", "fpu amx_bf16", [], False),
+        ("bfloat16", "", [], False),  # not Linux, or not x86
+        ("bfloat16", "fpu avx2", ["Tesla T4"], False),
+        ("float16", "fpu avx2", [], False),
+        ("off", "fpu avx2", [], False),
+    ],
+)
+def test_bfloat16_without_instructions_for_it_is_warned_of(
+    precision, flags, gpus, warns, monkeypatch, capsys
+):
+    monkeypatch.setattr(setup, "_of_processor", {"flags": flags}.get)
+    monkeypatch.setattr(setup, "_accelerators", lambda: gpus)
+    setup.warn_of_emulation(precision)
+    said = capsys.readouterr().err
+    assert said.count("\n") == said.count("warning: --mixed_precision=bfloat16: ") == int(warns)
+
+
 def test_the_first_weights_depend_on_the_seed_alone():
     def images(seed):
         config = options.parse([*GAN, f"--seed={seed}"])

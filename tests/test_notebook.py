@@ -1,0 +1,111 @@
+"""The Colab notebook: its commands are the scripts', and it runs from first to last."""
+
+import json
+import os
+import re
+import shlex
+import sys
+
+import pytest
+
+import evaluate
+import generate
+from models import REGISTRY
+from training import flags, options
+
+FIELD = re.compile(r'^(\w+) = ("[^"]*")(  # @param .*)$', re.MULTILINE)
+
+
+@pytest.fixture(scope="module")
+def notebook(root):
+    return json.loads((root / "notebooks" / "gan_zoo.ipynb").read_text())
+
+
+@pytest.fixture(scope="module")
+def cells(notebook):
+    """The source of its cells of code."""
+    return ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
+
+
+def commands(cells):
+    """(script, arguments) of all that the cells call, their fields as they stand."""
+    values = {}
+    for cell in cells:
+        values |= {name: json.loads(value) for name, value, _ in FIELD.findall(cell)}
+        values["run"] = "runs/any"
+        for script, line in re.findall(r"!python (\w+)\.py (.*)", cell):
+            yield script, shlex.split(line.replace("{", "%(").replace("}", ")s") % values)
+
+
+def test_it_is_without_outputs(notebook):
+    assert notebook["nbformat"] == 4
+    for cell in notebook["cells"]:
+        if cell["cell_type"] == "code":
+            assert (cell["outputs"], cell["execution_count"]) == ([], None)
+
+
+def test_its_commands_are_those_of_the_scripts(cells):
+    parse = {
+        "train": options.parse,
+        "evaluate": lambda argv: flags.given(argv, evaluate.EvaluateOptions),
+        "generate": lambda argv: flags.given(argv, generate.GenerateOptions),
+    }
+    found = list(commands(cells))
+    assert [script for script, _ in found] == list(parse)
+    for script, argv in found:
+        parse[script](argv)
+
+
+def test_it_offers_every_model_and_every_output(cells):
+    offered = {name: re.findall(r'"(\w+)"', form) for c in cells for name, _, form in
+               FIELD.findall(c) if "[" in form}  # fmt: skip
+    assert offered["model"] == list(REGISTRY)
+    assert sorted(offered["output"]) == sorted(generate.OUTPUTS)
+
+
+RUN = """
+import json, sys
+from IPython.core.interactiveshell import InteractiveShell
+
+shell = InteractiveShell.instance()
+for cell in json.loads(sys.argv[1]):
+    shell.run_cell(cell).raise_error()
+"""
+
+
+@pytest.mark.slow
+def test_it_runs_from_the_first_cell_to_the_last(cells, digits, root, tmp_path, python):
+    """With a small model, and but for what needs Colab: pip, TensorBoard and Google Drive."""
+    given = {
+        "runs": str(tmp_path / "runs"),
+        "model": "gan",
+        "dataset": str(digits),
+        "flags": ["--steps 2 --width 4", "--num_samples 50 --metrics coverage", "--n 2"],
+    }
+
+    def fill(field):
+        name, value = field[1], json.loads(field[2])
+        chosen = given.get(name, value)
+        chosen = chosen.pop(0) if isinstance(chosen, list) else chosen
+        return f"{name} = {chosen!r}{field[3]}"
+
+    assert any("%pip install" in cell for cell in cells)
+    small = [
+        re.sub(r"^%pip .*$", "", FIELD.sub(fill, cell), flags=re.MULTILINE)
+        for cell in cells
+        if "%tensorboard" not in cell
+    ]
+    assert len(small) == len(cells) - 1
+    done = python(
+        "-c",
+        RUN,
+        json.dumps(small),
+        cwd=root / "notebooks",
+        IPYTHONDIR=str(tmp_path / "ipython"),
+        PATH=f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}",
+    )
+    assert done.code == 0, done
+    run = tmp_path / "runs" / f"gan-{digits.stem}"
+    for name in ("samples.png", "evaluation.json"):
+        assert (run / name).exists(), done
+    assert sorted(path.suffix for path in (run / "generated").iterdir()) == [".gif", ".png"]
