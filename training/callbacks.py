@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import os
 import re
 import shutil
 import signal
@@ -248,6 +249,7 @@ class StopRequest:
     def _take(self, number, frame) -> None:
         self.received = signal.Signals(number)
         signal.signal(number, self.handlers[number])
+        os.write(2, b"stopping after this step; a second signal stops without a checkpoint\n")
 
     def __exit__(self, *_) -> None:
         for number, handler in self.handlers.items():
