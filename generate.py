@@ -74,6 +74,7 @@ def main(argv: Sequence[str]) -> int:
     options = GenerateOptions(**flags.given(argv, GenerateOptions))
     if not options.run:
         raise flags.UsageError("--run: say which run directory to draw from")
+    check_output(options)
     RunDirectory(options.run).read_config()
     from models.base import NotSupported
     from training.setup import load_run
@@ -84,6 +85,7 @@ def main(argv: Sequence[str]) -> int:
     except NotSupported as error:
         raise flags.UsageError(f"--label={options.label}: {error}") from None
     check_styles(model, options)
+    check_traversal(model, options)
     outdir = Path(options.outdir or Path(options.run) / "generated")
     try:
         outdir.mkdir(parents=True, exist_ok=True)
@@ -96,13 +98,24 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
+def check_output(options: GenerateOptions) -> None:
+    """Raises UsageError if an option is given that means nothing to what is drawn."""
+    for spec in dataclasses.fields(options):
+        outputs = OUTPUTS_WITH.get(spec.name, OUTPUTS)
+        if options.output not in outputs and getattr(options, spec.name) != spec.default:
+            raise flags.UsageError(
+                f"--{spec.name}: --output={options.output} has none; {', '.join(outputs)} "
+                f"{'has' if len(outputs) == 1 else 'have'}"
+            )
+
+
 def check_styles(model, options: GenerateOptions) -> None:
-    """Raises UsageError if an option asks for styles that the model, or what is drawn, lacks."""
+    """Raises UsageError if an option asks for styles that the model lacks."""
     from models.base import NotSupported
 
     asked = {
         "output=styles": options.output == "styles",
-        "path=styles": options.output == "interpolation" and options.path == "styles",
+        "path=styles": options.path == "styles",
         f"truncation={options.truncation:g}": options.truncation != 1.0,
     }
     for flag in (flag for flag, is_asked in asked.items() if is_asked):
@@ -110,10 +123,20 @@ def check_styles(model, options: GenerateOptions) -> None:
             model.mean_style()
         except NotSupported as error:
             raise flags.UsageError(f"--{flag}: {error}") from None
-    if options.truncation != 1.0 and options.output not in TRUNCATED:
-        raise flags.UsageError(
-            f"--truncation: --output={options.output} has none; {', '.join(TRUNCATED)} have"
-        )
+
+
+def check_traversal(model, options: GenerateOptions) -> None:
+    """Raises UsageError if a traversal is asked for of a model that has nothing to traverse."""
+    from models.base import NotSupported
+    from models.latents import CONTINUOUS
+
+    if options.output != "traversal" or CONTINUOUS in model.latents.parts:
+        return
+    try:
+        model.active_dimensions()
+    except NotSupported:
+        reason = "has no continuous codes, and no order of its dimensions"
+        raise flags.UsageError(f"--output=traversal: {type(model).__name__} {reason}") from None
 
 
 def drawn(options: GenerateOptions) -> str:
@@ -215,14 +238,7 @@ def save_traversals(model, options: GenerateOptions, outdir: Path):
     """A picture and a film of each continuous code; returns their paths."""
     from training import pictures
 
-    paths = pictures.save_traversals(
-        model, options.span or 1.0, options.seed, outdir, options.label
-    )
-    if not paths:
-        name = type(model).__name__
-        reason = "has no continuous codes, and no order of its dimensions"
-        raise flags.UsageError(f"--output=traversal: {name} {reason}")
-    return paths
+    return pictures.save_traversals(model, options.span or 1.0, options.seed, outdir, options.label)
 
 
 def save_styles(model, options: GenerateOptions, outdir: Path):
@@ -241,7 +257,13 @@ OUTPUTS = {
     "traversal": save_traversals,
     "styles": save_styles,
 }
-TRUNCATED = ("images", "npz", "grid", "interpolation")
+OUTPUTS_WITH = {
+    "n": ("images", "npz", "grid", "interpolation"),
+    "truncation": ("images", "npz", "grid", "interpolation"),
+    "path": ("interpolation",),
+    "frames": ("interpolation",),
+    "span": ("plane", "traversal"),
+}  # those options that mean nothing to some
 
 if __name__ == "__main__":
     if code := flags.run_script(main):

@@ -199,14 +199,31 @@ def test_the_seed_decides_what_is_traversed(call, coded_run, tmp_path):
 
 
 def test_a_model_without_continuous_codes_has_nothing_to_traverse(call, tiny_run, tmp_path):
-    argv = (f"--run={tiny_run.path}", f"--outdir={tmp_path}", "--output=traversal")
+    folder = tmp_path / "none"
+    argv = (f"--run={tiny_run.path}", f"--outdir={folder}", "--output=traversal")
     refusal = call("generate", *argv).refusal()
     assert refusal == (
         "--output=traversal: GAN has no continuous codes, and no order of its dimensions"
     )
-    assert list(tmp_path.iterdir()) == []
+    assert not folder.exists()
     refusal = call("generate", *argv, "--span=0").refusal()
     assert refusal == "--span=0.0: it must be a number > 0"
+
+
+@pytest.mark.parametrize(
+    ("output", "option", "having"),
+    [
+        ("plane", "n=3", "images, npz, grid, interpolation have"),
+        ("traversal", "truncation=0.5", "images, npz, grid, interpolation have"),
+        ("grid", "path=linear", "interpolation has"),
+        ("styles", "frames=3", "interpolation has"),
+        ("grid", "span=2", "plane, traversal have"),
+    ],
+)
+def test_what_means_nothing_to_an_output_is_refused(output, option, having, call, tiny_run):
+    refusal = call("generate", f"--run={tiny_run.path}", f"--output={output}", f"--{option}")
+    name = option.split("=")[0]
+    assert refusal.refusal() == f"--{name}: --output={output} has none; {having}"
 
 
 def test_a_label_is_refused_by_a_traversal_too(call, coded_run, tmp_path):
