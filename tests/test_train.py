@@ -442,6 +442,7 @@ def test_sigterm_saves_and_the_same_command_ends_with_the_same_bits(
     argv = [*tiny, *SCHEDULE, f"--outdir={tmp_path}"]
     stopped = python("-c", STOPPED, 13, int(signal.SIGTERM), *argv)
     assert stopped.code == 128 + signal.SIGTERM == 143, stopped
+    assert "stopping after this step; a second signal stops" in stopped.err
     assert "stopped by SIGTERM at step 13: the same command goes on" in stopped.out
     assert "Traceback" not in stopped.err
     assert steps_saved(tmp_path) == [5, 10, 13]
