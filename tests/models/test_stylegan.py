@@ -294,6 +294,16 @@ def test_a_size_that_begins_moves_by_the_learning_rate_at_most(build, take_step)
         assert {int(o.iterations) for o in model.optimizers.values()} == {count}
 
 
+def test_optimizers_begin_anew_as_a_fade_begins_and_as_it_ends(build, take_step):
+    model = build("stylegan", growing_kimg=0.008, penalty="none")  # two steps are a phase
+    levels = [0, 0, 0, 0.5, 1, 1, 1, 1.5]
+    counts = [1, 2, 3, 1, 1, 2, 3, 1]
+    for step, (level, count) in enumerate(zip(levels, counts, strict=True)):
+        assert float(model.level(model.step)) == level
+        take_step(model, images(seed=step))
+        assert {int(o.iterations) for o in model.optimizers.values()} == {count}
+
+
 def test_only_layers_at_work_are_mixed(build, batch_of):
     model = build("stylegan", growing_kimg=1.0, style_mixing=1.0, batch_size=64)
     batch = batch_of(model, tf.constant(images(64)))
