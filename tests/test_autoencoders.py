@@ -77,8 +77,9 @@ def test_evaluate_measures_codes_and_likelihood(call, vae_run):
 
 
 def test_generate_draws_interpolations_and_traversals(call, vae_run, tmp_path):
-    for output, n in (("interpolation", 2), ("traversal", 64), ("plane", 1), ("grid", 4)):
-        argv = [f"--run={vae_run.path}", f"--output={output}", f"--n={n}", f"--outdir={tmp_path}"]
+    asked = (["interpolation", "--n=2"], ["traversal"], ["plane"], ["grid", "--n=4"])
+    for output, *n in asked:
+        argv = [f"--run={vae_run.path}", f"--output={output}", *n, f"--outdir={tmp_path}"]
         outcome = call("generate", *argv)
         assert outcome.code == 0, outcome
     assert (tmp_path / "active-span-1.gif").exists()
