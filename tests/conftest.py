@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import gc
 import importlib
 import io
 import json
@@ -15,7 +16,8 @@ import types
 import numpy as np
 import pytest
 
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as the scripts do
+# The scripts' default, 1, takes longer to make its kernels than a tiny step takes without.
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -30,6 +32,12 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "slow" in item.keywords:
             item.add_marker(pytest.mark.skip(reason="takes minutes: run with --slow"))
+
+
+def pytest_collection_finish():
+    """TensorFlow's million objects stay: the collections of each clear_session pass them by."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

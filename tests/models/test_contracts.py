@@ -21,6 +21,19 @@ ADVERSARIAL = [
     if issubclass(entry.hyperparameters, AdversarialHyperparameters)
 ]
 
+OF_EACH_KIND = ("gan", "cgan", "wgan_gp", "infogan", "bigbigan", "began", "stylegan2", "vae")
+
+
+def spared(names):
+    """As parameters: what models do in the way of their base is tested of one of each kind at each
+    run, and of all with --slow."""
+    return [pytest.param(name, marks=unless_of_each_kind(name)) for name in names]
+
+
+def unless_of_each_kind(name):
+    return () if name in OF_EACH_KIND else pytest.mark.slow
+
+
 # Those with networks of their own.
 STYLED = ("stylegan", "stylegan2")
 ANY_NETWORK = [name for name in ADVERSARIAL if name not in STYLED]
@@ -39,7 +52,7 @@ ABILITIES: dict[str, set[str]] = {
     "vae": {"encode", "reconstruct", *OF_POSTERIORS},
     "beta_vae": {"encode", "reconstruct", *OF_POSTERIORS},
 }
-ASK = {
+ASKED = {
     "active_dimensions": lambda model, x: model.active_dimensions(),
     "log_weights": lambda model, x: model.log_weights(x, 2),
     "mean_style": lambda model, x: model.mean_style(),
@@ -85,31 +98,33 @@ ALL_TERMS = {
 }
 GROWING = {"growing_kimg": 0.003}  # of 4 images a step, the second is of a size that is faded in
 ALL_TERMS_OF_PAIRS = ALL_TERMS | {"continuous_codes": 2, "reconstruction_weight": 1.0}
+VARIANTS = {
+    "dcgan-spectral": ("dcgan", {"d_norm": "spectral"}),
+    "cgan-projection": ("cgan", TOLD_OTHERWISE),
+    "wgan_gp-critic-twice": ("wgan_gp", {"n_critic": 2}),
+    "infogan-all-terms": ("infogan", ALL_TERMS),
+    "info_bigbigan-all-terms": ("info_bigbigan", ALL_TERMS_OF_PAIRS),
+    "vae-bernoulli": ("vae", {"reconstruction": "bernoulli"}),
+    "stylegan-growing": ("stylegan", GROWING),
+    "gan-ada": ("gan", {"augment": "ada", "augment_kimg": 0.05}),
+}
 SAVED = [
-    *(pytest.param(name, {}, id=name) for name in NAMES),
-    pytest.param("dcgan", {"d_norm": "spectral"}, id="dcgan-spectral"),
-    pytest.param("cgan", TOLD_OTHERWISE, id="cgan-projection"),
-    pytest.param("wgan_gp", {"n_critic": 2}, id="wgan_gp-critic-twice"),
-    pytest.param("infogan", ALL_TERMS, id="infogan-all-terms"),
-    pytest.param("info_bigbigan", ALL_TERMS_OF_PAIRS, id="info_bigbigan-all-terms"),
-    pytest.param("vae", {"reconstruction": "bernoulli"}, id="vae-bernoulli"),
-    pytest.param("stylegan", GROWING, id="stylegan-growing"),
-    pytest.param("gan", {"augment": "ada", "augment_kimg": 0.05}, id="gan-ada"),
+    pytest.param(name, variant, id=key, marks=unless_of_each_kind(name))
+    for key, (name, variant) in ({name: (name, {}) for name in NAMES} | VARIANTS).items()
 ]
 
-# Those of them that are resumed in graphs, which are slow to build; the others go on eagerly.
-IN_GRAPHS = ("gan", "dcgan", "began")
+# Those that are resumed in graphs, which are slow to build; the others and all variants go on
+# eagerly.
+IN_GRAPHS = ("gan", "began")
 
 # The steps that are computed differently; those of the other models take minutes.
 LAZY = {"penalty": "r2", "penalty_interval": 2}
-DIFFERENT = ("gan", "dcgan", "cgan", "sngan", "began", "vae")
+DIFFERENT = ("gan", "cgan", "sngan", "began", "vae")
 UNMIXED = {"style_mixing": 0.0}  # the second latents are drawn
 COMPUTED = [
     *(pytest.param(name, {}, id=name) for name in DIFFERENT),
-    pytest.param("wgan_gp", {"network": "dcgan", "n_critic": 2}, id="wgan_gp-convolutions"),
+    pytest.param("wgan_gp", {"n_critic": 2}, id="wgan_gp-critic-twice"),
     pytest.param("infogan", ALL_TERMS, id="infogan-all-terms"),
-    pytest.param("info_bigbigan", ALL_TERMS_OF_PAIRS, id="info_bigbigan-all-terms"),
-    pytest.param("gan", LAZY, id="gan-lazy-r2"),
     pytest.param("gan", LAZY | {"augment": "diffaug"}, id="gan-lazy-r2-diffaug"),
     *(pytest.param(name, UNMIXED, id=name, marks=pytest.mark.slow) for name in STYLED),
     pytest.param("stylegan", UNMIXED | GROWING, id="stylegan-growing", marks=pytest.mark.slow),
@@ -119,9 +134,22 @@ COMPUTED = [
         if name not in (*DIFFERENT, *STYLED, "wgan_gp", "infogan", "info_bigbigan")
     ),
     pytest.param(
+        "info_bigbigan",
+        ALL_TERMS_OF_PAIRS,
+        id="info_bigbigan-all-terms",
+        marks=pytest.mark.slow,
+    ),
+    pytest.param(
+        "wgan_gp", {"network": "dcgan"}, id="wgan_gp-convolutions", marks=pytest.mark.slow
+    ),
+    pytest.param(
         "dcgan", {"penalty": "r1", "d_norm": "none"}, id="dcgan-r1", marks=pytest.mark.slow
     ),
 ]
+
+
+def ask(model, ability, x):
+    return ASKED[ability](model, x) if ability in ASKED else getattr(model, ability)(x)
 
 
 def values(variables):
@@ -193,7 +221,7 @@ def test_a_players_optimizer_moves_its_networks_and_no_others(name, tiny, batche
             assert moved == (can[player] if player == learner else [False] * len(moved))
 
 
-@pytest.mark.parametrize("name", ADVERSARIAL)
+@pytest.mark.parametrize("name", spared(ADVERSARIAL))
 def test_the_average_of_g_moves_by_its_formula(name, tiny, batches, take_step):
     """Batch norm statistics too; the decay is min(ema_decay, (1 + t) / (10 + t))."""
     model = tiny(name, ema_decay=0.9)
@@ -215,7 +243,7 @@ def test_the_average_of_g_moves_by_its_formula(name, tiny, batches, take_step):
     assert len(model.generator_ema.weights) == len(model.generator.weights)
 
 
-@pytest.mark.parametrize("name", ADVERSARIAL)
+@pytest.mark.parametrize("name", spared(ADVERSARIAL))
 def test_an_average_without_memory_is_g_itself(name, tiny, batches, take_step):
     model = tiny(name, ema_decay=0.0)
     model.compile()
@@ -231,7 +259,7 @@ def test_an_average_without_memory_is_g_itself(name, tiny, batches, take_step):
 # The updates of D in a step.
 
 
-@pytest.mark.parametrize("name", ADVERSARIAL)
+@pytest.mark.parametrize("name", spared(ADVERSARIAL))
 def test_d_is_updated_n_critic_times_each_on_fresh_reals_and_latents(
     name, tiny, batches, take_step
 ):
@@ -278,7 +306,7 @@ def test_d_is_updated_n_critic_times_each_on_fresh_reals_and_latents(
     assert int(model.step) == 2
 
 
-@pytest.mark.parametrize("name", ADVERSARIAL)
+@pytest.mark.parametrize("name", spared(ADVERSARIAL))
 def test_a_batch_of_the_wrong_rank_is_refused_with_the_right_one(name, tiny, batches, take_step):
     model = tiny(name, n_critic=2)
     model.compile()
@@ -292,7 +320,7 @@ def test_a_batch_of_the_wrong_rank_is_refused_with_the_right_one(name, tiny, bat
     assert int(model.step) == 1
 
 
-@pytest.mark.parametrize("name", ADVERSARIAL)
+@pytest.mark.parametrize("name", spared(ADVERSARIAL))
 def test_stacked_batches_are_refused_where_d_is_updated_once(name, tiny, batches, take_step):
     model = tiny(name)
     model.compile()
@@ -313,7 +341,12 @@ FURTHER = {
 
 
 @pytest.mark.parametrize(
-    ("network", "name"), [(network, name) for network, names in FURTHER.items() for name in names]
+    ("network", "name"),
+    [
+        pytest.param(network, *param.values, marks=param.marks)
+        for network, names in FURTHER.items()
+        for param in spared(names)
+    ],
 )
 def test_a_model_takes_any_network(network, name, tiny, batches, take_step):
     """Built, and moved by a step."""
@@ -372,7 +405,11 @@ def test_no_norm_of_a_penalised_d_mixes_images(name, tiny, batches):
 
 @pytest.mark.parametrize(
     ("augment", "name"),
-    [*(("diffaug", name) for name in ADVERSARIAL), *(("ada", name) for name in ADAPTIVE)],
+    [
+        pytest.param(augment, *param.values, marks=param.marks)
+        for augment, names in (("diffaug", ADVERSARIAL), ("ada", ADAPTIVE))
+        for param in spared(names)
+    ],
 )
 def test_a_model_takes_any_augmentation(augment, name, tiny, batches, take_step):
     """Its D sees other images than without, and its samples know nothing of it."""
@@ -400,7 +437,7 @@ def test_a_model_takes_any_augmentation(augment, name, tiny, batches, take_step)
 # What a step is given.
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", spared(NAMES))
 def test_bytes_and_the_same_floats_make_the_same_step(
     name, tiny, batches, take_step, state_of, assert_same
 ):
@@ -421,7 +458,7 @@ def test_bytes_and_the_same_floats_make_the_same_step(
     assert other != scalars
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in CONDITIONAL])
+@pytest.mark.parametrize("name", spared([name for name in NAMES if name not in CONDITIONAL]))
 def test_images_alone_will_do(name, tiny, batches, take_step):
     images, _ = batches(1)
     model = tiny(name)
@@ -469,7 +506,7 @@ def test_a_model_of_classes_learns_from_the_labels(name, tiny, batches, take_ste
         assert any(each_moved(values(player.variables), values(other.variables)))
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in CONDITIONAL])
+@pytest.mark.parametrize("name", spared([name for name in NAMES if name not in CONDITIONAL]))
 def test_a_model_without_classes_refuses_to_be_asked_for_one(name, tiny):
     model = tiny(name)
     for ask in (model.sample, model.draw_latents):
@@ -477,7 +514,9 @@ def test_a_model_without_classes_refuses_to_be_asked_for_one(name, tiny):
             ask(3, label=7)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in (*CONDITIONAL, *CODED)])
+@pytest.mark.parametrize(
+    "name", spared([name for name in NAMES if name not in (*CONDITIONAL, *CODED)])
+)
 def test_a_picture_of_a_model_of_noise_alone_is_of_draws_of_it(name, tiny):
     model = tiny(name)
     latents, columns = model.picture_latents()
@@ -576,7 +615,7 @@ def test_a_step_in_bfloat16_is_finite_and_moves_the_weights(name, policy, tiny, 
     assert model.sample(2).dtype == np.float32
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", spared(NAMES))
 def test_float16_halves_its_loss_scale_until_a_step_is_finite(
     name, policy, tiny, batches, take_step
 ):
@@ -607,7 +646,7 @@ def test_float16_halves_its_loss_scale_until_a_step_is_finite(
     assert model.sample(2).dtype == np.float32
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", spared(NAMES))
 def test_logged_gradient_norms_are_without_the_loss_scale(name, policy, tiny, batches, take_step):
     images, labels = batches(1)
     found = {}
@@ -632,7 +671,7 @@ def test_logged_gradient_norms_are_without_the_loss_scale(name, policy, tiny, ba
 # Samples.
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", spared(NAMES))
 def test_samples_are_images_and_a_function_of_the_seed(name, tiny, batches, take_step):
     model = tiny(name)
     model.compile()
@@ -648,7 +687,7 @@ def test_samples_are_images_and_a_function_of_the_seed(name, tiny, batches, take
     assert int(model.step) == 1
 
 
-@pytest.mark.parametrize("name", ADVERSARIAL)
+@pytest.mark.parametrize("name", spared(ADVERSARIAL))
 def test_samples_are_drawn_from_the_average_of_g(name, tiny, batches, take_step):
     model = tiny(name)
     model.compile()
@@ -661,7 +700,7 @@ def test_samples_are_drawn_from_the_average_of_g(name, tiny, batches, take_step)
     assert not np.allclose(expected, model.generator(z, training=False), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", spared(NAMES))
 def test_samples_do_not_depend_on_how_many_are_made_at_a_time(name, tiny):
     model = tiny(name)
     latents = model.latents.draw(7, 1)
@@ -672,7 +711,7 @@ def test_samples_do_not_depend_on_how_many_are_made_at_a_time(name, tiny):
     assert not np.allclose(whole[:-1], whole[1:], atol=1e-3 * whole.std())
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", spared(NAMES))
 def test_samples_batch_by_batch_are_those_in_one_array(name, tiny):
     model = tiny(name)
     whole = model.sample(260, seed=1)
@@ -686,19 +725,16 @@ def test_samples_batch_by_batch_are_those_in_one_array(name, tiny):
     np.testing.assert_allclose(np.concatenate(batches), whole, atol=1e-5)
 
 
-@pytest.mark.parametrize(
-    "ability", ["encode", "reconstruct", "code_logits", "mean_style", *sorted(OF_POSTERIORS)]
-)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_model_says_what_it_cannot_do(name, ability, tiny, batches):
+def test_a_model_says_what_it_cannot_do(name, tiny, batches):
     model = tiny(name)
     x = tf.cast(batches(1)[0][0], tf.float32) / 127.5 - 1
-    ask = ASK.get(ability, lambda model, x: getattr(model, ability)(x))
-    if ability in ABILITIES.get(name, set()):
-        assert np.isfinite(ask(model, x)).all()
-    else:
-        with pytest.raises(NotSupported, match=type(model).__name__):
-            ask(model, x)
+    for ability in ("encode", "reconstruct", "code_logits", "mean_style", *OF_POSTERIORS):
+        if ability in ABILITIES.get(name, set()):
+            assert np.isfinite(ask(model, ability, x)).all(), ability
+        else:
+            with pytest.raises(NotSupported, match=type(model).__name__):
+                ask(model, ability, x)
 
 
 @pytest.mark.parametrize(
@@ -711,11 +747,10 @@ def test_a_model_says_what_it_cannot_do(name, ability, tiny, batches):
 )
 def test_a_model_is_asked_of_bytes_and_of_the_same_floats_alike(name, ability, tiny, batches):
     model, images = tiny(name), batches(1)[0][0]
-    ask = ASK.get(ability, lambda model, x: getattr(model, ability)(x))
     floats = images.astype(np.float32) / np.float32(127.5) - 1
-    np.testing.assert_array_equal(ask(model, images), ask(model, floats))
+    np.testing.assert_array_equal(ask(model, ability, images), ask(model, ability, floats))
     with pytest.raises(ValueError, match=r"^images must be uint8"):
-        ask(model, images.astype(np.int32))
+        ask(model, ability, images.astype(np.int32))
 
 
 # Saving and going on.
@@ -726,28 +761,27 @@ def test_a_model_is_asked_of_bytes_and_of_the_same_floats_alike(name, ability, t
 def test_a_saved_model_gives_the_same_images(name, variant, tiny, batches, take_step, tmp_path):
     model = tiny(name, **variant)
     model.compile()
-    images, labels = batches(2, updates_of_d(model))
-    for step in range(2):
-        take_step(model, images[step], labels[step])
+    images, labels = batches(1, updates_of_d(model))
+    take_step(model, images[0], labels[0])
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     assert type(loaded) is type(model)
     assert loaded.hp == model.hp
     assert loaded.get_config() == model.get_config()
-    assert int(loaded.step) == 2
+    assert int(loaded.step) == 1
     np.testing.assert_array_equal(loaded.sample(5, seed=2), model.sample(5, seed=2))
     assert not np.allclose(tiny(name, **variant).sample(5, seed=2), model.sample(5, seed=2))
 
     # It can be trained further.
     loaded.compile()
     take_step(loaded, images[0], labels[0])
-    assert int(loaded.step) == 3
+    assert int(loaded.step) == 2
 
 
 @pytest.mark.parametrize(
     ("name", "variant", "compiled"),
     [
-        *(pytest.param(*param.values, False, id=param.id) for param in SAVED),
+        *(pytest.param(*param.values, False, id=param.id, marks=param.marks) for param in SAVED),
         pytest.param("gan", {}, True, id="gan-compiled"),
         pytest.param("dcgan", {"d_norm": "both"}, True, id="dcgan-both-compiled"),
     ],
@@ -772,38 +806,38 @@ def test_saved_weights_give_the_same_images(
 
 
 def go_on(build, directory, batches, fit, state_of, assert_same, eagerly=False):
-    """6 steps in one go, and 3 steps from a checkpoint of the third."""
+    """4 steps in one go, and 2 steps from a checkpoint of the second."""
     model = build()
     model.compile(run_eagerly=eagerly)
-    images, labels = batches(6, updates_of_d(model))
-    fit(model, images[:3], labels[:3])
-    path = tf.train.Checkpoint(**model.state()).save(str(directory / "third"))
-    third = state_of(model)
-    fit(model, images[3:], labels[3:])
+    images, labels = batches(4, updates_of_d(model))
+    fit(model, images[:2], labels[:2])
+    path = tf.train.Checkpoint(**model.state()).save(str(directory / "second"))
+    second = state_of(model)
+    fit(model, images[2:], labels[2:])
 
     keras.utils.set_random_seed(99)
     fresh = build()
     fresh.compile(run_eagerly=eagerly)
     assert not np.allclose(fresh.sample(3), model.sample(3))
     tf.train.Checkpoint(**fresh.state()).restore(path).assert_consumed()
-    assert_same(state_of(fresh), third)
-    fit(fresh, images[3:], labels[3:])
-    assert int(fresh.step) == 6
+    assert_same(state_of(fresh), second)
+    fit(fresh, images[2:], labels[2:])
+    assert int(fresh.step) == 4
     assert_same(state_of(fresh), state_of(model))
     np.testing.assert_array_equal(fresh.sample(3), model.sample(3))
-    assert any(not np.array_equal(state_of(fresh)[key], third[key]) for key in third)
+    assert any(not np.array_equal(state_of(fresh)[key], second[key]) for key in second)
 
 
-@pytest.mark.smoke
 @pytest.mark.parametrize(("name", "variant"), SAVED)
-def test_six_steps_are_three_a_restore_and_three(
+def test_four_steps_are_two_a_restore_and_two(
     name, variant, tiny, batches, fit, state_of, assert_same, tmp_path
 ):
-    eagerly = name not in IN_GRAPHS
+    eagerly = bool(variant) or name not in IN_GRAPHS
     go_on(lambda: tiny(name, **variant), tmp_path, batches, fit, state_of, assert_same, eagerly)
 
 
-def test_six_steps_are_three_a_restore_and_three_in_float16(
+@pytest.mark.smoke
+def test_four_steps_are_two_a_restore_and_two_in_float16(
     policy, tiny, batches, fit, state_of, assert_same, tmp_path
 ):
     """The loss scales are part of the state."""
@@ -811,7 +845,7 @@ def test_six_steps_are_three_a_restore_and_three_in_float16(
     go_on(lambda: tiny("gan"), tmp_path, batches, fit, state_of, assert_same)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in WITHOUT_DRAWS])
+@pytest.mark.parametrize("name", spared([name for name in NAMES if name not in WITHOUT_DRAWS]))
 def test_another_seed_is_another_run(name, tiny, batches, take_step):
     """From the same weights the draws, and so the losses, differ."""
     images, labels = batches(1)

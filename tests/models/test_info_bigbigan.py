@@ -44,11 +44,15 @@ def test_a_drawn_category_is_as_likely_as_e_says(x, make, batch_of):
     found = model.encoder(few, training=True)
     p = tf.nn.softmax(found["category_0"]).numpy()
     assert p.max() - p.min() > 0.1
+
+    @tf.function
+    def draw():
+        return model.inferred(found, batch_of(model, few))["category_0"]
+
     total = np.zeros_like(p)
     for step in range(2000):
         model.step.assign(step)
-        drawn = model.inferred(found, batch_of(model, few))["category_0"]
-        total += drawn
+        total += draw()
     np.testing.assert_allclose(total / 2000, p, atol=0.05)
     batch = batch_of(model, few)
     np.testing.assert_array_equal(*(model.inferred(found, batch)["category_0"] for _ in range(2)))
