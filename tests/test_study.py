@@ -95,6 +95,7 @@ def test_what_was_measured_in_the_same_way_is_not_measured_again(study, tmp_path
     assert json.loads(file.read_text())["metrics"]["pixel_mean"]["protocol"]["n_fake"] == 6
 
 
+@pytest.mark.slow
 def test_what_one_way_cannot_measure_is_not_taken_from_another(study, call, tmp_path):
     """Precision needs more samples than 5 neighbours; what is known of it stays in the run."""
     wanted = "--metrics=pixel_mean,precision"
@@ -111,6 +112,7 @@ def test_what_one_way_cannot_measure_is_not_taken_from_another(study, call, tmp_
         assert kept["pixel_mean"]["protocol"]["n_fake"] == 5
 
 
+@pytest.mark.slow
 def test_what_was_measured_between_two_studies_does_not_make_the_second_measure_again(
     study, call, tmp_path
 ):
@@ -120,6 +122,7 @@ def test_what_was_measured_between_two_studies_does_not_make_the_second_measure_
     assert study().out.count("is measured already") == 2
 
 
+@pytest.mark.slow
 def test_what_was_measured_of_an_earlier_checkpoint_is_measured_again(
     study, call, flagfiles, tmp_path
 ):
@@ -169,9 +172,9 @@ def out_of_memory(run, flagfile, call, monkeypatch):
 @pytest.mark.parametrize(
     ("harm", "told"),
     [
-        (broken, "config.json: cannot be read"),
+        pytest.param(broken, "config.json: cannot be read", marks=pytest.mark.slow),
         (begun_otherwise, "was begun otherwise: --batch_size was 3, is 16"),
-        (out_of_memory, "MemoryError: all of it"),
+        pytest.param(out_of_memory, "MemoryError: all of it", marks=pytest.mark.slow),
     ],
 )
 def test_a_run_that_fails_does_not_keep_the_others_from_being_trained(
@@ -210,6 +213,7 @@ def test_a_signal_while_the_end_of_a_run_is_written_stops_the_study(study, tmp_p
     assert (tmp_path / "runs" / "a" / "export" / "generator.keras").exists()
 
 
+@pytest.mark.slow
 def test_names_and_seeds_may_have_blanks_and_a_last_comma(call, flagfiles, tmp_path):
     a = flagfiles["a"]
     argv = (f"--configs= {a} ,", "--seeds=0, 01,", *MEASURE, f"--outdir={tmp_path / 'out'}")

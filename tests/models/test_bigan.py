@@ -253,7 +253,7 @@ def test_a_linear_generator_is_inverted():
     )  # fmt: skip
     model.compile()
     random = np.random.default_rng(0)
-    z = random.normal(size=(1500 * 128, 2)).astype(np.float32)
+    z = random.normal(size=(3000 * 128, 2)).astype(np.float32)
     x = (z @ model.A.T + model.b).reshape(-1, 128, 1, 2, 1)
     model.fit(tf.data.Dataset.from_tensor_slices(x), shuffle=False, verbose=0)
     kernel, bias = model.encoder_ema.get_weights()

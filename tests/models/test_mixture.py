@@ -65,6 +65,7 @@ def test_modes_are_counted(lost, left):
     assert covered(modes(0.5 * drawn), len(drawn)) == 0
 
 
+@pytest.mark.slow
 def test_wgan_gp_covers_all_modes_and_minimax_is_held_beside_it():
     found = {
         "WGAN-GP": samples_after(WGANGP, 600, penalty_weight=1.0),
