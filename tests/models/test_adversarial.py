@@ -492,6 +492,7 @@ def test_each_loss_moves_both_players_down_its_own_gradient(loss, linear, pictur
     assert ("d_accuracy_real" in scalars) == (pair.boundary is not None)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_d_that_must_win_tells_better_and_one_that_must_lose_worse(loss, linear, fit):
     """Against a still G the gap between the mean scores of real and of fake images rises from

@@ -149,6 +149,7 @@ def test_g_learns_to_make_what_d_reconstructs(pictures, fit):
     assert spread.mean() < first.mean()
 
 
+@pytest.mark.slow
 def test_the_balance_is_reached_where_k_has_time_to_move(fit):
     """gamma = E L(G(z)) / E L(x), equation 4, over the last steps."""
     rng = np.random.default_rng(0)
