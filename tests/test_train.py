@@ -461,7 +461,6 @@ def test_sigterm_saves_and_the_same_command_ends_with_the_same_bits(
 # Mirrored images.
 
 
-@pytest.mark.smoke
 def test_a_run_of_mirrored_images_goes_on_to_the_same_bits(
     call, tiny_run, tmp_path, checkpoint, assert_same_bits
 ):
