@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import plotting
+from errors import UserError
 from files import write_atomically, write_json
 from metrics import report
 from metrics.features import NAMES
@@ -102,7 +103,7 @@ class MeasureOptions:
     def __post_init__(self):
         for name, value in PUBLISHED.items() if self.publish else ():
             if getattr(self, name) != value:
-                raise flags.UsageError(f"--publish: the tables are made with --{name}={value}")
+                raise UserError(f"--publish: the tables are made with --{name}={value}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,13 +126,13 @@ def evaluate_all(asked: EvaluateOptions, go_on: bool = False) -> int:
     was measured of a checkpoint in the same way before is not measured again."""
     runs = [RunDirectory(path) for path in asked.run.split(",") if path]
     if not runs:
-        raise flags.UsageError("--run: say which run directories to measure")
+        raise UserError("--run: say which run directories to measure")
     if len({run.path.resolve() for run in runs}) < len(runs):
-        raise flags.UsageError(f"--run={asked.run}: it names a run twice")
+        raise UserError(f"--run={asked.run}: it names a run twice")
     for run in runs:
         run.read_config()
         if not run.has_checkpoints:
-            raise flags.UsageError(f"--run={run.path}: it has no checkpoint yet; train it further")
+            raise UserError(f"--run={run.path}: it has no checkpoint yet; train it further")
     records = [published_record(run) for run in runs] if asked.publish else []
     real = load_real_images(runs, asked)
     evaluations = [evaluate(run, asked, real, go_on) for run in runs]
@@ -172,7 +173,7 @@ def load_real_images(runs: Sequence[RunDirectory], asked: EvaluateOptions) -> di
         data_dir = asked.data_dir or config.options.data_dir
         images = setup.load_data(config.with_options(data_dir=data_dir))
         if images.fingerprint != saved["data"]["fingerprint"]:
-            raise flags.UsageError(
+            raise UserError(
                 f"{run.path}: the images of {saved['data']['name']} are not those it learnt"
             )
         real[images.fingerprint] = real_images(images, asked)
@@ -301,11 +302,11 @@ def real_images(images, asked: EvaluateOptions):
     from training import evaluation
 
     if asked.baselines and (asked.split == "train" or images.test is None):
-        raise flags.UsageError(
+        raise UserError(
             "--baselines: it holds training images against test images, and there are none"
         )
     if asked.baselines and asked.num_samples > len(images.train.images):
-        raise flags.UsageError(
+        raise UserError(
             f"--num_samples={asked.num_samples}: --baselines has {len(images.train.images)} "
             "training images to take"
         )
@@ -416,10 +417,10 @@ def as_dict(name: str, metrics, wanted, watch, protocol: dict) -> dict:
 
 
 def refuse_unmeasured(asked: EvaluateOptions, evaluations: Sequence[dict]) -> None:
-    """Raises UsageError if none of the metrics that were asked for could be had of any run."""
+    """Raises UserError if none of the metrics that were asked for could be had of any run."""
     entries = [entry for e in evaluations for entry in e["metrics"].values()]
     if asked.metrics and all(entry["value"] is None for entry in entries):
-        raise flags.UsageError(f"--metrics={asked.metrics}: {entries[0]['protocol']['reason']}")
+        raise UserError(f"--metrics={asked.metrics}: {entries[0]['protocol']['reason']}")
 
 
 def write_comparison(
@@ -480,7 +481,7 @@ def published_record(run: RunDirectory) -> dict:
     """A finished run's record for assets/results.json, but for its metrics.
 
     Raises:
-        UsageError: the run is not finished, or is not what one flagfile alone makes.
+        UserError: the run is not finished, or is not what one flagfile alone makes.
     """
     saved = run.read_config()
     config = options.Config.from_dict(saved)
@@ -490,10 +491,10 @@ def published_record(run: RunDirectory) -> dict:
     seed = f"--seed={config.options.seed}"
     told = [f"--flagfile={flagfile}", seed, "--outdir=", "--data_dir="]
     if not flagfile or options.parse(told) != anywhere:
-        raise flags.UsageError(f"{run.path}: only what a flagfile and a seed made is published")
+        raise UserError(f"{run.path}: only what a flagfile and a seed made is published")
     last = (run.records() or [{"step": 0}])[-1]
     if not run.finished:
-        raise flags.UsageError(f"{run.path}: it is not finished (step {last['step']})")
+        raise UserError(f"{run.path}: it is not finished (step {last['step']})")
     return {
         "model": config.options.model,
         "dataset": saved["data"]["name"],

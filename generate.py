@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import plotting
+from errors import UserError
 from models.hyperparameters import field
 from training import flags
 from training.run_directory import RunDirectory
@@ -73,7 +74,7 @@ def main(argv: Sequence[str]) -> int:
         return 0
     options = GenerateOptions(**flags.given(argv, GenerateOptions))
     if not options.run:
-        raise flags.UsageError("--run: say which run directory to draw from")
+        raise UserError("--run: say which run directory to draw from")
     check_output(options)
     RunDirectory(options.run).read_config()
     from models.base import NotSupported
@@ -83,34 +84,32 @@ def main(argv: Sequence[str]) -> int:
     try:
         model.draw_latents(1, options.seed, options.label)
     except NotSupported as error:
-        raise flags.UsageError(f"--label={options.label}: {error}") from None
+        raise UserError(f"--label={options.label}: {error}") from None
     check_styles(model, options)
     check_traversal(model, options)
     outdir = Path(options.outdir or Path(options.run) / "generated")
     try:
         outdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise flags.UsageError(
-            f"--outdir={outdir}: cannot write there ({error.strerror})"
-        ) from None
+        raise UserError(f"--outdir={outdir}: cannot write there ({error.strerror})") from None
     for path in OUTPUTS[options.output](model, options, outdir):
         print(path)
     return 0
 
 
 def check_output(options: GenerateOptions) -> None:
-    """Raises UsageError if an option is given that means nothing to what is drawn."""
+    """Raises UserError if an option is given that means nothing to what is drawn."""
     for spec in dataclasses.fields(options):
         outputs = OUTPUTS_WITH.get(spec.name, OUTPUTS)
         if options.output not in outputs and getattr(options, spec.name) != spec.default:
-            raise flags.UsageError(
+            raise UserError(
                 f"--{spec.name}: --output={options.output} has none; {', '.join(outputs)} "
                 f"{'has' if len(outputs) == 1 else 'have'}"
             )
 
 
 def check_styles(model, options: GenerateOptions) -> None:
-    """Raises UsageError if an option asks for styles that the model lacks."""
+    """Raises UserError if an option asks for styles that the model lacks."""
     from models.base import NotSupported
 
     asked = {
@@ -122,11 +121,11 @@ def check_styles(model, options: GenerateOptions) -> None:
         try:
             model.mean_style()
         except NotSupported as error:
-            raise flags.UsageError(f"--{flag}: {error}") from None
+            raise UserError(f"--{flag}: {error}") from None
 
 
 def check_traversal(model, options: GenerateOptions) -> None:
-    """Raises UsageError if a traversal is asked for of a model that has nothing to traverse."""
+    """Raises UserError if a traversal is asked for of a model that has nothing to traverse."""
     from models.base import NotSupported
     from models.latents import CONTINUOUS
 
@@ -136,7 +135,7 @@ def check_traversal(model, options: GenerateOptions) -> None:
         model.active_dimensions()
     except NotSupported:
         reason = "has no continuous codes, and no order of its dimensions"
-        raise flags.UsageError(f"--output=traversal: {type(model).__name__} {reason}") from None
+        raise UserError(f"--output=traversal: {type(model).__name__} {reason}") from None
 
 
 def drawn(options: GenerateOptions) -> str:

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Sequence
 
 import train
+from errors import UserError
 from evaluate import (
     EvaluateOptions,
     MeasureOptions,
@@ -17,7 +18,7 @@ from evaluate import (
     real_images,
     wanted_metrics,
 )
-from models.hyperparameters import HyperparameterError, field
+from models.hyperparameters import field
 from training import flags, options
 from training.run_directory import RunDirectory
 
@@ -78,11 +79,11 @@ def runs_of(asked: StudyOptions, data_dir: str = "") -> list[tuple[list[str], op
     trained.
 
     Raises:
-        UsageError: there is none, or train.py refuses one, or a seed, or two runs have one folder.
+        UserError: there is none, or train.py refuses one, or a seed, or two runs have one folder.
     """
     files = flags.listed(asked.configs)
     if not files:
-        raise flags.UsageError("--configs: say which flagfiles to train")
+        raise UserError("--configs: say which flagfiles to train")
     runs = []
     for file in files:
         own = parsed([f"--flagfile={file}"], f"--configs={file}")
@@ -97,7 +98,7 @@ def runs_of(asked: StudyOptions, data_dir: str = "") -> list[tuple[list[str], op
     folders = [config.outdir.resolve() for _, config in runs]
     for folder in folders:
         if folders.count(folder) > 1:
-            raise flags.UsageError(
+            raise UserError(
                 f"--configs={asked.configs}: two runs have one folder, {folder}; give each "
                 "flagfile an --outdir of its own, and each seed once"
             )
@@ -105,7 +106,7 @@ def runs_of(asked: StudyOptions, data_dir: str = "") -> list[tuple[list[str], op
 
 
 def refuse_unmeasurable(configs: Sequence[options.Config], measured: EvaluateOptions) -> None:
-    """Raises UsageError now, not after the trainings, if the images of a run cannot be had, or no
+    """Raises UserError now, not after the trainings, if the images of a run cannot be had, or no
     such metrics, features or baselines of them."""
     from training import setup
 
@@ -118,8 +119,8 @@ def parsed(command: Sequence[str], flag: str) -> options.Config:
     """What a command line of train.py says; a refusal names the flag that it comes from."""
     try:
         return options.parse(command)
-    except (flags.UsageError, HyperparameterError) as error:
-        raise flags.UsageError(f"{flag}: {error}") from None
+    except UserError as error:
+        raise UserError(f"{flag}: {error}") from None
 
 
 def train_unless_finished(command: Sequence[str]) -> int:

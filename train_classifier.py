@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 
 import data
+from errors import UserError
 from metrics.features import classifier
 from models.hyperparameters import field
 from training import flags
@@ -56,7 +57,7 @@ def main(argv: Sequence[str]) -> int:
     data.check(asked.dataset, data_dir=asked.data_dir or None)
     images = data.load(asked.dataset, data_dir=asked.data_dir or None, image_size=asked.image_size)
     if images.train.labels is None:
-        raise flags.UsageError(f"--dataset={asked.dataset}: it has no labels to learn")
+        raise UserError(f"--dataset={asked.dataset}: it has no labels to learn")
     network = train(asked, images.train, images.num_classes)
     labelled = images.test is not None and images.test.labels is not None
     accuracy = measure(network, images.test) if labelled else None

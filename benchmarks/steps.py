@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from errors import UserError
 from metrics.report import table
 from training import flags, options
 
@@ -21,7 +22,7 @@ def main(argv: Sequence[str]) -> int:
         print(__doc__.strip())
         return 0
     if not argv:
-        raise flags.UsageError("say which flagfiles: python -m benchmarks.steps configs/...")
+        raise UserError("say which flagfiles: python -m benchmarks.steps configs/...")
     configs = {path: options.parse([f"--flagfile={path}"]) for path in argv}
     import tensorflow as tf
 

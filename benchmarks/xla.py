@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 
+from errors import UserError
 from metrics.report import table
 from models import REGISTRY
 from models.hyperparameters import field
@@ -37,9 +38,9 @@ def main(argv: Sequence[str]) -> int:
     asked = XlaOptions(**flags.given(argv, XlaOptions))
     models, sides = flags.listed(asked.models), flags.listed(asked.sides)
     if unknown := set(models) - set(REGISTRY):
-        raise flags.UsageError(f"--models={', '.join(unknown)}: no such model")
+        raise UserError(f"--models={', '.join(unknown)}: no such model")
     if not all(side.isdecimal() for side in sides):
-        raise flags.UsageError(f"--sides={asked.sides}: whole numbers with commas between")
+        raise UserError(f"--sides={asked.sides}: whole numbers with commas between")
     rows = []
     for name in models:
         for side in sides:

@@ -1,6 +1,6 @@
 """Data sets and the input pipeline."""
 
-from data.catalogue import DataError, ImageData, Split, canonical_name, check, load
+from data.catalogue import ImageData, Split, canonical_name, check, load
 from data.pipeline import Batches
 
-__all__ = ["Batches", "DataError", "ImageData", "Split", "canonical_name", "check", "load"]
+__all__ = ["Batches", "ImageData", "Split", "canonical_name", "check", "load"]

@@ -13,7 +13,8 @@ import zlib
 import numpy as np
 
 from data import conversion
-from data.image_data import DataError, ImageData, Split, fingerprint
+from data.image_data import ImageData, Split, fingerprint
+from errors import UserError
 
 MNIST = pathlib.Path(__file__).resolve().parents[1] / "assets" / "mnist.npz"
 MNIST_SHA256 = "aead1427aacba2a0e07d4849dc8b9a6ea83b93fb7c643fb1703958277d939669"
@@ -22,13 +23,13 @@ _KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def mnist_file() -> bytes:
-    """The embedded file, checked. Raises DataError if it is missing or damaged."""
+    """The embedded file, checked. Raises UserError if it is missing or damaged."""
     try:
         content = MNIST.read_bytes()
     except OSError as error:
-        raise DataError(f"{MNIST} cannot be read ({error.strerror}): check it out again") from error
+        raise UserError(f"{MNIST} cannot be read ({error.strerror}): check it out again") from error
     if hashlib.sha256(content).hexdigest() != MNIST_SHA256:
-        raise DataError(f"{MNIST} is damaged (its sha256 is wrong): check it out again")
+        raise UserError(f"{MNIST} is damaged (its sha256 is wrong): check it out again")
     return content
 
 
@@ -38,7 +39,7 @@ def load_mnist(image_size: int | None) -> ImageData:
 
 
 def load(file: pathlib.Path, image_size: int | None) -> ImageData:
-    """An .npz file. Raises DataError for whatever in it is not as the layout says."""
+    """An .npz file. Raises UserError for whatever in it is not as the layout says."""
     return _image_data(file.stem, _read(file, f"--dataset {file}"), image_size, f"--dataset {file}")
 
 
@@ -53,12 +54,12 @@ def _image_data(
             splits[part] = Split(_sized(images, image_size, kinds, source), labels)
     train, test = splits["train"], splits.get("test")
     if test and test.images.shape[1:] != train.images.shape[1:]:
-        raise DataError(
+        raise UserError(
             f"{source}: x_train and x_test differ in their images: "
             f"{train.images.shape[1:]} and {test.images.shape[1:]}"
         )
     if train.labels is None and test and test.labels is not None:
-        raise DataError(f"{source} has y_test but no y_train: add y_train or leave out both")
+        raise UserError(f"{source} has y_test but no y_train: add y_train or leave out both")
     classes = 1 + max((s.labels.max() for s in splits.values() if s.labels is not None), default=-1)
     notes = conversion.notes(kinds)
     ignored = sorted(set(arrays) - set(_KEYS))
@@ -84,7 +85,7 @@ def _read(file, source: str) -> dict[str, np.ndarray | None]:
             problem = "holds Python objects (pickle), which are not read"
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         problem = f"cannot be read as an .npz archive ({_first_line(error)})"
-    raise DataError(f"{source} {problem}")
+    raise UserError(f"{source} {problem}")
 
 
 def _first_line(error: Exception) -> str:
@@ -96,17 +97,17 @@ def _images(arrays: dict[str, np.ndarray], key: str, source: str) -> np.ndarray 
     if key not in arrays:
         if key == "x_test":
             return None
-        raise DataError(
+        raise UserError(
             f"{source} has no x_train: name its arrays {', '.join(_KEYS)} (all but x_train may be "
             f"missing); it holds {', '.join(sorted(arrays)[:10]) or 'nothing'}"
         )
     images = arrays[key]
     if images.dtype != np.uint8:
-        raise DataError(f"{source}: {key} is {images.dtype}: it must be uint8, 0 to 255")
+        raise UserError(f"{source}: {key} is {images.dtype}: it must be uint8, 0 to 255")
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
-        raise DataError(
+        raise UserError(
             f"{source}: {key} has the shape {arrays[key].shape}: it must be [n, h, w] or "
             "[n, h, w, c] with c = 1 or 3, and not empty"
         )
@@ -121,16 +122,16 @@ def _labels(
         return None
     labels = arrays[key]
     if images is None:
-        raise DataError(f"{source} has {key} but no images to go with it")
+        raise UserError(f"{source} has {key} but no images to go with it")
     if labels.shape not in ((len(images),), (len(images), 1)):
-        raise DataError(
+        raise UserError(
             f"{source}: {key} has the shape {labels.shape}: it must be [n] or [n, 1] with one "
             f"label for each of the {len(images):,} images"
         )
     if labels.dtype.kind not in "iu":
-        raise DataError(f"{source}: {key} is {labels.dtype}: labels must be integers 0, 1, 2, ...")
+        raise UserError(f"{source}: {key} is {labels.dtype}: labels must be integers 0, 1, 2, ...")
     if labels.min() < 0 or labels.max() >= _MOST_CLASSES:
-        raise DataError(
+        raise UserError(
             f"{source}: {key} goes from {labels.min()} to {labels.max()}: labels must be integers "
             "0, 1, 2, ..."
         )
@@ -143,7 +144,7 @@ def _sized(
     """The images [n, h, w, c] as squares of the size, counting what was done."""
     height, width, channels = images.shape[1:]
     if size is None and height != width:
-        raise DataError(
+        raise UserError(
             f"{source}: its images are {width} x {height} (width x height), not square: give the "
             "size to bring them to, e.g. --image_size=64"
         )

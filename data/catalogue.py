@@ -9,9 +9,10 @@ import os
 import pathlib
 
 from data import arrays, folder, tfds_sets
-from data.image_data import DataError, ImageData, Split
+from data.image_data import ImageData, Split
+from errors import UserError
 
-__all__ = ["KNOWN", "DataError", "ImageData", "Split", "check", "load"]
+__all__ = ["KNOWN", "ImageData", "Split", "check", "load"]
 
 KNOWN = ("MNIST", "FASHION_MNIST", "CIFAR10")
 
@@ -37,10 +38,10 @@ def load(
         gray: what becomes of gray images in a folder of colour images: "convert" or "skip".
 
     Raises:
-        DataError: with one line that says what is wrong and what to do.
+        UserError: with one line that says what is wrong and what to do.
     """
     if image_size is not None and image_size < 1:
-        raise DataError(f"--image_size={image_size}: it must be at least 1")
+        raise UserError(f"--image_size={image_size}: it must be at least 1")
     path = _path(name)
     if path and path.is_dir():
         return folder.load(path, image_size, gray)
@@ -58,7 +59,7 @@ def check(name: str, *, data_dir: str | None = None, gray: str = "convert") -> N
     """The checks of `load` that take no slow import: the path, or the embedded file.
 
     Raises:
-        DataError: as `load`. A name that is no path is left to `load`.
+        UserError: as `load`. A name that is no path is left to `load`.
     """
     path = _path(name)
     if path and path.is_dir():
@@ -70,7 +71,7 @@ def check(name: str, *, data_dir: str | None = None, gray: str = "convert") -> N
     elif _known(name) == "MNIST":
         arrays.mnist_file()
     elif data_dir and os.path.isfile(os.path.expanduser(data_dir)):
-        raise DataError(f"--data_dir {data_dir} is a file: give the folder of the TFDS sets")
+        raise UserError(f"--data_dir {data_dir} is a file: give the folder of the TFDS sets")
 
 
 def canonical_name(name: str) -> str:
@@ -80,7 +81,7 @@ def canonical_name(name: str) -> str:
 
 def _refuse_skipping(name: str, gray: str) -> None:
     if gray == "skip":
-        raise DataError(
+        raise UserError(
             f"--gray=skip: it leaves files of a folder out, and --dataset {name} is no folder"
         )
 
@@ -88,21 +89,21 @@ def _refuse_skipping(name: str, gray: str) -> None:
 def _path(name: str) -> pathlib.Path | None:
     """The path that a name means, if it means one."""
     if not name.strip():
-        raise DataError("--dataset is empty: give a name, e.g. MNIST, or a path")
+        raise UserError("--dataset is empty: give a name, e.g. MNIST, or a path")
     path = pathlib.Path(name).expanduser()
     separated = os.sep in name or "/" in name
     if path.is_dir() or path.suffix.lower() == ".npz" or (separated and path.exists()):
         return path
     if separated and name.startswith((".", "~", os.sep, "/")):
-        raise DataError(f"--dataset {name}: there is no such folder or file")
+        raise UserError(f"--dataset {name}: there is no such folder or file")
     return None
 
 
 def _npz(path: pathlib.Path) -> pathlib.Path:
     if not path.is_file():
-        raise DataError(f"--dataset {path}: there is no such file")
+        raise UserError(f"--dataset {path}: there is no such file")
     if path.suffix.lower() != ".npz":
-        raise DataError(f"--dataset {path} is neither a folder of images nor an .npz file")
+        raise UserError(f"--dataset {path} is neither a folder of images nor an .npz file")
     return path
 
 

@@ -13,7 +13,8 @@ import numpy as np
 
 from data import conversion
 from data.cache import Decoder, Filled, cached
-from data.image_data import DataError, ImageData
+from data.image_data import ImageData
+from errors import UserError
 
 ENDINGS = (".png", ".jpg", ".jpeg")
 _NAMED = 10  # how many broken files a note names
@@ -30,7 +31,7 @@ def load(folder: pathlib.Path, image_size: int | None, gray: str = "convert") ->
             them as they are if there are none; "skip" leaves them out.
 
     Raises:
-        DataError: nothing in it can be used, or the sizes differ and image_size is None.
+        UserError: nothing in it can be used, or the sizes differ and image_size is None.
     """
     files, class_names, ignored = find(folder)
     data = cached(
@@ -45,7 +46,7 @@ def find(folder: pathlib.Path) -> tuple[list[str], list[str], list[str]]:
     """(relative paths of the images, sorted class names or [], notes on what is ignored).
 
     Raises:
-        DataError: there are no images, or some beside the class folders.
+        UserError: there are no images, or some beside the class folders.
     """
     at_top, others = _images_in(folder)
     names = sorted(e.name for e in os.scandir(folder) if e.is_dir() and not _hidden(e.name))
@@ -56,13 +57,13 @@ def find(folder: pathlib.Path) -> tuple[list[str], list[str], list[str]]:
         (classes if inside else imageless).append(name)
         others += more_others
     if at_top and classes:
-        raise DataError(
+        raise UserError(
             f"--dataset {folder} holds {_count(len(at_top), 'image')} beside the class folders "
             f"{_listed(classes, 3)}: move them into a folder of their class"
         )
     if not at_top and not classes:
         deeper = f"; its folders {_listed(imageless, 3)} hold none directly" if imageless else ""
-        raise DataError(f"--dataset {folder} holds no PNG or JPEG files{deeper}")
+        raise UserError(f"--dataset {folder} holds no PNG or JPEG files{deeper}")
     ignored = []
     if others:
         ignored.append(f"{_count(others, 'file')} ignored: no PNG or JPEG by name")
@@ -76,7 +77,7 @@ def _images_in(folder: pathlib.Path) -> tuple[list[str], int]:
     try:
         names = [e.name for e in os.scandir(folder) if e.is_file() and not _hidden(e.name)]
     except OSError as error:
-        raise DataError(f"--dataset: {folder} cannot be read: {error.strerror}") from error
+        raise UserError(f"--dataset: {folder} cannot be read: {error.strerror}") from error
     images = sorted(name for name in names if name.lower().endswith(ENDINGS))
     return images, len(names) - len(images)
 
@@ -129,11 +130,11 @@ def _decoder(
     files = list(headers)
     readable = [header for header in headers.values() if header]
     if skipped and not readable:
-        raise DataError(
+        raise UserError(
             f"--gray=skip: --dataset {folder} holds gray images alone ({len(skipped):,}): take "
             "--gray=convert, which keeps them gray"
         )
-    nothing = DataError(
+    nothing = UserError(
         f"--dataset {folder}: none of its {len(files):,} PNG and JPEG files can be read"
     )
     if not readable:
@@ -195,7 +196,7 @@ def _common_size(folder: pathlib.Path, sizes: Iterable[tuple[int, int]]) -> int:
     (width, height), _ = seen[0]
     if len(seen) > 1 or width != height:
         sizes = _listed([f"{w} x {h} ({count:,})" for (w, h), count in seen], 4)
-        raise DataError(
+        raise UserError(
             f"--dataset {folder}: the images are not squares of one size but (width x height) "
             f"{sizes}: give the size to bring them to, e.g. --image_size=64"
         )

@@ -6,10 +6,6 @@ import hashlib
 import numpy as np
 
 
-class DataError(Exception):
-    """A data set that cannot be used; the message is one line that says why and what to do."""
-
-
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
     """One part of a data set, in a fixed order.

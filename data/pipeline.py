@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from data.catalogue import DataError, Split
+from data.catalogue import Split
+from errors import UserError
 
 _FLIPS, _LABELS = 2**62, 2**63  # keys of random numbers beyond those of all epochs
 
@@ -27,7 +28,7 @@ class Batches:
             have -1.
 
     Raises:
-        DataError: the images do not fill one step, or a share above 0 of them is none.
+        UserError: the images do not fill one step, or a share above 0 of them is none.
     """
 
     def __init__(
@@ -46,7 +47,7 @@ class Batches:
             order = self._random(_LABELS).permutation(len(split.images))
             known = round(labelled * len(order))
             if labelled and not known:
-                raise DataError(
+                raise UserError(
                     f"--supervised_fraction={labelled}: of the {len(order)} images that is none"
                 )
             labels = split.labels.copy()
@@ -58,7 +59,7 @@ class Batches:
         self.steps_per_epoch = len(split.images) // self.images_per_step
         if not self.steps_per_epoch:
             times = f" x --n_critic={n_critic}" if n_critic > 1 else ""
-            raise DataError(
+            raise UserError(
                 f"--batch_size={batch_size}{times} is more than the {len(split.images)} images "
                 "for training: make it smaller"
             )

@@ -17,7 +17,8 @@ import numpy as np
 
 from data import conversion
 from data.cache import Decoder, Filled, cached
-from data.image_data import DataError, ImageData
+from data.image_data import ImageData
+from errors import UserError
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -39,7 +40,7 @@ def load(
         known: names of other sets that an unknown one may be meant for.
 
     Raises:
-        DataError: the set is unknown, holds no images, needs image_size, or is not prepared and
+        UserError: the set is unknown, holds no images, needs image_size, or is not prepared and
             cannot be downloaded.
     """
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or None
@@ -72,7 +73,7 @@ def _builder(name: str, data_dir: str | None, known: Iterable[str]) -> tfds.core
         import tensorflow_datasets as tfds
         from tensorflow_datasets import list_builders  # TFDS only logs why it cannot be imported
     except ImportError as error:
-        raise DataError(
+        raise UserError(
             f"--dataset {name} needs tensorflow-datasets, which cannot be imported ({error}): "
             "install it, and ask pip check whether its requirements agree"
         ) from error
@@ -83,14 +84,14 @@ def _builder(name: str, data_dir: str | None, known: Iterable[str]) -> tfds.core
         names = {n.lower(): n for n in [*names, *known]}
         near = [names[n] for n in difflib.get_close_matches(base, names, n=3)]
         meant = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
-        raise DataError(
+        raise UserError(
             f"--dataset {name} is neither a folder, an .npz file nor a known data set: {meant} "
             "(others: https://www.tensorflow.org/datasets/catalog)"
         )
     try:
         return tfds.builder(base + rest, data_dir=data_dir)
     except Exception as error:  # a builder's own code may raise anything
-        raise DataError(f"--dataset {name} cannot be set up: {_one_line(error)}") from error
+        raise UserError(f"--dataset {name} cannot be set up: {_one_line(error)}") from error
 
 
 def _one_line(error: Exception) -> str:
@@ -109,9 +110,9 @@ def _image_features(
     image, label = features.get("image"), features.get("label")
     if not isinstance(image, tfds.features.Image):
         held = ", ".join(sorted(features)) or "none"
-        raise DataError(f'--dataset {name} is no image set: no feature "image" among: {held}')
+        raise UserError(f'--dataset {name} is no image set: no feature "image" among: {held}')
     if image.np_dtype not in (np.uint8, np.uint16):
-        raise DataError(f"--dataset {name} holds {image.np_dtype} images: only 8 and 16 bits do")
+        raise UserError(f"--dataset {name} holds {image.np_dtype} images: only 8 and 16 bits do")
     if not isinstance(label, tfds.features.ClassLabel) or not label.num_classes:
         return image.shape, ()
     return image.shape, tuple(map(label.int2str, range(label.num_classes)))
@@ -121,7 +122,7 @@ def _common_size(name: str, shape: tuple[int | None, ...]) -> int:
     height, width, _ = shape
     if height is None or height != width:
         sizes = f"{width} x {height} (width x height)" if height and width else "of many sizes"
-        raise DataError(
+        raise UserError(
             f"--dataset {name}: its images are {sizes}: give the size to bring them to, "
             "e.g. --image_size=64"
         )
@@ -137,14 +138,14 @@ def _prepare(builder: tfds.core.DatasetBuilder, name: str):
     url = next(iter(builder.url_infos or ()), "https://storage.googleapis.com")
     if not any(map(os.environ.get, _PROXIES)) and not _reachable(url):
         host = urllib.parse.urlsplit(url).hostname
-        raise DataError(
+        raise UserError(
             f"--dataset {name} is not prepared in {where} and {host} cannot be reached to download "
             f"it: {remedy}"
         )
     try:
         builder.download_and_prepare()
     except Exception as error:  # a builder's own code may raise anything
-        raise DataError(
+        raise UserError(
             f"--dataset {name} is not prepared in {where} and downloading it failed "
             f"({_one_line(error)}): {remedy}"
         ) from error
@@ -174,7 +175,7 @@ def _chosen_splits(builder: tfds.core.DatasetBuilder, name: str):
     splits = {key: split for key, split in builder.info.splits.items() if split.num_examples}
     if "train" not in splits:
         held = ", ".join(splits) or "none"
-        raise DataError(f"--dataset {name} has no train split: its splits are {held}")
+        raise UserError(f"--dataset {name} has no train split: its splits are {held}")
     test = next((key for key in ("test", "validation") if key in splits), None)
     notes = ["the validation split stands in for a test split"] if test == "validation" else []
     return [splits["train"], *([splits[test]] if test else [])], notes
@@ -213,7 +214,7 @@ def _fill(builder, splits, notes: list[str], images: np.ndarray, labels: np.ndar
                     labels[rows] = batch["label"]
                 k = rows.stop
         except tf.errors.OpError as error:
-            raise DataError(
+            raise UserError(
                 f"the {split.name} records in {builder.data_dir} cannot be read "
                 f"({_one_line(error)}): prepare {builder.name} again"
             ) from error

@@ -17,10 +17,6 @@ class NotSupported(Exception):
     """The model lacks this ability; a report prints n/a for what needs it."""
 
 
-class NeedsLabels(ValueError):
-    """The model cannot be made for images without labels; the message is one line."""
-
-
 @dataclasses.dataclass(frozen=True)
 class Player:
     """Networks that one optimizer moves.

@@ -3,9 +3,9 @@
 import keras
 import tensorflow as tf
 
+from errors import UserError
 from models import layers
 from models.adversarial import AdversarialModel
-from models.base import NeedsLabels
 from models.hyperparameters import CGANHyperparameters
 from models.latents import SHOWN_CLASSES, Latents, one_hot, with_each
 from models.networks.backbones import BACKBONES
@@ -16,14 +16,14 @@ class CGAN(AdversarialModel):
     """G makes images of a class, D judges pairs of an image and a class.
 
     Raises:
-        NeedsLabels: the images have none.
+        UserError: the images have none.
     """
 
     Hyperparameters = CGANHyperparameters
 
     def build_latents(self):
         if not self.num_classes:
-            raise NeedsLabels("cgan needs images with labels")
+            raise UserError("cgan needs images with labels")
         return Latents(**super().build_latents().parts, label=one_hot(self.num_classes))
 
     def build_generator(self):
@@ -58,7 +58,7 @@ class CGAN(AdversarialModel):
     def draw(self, batch):
         """Noise, and the classes of the real images."""
         if batch.labels is None:
-            raise NeedsLabels("cgan needs batches of images and labels")
+            raise UserError("cgan needs batches of images and labels")
         return super().draw(batch) | {"label": tf.one_hot(batch.labels, self.num_classes)}
 
     def real(self, batch):

@@ -12,15 +12,13 @@ import operator
 import typing
 from typing import Any
 
+from errors import UserError
+
 COMPARE = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
 
 
 # Losses of whose scores none is the boundary between real and fake images.
 WITHOUT_BOUNDARY = ("wasserstein", "relativistic", "relativistic_average", "equilibrium")
-
-
-class HyperparameterError(ValueError):
-    """A value out of its range, or a name that the model does not have; the message is one line."""
 
 
 def field(
@@ -93,7 +91,7 @@ def value_type(spec: dataclasses.Field) -> type:
 
 
 def check_value(spec: dataclasses.Field, value: Any) -> None:
-    """Raises HyperparameterError unless `value` is one that the field may have."""
+    """Raises UserError unless `value` is one that the field may have."""
     if value is None and type(None) in typing.get_args(spec.type):
         return
     kind = value_type(spec)
@@ -105,7 +103,7 @@ def check_value(spec: dataclasses.Field, value: Any) -> None:
     good = good and (kind is not float or math.isfinite(value))
     good = good and all(COMPARE[sign](value, limit) for sign, limit in ranges)
     if not good:
-        raise HyperparameterError(f"--{spec.name}={value}: it must be {allowed(spec)}")
+        raise UserError(f"--{spec.name}={value}: it must be {allowed(spec)}")
 
 
 def near(name: str, names, prefix: str = "") -> str:
@@ -132,13 +130,13 @@ class Hyperparameters:
         """The given values over the data set's defaults over the model's.
 
         Raises:
-            HyperparameterError: for a name that the model does not have, or one that means nothing
+            UserError: for a name that the model does not have, or one that means nothing
                 to what else was chosen, or a value out of range.
         """
         specs = {spec.name: spec for spec in dataclasses.fields(cls)}
         for name in given:
             if name not in specs:
-                raise HyperparameterError(f"no hyperparameter {name}{near(name, specs)}")
+                raise UserError(f"no hyperparameter {name}{near(name, specs)}")
         given = {name: value for name, value in given.items() if value is not None}
         values = {}
         for name, spec in specs.items():
@@ -147,7 +145,7 @@ class Hyperparameters:
             if other and values[other] not in defaults:
                 if name in given:
                     check_value(specs[other], values[other])
-                    raise HyperparameterError(
+                    raise UserError(
                         f"--{name}: --{other}={values[other]} has none; {', '.join(defaults)} has"
                     )
                 values[name] = None
@@ -368,17 +366,17 @@ class AdversarialHyperparameters(NetworkHyperparameters):
     def __post_init__(self):
         super().__post_init__()
         if self.penalty != "none" and self.d_norm in ("batch", "both"):
-            raise HyperparameterError(
+            raise UserError(
                 f"--d_norm={self.d_norm}: --penalty={self.penalty} is of each image alone, and "
                 "batch norm mixes them; take layer, spectral or none"
             )
         if self.augment == "ada" and self.loss in WITHOUT_BOUNDARY:
-            raise HyperparameterError(
+            raise UserError(
                 f"--augment=ada: --loss={self.loss} has no score that divides real from fake "
                 "images, which it adapts by; take --augment=diffaug"
             )
         if self.loss == "least_squares" and self.fake_label >= self.real_label:
-            raise HyperparameterError(
+            raise UserError(
                 f"--fake_label={self.fake_label}: it must be below --real_label={self.real_label}"
             )
 
@@ -412,7 +410,7 @@ class CGANHyperparameters(AdversarialHyperparameters):
     def __post_init__(self):
         super().__post_init__()
         if self.g_conditioning == "batch_norm" and self.g_norm != "batch":
-            raise HyperparameterError(
+            raise UserError(
                 f"--g_conditioning=batch_norm: there is none with --g_norm={self.g_norm}"
             )
 
@@ -582,12 +580,12 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
         super().__post_init__()
         sizes = [size.strip() for size in self.categorical_codes.split(",")]
         if sizes != [""] and not all(size.isdecimal() and int(size) > 1 for size in sizes):
-            raise HyperparameterError(
+            raise UserError(
                 f"--categorical_codes={self.categorical_codes}: it must be whole numbers >= 2 with "
                 "commas between, or empty"
             )
         if not self.categories and not self.continuous_codes:
-            raise HyperparameterError(
+            raise UserError(
                 "--categorical_codes: it is empty, and with --continuous_codes=0 there is no code "
                 "at all; give one of them"
             )
@@ -608,11 +606,11 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
             )  # fmt: skip
 
     def _refuse(self, reason: str, *names: str) -> None:
-        """Raises HyperparameterError, for a reason, if one of the fields is not at a default."""
+        """Raises UserError, for a reason, if one of the fields is not at a default."""
         for name in names:
             spec = self.__dataclass_fields__[name]
             if getattr(self, name) not in (spec.default, *spec.metadata["by_dataset"].values()):
-                raise HyperparameterError(f"--{name}: {reason}")
+                raise UserError(f"--{name}: {reason}")
 
     @property
     def categories(self) -> tuple[int, ...]:
@@ -655,7 +653,7 @@ class BiGANHyperparameters(AdversarialHyperparameters):
     def __post_init__(self):
         super().__post_init__()
         if self.encoder == "gaussian" and self.prior != "normal":
-            raise HyperparameterError(
+            raise UserError(
                 f"--encoder=gaussian: its draws leave the range of --prior={self.prior}; take "
                 "--prior=normal"
             )
@@ -679,7 +677,7 @@ class BigBiGANHyperparameters(BiGANHyperparameters):
         super().__post_init__()
         for one, network in (("sx", "G"), ("sz", "E")):
             if not self.sxz and not getattr(self, one):
-                raise HyperparameterError(
+                raise UserError(
                     f"--no{one}: with --nosxz nothing trains {network}; give only one of the two"
                 )
 

@@ -6,10 +6,11 @@ import math
 import keras
 import tensorflow as tf
 
+from errors import UserError
 from losses import guidance, information, invariance
 from models import layers
 from models.adversarial import AdversarialModel
-from models.base import NeedsLabels, NotSupported, Player, to_unit_range
+from models.base import NotSupported, Player, to_unit_range
 from models.hyperparameters import InfoGANHyperparameters
 from models.latents import CATEGORY, CONTINUOUS, SHOWN_CLASSES, Latents, noise, one_hot, with_each
 
@@ -26,7 +27,7 @@ class InfoGAN(AdversarialModel):
     them (`labelled`).
 
     Raises:
-        NeedsLabels: Q is to be taught classes, and there are none, or too few codes for them.
+        UserError: Q is to be taught classes, and there are none, or too few codes for them.
     """
 
     Hyperparameters = InfoGANHyperparameters
@@ -39,7 +40,7 @@ class InfoGAN(AdversarialModel):
         """Noise, each categorical code as one-hot, and the continuous codes, uniform(-1, 1)."""
         hp = self.hp
         if hp.supervised_fraction and not 0 < self.num_classes <= hp.categories[0]:
-            raise NeedsLabels(
+            raise UserError(
                 f"--supervised_fraction needs images with labels of at most {hp.categories[0]} "
                 f"classes (--categorical_codes), there are {self.num_classes}"
             )
@@ -119,7 +120,7 @@ class InfoGAN(AdversarialModel):
         terms = self.invariance_terms(q, batch) if hp.invariance_weight else {}
         if hp.supervised_fraction:
             if batch.labels is None:
-                raise NeedsLabels("supervised_fraction needs batches of images and labels")
+                raise UserError("supervised_fraction needs batches of images and labels")
             code = tf.one_hot(batch.labels, hp.categories[0])
             # So the gradient varies as with all labels; by 1 / share it would drown all others.
             known = tf.cast(batch.labels >= 0, tf.float32) / math.sqrt(hp.supervised_fraction)

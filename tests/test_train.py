@@ -24,6 +24,7 @@ import pytest
 from PIL import Image
 
 import plotting
+from errors import UserError
 from training import flags, options
 from training.run_directory import RunDirectory
 
@@ -1275,7 +1276,7 @@ def test_as_many_labels_as_are_asked_for_reach_the_model(
 
     def batches(*args, **how):
         made.append(Batches(*args, **how))
-        raise flags.UsageError("made")
+        raise UserError("made")
 
     Batches = loop.Batches
     monkeypatch.setattr(loop, "Batches", batches)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from errors import UserError
 from models.base import GenerativeModel
-from training.flags import UsageError
 
 # Faults of the machine, under which a good checkpoint must not be passed over.
 TRANSIENT = (
@@ -56,7 +56,7 @@ class Checkpoints:
         A damaged one is passed over with a warning.
 
         Raises:
-            UsageError: there are checkpoints, and none can be read; or they are of another model.
+            UserError: there are checkpoints, and none can be read; or they are of another model.
         """
         paths = self.found()
         for path in paths:
@@ -70,14 +70,14 @@ class Checkpoints:
                 raise
             except (ValueError, AssertionError) as error:
                 reason = str(error).splitlines()[0]
-                raise UsageError(f"{path}: it is of another model than this ({reason})") from None
+                raise UserError(f"{path}: it is of another model than this ({reason})") from None
             except (tf.errors.OpError, IndexError) as error:
                 reason = str(error).splitlines()[0]
                 print(f"warning: {path} is damaged ({reason}): passed over", file=sys.stderr)
                 continue
             return int(self.model.step)
         if paths:
-            raise UsageError(
+            raise UserError(
                 f"{self.directory}: no checkpoint there can be read; move the folder away to start "
                 "afresh"
             )

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 import plotting
 from data import ImageData, Split
+from errors import UserError
 from files import cache_directory
 from metrics import (
     factors,
@@ -28,7 +29,7 @@ from metrics import (
     representation,
 )
 from metrics.comparison import Comparison, compare, metrics_in
-from metrics.features import NAMES, Extractor, FeatureError
+from metrics.features import NAMES, Extractor
 from metrics.moments import finite
 from metrics.pixels import PixelStatistics, pixel_statistics
 from metrics.report import Metric, MetricError
@@ -36,7 +37,6 @@ from metrics.statistics import FeatureStatistics
 from models.base import ACTIVE, GenerativeModel, NotSupported, to_unit_range
 from models.hyperparameters import near
 from models.latents import CATEGORY, CONTINUOUS, between, with_code
-from training.flags import UsageError
 
 PIXELS = ("pixel_mean", "pixel_std", "pixel_distance", "distinct_share", "copied_share")
 CONDITIONS = ("conditional_accuracy",)
@@ -84,18 +84,18 @@ def load_extractor(flag: str, name: str, data: ImageData) -> Extractor:
     """The feature network that a flag names, for a data set.
 
     Raises:
-        UsageError: it cannot be had.
+        UserError: it cannot be had.
     """
     try:
         return features.load(name, data.name, data.fingerprint, data.image_shape)
-    except FeatureError as error:
-        raise UsageError(f"{flag}={name}: {error}") from None
+    except UserError as error:
+        raise UserError(f"{flag}={name}: {error}") from None
 
 
 def check_metrics(
     flag: str, wanted: Sequence[str], known: Sequence[str], extractor: Extractor | None
 ) -> None:
-    """Raises UsageError if a metric that a flag names is not among the known ones."""
+    """Raises UserError if a metric that a flag names is not among the known ones."""
     for name in wanted:
         if name in known:
             continue
@@ -105,11 +105,11 @@ def check_metrics(
             if name in metrics_in(network) and network not in ("auto", "classifier")
         ]
         if networks and extractor:
-            raise UsageError(
+            raise UserError(
                 f"{flag}={name}: it is measured in the features {networks[0]}, and these are "
                 f"{extractor.name}; take {flag.replace('metrics', 'features')}={networks[0]}"
             )
-        raise UsageError(
+        raise UserError(
             f"{flag}={name}: no such metric"
             + (near(name, known) or f"; there are {', '.join(known)}")
         )

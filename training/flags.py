@@ -14,17 +14,12 @@ from typing import Any
 
 from absl import flags
 
-from data.catalogue import DataError
-from metrics.features import FeatureError
+from errors import UserError
 from metrics.report import MetricError
-from models.hyperparameters import HyperparameterError, allowed, check_value, near, value_type
+from models.hyperparameters import allowed, check_value, near, value_type
 
 
-class UsageError(Exception):
-    """Something the user can mend; the message is one line that says what and how."""
-
-
-class UnknownFlagError(UsageError):
+class UnknownFlagError(UserError):
     """A flag that none of the dataclasses has."""
 
     def __init__(self, flag: str, known):
@@ -48,8 +43,8 @@ class _Parser(flags.ArgumentParser):
             value = argument
         try:
             check_value(self.spec, value)
-        except HyperparameterError as error:
-            raise UsageError(str(error)) from None
+        except UserError as error:
+            raise UserError(str(error)) from None
         return value
 
 
@@ -69,7 +64,7 @@ def given(argv: Sequence[str], *classes: type, partial: bool = False) -> dict[st
         partial: leave flags of others alone instead of refusing them.
 
     Raises:
-        UsageError: an unknown flag, a value that it may not have, an argument that is no flag.
+        UserError: an unknown flag, a value that it may not have, an argument that is no flag.
     """
     values = flags.FlagValues()
     for cls in classes:
@@ -80,9 +75,9 @@ def given(argv: Sequence[str], *classes: type, partial: bool = False) -> dict[st
         raise UnknownFlagError(error.flagname, values) from None
     except (flags.Error, ValueError) as error:  # ValueError: --noflag=value
         message = str(error).replace("ERROR:: Unable to open flagfile", "--flagfile: cannot open")
-        raise UsageError(message) from None
+        raise UserError(message) from None
     if rest and not partial:
-        raise UsageError(f"{rest[0]}: not a flag; flags are --name=value")
+        raise UserError(f"{rest[0]}: not a flag; flags are --name=value")
     return {name: values[name].value for name in values if values[name].present}
 
 
@@ -139,13 +134,6 @@ def run_script(main: Main, argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
-    except (
-        UsageError,
-        HyperparameterError,
-        DataError,
-        FeatureError,
-        MetricError,
-        OSError,
-    ) as error:
+    except (UserError, MetricError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -13,10 +13,11 @@ import tensorflow as tf
 
 import plotting
 from data import Batches, ImageData, Split
+from errors import UserError
 from models.base import ACTIVE, GenerativeModel, NotSupported
 from training import callbacks, evaluation, setup
 from training.checkpoints import Checkpoints
-from training.flags import UsageError, listed
+from training.flags import listed
 from training.options import Config, RunOptions
 from training.pictures import save_style_pictures, save_traversals
 from training.run_directory import METRIC, RunDirectory
@@ -29,7 +30,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     """Trains, or goes on training, in a run directory that is held; returns the exit code.
 
     Raises:
-        UsageError, DataError: what the user can mend.
+        UserError: what the user can mend.
         DivergedError: a loss is not finite.
     """
     options = config.options
@@ -110,7 +111,7 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
     once, so that what cannot be measured is refused, and what it costs told, before the training.
 
     Raises:
-        UsageError: there is no such metric, no such feature network, or too few images.
+        UserError: there is no such metric, no such feature network, or too few images.
     """
     extractor = evaluation.load_extractor("--eval_features", options.eval_features, images)
     of_samples = evaluation.sample_metrics(extractor)
@@ -141,7 +142,7 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
         for name, metric in metrics.items():
             if metric.value is None:
                 count = f" (--eval_samples={options.eval_samples})" if name in of_samples else ""
-                raise UsageError(f"--eval_metrics={name}: {metric.protocol['reason']}{count}")
+                raise UserError(f"--eval_metrics={name}: {metric.protocol['reason']}{count}")
         return {f"{METRIC}{name}": metric.value for name, metric in metrics.items()}
 
     start = time.perf_counter()
@@ -175,22 +176,22 @@ def resume(
     new run, or one that ended before the first checkpoint was due.
 
     Raises:
-        UsageError: the checkpoints are gone, or cannot be read, or are of other images, or go
+        UserError: the checkpoints are gone, or cannot be read, or are of other images, or go
             beyond the last step that is asked for.
     """
     if not checkpoints.found():
         if any(record["step"] > every for record in run.records()):
-            raise UsageError(
+            raise UserError(
                 f"{run.path}: it has a log and no checkpoints any more; move it away, or choose "
                 "another --outdir"
             )
         run.forget_after(-1)
         return 0
     if run.read_config()["data"]["fingerprint"] != fingerprint:
-        raise UsageError(f"--dataset: its images are not those that {run.path} was trained on")
+        raise UserError(f"--dataset: its images are not those that {run.path} was trained on")
     start = checkpoints.restore()
     if start > total:
-        raise UsageError(
+        raise UserError(
             f"{run.path}: it is at step {start} already, beyond the {total} asked for; raise "
             "--epochs or --steps"
         )
@@ -221,13 +222,13 @@ def compile_model(model: GenerativeModel, jit: str) -> None:
     """Compiles the step as --jit says: "auto" takes XLA where there is an accelerator.
 
     Raises:
-        UsageError: XLA is wanted, and Keras would do without it.
+        UserError: XLA is wanted, and Keras would do without it.
     """
     accelerated = any(d.device_type != "CPU" for d in tf.config.list_physical_devices())
     xla = jit == "on" or (jit == "auto" and accelerated)
     model.compile(jit_compile=xla)
     if xla and not model.jit_compile:
-        raise UsageError(f"--jit={jit}: this model does not compile under XLA; take --jit=off")
+        raise UserError(f"--jit={jit}: this model does not compile under XLA; take --jit=off")
 
 
 def finish(run: RunDirectory, model: GenerativeModel) -> None:

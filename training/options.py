@@ -5,17 +5,17 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from data import canonical_name
+from errors import UserError
 from models import REGISTRY
 from models.hyperparameters import (
-    HyperparameterError,
     Hyperparameters,
     check_value,
     field,
     near,
 )
-from models.networks import ImageShapeError, stages
+from models.networks import stages
 from training import flags
-from training.flags import UnknownFlagError, UsageError
+from training.flags import UnknownFlagError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -163,14 +163,14 @@ class Config:
         """The config that `as_dict` gave.
 
         Raises:
-            UsageError: it was written by a version with other fields.
+            UserError: it was written by a version with other fields.
         """
         try:
             hyperparameters = REGISTRY[saved["options"]["model"]].hyperparameters
             hp = hyperparameters.resolve(**saved["hyperparameters"])
             return cls(RunOptions(**saved["options"]), hp)
-        except (KeyError, TypeError, HyperparameterError) as error:
-            raise UsageError(f"config.json is of another version of the zoo ({error})") from None
+        except (KeyError, TypeError, UserError) as error:
+            raise UserError(f"config.json is of another version of the zoo ({error})") from None
 
     def fixed(self) -> dict:
         """What a run that goes on must not change, as flag -> value."""
@@ -186,7 +186,7 @@ def parse(argv: Sequence[str]) -> Config:
     """The training that a command line asks for. Imports nothing slow.
 
     Raises:
-        UsageError, HyperparameterError: one line that names the flag.
+        UserError: one line that names the flag.
     """
     model = model_name(flags.given(argv, RunOptions, partial=True).get("model", ""))
     hyperparameters = REGISTRY[model].hyperparameters
@@ -198,9 +198,7 @@ def parse(argv: Sequence[str]) -> Config:
         if not owners:
             raise
         have = "has" if len(owners) == 1 else "have"
-        raise UsageError(
-            f"--{flag}: {model} has no such flag; {', '.join(owners)} {have}"
-        ) from None
+        raise UserError(f"--{flag}: {model} has no such flag; {', '.join(owners)} {have}") from None
     ours = {name: value for name, value in given.items() if has(RunOptions, name)}
     theirs = {name: value for name, value in given.items() if not has(RunOptions, name)}
     dataset = canonical_name(given.get("dataset", "MNIST"))
@@ -211,8 +209,8 @@ def parse(argv: Sequence[str]) -> Config:
     if options.image_size and getattr(hp, "network", "mlp") != "mlp":
         try:
             stages((options.image_size, options.image_size, 1))
-        except ImageShapeError as error:
-            raise UsageError(f"--image_size={options.image_size}: {error}") from None
+        except UserError as error:
+            raise UserError(f"--image_size={options.image_size}: {error}") from None
     return Config(options, hp)
 
 
@@ -234,8 +232,8 @@ def has(cls: type, name: str) -> bool:
 def model_name(name: str) -> str:
     """The registry's name of a model that the user named in any case."""
     if not name:
-        raise UsageError(f"--model: say which, one of {', '.join(REGISTRY)}")
+        raise UserError(f"--model: say which, one of {', '.join(REGISTRY)}")
     if name.lower() not in REGISTRY:
         hint = near(name.lower(), REGISTRY) or f"; there are {', '.join(REGISTRY)}"
-        raise UsageError(f"--model={name}: no such model{hint}")
+        raise UserError(f"--model={name}: no such model{hint}")
     return name.lower()

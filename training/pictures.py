@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 import plotting
+from errors import UserError
 from models.base import GenerativeModel, NotSupported, to_unit_range
 from models.latents import (
     CATEGORY,
@@ -19,7 +20,6 @@ from models.latents import (
     with_each,
     with_value,
 )
-from training.flags import UsageError
 
 POINTS = 11  # of a traversal
 PSIS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0, 1.25)  # of a sweep of truncation
@@ -31,11 +31,11 @@ def plane_grid(model: GenerativeModel, latents: dict[str, tf.Tensor], span: floa
     else is as in the one draw `latents`, name -> [1, d]. uint8 [H, W, c].
 
     Raises:
-        UsageError: it has only one dimension.
+        UserError: it has only one dimension.
     """
     first = next(iter(model.latents.parts))
     if latents[first].shape[1] < 2:
-        raise UsageError("a plane needs two latent dimensions, and the model has one")
+        raise UserError("a plane needs two latent dimensions, and the model has one")
     repeated = {name: tf.repeat(part, 100, axis=0) for name, part in latents.items()}
     images = model.generate(repeated | {first: plane(latents[first][0], span, 10)})
     return plotting.grid(images, columns=10)

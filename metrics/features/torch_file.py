@@ -17,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from metrics.features.extractor import FeatureError
+from errors import UserError
 
 _ZIP_MAGIC = b"PK\x03\x04"
 _OLD_MAGIC, _OLD_PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
@@ -82,20 +82,20 @@ def read_state(path) -> dict[str, np.ndarray]:
     file share it here.
 
     Raises:
-        FeatureError: the file is missing, damaged, or holds anything but a dict of tensors.
+        UserError: the file is missing, damaged, or holds anything but a dict of tensors.
     """
     path = pathlib.Path(path)
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise FeatureError(f"{path} cannot be read ({error.strerror})") from error
+        raise UserError(f"{path} cannot be read ({error.strerror})") from error
     try:
         read = _read_zip if content.startswith(_ZIP_MAGIC) else _read_old
         state, buffers = read(content)
         return {_checked(name, str): _array(value, buffers) for name, value in state.items()}
     except Exception as error:  # Unpickling damaged bytes fails in more ways than one can list.
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise FeatureError(
+        raise UserError(
             f"{path} is no state dict of torch.save that can be read ({reason}): get it again"
         ) from error
 

@@ -11,23 +11,21 @@ decoder may give. A trunk maps images to features [b, f], on which a model puts 
 `norm` may be, and what it does, is said by layers.Kit.
 """
 
-
-class ImageShapeError(ValueError):
-    """Images of a size that a backbone cannot be built for; the message says which it can."""
+from errors import UserError
 
 
 def stages(image_shape: tuple[int, int, int]) -> tuple[int, int]:
     """(side of the smallest feature map, halvings) of a square image: 28 -> (7, 2), 64 -> (4, 4).
 
     Raises:
-        ImageShapeError: unless the side is 4 or 7 times a power of two from 4 to 64.
+        UserError: unless the side is 4 or 7 times a power of two from 4 to 64.
     """
     height, width, _ = image_shape
     for base in (4, 7):
         halvings = (height // base).bit_length() - 1
         if height == width == base * 2**halvings and 2 <= halvings <= 6:
             return base, halvings
-    raise ImageShapeError(
+    raise UserError(
         f"images of {height}x{width} do not fit these networks: use a side of 28, 32, 64 or 128 "
         "pixels (4 or 7 times a power of two from 4 to 64)"
     )

@@ -3,8 +3,9 @@ table 4), sized from the image; self-attention after SAGAN (Zhang et al. 2019)."
 
 import keras
 
+from errors import UserError
 from models import layers
-from models.networks import ImageShapeError, stages
+from models.networks import stages
 
 
 def map_sides(image_shape: tuple[int, int, int], attention: int = 0) -> list[int]:
@@ -12,13 +13,13 @@ def map_sides(image_shape: tuple[int, int, int], attention: int = 0) -> list[int
     64 -> [32, 16, 8], 28 -> [14, 7].
 
     Raises:
-        ImageShapeError: the image does not fit, or `attention` is neither one of them nor 0.
+        UserError: the image does not fit, or `attention` is neither one of them nor 0.
     """
     _, halvings = stages(image_shape)
     sides = [image_shape[0] >> k for k in range(1, halvings + 1)]
     sides = [side for side in sides if side >= 7]
     if attention not in (0, *sides):
-        raise ImageShapeError(
+        raise UserError(
             f"--attention={attention}: images of {image_shape[0]}x{image_shape[1]} have feature "
             f"maps with a side of {' or '.join(map(str, sides))}; 0 is no attention"
         )

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from data.catalogue import DataError, check, load
+from data.catalogue import check, load
+from errors import UserError
 
 
 def images(*shape, seed=0):
@@ -95,7 +96,7 @@ X = images(3, 8, 8, 3)
 )
 def test_bad_arrays_are_refused_in_one_line(tmp_path, arrays, line):
     path = saved(tmp_path, **arrays)
-    with pytest.raises(DataError, match=line) as refusal:
+    with pytest.raises(UserError, match=line) as refusal:
         load(path)
     assert path in str(refusal.value)
     assert "\n" not in str(refusal.value)
@@ -131,6 +132,6 @@ def flipped(path):
 def test_other_files_named_npz_are_refused_in_one_line(tmp_path, write, line):
     path = tmp_path / "set.npz"
     write(path)
-    with pytest.raises(DataError, match=line) as refusal:
+    with pytest.raises(UserError, match=line) as refusal:
         load(str(path))
     assert "\n" not in str(refusal.value)

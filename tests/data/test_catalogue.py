@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from data import arrays, catalogue, tfds_sets
-from data.catalogue import DataError, check, load
+from data.catalogue import check, load
+from errors import UserError
 
 
 def test_importing_the_catalogue_imports_nothing_slow():
@@ -52,7 +53,7 @@ def test_a_damaged_mnist_is_refused(tmp_path, monkeypatch, damage):
         copy.write_bytes(content if damage == "flipped" else content[:-1])
     monkeypatch.setattr(arrays, "MNIST", copy)
     for call in (load, check):
-        with pytest.raises(DataError, match=r"mnist\.npz (is damaged|cannot be read).*check it"):
+        with pytest.raises(UserError, match=r"mnist\.npz (is damaged|cannot be read).*check it"):
             call("MNIST")
 
 
@@ -98,7 +99,7 @@ def test_bad_paths_are_refused_before_anything_slow(tmp_path, monkeypatch, name,
     (tmp_path / "text.txt").write_text("text")
     (tmp_path / "empty").mkdir()
     for call in (load, check):
-        with pytest.raises(DataError, match=line) as refusal:
+        with pytest.raises(UserError, match=line) as refusal:
             call(name)
         assert "\n" not in str(refusal.value)
 
@@ -110,12 +111,12 @@ def test_check_leaves_names_to_load():
 
 def test_check_refuses_a_data_dir_that_is_a_file(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="--data_dir"):
+    with pytest.raises(UserError, match="--data_dir"):
         check("cifar10", data_dir=str(tmp_path / "file"))
 
 
 def test_an_image_size_below_1_is_refused():
-    with pytest.raises(DataError, match="--image_size=0"):
+    with pytest.raises(UserError, match="--image_size=0"):
         load("MNIST", image_size=0)
 
 
@@ -123,7 +124,7 @@ def test_to_skip_gray_images_is_refused_where_there_is_no_folder(tmp_path):
     np.savez(tmp_path / "set.npz", x_train=np.zeros((2, 4, 4), np.uint8))
     for name in ("MNIST", "cifar10", str(tmp_path / "set.npz")):
         for call in (load, check):
-            with pytest.raises(DataError, match=r"--gray=skip: .* is no folder") as refusal:
+            with pytest.raises(UserError, match=r"--gray=skip: .* is no folder") as refusal:
                 call(name, gray="skip")
             assert name in str(refusal.value)
             assert "\n" not in str(refusal.value)
@@ -137,12 +138,12 @@ def test_to_skip_gray_images_is_refused_where_there_is_no_folder(tmp_path):
 def test_an_unknown_name_gets_the_near_ones(name, suggestion):
     pytest.importorskip("tensorflow_datasets")  # the import alone can be slow on a busy machine
     start = time.monotonic()
-    with pytest.raises(DataError, match=rf"did you mean .*\b{suggestion}\b") as refusal:
+    with pytest.raises(UserError, match=rf"did you mean .*\b{suggestion}\b") as refusal:
         load(name)
     assert "\n" not in str(refusal.value)
     assert time.monotonic() - start < 10
 
 
 def test_a_name_like_no_other_gets_the_known_ones():
-    with pytest.raises(DataError, match="known are MNIST, FASHION_MNIST, CIFAR10"):
+    with pytest.raises(UserError, match="known are MNIST, FASHION_MNIST, CIFAR10"):
         load("qqqqqqqq")

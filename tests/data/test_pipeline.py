@@ -5,8 +5,9 @@ import itertools
 import numpy as np
 import pytest
 
-from data.image_data import DataError, Split
+from data.image_data import Split
 from data.pipeline import Batches
+from errors import UserError
 
 
 def numbered(n=23, labelled=True, side=2, channels=1):
@@ -149,14 +150,14 @@ def test_a_read_only_memory_map_serves_as_an_array_does(tmp_path):
 
 def test_a_batch_of_all_images_is_a_step_and_one_more_is_refused():
     assert sorted(epoch(Batches(numbered(23), 23), 0)) == list(range(23))
-    with pytest.raises(DataError, match="--batch_size=24 is more than the 23 images") as error:
+    with pytest.raises(UserError, match="--batch_size=24 is more than the 23 images") as error:
         Batches(numbered(23), 24)
     assert "\n" not in str(error.value)
 
 
 def test_the_critic_steps_together_must_fit_too():
     assert Batches(numbered(23), 7, n_critic=3).steps_per_epoch == 1
-    with pytest.raises(DataError, match="--batch_size=8 x --n_critic=3 is more than the 23"):
+    with pytest.raises(UserError, match="--batch_size=8 x --n_critic=3 is more than the 23"):
         Batches(numbered(23), 8, n_critic=3)
 
 
@@ -334,6 +335,6 @@ def test_where_there_are_no_labels_none_can_be_left_out():
 
 
 def test_a_share_of_labels_that_is_no_image_is_refused():
-    with pytest.raises(DataError) as refusal:
+    with pytest.raises(UserError) as refusal:
         Batches(numbered(), 4, labelled=0.02)
     assert str(refusal.value) == "--supervised_fraction=0.02: of the 23 images that is none"

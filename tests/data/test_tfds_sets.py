@@ -9,7 +9,8 @@ import pytest
 import tensorflow_datasets as tfds
 
 from data import tfds_sets
-from data.catalogue import DataError, load
+from data.catalogue import load
+from errors import UserError
 
 
 def pixels(*shape, seed=0, dtype=np.uint8):
@@ -126,7 +127,7 @@ def test_a_hit_decodes_nothing(prepared, monkeypatch):
 
 
 def test_a_set_of_many_sizes_needs_image_size(prepared):
-    with pytest.raises(DataError, match=r"many sizes.*--image_size"):
+    with pytest.raises(UserError, match=r"many sizes.*--image_size"):
         load("tiny_odd", data_dir=prepared)
 
 
@@ -143,26 +144,26 @@ def test_odd_images_are_converted_and_counted(prepared):
 
 
 def test_a_set_without_images_is_refused(tmp_path):
-    with pytest.raises(DataError, match='no image set: no feature "image" among: label, text'):
+    with pytest.raises(UserError, match='no image set: no feature "image" among: label, text'):
         load("tiny_table", data_dir=str(tmp_path))
 
 
 def test_data_dir_goes_before_the_environment(prepared, tmp_path, monkeypatch, no_network):
     monkeypatch.setattr(tfds_sets, "PROBE_SECONDS", 0.1)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "environment"))
-    with pytest.raises(DataError, match=f"is not prepared in {tmp_path}/environment"):
+    with pytest.raises(UserError, match=f"is not prepared in {tmp_path}/environment"):
         load("tiny_squares")
     assert len(load("tiny_squares", data_dir=prepared).train.images) == 20
     monkeypatch.setenv("TFDS_DATA_DIR", prepared)
     assert len(load("tiny_squares").train.images) == 20
-    with pytest.raises(DataError, match=f"is not prepared in {tmp_path}/flag"):
+    with pytest.raises(UserError, match=f"is not prepared in {tmp_path}/flag"):
         load("tiny_squares", data_dir=str(tmp_path / "flag"))
 
 
 @pytest.mark.parametrize("name", ["svhn_cropped", "emnist/letters"])
 def test_without_a_network_it_says_so_soon(tmp_path, no_network, name):
     start = time.monotonic()
-    with pytest.raises(DataError, match=r"--data_dir or TFDS_DATA_DIR") as refusal:
+    with pytest.raises(UserError, match=r"--data_dir or TFDS_DATA_DIR") as refusal:
         load(name, data_dir=str(tmp_path))
     assert time.monotonic() - start < 10
     assert f"{name} is not prepared in {tmp_path} and" in str(refusal.value)
@@ -185,7 +186,7 @@ def test_a_download_that_fails_is_one_line(tmp_path, monkeypatch):
 
     monkeypatch.setattr(tfds_sets, "_reachable", lambda _: True)
     monkeypatch.setattr(TinySquares, "download_and_prepare", fail)
-    with pytest.raises(DataError, match=r"downloading it failed \(first line\): prepare it where"):
+    with pytest.raises(UserError, match=r"downloading it failed \(first line\): prepare it where"):
         load("tiny_squares", data_dir=str(tmp_path))
 
 
@@ -195,7 +196,7 @@ def test_damaged_records_are_named(tmp_path):
         content = bytearray(record.read_bytes())
         content[len(content) // 2] ^= 255
         record.write_bytes(content)
-    with pytest.raises(DataError, match=r"the train records in .* cannot be read"):
+    with pytest.raises(UserError, match=r"the train records in .* cannot be read"):
         load("tiny_squares", data_dir=str(tmp_path))
 
 

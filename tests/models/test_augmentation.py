@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from errors import UserError
 from losses.adversarial import LOSSES
 from models import augmentation
 from models.adversarial import AdversarialModel
@@ -14,7 +15,6 @@ from models.hyperparameters import (
     WITHOUT_BOUNDARY,
     AdversarialHyperparameters,
     BEGANHyperparameters,
-    HyperparameterError,
     InfoGANHyperparameters,
 )
 
@@ -289,12 +289,12 @@ def test_a_loss_without_a_boundary_has_no_adaptive_strength():
     for loss, pair in LOSSES.items():
         assert (pair().boundary is None) == (loss in WITHOUT_BOUNDARY)
         if loss in WITHOUT_BOUNDARY:
-            with pytest.raises(HyperparameterError, match=rf"^--augment=ada: --loss={loss} has no"):
+            with pytest.raises(UserError, match=rf"^--augment=ada: --loss={loss} has no"):
                 AdversarialHyperparameters.resolve(loss=loss, augment="ada")
         else:
             AdversarialHyperparameters.resolve(loss=loss, augment="ada")
         AdversarialHyperparameters.resolve(loss=loss, augment="diffaug")
-    with pytest.raises(HyperparameterError, match=r"take --augment=diffaug$"):
+    with pytest.raises(UserError, match=r"take --augment=diffaug$"):
         BEGANHyperparameters.resolve(augment="ada")
 
 
@@ -304,7 +304,7 @@ def test_what_q_is_to_read_in_whole_images_is_refused(augment, what):
     """Of an image of which half is cut out, say, it would be wrong."""
     InfoGANHyperparameters.resolve(**what)
     InfoGANHyperparameters.resolve(augment=augment, supervised_fraction=0.5)
-    with pytest.raises(HyperparameterError) as refusal:
+    with pytest.raises(UserError) as refusal:
         InfoGANHyperparameters.resolve(augment=augment, **what)
     assert str(refusal.value) == (
         f"--{next(iter(what))}: Q sees only what --augment={augment} leaves of images; take one of "
@@ -314,7 +314,7 @@ def test_what_q_is_to_read_in_whole_images_is_refused(augment, what):
 
 def test_targets_are_of_ada_alone():
     for name in ("augment_target", "augment_kimg"):
-        with pytest.raises(HyperparameterError, match=f"^--{name}: --augment=diffaug has none"):
+        with pytest.raises(UserError, match=f"^--{name}: --augment=diffaug has none"):
             AdversarialHyperparameters.resolve(augment="diffaug", **{name: 0.5})
     hp = AdversarialHyperparameters.resolve(augment="ada")
     assert (hp.augment_target, hp.augment_kimg) == (0.6, 500.0)

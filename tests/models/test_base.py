@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 import models
+from errors import UserError
 from models import DCGAN, GAN
 from models.base import NotSupported, ScalarMeans, to_unit_range
-from models.hyperparameters import HyperparameterError
 
 TINY = {"width": 4, "noise_dim": 5}
 TINY_CONV = {**TINY, "dense_units": 6}
@@ -65,11 +65,11 @@ def test_a_model_resolves_its_hyperparameters():
 
 
 def test_a_model_refuses_what_its_hyperparameters_refuse():
-    with pytest.raises(HyperparameterError, match="no hyperparameter widht; did you mean width"):
+    with pytest.raises(UserError, match="no hyperparameter widht; did you mean width"):
         GAN((28, 28, 1), widht=8)
-    with pytest.raises(HyperparameterError, match=r"--d_norm=group: it must be one of none, batch"):
+    with pytest.raises(UserError, match=r"--d_norm=group: it must be one of none, batch"):
         DCGAN((28, 28, 1), d_norm="group")
-    with pytest.raises(HyperparameterError, match=r"^--depth: --network=dcgan has none; mlp has$"):
+    with pytest.raises(UserError, match=r"^--depth: --network=dcgan has none; mlp has$"):
         DCGAN((28, 28, 1), depth=2)
 
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from errors import UserError
 from models.bigan import BiGAN
 from models.bigbigan import BigBiGAN
-from models.hyperparameters import HyperparameterError
 from training import options
 
 DIM = 3  # of the noise
@@ -65,7 +65,7 @@ def test_a_gaussian_encoder_draws_with_its_scale_and_encodes_by_its_mean(x, make
 
 
 def test_a_gaussian_encoder_of_uniform_codes_is_refused():
-    with pytest.raises(HyperparameterError) as refusal:
+    with pytest.raises(UserError) as refusal:
         options.parse(["--model=bigan", "--encoder=gaussian"])
     assert str(refusal.value) == (
         "--encoder=gaussian: its draws leave the range of --prior=uniform; take --prior=normal"

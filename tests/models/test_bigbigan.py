@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from errors import UserError
 from models.bigan import BiGAN
 from models.bigbigan import BigBiGAN
-from models.hyperparameters import HyperparameterError
 from training import options
 
 SWITCHES = [
@@ -109,7 +109,7 @@ def test_a_term_that_is_off_is_neither_computed_nor_built(off, x, take_step, mak
     ("off", "network"), [(("--nosx", "--nosxz"), "G"), (("--nosz", "--nosxz"), "E")]
 )
 def test_a_network_that_nothing_trains_is_refused(off, network):
-    with pytest.raises(HyperparameterError) as refusal:
+    with pytest.raises(UserError) as refusal:
         options.parse(["--model=bigbigan", *off])
     said = f"{off[0]}: with --nosxz nothing trains {network}; give only one of the two"
     assert str(refusal.value) == said

@@ -5,14 +5,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from errors import UserError
 from losses.penalties import PENALTIES
 from models import REGISTRY
-from models.base import NeedsLabels, NotSupported
+from models.base import NotSupported
 from models.hyperparameters import WITHOUT_BOUNDARY, AdversarialHyperparameters
 from models.networks.backbones import BACKBONES
 from models.randomness import Batch
 from training import options, setup
-from training.flags import UsageError
 
 NAMES = list(REGISTRY)
 ADVERSARIAL = [
@@ -473,10 +473,10 @@ def test_images_alone_will_do(name, tiny, batches, take_step):
 
 @pytest.mark.parametrize("name", CONDITIONAL)
 def test_a_model_of_classes_is_refused_where_there_are_none(name, tiny, tmp_path):
-    with pytest.raises(NeedsLabels, match=f"^{name} needs images with labels$"):
+    with pytest.raises(UserError, match=f"^{name} needs images with labels$"):
         tiny(name, num_classes=0)
     config = options.parse([f"--model={name}", "--dataset=CIFAR10"])
-    with pytest.raises(UsageError) as refusal:
+    with pytest.raises(UserError) as refusal:
         setup.build_model(config, (32, 32, 3), num_classes=0)
     assert str(refusal.value) == f"--dataset=CIFAR10: {name} needs images with labels"
 

@@ -8,8 +8,9 @@ import sys
 import pytest
 
 import models
+from errors import UserError
 from models import hyperparameters as hp
-from models.hyperparameters import HyperparameterError, Hyperparameters, field
+from models.hyperparameters import Hyperparameters, field
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,14 +90,14 @@ def test_values_on_the_edge_of_a_range_are_allowed(name, value):
     ],
 )
 def test_values_out_of_range_are_refused_in_one_line(name, value, allowed):
-    with pytest.raises(HyperparameterError) as refusal:
+    with pytest.raises(UserError) as refusal:
         Toy(**{name: value})
     assert str(refusal.value) == f"--{name}={value}: it must be {allowed}"
 
 
 @pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
 def test_numbers_must_be_finite_where_there_is_no_upper_limit(value):
-    with pytest.raises(HyperparameterError, match="must be a number > 0"):
+    with pytest.raises(UserError, match="must be a number > 0"):
         hp.AdversarialHyperparameters(g_learning_rate=value)
 
 
@@ -119,15 +120,15 @@ def test_given_values_stand_over_the_data_sets_and_these_over_the_models():
 
 
 def test_resolution_checks_what_it_is_given():
-    with pytest.raises(HyperparameterError, match="--count=0"):
+    with pytest.raises(UserError, match="--count=0"):
         Toy.resolve(dataset="MNIST", count=0)
 
 
 def test_an_unknown_name_is_refused_with_those_nearest_to_it():
-    with pytest.raises(HyperparameterError) as refusal:
+    with pytest.raises(UserError) as refusal:
         Toy.resolve(cuont=3)
     assert str(refusal.value) == "no hyperparameter cuont; did you mean count?"
-    with pytest.raises(HyperparameterError) as refusal:
+    with pytest.raises(UserError) as refusal:
         Toy.resolve(zzz=3)
     assert str(refusal.value) == "no hyperparameter zzz"
 
@@ -139,7 +140,7 @@ def test_none_counts_as_not_given(given):
 
 
 def test_none_of_an_unknown_name_is_refused_all_the_same():
-    with pytest.raises(HyperparameterError, match="no hyperparameter rof; did you mean roof"):
+    with pytest.raises(UserError, match="no hyperparameter rof; did you mean roof"):
         House.resolve(rof=None)
 
 
@@ -173,20 +174,20 @@ def test_a_value_given_stands_over_the_selectors_default():
     ],
 )
 def test_what_means_nothing_to_the_selectors_value_is_refused_in_one_line(given, said):
-    with pytest.raises(HyperparameterError) as refusal:
+    with pytest.raises(UserError) as refusal:
         House.resolve(**given)
     assert str(refusal.value) == said
 
 
 def test_a_range_is_checked_where_the_selectors_value_has_the_field():
-    with pytest.raises(HyperparameterError) as refusal:
+    with pytest.raises(UserError) as refusal:
         House.resolve(roof="gable", pitch=0)
     assert str(refusal.value) == "--pitch=0: it must be a number > 0"
 
 
 @pytest.mark.parametrize("given", [{}, {"pitch": 1.0}])
 def test_a_selectors_value_out_of_its_choices_is_what_is_refused(given):
-    with pytest.raises(HyperparameterError) as refusal:
+    with pytest.raises(UserError) as refusal:
         House.resolve(roof="tent", **given)
     assert str(refusal.value) == "--roof=tent: it must be one of flat, gable, dome, none"
 
@@ -196,7 +197,7 @@ def test_an_overriding_default_goes_before_those_of_the_selectors_values():
     assert Chalet.resolve(roof="flat").pitch == 2.0
     assert Chalet.resolve(roof="dome").pitch is None  # it has none still
     assert Chalet.resolve(pitch=0.5).pitch == 0.5
-    with pytest.raises(HyperparameterError, match="--pitch: --roof=dome has none"):
+    with pytest.raises(UserError, match="--pitch: --roof=dome has none"):
         Chalet.resolve(roof="dome", pitch=0.5)
 
 
@@ -205,7 +206,7 @@ def test_the_data_sets_default_goes_before_the_selectors_where_the_field_means_s
     assert House.resolve("CIFAR10", roof="gable").tiles == 30
     assert House.resolve("MNIST", roof="gable", tiles=5).tiles == 5
     assert House.resolve("MNIST").tiles is None
-    with pytest.raises(HyperparameterError, match="--tiles: --roof=flat has none"):
+    with pytest.raises(UserError, match="--tiles: --roof=flat has none"):
         House.resolve("MNIST", tiles=12)
 
 
@@ -282,7 +283,7 @@ def test_norms_depend_on_the_network(network, norms):
     ],
 )  # fmt: skip
 def test_what_the_chosen_network_loss_penalty_or_optimizer_lacks_is_refused(given, said):
-    with pytest.raises(HyperparameterError) as refusal:
+    with pytest.raises(UserError) as refusal:
         hp.AdversarialHyperparameters.resolve(**given)
     assert str(refusal.value) == said
 
@@ -308,7 +309,7 @@ def test_labels_can_be_smoothed_where_there_are_labels(loss):
 def test_a_penalty_refuses_a_d_that_mixes_images(penalty, name, d_norm):
     resolve = models.REGISTRY[name].hyperparameters.resolve
     refusal = f"^--d_norm={d_norm}: --penalty={penalty} is of each image alone"
-    with pytest.raises(HyperparameterError, match=refusal) as error:
+    with pytest.raises(UserError, match=refusal) as error:
         resolve(penalty=penalty, d_norm=d_norm)
     assert "\n" not in str(error.value)
     for good in ("none", "layer", "spectral"):
@@ -316,7 +317,7 @@ def test_a_penalty_refuses_a_d_that_mixes_images(penalty, name, d_norm):
 
 
 def test_a_penalty_refuses_the_batch_norm_that_a_network_has_by_default():
-    with pytest.raises(HyperparameterError, match="--d_norm=batch: --penalty=gradient"):
+    with pytest.raises(UserError, match="--d_norm=batch: --penalty=gradient"):
         hp.AdversarialHyperparameters.resolve(network="dcgan", penalty="gradient")
     for network in ("mlp", "resnet"):
         found = hp.AdversarialHyperparameters.resolve(network=network, penalty="gradient")
@@ -328,7 +329,7 @@ def test_the_labels_of_least_squares_are_those_of_any_model_with_that_loss():
     found = resolve(loss="least_squares", fake_label=-1.0, generator_label=0.0)
     assert (found.fake_label, found.real_label, found.generator_label) == (-1.0, 1.0, 0.0)
     assert resolve().fake_label is None
-    with pytest.raises(HyperparameterError, match=r"^--fake_label=2\.0: it must be below"):
+    with pytest.raises(UserError, match=r"^--fake_label=2\.0: it must be below"):
         resolve(loss="least_squares", fake_label=2.0)
 
 
@@ -455,7 +456,7 @@ def test_a_models_defaults_are_its_papers(name, said):
     ],
 )
 def test_a_model_refuses_what_its_paper_leaves_no_room_for(name, given):
-    with pytest.raises(HyperparameterError) as refusal:
+    with pytest.raises(UserError) as refusal:
         models.REGISTRY[name].hyperparameters.resolve(**given)
     assert next(iter(given)) in str(refusal.value)
     assert "\n" not in str(refusal.value)
@@ -480,7 +481,7 @@ def test_an_override_changes_the_default_and_what_it_names_only():
     assert spec.metadata["help"] == "another count"
     assert spec.metadata["by_dataset"] == {"MNIST": 5, "CIFAR10": 7}
     assert Toy.__dataclass_fields__["count"].metadata["help"] == "a count"
-    with pytest.raises(HyperparameterError, match=">= 1"):
+    with pytest.raises(UserError, match=">= 1"):
         Child(count=0)
 
 

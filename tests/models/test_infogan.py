@@ -8,15 +8,15 @@ import pytest
 import scipy.special
 import tensorflow as tf
 
+from errors import UserError
 from losses import invariance
 from losses.adversarial import AdversarialLoss
 from losses.guidance import stroke_thickness
 from losses.information import LOG_STD
 from models import InfoGAN
-from models.base import NeedsLabels, NotSupported
-from models.hyperparameters import HyperparameterError, InfoGANHyperparameters
+from models.base import NotSupported
+from models.hyperparameters import InfoGANHyperparameters
 from training import options, setup
-from training.flags import UsageError
 
 SHAPE = (6, 6, 1)
 SMALL = {
@@ -102,7 +102,7 @@ def test_sizes_of_categorical_codes(codes, sizes):
 
 @pytest.mark.parametrize("codes", ["1", "0", "10,1", "10,", ",", "ten", "-3", "2.5", "10;4", "1e1"])
 def test_categorical_codes_of_no_size_are_refused(codes):
-    with pytest.raises(HyperparameterError) as refusal:
+    with pytest.raises(UserError) as refusal:
         options.parse(["--model=infogan", f"--categorical_codes={codes}"])
     assert str(refusal.value) == (
         f"--categorical_codes={codes}: it must be whole numbers >= 2 with commas between, or empty"
@@ -149,7 +149,7 @@ def test_categorical_codes_of_no_size_are_refused(codes):
     ],
 )  # fmt: skip
 def test_what_infogan_cannot_be_told_is_refused_in_one_line(argv, said):
-    with pytest.raises((HyperparameterError, UsageError)) as refusal:
+    with pytest.raises(UserError) as refusal:
         options.parse(["--model=infogan", *argv])
     assert str(refusal.value) == said
 
@@ -160,12 +160,12 @@ def test_classes_that_there_are_none_of_or_that_have_no_code_cannot_be_taught(nu
         "--supervised_fraction needs images with labels of at most 3 classes "
         f"(--categorical_codes), there are {num_classes}"
     )
-    with pytest.raises(NeedsLabels) as refusal:
+    with pytest.raises(UserError) as refusal:
         make(num_classes=num_classes, supervised_fraction=0.1)
     assert str(refusal.value) == said
     argv = ["--dataset=CIFAR10", "--categorical_codes=3", "--supervised_fraction=0.1"]
     config = options.parse(["--model=infogan", "--network=mlp", *argv])
-    with pytest.raises(UsageError) as refusal:
+    with pytest.raises(UserError) as refusal:
         setup.build_model(config, SHAPE, num_classes)
     assert str(refusal.value) == said
 
@@ -178,7 +178,7 @@ def test_classes_of_which_each_has_a_code_can_be_taught(num_classes):
 
 
 def test_an_infogan_without_any_code_is_refused_in_one_line():
-    with pytest.raises(HyperparameterError):
+    with pytest.raises(UserError):
         options.parse(["--model=infogan", "--categorical_codes=", "--continuous_codes=0"])
 
 
@@ -690,7 +690,7 @@ def test_without_supervision_labels_are_neither_needed_nor_looked_at(take_step):
 
 def test_with_supervision_images_alone_are_refused_in_one_line(take_step):
     model = make(supervised_fraction=0.5)
-    with pytest.raises(NeedsLabels, match="needs batches of images and labels"):
+    with pytest.raises(UserError, match="needs batches of images and labels"):
         take_step(model, pictures())
 
 

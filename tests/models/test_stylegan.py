@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from errors import UserError
 from losses.path_length import path_lengths
 from models import REGISTRY
 from models.base import NotSupported
-from models.networks import ImageShapeError, stylegan
+from models.networks import stylegan
 from models.style_based import MEAN_DECAY, mix
 from models.stylegan2 import LENGTH_DECAY
 
@@ -62,7 +63,7 @@ def test_sizes_are_those_of_the_image_halved(shape, sides):
 
 def test_other_sizes_are_refused():
     for name in NAMES:
-        with pytest.raises(ImageShapeError, match="4 or 7 times a power of two"):
+        with pytest.raises(UserError, match="4 or 7 times a power of two"):
             REGISTRY[name].load()((30, 30, 1), **SMALL)
 
 

@@ -7,9 +7,9 @@ import shutil
 import numpy as np
 import pytest
 
+from errors import UserError
 from training import options, setup
 from training.checkpoints import Checkpoints
-from training.flags import UsageError
 
 
 def build():
@@ -133,7 +133,7 @@ def test_a_damaged_newest_is_passed_over_with_a_warning(model, folder, capsys, d
 def test_where_all_are_damaged_nothing_is_begun_afresh(model, folder, capsys, damage):
     for step in (8, 9, 10):
         DAMAGE[damage](folder, step)
-    with pytest.raises(UsageError, match="no checkpoint there can be read") as error:
+    with pytest.raises(UserError, match="no checkpoint there can be read") as error:
         Checkpoints(model, folder).restore()
     assert str(folder) in str(error.value)
     assert "\n" not in str(error.value)
@@ -194,5 +194,5 @@ def test_a_model_that_is_only_looked_at_needs_no_optimizers(model, folder):
 def test_a_checkpoint_of_other_networks_is_refused(folder):
     config = options.parse(["--model=gan", "--width=5", "--depth=1", "--noise_dim=5"])
     wider = setup.build_model(config, (8, 8, 1), num_classes=0)
-    with pytest.raises(UsageError, match="of another model"):
+    with pytest.raises(UserError, match="of another model"):
         Checkpoints(wider, folder).restore()

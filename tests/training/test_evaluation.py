@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from data import ImageData, Split
 from data.image_data import fingerprint
+from errors import UserError
 from metrics import factors
 from metrics.features import Extractor
 from metrics.report import Metric
@@ -20,7 +21,7 @@ from models.stylegan import StyleGAN
 from models.vae import VAE
 from training import evaluation
 from training.evaluation import CLUSTERS, CODES, FACTORS, PIXELS, STROKES, RealImages, Stopwatch
-from training.flags import UsageError, listed
+from training.flags import listed
 
 
 @pytest.fixture(autouse=True)
@@ -276,13 +277,13 @@ def test_all_metrics_are_those_of_samples_and_of_codes(extractor):
 def test_a_metric_that_cannot_be_had_is_refused(extractor, name, message):
     known = ("recall", "ari")
     evaluation.check_metrics("--metrics", known, known, extractor)
-    with pytest.raises(UsageError) as refused:
+    with pytest.raises(UserError) as refused:
         evaluation.check_metrics("--metrics", ["ari", name], known, extractor)
     assert str(refused.value) == message
 
 
 def test_without_features_a_metric_in_them_is_unknown():
-    with pytest.raises(UsageError, match=r"^--metrics=fid: no such metric"):
+    with pytest.raises(UserError, match=r"^--metrics=fid: no such metric"):
         evaluation.check_metrics("--metrics", ["fid"], PIXELS, None)
 
 

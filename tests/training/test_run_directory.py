@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
+from errors import UserError
 from training import options
-from training.flags import UsageError
 from training.run_directory import RunDirectory
 
 
@@ -31,7 +31,7 @@ def test_a_directory_is_made_and_held_until_it_is_left(tmp_path):
     path = tmp_path / "a" / "b"
     with RunDirectory(path):
         assert path.is_dir()
-        with pytest.raises(UsageError, match="another training is writing there") as error:
+        with pytest.raises(UserError, match="another training is writing there") as error:
             RunDirectory(path).__enter__()
         assert str(path) in str(error.value)
         with RunDirectory(tmp_path / "c"):
@@ -69,7 +69,7 @@ def test_another_process_holds_a_directory_until_it_is_killed(tmp_path, root):
     )
     try:
         assert process.stdout.readline() == "held\n"
-        with pytest.raises(UsageError, match="another training is writing there"):
+        with pytest.raises(UserError, match="another training is writing there"):
             RunDirectory(tmp_path).__enter__()
     finally:
         process.send_signal(signal.SIGKILL)
@@ -93,7 +93,7 @@ def test_where_there_are_no_locks_the_directory_is_taken(tmp_path, monkeypatch):
 @pytest.mark.parametrize("below", ["", "below"])
 def test_a_directory_that_cannot_be_made_is_refused_in_one_line(tmp_path, below):
     (tmp_path / "file").touch()
-    with pytest.raises(UsageError, match="cannot write there") as error:
+    with pytest.raises(UserError, match="cannot write there") as error:
         RunDirectory(tmp_path / "file" / below).__enter__()
     assert "\n" not in str(error.value)
 
@@ -101,7 +101,7 @@ def test_a_directory_that_cannot_be_made_is_refused_in_one_line(tmp_path, below)
 def test_a_run_that_is_only_looked_at_is_not_made(tmp_path):
     run = RunDirectory(tmp_path / "new")
     assert run.records() == []
-    with pytest.raises(UsageError, match=r"no run there \(config.json is missing\)"):
+    with pytest.raises(UserError, match=r"no run there \(config.json is missing\)"):
         run.read_config()
     assert not (tmp_path / "new").exists()
 
@@ -109,7 +109,7 @@ def test_a_run_that_is_only_looked_at_is_not_made(tmp_path):
 @pytest.mark.parametrize("content", ["", "{", "[1,", "\x00", "{}", "[]"])
 def test_a_config_json_that_is_none_is_refused_in_one_line(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
-    with pytest.raises(UsageError, match=r"config.json: cannot be read") as error:
+    with pytest.raises(UserError, match=r"config.json: cannot be read") as error:
         RunDirectory(tmp_path).read_config()
     assert "\n" not in str(error.value)
 
@@ -130,19 +130,19 @@ def test_the_commands_of_a_run_are_kept_in_their_order(tmp_path):
 
 def test_resume_must_needs_a_checkpoint(tmp_path, trained):
     trained.check(config("--seed=1", "--resume=must"))
-    with pytest.raises(UsageError, match=r"--resume=must: .* has no checkpoint to go on from"):
+    with pytest.raises(UserError, match=r"--resume=must: .* has no checkpoint to go on from"):
         RunDirectory(tmp_path / "new").check(config("--resume=must"))
 
 
 def test_resume_never_needs_that_there_is_none(tmp_path, trained):
     RunDirectory(tmp_path / "new").check(config("--resume=never"))
-    with pytest.raises(UsageError, match=r"--resume=never: .* holds a run"):
+    with pytest.raises(UserError, match=r"--resume=never: .* holds a run"):
         trained.check(config("--seed=1", "--resume=never"))
 
 
 def test_going_on_otherwise_is_refused_with_each_difference(trained):
     trained.check(config("--seed=1", "--epochs=99", "--log_every=1", "--outdir=elsewhere"))
-    with pytest.raises(UsageError) as error:
+    with pytest.raises(UserError) as error:
         trained.check(config("--seed=2", "--loss=minimax", "--epochs=99"))
     assert str(error.value) == (
         f"{trained.path} was begun otherwise: --seed was 1, is 2; "

@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from errors import UserError
 from training import options, setup
-from training.flags import UsageError
 
 GAN = ("--model=gan", "--width=4", "--depth=1")
 
@@ -67,7 +67,7 @@ def test_the_model_has_the_hyperparameters_and_the_seed_of_the_run():
 
 def test_images_that_the_networks_do_not_fit_are_refused_in_one_line():
     config = options.parse(["--model=dcgan", "--width=4", "--dataset=CIFAR10"])
-    with pytest.raises(UsageError, match="--dataset=CIFAR10: images of 20x20 do not fit") as error:
+    with pytest.raises(UserError, match="--dataset=CIFAR10: images of 20x20 do not fit") as error:
         setup.build_model(config, (20, 20, 3), num_classes=10)
     assert "\n" not in str(error.value)
 
@@ -121,7 +121,7 @@ def test_a_run_is_loaded_with_its_weights_step_and_precision(tiny_run):
 
 
 def test_a_run_that_is_not_there_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="no run there"):
+    with pytest.raises(UserError, match="no run there"):
         setup.load_run(tmp_path)
 
 

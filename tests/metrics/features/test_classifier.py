@@ -9,12 +9,13 @@ import keras
 import numpy as np
 import pytest
 
-from metrics.features import FeatureError, classifier
+from errors import UserError
+from metrics.features import classifier
 
 
 def refusal(load, *args) -> str:
     """The message, of one line, with which something is refused."""
-    with pytest.raises(FeatureError) as refused:
+    with pytest.raises(UserError) as refused:
         load(*args)
     assert "\n" not in str(refused.value)
     return str(refused.value)

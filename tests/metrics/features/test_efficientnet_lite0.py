@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from errors import UserError
 from metrics.features import efficientnet_lite0
-from metrics.features.extractor import FeatureError
 from metrics.features.torch_file import read_state
 
 HERE = pathlib.Path(__file__).parent
@@ -177,7 +177,7 @@ def test_floats_from_0_to_255_are_not_rounded(extractor, images):
     ids=["int32", "two channels", "no channels"],
 )
 def test_images_that_do_not_fit_are_refused(extractor, images):
-    with pytest.raises(FeatureError) as caught:
+    with pytest.raises(UserError) as caught:
         extractor(images)
     message = str(caught.value)
     assert message.startswith(
@@ -210,7 +210,7 @@ def test_each_array_of_the_file_is_used(state):
 )
 def test_other_weights_are_refused(state, change, problem):
     changed = {name: x for name, x in (state | change).items() if x is not None}
-    with pytest.raises(FeatureError) as caught:
+    with pytest.raises(UserError) as caught:
         efficientnet_lite0.build(changed)
     assert problem in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -219,7 +219,7 @@ def test_other_weights_are_refused(state, change, problem):
 def test_without_the_package_one_is_told_what_to_install(monkeypatch):
     monkeypatch.setattr(efficientnet_lite0, "_PACKAGE", "no_such_package")
     assert not efficientnet_lite0.available()
-    with pytest.raises(FeatureError) as caught:
+    with pytest.raises(UserError) as caught:
         efficientnet_lite0.load()
     assert str(caught.value) == (
         "efficientnet_lite0: its weights are not installed: "
@@ -239,7 +239,7 @@ def test_another_package_is_refused_and_its_code_not_run(monkeypatch, tmp_path, 
         (models / "efficientnet-lite0-57934424.pth").write_bytes(content)
     monkeypatch.syspath_prepend(tmp_path)
     assert efficientnet_lite0.available()
-    with pytest.raises(FeatureError) as caught:
+    with pytest.raises(UserError) as caught:
         efficientnet_lite0.load()
     message = str(caught.value)
     assert message.startswith(f"{models}")

@@ -12,7 +12,8 @@ import time
 import numpy as np
 import pytest
 
-from metrics.features import FeatureError, inception, torch_file
+from errors import UserError
+from metrics.features import inception, torch_file
 
 HERE = pathlib.Path(__file__).parent
 CONTENT = bytes(range(256)) * 9000  # more than is read at once
@@ -92,7 +93,7 @@ def test_floats_from_0_to_255_are_not_rounded(golden, network):
     ],
 )
 def test_what_are_no_images_is_refused(network, images):
-    with pytest.raises(FeatureError, match=r"uint8 or float32 \[b, h, w, 1 or 3\]") as refused:
+    with pytest.raises(UserError, match=r"uint8 or float32 \[b, h, w, 1 or 3\]") as refused:
         network(images)
     assert "\n" not in str(refused.value)
 
@@ -129,7 +130,7 @@ def misshapen(state):
 def test_other_weights_are_refused(state, change, message):
     other = dict(state)
     change(other)
-    with pytest.raises(FeatureError) as refused:
+    with pytest.raises(UserError) as refused:
         inception.with_weights(other)
     assert str(refused.value) == f"these are not the weights of the Inception network: {message}"
 
@@ -180,7 +181,7 @@ def serve(monkeypatch):
 
 def refusal() -> str:
     """The message of a load that is refused, in one line."""
-    with pytest.raises(FeatureError) as refused:
+    with pytest.raises(UserError) as refused:
         inception.load()
     assert "\n" not in str(refused.value)
     return str(refused.value)

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from metrics.features import FeatureError, keras_file
+from errors import UserError
+from metrics.features import keras_file
 
 
 @pytest.fixture
@@ -46,7 +47,7 @@ def load(path: str):
 
 def refusal(path: str) -> str:
     """The message, of one line, with which a file is refused."""
-    with pytest.raises(FeatureError) as refused:
+    with pytest.raises(UserError) as refused:
         keras_file.load(path)
     assert "\n" not in str(refused.value)
     return str(refused.value)
@@ -118,7 +119,7 @@ def test_gray_images_are_shown_in_three_channels(saved):
 
 def test_images_in_colour_are_refused_by_a_model_of_gray_ones(saved):
     path = saved(flattening((2, 2, 1)))
-    with pytest.raises(FeatureError) as refused:
+    with pytest.raises(UserError) as refused:
         load(path)(pictures(5, 2, 2, 3))
     assert str(refused.value) == "my_net_2 takes gray images, these are in colour"
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from errors import UserError
 from metrics import features
-from metrics.features import FeatureError, classifier, efficientnet_lite0, inception, keras_file
+from metrics.features import classifier, efficientnet_lite0, inception, keras_file
 
 MNIST = ("MNIST", "a1b2", (28, 28, 1))
 OTHER = ("CIFAR10", "c3d4", (32, 32, 3))
@@ -52,7 +53,7 @@ def test_what_ends_in_keras_is_a_file():
 
 @pytest.mark.parametrize("name", ["", "Inception", "vgg", "mine.h5", "digits.npz"])
 def test_other_names_are_refused_with_those_that_there_are(name):
-    with pytest.raises(FeatureError) as refused:
+    with pytest.raises(UserError) as refused:
         features.load(name, *MNIST)
     assert str(refused.value) == (
         "choose one of auto, inception, digits, efficientnet_lite0, classifier, or give a .keras "

@@ -10,7 +10,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from metrics.features.extractor import FeatureError
+from errors import UserError
 from metrics.features.torch_file import read_state
 
 HERE = pathlib.Path(__file__).parent
@@ -23,8 +23,8 @@ SIX = np.arange(6, dtype="<f4").tobytes()
 
 
 def refusal(path) -> str:
-    """The message of the FeatureError, one line that names the file."""
-    with pytest.raises(FeatureError) as caught:
+    """The message of the UserError, one line that names the file."""
+    with pytest.raises(UserError) as caught:
         read_state(path)
     message = str(caught.value)
     assert message.startswith(str(path))
@@ -320,7 +320,7 @@ def test_a_changed_byte_is_refused_or_does_no_harm(golden, tmp_path):
         path.write_bytes(content[:k] + bytes([content[k] ^ 0x55]) + content[k + 1 :])
         try:
             state = read_state(path)
-        except FeatureError:
+        except UserError:
             continue
         unnoticed += 1
         if golden.stem == "torch_zip":  # It has checksums; the old format has none.

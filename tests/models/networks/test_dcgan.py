@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from errors import UserError
 from models import layers
-from models.networks import ImageShapeError, dcgan, stages
+from models.networks import dcgan, stages
 
 SIDES = {28: (7, 2), 32: (4, 3), 64: (4, 4), 128: (4, 5)}
 LAYOUT = {"width": 4, "kernel_size": 4, "dense_units": 0, "initializer": "normal"}
@@ -81,7 +82,7 @@ def test_a_size_that_does_not_fit_is_refused_in_one_line(network, shape):
         "generator": lambda: dcgan.generator(shape, 6, norm="batch", **LAYOUT),
         "trunk": lambda: dcgan.trunk(shape, norm="none", **LAYOUT),
     }[network]
-    with pytest.raises(ImageShapeError, match="28, 32, 64 or 128") as refusal:
+    with pytest.raises(UserError, match="28, 32, 64 or 128") as refusal:
         build()
     assert f"{shape[0]}x{shape[1]}" in str(refusal.value)
     assert "\n" not in str(refusal.value)

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from errors import UserError
 from models import layers
-from models.networks import ImageShapeError, resnet
+from models.networks import resnet
 
 SIDES = {16: [8], 28: [14, 7], 32: [16, 8], 64: [32, 16, 8]}
 LAYOUT = {"width": 8, "attention": 0, "initializer": "he"}
@@ -51,7 +52,7 @@ def test_images_and_features_have_shape_range_and_type(side, channels, precision
 @pytest.mark.parametrize("shape", [(30, 30, 1), (28, 32, 1), (8, 8, 1), (512, 512, 3)])
 @pytest.mark.parametrize("network", ["generator", "trunk"])
 def test_a_size_that_does_not_fit_is_refused_in_one_line(network, shape):
-    with pytest.raises(ImageShapeError, match="28, 32, 64 or 128") as refusal:
+    with pytest.raises(UserError, match="28, 32, 64 or 128") as refusal:
         build(network, shape)
     assert f"{shape[0]}x{shape[1]}" in str(refusal.value)
     assert "\n" not in str(refusal.value)
@@ -68,7 +69,7 @@ def build(network, shape, norm="none", **changes):
 @pytest.mark.parametrize("network", ["generator", "trunk"])
 def test_attention_on_a_map_that_is_not_there_is_refused_in_one_line(network, side, attention):
     sides = " or ".join(map(str, SIDES[side]))
-    with pytest.raises(ImageShapeError, match=f"a side of {sides}; 0 is no") as refusal:
+    with pytest.raises(UserError, match=f"a side of {sides}; 0 is no") as refusal:
         build(network, (side, side, 3), attention=attention)
     assert str(refusal.value).startswith(f"--attention={attention}: images of {side}x{side} ")
     assert "\n" not in str(refusal.value)

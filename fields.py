@@ -1,0 +1,469 @@
+"""Options as dataclass fields: default, range, meaning, and the alternatives that bring their own.
+
+An option class is a frozen dataclass made by `options`. A field made by `field` states its default,
+its range and its help text; one made by `choice` selects among `Choices`, each of which declares
+its own further options. Command lines, validation, help texts and tests are derived from these
+declarations. Nothing here imports TensorFlow.
+"""
+
+import dataclasses
+import difflib
+import inspect
+import math
+import operator
+import typing
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from errors import UserError
+
+COMPARE = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
+KINDS = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Choice:
+    """One alternative of an option.
+
+    Subclasses add the facts that the code asks of an alternative, instead of comparing names.
+
+    Attributes:
+        name: the value of the option that selects it.
+        make: the function that makes it, called with its options; None if it makes nothing.
+        options: its further options, name -> `field`.
+        aliases: other accepted names, replaced by `name` when they are read.
+        validate: function of its options that raises UserError if they do not fit together.
+    """
+
+    name: str
+    make: Callable | None = None
+    options: Mapping[str, dataclasses.Field] = MappingProxyType({})
+    aliases: tuple[str, ...] = ()
+    validate: Callable[..., None] | None = None
+
+
+class Choices(Mapping[str, Choice]):
+    """The alternatives of an option by name, in the order of their declaration.
+
+    Args:
+        kind: the class of the alternatives.
+        *alternatives: those there are from the start; `add` appends others.
+    """
+
+    def __init__(self, kind: type[Choice], *alternatives: Choice):
+        self.kind = kind
+        self._alternatives = {alternative.name: alternative for alternative in alternatives}
+
+    def __getitem__(self, name: str) -> Choice:
+        return self._alternatives[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._alternatives)
+
+    def __len__(self) -> int:
+        return len(self._alternatives)
+
+    def add(self, name: str, **declared) -> Callable[[Callable], Callable]:
+        """Return a decorator that declares the function it is put on as an alternative."""
+
+        def decorator(make: Callable) -> Callable:
+            self._alternatives[name] = self.kind(name=name, make=make, **declared)
+            return make
+
+        return decorator
+
+    def only(self, predicate: Callable[[Choice], bool]) -> "Choices":
+        """Return the alternatives for which the predicate is true."""
+        return Choices(self.kind, *filter(predicate, self.values()))
+
+    @property
+    def aliases(self) -> dict[str, str]:
+        """Map each alias to the name that replaces it."""
+        return {alias: choice.name for choice in self.values() for alias in choice.aliases}
+
+
+@dataclasses.dataclass(frozen=True)
+class PerDataset:
+    """A default with exceptions: name of a data set -> default for it."""
+
+    default: Any
+    datasets: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class PerChoice:
+    """New defaults of a further option: name of an alternative -> default with it."""
+
+    defaults: Mapping[str, Any]
+
+
+def per_dataset(default: Any, **datasets: Any) -> PerDataset:
+    """Return a default that depends on the data set, as per_dataset(1e-4, MNIST=5e-4)."""
+    return PerDataset(default, datasets)
+
+
+def per_choice(**defaults: Any) -> PerChoice:
+    """Return defaults that depend on the alternative, as per_choice(r1=1.0)."""
+    return PerChoice(defaults)
+
+
+def field(
+    default: Any,
+    help: str,
+    *,
+    group: str,
+    at_least: float | None = None,
+    above: float | None = None,
+    at_most: float | None = None,
+    below: float | None = None,
+    choices: tuple[str, ...] = (),
+    follows: tuple[str, str] | None = None,
+    may_change: bool = False,
+) -> Any:
+    """Return a dataclass field that can describe and check itself.
+
+    Args:
+        default: a value or a `PerDataset`; its type is the type of the option. None stands for
+            "derived from the rest" and needs an annotation such as `int | None`.
+        help: one sentence with the unit and the source (paper, section).
+        group: the heading under which help texts list it.
+        at_least, above, at_most, below: the range of a number.
+        choices: the values of a string.
+        follows: (name of a `choice`, name of a fact): the default is that fact of the selected
+            alternative; if the fact is None, the option does not apply and is None.
+        may_change: whether a run may go on with another value.
+    """
+    limits = ((">=", at_least), (">", above), ("<=", at_most), ("<", below))
+    per = default if isinstance(default, PerDataset) else PerDataset(default, {})
+    return dataclasses.field(
+        default=per.default,
+        metadata={
+            "help": help,
+            "group": group,
+            "range": {sign: limit for sign, limit in limits if limit is not None},
+            "choices": choices,
+            "alternatives": None,
+            "several": False,
+            "owner": None,
+            "of_choice": {},
+            "follows": follows,
+            "by_dataset": dict(per.datasets),
+            "may_change": may_change,
+        },
+    )
+
+
+def choice(
+    alternatives: Choices, default: Any, help: str, *, group: str, several: bool = False, **more
+) -> Any:
+    """Return a field that selects one of the alternatives, whose options become fields as well.
+
+    Args:
+        alternatives: what there is to select from.
+        default: name of an alternative; None with `follows`; a tuple of names if `several`.
+        help, group, **more: as `field`.
+        several: whether any number can be selected, as in "r1,r2" or "r1:5,r2:0.5" with weights;
+            "none" selects none.
+    """
+    made = field(default, help, group=group, **more)
+    changes = {"alternatives": alternatives, "several": several}
+    return dataclasses.field(default=made.default, metadata={**made.metadata, **changes})
+
+
+def options(
+    cls: type | None = None,
+    *,
+    defaults: Mapping[str, Any] | None = None,
+    alternatives: Mapping[str, Choices] | None = None,
+    help: Mapping[str, str] | None = None,
+):
+    """Make a frozen dataclass of options of a class, as a decorator.
+
+    Args:
+        cls: the class, with fields made by `field` and `choice`.
+        defaults: name of an inherited field -> its new default: a value, a `PerDataset` or, for a
+            further option of an alternative, a `PerChoice`.
+        alternatives: name of an inherited `choice` -> what it selects from now.
+        help: name of an inherited field -> its new help text.
+    """
+
+    def decorator(cls: type) -> type:
+        specs = {}
+        for base in cls.__mro__[-1:0:-1]:
+            specs.update(getattr(base, "__dataclass_fields__", {}))
+        inherited = dict(specs)
+        for name, kind in inspect.get_annotations(cls).items():
+            specs[name] = _typed(cls.__dict__[name], kind)
+        for name, new in (alternatives or {}).items():
+            specs[name] = _changed(specs[name], alternatives=new)
+        changed = [n for n, spec in specs.items() if spec is not inherited.get(n)]
+        specs = _with_further_options(specs, changed)
+        for name, text in (help or {}).items():
+            specs[name] = _changed(specs[name], help=text)
+        for name, default in (defaults or {}).items():
+            specs[name] = _with_default(specs[name], default)
+        changed = {n: spec for n, spec in specs.items() if spec is not inherited.get(n)}
+        cls.__annotations__ = {name: spec.type for name, spec in changed.items()}
+        for name, spec in changed.items():
+            setattr(cls, name, dataclasses.field(default=spec.default, metadata=spec.metadata))
+        return dataclasses.dataclass(frozen=True)(cls)
+
+    return decorator(cls) if cls else decorator
+
+
+def _typed(spec: dataclasses.Field, kind: Any, default: Any = ..., **metadata) -> dataclasses.Field:
+    """Return a field of a type, with another default and changes of its metadata if given."""
+    default = spec.default if default is ... else default
+    made = dataclasses.field(default=default, metadata={**spec.metadata, **metadata})
+    made.type = kind
+    made.name = spec.name
+    return made
+
+
+def _changed(spec: dataclasses.Field, default: Any = ..., **metadata) -> dataclasses.Field:
+    return _typed(spec, spec.type, default, **metadata)
+
+
+def _with_default(spec: dataclasses.Field, default: Any) -> dataclasses.Field:
+    if isinstance(default, PerChoice):
+        return _changed(spec, of_choice={**spec.metadata["of_choice"], **default.defaults})
+    if isinstance(default, PerDataset):
+        return _changed(spec, default.default, by_dataset=dict(default.datasets))
+    return _changed(spec, default, by_dataset={})
+
+
+def _with_further_options(
+    specs: dict[str, dataclasses.Field], owners: list[str]
+) -> dict[str, dataclasses.Field]:
+    """Return the fields, with the options that the alternatives of the owners declare behind them.
+
+    An option of an earlier declaration that no alternative has any more stays, and is None.
+    """
+    found = {}
+    for owner, spec in specs.items():
+        found.setdefault(owner, spec)
+        if owner not in owners or spec.metadata["alternatives"] is None:
+            continue
+        declared: dict[str, dict[str, dataclasses.Field]] = {}
+        for alternative in spec.metadata["alternatives"].values():
+            for name, option in alternative.options.items():
+                declared.setdefault(name, {})[alternative.name] = option
+        for name, earlier in specs.items():
+            if earlier.metadata["owner"] == owner:
+                found[name] = _changed(earlier, None, of_choice={}, by_dataset={})
+        for name, of_choice in declared.items():
+            found[name] = _merged(owner, name, of_choice)
+    return found
+
+
+def _merged(owner: str, name: str, options: dict[str, dataclasses.Field]) -> dataclasses.Field:
+    """Return the one field that stands for the option of a name of several alternatives.
+
+    Raises:
+        ValueError: the alternatives declare it with different types, ranges or choices.
+    """
+    first, *others = options.values()
+    for other in others:
+        same = all(first.metadata[key] == other.metadata[key] for key in ("range", "choices"))
+        if not same or type(first.default) is not type(other.default):
+            raise ValueError(f"{owner}: its alternatives declare {name} differently")
+    texts: dict[str, list[str]] = {}
+    for alternative, option in options.items():
+        texts.setdefault(option.metadata["help"], []).append(alternative)
+    help = "; ".join(
+        text if len(texts) == 1 else f"{text} ({', '.join(of)})" for text, of in texts.items()
+    )
+    by_dataset = {
+        k: v for option in options.values() for k, v in option.metadata["by_dataset"].items()
+    }
+    made = _typed(
+        first,
+        type(first.default) | None,
+        None,
+        help=help,
+        owner=owner,
+        of_choice={alternative: option.default for alternative, option in options.items()},
+        by_dataset=by_dataset,
+    )
+    made.name = name
+    return made
+
+
+def value_type(spec: dataclasses.Field) -> type:
+    """Return the plain type of a field: that of `int | None` is int, of `tuple[str, ...]` tuple."""
+    if typing.get_origin(spec.type) is tuple:
+        return tuple
+    kinds = typing.get_args(spec.type) or (spec.type,)
+    return next(kind for kind in kinds if kind is not type(None))
+
+
+def names_of(spec: dataclasses.Field) -> tuple[str, ...]:
+    """Return the values that a field selects from, empty if it selects from none."""
+    alternatives = spec.metadata["alternatives"]
+    return spec.metadata["choices"] if alternatives is None else tuple(alternatives)
+
+
+def allowed(spec: dataclasses.Field) -> str:
+    """Describe the values of a field: "one of a, b" or "a number >= 0 and < 1"."""
+    if spec.metadata["several"]:
+        return f"none, or some of {', '.join(names_of(spec))}, as in a,b or a:5,b:0.5 with weights"
+    if names_of(spec):
+        return "one of " + ", ".join(names_of(spec))
+    limits = [f"{sign} {limit}" for sign, limit in spec.metadata["range"].items()]
+    return " ".join([KINDS[value_type(spec)], " and ".join(limits)]).strip()
+
+
+def normalised(spec: dataclasses.Field, value: Any) -> Any:
+    """Return the value of a field as it is kept: an alias replaced, "r1, r2:5" as a tuple."""
+    alternatives = spec.metadata["alternatives"]
+    aliases = {} if alternatives is None else alternatives.aliases
+    if not spec.metadata["several"]:
+        return aliases.get(value, value) if isinstance(value, str) else value
+    if isinstance(value, str):
+        value = [part.strip() for part in value.split(",") if part.strip()]
+    if not isinstance(value, (list, tuple)):
+        return value
+    if list(value) == ["none"]:
+        return ()
+    return tuple(str(part) for part in value)
+
+
+def weighted(selected: tuple[str, ...]) -> dict[str, float | None]:
+    """Map the names in the value of a `several` field to their weights, None without.
+
+    Raises:
+        ValueError: a weight is not a number.
+    """
+    parts = [part.partition(":") for part in selected]
+    return {name.strip(): float(weight) if colon else None for name, colon, weight in parts}
+
+
+def check_value(spec: dataclasses.Field, value: Any) -> None:
+    """Raise UserError unless a field may have the value."""
+    if value is None and type(None) in typing.get_args(spec.type):
+        return
+    if not _is_valid(spec, value):
+        given = ",".join(value) if isinstance(value, tuple) else value
+        raise UserError(f"expected {allowed(spec)}, got {given}", spec.name)
+
+
+def _is_valid(spec: dataclasses.Field, value: Any) -> bool:
+    kind = value_type(spec)
+    if not isinstance(value, (int, float) if kind is float else kind):
+        return False
+    if isinstance(value, bool) and kind is not bool:
+        return False
+    if kind is tuple:
+        try:
+            weights = weighted(value)
+        except ValueError:
+            return False
+        good = all(w is None or (math.isfinite(w) and w > 0) for w in weights.values())
+        return good and len(weights) == len(value) and set(weights) <= set(names_of(spec))
+    if names_of(spec) and value not in names_of(spec):
+        return False
+    if kind is float and not math.isfinite(value):
+        return False
+    return all(COMPARE[sign](value, limit) for sign, limit in spec.metadata["range"].items())
+
+
+def check(instance: Any) -> None:
+    """Raise UserError unless all values of an option class are valid."""
+    specs = {spec.name: spec for spec in dataclasses.fields(instance)}
+    for name, spec in specs.items():
+        check_value(spec, getattr(instance, name))
+    for name, spec in specs.items():
+        for selected in _selected(spec, getattr(instance, name)):
+            if selected.validate:
+                selected.validate(**{o: getattr(instance, o) for o in selected.options})
+
+
+def resolve(cls: type, given: Mapping[str, Any], dataset: str = "") -> Any:
+    """Return an option class with the given values over the defaults of the data set, over those
+    of the class.
+
+    Args:
+        cls: made by `options`.
+        given: name -> value; None counts as not given.
+        dataset: name of the data set, as `per_dataset` has it.
+
+    Raises:
+        UserError: an unknown name, a value out of range, or an option that does not apply to what
+            else is selected.
+    """
+    specs = {spec.name: spec for spec in dataclasses.fields(cls)}
+    for name in given:
+        if name not in specs:
+            raise UserError(f"no such option of {cls.__name__}{near(name, specs)}", name)
+    given = {n: normalised(specs[n], v) for n, v in given.items() if v is not None}
+    values: dict[str, Any] = {}
+    for name, spec in specs.items():
+        default = spec.metadata["by_dataset"].get(dataset, spec.default)
+        owner = spec.metadata["owner"] or (spec.metadata["follows"] or ("",))[0]
+        if owner:
+            check_value(specs[owner], values[owner])
+            applies, derived = _derived(spec, _selected(specs[owner], values[owner]))
+            if not applies:
+                if name in given:
+                    raise UserError(_not_applicable(spec, specs[owner], values[owner]), name)
+                values[name] = None
+                continue
+            default = derived if default is None else default
+        values[name] = given.get(name, default)
+    return cls(**values)
+
+
+def _selected(spec: dataclasses.Field, value: Any) -> list[Choice]:
+    """The alternatives that the value of a field selects, none if it is no `choice`."""
+    alternatives = spec.metadata["alternatives"]
+    if alternatives is None or value is None:
+        return []
+    names = weighted(value) if spec.metadata["several"] else [value]
+    return [alternatives[name] for name in names]
+
+
+def _derived(spec: dataclasses.Field, selected: list[Choice]) -> tuple[bool, Any]:
+    """Whether an option applies to what is selected, and its default: None if they differ."""
+    if spec.metadata["follows"]:
+        defaults = [getattr(choice, spec.metadata["follows"][1]) for choice in selected]
+    else:
+        of_choice = spec.metadata["of_choice"]
+        defaults = [of_choice[choice.name] for choice in selected if choice.name in of_choice]
+    defaults = [default for default in defaults if default is not None]
+    return bool(defaults), defaults[0] if len(set(defaults)) == 1 else None
+
+
+def _not_applicable(spec: dataclasses.Field, owner: dataclasses.Field, value: Any) -> str:
+    shown = ",".join(value) or "none" if isinstance(value, tuple) else value
+    having = [
+        choice.name
+        for choice in owner.metadata["alternatives"].values()
+        if _derived(spec, [choice])[0]
+    ]
+    only = f", only with {owner.name}={' or '.join(having)}" if having else ""
+    return f"does not apply with {owner.name}={shown}{only}"
+
+
+def options_of(instance: Any, owner: str) -> dict[str, Any]:
+    """Return the further options of the one alternative that a field selects, name -> value."""
+    spec = instance.__dataclass_fields__[owner]
+    (selected,) = _selected(spec, getattr(instance, owner))
+    return {name: getattr(instance, name) for name in selected.options}
+
+
+def selected(instance: Any, name: str) -> Choice:
+    """Return the one alternative that a field of an option class selects."""
+    (choice,) = _selected(instance.__dataclass_fields__[name], getattr(instance, name))
+    return choice
+
+
+def near(name: str, names, prefix: str = "") -> str:
+    """Return "; did you mean x?" for the closest of some names, or an empty string."""
+    found = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(prefix + name for name in found)}?" if found else ""
+
+
+def listed(value: str) -> list[str]:
+    """Return the names in a text that has commas between them."""
+    return [name.strip() for name in value.split(",") if name.strip()]
