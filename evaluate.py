@@ -12,13 +12,15 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import fields
 import plotting
+from cli import flags
 from errors import UserError
+from fields import field
 from files import write_atomically, write_json
 from metrics import report
 from metrics.features import NAMES
-from models.hyperparameters import field
-from training import flags, options
+from training import options
 from training.run_directory import METRIC, RunDirectory
 
 FORMAT = 1  # of what is measured: raise it when a metric changes
@@ -310,7 +312,7 @@ def real_images(images, asked: EvaluateOptions):
             f"--num_samples={asked.num_samples}: --baselines has {len(images.train.images)} "
             "training images to take"
         )
-    extractor, wanted = None, flags.listed(asked.metrics)
+    extractor, wanted = None, fields.listed(asked.metrics)
     if not wanted or set(wanted) - set(evaluation.all_metrics(None)):
         extractor = evaluation.load_extractor("--features", asked.features, images)
     return evaluation.RealImages(images, asked.split, extractor)
@@ -321,7 +323,7 @@ def wanted_metrics(asked: EvaluateOptions, images) -> Sequence[str]:
     from training import evaluation
 
     known = evaluation.all_metrics(images.extractor)
-    wanted = flags.listed(asked.metrics) or known
+    wanted = fields.listed(asked.metrics) or known
     evaluation.check_metrics("--metrics", wanted, known, images.extractor)
     return wanted
 

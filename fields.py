@@ -13,7 +13,6 @@ import math
 import operator
 import typing
 from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Any
 
 from errors import UserError
@@ -38,7 +37,7 @@ class Choice:
 
     name: str
     make: Callable | None = None
-    options: Mapping[str, dataclasses.Field] = MappingProxyType({})
+    options: Mapping[str, dataclasses.Field] = dataclasses.field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     validate: Callable[..., None] | None = None
 
@@ -306,6 +305,8 @@ def names_of(spec: dataclasses.Field) -> tuple[str, ...]:
 
 def allowed(spec: dataclasses.Field) -> str:
     """Describe the values of a field: "one of a, b" or "a number >= 0 and < 1"."""
+    if spec.metadata["several"] and not names_of(spec):
+        return "none"
     if spec.metadata["several"]:
         return f"none, or some of {', '.join(names_of(spec))}, as in a,b or a:5,b:0.5 with weights"
     if names_of(spec):

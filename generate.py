@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 import plotting
+from cli import flags
 from errors import UserError
-from models.hyperparameters import field
-from training import flags
+from fields import field
 from training.run_directory import RunDirectory
 
 USAGE = """usage: python generate.py --run DIR [--flag value ...]

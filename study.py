@@ -9,7 +9,9 @@ import sys
 import traceback
 from collections.abc import Sequence
 
+import fields
 import train
+from cli import flags
 from errors import UserError
 from evaluate import (
     EvaluateOptions,
@@ -18,8 +20,8 @@ from evaluate import (
     real_images,
     wanted_metrics,
 )
-from models.hyperparameters import field
-from training import flags, options
+from fields import field
+from training import options
 from training.run_directory import RunDirectory
 
 USAGE = """usage: python study.py --configs FILE[,FILE ...] [--flag value ...] [--flagfile FILE]
@@ -81,13 +83,13 @@ def runs_of(asked: StudyOptions, data_dir: str = "") -> list[tuple[list[str], op
     Raises:
         UserError: there is none, or train.py refuses one, or a seed, or two runs have one folder.
     """
-    files = flags.listed(asked.configs)
+    files = fields.listed(asked.configs)
     if not files:
         raise UserError("--configs: say which flagfiles to train")
     runs = []
     for file in files:
         own = parsed([f"--flagfile={file}"], f"--configs={file}")
-        for seed in flags.listed(asked.seeds) or [str(own.options.seed)]:
+        for seed in fields.listed(asked.seeds) or [str(own.options.seed)]:
             command = [f"--flagfile={file}", f"--seed={seed}"]
             seed = parsed(command, f"--seeds={asked.seeds}").options.seed
             if seed != own.options.seed:

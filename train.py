@@ -5,8 +5,9 @@ import sys
 from collections.abc import Sequence
 
 import data
+from cli import flags
 from models import REGISTRY
-from training import flags, options
+from training import options
 from training.run_directory import RunDirectory
 
 USAGE = """usage: python train.py --model NAME [--flag value ...] [--flagfile FILE]

@@ -7,10 +7,10 @@ import time
 from collections.abc import Sequence
 
 import data
+from cli import flags
 from errors import UserError
+from fields import field
 from metrics.features import classifier
-from models.hyperparameters import field
-from training import flags
 
 USAGE = """usage: python train_classifier.py --dataset NAME [--flag value ...]
 

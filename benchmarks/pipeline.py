@@ -9,7 +9,8 @@ import sys
 import time
 from collections.abc import Sequence
 
-from training import flags, options
+from cli import flags
+from training import options
 
 ROUNDS, STEPS = 5, 40
 

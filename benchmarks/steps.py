@@ -9,9 +9,10 @@ import sys
 import time
 from collections.abc import Sequence
 
+from cli import flags
 from errors import UserError
 from metrics.report import table
-from training import flags, options
+from training import options
 
 ROUNDS, STEPS = 5, 20
 

@@ -13,11 +13,12 @@ import sys
 import time
 from collections.abc import Sequence
 
+import fields
+from cli import flags
 from errors import UserError
+from fields import field
 from metrics.report import table
 from models import REGISTRY
-from models.hyperparameters import field
-from training import flags
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
         print(f"{__doc__.strip()}\n\n{flags.describe(XlaOptions)}")
         return 0
     asked = XlaOptions(**flags.given(argv, XlaOptions))
-    models, sides = flags.listed(asked.models), flags.listed(asked.sides)
+    models, sides = fields.listed(asked.models), fields.listed(asked.sides)
     if unknown := set(models) - set(REGISTRY):
         raise UserError(f"--models={', '.join(unknown)}: no such model")
     if not all(side.isdecimal() for side in sides):

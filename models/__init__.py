@@ -3,7 +3,30 @@
 import dataclasses
 import importlib
 
-from models import hyperparameters as hp
+from models.hyperparameters.adversarial import AdversarialHyperparameters
+from models.hyperparameters.autoencoding import (
+    AutoencodingHyperparameters,
+    BetaVAEHyperparameters,
+    VAEHyperparameters,
+)
+from models.hyperparameters.base import Hyperparameters
+from models.hyperparameters.bigan import (
+    BiGANHyperparameters,
+    BigBiGANHyperparameters,
+    InfoBigBiGANHyperparameters,
+)
+from models.hyperparameters.infogan import InfoGANHyperparameters
+from models.hyperparameters.style import StyleGAN2Hyperparameters, StyleGANHyperparameters
+from models.hyperparameters.variants import (
+    BEGANHyperparameters,
+    CGANHyperparameters,
+    DRAGANHyperparameters,
+    GANHyperparameters,
+    LSGANHyperparameters,
+    SNGANHyperparameters,
+    WGANGPHyperparameters,
+    WGANHyperparameters,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -12,7 +35,7 @@ class Entry:
 
     module: str
     class_name: str
-    hyperparameters: type[hp.Hyperparameters]
+    hyperparameters: type[Hyperparameters]
 
     def load(self) -> type:
         """The model's class; imports TensorFlow."""
@@ -20,24 +43,24 @@ class Entry:
 
 
 REGISTRY = {
-    "gan": Entry("models.gan", "GAN", hp.GANHyperparameters),
-    "dcgan": Entry("models.dcgan", "DCGAN", hp.AdversarialHyperparameters),
-    "cgan": Entry("models.cgan", "CGAN", hp.CGANHyperparameters),
-    "lsgan": Entry("models.lsgan", "LSGAN", hp.LSGANHyperparameters),
-    "wgan": Entry("models.wgan", "WGAN", hp.WGANHyperparameters),
-    "wgan_gp": Entry("models.wgan_gp", "WGANGP", hp.WGANGPHyperparameters),
-    "dragan": Entry("models.dragan", "DRAGAN", hp.DRAGANHyperparameters),
-    "sngan": Entry("models.sngan", "SNGAN", hp.SNGANHyperparameters),
-    "infogan": Entry("models.infogan", "InfoGAN", hp.InfoGANHyperparameters),
-    "bigan": Entry("models.bigan", "BiGAN", hp.BiGANHyperparameters),
-    "bigbigan": Entry("models.bigbigan", "BigBiGAN", hp.BigBiGANHyperparameters),
-    "info_bigbigan": Entry("models.info_bigbigan", "InfoBigBiGAN", hp.InfoBigBiGANHyperparameters),
-    "began": Entry("models.began", "BEGAN", hp.BEGANHyperparameters),
-    "stylegan": Entry("models.stylegan", "StyleGAN", hp.StyleGANHyperparameters),
-    "stylegan2": Entry("models.stylegan2", "StyleGAN2", hp.StyleGAN2Hyperparameters),
-    "autoencoder": Entry("models.autoencoder", "Autoencoder", hp.AutoencodingHyperparameters),
-    "vae": Entry("models.vae", "VAE", hp.VAEHyperparameters),
-    "beta_vae": Entry("models.vae", "BetaVAE", hp.BetaVAEHyperparameters),
+    "gan": Entry("models.gan", "GAN", GANHyperparameters),
+    "dcgan": Entry("models.dcgan", "DCGAN", AdversarialHyperparameters),
+    "cgan": Entry("models.cgan", "CGAN", CGANHyperparameters),
+    "lsgan": Entry("models.lsgan", "LSGAN", LSGANHyperparameters),
+    "wgan": Entry("models.wgan", "WGAN", WGANHyperparameters),
+    "wgan_gp": Entry("models.wgan_gp", "WGANGP", WGANGPHyperparameters),
+    "dragan": Entry("models.dragan", "DRAGAN", DRAGANHyperparameters),
+    "sngan": Entry("models.sngan", "SNGAN", SNGANHyperparameters),
+    "infogan": Entry("models.infogan", "InfoGAN", InfoGANHyperparameters),
+    "bigan": Entry("models.bigan", "BiGAN", BiGANHyperparameters),
+    "bigbigan": Entry("models.bigbigan", "BigBiGAN", BigBiGANHyperparameters),
+    "info_bigbigan": Entry("models.info_bigbigan", "InfoBigBiGAN", InfoBigBiGANHyperparameters),
+    "began": Entry("models.began", "BEGAN", BEGANHyperparameters),
+    "stylegan": Entry("models.stylegan", "StyleGAN", StyleGANHyperparameters),
+    "stylegan2": Entry("models.stylegan2", "StyleGAN2", StyleGAN2Hyperparameters),
+    "autoencoder": Entry("models.autoencoder", "Autoencoder", AutoencodingHyperparameters),
+    "vae": Entry("models.vae", "VAE", VAEHyperparameters),
+    "beta_vae": Entry("models.vae", "BetaVAE", BetaVAEHyperparameters),
 }
 
 

@@ -7,14 +7,15 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from losses.adversarial import LOSSES, AdversarialLoss, Terms, least_squares
+import fields
+from augmentation.policies import POLICIES
+from losses.adversarial import AdversarialLoss, Terms
 from losses.penalties import PENALTIES
 from models import layers
 from models.augmentation import augment
 from models.base import GenerativeModel, Player, averaging_rate, to_unit_range
-from models.hyperparameters import AdversarialHyperparameters
+from models.hyperparameters.adversarial import AdversarialHyperparameters
 from models.latents import Latents, noise
-from models.networks.backbones import BACKBONES
 from models.randomness import Batch, length, stateless_seed
 
 Scores = dict[str, tf.Tensor]  # scores [b], and what else a variant takes from D
@@ -60,7 +61,7 @@ class AdversarialModel(GenerativeModel):
     # Hooks.
 
     def build_networks(self) -> None:
-        if self.hp.augment == "ada":
+        if POLICIES[self.hp.augment].adapts:
             self.augment_p = self.add_weight(
                 name="augment_p", shape=(), initializer="zeros", trainable=False
             )
@@ -76,8 +77,8 @@ class AdversarialModel(GenerativeModel):
 
     def build_generator(self) -> keras.Model:
         """G: joined latents [b, d] -> images [b, h, w, c] in [-1, 1]."""
-        return BACKBONES[self.hp.network].generator(
-            self.image_shape, self.latents.dim, norm=self.hp.g_norm, **self.hp.layout()
+        return self.backbone().generator(
+            self.image_shape, self.latents.dim, norm=self.hp.g_norm, **self.layout()
         )
 
     def build_discriminator(self) -> keras.Model:
@@ -87,22 +88,18 @@ class AdversarialModel(GenerativeModel):
     def build_trunk(self, channels: int = 0) -> keras.Model:
         """D's features: images with so many channels more [b, h, w, c] -> [b, f]."""
         height, width, c = self.image_shape
-        return BACKBONES[self.hp.network].trunk(
-            (height, width, c + channels), norm=self.hp.d_norm, **self.hp.layout()
+        return self.backbone().trunk(
+            (height, width, c + channels), norm=self.hp.d_norm, **self.layout()
         )
 
     def build_score(self, name: str = "score") -> keras.layers.Layer:
         """The last layer of D: features [b, f] -> scores [b, 1]."""
-        spectral = self.hp.d_norm in ("spectral", "both")
+        spectral = fields.selected(self.hp, "d_norm").spectral
         return layers.head(1, self.hp.initializer, spectral=spectral, name=name)
 
     def make_loss(self) -> AdversarialLoss:
         """What D and G minimise of D's scores."""
-        hp = self.hp
-        if hp.loss == "least_squares":
-            return least_squares(hp.fake_label, hp.real_label, hp.generator_label)
-        options = {"real_label": 1.0 - hp.label_smoothing} if hp.label_smoothing else {}
-        return LOSSES[hp.loss](**options)
+        return fields.selected(self.hp, "loss").make(**fields.options_of(self.hp, "loss"))
 
     def draw(self, batch: Batch) -> dict[str, tf.Tensor]:
         """The latents of an update, of as many images as x has."""
@@ -124,10 +121,10 @@ class AdversarialModel(GenerativeModel):
     def judge(self, shown, batch: Batch, purpose: str) -> Scores:
         """What `critic` says of what is shown, its images augmented if `augment` says so, by draws
         of a purpose. In training alone: what is evaluated is never augmented."""
-        if self.hp.augment == "none":
+        if not POLICIES[self.hp.augment].augments:
             return self.critic(shown, batch)
         x, *given = tf.nest.flatten(shown)
-        p = self.augment_p if self.hp.augment == "ada" else 1.0
+        p = self.augment_p if POLICIES[self.hp.augment].adapts else 1.0
         x = augment(x, batch.uniform, f"augment {purpose}", p)
         return self.critic(tf.nest.pack_sequence_as(shown, [x, *given]), batch)
 
@@ -137,16 +134,16 @@ class AdversarialModel(GenerativeModel):
         return self.scores
 
     @property
-    def generator_sees_real(self) -> bool:
+    def generator_uses_real(self) -> bool:
         """Whether `generator_terms` needs D's scores of real images."""
-        return self.loss_pair.generator_sees_real
+        return self.loss_pair.generator_uses_real
 
     def discriminator_terms(self, real: Scores, fake: Scores, batch: Batch) -> Terms:
         """What D minimises: name -> [b]."""
         return self._of_each_score(lambda d: self.loss_pair.discriminator(real[d], fake[d]))
 
     def generator_terms(self, real: Scores | None, fake: Scores, batch: Batch) -> Terms:
-        """What G minimises: name -> [b]; `real` is None unless `generator_sees_real`."""
+        """What G minimises: name -> [b]; `real` is None unless `generator_uses_real`."""
         return self._of_each_score(lambda d: self.loss_pair.generator(real and real[d], fake[d]))
 
     def pair_terms(self, real, fake, batch: Batch) -> Terms:
@@ -163,11 +160,13 @@ class AdversarialModel(GenerativeModel):
 
     def penalties(self) -> dict[str, Penalty]:
         """Regularisers of D by name."""
-        if self.hp.penalty == "none":
-            return {}
-        function = functools.partial(self._slope_penalty, PENALTIES[self.hp.penalty])
         return {
-            self.hp.penalty: Penalty(self.hp.penalty_weight, function, self.hp.penalty_interval)
+            name: Penalty(
+                weight,
+                functools.partial(self._gradient_penalty, PENALTIES[name].make),
+                self.hp.penalty_interval,
+            )
+            for name, weight in self.hp.penalty_weights().items()
         }
 
     def as_point(self, shown) -> tuple[tf.Tensor, Callable]:
@@ -176,7 +175,7 @@ class AdversarialModel(GenerativeModel):
         images, *given = tf.nest.flatten(shown)
         return images, lambda x: tf.nest.pack_sequence_as(shown, [x, *given])
 
-    def _slope_penalty(self, penalty: Callable, real, fake, batch: Batch) -> tf.Tensor:
+    def _gradient_penalty(self, penalty: Callable, real, fake, batch: Batch) -> tf.Tensor:
         """A penalty of the slope of D's score, or the sum of those of its scores."""
         (x, shown), (x_fake, _) = self.as_point(real), self.as_point(fake)
 
@@ -207,10 +206,8 @@ class AdversarialModel(GenerativeModel):
         }
 
     def make_optimizer(self, player: Player) -> keras.optimizers.Optimizer:
-        if self.hp.optimizer == "rmsprop":
-            # Within the root, that is 1e-8 beside it: a clipped critic has small gradients.
-            return keras.optimizers.RMSprop(player.learning_rate, self.hp.beta_2, epsilon=1e-16)
-        return keras.optimizers.Adam(player.learning_rate, self.hp.beta_1, self.hp.beta_2)
+        optimizer = fields.selected(self.hp, "optimizer")
+        return optimizer.make(player.learning_rate, **fields.options_of(self.hp, "optimizer"))
 
     # The step.
 
@@ -224,7 +221,7 @@ class AdversarialModel(GenerativeModel):
             real, fake = self.real(last), self.fake(last)
             with tape.stop_recording():
                 scalars = self._update_discriminator(last, real, fake)
-            seen = self.generator_sees_real
+            seen = self.generator_uses_real
             d_real = self.judge(real, last, "real of generator") if seen else None
             d_fake = self.judge(fake, last, "fake of generator")
             terms = self.generator_terms(d_real, d_fake, last)
@@ -275,7 +272,7 @@ class AdversarialModel(GenerativeModel):
             loss, scalars = total(terms, "d_loss")
         scalars |= self.minimise(loss, tape, "discriminator")
         scalars |= self.after_discriminator_update(d_real, d_fake, batch)
-        if self.hp.augment == "ada":
+        if POLICIES[self.hp.augment].adapts:
             scalars |= self._adapt_augmentation(d_real)
         return scalars | self._accuracies(d_real, d_fake)
 
@@ -284,7 +281,7 @@ class AdversarialModel(GenerativeModel):
         from the boundary on, is above its target, else down: Karras et al. 2020a, section 3.1,
         equation 1 (r_t), at each update of D instead of each fourth."""
         scores = tf.concat([real[score] for score in self.scores_of_images], axis=0)
-        sign = tf.reduce_mean(tf.sign(tf.cast(scores, tf.float32) - self.loss_pair.boundary))
+        sign = tf.reduce_mean(tf.sign(tf.cast(scores, tf.float32) - self.loss_pair.threshold))
         images = tf.cast(tf.shape(real[self.scores_of_images[0]])[0], tf.float32)
         step = tf.sign(sign - self.hp.augment_target) * images / (1000.0 * self.hp.augment_kimg)
         self.augment_p.assign(tf.clip_by_value(self.augment_p + step, 0.0, 1.0))
@@ -308,11 +305,11 @@ class AdversarialModel(GenerativeModel):
 
     def _accuracies(self, real: Scores, fake: Scores) -> dict[str, tf.Tensor]:
         """The shares of what is real and of what is fake that D holds for that, by each score."""
-        boundary = self.loss_pair.boundary
-        if boundary is None:
+        threshold = self.loss_pair.threshold
+        if threshold is None:
             return {}
         right = self._of_each_score(
-            lambda d: {"real": real[d] > boundary, "fake": fake[d] < boundary}
+            lambda d: {"real": real[d] > threshold, "fake": fake[d] < threshold}
         )
         return {
             f"d_accuracy_{name}": tf.reduce_mean(tf.cast(is_so, tf.float32))

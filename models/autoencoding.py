@@ -5,19 +5,15 @@ import dataclasses
 import keras
 import tensorflow as tf
 
-from losses import reconstruction
+import fields
+from losses.reconstruction import ReconstructionChoice
 from models import layers
 from models.base import GenerativeModel, Player, to_unit_range
-from models.hyperparameters import AutoencodingHyperparameters
+from models.hyperparameters.autoencoding import AutoencodingHyperparameters
 from models.latents import Latents, noise
-from models.networks.backbones import BACKBONES
 from models.randomness import Batch, stateless_seed
 
 SIDE = "autoencoder"
-ERRORS = {
-    "squared_error": reconstruction.summed_squared_error,
-    "bernoulli": reconstruction.bernoulli_nll,
-}
 Found = dict[str, tf.Tensor]  # what an encoder says, by the names of its heads
 Terms = dict[str, tf.Tensor]  # unreduced: [b], or of each latent dimension [b, d]
 
@@ -53,6 +49,11 @@ class AutoencodingModel(GenerativeModel):
         """Runs after each update; returns scalars to log."""
         return {}
 
+    @property
+    def error(self) -> ReconstructionChoice:
+        """Reconstruction error that `reconstruction` selects."""
+        return fields.selected(self.hp, "reconstruction")
+
     # Networks.
 
     def build_networks(self) -> None:
@@ -63,7 +64,7 @@ class AutoencodingModel(GenerativeModel):
     def build_encoder(self) -> keras.Model:
         """Images [b, h, w, c] -> name of a head -> float32 [b, d]."""
         hp = self.hp
-        trunk = BACKBONES[hp.network].trunk(self.image_shape, norm=hp.norm, **hp.layout())
+        trunk = self.backbone().trunk(self.image_shape, norm=hp.norm, **self.layout())
         heads = {
             name: layers.head(hp.latent_dim, hp.initializer, name=name)(trunk.output)
             for name in self.heads
@@ -73,17 +74,17 @@ class AutoencodingModel(GenerativeModel):
     def build_decoder(self) -> keras.Model:
         """Codes [b, d] -> images [b, h, w, c] in [-1, 1], or logits of their pixels."""
         hp = self.hp
-        return BACKBONES[hp.network].generator(
+        return self.backbone().generator(
             self.image_shape,
             hp.latent_dim,
             norm=hp.norm,
-            activation="tanh" if hp.reconstruction == "squared_error" else "linear",
-            **hp.layout(),
+            activation="linear" if self.error.of_logits else "tanh",
+            **self.layout(),
         )
 
     def images(self, decoded):
         """What the decoder says as images in [-1, 1]: of logits the mean, 2 p - 1."""
-        if self.hp.reconstruction == "squared_error":
+        if not self.error.of_logits:
             return decoded
         halved = keras.layers.Rescaling(0.5, dtype="float32")(decoded)
         return keras.layers.Activation("tanh", dtype="float32")(halved)
@@ -105,7 +106,7 @@ class AutoencodingModel(GenerativeModel):
         """What the encoder says of a batch, and all terms of it."""
         found = self.encoder(batch.x, training=training)
         decoded = self.decoder(self.inferred(found, batch), training=training)
-        error = ERRORS[self.hp.reconstruction](batch.x, decoded)
+        error = self.error.make(batch.x, decoded)
         return found, {"reconstruction": error, **self.code_terms(found)}
 
     def update(self, data) -> dict[str, tf.Tensor]:

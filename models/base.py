@@ -7,7 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.hyperparameters import Hyperparameters
+import fields
+from models.hyperparameters.base import Hyperparameters
 from models.latents import Latents
 
 ACTIVE = 0.01  # nats: a latent dimension whose KL divergence is above, on average, is active
@@ -93,6 +94,14 @@ class GenerativeModel(keras.Model):
             "name": self.name,
             **dataclasses.asdict(self.hp),
         }
+
+    def backbone(self):
+        """Return the module of the backbone that `network` selects."""
+        return fields.selected(self.hp, "network").load()
+
+    def layout(self) -> dict:
+        """Return the options of the backbone, name -> value."""
+        return fields.options_of(self.hp, "network")
 
     # What a subclass says.
 

@@ -3,11 +3,10 @@
 import keras
 import tensorflow as tf
 
-from losses.adversarial import AdversarialLoss
+from losses.adversarial import equilibrium
 from models import layers
 from models.adversarial import AdversarialModel
-from models.hyperparameters import BEGANHyperparameters
-from models.networks.backbones import BACKBONES
+from models.hyperparameters.variants import BEGANHyperparameters
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
@@ -26,12 +25,12 @@ class BEGAN(AdversarialModel):
 
     def build_discriminator(self):
         """D: images [b, h, w, c] -> their reconstructions, through a code of `hidden_dim`."""
-        decoder = BACKBONES[self.hp.network].generator(
+        decoder = self.backbone().generator(
             self.image_shape,
             self.hp.hidden_dim,
             norm=self.hp.d_norm,
             activation="linear",
-            **self.hp.layout(),
+            **self.layout(),
         )
         code = layers.head(self.hp.hidden_dim, self.hp.initializer, name="code")
         return keras.Sequential([self.build_trunk(), code, decoder], name="discriminator")
@@ -43,11 +42,7 @@ class BEGAN(AdversarialModel):
 
     def make_loss(self):
         """D: L(x) - k L(G(z)); G: L(G(z)). Section 3.4."""
-        return AdversarialLoss(
-            discriminator=lambda real, fake: {"real": real, "fake": -self.k * fake},
-            generator=lambda _, fake: {"adversarial": fake},
-            boundary=None,
-        )
+        return equilibrium(lambda: self.k)
 
     def after_discriminator_update(self, real, fake, batch):
         """k moves by lambda_k (gamma L(x) - L(G(z))), and stays in [0, 1]; the convergence measure

@@ -9,9 +9,8 @@ from losses.reconstruction import mean_squared_error
 from models import layers
 from models.adversarial import AdversarialModel, average_of
 from models.base import Player, to_unit_range
-from models.hyperparameters import BiGANHyperparameters
+from models.hyperparameters.bigan import BiGANHyperparameters
 from models.networks import joint
-from models.networks.backbones import BACKBONES
 from models.randomness import Batch
 
 
@@ -31,7 +30,7 @@ class BiGAN(AdversarialModel):
         """E: images [b, h, w, c] -> what `encoder_heads` gives. The norm before the heads has them
         begin with codes of one size, whatever the trunk's last layers do."""
         hp = self.hp
-        trunk = BACKBONES[hp.network].trunk(self.image_shape, norm=hp.e_norm, **hp.layout())
+        trunk = self.backbone().trunk(self.image_shape, norm=hp.e_norm, **self.layout())
         h = layers.Kit(hp.e_norm, hp.initializer).norm(trunk.output)
         return keras.Model(trunk.input, self.encoder_heads(h), name="encoder")
 
@@ -94,7 +93,7 @@ class BiGAN(AdversarialModel):
         return tf.concat([tf.reshape(x, [-1, size]), tf.cast(z, x.dtype)], axis=1), as_pair
 
     @property
-    def generator_sees_real(self):
+    def generator_uses_real(self):
         return True
 
     def generator_terms(self, real, fake, batch):

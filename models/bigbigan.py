@@ -4,7 +4,7 @@ import keras
 
 from models import layers
 from models.bigan import BiGAN
-from models.hyperparameters import BigBiGANHyperparameters
+from models.hyperparameters.bigan import BigBiGANHyperparameters
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)

@@ -3,12 +3,12 @@
 import keras
 import tensorflow as tf
 
+import fields
 from errors import UserError
 from models import layers
 from models.adversarial import AdversarialModel
-from models.hyperparameters import CGANHyperparameters
+from models.hyperparameters.variants import CGANHyperparameters
 from models.latents import SHOWN_CLASSES, Latents, one_hot, with_each
-from models.networks.backbones import BACKBONES
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
@@ -23,18 +23,18 @@ class CGAN(AdversarialModel):
 
     def build_latents(self):
         if not self.num_classes:
-            raise UserError("cgan needs images with labels")
+            raise UserError("cgan requires images with labels", "dataset")
         return Latents(**super().build_latents().parts, label=one_hot(self.num_classes))
 
     def build_generator(self):
         """G: noise and the one-hot class side by side -> images."""
         conditional = self.hp.g_conditioning == "batch_norm"
-        return BACKBONES[self.hp.network].generator(
+        return self.backbone().generator(
             self.image_shape,
             self.latents.dim,
             norm=self.hp.g_norm,
             num_classes=self.num_classes if conditional else 0,
-            **self.hp.layout(),
+            **self.layout(),
         )
 
     def build_discriminator(self):
@@ -43,7 +43,7 @@ class CGAN(AdversarialModel):
         y = keras.Input((self.num_classes,), name="label")
         if self.hp.d_conditioning == "projection":
             features = self.build_trunk()(x)
-            spectral = self.hp.d_norm in ("spectral", "both")
+            spectral = fields.selected(self.hp, "d_norm").spectral
             Dense = layers.SpectralDense if spectral else keras.layers.Dense
             of_class = Dense(features.shape[-1], use_bias=False, name="class")(y)
             agreement = keras.layers.Dot(axes=-1, dtype="float32")([features, of_class])

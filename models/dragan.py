@@ -4,7 +4,7 @@ import keras
 
 from models import layers
 from models.adversarial import AdversarialModel
-from models.hyperparameters import DRAGANHyperparameters
+from models.hyperparameters.variants import DRAGANHyperparameters
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)

@@ -6,15 +6,14 @@ import math
 import keras
 import tensorflow as tf
 
+import fields
 from errors import UserError
 from losses import guidance, information, invariance
 from models import layers
 from models.adversarial import AdversarialModel
 from models.base import NotSupported, Player, to_unit_range
-from models.hyperparameters import InfoGANHyperparameters
+from models.hyperparameters.infogan import InfoGANHyperparameters
 from models.latents import CATEGORY, CONTINUOUS, SHOWN_CLASSES, Latents, noise, one_hot, with_each
-
-NORM_OF_Q = {"both": "batch", "spectral": "none"}  # by that of D; else the same
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
@@ -41,8 +40,9 @@ class InfoGAN(AdversarialModel):
         hp = self.hp
         if hp.supervised_fraction and not 0 < self.num_classes <= hp.categories[0]:
             raise UserError(
-                f"--supervised_fraction needs images with labels of at most {hp.categories[0]} "
-                f"classes (--categorical_codes), there are {self.num_classes}"
+                f"requires images with labels of at most {hp.categories[0]} classes (the size of "
+                f"the first of categorical_codes), there are {self.num_classes}",
+                "supervised_fraction",
             )
         codes = {f"{CATEGORY}{k}": one_hot(size) for k, size in enumerate(hp.categories)}
         if hp.continuous_codes:
@@ -53,7 +53,7 @@ class InfoGAN(AdversarialModel):
         """Q: D's features [b, f] -> name of a code -> logits [b, k], or means [b, n] of the
         continuous codes and, for a Gaussian, the logarithms of their deviations. Appendix C."""
         hp = self.hp
-        kit = layers.Kit(NORM_OF_Q.get(hp.d_norm, hp.d_norm), hp.initializer)
+        kit = layers.Kit(fields.selected(hp, "d_norm").of_activations, hp.initializer)
         trunk = self.discriminator.get_layer("trunk")
         features = keras.Input(trunk.output.shape[1:], name="features")
         h = kit.dense(features, hp.q_units, normalised=True)
@@ -61,7 +61,7 @@ class InfoGAN(AdversarialModel):
         sizes = {f"{CATEGORY}{k}": size for k, size in enumerate(hp.categories)}
         if hp.continuous_codes:
             sizes[CONTINUOUS] = hp.continuous_codes
-            if hp.continuous_loss == "gaussian":
+            if fields.selected(hp, "continuous_loss").predicts_std:
                 sizes["log_std"] = hp.continuous_codes
         heads = {n: layers.head(size, hp.initializer, name=n)(h) for n, size in sizes.items()}
         return keras.Model(features, heads, name="q")
@@ -103,9 +103,8 @@ class InfoGAN(AdversarialModel):
 
     def continuous_loss(self, q, code):
         """What the continuous codes [b, n] cost: [b, n]."""
-        if self.hp.continuous_loss == "gaussian":
-            return information.gaussian_nll(q[CONTINUOUS], q["log_std"], code)
-        return information.squared_error(q[CONTINUOUS], code)
+        loss = fields.selected(self.hp, "continuous_loss").make
+        return loss(q[CONTINUOUS], q.get("log_std"), code)
 
     def lessons(self, real, batch):
         """What Q learns from real images: name -> [b].
@@ -152,7 +151,9 @@ class InfoGAN(AdversarialModel):
             for name in (name for name in q if name.startswith(CATEGORY)):
                 losses[name] = information.categorical_nll(found[name], tf.nn.softmax(q[name]))
         if self.hp.continuous_codes:
-            error = information.squared_error(of_copies(upright=True)[CONTINUOUS], q[CONTINUOUS])
+            error = information.squared_error(
+                of_copies(upright=True)[CONTINUOUS], None, q[CONTINUOUS]
+            )
             losses[CONTINUOUS] = self.rise() * tf.reduce_sum(error, axis=-1)
         return {f"invariance_{n}": self.hp.invariance_weight * loss for n, loss in losses.items()}
 
@@ -169,9 +170,9 @@ class InfoGAN(AdversarialModel):
         return "generator" if self.hp.information_trains == "heads" else "discriminator"
 
     @property
-    def generator_sees_real(self):
+    def generator_uses_real(self):
         lessons = self.learns_from_real and self.side_of_q == "generator"
-        return lessons or super().generator_sees_real
+        return lessons or super().generator_uses_real
 
     def generator_terms(self, real, fake, batch):
         terms = super().generator_terms(real, fake, batch) | self.information_terms(fake, batch)
@@ -191,8 +192,7 @@ class InfoGAN(AdversarialModel):
         for k, size in enumerate(hp.categories):
             nll = loss[f"{CATEGORY}{k}"] / hp.categorical_weight
             bounds[f"information_{CATEGORY}{k}"] = information.categorical_bound(nll, size)
-        gaussian = hp.continuous_loss == "gaussian"
-        bound = information.gaussian_bound if gaussian else information.squared_error_bound
+        bound = fields.selected(hp, "continuous_loss").bound
         for k in range(hp.continuous_codes):
             mean = loss[f"{CONTINUOUS}_{k}"] / self.continuous_weight()
             bounds[f"information_{CONTINUOUS}_{k}"] = bound(mean)

@@ -5,16 +5,10 @@ import contextlib
 import keras
 import tensorflow as tf
 
+from models.initializers import INITIALIZERS
+from models.norms import GENERATOR_NORMS, NORMS
+
 PACKAGE = "gan_zoo"
-
-
-def initializer(name: str) -> keras.initializers.Initializer:
-    """A fresh kernel initialiser: "normal" is N(0, 0.02), "xavier" and "he" scale with the fan."""
-    return {
-        "normal": lambda: keras.initializers.RandomNormal(stddev=0.02),
-        "xavier": keras.initializers.GlorotNormal,
-        "he": keras.initializers.HeNormal,
-    }[name]()
 
 
 class SpectralKernel:
@@ -118,9 +112,6 @@ class LayerNorm(keras.layers.Layer):
         return tf.cast(x, self.compute_dtype) * self.gain + self.bias
 
 
-NORMS = ("none", "batch", "layer", "spectral", "both")
-
-
 class Kit:
     """What the layers of one network have in common: kind of norm, and initialiser.
 
@@ -130,7 +121,7 @@ class Kit:
             1e-3, under which a training stalls. "layer" normalises over each example, with a gain
             and a bias a channel (Ba et al. 2016, as in WGAN-GP); "spectral" every kernel (Miyato et
             al. 2018); "both" is batch and spectral.
-        initial: the name of an `initializer`.
+        initial: a name in INITIALIZERS.
         label: one-hot [b, classes], from which each batch norm takes its gain and bias.
 
     Attributes:
@@ -140,8 +131,8 @@ class Kit:
     def __init__(self, norm: str, initial: str, label=None):
         if norm not in NORMS:
             raise ValueError(f"norm={norm!r}: it must be one of {', '.join(NORMS)}")
-        self.batch, self.layer = norm in ("batch", "both"), norm == "layer"
-        spectral = norm in ("spectral", "both")
+        self.batch, self.layer = NORMS[norm].batch, NORMS[norm].layer
+        spectral = NORMS[norm].spectral
         self.Dense = SpectralDense if spectral else keras.layers.Dense
         self.Conv2D = SpectralConv2D if spectral else keras.layers.Conv2D
         self.initial, self.label = initial, label
@@ -158,7 +149,7 @@ class Kit:
         """kind(*sizes, **options) on h; with `normalised` the norm of activations follows, and a
         bias is left out where that would remove it."""
         use_bias = use_bias and not (normalised and self.batch)
-        kernel = initializer(self.initial)
+        kernel = INITIALIZERS[self.initial].make()
         h = kind(*sizes, use_bias=use_bias, kernel_initializer=kernel, **options)(h)
         return self.norm(h) if normalised else h
 
@@ -194,7 +185,7 @@ def latent_inputs(latent_dim: int, num_classes: int, norm: str, initial: str):
         num_classes: 0, or the length of the one-hot label at the end of the joined latents, which
             sets the gains and biases of the batch norms and feeds nothing else.
         norm: "none" or "batch".
-        initial: the name of an `initializer`.
+        initial: a name in INITIALIZERS.
 
     Returns:
         (the input z [b, latent_dim], what of it feeds the first layer, the generator's Kit)
@@ -202,9 +193,9 @@ def latent_inputs(latent_dim: int, num_classes: int, norm: str, initial: str):
     Raises:
         ValueError: another norm, or classes without batch norms that could tell them apart.
     """
-    if norm not in ("none", "batch"):
-        raise ValueError(f"norm={norm!r}: a generator's must be none or batch")
-    if num_classes and norm == "none":
+    if norm not in GENERATOR_NORMS:
+        raise ValueError(f"norm={norm!r}: a generator's must be {' or '.join(GENERATOR_NORMS)}")
+    if num_classes and not GENERATOR_NORMS[norm].batch:
         raise ValueError("norm='none': a class-conditional generator needs norm='batch'")
     z = keras.Input((latent_dim,), name="latents")
     if not num_classes:
@@ -243,4 +234,4 @@ def image(h, activation: str):
 def head(units: int, initial: str, *, spectral: bool = False, name: str) -> keras.layers.Layer:
     """A linear layer on a trunk's features; its outputs are float32."""
     Dense = SpectralDense if spectral else keras.layers.Dense
-    return Dense(units, kernel_initializer=initializer(initial), dtype="float32", name=name)
+    return Dense(units, kernel_initializer=INITIALIZERS[initial].make(), dtype="float32", name=name)

@@ -4,7 +4,7 @@ import keras
 
 from models import layers
 from models.adversarial import AdversarialModel
-from models.hyperparameters import LSGANHyperparameters
+from models.hyperparameters.variants import LSGANHyperparameters
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)

@@ -8,12 +8,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+import fields
 from losses.divergence import gaussian_kl, with_free_bits
-from losses.schedules import SCHEDULES
 from models import layers
-from models.autoencoding import ERRORS, AutoencodingModel
+from models.autoencoding import AutoencodingModel
 from models.base import ACTIVE, NotSupported, averaging_rate
-from models.hyperparameters import BetaVAEHyperparameters, VAEHyperparameters
+from models.hyperparameters.autoencoding import BetaVAEHyperparameters, VAEHyperparameters
 
 tfd = tfp.distributions
 
@@ -77,7 +77,7 @@ class VAE(AutoencodingModel):
 
     @property
     def likelihood(self):
-        return "N(y, 1/2)" if self.hp.reconstruction == "squared_error" else "Bernoulli"
+        return self.error.likelihood
 
     def log_weights(self, x, samples, seed=0):
         if self.hp.binarisation == "none":
@@ -93,12 +93,12 @@ class VAE(AutoencodingModel):
         posterior = tfd.Normal(found["mean"], tf.exp(0.5 * found["log_variance"]))
         z = posterior.sample(seed=seed)
         ratio = tf.reduce_sum(tfd.Normal(0.0, 1.0).log_prob(z) - posterior.log_prob(z), -1)
-        error = ERRORS[self.hp.reconstruction](x, self.decoder(z, training=False))
+        error = self.error.make(x, self.decoder(z, training=False))
         return ratio - error - self.error_constant()
 
     def error_constant(self):
         """What -log p(x|z) is beyond the error of the reconstruction, in nats."""
-        if self.hp.reconstruction == "bernoulli":
+        if not self.error.is_density:
             return 0.0
         return 0.5 * math.prod(self.image_shape) * math.log(math.pi)
 
@@ -115,11 +115,12 @@ class BetaVAE(VAE):
 
     def kl_weight(self):
         hp = self.hp
-        if hp.beta_schedule == "constant":
+        schedule = fields.selected(hp, "beta_schedule").make
+        if schedule is None:
             return super().kl_weight()
         if not self.steps_per_epoch:
             raise ValueError(
                 f"beta_schedule={hp.beta_schedule!r} is in epochs: set the model's steps_per_epoch"
             )
         period = hp.beta_warmup_epochs * self.steps_per_epoch
-        return self.beta * SCHEDULES[hp.beta_schedule](self.step, period)
+        return self.beta * schedule(self.step, period)

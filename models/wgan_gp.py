@@ -4,7 +4,7 @@ import keras
 
 from models import layers
 from models.adversarial import AdversarialModel
-from models.hyperparameters import WGANGPHyperparameters
+from models.hyperparameters.variants import WGANGPHyperparameters
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)

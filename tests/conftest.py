@@ -76,7 +76,7 @@ def call():
     """call("train", "--model=gan", ...) -> Outcome: a script in this process, where it is quick."""
 
     def call(script: str, *argv) -> Outcome:
-        from training import flags
+        from cli import flags
 
         main = importlib.import_module(script).main
         out, err = io.StringIO(), io.StringIO()
@@ -118,7 +118,7 @@ class Blocked(importlib.abc.MetaPathFinder):
 sys.meta_path.insert(0, Blocked())
 script, lines = json.loads(sys.argv[1])
 main = importlib.import_module(script).main
-from training import flags
+from cli import flags
 for argv in lines:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):

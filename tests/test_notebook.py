@@ -8,8 +8,9 @@ import pytest
 
 import evaluate
 import generate
+from cli import flags
 from models import REGISTRY
-from training import flags, options
+from training import options
 
 FIELD = re.compile(r'^(\w+) = ("[^"]*")(  # @param .*)$', re.MULTILINE)
 

@@ -24,8 +24,9 @@ import pytest
 from PIL import Image
 
 import plotting
+from cli import flags
 from errors import UserError
-from training import flags, options
+from training import options
 from training.run_directory import RunDirectory
 
 

@@ -18,6 +18,7 @@ import tensorflow as tf
 import plotting
 from data import ImageData, Split
 from errors import UserError
+from fields import near
 from files import cache_directory
 from metrics import (
     factors,
@@ -35,7 +36,6 @@ from metrics.pixels import PixelStatistics, pixel_statistics
 from metrics.report import Metric, MetricError
 from metrics.statistics import FeatureStatistics
 from models.base import ACTIVE, GenerativeModel, NotSupported, to_unit_range
-from models.hyperparameters import near
 from models.latents import CATEGORY, CONTINUOUS, between, with_code
 
 PIXELS = ("pixel_mean", "pixel_std", "pixel_distance", "distinct_share", "copied_share")

@@ -14,10 +14,10 @@ import tensorflow as tf
 import plotting
 from data import Batches, ImageData, Split
 from errors import UserError
+from fields import listed
 from models.base import ACTIVE, GenerativeModel, NotSupported
 from training import callbacks, evaluation, setup
 from training.checkpoints import Checkpoints
-from training.flags import listed
 from training.options import Config, RunOptions
 from training.pictures import save_style_pictures, save_traversals
 from training.run_directory import METRIC, RunDirectory

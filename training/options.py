@@ -4,21 +4,17 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import fields
+from cli import flags
 from data import canonical_name
 from errors import UserError
+from fields import field, near
 from models import REGISTRY
-from models.hyperparameters import (
-    Hyperparameters,
-    check_value,
-    field,
-    near,
-)
+from models.hyperparameters.base import Hyperparameters
 from models.networks import stages
-from training import flags
-from training.flags import UnknownFlagError
 
 
-@dataclasses.dataclass(frozen=True)
+@fields.options
 class RunOptions:
     """What does not depend on the model."""
 
@@ -126,8 +122,7 @@ class RunOptions:
     )
 
     def __post_init__(self):
-        for spec in dataclasses.fields(self):
-            check_value(spec, getattr(self, spec.name))
+        fields.check(self)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -192,13 +187,12 @@ def parse(argv: Sequence[str]) -> Config:
     hyperparameters = REGISTRY[model].hyperparameters
     try:
         given = flags.given(argv, RunOptions, hyperparameters)
-    except UnknownFlagError as error:
-        flag = error.flag
+    except UserError as error:
+        flag = error.option
         owners = owners_of(flag) or owners_of(flag.removeprefix("no"), switches=True)
-        if not owners:
+        if model in owners or not owners:
             raise
-        have = "has" if len(owners) == 1 else "have"
-        raise UserError(f"--{flag}: {model} has no such flag; {', '.join(owners)} {have}") from None
+        raise UserError(f"no such flag of {model}, only of {', '.join(owners)}", flag) from None
     ours = {name: value for name, value in given.items() if has(RunOptions, name)}
     theirs = {name: value for name, value in given.items() if not has(RunOptions, name)}
     dataset = canonical_name(given.get("dataset", "MNIST"))
@@ -206,11 +200,8 @@ def parse(argv: Sequence[str]) -> Config:
         dataset = str(Path(dataset).expanduser().resolve())
     options = RunOptions(**ours | {"model": model, "dataset": dataset})
     hp = hyperparameters.resolve(dataset, **theirs)
-    if options.image_size and getattr(hp, "network", "mlp") != "mlp":
-        try:
-            stages((options.image_size, options.image_size, 1))
-        except UserError as error:
-            raise UserError(f"--image_size={options.image_size}: {error}") from None
+    if options.image_size and fields.selected(hp, "network").fixed_side:
+        stages((options.image_size, options.image_size, 1))
     return Config(options, hp)
 
 
@@ -232,8 +223,8 @@ def has(cls: type, name: str) -> bool:
 def model_name(name: str) -> str:
     """The registry's name of a model that the user named in any case."""
     if not name:
-        raise UserError(f"--model: say which, one of {', '.join(REGISTRY)}")
+        raise UserError(f"expected one of {', '.join(REGISTRY)}", "model")
     if name.lower() not in REGISTRY:
         hint = near(name.lower(), REGISTRY) or f"; there are {', '.join(REGISTRY)}"
-        raise UserError(f"--model={name}: no such model{hint}")
+        raise UserError(f"no such model: {name}{hint}", "model")
     return name.lower()

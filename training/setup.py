@@ -96,18 +96,12 @@ def build_model(config: Config, image_shape, num_classes: int) -> GenerativeMode
     """
     options = config.options
     model_class = REGISTRY[options.model].load()
-    try:
-        return model_class(
-            tuple(image_shape),
-            num_classes=num_classes,
-            seed=options.seed,
-            **dataclasses.asdict(config.hp),
-        )
-    except UserError as error:
-        if str(error).startswith("--"):
-            raise UserError(str(error)) from None
-        advice = ", as by --image_size" if isinstance(error, UserError) else ""
-        raise UserError(f"--dataset={options.dataset}: {error}{advice}") from None
+    return model_class(
+        tuple(image_shape),
+        num_classes=num_classes,
+        seed=options.seed,
+        **dataclasses.asdict(config.hp),
+    )
 
 
 def load_run(path: str | os.PathLike) -> tuple[Config, dict, GenerativeModel]:

@@ -27,5 +27,6 @@ def stages(image_shape: tuple[int, int, int]) -> tuple[int, int]:
             return base, halvings
     raise UserError(
         f"images of {height}x{width} do not fit these networks: use a side of 28, 32, 64 or 128 "
-        "pixels (4 or 7 times a power of two from 4 to 64)"
+        "pixels (4 or 7 times a power of two from 4 to 64)",
+        "image_size",
     )

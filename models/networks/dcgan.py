@@ -3,6 +3,7 @@
 import keras
 
 from models import layers
+from models.initializers import INITIALIZERS
 from models.networks import stages
 
 
@@ -46,7 +47,7 @@ def generator(
             strides=2,
             padding="same",
             use_bias=last or not kit.batch,
-            kernel_initializer=layers.initializer(initializer),
+            kernel_initializer=INITIALIZERS[initializer].make(),
         )(h)
         if not last:
             h = keras.layers.ReLU()(kit.norm(h))

@@ -20,8 +20,9 @@ def map_sides(image_shape: tuple[int, int, int], attention: int = 0) -> list[int
     sides = [side for side in sides if side >= 7]
     if attention not in (0, *sides):
         raise UserError(
-            f"--attention={attention}: images of {image_shape[0]}x{image_shape[1]} have feature "
-            f"maps with a side of {' or '.join(map(str, sides))}; 0 is no attention"
+            f"images of {image_shape[0]}x{image_shape[1]} have feature maps with a side of "
+            f"{' or '.join(map(str, sides))}, got {attention}; 0 is no attention",
+            "attention",
         )
     return sides
 

@@ -6,17 +6,15 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from models.hyperparameters.XXX import WITHOUT_BOUNDARY
 
 from errors import UserError
 from losses.adversarial import LOSSES
 from models import augmentation
 from models.adversarial import AdversarialModel
-from models.hyperparameters import (
-    WITHOUT_BOUNDARY,
-    AdversarialHyperparameters,
-    BEGANHyperparameters,
-    InfoGANHyperparameters,
-)
+from models.hyperparameters.adversarial import AdversarialHyperparameters
+from models.hyperparameters.infogan import InfoGANHyperparameters
+from models.hyperparameters.variants import BEGANHyperparameters
 
 CHANGES = (augmentation.colour, augmentation.translation, augmentation.cutout)
 

@@ -9,8 +9,9 @@ import pytest
 
 import models
 from errors import UserError
+from fields import field
 from models import hyperparameters as hp
-from models.hyperparameters import Hyperparameters, field
+from models.hyperparameters.base import Hyperparameters
 
 
 @dataclasses.dataclass(frozen=True)

@@ -15,7 +15,7 @@ from losses.guidance import stroke_thickness
 from losses.information import LOG_STD
 from models import InfoGAN
 from models.base import NotSupported
-from models.hyperparameters import InfoGANHyperparameters
+from models.hyperparameters.infogan import InfoGANHyperparameters
 from training import options, setup
 
 SHAPE = (6, 6, 1)

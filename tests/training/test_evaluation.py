@@ -11,6 +11,7 @@ import tensorflow as tf
 from data import ImageData, Split
 from data.image_data import fingerprint
 from errors import UserError
+from fields import listed
 from metrics import factors
 from metrics.features import Extractor
 from metrics.report import Metric
@@ -21,7 +22,6 @@ from models.stylegan import StyleGAN
 from models.vae import VAE
 from training import evaluation
 from training.evaluation import CLUSTERS, CODES, FACTORS, PIXELS, STROKES, RealImages, Stopwatch
-from training.flags import listed
 
 
 @pytest.fixture(autouse=True)

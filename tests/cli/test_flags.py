@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
+from cli import flags
 from errors import UserError
-from models.hyperparameters import field
-from training import flags
+from fields import field
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,0 +1,4 @@
+"""Stateless, differentiable operations on images, and the policies that apply them.
+
+May import: fields, errors.
+"""
