@@ -14,7 +14,7 @@ from losses.penalties import PENALTIES
 from models import layers
 from models.augmentation import augment
 from models.base import GenerativeModel, Player, averaging_rate, to_unit_range
-from models.hyperparameters.adversarial import AdversarialHyperparameters
+from models.declarations.adversarial import AdversarialHyperparameters
 from models.latents import Latents, noise
 from models.randomness import Batch, length, stateless_seed
 

@@ -9,7 +9,7 @@ import fields
 from losses.reconstruction import ReconstructionChoice
 from models import layers
 from models.base import GenerativeModel, Player, to_unit_range
-from models.hyperparameters.autoencoding import AutoencodingHyperparameters
+from models.declarations.autoencoding import AutoencodingHyperparameters
 from models.latents import Latents, noise
 from models.randomness import Batch, stateless_seed
 

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 import fields
-from models.hyperparameters.base import Hyperparameters
+from models.declarations.base import Hyperparameters
 from models.latents import Latents
 
 ACTIVE = 0.01  # nats: a latent dimension whose KL divergence is above, on average, is active

@@ -6,7 +6,7 @@ import tensorflow as tf
 from losses.adversarial import equilibrium
 from models import layers
 from models.adversarial import AdversarialModel
-from models.hyperparameters.variants import BEGANHyperparameters
+from models.declarations.began import BEGANHyperparameters
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)

@@ -9,7 +9,7 @@ from losses.reconstruction import mean_squared_error
 from models import layers
 from models.adversarial import AdversarialModel, average_of
 from models.base import Player, to_unit_range
-from models.hyperparameters.bigan import BiGANHyperparameters
+from models.declarations.bigan import BiGANHyperparameters
 from models.networks import joint
 from models.randomness import Batch
 

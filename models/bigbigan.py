@@ -4,7 +4,7 @@ import keras
 
 from models import layers
 from models.bigan import BiGAN
-from models.hyperparameters.bigan import BigBiGANHyperparameters
+from models.declarations.bigbigan import BigBiGANHyperparameters
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)

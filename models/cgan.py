@@ -7,7 +7,7 @@ import fields
 from errors import UserError
 from models import layers
 from models.adversarial import AdversarialModel
-from models.hyperparameters.variants import CGANHyperparameters
+from models.declarations.cgan import CGANHyperparameters
 from models.latents import SHOWN_CLASSES, Latents, one_hot, with_each
 
 

@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from models import layers
 from models.bigbigan import BigBiGAN
-from models.hyperparameters.bigan import InfoBigBiGANHyperparameters
+from models.declarations.info_bigbigan import InfoBigBiGANHyperparameters
 from models.infogan import InfoGAN
 from models.latents import CATEGORY, CONTINUOUS
 

@@ -12,7 +12,7 @@ from losses import guidance, information, invariance
 from models import layers
 from models.adversarial import AdversarialModel
 from models.base import NotSupported, Player, to_unit_range
-from models.hyperparameters.infogan import InfoGANHyperparameters
+from models.declarations.infogan import InfoGANHyperparameters
 from models.latents import CATEGORY, CONTINUOUS, SHOWN_CLASSES, Latents, noise, one_hot, with_each
 
 

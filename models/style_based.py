@@ -5,7 +5,7 @@ import numpy as np
 import tensorflow as tf
 
 from models.adversarial import AdversarialModel
-from models.hyperparameters.style import StyleHyperparameters
+from models.declarations.style import StyleHyperparameters
 from models.networks import stylegan
 from models.randomness import length, stateless_seed
 

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from models import layers
-from models.hyperparameters.style import StyleGANHyperparameters
+from models.declarations.stylegan import StyleGANHyperparameters
 from models.networks import stages, stylegan
 from models.style_based import StyleBasedModel
 

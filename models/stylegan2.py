@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from losses.path_length import path_length_penalty, path_lengths
 from models import layers
-from models.hyperparameters.style import StyleGAN2Hyperparameters
+from models.declarations.stylegan2 import StyleGAN2Hyperparameters
 from models.networks import stylegan
 from models.randomness import length
 from models.style_based import StyleBasedModel

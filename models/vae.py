@@ -13,7 +13,8 @@ from losses.divergence import gaussian_kl, with_free_bits
 from models import layers
 from models.autoencoding import AutoencodingModel
 from models.base import ACTIVE, NotSupported, averaging_rate
-from models.hyperparameters.autoencoding import BetaVAEHyperparameters, VAEHyperparameters
+from models.declarations.beta_vae import BetaVAEHyperparameters
+from models.declarations.vae import VAEHyperparameters
 
 tfd = tfp.distributions
 

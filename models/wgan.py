@@ -4,7 +4,7 @@ import keras
 
 from models import layers
 from models.adversarial import AdversarialModel
-from models.hyperparameters.variants import WGANHyperparameters
+from models.declarations.wgan import WGANHyperparameters
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)

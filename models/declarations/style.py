@@ -1,7 +1,7 @@
 """Hyperparameters of the style-based models."""
 
 from fields import field, options, per_choice
-from models.hyperparameters.adversarial import AdversarialHyperparameters
+from models.declarations.adversarial import AdversarialHyperparameters
 from models.networks.backbones import STYLED
 
 
@@ -47,37 +47,4 @@ class StyleHyperparameters(AdversarialHyperparameters):
         group="loss",
         at_least=0,
         at_most=1,
-    )
-
-
-@options
-class StyleGANHyperparameters(StyleHyperparameters):
-    """Karras et al. 2019."""
-
-    growing_kimg: float = field(
-        0.0,
-        "thousands of real images for which the smallest size is trained, each further size is "
-        "faded in, and then trained (Karras et al. 2018, appendix A.1: 800; StyleGAN's code: 600); "
-        "0: full size from the start",
-        group="training",
-        at_least=0,
-    )
-
-
-@options(defaults={"g_learning_rate": 2e-3, "d_learning_rate": 2e-3})
-class StyleGAN2Hyperparameters(StyleHyperparameters):
-    """Karras et al. 2020."""
-
-    path_weight: float = field(
-        2.0,
-        "weight of the path length penalty (2020, equation 4); 0: off",
-        group="loss",
-        at_least=0,
-    )
-    path_interval: int = field(
-        8,
-        "lazy regularization: the path length penalty is computed every N steps, scaled by N "
-        "(2020, appendix B)",
-        group="loss",
-        at_least=1,
     )

@@ -3,7 +3,8 @@
 from errors import UserError
 from fields import choice, field, options, per_dataset
 from losses.information import CODE_LOSSES
-from models.hyperparameters.adversarial import AdversarialHyperparameters
+from models.declaration import Model
+from models.declarations.adversarial import AdversarialHyperparameters
 
 
 @options(
@@ -126,3 +127,13 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
     def categories(self) -> tuple[int, ...]:
         """Sizes of the categorical codes."""
         return tuple(int(size) for size in self.categorical_codes.split(",") if size.strip())
+
+
+MODEL = Model(
+    name="infogan",
+    class_name="InfoGAN",
+    paper="arXiv:1606.03657",
+    year=2016,
+    hyperparameters=InfoGANHyperparameters,
+    module="models.infogan",
+)

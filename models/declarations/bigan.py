@@ -1,9 +1,9 @@
-"""Hyperparameters of models that learn an encoder adversarially."""
+"""Hyperparameters of BiGAN: Donahue et al. 2017, arXiv:1605.09782."""
 
 from errors import UserError
 from fields import choice, field, options
-from models.hyperparameters.adversarial import AdversarialHyperparameters
-from models.hyperparameters.infogan import InfoGANHyperparameters
+from models.declaration import Model
+from models.declarations.adversarial import AdversarialHyperparameters
 from models.norms import GENERATOR_NORMS
 
 
@@ -52,33 +52,11 @@ class BiGANHyperparameters(AdversarialHyperparameters):
             )
 
 
-@options(
-    defaults={
-        "noise_dim": 120,
-        "prior": "normal",
-        "encoder": "gaussian",
-        "loss": "hinge",
-        "network": "resnet",
-        "d_norm": "spectral",
-    }
+MODEL = Model(
+    name="bigan",
+    class_name="BiGAN",
+    paper="arXiv:1605.09782",
+    year=2017,
+    hyperparameters=BiGANHyperparameters,
+    module="models.bigan",
 )
-class BigBiGANHyperparameters(BiGANHyperparameters):
-    """Donahue and Simonyan 2019."""
-
-    sx: bool = field(True, "score images alone", group="loss")
-    sz: bool = field(True, "score latents alone", group="loss")
-    sxz: bool = field(True, "score pairs of an image and its latents", group="loss")
-
-    def __post_init__(self):
-        super().__post_init__()
-        for one, network in (("sx", "generator"), ("sz", "encoder")):
-            if not self.sxz and not getattr(self, one):
-                raise UserError(
-                    f"is off, and with sxz off as well nothing trains the {network}; switch one on",
-                    one,
-                )
-
-
-@options(defaults={"continuous_codes": 0, "q_learning_rate": 2e-4})
-class InfoBigBiGANHyperparameters(BigBiGANHyperparameters, InfoGANHyperparameters):
-    """BigBiGAN with the codes of InfoGAN."""

@@ -6,7 +6,7 @@ from errors import UserError
 from fields import choice, field, options
 from losses.adversarial import LOSSES
 from losses.penalties import PENALTIES
-from models.hyperparameters.base import NetworkHyperparameters
+from models.declarations.base import NetworkHyperparameters
 from models.norms import GENERATOR_NORMS, NORMS
 from models.optimizers import OPTIMIZERS
 
