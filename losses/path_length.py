@@ -1,4 +1,4 @@
-"""Path length regularisation: Karras et al. 2020, section 3.2."""
+"""Path length regularization: Karras et al. 2020, section 3.2."""
 
 from collections.abc import Callable
 
@@ -8,15 +8,15 @@ import tensorflow as tf
 def path_lengths(
     synthesise: Callable[[tf.Tensor], tf.Tensor], w: tf.Tensor, y: tf.Tensor
 ) -> tf.Tensor:
-    """|J_w^T y| with the Jacobian J_w of images by styles: float32 [b].
+    """Return |J_w^T y|, float32 [b], with the Jacobian J_w of the images with respect to w.
 
-    For styles of each layer it is the root of the mean over layers of the squared norms, as in the
-    authors' code: where one style goes to n layers of one Jacobian, that of the style over n.
+    With one style per layer it is the root of the mean over layers of the squared norms, as in the
+    authors' code: one style for n layers with one Jacobian gives the length of that style over n.
 
     Args:
-        synthesise: styles [b, layers, d] -> images [b, h, w, c], each of its own style alone.
+        synthesise: styles [b, layers, d] -> images [b, h, w, c], each a function of its own style.
         w: [b, layers, d].
-        y: random images [b, h, w, c], N(0, 1) / sqrt(h w) a pixel.
+        y: random images [b, h, w, c], N(0, 1) / sqrt(h w) per pixel.
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(w)
@@ -27,5 +27,5 @@ def path_lengths(
 
 
 def path_length_penalty(lengths: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
-    """(|J_w^T y| - a)² of each image [b]; a is the running mean of the lengths. Equation 4."""
+    """Return (|J_w^T y| - a)² of each image, [b]; a is the mean path length. Equation 4."""
     return tf.square(lengths - mean)
