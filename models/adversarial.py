@@ -8,12 +8,13 @@ import keras
 import tensorflow as tf
 
 import fields
-from augmentation.policies import POLICIES
+from augmentation import streams
 from losses.adversarial import AdversarialLoss, Terms
 from losses.penalties import PENALTIES
 from models import layers
-from models.augmentation import augment
-from models.base import GenerativeModel, Player, averaging_rate, to_unit_range
+from models.augmenter import Augmenter
+from models.base import GenerativeModel, Player, to_unit_range
+from models.ema import ExponentialMovingAverage
 from models.declarations.adversarial import AdversarialHyperparameters
 from models.latents import Latents, noise
 from models.randomness import Batch, length, stateless_seed
@@ -45,12 +46,16 @@ class AdversarialModel(GenerativeModel):
     names), `draw` (the prior's), `real` (x), `fake` (G(z)), `critic` (D's score),
     `discriminator_terms` and `generator_terms` (the loss pair's), `pair_terms` (none), `penalties`
     (the one that `penalty` names), `as_point` (images, which its slopes are over),
-    `after_discriminator_update` and `after_generator_update` (nothing), `averages` (of G),
-    `players` (D; G), `make_optimizer` (the one that `optimizer` names).
+    `after_discriminator_update` and `after_generator_update` (nothing), `players` (D; G),
+    `make_optimizer` (the one that `optimizer` names).
 
     One step is n_critic updates of D, each on fresh images, and one of G. A batch holds images
     [b, h, w, c], or [n_critic, b, h, w, c] when n_critic > 1, uint8 or float in [-1, 1], alone or
     with labels in a pair.
+
+    Attributes:
+        augmenter: augments the discriminator's images.
+        ema: moves the averages of networks, `generator_ema` among them, after each step.
     """
 
     Hyperparameters = AdversarialHyperparameters
@@ -61,14 +66,12 @@ class AdversarialModel(GenerativeModel):
     # Hooks.
 
     def build_networks(self) -> None:
-        if POLICIES[self.hp.augment].adapts:
-            self.augment_p = self.add_weight(
-                name="augment_p", shape=(), initializer="zeros", trainable=False
-            )
+        self.augmenter = Augmenter(self.hp, self.add_weight)
         self.latents = self.build_latents()
         self.generator = self.build_generator()
         self.discriminator = self.build_discriminator()
-        self.generator_ema = average_of(self.generator)
+        self.ema = ExponentialMovingAverage(self.hp.ema_decay)
+        self.generator_ema = self.ema.follow(self.generator)
         self.loss_pair = self.make_loss()
 
     def build_latents(self) -> Latents:
@@ -118,15 +121,12 @@ class AdversarialModel(GenerativeModel):
         variant adds."""
         return {"d": tf.squeeze(self.discriminator(shown, training=True), -1)}
 
-    def judge(self, shown, batch: Batch, purpose: str) -> Scores:
-        """What `critic` says of what is shown, its images augmented if `augment` says so, by draws
-        of a purpose. In training alone: what is evaluated is never augmented."""
-        if not POLICIES[self.hp.augment].augments:
-            return self.critic(shown, batch)
-        x, *given = tf.nest.flatten(shown)
-        p = self.augment_p if POLICIES[self.hp.augment].adapts else 1.0
-        x = augment(x, batch.uniform, f"augment {purpose}", p)
-        return self.critic(tf.nest.pack_sequence_as(shown, [x, *given]), batch)
+    def judge(self, shown, batch: Batch, stream: str) -> Scores:
+        """Return `critic` of inputs whose images are augmented by the draws of a random stream.
+
+        Images are augmented in training only, never in evaluation.
+        """
+        return self.critic(self.augmenter.augmented(shown, batch, stream), batch)
 
     @property
     def scores_of_images(self) -> tuple[str, ...]:
@@ -181,7 +181,10 @@ class AdversarialModel(GenerativeModel):
 
         def of(score: str) -> tf.Tensor:
             return penalty(
-                lambda x: self.judge(shown(x), batch, "penalty")[score], x, x_fake, batch.uniform
+                lambda x: self.judge(shown(x), batch, streams.PENALTY)[score],
+                x,
+                x_fake,
+                batch.uniform,
             )
 
         return tf.add_n([of(score) for score in self.scores])
@@ -222,14 +225,14 @@ class AdversarialModel(GenerativeModel):
             with tape.stop_recording():
                 scalars = self._update_discriminator(last, real, fake)
             seen = self.generator_uses_real
-            d_real = self.judge(real, last, "real of generator") if seen else None
-            d_fake = self.judge(fake, last, "fake of generator")
+            d_real = self.judge(real, last, streams.REAL_OF_GENERATOR) if seen else None
+            d_fake = self.judge(fake, last, streams.FAKE_OF_GENERATOR)
             terms = self.generator_terms(d_real, d_fake, last)
             terms |= self.pair_terms(real, fake, last)
             loss, losses = total(terms, "g_loss")
         scalars |= losses | self.minimise(loss, tape, "generator")
         scalars |= self.after_generator_update(terms, last)
-        self._update_averages()
+        self.ema.update(self.step)
         return scalars
 
     def _power_iteration(self, side: str) -> None:
@@ -265,27 +268,17 @@ class AdversarialModel(GenerativeModel):
         real, fake = tf.nest.map_structure(tf.stop_gradient, (real, fake))
         self._power_iteration("discriminator")
         with tf.GradientTape() as tape:
-            d_real = self.judge(real, batch, "real")
-            d_fake = self.judge(fake, batch, "fake")
+            d_real = self.judge(real, batch, streams.REAL)
+            d_fake = self.judge(fake, batch, streams.FAKE)
             terms = self.discriminator_terms(d_real, d_fake, batch)
             terms |= self._penalty_terms(real, fake, batch)
             loss, scalars = total(terms, "d_loss")
         scalars |= self.minimise(loss, tape, "discriminator")
         scalars |= self.after_discriminator_update(d_real, d_fake, batch)
-        if POLICIES[self.hp.augment].adapts:
-            scalars |= self._adapt_augmentation(d_real)
+        scalars |= self.augmenter.adapt(
+            [d_real[score] for score in self.scores_of_images], self.loss_pair.threshold
+        )
         return scalars | self._accuracies(d_real, d_fake)
-
-    def _adapt_augmentation(self, real: Scores) -> dict[str, tf.Tensor]:
-        """Moves the probability of augmentation up if the mean sign of D's scores of real images,
-        from the boundary on, is above its target, else down: Karras et al. 2020a, section 3.1,
-        equation 1 (r_t), at each update of D instead of each fourth."""
-        scores = tf.concat([real[score] for score in self.scores_of_images], axis=0)
-        sign = tf.reduce_mean(tf.sign(tf.cast(scores, tf.float32) - self.loss_pair.threshold))
-        images = tf.cast(tf.shape(real[self.scores_of_images[0]])[0], tf.float32)
-        step = tf.sign(sign - self.hp.augment_target) * images / (1000.0 * self.hp.augment_kimg)
-        self.augment_p.assign(tf.clip_by_value(self.augment_p + step, 0.0, 1.0))
-        return {"augment_p": tf.convert_to_tensor(self.augment_p), "d_sign_real": sign}
 
     def _penalty_terms(self, real, fake, batch: Batch) -> Terms:
         """The weighted penalties of this step; zero between the intervals of a lazy one."""
@@ -316,27 +309,8 @@ class AdversarialModel(GenerativeModel):
             for name, is_so in right.items()
         }
 
-    def averages(self) -> list[tuple[keras.Model, keras.Model]]:
-        """Networks that are moving averages, and those they are of."""
-        return [(self.generator_ema, self.generator)]
-
-    def _update_averages(self) -> None:
-        """Moves `averages` towards their networks, batch norm statistics too."""
-        rate = averaging_rate(self.step, self.hp.ema_decay)
-        for average, network in self.averages():
-            for mean, weight in zip(average.weights, network.weights, strict=True):
-                mean.assign_add(rate * (weight - mean))
-
     def generator_network(self) -> keras.Model:
         return self.generator_ema
-
-
-def average_of(network: keras.Model) -> keras.Model:
-    """A network to be the moving average of another, as this is now."""
-    average = keras.models.clone_model(network)
-    average.set_weights(network.get_weights())
-    average.trainable = False
-    return average
 
 
 def total(terms: Terms, name: str) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from models import layers
 from models.autoencoding import AutoencodingModel
-from models.base import averaging_rate
+from models.ema import averaging_rate
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)

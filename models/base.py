@@ -366,13 +366,6 @@ class ScalarMeans(keras.Metric):
         }
 
 
-def averaging_rate(step: tf.Tensor, decay: float) -> tf.Tensor:
-    """What share of the way a moving average goes at a step, faster at the start, so that the first
-    values are soon forgotten: 1 - min(decay, (1 + t) / (10 + t))."""
-    t = tf.cast(step, tf.float32)
-    return 1.0 - tf.minimum(decay, (1.0 + t) / (10.0 + t))
-
-
 def to_unit_range(images) -> tf.Tensor:
     """uint8 images as float32 in [-1, 1]; float images, taken to be there already, as float32.
 

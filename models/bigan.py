@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from losses.reconstruction import mean_squared_error
 from models import layers
-from models.adversarial import AdversarialModel, average_of
+from models.adversarial import AdversarialModel
 from models.base import Player, to_unit_range
 from models.declarations.bigan import BiGANHyperparameters
 from models.networks import joint
@@ -24,7 +24,7 @@ class BiGAN(AdversarialModel):
     def build_networks(self):
         super().build_networks()
         self.encoder = self.build_encoder()
-        self.encoder_ema = average_of(self.encoder)
+        self.encoder_ema = self.ema.follow(self.encoder)
 
     def build_encoder(self) -> keras.Model:
         """E: images [b, h, w, c] -> what `encoder_heads` gives. The norm before the heads has them
@@ -110,9 +110,6 @@ class BiGAN(AdversarialModel):
         with layers.statistics_kept(self.generator):
             error = mean_squared_error(x, self.generator(z, training=True))
         return {"reconstruction": self.hp.reconstruction_weight * error}
-
-    def averages(self):
-        return [*super().averages(), (self.encoder_ema, self.encoder)]
 
     def players(self):
         encoder = Player((self.encoder,), self.hp.e_learning_rate, side="generator")

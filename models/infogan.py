@@ -7,8 +7,9 @@ import keras
 import tensorflow as tf
 
 import fields
+from augmentation.copies import affine_copies
 from errors import UserError
-from losses import guidance, information, invariance
+from losses import guidance, information
 from models import layers
 from models.adversarial import AdversarialModel
 from models.base import NotSupported, Player, to_unit_range
@@ -126,7 +127,7 @@ class InfoGAN(AdversarialModel):
             nll = information.categorical_nll(q[f"{CATEGORY}0"], code)
             terms["supervised"] = hp.categorical_weight * known * nll
         if hp.thickness_guidance:
-            code = guidance.uniform_ranks(guidance.stroke_thickness(batch.x))[:, None]
+            code = guidance.uniform_ranks(guidance.stroke_thickness_target(batch.x))[:, None]
             first = {name: part[:, :1] for name, part in q.items()}
             terms["thickness"] = self.continuous_weight() * self.continuous_loss(first, code)[:, 0]
         return terms
@@ -141,7 +142,7 @@ class InfoGAN(AdversarialModel):
         """
 
         def of_copies(upright: bool):
-            copies = invariance.affine_copies(batch.x, batch.uniform, upright)
+            copies = affine_copies(batch.x, batch.uniform, upright)
             return self.q(self.features(copies, training=True), training=True)
 
         q = {name: tf.stop_gradient(part) for name, part in q.items()}

@@ -75,9 +75,12 @@ class StyleGAN(StyleBasedModel):
     def _update_at(self, data, stage: int, alpha: tf.Tensor):
         self.stage, self.alpha = stage, alpha if stage else None
         try:
-            return super().update(data) | {"growth": tf.convert_to_tensor(self.level(self.step))}
+            scalars = super().update(data)
         finally:
             self.stage = self.alpha = None
+        for network in (self.generator, self.generator_ema):  # samples have the next step's size
+            network.get_layer("synthesis").level.assign(self.level(self.step + 1))
+        return scalars | {"growth": tf.convert_to_tensor(self.level(self.step))}
 
     def real(self, batch):
         """Images as a generator of this size and fading would have them: figure 2 there."""
@@ -100,9 +103,3 @@ class StyleGAN(StyleBasedModel):
     def critic(self, shown, batch):
         d = self.discriminator(shown, stage=self.stage, alpha=self.alpha)
         return {"d": tf.squeeze(d, -1)}
-
-    def _update_averages(self):
-        """What is drawn is of the size of the next step."""
-        super()._update_averages()
-        for network in (self.generator, self.generator_ema) if self.hp.growing_kimg else ():
-            network.get_layer("synthesis").level.assign(self.level(self.step + 1))

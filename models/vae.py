@@ -12,7 +12,8 @@ import fields
 from losses.divergence import gaussian_kl, with_free_bits
 from models import layers
 from models.autoencoding import AutoencodingModel
-from models.base import ACTIVE, NotSupported, averaging_rate
+from models.base import ACTIVE, NotSupported
+from models.ema import averaging_rate
 from models.declarations.beta_vae import BetaVAEHyperparameters
 from models.declarations.vae import VAEHyperparameters
 

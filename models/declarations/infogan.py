@@ -1,5 +1,6 @@
 """Hyperparameters of InfoGAN."""
 
+from augmentation.policies import POLICIES
 from errors import UserError
 from fields import choice, field, options, per_dataset
 from losses.information import CODE_LOSSES
@@ -108,7 +109,7 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
                 "continuous_loss",
                 "continuous_weight",
             )
-        if self.augment != "none":
+        if POLICIES[self.augment].augments:
             self._require_default(
                 f"does not combine with augment={self.augment}, which changes the images of Q; "
                 "use one of the two",

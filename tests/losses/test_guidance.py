@@ -7,7 +7,7 @@ import scipy.stats
 import tensorflow as tf
 
 import data
-from losses.guidance import stroke_thickness, uniform_ranks
+from losses.guidance import stroke_thickness_target, uniform_ranks
 from metrics import factors
 
 LENGTH = 20
@@ -24,7 +24,7 @@ def bars(*widths, length=LENGTH, side=28, light=1.0, channels=1):
 
 
 def thickness(images):
-    value = stroke_thickness(tf.constant(images))
+    value = stroke_thickness_target(tf.constant(images))
     assert value.shape == images.shape[:1]
     assert value.dtype == tf.float32
     return value.numpy()
@@ -82,7 +82,7 @@ def test_how_light_a_stroke_is_and_its_channels_do_not_matter():
 
 
 def test_images_in_16_bits_are_measured_in_32():
-    found = stroke_thickness(tf.cast(bars(1, 4, 9), tf.bfloat16))
+    found = stroke_thickness_target(tf.cast(bars(1, 4, 9), tf.bfloat16))
     assert found.dtype == tf.float32
     np.testing.assert_allclose(found, [by_hand(1), by_hand(4), by_hand(9)], rtol=1e-5)
 
@@ -90,7 +90,7 @@ def test_images_in_16_bits_are_measured_in_32():
 def test_of_digits_it_goes_with_the_thickness_that_the_metric_measures():
     images = data.load("MNIST").test.images[:2000]
     told = thickness(images.astype(np.float32) / 127.5 - 1)
-    measured = factors.stroke_thickness(images)
+    measured = factors.measured_stroke_thickness(images)
     assert scipy.stats.spearmanr(told, measured).statistic > 0.97
     thick = scipy.ndimage.grey_dilation(images, (1, 3, 3, 1))
     assert (thickness(thick.astype(np.float32) / 127.5 - 1) > told).mean() > 0.99
@@ -134,7 +134,7 @@ def test_compiled_they_are_the_same():
     x[3] = -1
 
     def both(x):
-        value = stroke_thickness(x)
+        value = stroke_thickness_target(x)
         return value, uniform_ranks(value)
 
     plain, compiled = both(tf.constant(x)), tf.function(both, jit_compile=True)(tf.constant(x))

@@ -424,7 +424,7 @@ def test_a_model_takes_any_augmentation(augment, name, tiny, batches, take_step)
         keras.utils.set_random_seed(1)
         model = tiny(name, augment=augment)
         if augment == "ada":
-            model.augment_p.assign(0.8)
+            model.augmenter.p.assign(0.8)
         first = model.sample(2)
         model.compile()
         return first, take_step(model, images[0], labels[0])

@@ -9,9 +9,8 @@ import scipy.special
 import tensorflow as tf
 
 from errors import UserError
-from losses import invariance
 from losses.adversarial import AdversarialLoss
-from losses.guidance import stroke_thickness
+from losses.guidance import stroke_thickness_target
 from losses.information import LOG_STD
 from models import InfoGAN
 from models.base import NotSupported
@@ -550,7 +549,7 @@ def test_the_first_continuous_code_is_told_the_rank_of_the_thickness(gaussian):
     x = np.full((5, *SHAPE), -1, np.float32)
     for image, width in zip(x, (3, 1, 4, 2, 5), strict=True):  # the ranks 2, 0, 3, 1, 4
         image[1:5, :width] = 1
-    assert (np.argsort(np.argsort(stroke_thickness(x))) == [2, 0, 3, 1, 4]).all()
+    assert (np.argsort(np.argsort(stroke_thickness_target(x))) == [2, 0, 3, 1, 4]).all()
     terms, q, of_trunk, heads = lessons(model, x)
     assert list(terms) == ["thickness"]
     code = np.tile(np.array([0.0, -0.8, 0.4, -0.4, 0.8])[:, None], (1, 2))
@@ -574,7 +573,7 @@ def test_codes_are_to_be_read_in_copies_as_in_the_image(gaussian, monkeypatch):
     def copies(x, uniform, upright):
         return x / 2 if upright else -x
 
-    monkeypatch.setattr(invariance, "affine_copies", copies)
+    monkeypatch.setattr("models.infogan.affine_copies", copies)
     loss = "gaussian" if gaussian else "ols"
     model = make(invariance_weight=0.7, continuous_loss=loss)
     x = pictures()
