@@ -11,7 +11,7 @@ import fields
 from augmentation.policies import POLICIES
 from losses.adversarial import AdversarialLoss, Terms
 from losses.penalties import PENALTIES
-from models import layers
+from models import layers, state_keys, streams
 from models.augmentation import augment
 from models.base import GenerativeModel, Player, averaging_rate, to_unit_range
 from models.declarations.adversarial import AdversarialHyperparameters
@@ -63,7 +63,7 @@ class AdversarialModel(GenerativeModel):
     def build_networks(self) -> None:
         if POLICIES[self.hp.augment].adapts:
             self.augment_p = self.add_weight(
-                name="augment_p", shape=(), initializer="zeros", trainable=False
+                name=state_keys.AUGMENT_P, shape=(), initializer="zeros", trainable=False
             )
         self.latents = self.build_latents()
         self.generator = self.build_generator()
@@ -103,7 +103,7 @@ class AdversarialModel(GenerativeModel):
 
     def draw(self, batch: Batch) -> dict[str, tf.Tensor]:
         """The latents of an update, of as many images as x has."""
-        return self.latents.draw(length(batch.x), batch.seed("latents"))
+        return self.latents.draw(length(batch.x), batch.seed(streams.LATENTS))
 
     def real(self, batch: Batch):
         """What D is shown of the images; the first of its tensors is images."""
@@ -125,7 +125,7 @@ class AdversarialModel(GenerativeModel):
             return self.critic(shown, batch)
         x, *given = tf.nest.flatten(shown)
         p = self.augment_p if POLICIES[self.hp.augment].adapts else 1.0
-        x = augment(x, batch.uniform, f"augment {purpose}", p)
+        x = augment(x, batch.uniform, streams.augmentation(purpose), p)
         return self.critic(tf.nest.pack_sequence_as(shown, [x, *given]), batch)
 
     @property
@@ -180,9 +180,10 @@ class AdversarialModel(GenerativeModel):
         (x, shown), (x_fake, _) = self.as_point(real), self.as_point(fake)
 
         def of(score: str) -> tf.Tensor:
-            return penalty(
-                lambda x: self.judge(shown(x), batch, "penalty")[score], x, x_fake, batch.uniform
-            )
+            def critic(x: tf.Tensor) -> tf.Tensor:
+                return self.judge(shown(x), batch, streams.PENALTY)[score]
+
+            return penalty(critic, x, x_fake, batch.uniform)
 
         return tf.add_n([of(score) for score in self.scores])
 
@@ -197,12 +198,21 @@ class AdversarialModel(GenerativeModel):
         """Runs after each update of G, with the terms that it minimised; returns scalars to log."""
         return {}
 
+    def networks(self) -> dict[str, keras.Layer]:
+        return {
+            state_keys.GENERATOR: self.generator,
+            state_keys.GENERATOR_EMA: self.generator_ema,
+            state_keys.DISCRIMINATOR: self.discriminator,
+        }
+
     def players(self) -> dict[str, Player]:
         return {
-            "discriminator": Player(
+            state_keys.DISCRIMINATOR: Player(
                 (self.discriminator,), self.hp.d_learning_rate, side="discriminator"
             ),
-            "generator": Player((self.generator,), self.hp.g_learning_rate, side="generator"),
+            state_keys.GENERATOR: Player(
+                (self.generator,), self.hp.g_learning_rate, side="generator"
+            ),
         }
 
     def make_optimizer(self, player: Player) -> keras.optimizers.Optimizer:
@@ -222,8 +232,8 @@ class AdversarialModel(GenerativeModel):
             with tape.stop_recording():
                 scalars = self._update_discriminator(last, real, fake)
             seen = self.generator_uses_real
-            d_real = self.judge(real, last, "real of generator") if seen else None
-            d_fake = self.judge(fake, last, "fake of generator")
+            d_real = self.judge(real, last, streams.REAL_OF_GENERATOR_UPDATE) if seen else None
+            d_fake = self.judge(fake, last, streams.FAKE_OF_GENERATOR_UPDATE)
             terms = self.generator_terms(d_real, d_fake, last)
             terms |= self.pair_terms(real, fake, last)
             loss, losses = total(terms, "g_loss")
@@ -255,7 +265,7 @@ class AdversarialModel(GenerativeModel):
         """What D's k-th update of a step is made from."""
 
         def seed(purpose: str) -> tf.Tensor:
-            return stateless_seed(self.seed, self.step, f"{purpose} {k}")
+            return stateless_seed(self.seed, self.step, streams.of_update(purpose, k))
 
         batch = Batch(to_unit_range(images), labels, seed)
         return dataclasses.replace(batch, latents=self.draw(batch))
@@ -265,8 +275,8 @@ class AdversarialModel(GenerativeModel):
         real, fake = tf.nest.map_structure(tf.stop_gradient, (real, fake))
         self._power_iteration("discriminator")
         with tf.GradientTape() as tape:
-            d_real = self.judge(real, batch, "real")
-            d_fake = self.judge(fake, batch, "fake")
+            d_real = self.judge(real, batch, streams.REAL)
+            d_fake = self.judge(fake, batch, streams.FAKE)
             terms = self.discriminator_terms(d_real, d_fake, batch)
             terms |= self._penalty_terms(real, fake, batch)
             loss, scalars = total(terms, "d_loss")

@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from losses.adversarial import equilibrium
-from models import layers
+from models import layers, state_keys
 from models.adversarial import AdversarialModel
 from models.declarations.began import BEGANHyperparameters
 
@@ -20,7 +20,7 @@ class BEGAN(AdversarialModel):
     Hyperparameters = BEGANHyperparameters
 
     def build_networks(self):
-        self.k = self.add_weight(name="k", shape=(), initializer="zeros", trainable=False)
+        self.k = self.add_weight(name=state_keys.K, shape=(), initializer="zeros", trainable=False)
         super().build_networks()
 
     def build_discriminator(self):

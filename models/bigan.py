@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 
 from losses.reconstruction import mean_squared_error
-from models import layers
+from models import layers, state_keys, streams
 from models.adversarial import AdversarialModel, average_of
 from models.base import Player, to_unit_range
 from models.declarations.bigan import BiGANHyperparameters
@@ -64,7 +64,7 @@ class BiGAN(AdversarialModel):
         """The latents that E says, name -> [b, d]: draws of a batch, or means without one."""
         z = found["mean"]
         if batch and "scale" in found:
-            z += found["scale"] * batch.normal("encoder", tf.shape(z))
+            z += found["scale"] * batch.normal(streams.ENCODER, tf.shape(z))
         return {"noise": z}
 
     def real(self, batch):
@@ -116,7 +116,11 @@ class BiGAN(AdversarialModel):
 
     def players(self):
         encoder = Player((self.encoder,), self.hp.e_learning_rate, side="generator")
-        return super().players() | {"encoder": encoder}
+        return super().players() | {state_keys.ENCODER: encoder}
+
+    def networks(self):
+        encoders = {state_keys.ENCODER: self.encoder, state_keys.ENCODER_EMA: self.encoder_ema}
+        return super().networks() | encoders
 
     def encode(self, x):
         """E(x), the means of all latents side by side."""

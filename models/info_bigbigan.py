@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from models import layers
+from models import layers, streams
 from models.bigbigan import BigBiGAN
 from models.declarations.info_bigbigan import InfoBigBiGANHyperparameters
 from models.infogan import InfoGAN
@@ -35,7 +35,8 @@ class InfoBigBiGAN(BigBiGAN, InfoGAN):
             logits = found[name]
             codes[name] = tf.nn.softmax(logits)
             if batch:
-                noise = -tf.math.log(-tf.math.log(batch.uniform(name, tf.shape(logits)) + 1e-20))
+                u = batch.uniform(streams.categorical_draw(name), tf.shape(logits))
+                noise = -tf.math.log(-tf.math.log(u + 1e-20))
                 drawn = tf.one_hot(tf.argmax(logits + noise, -1), logits.shape[-1])
                 codes[name] += tf.stop_gradient(drawn - codes[name])
         return super().inferred(found, batch) | codes

@@ -9,7 +9,7 @@ import tensorflow as tf
 import fields
 from errors import UserError
 from losses import guidance, information, invariance
-from models import layers
+from models import layers, state_keys
 from models.adversarial import AdversarialModel
 from models.base import NotSupported, Player, to_unit_range
 from models.declarations.infogan import InfoGANHyperparameters
@@ -200,7 +200,10 @@ class InfoGAN(AdversarialModel):
 
     def players(self):
         q = Player((self.q,), self.hp.q_learning_rate, side=self.side_of_q)
-        return super().players() | {"q": q}
+        return super().players() | {state_keys.Q: q}
+
+    def networks(self):
+        return super().networks() | {state_keys.Q: self.q}
 
     def read_codes(self, x) -> dict[str, tf.Tensor]:
         """What Q says of images [n, h, w, c], uint8 or float in [-1, 1]."""

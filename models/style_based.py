@@ -4,6 +4,7 @@ Architecture for Generative Adversarial Networks"."""
 import numpy as np
 import tensorflow as tf
 
+from models import streams
 from models.adversarial import AdversarialModel
 from models.declarations.style import StyleHyperparameters
 from models.networks import stylegan
@@ -51,8 +52,8 @@ class StyleBasedModel(AdversarialModel):
         w, n = mapping(self.latents.join(batch.latents)), length(batch.x)
         if not self.hp.style_mixing:
             return self.generator.get_layer("styles")(w)
-        other = mapping(self.latents.join(self.latents.draw(n, batch.seed("mixing"))))
-        layer, chance = tf.unstack(batch.uniform("crossover", [n, 2]), axis=1)
+        other = mapping(self.latents.join(self.latents.draw(n, batch.seed(streams.MIXING))))
+        layer, chance = tf.unstack(batch.uniform(streams.CROSSOVER, [n, 2]), axis=1)
         crossover = 1 + tf.cast(layer * (self.working_layers - 1), tf.int32)
         return mix(w, other, tf.where(chance < self.hp.style_mixing, crossover, layers), layers)
 
@@ -75,7 +76,7 @@ class StyleBasedModel(AdversarialModel):
         """
         shapes = self.generator.get_layer("synthesis").noise_shapes()
         n = length(x)
-        return [normal(f"noise {k}", [n, *shape]) for k, shape in enumerate(shapes)]
+        return [normal(streams.pixel_noise(k), [n, *shape]) for k, shape in enumerate(shapes)]
 
     def after_generator_update(self, terms, batch):
         """Moves the running mean of w, which truncation is towards; that of the averaged G lags

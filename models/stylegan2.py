@@ -4,7 +4,7 @@ import keras
 import tensorflow as tf
 
 from losses.path_length import path_length_penalty, path_lengths
-from models import layers
+from models import layers, state_keys, streams
 from models.declarations.stylegan2 import StyleGAN2Hyperparameters
 from models.networks import stylegan
 from models.randomness import length
@@ -28,7 +28,7 @@ class StyleGAN2(StyleBasedModel):
 
     def build_networks(self):
         self.path_mean = self.add_weight(
-            name="path_mean", shape=(), initializer="zeros", trainable=False
+            name=state_keys.PATH_MEAN, shape=(), initializer="zeros", trainable=False
         )
         super().build_networks()
 
@@ -54,7 +54,7 @@ class StyleGAN2(StyleBasedModel):
         height, width, _ = self.image_shape
         noise = [one[::2] for one in self.draw_noise(batch.normal, batch.x)]
         w = self.mixed_styles(batch)[::2]
-        y = batch.normal("path", [length(w), *self.image_shape]) / (height * width) ** 0.5
+        y = batch.normal(streams.PATH, [length(w), *self.image_shape]) / (height * width) ** 0.5
         lengths = path_lengths(lambda w: self.synthesise(w, noise), w, y)
         rate = 1.0 - LENGTH_DECAY
         moved = self.path_mean + rate * (tf.reduce_mean(lengths) - self.path_mean)

@@ -276,7 +276,7 @@ def test_the_target_decides_between_rising_and_falling(linear, pictures):
 
 def test_the_strength_is_part_of_the_state(linear):
     model = linear(augment="ada")
-    assert any(v is model.augment_p.value for v in model.state()["own"])
+    assert model.state()["own"]["augment_p"] is model.augment_p.value
     assert not hasattr(linear(augment="diffaug"), "augment_p")
 
 
