@@ -17,11 +17,11 @@ import plotting
 from cli import flags
 from errors import UserError
 from fields import field
-from files import write_atomically, write_json
 from metrics import report
 from metrics.features import NAMES
+from storage.files import write_atomically, write_json
+from storage.run_directory import METRIC, RunDirectory
 from training import options
-from training.run_directory import METRIC, RunDirectory
 
 FORMAT = 1  # of what is measured: raise it when a metric changes
 

@@ -21,8 +21,8 @@ from evaluate import (
     wanted_metrics,
 )
 from fields import field
+from storage.run_directory import RunDirectory
 from training import options
-from training.run_directory import RunDirectory
 
 USAGE = """usage: python study.py --configs FILE[,FILE ...] [--flag value ...] [--flagfile FILE]
 

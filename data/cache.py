@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from data.image_data import ImageData, Split, fingerprint
-from files import cache_directory
+from storage.cache import cache_directory
 
 FORMAT = 1  # of the entries and of the conversion: raise it when either changes
 _UNFINISHED = ".unfinished-"

@@ -5,10 +5,10 @@ import pathlib
 
 import numpy as np
 
-from files import write_atomically
 from metrics.features import Extractor
 from metrics.inception_score import ClassProbabilities
 from metrics.moments import Moments
+from storage.files import write_atomically
 
 KEPT = 10_000  # features kept for the metrics that compare images one by one
 SMALL_BATCH = 256

@@ -4,10 +4,15 @@ May import: losses, augmentation, storage, the catalogue of data, fields, errors
 """
 
 import importlib
+import os
 import pkgutil
+from typing import TYPE_CHECKING
 
 from models import declarations
 from models.declaration import Model
+
+if TYPE_CHECKING:
+    from models.base import GenerativeModel
 
 
 def _declared() -> dict[str, Model]:
@@ -21,6 +26,23 @@ def _declared() -> dict[str, Model]:
 
 
 REGISTRY = _declared()
+
+
+def load(path: str | os.PathLike) -> "GenerativeModel":
+    """Return the model of a run, such as models.load("runs/dcgan-mnist"), as last saved.
+
+    It is not compiled. It computes in the precision of its run; the dtype policy of Keras is not
+    changed.
+
+    Args:
+        path: the run directory.
+
+    Raises:
+        UserError: there is no run, or it has no checkpoint.
+    """
+    from models import loading
+
+    return loading.load(path)
 
 
 def __getattr__(name: str) -> type:

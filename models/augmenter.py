@@ -7,7 +7,8 @@ import tensorflow as tf
 
 import fields
 from augmentation.diffaug import augment
-from models.hyperparameters.adversarial import AdversarialHyperparameters
+from models import state_keys
+from models.declarations.adversarial import AdversarialHyperparameters
 from models.randomness import Batch
 
 
@@ -28,7 +29,9 @@ class Augmenter:
         self.target, self.kimg = hp.augment_target, hp.augment_kimg
         self.p = 1.0
         if self.policy.adapts:
-            self.p = add_weight(name="augment_p", shape=(), initializer="zeros", trainable=False)
+            self.p = add_weight(
+                name=state_keys.AUGMENT_P, shape=(), initializer="zeros", trainable=False
+            )
 
     def augmented(self, inputs, batch: Batch, stream: str):
         """Return the discriminator's inputs with augmented images.

@@ -4,7 +4,7 @@ Networks"."""
 import keras
 import tensorflow as tf
 
-from models import layers
+from models import layers, state_keys
 from models.autoencoding import AutoencodingModel
 from models.ema import averaging_rate
 
@@ -19,9 +19,11 @@ class Autoencoder(AutoencodingModel):
         super().build_networks()
         d = self.hp.latent_dim
         kept = {"trainable": False, "dtype": "float32"}
-        self.code_mean = self.add_weight(name="code_mean", shape=(d,), initializer="zeros", **kept)
+        self.code_mean = self.add_weight(
+            name=state_keys.CODE_MEAN, shape=(d,), initializer="zeros", **kept
+        )
         self.code_covariance = self.add_weight(
-            name="code_covariance", shape=(d, d), initializer="identity", **kept
+            name=state_keys.CODE_COVARIANCE, shape=(d, d), initializer="identity", **kept
         )
 
     def after_update(self, found, terms):

@@ -7,13 +7,13 @@ import tensorflow as tf
 
 import fields
 from losses.reconstruction import ReconstructionChoice
-from models import layers
+from models import layers, state_keys, streams
 from models.base import GenerativeModel, Player, to_unit_range
 from models.declarations.autoencoding import AutoencodingHyperparameters
 from models.latents import Latents, noise
 from models.randomness import Batch, stateless_seed
 
-SIDE = "autoencoder"
+SIDE = state_keys.AUTOENCODER
 Found = dict[str, tf.Tensor]  # what an encoder says, by the names of its heads
 Terms = dict[str, tf.Tensor]  # unreduced: [b], or of each latent dimension [b, d]
 
@@ -93,6 +93,9 @@ class AutoencodingModel(GenerativeModel):
         z = keras.Input((self.hp.latent_dim,), name="latents")
         return keras.Model(z, self.images(self.decoder(z)), name="generator")
 
+    def networks(self):
+        return {state_keys.ENCODER: self.encoder, state_keys.DECODER: self.decoder}
+
     def players(self):
         networks = (self.encoder, self.decoder)
         return {SIDE: Player(networks, self.hp.learning_rate, side=SIDE)}
@@ -111,7 +114,7 @@ class AutoencodingModel(GenerativeModel):
 
     def update(self, data) -> dict[str, tf.Tensor]:
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        batch = self.batch_of(images, self.seed, "train", self.step)
+        batch = self.batch_of(images, self.seed, streams.TRAIN, self.step)
         with tf.GradientTape() as tape:
             found, terms = self.forward(batch, training=True)
             loss = self.objective(terms, learning=True)
@@ -120,7 +123,7 @@ class AutoencodingModel(GenerativeModel):
 
     def validate(self, data) -> dict[str, tf.Tensor]:
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        _, terms = self.forward(self.batch_of(images, self.seed, "test"), training=False)
+        _, terms = self.forward(self.batch_of(images, self.seed, streams.TEST), training=False)
         return scalars_of(self.objective(terms, learning=False), terms)
 
     def batch_of(self, images: tf.Tensor, seed: int, purpose: str, step=None) -> Batch:
@@ -129,7 +132,7 @@ class AutoencodingModel(GenerativeModel):
         x = to_unit_range(images)
         if step is None:
             step = tf.reduce_sum(tf.cast(tf.round(127.5 * (x + 1.0)), tf.int32))
-        batch = Batch(x, None, lambda of: stateless_seed(seed, step, f"{purpose} {of}"))
+        batch = Batch(x, None, lambda of: stateless_seed(seed, step, streams.of_batch(purpose, of)))
         return dataclasses.replace(batch, x=self.binarised(x, batch))
 
     def binarised(self, x: tf.Tensor, batch: Batch | None) -> tf.Tensor:
@@ -137,7 +140,7 @@ class AutoencodingModel(GenerativeModel):
         if self.hp.binarisation in (None, "none"):
             return x
         draws = self.hp.binarisation == "sampled" and batch
-        boundary = 2.0 * batch.uniform("binarisation", tf.shape(x)) - 1.0 if draws else 0.0
+        boundary = 2.0 * batch.uniform(streams.BINARISATION, tf.shape(x)) - 1.0 if draws else 0.0
         return tf.where(x > boundary, 1.0, -1.0)
 
     # What it can be asked.

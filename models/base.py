@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 import fields
+from models import state_keys
 from models.declarations.base import Hyperparameters
 from models.latents import Latents
 
@@ -41,8 +42,8 @@ class GenerativeModel(keras.Model):
     """A model of images in [-1, 1] that can be sampled.
 
     Subclasses name their `Hyperparameters`, make their networks and `latents` in `build_networks`,
-    say in `players` and `make_optimizer` who moves what, and write `update`, the train step, and
-    `validate`, if there is a loss of test images.
+    list the former in `networks`, say in `players` and `make_optimizer` who moves what, and write
+    `update`, the train step, and `validate`, if there is a loss of test images.
 
     Args:
         image_shape: (height, width, channels).
@@ -78,7 +79,7 @@ class GenerativeModel(keras.Model):
         self.seed = seed
         self.hp = self.Hyperparameters.resolve(**hyperparameters)
         self.step = self.add_weight(
-            name="step", shape=(), dtype="int64", initializer="zeros", trainable=False
+            name=state_keys.STEP, shape=(), dtype="int64", initializer="zeros", trainable=False
         )
         self._means = self._test_means = None
         self._testing = False
@@ -107,6 +108,10 @@ class GenerativeModel(keras.Model):
 
     def build_networks(self) -> None:
         """Makes the networks and the prior `latents`."""
+        raise NotImplementedError
+
+    def networks(self) -> dict[str, keras.Layer]:
+        """Return all networks, key of the state -> network."""
         raise NotImplementedError
 
     def players(self) -> dict[str, Player]:
@@ -248,7 +253,7 @@ class GenerativeModel(keras.Model):
             raise ValueError(f"no player {', '.join(unknown)}; there are {', '.join(players)}")
         for name, player in players.items():
             optimizer = given.get(name) or self.make_optimizer(player)
-            if keras.config.dtype_policy().compute_dtype == "float16":
+            if self.compute_dtype == "float16":
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
             optimizer.build(player.variables)
             self.optimizers[name] = optimizer
@@ -325,25 +330,29 @@ class GenerativeModel(keras.Model):
         finally:
             self._testing = False
 
-    def state(self) -> dict[str, list[tf.Variable]]:
-        """All that training changes, for an exact resume: each network's weights, batch norm
-        statistics and seeds of random layers, what the optimizers keep, and the model's own
-        variables such as the step."""
-        networks = {
-            name: part.variables
-            for name, part in vars(self).items()
-            if isinstance(part, keras.Layer)
-        }
-        optimizers = {f"{name}_optimizer": part.variables for name, part in self.optimizers.items()}
-        elsewhere = [v for variables in networks.values() for v in variables]
+    def state(self) -> dict[str, list[tf.Variable] | dict[str, tf.Variable]]:
+        """Return all variables that training changes, by the keys of models/state_keys.py.
+
+        Of each network these are the weights, batch norm statistics and seeds of random layers; of
+        each optimizer, once compiled, all variables; and the model's own variables by name.
+
+        Raises:
+            ValueError: if two own variables have one name, as those of an undeclared network do.
+        """
+        parts = {name: network.variables for name, network in self.networks().items()}
         means = [means for means in (self._means, self._test_means) if means is not None]
-        elsewhere += [v for metric in means for v in metric.variables]
-        known = {id(v) for v in elsewhere}
-        own = [v for v in self.variables if id(v) not in known]
-        return {
-            name: [v.value for v in variables]
-            for name, variables in {**networks, **optimizers, "own": own}.items()
-        }
+        parts_and_means = [*parts.values(), *(metric.variables for metric in means)]
+        elsewhere = {id(v) for variables in parts_and_means for v in variables}
+        own = [v for v in self.variables if id(v) not in elsewhere]
+        names = [v.name for v in own]
+        if doubled := {name for name in names if names.count(name) > 1}:
+            raise ValueError(
+                f"several variables of {type(self).__name__} are named {', '.join(doubled)}: name "
+                "each otherwise, and return all networks in networks()"
+            )
+        parts |= {state_keys.optimizer(k): part.variables for k, part in self.optimizers.items()}
+        state = {name: [v.value for v in variables] for name, variables in parts.items()}
+        return {**state, state_keys.OWN: {v.name: v.value for v in own}}
 
 
 class ScalarMeans(keras.Metric):

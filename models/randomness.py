@@ -23,6 +23,20 @@ def length(x: tf.Tensor) -> int | tf.Tensor:
 
 
 @dataclasses.dataclass(frozen=True)
+class Growth:
+    """Size of the images that a growing model is trained at.
+
+    Attributes:
+        stage: number of doublings of the smallest size.
+        alpha: weight of the images of that size beside those of the size before, a scalar in
+            (0, 1]; None for the smallest size.
+    """
+
+    stage: int
+    alpha: tf.Tensor | None
+
+
+@dataclasses.dataclass(frozen=True)
 class Batch:
     """What one update is made from.
 
@@ -30,13 +44,15 @@ class Batch:
         x: images [b, h, w, c] in [-1, 1].
         labels: int [b], or None.
         seed: purpose -> an int32 [2] stateless seed of this update.
-        latents: name -> [b, d], what a G makes its images of.
+        latents: name -> [b, d], inputs of the generator.
+        growth: size of the images of a growing model; None for full images.
     """
 
     x: tf.Tensor
     labels: tf.Tensor | None
     seed: Callable[[str], tf.Tensor]
     latents: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
+    growth: Growth | None = None
 
     def uniform(self, purpose: str, shape) -> tf.Tensor:
         """float32 draws in [0, 1) of this update."""

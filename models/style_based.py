@@ -4,6 +4,7 @@ Architecture for Generative Adversarial Networks"."""
 import numpy as np
 import tensorflow as tf
 
+from models import streams
 from models.adversarial import AdversarialModel
 from models.declarations.style import StyleHyperparameters
 from models.networks import stylegan
@@ -35,14 +36,20 @@ class StyleBasedModel(AdversarialModel):
         """w of each layer [b, layers, w_dim] -> images; its name is "synthesis"."""
         raise NotImplementedError
 
-    def synthesise(self, w: tf.Tensor, noise: list[tf.Tensor]) -> tf.Tensor:
-        """Images [b, h, w, c] of a training step, of styles [b, layers, w_dim] and the noise of
-        each layer."""
+    def synthesise(self, w: tf.Tensor, noise: list[tf.Tensor], batch) -> tf.Tensor:
+        """Return images [b, h, w, c] of a training step.
+
+        Args:
+            w: style of each layer [b, layers, w_dim].
+            noise: noise of each layer.
+            batch: of the update.
+        """
         return self.generator.get_layer("synthesis")(w, noise)
 
-    def fake(self, batch):
+    def fake_inputs(self, batch):
         """Images of mixed styles, with new noise."""
-        return self.synthesise(self.mixed_styles(batch), self.draw_noise(batch.normal, batch.x))
+        noise = self.draw_noise(batch.normal, batch.x)
+        return self.synthesise(self.mixed_styles(batch), noise, batch)
 
     def mixed_styles(self, batch) -> tf.Tensor:
         """w of each layer [b, layers, w_dim], in a share of the images that of a second z from
@@ -51,9 +58,9 @@ class StyleBasedModel(AdversarialModel):
         w, n = mapping(self.latents.join(batch.latents)), length(batch.x)
         if not self.hp.style_mixing:
             return self.generator.get_layer("styles")(w)
-        other = mapping(self.latents.join(self.latents.draw(n, batch.seed("mixing"))))
-        layer, chance = tf.unstack(batch.uniform("crossover", [n, 2]), axis=1)
-        crossover = 1 + tf.cast(layer * (self.working_layers - 1), tf.int32)
+        other = mapping(self.latents.join(self.latents.draw(n, batch.seed(streams.MIXING))))
+        layer, chance = tf.unstack(batch.uniform(streams.CROSSOVER, [n, 2]), axis=1)
+        crossover = 1 + tf.cast(layer * (self.working_layers(batch) - 1), tf.int32)
         return mix(w, other, tf.where(chance < self.hp.style_mixing, crossover, layers), layers)
 
     @property
@@ -61,9 +68,8 @@ class StyleBasedModel(AdversarialModel):
         """How many layers have a style."""
         return self.generator.get_layer("styles").count
 
-    @property
-    def working_layers(self) -> int:
-        """How many of them, from the first on, are at work in this step."""
+    def working_layers(self, batch) -> int:
+        """Return the number of layers, from the first on, that the images of a batch need."""
         return self.layers
 
     def draw_noise(self, normal, x: tf.Tensor) -> list[tf.Tensor]:
@@ -75,7 +81,7 @@ class StyleBasedModel(AdversarialModel):
         """
         shapes = self.generator.get_layer("synthesis").noise_shapes()
         n = length(x)
-        return [normal(f"noise {k}", [n, *shape]) for k, shape in enumerate(shapes)]
+        return [normal(streams.pixel_noise(k), [n, *shape]) for k, shape in enumerate(shapes)]
 
     def after_generator_update(self, terms, batch):
         """Moves the running mean of w, which truncation is towards; that of the averaged G lags

@@ -1,7 +1,7 @@
 """StyleGAN: Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversarial
 Networks"."""
 
-import functools
+import dataclasses
 
 import keras
 import tensorflow as tf
@@ -9,6 +9,7 @@ import tensorflow as tf
 from models import layers
 from models.declarations.stylegan import StyleGANHyperparameters
 from models.networks import stages, stylegan
+from models.randomness import Growth
 from models.style_based import StyleBasedModel
 
 
@@ -26,7 +27,6 @@ class StyleGAN(StyleBasedModel):
 
     Hyperparameters = StyleGANHyperparameters
     unconnected = tf.UnconnectedGradients.ZERO  # of the layers of larger images
-    stage = alpha = None  # of the step that is being made, as AdaptiveSynthesis has them
 
     def build_synthesis(self):
         growing = self.hp.growing_kimg > 0
@@ -60,8 +60,16 @@ class StyleGAN(StyleBasedModel):
         earlier, level = self.level(self.step - 1), self.level(self.step)
         begins, ends = (rounded(level) > rounded(earlier) for rounded in (tf.math.ceil, tf.floor))
         tf.cond(begins | ends, self._restart_optimizers, lambda: None)
-        step = functools.partial(self._update_at, data)
-        return stylegan.at_level(level, self.doublings + 1, step)
+        batches = self.batches_of(data)
+
+        def step(stage: int, alpha: tf.Tensor):
+            growth = Growth(stage, alpha if stage else None)
+            return self.update_on([dataclasses.replace(b, growth=growth) for b in batches])
+
+        scalars = stylegan.at_level(level, self.doublings + 1, step)
+        for network in (self.generator, self.generator_ema):  # samples have the next step's size
+            network.get_layer("synthesis").level.assign(self.level(self.step + 1))
+        return scalars | {"growth": tf.convert_to_tensor(self.level(self.step))}
 
     def _restart_optimizers(self):
         """Their averages, and their counts of steps, are 0: else the first steps of layers whose
@@ -72,34 +80,29 @@ class StyleGAN(StyleBasedModel):
                 if variable.name != "learning_rate":
                     variable.assign(tf.zeros_like(variable.value))
 
-    def _update_at(self, data, stage: int, alpha: tf.Tensor):
-        self.stage, self.alpha = stage, alpha if stage else None
-        try:
-            scalars = super().update(data)
-        finally:
-            self.stage = self.alpha = None
-        for network in (self.generator, self.generator_ema):  # samples have the next step's size
-            network.get_layer("synthesis").level.assign(self.level(self.step + 1))
-        return scalars | {"growth": tf.convert_to_tensor(self.level(self.step))}
-
-    def real(self, batch):
-        """Images as a generator of this size and fading would have them: figure 2 there."""
-        if self.stage is None:
+    def real_inputs(self, batch):
+        """Return images as a generator of the batch's size and fading makes them: figure 2."""
+        if batch.growth is None:
             return batch.x
-        times = 2 ** (self.doublings - self.stage)
+        times = 2 ** (self.doublings - batch.growth.stage)
         x = stylegan.shrink(batch.x, times)
-        if self.alpha is not None:
+        if batch.growth.alpha is not None:
             earlier = stylegan.enlarge(stylegan.shrink(x, 2), 2)
-            x = earlier + self.alpha * (x - earlier)
+            x = earlier + batch.growth.alpha * (x - earlier)
         return stylegan.enlarge(x, times)
 
-    @property
-    def working_layers(self):
-        return self.layers if self.stage is None else 2 * (self.stage + 1)
+    def working_layers(self, batch):
+        return 2 * (batch.growth.stage + 1) if batch.growth else self.layers
 
-    def synthesise(self, w, noise):
-        return self.generator.get_layer("synthesis")(w, noise, stage=self.stage, alpha=self.alpha)
+    def synthesise(self, w, noise, batch):
+        return self.generator.get_layer("synthesis")(w, noise, **at(batch))
 
-    def critic(self, shown, batch):
-        d = self.discriminator(shown, stage=self.stage, alpha=self.alpha)
+    def discriminate(self, inputs, batch):
+        d = self.discriminator(inputs, **at(batch))
         return {"d": tf.squeeze(d, -1)}
+
+
+def at(batch) -> dict:
+    """Return the size of a batch's images as arguments of the networks."""
+    growth = batch.growth
+    return {"stage": growth.stage, "alpha": growth.alpha} if growth else {}

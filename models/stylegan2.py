@@ -4,11 +4,12 @@ import keras
 import tensorflow as tf
 
 from losses.path_length import path_length_penalty, path_lengths
-from models import layers
+from models import layers, state_keys, streams
 from models.declarations.stylegan2 import StyleGAN2Hyperparameters
 from models.networks import stylegan
 from models.randomness import length
 from models.style_based import StyleBasedModel
+from models.terms import Term
 
 LENGTH_DECAY = 0.99  # a measurement, of the mean path length: appendix B
 
@@ -28,7 +29,7 @@ class StyleGAN2(StyleBasedModel):
 
     def build_networks(self):
         self.path_mean = self.add_weight(
-            name="path_mean", shape=(), initializer="zeros", trainable=False
+            name=state_keys.PATH_MEAN, shape=(), initializer="zeros", trainable=False
         )
         super().build_networks()
 
@@ -40,27 +41,27 @@ class StyleGAN2(StyleBasedModel):
             self.image_shape, self.hp.width, residual=True, name="discriminator"
         )
 
-    def pair_terms(self, real, fake, batch):
+    def extra_generator_terms(self, real, fake, batch):
         """The path lengths of every second image, at each `path_interval` steps, as many times as
         strong: equation 4 and appendix B."""
         if not self.hp.path_weight:
             return {}
         due = tf.equal(self.step % self.hp.path_interval, 0)
         none = tf.zeros_like(batch.x[::2, 0, 0, 0])
-        return {"path": tf.cond(due, lambda: self._path_term(batch), lambda: none)}
+        value = tf.cond(due, lambda: self._path_term(batch), lambda: none)
+        return {"path": Term(value, self.hp.path_weight * self.hp.path_interval)}
 
     def _path_term(self, batch) -> tf.Tensor:
         """[b / 2] of those images; moves the mean length."""
         height, width, _ = self.image_shape
         noise = [one[::2] for one in self.draw_noise(batch.normal, batch.x)]
         w = self.mixed_styles(batch)[::2]
-        y = batch.normal("path", [length(w), *self.image_shape]) / (height * width) ** 0.5
-        lengths = path_lengths(lambda w: self.synthesise(w, noise), w, y)
+        y = batch.normal(streams.PATH, [length(w), *self.image_shape]) / (height * width) ** 0.5
+        lengths = path_lengths(lambda w: self.synthesise(w, noise, batch), w, y)
         rate = 1.0 - LENGTH_DECAY
         moved = self.path_mean + rate * (tf.reduce_mean(lengths) - self.path_mean)
         self.path_mean.assign(tf.where(tf.math.is_finite(moved), moved, self.path_mean))
-        weight = self.hp.path_weight * self.hp.path_interval
-        return weight * path_length_penalty(lengths, tf.stop_gradient(self.path_mean.value))
+        return path_length_penalty(lengths, tf.stop_gradient(self.path_mean.value))
 
     def after_generator_update(self, terms, batch):
         scalars = super().after_generator_update(terms, batch)

@@ -10,12 +10,12 @@ import tensorflow_probability as tfp
 
 import fields
 from losses.divergence import gaussian_kl, with_free_bits
-from models import layers
+from models import layers, state_keys, streams
 from models.autoencoding import AutoencodingModel
 from models.base import ACTIVE, NotSupported
-from models.ema import averaging_rate
 from models.declarations.beta_vae import BetaVAEHyperparameters
 from models.declarations.vae import VAEHyperparameters
+from models.ema import averaging_rate
 
 tfd = tfp.distributions
 
@@ -31,7 +31,7 @@ class VAE(AutoencodingModel):
     def build_networks(self):
         super().build_networks()
         self.dimension_kl = self.add_weight(
-            name="dimension_kl",
+            name=state_keys.DIMENSION_KL,
             shape=(self.hp.latent_dim,),
             initializer="zeros",
             trainable=False,
@@ -42,7 +42,7 @@ class VAE(AutoencodingModel):
         """With a batch m + sqrt(v) epsilon, equation 4."""
         if batch is None:
             return found["mean"]
-        epsilon = batch.normal("encoder", tf.shape(found["mean"]))
+        epsilon = batch.normal(streams.ENCODER, tf.shape(found["mean"]))
         return found["mean"] + tf.exp(0.5 * found["log_variance"]) * epsilon
 
     def code_terms(self, found):
@@ -74,7 +74,7 @@ class VAE(AutoencodingModel):
         return np.argsort(-np.asarray(self.dimension_kl), kind="stable").tolist()
 
     def posterior_kl(self, x):
-        found = self.encoder(self.batch_of(x, self.seed, "test").x, training=False)
+        found = self.encoder(self.batch_of(x, self.seed, streams.TEST).x, training=False)
         return self.code_terms(found)["kl"]
 
     @property
@@ -84,10 +84,10 @@ class VAE(AutoencodingModel):
     def log_weights(self, x, samples, seed=0):
         if self.hp.binarisation == "none":
             raise NotSupported("gray pixels have no Bernoulli likelihood (--binarisation=none)")
-        batch = self.batch_of(x, seed, "likelihood")
+        batch = self.batch_of(x, seed, streams.LIKELIHOOD)
         found = self.encoder(batch.x, training=False)
-        draws = [self._log_weights(batch.x, found, batch.seed(f"{k}")) for k in range(samples)]
-        return tf.stack(draws)
+        seeds = [batch.seed(streams.posterior_draw(k)) for k in range(samples)]
+        return tf.stack([self._log_weights(batch.x, found, seed) for seed in seeds])
 
     @tf.function(reduce_retracing=True)
     def _log_weights(self, x, found, seed):

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from files import write_atomically
 from plotting.curves import COLOURS, DPI, INK, PALE_INK, WIDTH
 from plotting.paths import check_ending
+from storage.files import write_atomically
 
 GRAY_INK, BAND = "#6A6A6A", "#F5F5F5"
 BETTER = {"": "", "lower": "↓ lower is better", "higher": "↑ higher is better"}

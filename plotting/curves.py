@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from files import write_atomically
 from plotting.paths import check_ending
+from storage.files import write_atomically
 
 # Okabe and Ito's palette, which colour-blind readers can tell apart, without its yellow.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")

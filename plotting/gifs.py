@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from files import write_atomically
 from plotting.images import check_picture
 from plotting.paths import check_ending
+from storage.files import write_atomically
 
 
 def save_gif(

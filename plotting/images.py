@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from files import write_atomically
 from plotting.paths import check_ending
+from storage.files import write_atomically
 
 PAPER = 255  # the gray level of padding, blank cells and margins
 READABLE = 64  # pixels; smaller images are enlarged up to this side

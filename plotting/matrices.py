@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from files import write_atomically
 from plotting.bars import GRAY_INK, fitted, ruler
 from plotting.curves import DPI, INK, PALE_INK
 from plotting.paths import check_ending
+from storage.files import write_atomically
 
 SHADES = ("#FFFFFF", "#56B4E9", "#0072B2", "#00304D")  # from a share of 0 to one of 1
 UNKNOWN = "#EEEEEE"  # a row without counts has no shares

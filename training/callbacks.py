@@ -18,9 +18,9 @@ import tensorflow as tf
 import plotting
 from metrics.report import DISTANCES
 from models.base import NotSupported
-from training.checkpoints import Checkpoints
+from storage.checkpoints import Checkpoints
+from storage.run_directory import METRIC, RunDirectory
 from training.pictures import plane_grid, reconstruction_grid
-from training.run_directory import METRIC, RunDirectory
 
 PLANE_SPANS = (1, 3)
 

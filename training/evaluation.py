@@ -19,7 +19,6 @@ import plotting
 from data import ImageData, Split
 from errors import UserError
 from fields import near
-from files import cache_directory
 from metrics import (
     factors,
     features,
@@ -37,6 +36,7 @@ from metrics.report import Metric, MetricError
 from metrics.statistics import FeatureStatistics
 from models.base import ACTIVE, GenerativeModel, NotSupported, to_unit_range
 from models.latents import CATEGORY, CONTINUOUS, between, with_code
+from storage.cache import cache_directory
 
 PIXELS = ("pixel_mean", "pixel_std", "pixel_distance", "distinct_share", "copied_share")
 CONDITIONS = ("conditional_accuracy",)
@@ -352,8 +352,8 @@ def in_float32(model: GenerativeModel) -> GenerativeModel:
     finally:
         keras.config.set_dtype_policy(policy)
     state = model.state()
-    for name, variables in copy.state().items():
-        for own, given in zip(variables, state[name], strict=True):
+    for name, part in copy.state().items():
+        for own, given in zip(tf.nest.flatten(part), tf.nest.flatten(state[name]), strict=True):
             own.assign(given)
     return copy
 

@@ -16,11 +16,11 @@ from data import Batches, ImageData, Split
 from errors import UserError
 from fields import listed
 from models.base import ACTIVE, GenerativeModel, NotSupported
+from storage.checkpoints import Checkpoints
+from storage.run_directory import METRIC, RunDirectory
 from training import callbacks, evaluation, setup
-from training.checkpoints import Checkpoints
 from training.options import Config, RunOptions
 from training.pictures import save_style_pictures, save_traversals
-from training.run_directory import METRIC, RunDirectory
 
 GIF_FRAMES = 100
 TRAVERSAL_SPANS = (1, 2)
@@ -54,10 +54,10 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     measure = options.eval_every and sample_measure(options, images, model)
 
     every = options.checkpoint_every or epoch
-    checkpoints = Checkpoints(model, run.checkpoints, options.keep_checkpoints)
+    checkpoints = Checkpoints(model.state(), model.step, run.checkpoints, options.keep_checkpoints)
     start = resume(run, checkpoints, images.fingerprint, every, total)
     environment = {**setup.environment(), "xla": model.jit_compile}
-    run.write_config(config, setup.describe_data(images), environment, command, total)
+    run.write_config(config.as_dict(), setup.describe_data(images), environment, command, total)
     real = at_random(images.train.images, 64, options.seed)
     plotting.save_image(run.path / "real.png", plotting.grid(real))
     say_start(config, run, model, images, f"steps {start} to {total} ({epoch} an epoch)")

@@ -4,13 +4,13 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from models.hyperparameters.adversarial import AdversarialHyperparameters
 from models.hyperparameters.XXX import WITHOUT_BOUNDARY
 
 from errors import UserError
 from losses.penalties import PENALTIES
 from models import REGISTRY
 from models.base import NotSupported
-from models.hyperparameters.adversarial import AdversarialHyperparameters
 from models.networks.backbones import BACKBONES
 from models.randomness import Batch
 from training import options, setup

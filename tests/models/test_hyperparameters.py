@@ -6,12 +6,12 @@ import subprocess
 import sys
 
 import pytest
+from models.hyperparameters.base import Hyperparameters
 
 import models
 from errors import UserError
 from fields import field
 from models import hyperparameters as hp
-from models.hyperparameters.base import Hyperparameters
 
 
 @dataclasses.dataclass(frozen=True)

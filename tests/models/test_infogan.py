@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import scipy.special
 import tensorflow as tf
+from models.hyperparameters.infogan import InfoGANHyperparameters
 
 from errors import UserError
 from losses.adversarial import AdversarialLoss
@@ -14,7 +15,6 @@ from losses.guidance import stroke_thickness_target
 from losses.information import LOG_STD
 from models import InfoGAN
 from models.base import NotSupported
-from models.hyperparameters.infogan import InfoGANHyperparameters
 from training import options, setup
 
 SHAPE = (6, 6, 1)

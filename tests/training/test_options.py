@@ -5,12 +5,12 @@ import json
 import pathlib
 
 import pytest
+from models.hyperparameters.variants import GANHyperparameters
 
 from errors import UserError
 from evaluate import MeasureOptions
 from fields import field
 from models import REGISTRY, Entry
-from models.hyperparameters.variants import GANHyperparameters
 from study import StudyOptions, runs_of
 from train_classifier import ClassifierOptions
 from training import flags, options, setup

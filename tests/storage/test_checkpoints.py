@@ -6,10 +6,11 @@ import shutil
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from errors import UserError
+from storage.checkpoints import Checkpoints
 from training import options, setup
-from training.checkpoints import Checkpoints
 
 
 def build():
@@ -26,17 +27,20 @@ def model():
     return model
 
 
+def checkpoints_of(model, folder, keep=3):
+    return Checkpoints(model.state(), model.step, folder, keep, complete=model.compiled)
+
+
 def fill(model, step):
     """Sets each variable of the model to the step plus a number of its own."""
-    variables = [v for part in model.state().values() for v in part]
-    for k, variable in enumerate(variables):
+    for k, variable in enumerate(tf.nest.flatten(model.state())):
         variable.assign(np.full(variable.shape, step + k / 1000).astype(variable.dtype.name))
     model.step.assign(step)
 
 
 def values(model):
     """Copies of all that training changes."""
-    return [v.numpy().copy() for part in model.state().values() for v in part]
+    return [v.numpy().copy() for v in tf.nest.flatten(model.state())]
 
 
 def same(a, b):
@@ -47,7 +51,7 @@ def same(a, b):
 def three(model, tmp_path_factory):
     """A folder with the checkpoints of the steps 8, 9 and 10."""
     folder = tmp_path_factory.mktemp("three") / "checkpoints"
-    checkpoints = Checkpoints(model, folder, keep=3)
+    checkpoints = checkpoints_of(model, folder, keep=3)
     for step in (8, 9, 10):
         fill(model, step)
         checkpoints.save()
@@ -61,7 +65,7 @@ def folder(three, tmp_path):
 
 
 def test_without_a_checkpoint_there_is_none_and_no_folder_is_made(model, tmp_path):
-    checkpoints = Checkpoints(model, tmp_path / "new")
+    checkpoints = checkpoints_of(model, tmp_path / "new")
     assert checkpoints.found() == []
     assert checkpoints.restore() is None
     assert not (tmp_path / "new").exists()
@@ -72,13 +76,13 @@ def test_the_newest_is_restored_with_all_its_variables(model, folder, capsys):
     expected = values(model)
     fill(model, 0)
     assert not same(values(model), expected)
-    assert Checkpoints(model, folder).restore() == 10
+    assert checkpoints_of(model, folder).restore() == 10
     assert same(values(model), expected)
     assert capsys.readouterr().err == ""
 
 
 def test_found_are_the_newest_first_by_number(model, folder):
-    names = [pathlib.Path(path).name for path in Checkpoints(model, folder).found()]
+    names = [pathlib.Path(path).name for path in checkpoints_of(model, folder).found()]
     assert names == ["ckpt-10", "ckpt-9", "ckpt-8"]
 
 
@@ -87,7 +91,7 @@ def test_a_lost_list_of_checkpoints_loses_none(model, folder, content):
     (folder / "checkpoint").unlink()
     if content is not None:
         (folder / "checkpoint").write_text(content)
-    assert Checkpoints(model, folder).restore() == 10
+    assert checkpoints_of(model, folder).restore() == 10
 
 
 def data_of(folder, step):
@@ -123,18 +127,18 @@ def test_a_damaged_newest_is_passed_over_with_a_warning(model, folder, capsys, d
     expected = values(model)
     fill(model, 0)
     DAMAGE[damage](folder, 10)
-    assert Checkpoints(model, folder).restore() == 9
+    assert checkpoints_of(model, folder).restore() == 9
     assert same(values(model), expected)
     warning = capsys.readouterr().err
-    assert re.fullmatch(r"warning: \S+/ckpt-10 is damaged \(.+\): passed over\n", warning)
+    assert re.fullmatch(r"warning: \S+/ckpt-10 is damaged \(.+\); skipped\n", warning)
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
 def test_where_all_are_damaged_nothing_is_begun_afresh(model, folder, capsys, damage):
     for step in (8, 9, 10):
         DAMAGE[damage](folder, step)
-    with pytest.raises(UserError, match="no checkpoint there can be read") as error:
-        Checkpoints(model, folder).restore()
+    with pytest.raises(UserError, match="no checkpoint can be read") as error:
+        checkpoints_of(model, folder).restore()
     assert str(folder) in str(error.value)
     assert "\n" not in str(error.value)
     assert capsys.readouterr().err.count("warning: ") == 3
@@ -142,19 +146,19 @@ def test_where_all_are_damaged_nothing_is_begun_afresh(model, folder, capsys, da
 
 def test_a_damaged_one_is_written_anew_when_its_step_comes_again(model, folder):
     flip(data_of(folder, 10))
-    checkpoints = Checkpoints(model, folder, keep=3)
+    checkpoints = checkpoints_of(model, folder, keep=3)
     assert checkpoints.restore() == 9
     fill(model, 10)
     checkpoints.save()
     expected = values(model)
     fill(model, 0)
-    assert Checkpoints(model, folder).restore() == 10
+    assert checkpoints_of(model, folder).restore() == 10
     assert same(values(model), expected)
 
 
 @pytest.mark.parametrize("keep", [1, 2])
 def test_the_last_ones_are_kept(model, tmp_path, keep):
-    checkpoints = Checkpoints(model, tmp_path, keep)
+    checkpoints = checkpoints_of(model, tmp_path, keep)
     for step in (1, 2, 3, 4):
         fill(model, step)
         checkpoints.save()
@@ -163,7 +167,7 @@ def test_the_last_ones_are_kept(model, tmp_path, keep):
 
 
 def test_those_of_an_earlier_process_count_among_the_kept(model, folder):
-    checkpoints = Checkpoints(model, folder, keep=2)
+    checkpoints = checkpoints_of(model, folder, keep=2)
     assert checkpoints.restore() == 10
     fill(model, 11)
     checkpoints.save()
@@ -174,20 +178,21 @@ def test_what_a_kill_left_half_written_is_swept(model, folder):
     leftover = folder / "ckpt-11_temp"
     leftover.mkdir()
     (leftover / "part-00000-of-00001.data-00000-of-00001").write_bytes(b"half")
-    checkpoints = Checkpoints(model, folder)
+    checkpoints = checkpoints_of(model, folder)
     assert checkpoints.restore() == 10
     fill(model, 11)
     checkpoints.save()
     assert not list(folder.glob("*_temp"))
-    assert Checkpoints(model, folder).restore() == 11
+    assert checkpoints_of(model, folder).restore() == 11
 
 
 def test_a_model_that_is_only_looked_at_needs_no_optimizers(model, folder):
     other = build()
-    assert Checkpoints(other, folder).restore() == 10
+    assert checkpoints_of(other, folder).restore() == 10
     fill(model, 10)
-    for name, variables in other.state().items():
-        for a, b in zip(variables, model.state()[name], strict=True):
+    for name, part in other.state().items():
+        expected = tf.nest.flatten(model.state()[name])
+        for a, b in zip(tf.nest.flatten(part), expected, strict=True):
             np.testing.assert_array_equal(a, b)
 
 
@@ -195,4 +200,4 @@ def test_a_checkpoint_of_other_networks_is_refused(folder):
     config = options.parse(["--model=gan", "--width=5", "--depth=1", "--noise_dim=5"])
     wider = setup.build_model(config, (8, 8, 1), num_classes=0)
     with pytest.raises(UserError, match="of another model"):
-        Checkpoints(wider, folder).restore()
+        checkpoints_of(wider, folder).restore()

@@ -5,7 +5,8 @@ import os
 
 import pytest
 
-from files import cache_directory, write_atomically, write_json
+from storage.cache import cache_directory
+from storage.files import write_atomically, write_json
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,23 @@
-"""The folder of a run: who holds it, what it was told, what it has logged."""
+"""Directory of a run: its lock, its configuration and its log."""
 
 import json
 import os
 from pathlib import Path
 
 from errors import UserError
-from files import write_atomically, write_json
-from training.options import Config
+from storage.files import write_atomically, write_json
 
-METRIC = "metric_"  # begins the names that metrics of samples have in metrics.jsonl
+METRIC = "metric_"  # prefix of the names of metrics in metrics.jsonl
 
 
 class RunDirectory:
-    """A folder that one training at a time writes to; a context manager that holds it.
+    """Directory of a run; a context manager that locks it for one training at a time.
 
     Args:
-        path: made if it is missing.
+        path: created on entering.
 
     Raises:
-        UserError, on entering: the folder cannot be written, or another training holds it.
+        UserError: on entering, if the directory cannot be written or another process locks it.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -37,14 +36,15 @@ class RunDirectory:
             self._lock = (self.path / ".lock").open("w")
         except OSError as error:
             raise UserError(
-                f"--outdir={self.path}: cannot write there ({error.strerror}); choose another"
+                f"{self.path}: cannot be written ({error.strerror}). Choose another directory",
+                "outdir",
             ) from None
         try:
             lock(self._lock)
         except BlockingIOError:
             self._lock.close()
             raise UserError(
-                f"--outdir={self.path}: another training is writing there; choose another"
+                f"{self.path}: another training writes to it. Choose another directory", "outdir"
             ) from None
         return self
 
@@ -55,10 +55,10 @@ class RunDirectory:
             self.path.rmdir()
 
     def read_config(self) -> dict:
-        """config.json.
+        """Return the content of config.json.
 
         Raises:
-            UserError: there is none, or it cannot be read.
+            UserError: it is missing or cannot be read.
         """
         try:
             saved = json.loads(self.config.read_text())
@@ -73,16 +73,24 @@ class RunDirectory:
             raise UserError(f"{self.config}: cannot be read ({error})") from None
 
     def write_config(
-        self, config: Config, data: dict, environment: dict, command: str, total_steps: int
+        self, config: dict, data: dict, environment: dict, command: str, total_steps: int
     ) -> None:
-        """Writes config.json; the commands of a run that went on are kept in their order."""
+        """Write config.json, with the commands of a resumed run in their order.
+
+        Args:
+            config: the "options" of the run and the "hyperparameters" of its model.
+            data: description of the data set.
+            environment: machine and versions.
+            command: command line of this training.
+            total_steps: last step of this training.
+        """
         resumed = self.config.exists() and self.has_checkpoints
         commands = self.read_config()["commands"] if resumed else []
         write_json(
             self.config,
             {
                 "commands": [*commands, command],
-                **config.as_dict(),
+                **config,
                 "data": data,
                 "total_steps": total_steps,
                 "environment": environment,
@@ -95,11 +103,10 @@ class RunDirectory:
 
     @property
     def finished(self) -> bool:
-        """Whether a training has left all that it leaves at its end: the checkpoint of its last
-        step and, written after it, the exported generator.
+        """True if the checkpoint of the last step and, written after it, the export are there.
 
         Raises:
-            UserError: there is no config.json, or it cannot be read.
+            UserError: config.json is missing or cannot be read.
         """
         total = self.read_config()["total_steps"]
         last = self.checkpoints / f"ckpt-{total}.index"
@@ -107,40 +114,13 @@ class RunDirectory:
         both = last.exists() and exported.exists()
         return both and exported.stat().st_mtime >= last.stat().st_mtime
 
-    def check(self, config: Config) -> None:
-        """Whether a training may begin, or go on, here with this configuration.
-
-        Raises:
-            UserError: --resume forbids it, or the run was begun with another configuration.
-        """
-        resume = config.options.resume
-        trained = self.has_checkpoints
-        if resume == "must" and not trained:
-            raise UserError(f"--resume=must: {self.path} has no checkpoint to go on from")
-        if resume == "never" and trained:
-            raise UserError(
-                f"--resume=never: {self.path} holds a run; choose another --outdir or move it away"
-            )
-        if trained:
-            was = Config.from_dict(self.read_config()).fixed()
-            now = config.fixed()
-            both = ["model"] if was["model"] != now["model"] else now
-            changed = [
-                f"--{k} was {said(was[k])}, is {said(now[k])}" for k in both if was[k] != now[k]
-            ]
-            if changed:
-                raise UserError(
-                    f"{self.path} was begun otherwise: {'; '.join(changed)}. Go on with the old "
-                    "values, or choose another --outdir"
-                )
-
     def log(self, record: dict) -> None:
-        """Appends a line to metrics.jsonl."""
+        """Append a line to metrics.jsonl."""
         with self._metrics.open("a") as file:
             file.write(json.dumps(record) + "\n")
 
     def records(self) -> list[dict]:
-        """The lines of metrics.jsonl, but for one cut off by a kill."""
+        """Return the lines of metrics.jsonl, without one cut off by a kill."""
         lines = self._metrics.read_text().splitlines() if self._metrics.exists() else []
         records = []
         for line in lines:
@@ -151,7 +131,7 @@ class RunDirectory:
         return records
 
     def forget_after(self, step: int) -> None:
-        """Drops what was logged and drawn after a step, from which the run goes on."""
+        """Remove log lines and pictures of later steps than the one that a run resumes from."""
         kept = [record for record in self.records() if record["step"] <= step]
         write_atomically(self._metrics, "".join(json.dumps(r) + "\n" for r in kept))
         folders = (self.samples, self.planes, self.reconstructions)
@@ -160,15 +140,13 @@ class RunDirectory:
                 picture.unlink()
 
 
-def said(value) -> str:
-    """A flag's value as a message names it."""
-    return "not given" if value is None else str(value)
-
-
 def lock(file) -> None:
-    """Takes the file for this process until it is closed; BlockingIOError if another has it.
+    """Lock a file for this process until it is closed.
 
-    Where the file system or the platform has no locks, the file is simply taken.
+    Does nothing where the file system or the platform does not support locks.
+
+    Raises:
+        BlockingIOError: another process locks it.
     """
     try:
         import fcntl

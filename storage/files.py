@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all, and where what can be made again is kept."""
+"""Atomic writes: a file is replaced as a whole or stays as it was."""
 
 import json
 import os
@@ -7,10 +7,11 @@ import secrets
 
 
 def write_atomically(path: str | os.PathLike, content: bytes | str) -> None:
-    """Writes `content` beside `path`, then moves it there; a failure leaves the old file as it was.
+    """Write `content` to a temporary file beside `path`, then rename it to `path`.
 
-    Missing folders are made. Readers, such as a notebook that shows the picture while the training
-    goes on, see the old file or the new one and never half of it.
+    Missing folders are created. A failure leaves the old file unchanged. A concurrent reader, such
+    as a notebook that displays a picture during training, reads the old content or the new one,
+    never a part.
     """
     path = pathlib.Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -27,12 +28,5 @@ def write_atomically(path: str | os.PathLike, content: bytes | str) -> None:
 
 
 def write_json(path: str | os.PathLike, value) -> None:
-    """Writes a value as indented JSON, atomically."""
+    """Write a value as indented JSON, atomically."""
     write_atomically(path, json.dumps(value, indent=2) + "\n")
-
-
-def cache_directory() -> pathlib.Path:
-    """$GAN_ZOO_CACHE, or else gan-zoo in $XDG_CACHE_HOME or ~/.cache."""
-    chosen = os.environ.get("GAN_ZOO_CACHE")
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return pathlib.Path(chosen or os.path.join(base, "gan-zoo")).expanduser()
