@@ -223,13 +223,11 @@ def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict, go_on: bool)
         model, images, asked.likelihood_samples, asked.seed, wanted, watch
     )
     draw_confusion(metrics, images, run.path)
-    binarisation = getattr(config.hp, "binarisation", None)
     protocol = {
         **about(images),
         "model": config.options.model,
         "checkpoint_step": int(model.step),
-        "ema_decay": getattr(config.hp, "ema_decay", 0.0),
-        **({"binarisation": binarisation} if binarisation else {}),
+        **model.protocol(),
         "precision": config.options.mixed_precision,
     }
     result = as_dict(str(run.path), metrics, wanted, watch, protocol)

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from models import layers
+from models.abilities import CATEGORICAL_CODE
 from models.bigbigan import BigBiGAN
 from models.hyperparameters.bigan import InfoBigBiGANHyperparameters
 from models.infogan import InfoGAN
@@ -52,5 +53,5 @@ class InfoBigBiGAN(BigBiGAN, InfoGAN):
 
     def code_logits(self, x):
         """What E says of the first categorical code."""
-        self.refuse_without_categories()
+        self.require(CATEGORICAL_CODE)
         return self.encoded(x)[f"{CATEGORY}0"]

@@ -10,8 +10,9 @@ import fields
 from errors import UserError
 from losses import guidance, information, invariance
 from models import layers
+from models.abilities import CATEGORICAL_CODE
 from models.adversarial import AdversarialModel
-from models.base import NotSupported, Player, to_unit_range
+from models.base import Player, to_unit_range
 from models.hyperparameters.infogan import InfoGANHyperparameters
 from models.latents import CATEGORY, CONTINUOUS, SHOWN_CLASSES, Latents, noise, one_hot, with_each
 
@@ -206,15 +207,15 @@ class InfoGAN(AdversarialModel):
         """What Q says of images [n, h, w, c], uint8 or float in [-1, 1]."""
         return self.q(self.features(to_unit_range(x), training=False), training=False)
 
-    def refuse_without_categories(self) -> None:
-        """Raises NotSupported if there is no categorical code."""
-        if not self.hp.categories:
-            name = type(self).__name__
-            raise NotSupported(f"{name} has no categorical code (--categorical_codes is empty)")
+    def lacks(self, ability):
+        reason = super().lacks(ability)
+        if ability is CATEGORICAL_CODE and not self.hp.categories:
+            reason = f"{type(self).__name__} {ability.reason} (categorical_codes is empty)"
+        return reason
 
     def code_logits(self, x):
         """What Q says of the first categorical code."""
-        self.refuse_without_categories()
+        self.require(CATEGORICAL_CODE)
         return self.read_codes(x)[f"{CATEGORY}0"]
 
     def encode(self, x):

@@ -25,7 +25,6 @@ class StyleGAN(StyleBasedModel):
     """
 
     Hyperparameters = StyleGANHyperparameters
-    unconnected = tf.UnconnectedGradients.ZERO  # of the layers of larger images
     stage = alpha = None  # of the step that is being made, as AdaptiveSynthesis has them
 
     def build_synthesis(self):
@@ -96,6 +95,11 @@ class StyleGAN(StyleBasedModel):
 
     def synthesise(self, w, noise):
         return self.generator.get_layer("synthesis")(w, noise, stage=self.stage, alpha=self.alpha)
+
+    def minimise(self, loss, tape, side, unconnected=tf.UnconnectedGradients.ZERO):
+        """As of every model; the loss of a small size does not depend on the layers of larger
+        ones."""
+        return super().minimise(loss, tape, side, unconnected)
 
     def critic(self, shown, batch):
         d = self.discriminator(shown, stage=self.stage, alpha=self.alpha)

@@ -35,7 +35,19 @@ from metrics.moments import finite
 from metrics.pixels import PixelStatistics, pixel_statistics
 from metrics.report import Metric, MetricError
 from metrics.statistics import FeatureStatistics
-from models.base import ACTIVE, GenerativeModel, NotSupported, to_unit_range
+from models.abilities import (
+    CATEGORICAL_CODE,
+    CLASS_CONDITIONAL,
+    CONTINUOUS_CODES,
+    ENCODE,
+    LIKELIHOOD,
+    POSTERIOR,
+    RECONSTRUCT,
+    STYLES,
+    VALIDATION,
+    Ability,
+)
+from models.base import ACTIVE, GenerativeModel, to_unit_range
 from models.latents import CATEGORY, CONTINUOUS, between, with_code
 
 PIXELS = ("pixel_mean", "pixel_std", "pixel_distance", "distinct_share", "copied_share")
@@ -290,6 +302,7 @@ def measure_conditions(
     name, classes = CONDITIONS[0], real.data.num_classes
     try:
         labels = np.arange(n) % max(classes, 1)
+        refuse_without(CLASS_CONDITIONAL, model)
         latents = model.draw_latents(n, seed, labels)
         refuse_without_classes(name, real)
         right = 0
@@ -297,7 +310,7 @@ def measure_conditions(
             for images in map(plotting.to_uint8, model.generate_batches(latents)):
                 asked, labels = labels[: len(images)], labels[len(images) :]
                 right += int((real.extractor.classes(images) == asked).sum())
-    except (NotSupported, MetricError) as error:
+    except MetricError as error:
         return {name: Metric(None, {"reason": str(error)})}
     return {name: Metric(right / n, {"n_fake": n, **features_protocol(name, real)})}
 
@@ -312,15 +325,15 @@ def measure_paths(
     model = in_float32(model)
     starts, ends = (model.latents.draw(PATHS, [seed, k]) for k in (0, 1))
     t = tf.random.stateless_uniform([PATHS, 1], [seed, 2])
-    try:
+    if not model.lacks(STYLES):
         w, w_end = model.styles(starts), model.styles(ends)
 
         def images_at(t):
             return model.images_of_styles(between(w, w_end, t[..., None], "linear"))
 
         space = "w"
-    except NotSupported:
-        path = "linear" if getattr(model.hp, "prior", "normal") == "uniform" else "spherical"
+    else:
+        path = model.latents.path("noise")
 
         def images_at(t):
             z = between(starts["noise"], ends["noise"], t, path)
@@ -369,11 +382,9 @@ def measure_factors(
     """The wanted ones of what n samples say of the meaning of the continuous codes; without a
     value, and with the reason, where there are no codes, or a factor cannot be measured."""
     chosen = [name for name in wanted if name in FACTORS]
-    latents = model.latents.draw(n, seed)
-    if CONTINUOUS not in latents:
-        reason = f"{type(model).__name__} has no continuous codes"
+    if reason := model.lacks(CONTINUOUS_CODES):
         return {name: Metric(None, {"reason": reason}) for name in chosen}
-    metrics = {}
+    latents, metrics = model.latents.draw(n, seed), {}
     with watch.stage("factors"):
         measured = factors_of_samples(model, latents, real, chosen)
         measures = {
@@ -395,6 +406,12 @@ def measure_factors(
 def has_classes(real: RealImages) -> bool:
     """Whether the feature network is a classifier of the data set."""
     return real.extractor is not None and real.extractor.classes_of == real.data.name
+
+
+def refuse_without(ability: Ability, model: GenerativeModel) -> None:
+    """Raises MetricError if the model lacks an ability."""
+    if reason := model.lacks(ability):
+        raise MetricError(reason)
 
 
 def refuse_without_classes(name: str, real: RealImages) -> None:
@@ -491,12 +508,14 @@ def measure_reconstructions(
             lacking = {"reconstruction_accuracy": Metric(None, {"reason": str(error)})}
     found = collections.defaultdict(list)
     try:
+        if chosen or lacking:
+            refuse_without(RECONSTRUCT, model)
         with watch.stage("reconstructions"):
             for images in in_batches(real.images) if chosen else ():
                 y = np.asarray(model.reconstruct(to_unit_range(tf.constant(images))))
                 for name, values in compare_reconstructions(images, y, chosen, real).items():
                     found[name].append(values)
-    except (NotSupported, MetricError) as error:
+    except MetricError as error:
         return dict.fromkeys([*chosen, *lacking], Metric(None, {"reason": str(error)}))
     metrics = {}
     protocol = {"split": real.split, "n_real": len(real.images.images)}
@@ -546,7 +565,7 @@ def measure_codes(
                 raise MetricError(f"{data.name} has no labelled test images")
             with watch.stage("codes"):
                 metrics |= measure(model, data, chosen)
-        except (NotSupported, MetricError) as error:
+        except MetricError as error:
             metrics |= {name: Metric(None, {"reason": str(error)}) for name in chosen}
     return metrics
 
@@ -556,6 +575,7 @@ def code_metrics(
 ) -> dict[str, Metric]:
     """How well labels can be read off the encodings: of the test images, from those of the
     training images."""
+    refuse_without(ENCODE, model)
     test = over_batches(model.encode, data.test)
     train = over_batches(model.encode, data.train)
     measures = {
@@ -575,6 +595,7 @@ def cluster_metrics(
     model: GenerativeModel, data: ImageData, chosen: Sequence[str]
 ) -> dict[str, Metric]:
     """How the categorical code of the test images agrees with their labels."""
+    refuse_without(CATEGORICAL_CODE, model)
     logits = over_batches(model.code_logits, data.test)
     found = representation.clustering(
         logits.argmax(1), data.test.labels, logits.shape[1], data.num_classes
@@ -586,11 +607,7 @@ def cluster_metrics(
 
 
 def losses_of(model: GenerativeModel, split: Split) -> dict[str, float]:
-    """The means of `validate` over the images of a split, by name.
-
-    Raises:
-        NotSupported: the model has none.
-    """
+    """The means of `validate` over the images of a split, by name."""
     dataset = tf.data.Dataset.from_generator(
         lambda: in_batches(split),
         output_signature=tf.TensorSpec([None, *split.images.shape[1:]], tf.uint8),
@@ -611,11 +628,10 @@ def measure_posteriors(
     metrics = {}
     protocol = {"split": real.split, "n_real": len(real.images.images), "seed": model.seed}
     with watch.stage("posteriors"):
-        try:
+        found, reason = {}, model.lacks(VALIDATION)
+        if not reason:
             found = losses_of(model, real.images) if set(chosen) & set(LOSSES) else {}
-            reason = f"{type(model).__name__} has no posterior of codes"
-        except NotSupported as error:
-            found, reason = {}, str(error)
+            reason = model.lacks(POSTERIOR)
         codes = {"codes": "draws of the posterior" if "kl_loss" in found else "as encoded"}
         for name in (name for name in chosen if name in LOSSES):
             try:
@@ -633,8 +649,9 @@ def active_units(model: GenerativeModel, split: Split, protocol: dict) -> Metric
     """How many dimensions of a posterior have a KL divergence above ACTIVE, on average over the
     images; the protocol has those of all, the greatest first."""
     try:
+        refuse_without(POSTERIOR, model)
         kl = finite(over_batches(model.posterior_kl, split)).mean(axis=0)
-    except (NotSupported, MetricError) as error:
+    except MetricError as error:
         return Metric(None, {"reason": str(error)})
     active = int((kl > ACTIVE).sum())
     collapsed = {} if active else {"collapsed": True}
@@ -654,7 +671,9 @@ def measure_likelihoods(
     """The wanted ones of the bounds of the real images' likelihood, from so many draws of each
     code; without a value, and with the reason, where the model has none."""
     chosen, lacking = [name for name in wanted if name in LIKELIHOODS], {}
-    if "bits_per_dimension" in chosen and model.likelihood == "Bernoulli":
+    if chosen and (reason := model.lacks(LIKELIHOOD)):
+        return dict.fromkeys(chosen, Metric(None, {"reason": reason}))
+    if "bits_per_dimension" in chosen and not model.likelihood_is_density:
         chosen.remove("bits_per_dimension")
         reason = "bits_per_dimension is of densities, and a Bernoulli variable has none"
         lacking = {"bits_per_dimension": Metric(None, {"reason": reason})}
@@ -671,7 +690,7 @@ def measure_likelihoods(
             "elbo": likelihood.elbo(weights),
             "importance_weighted_bound": likelihood.importance_weighted_bound(weights),
         }
-    except (NotSupported, MetricError) as error:
+    except MetricError as error:
         return dict.fromkeys([*chosen, *lacking], Metric(None, {"reason": str(error)}))
     protocol = {"split": real.split, "n_real": weights.shape[1], "samples": samples, "seed": seed}
     protocol["likelihood"] = model.likelihood
