@@ -16,10 +16,11 @@ import fields
 import plotting
 from cli import flags
 from errors import UserError
+from evaluation.features import NAMES
 from fields import field
 from files import write_atomically, write_json
 from metrics import report
-from metrics.features import NAMES
+from metrics.measurement import Measurement
 from training import options
 from training.run_directory import METRIC, RunDirectory
 
@@ -334,7 +335,7 @@ def measure(draw, asked: EvaluateOptions, images, wanted, watch, folder: Path | 
     if not set(wanted) - {*evaluation.OTHERS, *evaluation.path_metrics(images.extractor)}:
         return {}
 
-    def of(seed: int) -> dict[str, report.Metric]:
+    def of(seed: int) -> dict[str, Measurement]:
         metrics, shown = evaluation.measure_samples(
             draw, asked.num_samples, seed, images, wanted, watch
         )
@@ -347,7 +348,7 @@ def measure(draw, asked: EvaluateOptions, images, wanted, watch, folder: Path | 
     return over_seeds(asked, of)
 
 
-def over_seeds(asked: EvaluateOptions, of: Callable[[int], dict]) -> dict[str, report.Metric]:
+def over_seeds(asked: EvaluateOptions, of: Callable[[int], dict]) -> dict[str, Measurement]:
     """What is measured with each evaluation seed, as one."""
     seeds = list(range(asked.seed, asked.seed + asked.repeats))
     found = [of(seed) for seed in seeds]
@@ -356,7 +357,7 @@ def over_seeds(asked: EvaluateOptions, of: Callable[[int], dict]) -> dict[str, r
     }
 
 
-def draw_confusion(metrics: dict[str, report.Metric], images, folder: Path) -> None:
+def draw_confusion(metrics: dict[str, Measurement], images, folder: Path) -> None:
     """confusion.png: which cluster has how many images of which class."""
     metric = metrics.get("cluster_accuracy")
     if metric is None or metric.value is None:
@@ -377,7 +378,7 @@ def draw_confusion(metrics: dict[str, report.Metric], images, folder: Path) -> N
     )
 
 
-def draw_codes(metrics: dict[str, report.Metric], folder: Path) -> None:
+def draw_codes(metrics: dict[str, Measurement], folder: Path) -> None:
     """codes.png: how each continuous code goes with each factor, and changes the class."""
     panels = []
     for title, name, key in (

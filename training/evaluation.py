@@ -18,11 +18,13 @@ import tensorflow as tf
 import plotting
 from data import ImageData, Split
 from errors import UserError
+from evaluation import features
+from evaluation.features import NAMES, Extractor
+from evaluation.features.statistics import FeatureStatistics
 from fields import near
 from files import cache_directory
 from metrics import (
     factors,
-    features,
     likelihood,
     neighbours,
     path_length,
@@ -30,11 +32,9 @@ from metrics import (
     representation,
 )
 from metrics.comparison import Comparison, compare, metrics_in
-from metrics.features import NAMES, Extractor
+from metrics.measurement import Measurement, MetricError
 from metrics.moments import finite
 from metrics.pixels import PixelStatistics, pixel_statistics
-from metrics.report import Metric, MetricError
-from metrics.statistics import FeatureStatistics
 from models.abilities import (
     CATEGORICAL_CODE,
     CLASS_CONDITIONAL,
@@ -230,7 +230,7 @@ def neighbours_grid(samples: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 def measure_samples(
     draw: Draw, n: int, seed: int, real: RealImages, wanted: Sequence[str], watch: Stopwatch
-) -> tuple[dict[str, Metric], np.ndarray]:
+) -> tuple[dict[str, Measurement], np.ndarray]:
     """The wanted ones of the metrics of n samples, and the first SHOWN samples."""
     apart = (*OTHERS, *PIXELS, *path_metrics(real.extractor))
     in_features = [name for name in wanted if name not in apart]
@@ -264,7 +264,9 @@ def measure_samples(
             found["copied_share"] = copied_share(shown, real)
     protocol = {"split": real.split, "n_real": len(real.images.images), "n_fake": n}
     metrics = {
-        name: Metric(metric.value, {**protocol, **features_protocol(name, real), **metric.protocol})
+        name: Measurement(
+            metric.value, {**protocol, **features_protocol(name, real), **metric.protocol}
+        )
         for name, metric in found.items()
         if name in wanted
     }
@@ -283,7 +285,7 @@ def features_protocol(name: str, real: RealImages) -> dict[str, str]:
     }
 
 
-def copied_share(shown: np.ndarray, real: RealImages) -> Metric:
+def copied_share(shown: np.ndarray, real: RealImages) -> Measurement:
     """The share of samples that copy a training image, if there are images not learnt from."""
     try:
         if real.split == "train":
@@ -291,12 +293,12 @@ def copied_share(shown: np.ndarray, real: RealImages) -> Metric:
         unseen = np.concatenate(list(in_batches(real.images, seed=0, most=SHOWN)))
         return neighbours.copied_share(shown, real.data.train.images, unseen)
     except MetricError as error:
-        return Metric(None, {"reason": str(error)})
+        return Measurement(None, {"reason": str(error)})
 
 
 def measure_conditions(
     model: GenerativeModel, n: int, seed: int, real: RealImages, watch: Stopwatch
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """How many of n samples, as many of each class, a classifier takes for the class that was asked
     for; without a value, and with the reason, where the model is told none."""
     name, classes = CONDITIONS[0], real.data.num_classes
@@ -311,13 +313,13 @@ def measure_conditions(
                 asked, labels = labels[: len(images)], labels[len(images) :]
                 right += int((real.extractor.classes(images) == asked).sum())
     except MetricError as error:
-        return {name: Metric(None, {"reason": str(error)})}
-    return {name: Metric(right / n, {"n_fake": n, **features_protocol(name, real)})}
+        return {name: Measurement(None, {"reason": str(error)})}
+    return {name: Measurement(right / n, {"n_fake": n, **features_protocol(name, real)})}
 
 
 def measure_paths(
     model: GenerativeModel, seed: int, real: RealImages, watch: Stopwatch
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """The perceptual path length, of PATHS pairs of latents: in w, straight, of a model with
     styles; else in the noise, on the great circle if that is normal, all other latents being the
     first ones'. In float32: the step is below the rounding of 16 bits."""
@@ -349,9 +351,9 @@ def measure_paths(
             ]
             metric = path_length.path_length(*found)
     except MetricError as error:
-        return {name: Metric(None, {"reason": str(error)})}
+        return {name: Measurement(None, {"reason": str(error)})}
     told = {"space": space, "precision": "off", **features_protocol(name, real)}
-    return {name: Metric(metric.value, {**metric.protocol, **told})}
+    return {name: Measurement(metric.value, {**metric.protocol, **told})}
 
 
 def in_float32(model: GenerativeModel) -> GenerativeModel:
@@ -378,12 +380,12 @@ def measure_factors(
     real: RealImages,
     wanted: Sequence[str],
     watch: Stopwatch,
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """The wanted ones of what n samples say of the meaning of the continuous codes; without a
     value, and with the reason, where there are no codes, or a factor cannot be measured."""
     chosen = [name for name in wanted if name in FACTORS]
     if reason := model.lacks(CONTINUOUS_CODES):
-        return {name: Metric(None, {"reason": reason}) for name in chosen}
+        return {name: Measurement(None, {"reason": reason}) for name in chosen}
     latents, metrics = model.latents.draw(n, seed), {}
     with watch.stage("factors"):
         measured = factors_of_samples(model, latents, real, chosen)
@@ -399,7 +401,7 @@ def measure_factors(
             try:
                 metrics[name] = measures[name]()
             except MetricError as error:
-                metrics[name] = Metric(None, {"reason": str(error)})
+                metrics[name] = Measurement(None, {"reason": str(error)})
     return metrics
 
 
@@ -447,20 +449,20 @@ def factors_of_samples(
 
 def best_correlation(
     latents: dict[str, tf.Tensor], measured: dict[str, np.ndarray], factor: str
-) -> Metric:
+) -> Measurement:
     """The largest absolute rank correlation of a code with a factor."""
     if factor not in measured:
         raise MetricError(f"the {factor} is measured in gray images, light on dark")
     each = factors.rank_correlations(np.asarray(latents[CONTINUOUS]), measured[factor])
     best = int(np.argmax(np.abs(each)))
-    return Metric(
+    return Measurement(
         abs(each[best]), {"n_fake": len(measured[factor]), "code": best, "correlations": each}
     )
 
 
 def information_gap(
     latents: dict[str, tf.Tensor], measured: dict[str, np.ndarray], real: RealImages
-) -> Metric:
+) -> Measurement:
     """The mutual information gap of the codes and what was measured in their images."""
     codes = np.asarray(latents[CONTINUOUS])
     known = {n: np.argmax(part, 1) for n, part in latents.items() if n.startswith(CATEGORY)}
@@ -472,10 +474,12 @@ def information_gap(
     told = {n: v if n == "class" else factors.binned(v) for n, v in measured.items()}
     gap, gaps = factors.mutual_information_gap(known, told)
     network = features_protocol("class", real) if "class" in measured else {}
-    return Metric(gap, {"n_fake": len(codes), "bins": factors.BINS, **network, "gaps": gaps})
+    return Measurement(gap, {"n_fake": len(codes), "bins": factors.BINS, **network, "gaps": gaps})
 
 
-def class_change(model: GenerativeModel, latents: dict[str, tf.Tensor], real: RealImages) -> Metric:
+def class_change(
+    model: GenerativeModel, latents: dict[str, tf.Tensor], real: RealImages
+) -> Measurement:
     """The share of samples whose class is another when a continuous code goes from -1 to 1, all
     else fixed: the mean over the codes, of up to SHOWN samples each."""
     refuse_without_classes("class_change", real)
@@ -488,12 +492,12 @@ def class_change(model: GenerativeModel, latents: dict[str, tf.Tensor], real: Re
 
     shares = [float((classes(k, -1.0) != classes(k, 1.0)).mean()) for k in range(codes)]
     protocol = {"n_fake": n, **features_protocol("class_change", real), "shares": shares}
-    return Metric(float(np.mean(shares)), protocol)
+    return Measurement(float(np.mean(shares)), protocol)
 
 
 def measure_reconstructions(
     model: GenerativeModel, real: RealImages, wanted: Sequence[str], watch: Stopwatch
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """The wanted ones of how near the model's reconstructions are to the real images; without a
     value, and with the reason, where it makes none, or there are no such features or labels."""
     chosen = [name for name in wanted if name in RECONSTRUCTIONS]
@@ -505,7 +509,7 @@ def measure_reconstructions(
                 raise MetricError(f"{real.data.name} has no labelled {real.split} images")
         except MetricError as error:
             chosen.remove("reconstruction_accuracy")
-            lacking = {"reconstruction_accuracy": Metric(None, {"reason": str(error)})}
+            lacking = {"reconstruction_accuracy": Measurement(None, {"reason": str(error)})}
     found = collections.defaultdict(list)
     try:
         if chosen or lacking:
@@ -516,7 +520,7 @@ def measure_reconstructions(
                 for name, values in compare_reconstructions(images, y, chosen, real).items():
                     found[name].append(values)
     except MetricError as error:
-        return dict.fromkeys([*chosen, *lacking], Metric(None, {"reason": str(error)}))
+        return dict.fromkeys([*chosen, *lacking], Measurement(None, {"reason": str(error)}))
     metrics = {}
     protocol = {"split": real.split, "n_real": len(real.images.images)}
     for name, parts in found.items():
@@ -524,7 +528,7 @@ def measure_reconstructions(
         if name == "reconstruction_accuracy":
             values = values == labels
         network = {} if name == "reconstruction_error" else features_protocol(name, real)
-        metrics[name] = Metric(float(np.mean(values)), {**protocol, **network})
+        metrics[name] = Measurement(float(np.mean(values)), {**protocol, **network})
     return metrics | lacking
 
 
@@ -552,7 +556,7 @@ def compare_reconstructions(
 
 def measure_codes(
     model: GenerativeModel, data: ImageData, wanted: Sequence[str], watch: Stopwatch
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """The wanted ones of the metrics of codes, beside the labels of the test images; without a
     value, and with the reason, where the model gives no such code or the images no labels."""
     metrics = {}
@@ -566,13 +570,13 @@ def measure_codes(
             with watch.stage("codes"):
                 metrics |= measure(model, data, chosen)
         except MetricError as error:
-            metrics |= {name: Metric(None, {"reason": str(error)}) for name in chosen}
+            metrics |= {name: Measurement(None, {"reason": str(error)}) for name in chosen}
     return metrics
 
 
 def code_metrics(
     model: GenerativeModel, data: ImageData, chosen: Sequence[str]
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """How well labels can be read off the encodings: of the test images, from those of the
     training images."""
     refuse_without(ENCODE, model)
@@ -587,13 +591,13 @@ def code_metrics(
     metrics = {}
     for name in chosen:
         metric = measures[name](train, data.train.labels, test, data.test.labels)
-        metrics[name] = Metric(metric.value, {**protocol, **metric.protocol})
+        metrics[name] = Measurement(metric.value, {**protocol, **metric.protocol})
     return metrics
 
 
 def cluster_metrics(
     model: GenerativeModel, data: ImageData, chosen: Sequence[str]
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """How the categorical code of the test images agrees with their labels."""
     refuse_without(CATEGORICAL_CODE, model)
     logits = over_batches(model.code_logits, data.test)
@@ -601,7 +605,7 @@ def cluster_metrics(
         logits.argmax(1), data.test.labels, logits.shape[1], data.num_classes
     )
     return {
-        name: Metric(found[name].value, {"n_test": len(logits), **found[name].protocol})
+        name: Measurement(found[name].value, {"n_test": len(logits), **found[name].protocol})
         for name in chosen
     }
 
@@ -619,7 +623,7 @@ def losses_of(model: GenerativeModel, split: Split) -> dict[str, float]:
 
 def measure_posteriors(
     model: GenerativeModel, real: RealImages, wanted: Sequence[str], watch: Stopwatch
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """The wanted ones of the losses of the real images and of what their posterior says of its
     dimensions; without a value, and with the reason, where there are none."""
     chosen = [name for name in wanted if name in POSTERIORS]
@@ -637,27 +641,29 @@ def measure_posteriors(
             try:
                 if name not in found:
                     raise MetricError(reason)
-                metrics[name] = Metric(float(finite(found[name])), protocol | codes)
+                metrics[name] = Measurement(float(finite(found[name])), protocol | codes)
             except MetricError as error:
-                metrics[name] = Metric(None, {"reason": str(error)})
+                metrics[name] = Measurement(None, {"reason": str(error)})
         if "active_units" in chosen:
             metrics["active_units"] = active_units(model, real.images, protocol)
     return metrics
 
 
-def active_units(model: GenerativeModel, split: Split, protocol: dict) -> Metric:
+def active_units(model: GenerativeModel, split: Split, protocol: dict) -> Measurement:
     """How many dimensions of a posterior have a KL divergence above ACTIVE, on average over the
     images; the protocol has those of all, the greatest first."""
     try:
         refuse_without(POSTERIOR, model)
         kl = finite(over_batches(model.posterior_kl, split)).mean(axis=0)
     except MetricError as error:
-        return Metric(None, {"reason": str(error)})
+        return Measurement(None, {"reason": str(error)})
     active = int((kl > ACTIVE).sum())
     collapsed = {} if active else {"collapsed": True}
     each = np.sort(kl)[::-1].round(4).tolist()
     boundary = {"dimensions": len(kl), "above": ACTIVE}
-    return Metric(float(active), {**protocol, **boundary, **collapsed, "kl_of_dimensions": each})
+    return Measurement(
+        float(active), {**protocol, **boundary, **collapsed, "kl_of_dimensions": each}
+    )
 
 
 def measure_likelihoods(
@@ -667,16 +673,16 @@ def measure_likelihoods(
     seed: int,
     wanted: Sequence[str],
     watch: Stopwatch,
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """The wanted ones of the bounds of the real images' likelihood, from so many draws of each
     code; without a value, and with the reason, where the model has none."""
     chosen, lacking = [name for name in wanted if name in LIKELIHOODS], {}
     if chosen and (reason := model.lacks(LIKELIHOOD)):
-        return dict.fromkeys(chosen, Metric(None, {"reason": reason}))
+        return dict.fromkeys(chosen, Measurement(None, {"reason": reason}))
     if "bits_per_dimension" in chosen and not model.likelihood_is_density:
         chosen.remove("bits_per_dimension")
         reason = "bits_per_dimension is of densities, and a Bernoulli variable has none"
-        lacking = {"bits_per_dimension": Metric(None, {"reason": reason})}
+        lacking = {"bits_per_dimension": Measurement(None, {"reason": reason})}
     if not chosen:
         return lacking
     try:
@@ -691,14 +697,16 @@ def measure_likelihoods(
             "importance_weighted_bound": likelihood.importance_weighted_bound(weights),
         }
     except MetricError as error:
-        return dict.fromkeys([*chosen, *lacking], Metric(None, {"reason": str(error)}))
+        return dict.fromkeys([*chosen, *lacking], Measurement(None, {"reason": str(error)}))
     protocol = {"split": real.split, "n_real": weights.shape[1], "samples": samples, "seed": seed}
     protocol["likelihood"] = model.likelihood
-    metrics = {n: Metric(float(v.mean()), {**protocol, "unit": "nats"}) for n, v in found.items()}
+    metrics = {
+        n: Measurement(float(v.mean()), {**protocol, "unit": "nats"}) for n, v in found.items()
+    }
     bits = likelihood.bits_per_dimension(
         found["importance_weighted_bound"], math.prod(real.data.image_shape)
     )
-    metrics["bits_per_dimension"] = Metric(
+    metrics["bits_per_dimension"] = Measurement(
         float(bits.mean()), {**protocol, "dequantisation": "none"}
     )
     return {name: metrics[name] for name in chosen} | lacking

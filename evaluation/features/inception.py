@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from errors import UserError
+from evaluation.features import torch_file
+from evaluation.features.extractor import Extractor
 from files import cache_directory
-from metrics.features import torch_file
-from metrics.features.extractor import Extractor
 
 if TYPE_CHECKING:
     import keras

@@ -14,8 +14,8 @@ import zipfile
 import numpy as np
 
 from errors import UserError
+from evaluation.features.extractor import TAKEN, Extractor, plain_name
 from files import cache_directory, write_atomically
-from metrics.features.extractor import TAKEN, Extractor, plain_name
 
 DIGITS = pathlib.Path(__file__).resolve().parents[2] / "assets" / "digits.npz"
 DIGITS_SHA256 = "2e2175fd2589a9806f7d1a05180b1d957b5b713bf8ca71ca7403e78509beb042"

@@ -5,8 +5,8 @@ import pathlib
 
 import numpy as np
 
+from evaluation.features import Extractor
 from files import write_atomically
-from metrics.features import Extractor
 from metrics.inception_score import ClassProbabilities
 from metrics.moments import Moments
 
