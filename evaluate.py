@@ -16,9 +16,10 @@ import fields
 import plotting
 from cli import flags
 from errors import UserError
+from evaluation.features import NAMES
 from fields import field
 from metrics import report
-from metrics.features import NAMES
+from metrics.measurement import Measurement
 from storage.files import write_atomically, write_json
 from storage.run_directory import METRIC, RunDirectory
 from training import options
@@ -223,13 +224,11 @@ def evaluate(run: RunDirectory, asked: EvaluateOptions, real: dict, go_on: bool)
         model, images, asked.likelihood_samples, asked.seed, wanted, watch
     )
     draw_confusion(metrics, images, run.path)
-    binarisation = getattr(config.hp, "binarisation", None)
     protocol = {
         **about(images),
         "model": config.options.model,
         "checkpoint_step": int(model.step),
-        "ema_decay": getattr(config.hp, "ema_decay", 0.0),
-        **({"binarisation": binarisation} if binarisation else {}),
+        **model.protocol(),
         "precision": config.options.mixed_precision,
     }
     result = as_dict(str(run.path), metrics, wanted, watch, protocol)
@@ -336,7 +335,7 @@ def measure(draw, asked: EvaluateOptions, images, wanted, watch, folder: Path | 
     if not set(wanted) - {*evaluation.OTHERS, *evaluation.path_metrics(images.extractor)}:
         return {}
 
-    def of(seed: int) -> dict[str, report.Metric]:
+    def of(seed: int) -> dict[str, Measurement]:
         metrics, shown = evaluation.measure_samples(
             draw, asked.num_samples, seed, images, wanted, watch
         )
@@ -349,7 +348,7 @@ def measure(draw, asked: EvaluateOptions, images, wanted, watch, folder: Path | 
     return over_seeds(asked, of)
 
 
-def over_seeds(asked: EvaluateOptions, of: Callable[[int], dict]) -> dict[str, report.Metric]:
+def over_seeds(asked: EvaluateOptions, of: Callable[[int], dict]) -> dict[str, Measurement]:
     """What is measured with each evaluation seed, as one."""
     seeds = list(range(asked.seed, asked.seed + asked.repeats))
     found = [of(seed) for seed in seeds]
@@ -358,7 +357,7 @@ def over_seeds(asked: EvaluateOptions, of: Callable[[int], dict]) -> dict[str, r
     }
 
 
-def draw_confusion(metrics: dict[str, report.Metric], images, folder: Path) -> None:
+def draw_confusion(metrics: dict[str, Measurement], images, folder: Path) -> None:
     """confusion.png: which cluster has how many images of which class."""
     metric = metrics.get("cluster_accuracy")
     if metric is None or metric.value is None:
@@ -379,7 +378,7 @@ def draw_confusion(metrics: dict[str, report.Metric], images, folder: Path) -> N
     )
 
 
-def draw_codes(metrics: dict[str, report.Metric], folder: Path) -> None:
+def draw_codes(metrics: dict[str, Measurement], folder: Path) -> None:
     """codes.png: how each continuous code goes with each factor, and changes the class."""
     panels = []
     for title, name, key in (

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 import data
 from cli import flags
 from errors import UserError
+from evaluation.features import classifier
 from fields import field
-from metrics.features import classifier
 
 USAGE = """usage: python train_classifier.py --dataset NAME [--flag value ...]
 

@@ -5,13 +5,13 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from evaluation.features.statistics import SMALL_BATCH, SPLITS, FeatureStatistics
 from metrics.frechet import extrapolated_frechet_distance, frechet_distance
 from metrics.inception_score import ClassProbabilities
 from metrics.kernel import kernel_distance
 from metrics.manifolds import manifold_metrics
+from metrics.measurement import Measurement, MetricError
 from metrics.moments import Moments
-from metrics.report import Metric, MetricError
-from metrics.statistics import SMALL_BATCH, SPLITS, FeatureStatistics
 
 MANIFOLDS = ("precision", "recall", "density", "coverage")
 
@@ -27,36 +27,38 @@ class Comparison:
     def __init__(self, fake: FeatureStatistics, real: FeatureStatistics, seed: int = 0):
         self.fake, self.real, self.seed = fake, real, seed
 
-    def frechet(self) -> Metric:
+    def frechet(self) -> Measurement:
         return frechet_distance(self.fake.moments, self.real.moments)
 
-    def extrapolated_frechet(self) -> Metric:
+    def extrapolated_frechet(self) -> Measurement:
         metric = extrapolated_frechet_distance(self.fake.features, self.real.moments, self.seed)
-        return Metric(metric.value, {**metric.protocol, "n_fake": len(self.fake.features)})
+        return Measurement(metric.value, {**metric.protocol, "n_fake": len(self.fake.features)})
 
-    def kernel(self) -> Metric:
+    def kernel(self) -> Measurement:
         metric = kernel_distance(self.fake.features, self.real.features, seed=self.seed)
-        return Metric(metric.value, {**metric.protocol, **self.kept})
+        return Measurement(metric.value, {**metric.protocol, **self.kept})
 
-    def score(self) -> Metric:
+    def score(self) -> Measurement:
         if self.fake.logits is None:
             raise MetricError("these features come without classes")
         if self.fake.probabilities is None:
             raise MetricError(f"needs at least {SPLITS} images, there are {self.fake.n}")
         metric = self.fake.probabilities.score()
-        return Metric(metric.value, {**metric.protocol, "n_real": 0})
+        return Measurement(metric.value, {**metric.protocol, "n_real": 0})
 
     @functools.cached_property
-    def manifolds(self) -> dict[str, Metric]:
+    def manifolds(self) -> dict[str, Measurement]:
         metrics = manifold_metrics(self.fake.features, self.real.features)
-        return {name: Metric(m.value, {**m.protocol, **self.kept}) for name, m in metrics.items()}
+        return {
+            name: Measurement(m.value, {**m.protocol, **self.kept}) for name, m in metrics.items()
+        }
 
     @property
     def kept(self) -> dict[str, int]:
         """How many images are compared where it is one by one."""
         return {"n_fake": len(self.fake.features), "n_real": len(self.real.features)}
 
-    def small_frechet(self) -> Metric:
+    def small_frechet(self) -> Measurement:
         """The Fréchet distance of one batch of samples to one random batch of real images."""
         batches = [statistics.features for statistics in (self.fake, self.real)]
         if any(len(features) < SMALL_BATCH for features in batches):
@@ -65,11 +67,11 @@ class Comparison:
         fake, real = batches
         chosen = np.random.default_rng(self.seed).permutation(len(real))[:SMALL_BATCH]
         metric = frechet_distance(Moments.of(fake[:SMALL_BATCH]), Moments.of(real[chosen]))
-        return Metric(
+        return Measurement(
             metric.value, {**metric.protocol, "n_fake": SMALL_BATCH, "n_real": SMALL_BATCH}
         )
 
-    def small_score(self) -> Metric:
+    def small_score(self) -> Measurement:
         """The Inception Score of one batch of samples, in one split."""
         if self.fake.logits is None:
             raise MetricError("these features come without classes")
@@ -78,10 +80,10 @@ class Comparison:
             raise MetricError(f"needs at least {SMALL_BATCH} images, there are {probabilities.n}")
         probabilities.update(self.fake.logits)
         metric = probabilities.score()
-        return Metric(metric.value, {**metric.protocol, "n_fake": SMALL_BATCH, "n_real": 0})
+        return Measurement(metric.value, {**metric.protocol, "n_fake": SMALL_BATCH, "n_real": 0})
 
 
-def metrics_in(features: str) -> dict[str, Callable[[Comparison], Metric]]:
+def metrics_in(features: str) -> dict[str, Callable[[Comparison], Measurement]]:
     """The metrics that a feature network allows, by name.
 
     Only what is measured in the Inception network's features is called fid, kid and
@@ -103,7 +105,7 @@ def metrics_in(features: str) -> dict[str, Callable[[Comparison], Metric]]:
     }
 
 
-def compare(comparison: Comparison, wanted: Iterable[str]) -> dict[str, Metric]:
+def compare(comparison: Comparison, wanted: Iterable[str]) -> dict[str, Measurement]:
     """The wanted metrics; without a value, and with the reason, where one cannot be had."""
     functions = metrics_in(comparison.fake.extractor.name)
     metrics = {}
@@ -111,5 +113,5 @@ def compare(comparison: Comparison, wanted: Iterable[str]) -> dict[str, Metric]:
         try:
             metrics[name] = functions[name](comparison)
         except MetricError as error:
-            metrics[name] = Metric(None, {"reason": str(error)})
+            metrics[name] = Measurement(None, {"reason": str(error)})
     return metrics

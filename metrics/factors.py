@@ -3,7 +3,7 @@ them."""
 
 import numpy as np
 
-from metrics.report import MetricError
+from metrics.measurement import MetricError
 
 BINS = 20  # of equally many samples, for mutual information
 ENLARGED = 4  # times, before distances are measured in whole pixels

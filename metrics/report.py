@@ -6,7 +6,6 @@ value with the protocol it was measured by. All records stand in assets/results.
 """
 
 import collections
-import dataclasses
 import json
 import re
 import statistics
@@ -15,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from metrics.measurement import Measurement
 from storage.files import write_atomically, write_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,23 +40,6 @@ OF_CODES = re.compile(  # what has a table of its own there
 BLOCK = re.compile(
     r"(<!-- results: (\w+)(?: of ([\w, ]+))? -->\n).*?(<!-- end of results -->)", re.DOTALL
 )
-
-
-class MetricError(Exception):
-    """A metric that cannot be computed of these images or codes; the message is one line."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Metric:
-    """A number, and how it was measured.
-
-    Attributes:
-        value: the number; None where the model lacks the ability, printed n/a.
-        protocol: what else a reader needs: counts, split, features, seeds.
-    """
-
-    value: float | None
-    protocol: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -102,21 +85,21 @@ def read_results() -> list[dict]:
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
 
 
-def over_seeds(metrics: Sequence[Metric], seeds: Sequence[int]) -> Metric:
+def over_seeds(metrics: Sequence[Measurement], seeds: Sequence[int]) -> Measurement:
     """One metric of several evaluation seeds: the median, and in the protocol a list of the values
     and of whatever else differs, None where a seed says nothing. Without a value if one seed has
     none."""
     if len(metrics) == 1:
-        return Metric(metrics[0].value, {**metrics[0].protocol, "seed": seeds[0]})
+        return Measurement(metrics[0].value, {**metrics[0].protocol, "seed": seeds[0]})
     values = [metric.value for metric in metrics]
     if None in values:
-        return Metric(None, {**metrics[values.index(None)].protocol, "seeds": list(seeds)})
+        return Measurement(None, {**metrics[values.index(None)].protocol, "seeds": list(seeds)})
     protocol = {}
     for key in dict.fromkeys(key for metric in metrics for key in metric.protocol):
         found = [metric.protocol.get(key) for metric in metrics]
         protocol[key] = found[0] if all(x == found[0] for x in found) else found
     protocol |= {"seeds": list(seeds), "values": values}
-    return Metric(statistics.median(values), protocol)
+    return Measurement(statistics.median(values), protocol)
 
 
 def low_middle_high(entry: dict | None) -> tuple[float, float, float] | None:

@@ -28,7 +28,6 @@ class AutoencodingModel(GenerativeModel):
     """
 
     Hyperparameters = AutoencodingHyperparameters
-    can_validate = True
     heads: tuple[str, ...] = ("mean",)
 
     # Hooks.
@@ -143,7 +142,11 @@ class AutoencodingModel(GenerativeModel):
         boundary = 2.0 * batch.uniform(streams.BINARISATION, tf.shape(x)) - 1.0 if draws else 0.0
         return tf.where(x > boundary, 1.0, -1.0)
 
-    # What it can be asked.
+    # Abilities.
+
+    def protocol(self):
+        binarisation = self.hp.binarisation
+        return super().protocol() | ({"binarisation": binarisation} if binarisation else {})
 
     def encode(self, x):
         """The mean of the code of each image: [n, latent_dim]. Binary images are cut at a half."""

@@ -8,15 +8,13 @@ import numpy as np
 import tensorflow as tf
 
 import fields
+from errors import UserError
 from models import state_keys
+from models.abilities import CLASS_CONDITIONAL, LABEL, VALIDATION, Ability
 from models.declarations.base import Hyperparameters
 from models.latents import Latents
 
 ACTIVE = 0.01  # nats: a latent dimension whose KL divergence is above, on average, is active
-
-
-class NotSupported(Exception):
-    """The model lacks this ability; a report prints n/a for what needs it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,10 +57,6 @@ class GenerativeModel(keras.Model):
 
     Hyperparameters = Hyperparameters
     latents: Latents
-    can_validate = False  # whether it has `validate`
-    unconnected = tf.UnconnectedGradients.NONE  # of weights that a loss does not reach
-    likelihood = ""  # p(x|z) of `log_weights`: "Bernoulli", of binary images, or a density
-    steps_per_epoch = 0  # what schedules in epochs count by; set before such a training
 
     def __init__(
         self,
@@ -104,6 +98,9 @@ class GenerativeModel(keras.Model):
         """Return the options of the backbone, name -> value."""
         return fields.options_of(self.hp, "network")
 
+    def before_training(self, steps_per_epoch: int) -> None:
+        """Runs before the first step of a training, for schedules in epochs."""
+
     # What a subclass says.
 
     def build_networks(self) -> None:
@@ -126,15 +123,28 @@ class GenerativeModel(keras.Model):
         """One update of the players on a batch; returns the scalars to log by name."""
         raise NotImplementedError
 
-    def validate(self, data) -> dict[str, tf.Tensor]:
-        """The scalars of a batch that is not learnt from, by name; a function of the batch."""
-        raise NotImplementedError
-
     def generator_network(self) -> keras.Model:
         """The network, joined latents [b, d] -> images [b, h, w, c], that samples come from."""
         raise NotImplementedError
 
-    # What a model can be asked. Images are uint8, or float in [-1, 1].
+    # Abilities of every model; models/abilities.py declares those of some. Images are uint8, or
+    # float in [-1, 1].
+
+    def lacks(self, ability: Ability) -> str | None:
+        """Return the reason for which the model lacks an ability, in one line, or None."""
+        has_methods = all(hasattr(self, method) for method in ability.methods)
+        if has_methods and (not ability.latent or ability.latent in self.latents.parts):
+            return None
+        return f"{type(self).__name__} {ability.reason}"
+
+    def require(self, ability: Ability, option: str = "") -> None:
+        """Raise UserError, about an option if one is given, if the model lacks an ability."""
+        if reason := self.lacks(ability):
+            raise UserError(reason, option)
+
+    def protocol(self) -> dict:
+        """Return the facts of the model that are part of the protocol of a measurement."""
+        return {"ema_decay": self.hp.ema_decay}
 
     def generate_batches(
         self, latents: dict[str, tf.Tensor], batch_size: int = 250
@@ -158,17 +168,19 @@ class GenerativeModel(keras.Model):
         """n draws of the prior, name -> [n, d]; of one class, or of n, if labels are given.
 
         Raises:
-            NotSupported: the model is not told classes, or has none of that label.
+            UserError: a label is given, and the model is not class-conditional or has no such
+                class.
         """
         latents = self.latents.draw(n, seed)
         if label is None:
             return latents
-        if "label" not in latents:
-            raise NotSupported(f"{type(self).__name__} is not told the class")
+        self.require(CLASS_CONDITIONAL, "label")
         labels = np.broadcast_to(label, [n])
         if labels.min() < 0 or labels.max() >= self.num_classes:
-            raise NotSupported(f"the classes are 0 to {self.num_classes - 1}, not {label}")
-        return latents | {"label": tf.one_hot(labels, self.num_classes)}
+            raise UserError(
+                f"expected a class from 0 to {self.num_classes - 1}, got {label}", "label"
+            )
+        return latents | {LABEL: tf.one_hot(labels, self.num_classes)}
 
     def picture_latents(self) -> tuple[dict[str, tf.Tensor], int]:
         """What a training's sample grid is made of, name -> [n, d], and its number of columns."""
@@ -178,60 +190,13 @@ class GenerativeModel(keras.Model):
         """n images of the prior: float32 [n, h, w, c] in [-1, 1]; a function of the seed.
 
         Raises:
-            NotSupported: as `draw_latents`.
+            UserError: as `draw_latents`.
         """
         return self.generate(self.draw_latents(n, seed, label))
 
     def sample_batches(self, n: int, seed: int = 0) -> Iterator[np.ndarray]:
         """The images of `sample`, one batch after the other: in memory is a batch of them only."""
         return self.generate_batches(self.latents.draw(n, seed))
-
-    def encode(self, x):
-        """The code of each image: [n, d]."""
-        raise NotSupported(f"{type(self).__name__} does not encode images")
-
-    def reconstruct(self, x):
-        """Each image as the model makes it from its code: [n, h, w, c] in [-1, 1]."""
-        raise NotSupported(f"{type(self).__name__} does not reconstruct images")
-
-    def code_logits(self, x):
-        """Logits of the categorical code of each image: [n, k]."""
-        raise NotSupported(f"{type(self).__name__} has no categorical code")
-
-    def posterior_kl(self, x):
-        """KL(q(z|x) || p(z)) of each image and latent dimension, in nats: [n, d]."""
-        raise NotSupported(f"{type(self).__name__} has no posterior of codes")
-
-    def log_weights(self, x, samples: int, seed: int = 0):
-        """log p(x, z) - log q(z|x) of so many draws z of q, in nats: [samples, n]. The mean over
-        draws is an evidence lower bound, the log of their exponentials' mean a tighter one."""
-        raise NotSupported(f"{type(self).__name__} has no likelihood")
-
-    def active_dimensions(self) -> list[int]:
-        """The dimensions of the code, those first that say most of an image."""
-        raise NotSupported(f"{type(self).__name__} has no order of its latent dimensions")
-
-    def styles(self, latents):
-        """The style w of each layer, of latents name -> [n, d]: [n, layers, w_dim]."""
-        raise NotSupported(f"{type(self).__name__} has no styles")
-
-    def mean_style(self):
-        """The running mean of w, which truncation is towards: [layers, w_dim]."""
-        raise NotSupported(f"{type(self).__name__} has no styles")
-
-    def images_of_styles(
-        self, w, noise_seed: int | None = None, noise: bool = True, batch_size: int = 250
-    ) -> np.ndarray:
-        """Images of styles w [n, layers, w_dim]: float32 [n, h, w, c] in [-1, 1].
-
-        Args:
-            w: of each layer.
-            noise_seed: of draws of the noise, of each image its own; None: the fixed one that
-                samples have.
-            noise: whether there is any.
-            batch_size: how many are made at a time.
-        """
-        raise NotSupported(f"{type(self).__name__} has no styles")
 
     # Training.
 
@@ -258,11 +223,22 @@ class GenerativeModel(keras.Model):
             optimizer.build(player.variables)
             self.optimizers[name] = optimizer
 
-    def minimise(self, loss: tf.Tensor, tape: tf.GradientTape, side: str) -> dict[str, tf.Tensor]:
+    def minimise(
+        self,
+        loss: tf.Tensor,
+        tape: tf.GradientTape,
+        side: str,
+        unconnected=tf.UnconnectedGradients.NONE,
+    ) -> dict[str, tf.Tensor]:
         """Moves every player of a side down the gradient of its loss; returns the norms.
 
         With float16 each optimizer has a loss scale of its own: gradients are taken at the first
         one's, and brought to the others'.
+
+        Args:
+            loss, tape: the loss and the tape that recorded it.
+            side: side of the players.
+            unconnected: gradient of weights that the loss does not depend on.
         """
         players = {name: p for name, p in self.players().items() if p.side == side}
         optimizers = [self.optimizers[name] for name in players]
@@ -271,7 +247,7 @@ class GenerativeModel(keras.Model):
             loss,
             [[v.value for v in p.variables] for p in players.values()],
             output_gradients=scales[0],
-            unconnected_gradients=self.unconnected,
+            unconnected_gradients=unconnected,
         )
         norms = {}
         for name, optimizer, scale, own in zip(players, optimizers, scales, gradients, strict=True):
@@ -318,10 +294,9 @@ class GenerativeModel(keras.Model):
         `compile`.
 
         Raises:
-            NotSupported: there is nothing to `validate` by.
+            UserError: the model has no `validate`.
         """
-        if not self.can_validate:
-            raise NotSupported(f"{type(self).__name__} has no loss of images not learnt from")
+        self.require(VALIDATION)
         if not self.compiled:
             self.compile()
         self._testing = True

@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from models import layers, streams
+from models.abilities import CATEGORICAL_CODE
 from models.bigbigan import BigBiGAN
 from models.declarations.info_bigbigan import InfoBigBiGANHyperparameters
 from models.infogan import Coded
@@ -61,4 +62,5 @@ class InfoBigBiGAN(Coded, BigBiGAN):
 
     def code_logits(self, x):
         """Return the encoder's logits [n, k] of the first categorical code."""
+        self.require(CATEGORICAL_CODE)
         return self.encoder_output(x)[next(iter(self.codes.categorical))]

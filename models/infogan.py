@@ -7,6 +7,7 @@ import tensorflow as tf
 import fields
 from errors import UserError
 from models import layers, state_keys
+from models.abilities import CATEGORICAL_CODE
 from models.adversarial import AdversarialModel
 from models.base import Player, to_unit_range
 from models.codes import CodeLayout, CodeReader
@@ -95,6 +96,11 @@ class Coded:
     def networks(self):
         return super().networks() | {state_keys.Q: self.q}
 
+    def lacks(self, ability):
+        if ability is CATEGORICAL_CODE and not self.codes.categorical:
+            return f"{type(self).__name__} {ability.reason} (categorical_codes is empty)"
+        return super().lacks(ability)
+
     def picture_latents(self):
         """Return one row per category, up to SHOWN_CLASSES; the rest is fixed in each column."""
         if not self.codes.categorical:
@@ -118,6 +124,7 @@ class InfoGAN(Coded, AdversarialModel):
 
     def code_logits(self, x):
         """Return Q's logits [n, k] of the first categorical code."""
+        self.require(CATEGORICAL_CODE)
         q = self.reader.of_images(to_unit_range(x), training=False)
         return q[next(iter(self.codes.categorical))]
 

@@ -4,8 +4,10 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from models.abilities import CONTINUOUS
+
 tfd = tfp.distributions
-CATEGORY, CONTINUOUS = "category_", "continuous"  # how the names of codes begin
+CATEGORY = "category_"  # begins the names of categorical codes
 SHOWN_CLASSES = 20  # of many classes or categories, how many a picture has rows for
 
 
@@ -46,6 +48,13 @@ class Latents:
         if np.ndim(seed) == 0:
             seed = tf.constant([0, int(seed)], tf.int32)
         return self.prior.sample(n, seed=seed)
+
+    def path(self, name: str) -> str:
+        """The path of `between` that stays where draws of a part are: "spherical" of normal noise,
+        else "linear"."""
+        part = self.parts[name]
+        normal = isinstance(part, tfd.Sample) and isinstance(part.distribution, tfd.Normal)
+        return "spherical" if normal else "linear"
 
     def join(self, latents: dict[str, tf.Tensor]) -> tf.Tensor:
         """The parts side by side in the order of their declaration, [n, dim]."""

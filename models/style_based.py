@@ -91,7 +91,7 @@ class StyleBasedModel(AdversarialModel):
         mean.assign_add((1.0 - MEAN_DECAY) * (tf.reduce_mean(tf.cast(w, tf.float32), 0) - mean))
         return {}
 
-    # What a model with styles can be asked.
+    # Abilities.
 
     def styles(self, latents):
         network = self.generator_network()

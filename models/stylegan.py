@@ -26,7 +26,6 @@ class StyleGAN(StyleBasedModel):
     """
 
     Hyperparameters = StyleGANHyperparameters
-    unconnected = tf.UnconnectedGradients.ZERO  # of the layers of larger images
 
     def build_synthesis(self):
         growing = self.hp.growing_kimg > 0
@@ -96,6 +95,10 @@ class StyleGAN(StyleBasedModel):
 
     def synthesise(self, w, noise, batch):
         return self.generator.get_layer("synthesis")(w, noise, **at(batch))
+
+    def minimise(self, loss, tape, side, unconnected=tf.UnconnectedGradients.ZERO):
+        """Take gradient steps; layers of larger sizes have no gradient, which counts as 0."""
+        return super().minimise(loss, tape, side, unconnected)
 
     def discriminate(self, inputs, batch):
         d = self.discriminator(inputs, **at(batch))

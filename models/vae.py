@@ -11,8 +11,9 @@ import tensorflow_probability as tfp
 import fields
 from losses.divergence import gaussian_kl, with_free_bits
 from models import layers, state_keys, streams
+from models.abilities import LIKELIHOOD
 from models.autoencoding import AutoencodingModel
-from models.base import ACTIVE, NotSupported
+from models.base import ACTIVE
 from models.declarations.beta_vae import BetaVAEHyperparameters
 from models.declarations.vae import VAEHyperparameters
 from models.ema import averaging_rate
@@ -70,6 +71,11 @@ class VAE(AutoencodingModel):
         active = tf.reduce_sum(tf.cast(self.dimension_kl > ACTIVE, tf.float32))
         return {"kl_weight": self.kl_weight(), "active_units": active}
 
+    @property
+    def against_collapse(self) -> str:
+        """Hyperparameters that keep the posterior from collapsing."""
+        return "more free_bits" if self.hp.free_bits else "free_bits"
+
     def active_dimensions(self):
         return np.argsort(-np.asarray(self.dimension_kl), kind="stable").tolist()
 
@@ -78,12 +84,22 @@ class VAE(AutoencodingModel):
         return self.code_terms(found)["kl"]
 
     @property
-    def likelihood(self):
+    def likelihood(self) -> str:
+        """Name of the distribution p(x|z)."""
         return self.error.likelihood
 
+    @property
+    def likelihood_is_density(self) -> bool:
+        """Whether p(x|z) is a density, not a probability."""
+        return self.error.is_density
+
+    def lacks(self, ability):
+        if ability is LIKELIHOOD and self.hp.binarisation == "none":
+            return "gray pixels have no Bernoulli likelihood (binarisation=none)"
+        return super().lacks(ability)
+
     def log_weights(self, x, samples, seed=0):
-        if self.hp.binarisation == "none":
-            raise NotSupported("gray pixels have no Bernoulli likelihood (--binarisation=none)")
+        self.require(LIKELIHOOD)
         batch = self.batch_of(x, seed, streams.LIKELIHOOD)
         found = self.encoder(batch.x, training=False)
         seeds = [batch.seed(streams.posterior_draw(k)) for k in range(samples)]
@@ -110,6 +126,14 @@ class BetaVAE(VAE):
     """The divergence is multiplied with beta, equation 4, or what a schedule says of it."""
 
     Hyperparameters = BetaVAEHyperparameters
+    steps_per_epoch = 0
+
+    def before_training(self, steps_per_epoch):
+        self.steps_per_epoch = steps_per_epoch
+
+    @property
+    def against_collapse(self):
+        return f"a lower beta, a beta_schedule, or {super().against_collapse}"
 
     @property
     def beta(self):

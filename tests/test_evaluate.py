@@ -16,8 +16,9 @@ from PIL import Image
 
 import evaluate as evaluate_script
 import plotting
+from evaluation.features.classifier import DIGITS_SHA256
 from metrics import report
-from metrics.features.classifier import DIGITS_SHA256
+from metrics.measurement import Measurement
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -316,7 +317,6 @@ def test_a_network_that_the_images_do_not_fit_is_refused(call, unlabelled):
 
 def test_a_model_that_encodes_is_measured_by_its_codes(evaluate, monkeypatch):
     import tensorflow as tf
-
     from models.gan import GAN
 
     # The bars of the classes are 2.4 columns apart.
@@ -346,7 +346,7 @@ def test_a_model_that_encodes_is_measured_by_its_codes(evaluate, monkeypatch):
 def test_how_well_a_model_minds_the_class_is_what_the_classifier_says(
     call, told_run, tmp_path, monkeypatch
 ):
-    from metrics.features import classifier
+    from evaluation.features import classifier
     from training import evaluation
     from training.setup import load_run
 
@@ -426,9 +426,9 @@ def test_the_picture_of_codes_has_a_panel_for_each_metric_that_could_be_had(tmp_
     )
     several = {"correlations": [[0.1, -0.9], [0.3, -0.7], [0.2, -0.5]]}
     metrics = {
-        "slant_correlation": report.Metric(0.7, several),
-        "thickness_correlation": report.Metric(None, {"reason": "none"}),
-        "class_change": report.Metric(0.3, {"shares": [0.25, 0.5]}),
+        "slant_correlation": Measurement(0.7, several),
+        "thickness_correlation": Measurement(None, {"reason": "none"}),
+        "class_change": Measurement(0.3, {"shares": [0.25, 0.5]}),
     }
     evaluate_script.draw_codes(metrics, tmp_path)
     slant, change = drawn["codes.png"]
@@ -437,7 +437,7 @@ def test_the_picture_of_codes_has_a_panel_for_each_metric_that_could_be_had(tmp_
     assert change.title == "samples whose class changes from -1 to 1"
     assert change.values == {"code 0": (0.25, 0.25, 0.25), "code 1": (0.5, 0.5, 0.5)}
     drawn.clear()
-    evaluate_script.draw_codes({"class_change": report.Metric(None, {})}, tmp_path)
+    evaluate_script.draw_codes({"class_change": Measurement(None, {})}, tmp_path)
     assert drawn == {}
 
 

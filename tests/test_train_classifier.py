@@ -17,7 +17,7 @@ def cache(tmp_path, monkeypatch):
 
 def test_an_easy_set_is_learnt_and_the_classifier_found_again(call, digits, cache):
     import data
-    from metrics import features
+    from evaluation import features
 
     options = (*QUICK, "--epochs=4", "--batch_size=4", "--learning_rate=1e-2")
     outcome = call("train_classifier", f"--dataset={digits}", *options)

@@ -1,6 +1,5 @@
 """What happens beside the steps of a training: logs, pictures, checkpoints, a line of progress."""
 
-import contextlib
 import math
 import os
 import re
@@ -17,7 +16,7 @@ import tensorflow as tf
 
 import plotting
 from metrics.report import DISTANCES
-from models.base import NotSupported
+from models.abilities import RECONSTRUCT
 from storage.checkpoints import Checkpoints
 from storage.run_directory import METRIC, RunDirectory
 from training.pictures import plane_grid, reconstruction_grid
@@ -179,7 +178,7 @@ class Pictures(StepCallback):
         plotting.save_image(self.run.samples / f"step-{self.step:07}.png", grid)
         plotting.save_image(self.run.path / "samples.png", grid)
         pictures = {"samples": grid}
-        with contextlib.suppress(NotSupported):
+        if not self.model.lacks(RECONSTRUCT):
             picture = reconstruction_grid(self.model, self.real)
             plotting.save_image(self.run.reconstructions / f"step-{self.step:07}.png", picture)
             plotting.save_image(self.run.path / "reconstructions.png", picture)

@@ -18,10 +18,12 @@ import tensorflow as tf
 import plotting
 from data import ImageData, Split
 from errors import UserError
+from evaluation import features
+from evaluation.features import NAMES, Extractor
+from evaluation.features.statistics import FeatureStatistics
 from fields import near
 from metrics import (
     factors,
-    features,
     likelihood,
     neighbours,
     path_length,
@@ -29,12 +31,22 @@ from metrics import (
     representation,
 )
 from metrics.comparison import Comparison, compare, metrics_in
-from metrics.features import NAMES, Extractor
+from metrics.measurement import Measurement, MetricError
 from metrics.moments import finite
 from metrics.pixels import PixelStatistics, pixel_statistics
-from metrics.report import Metric, MetricError
-from metrics.statistics import FeatureStatistics
-from models.base import ACTIVE, GenerativeModel, NotSupported, to_unit_range
+from models.abilities import (
+    CATEGORICAL_CODE,
+    CLASS_CONDITIONAL,
+    CONTINUOUS_CODES,
+    ENCODE,
+    LIKELIHOOD,
+    POSTERIOR,
+    RECONSTRUCT,
+    STYLES,
+    VALIDATION,
+    Ability,
+)
+from models.base import ACTIVE, GenerativeModel, to_unit_range
 from models.latents import CATEGORY, CONTINUOUS, between, with_code
 from storage.cache import cache_directory
 
@@ -218,7 +230,7 @@ def neighbours_grid(samples: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 def measure_samples(
     draw: Draw, n: int, seed: int, real: RealImages, wanted: Sequence[str], watch: Stopwatch
-) -> tuple[dict[str, Metric], np.ndarray]:
+) -> tuple[dict[str, Measurement], np.ndarray]:
     """The wanted ones of the metrics of n samples, and the first SHOWN samples."""
     apart = (*OTHERS, *PIXELS, *path_metrics(real.extractor))
     in_features = [name for name in wanted if name not in apart]
@@ -252,7 +264,9 @@ def measure_samples(
             found["copied_share"] = copied_share(shown, real)
     protocol = {"split": real.split, "n_real": len(real.images.images), "n_fake": n}
     metrics = {
-        name: Metric(metric.value, {**protocol, **features_protocol(name, real), **metric.protocol})
+        name: Measurement(
+            metric.value, {**protocol, **features_protocol(name, real), **metric.protocol}
+        )
         for name, metric in found.items()
         if name in wanted
     }
@@ -271,7 +285,7 @@ def features_protocol(name: str, real: RealImages) -> dict[str, str]:
     }
 
 
-def copied_share(shown: np.ndarray, real: RealImages) -> Metric:
+def copied_share(shown: np.ndarray, real: RealImages) -> Measurement:
     """The share of samples that copy a training image, if there are images not learnt from."""
     try:
         if real.split == "train":
@@ -279,17 +293,18 @@ def copied_share(shown: np.ndarray, real: RealImages) -> Metric:
         unseen = np.concatenate(list(in_batches(real.images, seed=0, most=SHOWN)))
         return neighbours.copied_share(shown, real.data.train.images, unseen)
     except MetricError as error:
-        return Metric(None, {"reason": str(error)})
+        return Measurement(None, {"reason": str(error)})
 
 
 def measure_conditions(
     model: GenerativeModel, n: int, seed: int, real: RealImages, watch: Stopwatch
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """How many of n samples, as many of each class, a classifier takes for the class that was asked
     for; without a value, and with the reason, where the model is told none."""
     name, classes = CONDITIONS[0], real.data.num_classes
     try:
         labels = np.arange(n) % max(classes, 1)
+        refuse_without(CLASS_CONDITIONAL, model)
         latents = model.draw_latents(n, seed, labels)
         refuse_without_classes(name, real)
         right = 0
@@ -297,14 +312,14 @@ def measure_conditions(
             for images in map(plotting.to_uint8, model.generate_batches(latents)):
                 asked, labels = labels[: len(images)], labels[len(images) :]
                 right += int((real.extractor.classes(images) == asked).sum())
-    except (NotSupported, MetricError) as error:
-        return {name: Metric(None, {"reason": str(error)})}
-    return {name: Metric(right / n, {"n_fake": n, **features_protocol(name, real)})}
+    except MetricError as error:
+        return {name: Measurement(None, {"reason": str(error)})}
+    return {name: Measurement(right / n, {"n_fake": n, **features_protocol(name, real)})}
 
 
 def measure_paths(
     model: GenerativeModel, seed: int, real: RealImages, watch: Stopwatch
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """The perceptual path length, of PATHS pairs of latents: in w, straight, of a model with
     styles; else in the noise, on the great circle if that is normal, all other latents being the
     first ones'. In float32: the step is below the rounding of 16 bits."""
@@ -312,15 +327,15 @@ def measure_paths(
     model = in_float32(model)
     starts, ends = (model.latents.draw(PATHS, [seed, k]) for k in (0, 1))
     t = tf.random.stateless_uniform([PATHS, 1], [seed, 2])
-    try:
+    if not model.lacks(STYLES):
         w, w_end = model.styles(starts), model.styles(ends)
 
         def images_at(t):
             return model.images_of_styles(between(w, w_end, t[..., None], "linear"))
 
         space = "w"
-    except NotSupported:
-        path = "linear" if getattr(model.hp, "prior", "normal") == "uniform" else "spherical"
+    else:
+        path = model.latents.path("noise")
 
         def images_at(t):
             z = between(starts["noise"], ends["noise"], t, path)
@@ -336,9 +351,9 @@ def measure_paths(
             ]
             metric = path_length.path_length(*found)
     except MetricError as error:
-        return {name: Metric(None, {"reason": str(error)})}
+        return {name: Measurement(None, {"reason": str(error)})}
     told = {"space": space, "precision": "off", **features_protocol(name, real)}
-    return {name: Metric(metric.value, {**metric.protocol, **told})}
+    return {name: Measurement(metric.value, {**metric.protocol, **told})}
 
 
 def in_float32(model: GenerativeModel) -> GenerativeModel:
@@ -365,15 +380,13 @@ def measure_factors(
     real: RealImages,
     wanted: Sequence[str],
     watch: Stopwatch,
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """The wanted ones of what n samples say of the meaning of the continuous codes; without a
     value, and with the reason, where there are no codes, or a factor cannot be measured."""
     chosen = [name for name in wanted if name in FACTORS]
-    latents = model.latents.draw(n, seed)
-    if CONTINUOUS not in latents:
-        reason = f"{type(model).__name__} has no continuous codes"
-        return {name: Metric(None, {"reason": reason}) for name in chosen}
-    metrics = {}
+    if reason := model.lacks(CONTINUOUS_CODES):
+        return {name: Measurement(None, {"reason": reason}) for name in chosen}
+    latents, metrics = model.latents.draw(n, seed), {}
     with watch.stage("factors"):
         measured = factors_of_samples(model, latents, real, chosen)
         measures = {
@@ -388,13 +401,19 @@ def measure_factors(
             try:
                 metrics[name] = measures[name]()
             except MetricError as error:
-                metrics[name] = Metric(None, {"reason": str(error)})
+                metrics[name] = Measurement(None, {"reason": str(error)})
     return metrics
 
 
 def has_classes(real: RealImages) -> bool:
     """Whether the feature network is a classifier of the data set."""
     return real.extractor is not None and real.extractor.classes_of == real.data.name
+
+
+def refuse_without(ability: Ability, model: GenerativeModel) -> None:
+    """Raises MetricError if the model lacks an ability."""
+    if reason := model.lacks(ability):
+        raise MetricError(reason)
 
 
 def refuse_without_classes(name: str, real: RealImages) -> None:
@@ -430,20 +449,20 @@ def factors_of_samples(
 
 def best_correlation(
     latents: dict[str, tf.Tensor], measured: dict[str, np.ndarray], factor: str
-) -> Metric:
+) -> Measurement:
     """The largest absolute rank correlation of a code with a factor."""
     if factor not in measured:
         raise MetricError(f"the {factor} is measured in gray images, light on dark")
     each = factors.rank_correlations(np.asarray(latents[CONTINUOUS]), measured[factor])
     best = int(np.argmax(np.abs(each)))
-    return Metric(
+    return Measurement(
         abs(each[best]), {"n_fake": len(measured[factor]), "code": best, "correlations": each}
     )
 
 
 def information_gap(
     latents: dict[str, tf.Tensor], measured: dict[str, np.ndarray], real: RealImages
-) -> Metric:
+) -> Measurement:
     """The mutual information gap of the codes and what was measured in their images."""
     codes = np.asarray(latents[CONTINUOUS])
     known = {n: np.argmax(part, 1) for n, part in latents.items() if n.startswith(CATEGORY)}
@@ -455,10 +474,12 @@ def information_gap(
     told = {n: v if n == "class" else factors.binned(v) for n, v in measured.items()}
     gap, gaps = factors.mutual_information_gap(known, told)
     network = features_protocol("class", real) if "class" in measured else {}
-    return Metric(gap, {"n_fake": len(codes), "bins": factors.BINS, **network, "gaps": gaps})
+    return Measurement(gap, {"n_fake": len(codes), "bins": factors.BINS, **network, "gaps": gaps})
 
 
-def class_change(model: GenerativeModel, latents: dict[str, tf.Tensor], real: RealImages) -> Metric:
+def class_change(
+    model: GenerativeModel, latents: dict[str, tf.Tensor], real: RealImages
+) -> Measurement:
     """The share of samples whose class is another when a continuous code goes from -1 to 1, all
     else fixed: the mean over the codes, of up to SHOWN samples each."""
     refuse_without_classes("class_change", real)
@@ -471,12 +492,12 @@ def class_change(model: GenerativeModel, latents: dict[str, tf.Tensor], real: Re
 
     shares = [float((classes(k, -1.0) != classes(k, 1.0)).mean()) for k in range(codes)]
     protocol = {"n_fake": n, **features_protocol("class_change", real), "shares": shares}
-    return Metric(float(np.mean(shares)), protocol)
+    return Measurement(float(np.mean(shares)), protocol)
 
 
 def measure_reconstructions(
     model: GenerativeModel, real: RealImages, wanted: Sequence[str], watch: Stopwatch
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """The wanted ones of how near the model's reconstructions are to the real images; without a
     value, and with the reason, where it makes none, or there are no such features or labels."""
     chosen = [name for name in wanted if name in RECONSTRUCTIONS]
@@ -488,16 +509,18 @@ def measure_reconstructions(
                 raise MetricError(f"{real.data.name} has no labelled {real.split} images")
         except MetricError as error:
             chosen.remove("reconstruction_accuracy")
-            lacking = {"reconstruction_accuracy": Metric(None, {"reason": str(error)})}
+            lacking = {"reconstruction_accuracy": Measurement(None, {"reason": str(error)})}
     found = collections.defaultdict(list)
     try:
+        if chosen or lacking:
+            refuse_without(RECONSTRUCT, model)
         with watch.stage("reconstructions"):
             for images in in_batches(real.images) if chosen else ():
                 y = np.asarray(model.reconstruct(to_unit_range(tf.constant(images))))
                 for name, values in compare_reconstructions(images, y, chosen, real).items():
                     found[name].append(values)
-    except (NotSupported, MetricError) as error:
-        return dict.fromkeys([*chosen, *lacking], Metric(None, {"reason": str(error)}))
+    except MetricError as error:
+        return dict.fromkeys([*chosen, *lacking], Measurement(None, {"reason": str(error)}))
     metrics = {}
     protocol = {"split": real.split, "n_real": len(real.images.images)}
     for name, parts in found.items():
@@ -505,7 +528,7 @@ def measure_reconstructions(
         if name == "reconstruction_accuracy":
             values = values == labels
         network = {} if name == "reconstruction_error" else features_protocol(name, real)
-        metrics[name] = Metric(float(np.mean(values)), {**protocol, **network})
+        metrics[name] = Measurement(float(np.mean(values)), {**protocol, **network})
     return metrics | lacking
 
 
@@ -533,7 +556,7 @@ def compare_reconstructions(
 
 def measure_codes(
     model: GenerativeModel, data: ImageData, wanted: Sequence[str], watch: Stopwatch
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """The wanted ones of the metrics of codes, beside the labels of the test images; without a
     value, and with the reason, where the model gives no such code or the images no labels."""
     metrics = {}
@@ -546,16 +569,17 @@ def measure_codes(
                 raise MetricError(f"{data.name} has no labelled test images")
             with watch.stage("codes"):
                 metrics |= measure(model, data, chosen)
-        except (NotSupported, MetricError) as error:
-            metrics |= {name: Metric(None, {"reason": str(error)}) for name in chosen}
+        except MetricError as error:
+            metrics |= {name: Measurement(None, {"reason": str(error)}) for name in chosen}
     return metrics
 
 
 def code_metrics(
     model: GenerativeModel, data: ImageData, chosen: Sequence[str]
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """How well labels can be read off the encodings: of the test images, from those of the
     training images."""
+    refuse_without(ENCODE, model)
     test = over_batches(model.encode, data.test)
     train = over_batches(model.encode, data.train)
     measures = {
@@ -567,30 +591,27 @@ def code_metrics(
     metrics = {}
     for name in chosen:
         metric = measures[name](train, data.train.labels, test, data.test.labels)
-        metrics[name] = Metric(metric.value, {**protocol, **metric.protocol})
+        metrics[name] = Measurement(metric.value, {**protocol, **metric.protocol})
     return metrics
 
 
 def cluster_metrics(
     model: GenerativeModel, data: ImageData, chosen: Sequence[str]
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """How the categorical code of the test images agrees with their labels."""
+    refuse_without(CATEGORICAL_CODE, model)
     logits = over_batches(model.code_logits, data.test)
     found = representation.clustering(
         logits.argmax(1), data.test.labels, logits.shape[1], data.num_classes
     )
     return {
-        name: Metric(found[name].value, {"n_test": len(logits), **found[name].protocol})
+        name: Measurement(found[name].value, {"n_test": len(logits), **found[name].protocol})
         for name in chosen
     }
 
 
 def losses_of(model: GenerativeModel, split: Split) -> dict[str, float]:
-    """The means of `validate` over the images of a split, by name.
-
-    Raises:
-        NotSupported: the model has none.
-    """
+    """The means of `validate` over the images of a split, by name."""
     dataset = tf.data.Dataset.from_generator(
         lambda: in_batches(split),
         output_signature=tf.TensorSpec([None, *split.images.shape[1:]], tf.uint8),
@@ -602,7 +623,7 @@ def losses_of(model: GenerativeModel, split: Split) -> dict[str, float]:
 
 def measure_posteriors(
     model: GenerativeModel, real: RealImages, wanted: Sequence[str], watch: Stopwatch
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """The wanted ones of the losses of the real images and of what their posterior says of its
     dimensions; without a value, and with the reason, where there are none."""
     chosen = [name for name in wanted if name in POSTERIORS]
@@ -611,36 +632,38 @@ def measure_posteriors(
     metrics = {}
     protocol = {"split": real.split, "n_real": len(real.images.images), "seed": model.seed}
     with watch.stage("posteriors"):
-        try:
+        found, reason = {}, model.lacks(VALIDATION)
+        if not reason:
             found = losses_of(model, real.images) if set(chosen) & set(LOSSES) else {}
-            reason = f"{type(model).__name__} has no posterior of codes"
-        except NotSupported as error:
-            found, reason = {}, str(error)
+            reason = model.lacks(POSTERIOR)
         codes = {"codes": "draws of the posterior" if "kl_loss" in found else "as encoded"}
         for name in (name for name in chosen if name in LOSSES):
             try:
                 if name not in found:
                     raise MetricError(reason)
-                metrics[name] = Metric(float(finite(found[name])), protocol | codes)
+                metrics[name] = Measurement(float(finite(found[name])), protocol | codes)
             except MetricError as error:
-                metrics[name] = Metric(None, {"reason": str(error)})
+                metrics[name] = Measurement(None, {"reason": str(error)})
         if "active_units" in chosen:
             metrics["active_units"] = active_units(model, real.images, protocol)
     return metrics
 
 
-def active_units(model: GenerativeModel, split: Split, protocol: dict) -> Metric:
+def active_units(model: GenerativeModel, split: Split, protocol: dict) -> Measurement:
     """How many dimensions of a posterior have a KL divergence above ACTIVE, on average over the
     images; the protocol has those of all, the greatest first."""
     try:
+        refuse_without(POSTERIOR, model)
         kl = finite(over_batches(model.posterior_kl, split)).mean(axis=0)
-    except (NotSupported, MetricError) as error:
-        return Metric(None, {"reason": str(error)})
+    except MetricError as error:
+        return Measurement(None, {"reason": str(error)})
     active = int((kl > ACTIVE).sum())
     collapsed = {} if active else {"collapsed": True}
     each = np.sort(kl)[::-1].round(4).tolist()
     boundary = {"dimensions": len(kl), "above": ACTIVE}
-    return Metric(float(active), {**protocol, **boundary, **collapsed, "kl_of_dimensions": each})
+    return Measurement(
+        float(active), {**protocol, **boundary, **collapsed, "kl_of_dimensions": each}
+    )
 
 
 def measure_likelihoods(
@@ -650,14 +673,16 @@ def measure_likelihoods(
     seed: int,
     wanted: Sequence[str],
     watch: Stopwatch,
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """The wanted ones of the bounds of the real images' likelihood, from so many draws of each
     code; without a value, and with the reason, where the model has none."""
     chosen, lacking = [name for name in wanted if name in LIKELIHOODS], {}
-    if "bits_per_dimension" in chosen and model.likelihood == "Bernoulli":
+    if chosen and (reason := model.lacks(LIKELIHOOD)):
+        return dict.fromkeys(chosen, Measurement(None, {"reason": reason}))
+    if "bits_per_dimension" in chosen and not model.likelihood_is_density:
         chosen.remove("bits_per_dimension")
         reason = "bits_per_dimension is of densities, and a Bernoulli variable has none"
-        lacking = {"bits_per_dimension": Metric(None, {"reason": reason})}
+        lacking = {"bits_per_dimension": Measurement(None, {"reason": reason})}
     if not chosen:
         return lacking
     try:
@@ -671,15 +696,17 @@ def measure_likelihoods(
             "elbo": likelihood.elbo(weights),
             "importance_weighted_bound": likelihood.importance_weighted_bound(weights),
         }
-    except (NotSupported, MetricError) as error:
-        return dict.fromkeys([*chosen, *lacking], Metric(None, {"reason": str(error)}))
+    except MetricError as error:
+        return dict.fromkeys([*chosen, *lacking], Measurement(None, {"reason": str(error)}))
     protocol = {"split": real.split, "n_real": weights.shape[1], "samples": samples, "seed": seed}
     protocol["likelihood"] = model.likelihood
-    metrics = {n: Metric(float(v.mean()), {**protocol, "unit": "nats"}) for n, v in found.items()}
+    metrics = {
+        n: Measurement(float(v.mean()), {**protocol, "unit": "nats"}) for n, v in found.items()
+    }
     bits = likelihood.bits_per_dimension(
         found["importance_weighted_bound"], math.prod(real.data.image_shape)
     )
-    metrics["bits_per_dimension"] = Metric(
+    metrics["bits_per_dimension"] = Measurement(
         float(bits.mean()), {**protocol, "dequantisation": "none"}
     )
     return {name: metrics[name] for name in chosen} | lacking

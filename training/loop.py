@@ -15,7 +15,8 @@ import plotting
 from data import Batches, ImageData, Split
 from errors import UserError
 from fields import listed
-from models.base import ACTIVE, GenerativeModel, NotSupported
+from models.abilities import STYLES, VALIDATION
+from models.base import ACTIVE, GenerativeModel
 from storage.checkpoints import Checkpoints
 from storage.run_directory import METRIC, RunDirectory
 from training import callbacks, evaluation, setup
@@ -41,14 +42,14 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         images.train,
         config.hp.batch_size,
         seed=options.seed,
-        n_critic=getattr(config.hp, "n_critic", 1),
+        n_critic=config.hp.n_critic,
         flip=options.flip,
-        labelled=getattr(config.hp, "supervised_fraction", 1.0),
+        labelled=config.hp.labelled_fraction,
     )
     epoch = batches.steps_per_epoch
     total = options.steps or config.hp.epochs * epoch
     model = setup.build_model(config, images.image_shape, images.num_classes)
-    model.steps_per_epoch = epoch
+    model.before_training(epoch)
     compile_model(model, options.jit)
     # After the model: a feature network draws from Keras' seed too.
     measure = options.eval_every and sample_measure(options, images, model)
@@ -71,7 +72,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         tf.summary.image("real", picture(run.path / "real.png")[None])
         log = callbacks.Log(run, writer, options.log_every, batches)
         evaluators = []
-        if model.can_validate and images.test:
+        if not model.lacks(VALIDATION) and images.test:
             validate = functools.partial(validation, model, images.test)
             evaluators += [callbacks.Evaluator(run, writer, log, epoch, validate)]
         if measure:
@@ -160,11 +161,9 @@ def validation(model: GenerativeModel, split: Split) -> dict[str, float]:
     if active is not None:
         losses["active_units"] = active
     if active == 0:
-        beta = "a lower --beta, a schedule of it, or " if hasattr(model.hp, "beta") else ""
-        more = "more " if model.hp.free_bits else ""
         print(
             "warning: the posterior has collapsed: no latent dimension has a KL divergence above "
-            f"{ACTIVE} nats. Try {beta}{more}--free_bits"
+            f"{ACTIVE} nats. Try {model.against_collapse}"
         )
     return {f"test_{name}": value for name, value in losses.items()}
 
@@ -246,9 +245,7 @@ def finish(run: RunDirectory, model: GenerativeModel) -> None:
         for span in TRAVERSAL_SPANS
         for path in save_traversals(model, span, 0, run.path / "traversals")
     ]
-    styled = []
-    with contextlib.suppress(NotSupported):
-        styled = save_style_pictures(model, 0, run.path / "styles")
+    styled = [] if model.lacks(STYLES) else save_style_pictures(model, 0, run.path / "styles")
     network = model.generator_network()
     run.export.mkdir(exist_ok=True)
     network.save(run.export / "generator.keras")

@@ -7,7 +7,17 @@ from models.networks.backbones import BACKBONES
 
 @options
 class Hyperparameters:
-    """Hyperparameters of every model."""
+    """Hyperparameters of every model.
+
+    Attributes:
+        n_critic: updates of a discriminator per step, each on a batch of its own.
+        ema_decay: decay of the averaged weights that samples are drawn from; 0: no average.
+        labelled_fraction: share of the training images whose label the model is given.
+    """
+
+    n_critic = 1
+    ema_decay = 0.0
+    labelled_fraction = 1.0
 
     epochs: int = field(
         20, "passes over the training images", group="training", at_least=1, may_change=True

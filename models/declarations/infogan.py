@@ -125,6 +125,11 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
                 raise UserError(reason, name)
 
     @property
+    def labelled_fraction(self) -> float:
+        """Share of the training images whose label trains Q."""
+        return self.supervised_fraction
+
+    @property
     def categories(self) -> tuple[int, ...]:
         """Sizes of the categorical codes."""
         return tuple(int(size) for size in self.categorical_codes.split(",") if size.strip())

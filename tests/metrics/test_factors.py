@@ -14,7 +14,7 @@ from metrics.factors import (
     rank_correlations,
     slant,
 )
-from metrics.report import MetricError
+from metrics.measurement import MetricError
 
 
 def bars(width=4.0, degrees=0.0, length=20, side=28, light=255, shift=(0.0, 0.0)):

@@ -7,9 +7,11 @@ import scipy.special
 import scipy.stats
 import tensorflow as tf
 
+from errors import UserError
 from losses.divergence import gaussian_kl
+from models.abilities import LIKELIHOOD
 from models.autoencoder import Autoencoder
-from models.base import ACTIVE, NotSupported
+from models.base import ACTIVE
 from models.vae import VAE, BetaVAE
 
 SHAPE = (2, 2, 1)
@@ -157,7 +159,8 @@ def test_images_of_logits_are_their_probabilities(linear):
 
 def test_bounds_are_of_binary_images_alone(linear):
     model = linear(VAE, reconstruction="bernoulli", binarisation="none")
-    with pytest.raises(NotSupported, match="gray pixels have no Bernoulli likelihood"):
+    assert model.lacks(LIKELIHOOD).startswith("gray pixels have no Bernoulli likelihood")
+    with pytest.raises(UserError, match="gray pixels have no Bernoulli likelihood"):
         model.log_weights(images(), 2)
 
 

@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import scipy.special
 import tensorflow as tf
-from models.hyperparameters.infogan import InfoGANHyperparameters
 
 from errors import UserError
 from losses.adversarial import AdversarialLoss
 from losses.guidance import stroke_thickness_target
 from losses.information import LOG_STD
 from models import InfoGAN
-from models.base import NotSupported
+from models.abilities import CATEGORICAL_CODE, CLASS_CONDITIONAL, RECONSTRUCT
+from models.declarations.infogan import InfoGANHyperparameters
 from training import options, setup
 
 SHAPE = (6, 6, 1)
@@ -774,15 +774,19 @@ def test_what_is_read_of_an_image_does_not_depend_on_the_others_of_its_batch(tak
         np.testing.assert_array_equal(one, other)
 
 
-def test_what_it_cannot_do_it_says():
-    x = tf.constant(pictures())
-    with pytest.raises(NotSupported) as refusal:
-        make(categorical_codes="").code_logits(x)
-    assert str(refusal.value) == "InfoGAN has no categorical code (--categorical_codes is empty)"
-    with pytest.raises(NotSupported, match=r"^InfoGAN does not reconstruct images$"):
-        make().reconstruct(x)
-    with pytest.raises(NotSupported, match=r"^InfoGAN is not told the class$"):
-        make().sample(3, label=1)
+def test_lacks_returns_the_reason_of_what_it_cannot_do():
+    without = make(categorical_codes="")
+    reason = "InfoGAN has no categorical code (categorical_codes is empty)"
+    assert without.lacks(CATEGORICAL_CODE) == reason
+    with pytest.raises(UserError) as refusal:
+        without.code_logits(tf.constant(pictures()))
+    assert str(refusal.value) == reason
+    model = make()
+    assert model.lacks(CATEGORICAL_CODE) is None
+    assert model.lacks(RECONSTRUCT) == "InfoGAN does not reconstruct images"
+    assert model.lacks(CLASS_CONDITIONAL) == "InfoGAN is not class-conditional"
+    with pytest.raises(UserError, match=r"^label: InfoGAN is not class-conditional$"):
+        model.sample(3, label=1)
 
 
 @pytest.mark.parametrize(("codes", "rows"), [("3,2", 3), ("10", 10), ("4,3,2", 4)])

@@ -8,7 +8,7 @@ import tensorflow as tf
 from errors import UserError
 from losses.path_length import path_lengths
 from models import REGISTRY
-from models.base import NotSupported
+from models.abilities import STYLES
 from models.networks import stylegan
 from models.style_based import MEAN_DECAY, mix
 from models.stylegan2 import LENGTH_DECAY
@@ -198,13 +198,8 @@ def test_the_running_mean_of_w_follows_its_formula(name, build, batch_of, take_s
 
 def test_other_models_have_no_styles(tiny):
     model = tiny("dcgan")
-    for ask in (
-        lambda: model.styles(model.draw_latents(2)),
-        lambda: model.images_of_styles(np.zeros((2, 6, 5))),
-        model.mean_style,
-    ):
-        with pytest.raises(NotSupported, match="DCGAN has no styles"):
-            ask()
+    assert model.lacks(STYLES) == "DCGAN has no styles"
+    assert not any(hasattr(model, method) for method in STYLES.methods)
 
 
 # Growing.

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from errors import UserError
-from metrics.features import classifier
+from evaluation.features import classifier
 
 
 def refusal(load, *args) -> str:

@@ -23,8 +23,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from errors import UserError
-from metrics.features import torch_file
-from metrics.features.extractor import Extractor
+from evaluation.features import torch_file
+from evaluation.features.extractor import Extractor
 from storage.cache import cache_directory
 
 if TYPE_CHECKING:

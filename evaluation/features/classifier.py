@@ -14,7 +14,7 @@ import zipfile
 import numpy as np
 
 from errors import UserError
-from metrics.features.extractor import TAKEN, Extractor, plain_name
+from evaluation.features.extractor import TAKEN, Extractor, plain_name
 from storage.cache import cache_directory
 from storage.files import write_atomically
 

@@ -1,7 +1,7 @@
 """Writes torch_zip.pth and torch_old.pth: one small state dict as torch.save writes it, today and
 before PyTorch 1.6.
 
-    python tests/metrics/features/make_torch_golden.py
+    python tests/evaluation/features/make_torch_golden.py
 
 Needs torch; the shipped files are from 2.13.0. The tests need the files only.
 """

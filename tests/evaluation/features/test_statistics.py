@@ -5,11 +5,10 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from metrics import statistics
-from metrics.features import Extractor
+from evaluation.features import Extractor, statistics
+from evaluation.features.statistics import KEPT, SMALL_BATCH, FeatureStatistics
 from metrics.inception_score import ClassProbabilities
 from metrics.moments import Moments
-from metrics.statistics import KEPT, SMALL_BATCH, FeatureStatistics
 
 PROJECTION = np.random.default_rng(0).normal(size=(16, 6)).astype(np.float32)
 

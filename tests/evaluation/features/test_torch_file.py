@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from errors import UserError
-from metrics.features.torch_file import read_state
+from evaluation.features.torch_file import read_state
 
 HERE = pathlib.Path(__file__).parent
 GOLDENS = [HERE / "torch_zip.pth", HERE / "torch_old.pth"]

@@ -5,7 +5,7 @@ import pathlib
 
 import numpy as np
 
-from metrics.features import Extractor
+from evaluation.features import Extractor
 from metrics.inception_score import ClassProbabilities
 from metrics.moments import Moments
 from storage.files import write_atomically

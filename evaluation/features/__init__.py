@@ -1,7 +1,7 @@
 """Feature networks: images in, features and class logits out."""
 
 from errors import UserError
-from metrics.features.extractor import Extractor
+from evaluation.features.extractor import Extractor
 
 __all__ = ["NAMES", "Extractor", "load"]
 
@@ -20,7 +20,7 @@ def load(name: str, dataset: str, fingerprint: str, image_shape: tuple[int, int,
     Raises:
         UserError: it cannot be had, or there is no such network.
     """
-    from metrics.features import classifier, efficientnet_lite0, inception, keras_file
+    from evaluation.features import classifier, efficientnet_lite0, inception, keras_file
 
     if name == "auto":
         if dataset == "MNIST" and tuple(image_shape) == (28, 28, 1):

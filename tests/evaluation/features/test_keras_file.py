@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from errors import UserError
-from metrics.features import keras_file
+from evaluation.features import keras_file
 
 
 @pytest.fixture

@@ -16,8 +16,8 @@ import pathlib
 import numpy as np
 
 from errors import UserError
-from metrics.features.extractor import Extractor
-from metrics.features.torch_file import read_state
+from evaluation.features.extractor import Extractor
+from evaluation.features.torch_file import read_state
 
 NAME = "efficientnet_lite0"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"

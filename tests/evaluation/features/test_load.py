@@ -3,8 +3,8 @@
 import pytest
 
 from errors import UserError
-from metrics import features
-from metrics.features import classifier, efficientnet_lite0, inception, keras_file
+from evaluation import features
+from evaluation.features import classifier, efficientnet_lite0, inception, keras_file
 
 MNIST = ("MNIST", "a1b2", (28, 28, 1))
 OTHER = ("CIFAR10", "c3d4", (32, 32, 3))
@@ -62,5 +62,5 @@ def test_other_names_are_refused_with_those_that_there_are(name):
 
 
 def test_no_slow_import_comes_with_the_names(python):
-    code = "import sys, metrics.features; print({'keras', 'tensorflow'} & {*sys.modules})"
+    code = "import sys, evaluation.features; print({'keras', 'tensorflow'} & {*sys.modules})"
     assert python("-c", code).out == "set()\n"
