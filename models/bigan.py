@@ -31,7 +31,7 @@ class BiGAN(AdversarialModel):
         begin with codes of one size, whatever the trunk's last layers do."""
         hp = self.hp
         trunk = self.backbone().trunk(self.image_shape, norm=hp.e_norm, **self.layout())
-        h = layers.Kit(hp.e_norm, hp.initializer).norm(trunk.output)
+        h = layers.LayerFactory(hp.e_norm, hp.initializer).norm(trunk.output)
         return keras.Model(trunk.input, self.encoder_heads(h), name="encoder")
 
     def encoder_heads(self, h) -> dict:
@@ -107,7 +107,7 @@ class BiGAN(AdversarialModel):
         if not self.hp.reconstruction_weight:
             return {}
         x, z = real
-        with layers.statistics_kept(self.generator):
+        with layers.preserve_batch_stats(self.generator):
             error = mean_squared_error(x, self.generator(z, training=True))
         return {"reconstruction": self.hp.reconstruction_weight * error}
 

@@ -53,7 +53,7 @@ class InfoGAN(AdversarialModel):
         """Q: D's features [b, f] -> name of a code -> logits [b, k], or means [b, n] of the
         continuous codes and, for a Gaussian, the logarithms of their deviations. Appendix C."""
         hp = self.hp
-        kit = layers.Kit(fields.selected(hp, "d_norm").of_activations, hp.initializer)
+        kit = layers.LayerFactory(fields.selected(hp, "d_norm").of_activations, hp.initializer)
         trunk = self.discriminator.get_layer("trunk")
         features = keras.Input(trunk.output.shape[1:], name="features")
         h = kit.dense(features, hp.q_units, normalised=True)
