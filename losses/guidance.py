@@ -18,8 +18,11 @@ def stroke_thickness(x: tf.Tensor) -> tf.Tensor:
 
 
 def uniform_ranks(values: tf.Tensor) -> tf.Tensor:
-    """The ranks of values [b] as b evenly spaced points within (-1, 1), the smallest first: what a
-    code that is uniform on [-1, 1) has to be to order images as the values do."""
+    """Return the ranks of values [b], scaled to b evenly spaced points in (-1, 1).
+
+    The smallest value is mapped to 1/b - 1 and the largest to 1 - 1/b; ties keep their order. These
+    are the targets of a continuous code with a uniform prior that orders images by the values.
+    """
     ranks = tf.cast(tf.argsort(tf.argsort(values, stable=True)), tf.float32)
     n = tf.cast(tf.shape(values)[0], tf.float32)
     return (2.0 * ranks + 1.0) / n - 1.0

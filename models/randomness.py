@@ -1,4 +1,4 @@
-"""Stateless draws: a function of the run's seed, the step and the purpose."""
+"""Stateless random numbers, keyed by the run's seed, the training step and the purpose."""
 
 import dataclasses
 import zlib
@@ -8,29 +8,37 @@ import tensorflow as tf
 
 
 def stateless_seed(seed: int, step: tf.Tensor | int, purpose: str) -> tf.Tensor:
-    """An int32 [2] seed for tf.random.stateless_* and TFP, different for each argument.
+    """Return an int32 [2] seed for tf.random.stateless_* and TensorFlow Probability.
 
-    A draw keyed in this way has no state: a resumed run repeats the interrupted one's.
+    It depends on all three arguments and on nothing else. A resumed run therefore repeats the
+    random numbers of an uninterrupted one.
+
+    Args:
+        seed: seed of the run.
+        step: training step.
+        purpose: name of the random stream.
     """
     key = tf.constant([seed, zlib.crc32(purpose.encode()) & 0x7FFFFFFF], tf.int32)
     return tf.random.experimental.stateless_fold_in(key, tf.cast(step, tf.int32))
 
 
 def length(x: tf.Tensor) -> int | tf.Tensor:
-    """How many examples x [n, ...] has: a number where that is known before the step runs, so that
-    XLA sees static shapes within conditions too, else a tensor."""
+    """Return the number of examples n of x [n, ...]: an int if it is static, else a scalar tensor.
+
+    XLA requires static shapes within conditions, so an int is preferred.
+    """
     return tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
 
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """What one update is made from.
+    """Inputs of one update.
 
     Attributes:
-        x: images [b, h, w, c] in [-1, 1].
+        x: real images [b, h, w, c] in [-1, 1].
         labels: int [b], or None.
-        seed: purpose -> an int32 [2] stateless seed of this update.
-        latents: name -> [b, d], what a G makes its images of.
+        seed: purpose -> int32 [2], the stateless seed of this update.
+        latents: name -> [b, d], the generator's inputs.
     """
 
     x: tf.Tensor
@@ -39,9 +47,9 @@ class Batch:
     latents: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
 
     def uniform(self, purpose: str, shape) -> tf.Tensor:
-        """float32 draws in [0, 1) of this update."""
+        """Return float32 draws of U[0, 1) for a purpose in this update."""
         return tf.random.stateless_uniform(shape, self.seed(purpose), alg="philox")
 
     def normal(self, purpose: str, shape) -> tf.Tensor:
-        """float32 draws of N(0, 1) of this update."""
+        """Return float32 draws of N(0, 1) for a purpose in this update."""
         return tf.random.stateless_normal(shape, self.seed(purpose), alg="philox")
