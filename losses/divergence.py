@@ -1,4 +1,4 @@
-"""KL divergence of a posterior of latent codes from the prior."""
+"""KL divergence between the posterior and the prior of latent codes."""
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -7,7 +7,7 @@ tfd = tfp.distributions
 
 
 def gaussian_kl(mean: tf.Tensor, log_variance: tf.Tensor) -> tf.Tensor:
-    """Return KL(N(m, v) || N(0, 1)) = (m² + v - log v - 1) / 2 of each dimension, in nats.
+    """Return KL(N(m, v) || N(0, 1)) = (m² + v - log v - 1) / 2 per dimension, in nats.
 
     Kingma and Welling 2014, "Auto-Encoding Variational Bayes", appendix B.
 
@@ -23,9 +23,16 @@ def gaussian_kl(mean: tf.Tensor, log_variance: tf.Tensor) -> tf.Tensor:
 
 
 def with_free_bits(kl: tf.Tensor, free_bits: float) -> tf.Tensor:
-    """Return the sum over dimensions j of max(lambda, mean of KL_j over the batch), KL [b, d].
+    """Return the KL term with free bits: sum over dimensions j of max(lambda, batch mean of KL_j).
 
     Kingma et al. 2016, "Improving Variational Inference with Inverse Autoregressive Flow",
     equation 15. With lambda = 0 it is the mean KL divergence of the batch.
+
+    Args:
+        kl: KL divergence per image and dimension, [b, d], in nats.
+        free_bits: lambda >= 0, in nats per dimension.
+
+    Returns:
+        Scalar.
     """
     return tf.reduce_sum(tf.maximum(tf.reduce_mean(kl, axis=0), free_bits))

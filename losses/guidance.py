@@ -29,9 +29,10 @@ def stroke_thickness_target(x: tf.Tensor) -> tf.Tensor:
 
 
 def uniform_ranks(values: tf.Tensor) -> tf.Tensor:
-    """Return the ranks of values [b] as b evenly spaced points in (-1, 1), the smallest first.
+    """Return the ranks of values [b], scaled to b evenly spaced points in (-1, 1).
 
-    They are the codes, uniform on [-1, 1), that order images as the values do.
+    The smallest value is mapped to 1/b - 1 and the largest to 1 - 1/b; ties keep their order. These
+    are the targets of a continuous code with a uniform prior that orders images by the values.
     """
     ranks = tf.cast(tf.argsort(tf.argsort(values, stable=True)), tf.float32)
     n = tf.cast(tf.shape(values)[0], tf.float32)

@@ -8,15 +8,19 @@ import tensorflow as tf
 def path_lengths(
     synthesise: Callable[[tf.Tensor], tf.Tensor], w: tf.Tensor, y: tf.Tensor
 ) -> tf.Tensor:
-    """Return |J_w^T y|, float32 [b], with the Jacobian J_w of the images with respect to w.
+    """Return the path length |J_w^T y| of each image; J_w is the Jacobian of the image in w.
 
-    With one style per layer it is the root of the mean over layers of the squared norms, as in the
-    authors' code: one style for n layers with one Jacobian gives the length of that style over n.
+    With a style per layer it is the root mean square over layers of the norms, as in the authors'
+    code.
 
     Args:
-        synthesise: styles [b, layers, d] -> images [b, h, w, c], each a function of its own style.
-        w: [b, layers, d].
+        synthesise: styles [b, layers, d] -> images [b, h, w, c]. Each image may depend on its own
+            style only.
+        w: styles [b, layers, d].
         y: random images [b, h, w, c], N(0, 1) / sqrt(h w) per pixel.
+
+    Returns:
+        float32 [b].
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(w)
@@ -27,5 +31,5 @@ def path_lengths(
 
 
 def path_length_penalty(lengths: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
-    """Return (|J_w^T y| - a)² of each image, [b]; a is the mean path length. Equation 4."""
+    """Return (|J_w^T y| - a)² per image, [b], with a the mean path length: equation 4."""
     return tf.square(lengths - mean)

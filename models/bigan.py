@@ -38,7 +38,7 @@ class BiGAN(AdversarialModel):
         """
         hp = self.hp
         trunk = self.backbone().trunk(self.image_shape, norm=hp.e_norm, **self.layout())
-        h = layers.Kit(hp.e_norm, hp.initializer).norm(trunk.output)
+        h = layers.LayerFactory(hp.e_norm, hp.initializer).norm(trunk.output)
         return keras.Model(trunk.input, self.encoder_heads(h), name="encoder")
 
     def encoder_heads(self, h) -> dict:
@@ -120,7 +120,7 @@ class BiGAN(AdversarialModel):
         if not self.hp.reconstruction_weight:
             return {}
         x, z = real
-        with layers.statistics_kept(self.generator):
+        with layers.preserve_batch_stats(self.generator):
             error = mean_squared_error(x, self.generator(z, training=True))
         return {"reconstruction": Term(error, self.hp.reconstruction_weight)}
 

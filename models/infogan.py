@@ -72,9 +72,9 @@ class Coded:
         and, for a Gaussian, the logarithms "log_std" [b, n] of their standard deviations.
         """
         hp = self.hp
-        kit = layers.Kit(fields.selected(hp, "d_norm").of_activations, hp.initializer)
+        factory = layers.LayerFactory(fields.selected(hp, "d_norm").of_activations, hp.initializer)
         features = keras.Input(self.parts.trunk.output.shape[1:], name="features")
-        h = kit.dense(features, hp.q_units, normalised=True)
+        h = factory.dense(features, hp.q_units, normalised=True)
         h = keras.layers.LeakyReLU(negative_slope=0.2)(h)
         sizes = dict(self.codes.categorical)
         if hp.continuous_codes:

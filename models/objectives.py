@@ -185,6 +185,6 @@ class ThicknessGuidance:
         self.losses = losses
 
     def __call__(self, q: dict[str, tf.Tensor], batch: Batch) -> Terms:
-        thickness = guidance.stroke_thickness(batch.x)
+        thickness = guidance.stroke_thickness_target(batch.x)
         (term,) = self.losses.continuous(q, guidance.uniform_ranks(thickness)[:, None])
         return {"thickness": term}

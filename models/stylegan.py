@@ -1,5 +1,7 @@
-"""StyleGAN: Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversarial
-Networks"."""
+"""StyleGAN.
+
+Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversarial Networks".
+"""
 
 import dataclasses
 
@@ -15,14 +17,16 @@ from models.style_based import StyleBasedModel
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class StyleGAN(StyleBasedModel):
-    """Styles by adaptive instance normalisation; images grow, if `growing_kimg` says so.
+    """StyleGAN: adaptive instance normalisation, and progressive growing if growing_kimg > 0.
 
-    Growing (Karras et al. 2018, section 2 and appendix A) begins with the smallest images, which
-    are learnt for growing_kimg thousand real images; each doubling is then faded in over as many,
-    and learnt for as many; the optimizers begin anew with each of these, as in the authors' code.
-    (They begin at 8 pixels, and have larger batches of smaller images.) A step at each size is a
-    graph of its own: what it costs is that of its size. Images are enlarged to their full size
-    wherever they are shown.
+    Progressive growing (Karras et al. 2018, section 2 and appendix A) starts at the smallest image
+    size. Each phase lasts growing_kimg thousand real images: the smallest size is trained for one
+    phase, then every further size is faded in for one phase and trained for another. The optimizers
+    are reset at the start of each phase, as in the authors' code. Unlike here, that code starts at
+    8 pixels and has larger batches at smaller sizes.
+
+    The train step of each size is a separate graph, so small sizes take less time. The images of
+    all sizes are upsampled to the full size.
     """
 
     Hyperparameters = StyleGANHyperparameters
@@ -40,8 +44,10 @@ class StyleGAN(StyleBasedModel):
         )
 
     def level(self, step: tf.Tensor) -> tf.Tensor:
-        """How often the smallest size is doubled at a step, a float from 0 on: whole numbers while
-        a size is learnt, between them while one is faded in."""
+        """Return the number of doublings of the smallest size at a step, a float32 scalar.
+
+        It is an integer while a size is trained and in between while the next one is faded in.
+        """
         kimg = tf.cast(step, tf.float32) * self.hp.batch_size * self.hp.n_critic / 1000.0
         phases = tf.maximum(kimg / self.hp.growing_kimg - 1.0, 0.0)
         doubled = tf.floor(phases / 2.0)
@@ -50,7 +56,7 @@ class StyleGAN(StyleBasedModel):
 
     @property
     def doublings(self) -> int:
-        """How often the smallest size is doubled to be that of the image."""
+        """Number of doublings from the smallest size to the image size."""
         return stages(self.image_shape)[1]
 
     def update(self, data):
@@ -71,8 +77,10 @@ class StyleGAN(StyleBasedModel):
         return scalars | {"growth": tf.convert_to_tensor(self.level(self.step))}
 
     def _restart_optimizers(self):
-        """Their averages, and their counts of steps, are 0: else the first steps of layers whose
-        gradients were 0 would be too large by far."""
+        """Set the optimizers' moments and step counts to 0.
+
+        Otherwise the first updates of new layers, whose second moments are 0, would be too large.
+        """
         for optimizer in self.optimizers.values():
             optimizer = getattr(optimizer, "inner_optimizer", optimizer)
             for variable in optimizer.variables:
@@ -80,15 +88,15 @@ class StyleGAN(StyleBasedModel):
                     variable.assign(tf.zeros_like(variable.value))
 
     def real_inputs(self, batch):
-        """Return images as a generator of the batch's size and fading makes them: figure 2."""
+        """Return real images at the batch's size and fading: Karras et al. 2018, figure 2."""
         if batch.growth is None:
             return batch.x
         times = 2 ** (self.doublings - batch.growth.stage)
-        x = stylegan.shrink(batch.x, times)
+        x = stylegan.downsample(batch.x, times)
         if batch.growth.alpha is not None:
-            earlier = stylegan.enlarge(stylegan.shrink(x, 2), 2)
+            earlier = stylegan.upsample(stylegan.downsample(x, 2), 2)
             x = earlier + batch.growth.alpha * (x - earlier)
-        return stylegan.enlarge(x, times)
+        return stylegan.upsample(x, times)
 
     def working_layers(self, batch):
         return 2 * (batch.growth.stage + 1) if batch.growth else self.layers

@@ -11,18 +11,18 @@ from models.randomness import length
 from models.style_based import StyleBasedModel
 from models.terms import Term
 
-LENGTH_DECAY = 0.99  # a measurement, of the mean path length: appendix B
+LENGTH_DECAY = 0.99  # per measurement, of the mean path length: appendix B
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class StyleGAN2(StyleBasedModel):
-    """Modulated kernels, a skip generator and a residual D, and path lengths drawn to their mean.
+    """StyleGAN2: modulated convolutions, skip generator, residual D, path length regularization.
 
-    What is applied lazily is added to the loss of its step; the authors' code takes a step of its
-    own for it, and draws other latents and noise for the path lengths.
+    Lazy regularization adds its terms to the loss of every N-th step. The authors' code takes
+    separate optimizer steps for them, and draws new latents and noise for the path lengths.
 
     Attributes:
-        path_mean: float32 variable, the running mean of the path lengths, a in equation 4.
+        path_mean: float32 variable, the moving average of the path lengths, a in equation 4.
     """
 
     Hyperparameters = StyleGAN2Hyperparameters
@@ -42,8 +42,11 @@ class StyleGAN2(StyleBasedModel):
         )
 
     def extra_generator_terms(self, real, fake, batch):
-        """The path lengths of every second image, at each `path_interval` steps, as many times as
-        strong: equation 4 and appendix B."""
+        """Return the path length penalty: equation 4 and appendix B.
+
+        Lazy: computed every `path_interval` steps and scaled by `path_interval`. It uses half of
+        the batch.
+        """
         if not self.hp.path_weight:
             return {}
         due = tf.equal(self.step % self.hp.path_interval, 0)
@@ -52,7 +55,7 @@ class StyleGAN2(StyleBasedModel):
         return {"path": Term(value, self.hp.path_weight * self.hp.path_interval)}
 
     def _path_term(self, batch) -> tf.Tensor:
-        """[b / 2] of those images; moves the mean length."""
+        """Return the penalty of every second image, [b / 2]; update the mean length."""
         height, width, _ = self.image_shape
         noise = [one[::2] for one in self.draw_noise(batch.normal, batch.x)]
         w = self.mixed_styles(batch)[::2]
