@@ -334,6 +334,7 @@ class GenerativeModel(keras.Model):
             )
         parts |= {state_keys.optimizer(k): part.variables for k, part in self.optimizers.items()}
         state = {name: [v.value for v in variables] for name, variables in parts.items()}
+        own = sorted(own, key=lambda v: state_keys.own_order(v.name))
         return {**state, state_keys.OWN: {v.name: v.value for v in own}}
 
 

@@ -19,14 +19,22 @@ OWN = "own"
 
 # Names of own variables.
 STEP = "step"
-AUGMENT_P = "augment_p"
 K = "k"
 PATH_MEAN = "path_mean"
+AUGMENT_P = "augment_p"
 CODE_MEAN = "code_mean"
 CODE_COVARIANCE = "code_covariance"
 DIMENSION_KL = "dimension_kl"
+
+# Old checkpoints contain own variables by position, in this order; those of subclasses follow.
+OWN_ORDER = (STEP, K, PATH_MEAN, AUGMENT_P, CODE_MEAN, CODE_COVARIANCE, DIMENSION_KL)
 
 
 def optimizer(player: str) -> str:
     """Return the key of a player's optimizer."""
     return f"{player}_optimizer"
+
+
+def own_order(name: str) -> int:
+    """Return the sort key of an own variable."""
+    return OWN_ORDER.index(name) if name in OWN_ORDER else len(OWN_ORDER)

@@ -131,11 +131,39 @@ def test_state_names_everything_that_a_step_changes(batches, take_step):
     for optimizer in model.optimizers.values():
         expected += optimizer.variables
     assert set(named) == {id(v.value) for v in expected}
-
     pairs = zip(trained, before, strict=True)
     moved = {v.path for v, old in pairs if not np.array_equal(tf.convert_to_tensor(v), old)}
     for part in ("kernel", "gamma", "beta", "moving_mean", "moving_variance", "/u", "step"):
         assert any(part in path for path in moved), part
+
+
+STYLE = {"width": 2, "noise_dim": 4, "w_dim": 4, "mapping_depth": 1}
+MLP = {"network": "mlp", "width": 4, "depth": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "hyperparameters", "expected"),
+    [
+        ("began", MLP, ["step", "k"]),
+        ("stylegan2", {**STYLE, "augment": "ada"}, ["step", "path_mean", "augment_p"]),
+        ("autoencoder", MLP, ["step", "code_mean", "code_covariance"]),
+        ("beta_vae", MLP, ["step", "dimension_kl"]),
+    ],
+)
+def test_own_variables_have_the_order_of_old_checkpoints(name, hyperparameters, expected):
+    model = models.REGISTRY[name].load()((16, 16, 1), **hyperparameters)
+    assert list(model.state()["own"]) == expected
+
+
+def test_state_with_an_undeclared_network_raises():
+    class WithClassifier(GAN):
+        def build_networks(self):
+            super().build_networks()
+            dense = keras.layers.Dense
+            self.classifier = keras.Sequential([keras.Input((3,)), dense(2), dense(2)])
+
+    with pytest.raises(ValueError, match=r"named .*kernel.*return all networks in networks\(\)"):
+        WithClassifier((8, 8, 1), **TINY).state()
 
 
 # Fitting.

@@ -201,3 +201,84 @@ def test_a_checkpoint_of_other_networks_is_refused(folder):
     wider = setup.build_model(config, (8, 8, 1), num_classes=0)
     with pytest.raises(UserError, match="of another model"):
         checkpoints_of(wider, folder).restore()
+
+
+# Layouts, with variables of no model.
+
+
+def variables(value):
+    """A state of a network and of two variables of one shape, all with one value."""
+    step, mean, *weights = (tf.Variable(float(value)) for _ in range(4))
+    return {"network": weights, "own": {"step": step, "mean": mean}}
+
+
+def checkpoints_with(state, folder, complete=True):
+    return Checkpoints(state, state["own"]["step"], folder, complete=complete)
+
+
+def write_by_position(folder):
+    """Writes the old layout, in which own variables are a list: a step of 7, and a mean of 5."""
+    state = variables(3.0)
+    state["own"]["step"].assign(7.0)
+    state["own"]["mean"].assign(5.0)
+    positional = tf.train.Checkpoint(**{**state, "own": list(state["own"].values())})
+    tf.train.CheckpointManager(positional, str(folder), 3).save(checkpoint_number=7)
+
+
+def stored(folder, step):
+    """The names of the own variables in a checkpoint."""
+    names = tf.train.load_checkpoint(str(folder / f"ckpt-{step}")).get_variable_to_shape_map()
+    return {name.split("/")[1] for name in names if name.startswith("own/")}
+
+
+def test_own_variables_are_saved_by_name(tmp_path):
+    checkpoints_with(variables(3.0), tmp_path).save()
+    assert stored(tmp_path, 3) == {"step", "mean"}
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_an_old_checkpoint_by_position_is_restored(tmp_path, complete):
+    write_by_position(tmp_path)
+    assert stored(tmp_path, 7) == {"0", "1"}
+    state = variables(0.0)
+    assert checkpoints_with(state, tmp_path, complete).restore() == 7
+    assert [float(v) for v in state["network"]] == [3.0, 3.0]
+    assert {name: float(v) for name, v in state["own"].items()} == {"step": 7.0, "mean": 5.0}
+
+
+def test_a_run_resumed_from_an_old_checkpoint_saves_by_name(tmp_path):
+    write_by_position(tmp_path)
+    checkpoints = checkpoints_with(state := variables(0.0), tmp_path)
+    assert checkpoints.restore() == 7
+    state["own"]["step"].assign(8.0)
+    checkpoints.save()
+    assert stored(tmp_path, 8) == {"step", "mean"}
+    again = variables(0.0)
+    assert checkpoints_with(again, tmp_path).restore() == 8
+    assert float(again["own"]["mean"]) == 5.0
+
+
+@pytest.mark.parametrize("by_position", [True, False])
+def test_a_complete_state_without_a_stored_variable_raises(tmp_path, by_position):
+    if by_position:
+        write_by_position(tmp_path)
+    else:
+        checkpoints_with(variables(7.0), tmp_path).save()
+    state = variables(0.0)
+    del state["own"]["mean"]
+    with pytest.raises(UserError, match="of another model"):
+        checkpoints_with(state, tmp_path).restore()
+    assert checkpoints_with(state, tmp_path, complete=False).restore() == 7
+
+
+@pytest.mark.parametrize("by_position", [True, False])
+def test_a_state_with_a_variable_that_is_not_stored_raises(tmp_path, by_position):
+    if by_position:
+        write_by_position(tmp_path)
+    else:
+        checkpoints_with(variables(7.0), tmp_path).save()
+    state = variables(0.0)
+    state["own"]["k"] = tf.Variable(0.0)
+    for complete in (True, False):
+        with pytest.raises(UserError, match="of another model"):
+            checkpoints_with(state, tmp_path, complete).restore()
