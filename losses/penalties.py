@@ -29,7 +29,7 @@ PENALTIES = Choices(Choice)
 OPTIONS = {
     "penalty_weight": field(
         10.0,
-        "weight of the gradient penalty, unless --penalty gives one",
+        "weight of each gradient penalty that is selected without a weight of its own",
         group="loss",
         above=0,
     ),

@@ -31,14 +31,14 @@ from models.hyperparameters.variants import (
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
-    """Where a model lives, and what it can be told."""
+    """Module, class and hyperparameters of a model."""
 
     module: str
     class_name: str
     hyperparameters: type[Hyperparameters]
 
     def load(self) -> type:
-        """The model's class; imports TensorFlow."""
+        """Return the class of the model; imports TensorFlow."""
         return getattr(importlib.import_module(self.module), self.class_name)
 
 

@@ -1,4 +1,4 @@
-"""Hyperparameters of the GANs that differ from the first ones by few values."""
+"""Hyperparameters of variants that change a few values of a basic GAN."""
 
 from errors import UserError
 from fields import field, options, per_dataset
