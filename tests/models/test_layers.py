@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from models import layers
+from models.initializers import INITIALIZERS
 
 KINDS = ["dense", "conv"]
 
@@ -50,18 +51,18 @@ def linear(kind, x, kernel):
     [("normal", 0.02), ("xavier", (2 / (300 + 500)) ** 0.5), ("he", (2 / 300) ** 0.5)],
 )
 def test_initialisers_have_the_deviation_of_their_name(name, deviation):
-    kernel = layers.initializer(name)((300, 500)).numpy()
+    kernel = INITIALIZERS[name].make()((300, 500)).numpy()
     np.testing.assert_allclose(kernel.mean(), 0, atol=deviation / 50)
     np.testing.assert_allclose(kernel.std(), deviation, rtol=0.01)
 
 
 def test_initialisers_count_the_window_of_a_convolution():
-    kernel = layers.initializer("he")((5, 5, 20, 100)).numpy()
+    kernel = INITIALIZERS["he"].make()((5, 5, 20, 100)).numpy()
     np.testing.assert_allclose(kernel.std(), (2 / (5 * 5 * 20)) ** 0.5, rtol=0.02)
 
 
 def test_two_initialisers_draw_two_kernels():
-    one, two = (layers.initializer("normal")((4, 4)).numpy() for _ in range(2))
+    one, two = (INITIALIZERS["normal"].make()((4, 4)).numpy() for _ in range(2))
     assert not np.isclose(one, two).any()
 
 
@@ -104,7 +105,7 @@ def test_power_iterations_never_shrink_sigma(kind):
 
 def test_a_new_layer_begins_near_its_singular_value():
     keras.utils.set_random_seed(0)
-    layer = layers.SpectralDense(20, kernel_initializer=layers.initializer("normal"))
+    layer = layers.SpectralDense(20, kernel_initializer=INITIALIZERS["normal"].make())
     layer.build((None, 50))
     largest = np.linalg.svd(matrix(layer), compute_uv=False)[0]
     assert 0.85 * largest < float(layer.sigma()) < 1.001 * largest
