@@ -6,13 +6,14 @@ its own further options. Command lines, validation, help texts and tests are der
 declarations. Nothing here imports TensorFlow.
 """
 
+import contextlib
 import dataclasses
 import difflib
 import inspect
 import math
 import operator
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from errors import UserError
@@ -47,12 +48,14 @@ class Choices(Mapping[str, Choice]):
 
     Args:
         kind: the class of the alternatives.
-        *alternatives: those there are from the start; `add` appends others.
+        *alternatives: the first of them; `add` appends others.
     """
 
     def __init__(self, kind: type[Choice], *alternatives: Choice):
         self.kind = kind
-        self._alternatives = {alternative.name: alternative for alternative in alternatives}
+        self._alternatives: dict[str, Choice] = {}
+        for alternative in alternatives:
+            self._append(alternative)
 
     def __getitem__(self, name: str) -> Choice:
         return self._alternatives[name]
@@ -64,13 +67,24 @@ class Choices(Mapping[str, Choice]):
         return len(self._alternatives)
 
     def add(self, name: str, **declared) -> Callable[[Callable], Callable]:
-        """Return a decorator that declares the function it is put on as an alternative."""
+        """Return a decorator that declares the decorated function as an alternative.
+
+        Raises:
+            ValueError: the name or an alias is taken.
+        """
 
         def decorator(make: Callable) -> Callable:
-            self._alternatives[name] = self.kind(name=name, make=make, **declared)
+            self._append(self.kind(name=name, make=make, **declared))
             return make
 
         return decorator
+
+    def _append(self, alternative: Choice) -> None:
+        taken = {*self, *self.aliases}
+        for name in (alternative.name, *alternative.aliases):
+            if name in taken:
+                raise ValueError(f"two alternatives have the name {name}")
+        self._alternatives[alternative.name] = alternative
 
     def only(self, predicate: Callable[[Choice], bool]) -> "Choices":
         """Return the alternatives for which the predicate is true."""
@@ -159,7 +173,7 @@ def choice(
     """Return a field that selects one of the alternatives, whose options become fields as well.
 
     Args:
-        alternatives: what there is to select from.
+        alternatives: the values to select from.
         default: name of an alternative; None with `follows`; a tuple of names if `several`.
         help, group, **more: as `field`.
         several: whether any number can be selected, as in "r1,r2" or "r1:5,r2:0.5" with weights;
@@ -185,6 +199,10 @@ def options(
             further option of an alternative, a `PerChoice`.
         alternatives: name of an inherited `choice` -> what it selects from now.
         help: name of an inherited field -> its new help text.
+
+    Raises:
+        ValueError: the alternatives of a `choice` declare an option differently or by a name that
+            is taken, or a `PerChoice` names an alternative without the option.
     """
 
     def decorator(cls: type) -> type:
@@ -198,6 +216,7 @@ def options(
             specs[name] = _changed(specs[name], alternatives=new)
         changed = [n for n, spec in specs.items() if spec is not inherited.get(n)]
         specs = _with_further_options(specs, changed)
+        specs = {n: _with_facts(spec, specs) for n, spec in specs.items()}
         for name, text in (help or {}).items():
             specs[name] = _changed(specs[name], help=text)
         for name, default in (defaults or {}).items():
@@ -226,10 +245,24 @@ def _changed(spec: dataclasses.Field, default: Any = ..., **metadata) -> datacla
 
 def _with_default(spec: dataclasses.Field, default: Any) -> dataclasses.Field:
     if isinstance(default, PerChoice):
+        if unknown := set(default.defaults) - set(spec.metadata["of_choice"]):
+            raise ValueError(f"{spec.name} is no option of {', '.join(sorted(unknown))}")
         return _changed(spec, of_choice={**spec.metadata["of_choice"], **default.defaults})
     if isinstance(default, PerDataset):
         return _changed(spec, default.default, by_dataset=dict(default.datasets))
     return _changed(spec, default, by_dataset={})
+
+
+def _with_facts(spec: dataclasses.Field, specs: dict[str, dataclasses.Field]) -> dataclasses.Field:
+    """Return a field that `follows` a fact with its defaults by alternative, others as they are."""
+    if not spec.metadata["follows"]:
+        return spec
+    owner, fact = spec.metadata["follows"]
+    facts = {c.name: getattr(c, fact) for c in specs[owner].metadata["alternatives"].values()}
+    of_choice = {name: value for name, value in facts.items() if value is not None}
+    if (owner, of_choice) == (spec.metadata["owner"], spec.metadata["of_choice"]):
+        return spec
+    return _changed(spec, owner=owner, of_choice=of_choice)
 
 
 def _with_further_options(
@@ -249,9 +282,12 @@ def _with_further_options(
             for name, option in alternative.options.items():
                 declared.setdefault(name, {})[alternative.name] = option
         for name, earlier in specs.items():
-            if earlier.metadata["owner"] == owner:
+            if earlier.metadata["owner"] == owner and not earlier.metadata["follows"]:
                 found[name] = _changed(earlier, None, of_choice={}, by_dataset={})
         for name, of_choice in declared.items():
+            earlier = found.get(name, specs.get(name))
+            if earlier and earlier.metadata["owner"] != owner:
+                raise ValueError(f"{owner}: its alternatives declare {name}, which is taken")
             found[name] = _merged(owner, name, of_choice)
     return found
 
@@ -308,7 +344,10 @@ def allowed(spec: dataclasses.Field) -> str:
     if spec.metadata["several"] and not names_of(spec):
         return "none"
     if spec.metadata["several"]:
-        return f"none, or some of {', '.join(names_of(spec))}, as in a,b or a:5,b:0.5 with weights"
+        first, *_, last = names_of(spec) * 2
+        examples = f"{first},{last} or {first}:5,{last}:0.5"
+        names = ", ".join(names_of(spec))
+        return f"none, or some of {names}, each once, with a weight > 0 or without: {examples}"
     if names_of(spec):
         return "one of " + ", ".join(names_of(spec))
     limits = [f"{sign} {limit}" for sign, limit in spec.metadata["range"].items()]
@@ -316,22 +355,31 @@ def allowed(spec: dataclasses.Field) -> str:
 
 
 def normalised(spec: dataclasses.Field, value: Any) -> Any:
-    """Return the value of a field as it is kept: an alias replaced, "r1, r2:5" as a tuple."""
+    """Return the value of a field in its stored form: aliases replaced, "r1, r2: 5.0" as a tuple
+    ("r1", "r2:5")."""
     alternatives = spec.metadata["alternatives"]
     aliases = {} if alternatives is None else alternatives.aliases
     if not spec.metadata["several"]:
         return aliases.get(value, value) if isinstance(value, str) else value
     if isinstance(value, str):
-        value = [part.strip() for part in value.split(",") if part.strip()]
+        value = listed(value)
     if not isinstance(value, (list, tuple)):
         return value
     if list(value) == ["none"]:
         return ()
-    return tuple(str(part) for part in value)
+    return tuple(_normalised_part(str(part), aliases) for part in value)
+
+
+def _normalised_part(part: str, aliases: Mapping[str, str]) -> str:
+    """Return one part of the value of a `several` field, such as "r1" or "r1:5"."""
+    name, colon, weight = (text.strip() for text in part.partition(":"))
+    with contextlib.suppress(ValueError):
+        weight = str(float(weight)).removesuffix(".0")
+    return aliases.get(name, name) + colon + weight
 
 
 def weighted(selected: tuple[str, ...]) -> dict[str, float | None]:
-    """Map the names in the value of a `several` field to their weights, None without.
+    """Map the names in the value of a `several` field to their weights, None if without.
 
     Raises:
         ValueError: a weight is not a number.
@@ -345,8 +393,7 @@ def check_value(spec: dataclasses.Field, value: Any) -> None:
     if value is None and type(None) in typing.get_args(spec.type):
         return
     if not _is_valid(spec, value):
-        given = ",".join(value) if isinstance(value, tuple) else value
-        raise UserError(f"expected {allowed(spec)}, got {given}", spec.name)
+        raise UserError(f"expected {allowed(spec)}, got {as_text(value)}", spec.name)
 
 
 def _is_valid(spec: dataclasses.Field, value: Any) -> bool:
@@ -401,8 +448,7 @@ def resolve(cls: type, given: Mapping[str, Any], dataset: str = "") -> Any:
     values: dict[str, Any] = {}
     for name, spec in specs.items():
         default = spec.metadata["by_dataset"].get(dataset, spec.default)
-        owner = spec.metadata["owner"] or (spec.metadata["follows"] or ("",))[0]
-        if owner:
+        if owner := spec.metadata["owner"]:
             check_value(specs[owner], values[owner])
             applies, derived = _derived(spec, _selected(specs[owner], values[owner]))
             if not applies:
@@ -416,7 +462,7 @@ def resolve(cls: type, given: Mapping[str, Any], dataset: str = "") -> Any:
 
 
 def _selected(spec: dataclasses.Field, value: Any) -> list[Choice]:
-    """The alternatives that the value of a field selects, none if it is no `choice`."""
+    """Return the alternatives that the value of a field selects, none if it is no `choice`."""
     alternatives = spec.metadata["alternatives"]
     if alternatives is None or value is None:
         return []
@@ -425,25 +471,16 @@ def _selected(spec: dataclasses.Field, value: Any) -> list[Choice]:
 
 
 def _derived(spec: dataclasses.Field, selected: list[Choice]) -> tuple[bool, Any]:
-    """Whether an option applies to what is selected, and its default: None if they differ."""
-    if spec.metadata["follows"]:
-        defaults = [getattr(choice, spec.metadata["follows"][1]) for choice in selected]
-    else:
-        of_choice = spec.metadata["of_choice"]
-        defaults = [of_choice[choice.name] for choice in selected if choice.name in of_choice]
-    defaults = [default for default in defaults if default is not None]
+    """Return (applies to an alternative that is selected, its default or None if they differ)."""
+    of_choice = spec.metadata["of_choice"]
+    defaults = [of_choice[choice.name] for choice in selected if choice.name in of_choice]
     return bool(defaults), defaults[0] if len(set(defaults)) == 1 else None
 
 
 def _not_applicable(spec: dataclasses.Field, owner: dataclasses.Field, value: Any) -> str:
-    shown = ",".join(value) or "none" if isinstance(value, tuple) else value
-    having = [
-        choice.name
-        for choice in owner.metadata["alternatives"].values()
-        if _derived(spec, [choice])[0]
-    ]
-    only = f", only with {owner.name}={' or '.join(having)}" if having else ""
-    return f"does not apply with {owner.name}={shown}{only}"
+    having = list(spec.metadata["of_choice"])
+    only = f", only with {owner.name}={either(having)}" if having else ""
+    return f"does not apply with {owner.name}={as_text(value)}{only}"
 
 
 def options_of(instance: Any, owner: str) -> dict[str, Any]:
@@ -459,12 +496,23 @@ def selected(instance: Any, name: str) -> Choice:
     return choice
 
 
-def near(name: str, names, prefix: str = "") -> str:
+def near(name: str, names: Iterable[str], prefix: str = "") -> str:
     """Return "; did you mean x?" for the closest of some names, or an empty string."""
     found = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(prefix + name for name in found)}?" if found else ""
+    return f"; did you mean {either([prefix + name for name in found])}?" if found else ""
+
+
+def either(names: Sequence[str]) -> str:
+    """Return "a", "a or b" or "a, b or c"."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def as_text(value: Any) -> str:
+    """Return the value of a field as a user writes it."""
+    return ",".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)
 
 
 def listed(value: str) -> list[str]:
-    """Return the names in a text that has commas between them."""
+    """Split a text at its commas into names without blanks."""
     return [name.strip() for name in value.split(",") if name.strip()]

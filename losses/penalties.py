@@ -34,7 +34,7 @@ PERTURBATION = "perturbation"
 OPTIONS = {
     "penalty_weight": field(
         10.0,
-        "weight of the gradient penalty, unless --penalty gives one",
+        "weight of each gradient penalty that is selected without a weight of its own",
         group="loss",
         above=0,
     ),

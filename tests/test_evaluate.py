@@ -690,12 +690,12 @@ def test_flags_are_checked_and_helped_with_before_tensorflow_is_imported(
     assert messages[2] == (
         "--num_sample: no such flag; did you mean --num_samples or --likelihood_samples?"
     )
-    assert messages[3] == "--num_samples=1: it must be a whole number >= 2"
+    assert messages[3] == "--num_samples: expected an integer >= 2, got 1"
     assert "--publish=perhaps" in messages[4]
     assert "--nopublish" in messages[5]
     assert messages[6].startswith("x: no run there")
-    assert messages[7] == "--split=validation: it must be one of test, train"
-    assert messages[8] == "--repeats=0: it must be a whole number >= 1"
+    assert messages[7] == "--split: expected one of test, train, got validation"
+    assert messages[8] == "--repeats: expected an integer >= 1, got 0"
 
 
 # What is published.

@@ -5,7 +5,12 @@ import scipy.special
 import scipy.stats
 import tensorflow as tf
 
-from losses.reconstruction import bernoulli_nll, mean_squared_error, summed_squared_error
+from losses.reconstruction import (
+    RECONSTRUCTIONS,
+    bernoulli_nll,
+    mean_squared_error,
+    summed_squared_error,
+)
 
 X, Y = np.random.default_rng(0).uniform(-1, 1, (2, 5, 2, 3, 1))
 
@@ -47,3 +52,15 @@ def test_bernoulli_nll_of_a_gray_pixel_by_hand():
     """For t = 1/4 and a logit of log 3 it is -(log(3/4) / 4 + 3 log(1/4) / 4)."""
     nll = bernoulli_nll(tf.constant([[[[-0.5]]]]), tf.constant([[[[np.log(3.0)]]]], tf.float32))
     np.testing.assert_allclose(nll, [-(np.log(0.75) + 3 * np.log(0.25)) / 4], rtol=1e-6)
+
+
+def test_reconstructions_of_logits_are_those_that_take_logits():
+    """The mean of p(x|z) is -1 or 1 for large values of logits, and the value itself otherwise."""
+    x, values = tf.ones([1, 2, 2, 1]), tf.fill([1, 2, 2, 1], 50.0)
+    for reconstruction in RECONSTRUCTIONS.values():
+        (error,) = reconstruction.make(x, values).numpy()
+        assert (error < 1e-6) == reconstruction.of_logits
+    assert {r.make: r.is_density for r in RECONSTRUCTIONS.values()} == {
+        summed_squared_error: True,
+        bernoulli_nll: False,
+    }

@@ -4,9 +4,6 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from models.hyperparameters.adversarial import AdversarialHyperparameters
-from models.hyperparameters.infogan import InfoGANHyperparameters
-from models.hyperparameters.variants import BEGANHyperparameters
 
 import fields
 from augmentation import diffaug, streams
@@ -15,6 +12,9 @@ from errors import UserError
 from losses.adversarial import LOSSES
 from models.adversarial import AdversarialModel
 from models.augmenter import Augmenter
+from models.declarations.adversarial import AdversarialHyperparameters
+from models.declarations.began import BEGANHyperparameters
+from models.declarations.infogan import InfoGANHyperparameters
 
 AUGMENTING = POLICIES.only(lambda policy: policy.augments)
 ADAPTING = POLICIES.only(lambda policy: policy.adapts)

@@ -67,11 +67,13 @@ def test_a_model_resolves_its_hyperparameters():
 
 
 def test_a_model_refuses_what_its_hyperparameters_refuse():
-    with pytest.raises(UserError, match="no hyperparameter widht; did you mean width"):
+    with pytest.raises(UserError, match=r"^widht: no such option of .*; did you mean width"):
         GAN((28, 28, 1), widht=8)
-    with pytest.raises(UserError, match=r"--d_norm=group: it must be one of none, batch"):
+    with pytest.raises(UserError, match=r"^d_norm: expected one of none, batch, .*, got group$"):
         DCGAN((28, 28, 1), d_norm="group")
-    with pytest.raises(UserError, match=r"^--depth: --network=dcgan has none; mlp has$"):
+    with pytest.raises(
+        UserError, match=r"^depth: does not apply with network=dcgan, only with network=mlp$"
+    ):
         DCGAN((28, 28, 1), depth=2)
 
 
@@ -81,7 +83,7 @@ def test_a_config_makes_the_same_model():
     assert again.get_config() == model.get_config()
     assert (again.image_shape, again.num_classes, again.seed) == ((32, 32, 3), 10, 5)
     assert again.hp == model.hp
-    assert again.hp.depth is None  # what its network has none of
+    assert again.hp.depth is None  # which dcgan does not have
 
 
 @pytest.mark.parametrize("ability", [ENCODE, RECONSTRUCT, CATEGORICAL_CODE])
