@@ -318,7 +318,7 @@ def test_a_flagfile_of_a_study_names_flagfiles_and_a_folder_of_its_own(path, roo
 
 def test_a_size_that_no_network_fits_is_refused_before_any_image_is_read():
     argv = ["--model=dcgan", "--dataset=CIFAR10"]
-    with pytest.raises(UserError, match=r"^image_size: images of 50x50 do not fit .* 28, 32"):
+    with pytest.raises(UserError, match=r"^image_size: expected .* 28, 32, .* got 50x50"):
         options.parse([*argv, "--image_size=50"])
     assert options.parse([*argv, "--image_size=64"]).options.image_size == 64
     assert options.parse([*argv, "--image_size=50", "--network=mlp"]).options.image_size == 50
