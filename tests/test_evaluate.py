@@ -294,10 +294,10 @@ def test_what_cannot_be_measured_is_refused_in_one_line(evaluate, argv, message)
 @pytest.mark.parametrize(
     ("features", "message"),
     [
-        ("absent.keras", "Keras cannot load it"),
-        ("{broken}", "Keras cannot load it"),
-        ("digit", "choose one of auto, inception, digits, "),
-        ("classifier", "digits has none yet; make it by python train_classifier.py"),
+        ("absent.keras", "Keras cannot load the file"),
+        ("{broken}", "Keras cannot load the file"),
+        ("digit", "expected one of auto, inception, digits, "),
+        ("classifier", "no classifier of digits found; train it with train_classifier.py"),
     ],
 )
 def test_a_missing_or_wrong_network_is_refused_in_one_line(evaluate, tmp_path, features, message):
@@ -312,7 +312,7 @@ def test_a_missing_or_wrong_network_is_refused_in_one_line(evaluate, tmp_path, f
 def test_a_network_that_the_images_do_not_fit_is_refused(call, unlabelled):
     argv = ("--features=digits", "--num_samples=5", "--metrics=fd_digits")
     refusal = call("evaluate", f"--run={unlabelled}", *argv).refusal()
-    assert refusal.startswith("digits takes images [28, 28, 1], these are [8, 8, 3]")
+    assert refusal.startswith("digits requires images [28, 28, 1], got [8, 8, 3]")
 
 
 def test_a_model_that_encodes_is_measured_by_its_codes(evaluate, monkeypatch):

@@ -606,7 +606,7 @@ def test_a_killed_run_that_went_on_has_each_evaluation_once(
         ("nmi", "digits", "--eval_metrics=nmi: GAN has no categorical code"),
         ("knn1_accuracy", "digits", "--eval_metrics=knn1_accuracy: GAN does not encode images"),
         ("conditional_accuracy", "digits", "--eval_metrics=conditional_accuracy: no such metric; "),
-        ("pixel_mean", "absent.keras", "--eval_features=absent.keras: Keras cannot load it"),
+        ("pixel_mean", "absent.keras", "--eval_features=absent.keras: Keras cannot load the file"),
         ("kd_digits", "digits",
          "--eval_metrics=kd_digits: needs at least 1,000 samples, there are 40 (--eval_samples="),
     ],
@@ -965,15 +965,16 @@ def test_a_refused_command_ends_its_process_with_code_2(python):
 
 def test_a_batch_larger_than_the_data_is_refused(call, tiny, tmp_path):
     refusal = call("train", *tiny, "--batch_size=201", f"--outdir={tmp_path / 'a'}").refusal()
-    assert refusal.startswith("--batch_size=201 is more than the 200 images for training")
+    assert refusal.startswith("--batch_size: 201 exceeds the 200 training images")
     argv = ("--batch_size=101", "--n_critic=2", f"--outdir={tmp_path / 'b'}")
-    assert "--batch_size=101 x --n_critic=2" in call("train", *tiny, *argv).refusal()
+    assert "--batch_size: 101 x n_critic=2" in call("train", *tiny, *argv).refusal()
 
 
 def test_to_skip_gray_images_of_a_file_is_refused(call, tiny, digits, tmp_path):
     refusal = call("train", *tiny, "--gray=skip", f"--outdir={tmp_path}").refusal()
     assert refusal == (
-        f"--gray=skip: it leaves files of a folder out, and --dataset {digits} is no folder"
+        f"--gray: skip requires a folder of images, and dataset={digits} is not one; "
+        "set gray=convert"
     )
 
 
@@ -991,7 +992,7 @@ def test_images_that_the_networks_do_not_fit_are_refused(call, digits, tmp_path)
 
 def test_an_unknown_data_set_is_refused_with_a_near_match(call, tmp_path):
     refusal = call("train", "--model=gan", "--dataset=CIFR10", f"--outdir={tmp_path}").refusal()
-    assert refusal.startswith("--dataset CIFR10 ")
+    assert refusal.startswith("--dataset: CIFR10: ")
     assert "did you mean CIFAR10" in refusal
 
 
@@ -1024,7 +1025,7 @@ def test_a_set_that_is_not_prepared_is_refused_soon_without_a_network(call, tmp_
     start = time.monotonic()
     refusal = call("train", *argv, f"--outdir={tmp_path / 'run'}").refusal()
     assert time.monotonic() - start < 10
-    assert "--dataset svhn_cropped is not prepared" in refusal
+    assert "--dataset: svhn_cropped: not prepared" in refusal
     assert "TFDS_DATA_DIR" in refusal
 
 

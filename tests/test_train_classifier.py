@@ -95,7 +95,7 @@ def test_help_names_every_flag(without_tensorflow, tmp_path):
 
 def test_more_images_a_step_than_there_are_is_refused(call, digits, cache):
     outcome = call("train_classifier", f"--dataset={digits}", "--batch_size=201")
-    assert "--batch_size=201 is more than the 200 images" in outcome.refusal()
+    assert "--batch_size: 201 exceeds the 200 training images" in outcome.refusal()
     assert not cache.exists()
 
 
