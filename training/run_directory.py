@@ -8,8 +8,6 @@ from errors import UserError
 from files import write_atomically, write_json
 from training.options import Config
 
-METRIC = "metric_"  # begins the names that metrics of samples have in metrics.jsonl
-
 
 class RunDirectory:
     """A folder that one training at a time writes to; a context manager that holds it.
