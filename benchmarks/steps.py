@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from cli import flags
 from errors import UserError
-from metrics.report import table
+from evaluation.reports.tables import table
 from training import options
 
 ROUNDS, STEPS = 5, 20

@@ -7,8 +7,6 @@ from pathlib import Path
 from errors import UserError
 from storage.files import write_atomically, write_json
 
-METRIC = "metric_"  # prefix of the names of metrics in metrics.jsonl
-
 
 class RunDirectory:
     """Directory of a run; a context manager that locks it for one training at a time.
