@@ -11,7 +11,7 @@ import plotting
 from cli import flags
 from errors import UserError
 from fields import field
-from training.run_directory import RunDirectory
+from storage.run_directory import RunDirectory
 
 USAGE = """usage: python generate.py --run DIR [--flag value ...]
 
@@ -77,14 +77,10 @@ def main(argv: Sequence[str]) -> int:
         raise UserError("--run: say which run directory to draw from")
     check_output(options)
     RunDirectory(options.run).read_config()
-    from models.base import NotSupported
     from training.setup import load_run
 
     _, _, model = load_run(options.run)
-    try:
-        model.draw_latents(1, options.seed, options.label)
-    except NotSupported as error:
-        raise UserError(f"--label={options.label}: {error}") from None
+    model.draw_latents(1, options.seed, options.label)
     check_styles(model, options)
     check_traversal(model, options)
     outdir = Path(options.outdir or Path(options.run) / "generated")
@@ -110,32 +106,26 @@ def check_output(options: GenerateOptions) -> None:
 
 def check_styles(model, options: GenerateOptions) -> None:
     """Raises UserError if an option asks for styles that the model lacks."""
-    from models.base import NotSupported
+    from models.abilities import STYLES
 
     asked = {
-        "output=styles": options.output == "styles",
-        "path=styles": options.path == "styles",
-        f"truncation={options.truncation:g}": options.truncation != 1.0,
+        "output": options.output == "styles",
+        "path": options.path == "styles",
+        "truncation": options.truncation != 1.0,
     }
-    for flag in (flag for flag, is_asked in asked.items() if is_asked):
-        try:
-            model.mean_style()
-        except NotSupported as error:
-            raise UserError(f"--{flag}: {error}") from None
+    for option in (option for option, is_asked in asked.items() if is_asked):
+        model.require(STYLES, option)
 
 
 def check_traversal(model, options: GenerateOptions) -> None:
     """Raises UserError if a traversal is asked for of a model that has nothing to traverse."""
-    from models.base import NotSupported
-    from models.latents import CONTINUOUS
+    from models.abilities import CONTINUOUS_CODES, ORDERED_DIMENSIONS
 
-    if options.output != "traversal" or CONTINUOUS in model.latents.parts:
+    if options.output != "traversal":
         return
-    try:
-        model.active_dimensions()
-    except NotSupported:
-        reason = "has no continuous codes, and no order of its dimensions"
-        raise UserError(f"--output=traversal: {type(model).__name__} {reason}") from None
+    if model.lacks(CONTINUOUS_CODES) and model.lacks(ORDERED_DIMENSIONS):
+        reason = f"{CONTINUOUS_CODES.reason} and {ORDERED_DIMENSIONS.reason}"
+        raise UserError(f"traversal: {type(model).__name__} {reason}", "output")
 
 
 def drawn(options: GenerateOptions) -> str:

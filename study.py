@@ -13,16 +13,10 @@ import fields
 import train
 from cli import flags
 from errors import UserError
-from evaluate import (
-    EvaluateOptions,
-    MeasureOptions,
-    evaluate_all,
-    real_images,
-    wanted_metrics,
-)
+from evaluation.options import EvaluateOptions, MeasureOptions
 from fields import field
+from storage.run_directory import RunDirectory
 from training import options
-from training.run_directory import RunDirectory
 
 USAGE = """usage: python study.py --configs FILE[,FILE ...] [--flag value ...] [--flagfile FILE]
 
@@ -73,7 +67,10 @@ def main(argv: Sequence[str]) -> int:
         told = "see above; the others are there, and nothing is measured yet"
         print(f"error: {', '.join(failed)}: not trained, {told}", file=sys.stderr)
         return 1
-    return evaluate_all(measured, go_on=True)
+    from training.evaluating import evaluate_all
+
+    print(evaluate_all(measured, only_new=True))
+    return 0
 
 
 def runs_of(asked: StudyOptions, data_dir: str = "") -> list[tuple[list[str], options.Config]]:
@@ -110,11 +107,12 @@ def runs_of(asked: StudyOptions, data_dir: str = "") -> list[tuple[list[str], op
 def refuse_unmeasurable(configs: Sequence[options.Config], measured: EvaluateOptions) -> None:
     """Raises UserError now, not after the trainings, if the images of a run cannot be had, or no
     such metrics, features or baselines of them."""
+    from evaluation import runner
     from training import setup
 
     about = ("dataset", "data_dir", "image_size", "gray")
     for config in {tuple(getattr(c.options, n) for n in about): c for c in configs}.values():
-        wanted_metrics(measured, real_images(setup.load_data(config), measured))
+        runner.load_reference(setup.load_data(config), measured)
 
 
 def parsed(command: Sequence[str], flag: str) -> options.Config:

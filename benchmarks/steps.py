@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from cli import flags
 from errors import UserError
-from metrics.report import table
+from evaluation.reports.tables import table
 from training import options
 
 ROUNDS, STEPS = 5, 20
@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     for path, config in configs.items():
         setup.prepare(config)
         images = setup.load_data(config)
-        n_critic = getattr(config.hp, "n_critic", 1)
+        n_critic = config.hp.n_critic
         batches = Batches(images.train, config.hp.batch_size, n_critic=n_critic)
         model = setup.build_model(config, images.image_shape, images.num_classes)
         loop.compile_model(model, config.options.jit)

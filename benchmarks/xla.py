@@ -16,8 +16,8 @@ from collections.abc import Sequence
 import fields
 from cli import flags
 from errors import UserError
+from evaluation.reports.tables import table
 from fields import field
-from metrics.report import table
 from models import REGISTRY
 
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from metrics.measurement import Measurement, MetricError
 from metrics.moments import Moments
-from metrics.report import Metric, MetricError
 
 
-def frechet_distance(fake: Moments, real: Moments) -> Metric:
+def frechet_distance(fake: Moments, real: Moments) -> Measurement:
     """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), in squared units of the features.
 
     Dowson & Landau 1982; of Inception features it is the FID, Heusel et al. 2017,
@@ -19,7 +19,7 @@ def frechet_distance(fake: Moments, real: Moments) -> Metric:
     Raises:
         MetricError: a set has fewer than 2 images.
     """
-    return Metric(distance(fake, real), singular(fake=fake, real=real))
+    return Measurement(distance(fake, real), singular(fake=fake, real=real))
 
 
 def distance(fake: Moments, real: Moments) -> float:
@@ -57,7 +57,7 @@ def above_rounding(eigenvalues: np.ndarray) -> np.ndarray:
 
 def extrapolated_frechet_distance(
     features: np.ndarray, real: Moments, seed: int = 0, points: int = 15
-) -> Metric:
+) -> Measurement:
     """Frechet distance that infinitely many samples would have: FID_infinity of Chong & Forsyth
     2020, which takes away the bias by the number of samples (not of real images).
 
@@ -89,6 +89,6 @@ def extrapolated_frechet_distance(
         "spread": float(np.std(distances - line(1 / sizes))),
         "subset_seed": seed,
     }
-    return Metric(
+    return Measurement(
         float(line(0)), protocol | singular(fake=Moments.of(features[subsets[0]]), real=real)
     )

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from metrics.report import Metric, MetricError
+from metrics.measurement import Measurement, MetricError
 
 
 class ClassProbabilities:
@@ -45,7 +45,7 @@ class ClassProbabilities:
         self._negentropies += belongs @ (p * log_p).sum(axis=1)
         self.count += len(logits)
 
-    def score(self) -> Metric:
+    def score(self) -> Measurement:
         """exp(E_x KL(p(y|x) || p(y))), from 1 to the number of classes; Salimans et al. 2016,
         section 4. E_x KL = E_x sum_y p(y|x) log p(y|x) - sum_y p(y) log p(y).
 
@@ -60,4 +60,6 @@ class ClassProbabilities:
         p_y = self._probabilities / self._sizes[:, None]
         log_p_y = np.log(np.where(p_y > 0, p_y, 1))  # 0 log 0 = 0
         scores = np.exp(self._negentropies / self._sizes - (p_y * log_p_y).sum(axis=1))
-        return Metric(float(scores.mean()), {"spread": float(scores.std()), "splits": self.splits})
+        return Measurement(
+            float(scores.mean()), {"spread": float(scores.std()), "splits": self.splits}
+        )

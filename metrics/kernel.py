@@ -2,8 +2,8 @@
 
 import numpy as np
 
+from metrics.measurement import Measurement, MetricError
 from metrics.moments import finite
-from metrics.report import Metric, MetricError
 
 
 def kernel_distance(
@@ -12,7 +12,7 @@ def kernel_distance(
     subsets: int = 100,
     subset_size: int = 1000,
     seed: int = 0,
-) -> Metric:
+) -> Measurement:
     """MMD^2 with the kernel k(x, y) = (x.y / d + 1)^3; of Inception features it is the KID,
     Binkowski et al. 2018, section 4. It is not multiplied by 1000, as some papers do.
 
@@ -44,7 +44,7 @@ def kernel_distance(
         "subset_size": subset_size,
         "subset_seed": seed,
     }
-    return Metric(float(np.mean(distances)), protocol)
+    return Measurement(float(np.mean(distances)), protocol)
 
 
 def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from metrics.measurement import Measurement, MetricError
 from metrics.moments import finite
-from metrics.report import Metric, MetricError
 
 
 def manifold_metrics(
     fake: np.ndarray, real: np.ndarray, k: int = 5, block: int = 250
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """How far the samples and the real images cover each other.
 
     Each image has a ball that reaches to its k-th nearest neighbour in its own set; what lies on
@@ -55,7 +55,7 @@ def manifold_metrics(
         "density": balls.mean() / k,
         "coverage": (nearest < real_radii).mean(),
     }
-    return {name: Metric(float(value), {"k": k}) for name, value in values.items()}
+    return {name: Measurement(float(value), {"k": k}) for name, value in values.items()}
 
 
 def radii(features: np.ndarray, k: int, block: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from metrics.report import MetricError
+from metrics.measurement import MetricError
 
 
 class Moments:

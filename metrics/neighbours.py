@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from metrics.report import Metric, MetricError
+from metrics.measurement import Measurement, MetricError
 
 QUANTILE = 0.01
 BLOCK_BYTES = 2**27
@@ -61,7 +61,7 @@ def flat(images: np.ndarray) -> np.ndarray:
     return images.reshape(len(images), -1).astype(np.float64)
 
 
-def copied_share(fake: np.ndarray, train: np.ndarray, unseen: np.ndarray) -> Metric:
+def copied_share(fake: np.ndarray, train: np.ndarray, unseen: np.ndarray) -> Measurement:
     """Share of the samples that are as near to a training image as few unseen images are.
 
     Near is a distance of at most the threshold: the smallest distance such that 1 % of the unseen
@@ -97,4 +97,4 @@ def copied_share(fake: np.ndarray, train: np.ndarray, unseen: np.ndarray) -> Met
         "n_train": len(train),
         "n_unseen": len(unseen),
     }
-    return Metric(float((distances <= threshold).mean()), protocol)
+    return Measurement(float((distances <= threshold).mean()), protocol)

@@ -2,14 +2,14 @@
 
 import numpy as np
 
+from metrics.measurement import Measurement, MetricError
 from metrics.reconstruction import feature_distances
-from metrics.report import Metric, MetricError
 
 EPSILON = 1e-4
 TAILS = (1, 99)  # percentiles beyond which the authors' code leaves a distance out
 
 
-def path_length(start: np.ndarray, end: np.ndarray, epsilon: float = EPSILON) -> Metric:
+def path_length(start: np.ndarray, end: np.ndarray, epsilon: float = EPSILON) -> Measurement:
     """The mean of d(G(t), G(t + epsilon)) / epsilon² over places t of latent paths: equations 2
     and 3, with the squared distance d of features of length 1.
 
@@ -27,4 +27,4 @@ def path_length(start: np.ndarray, end: np.ndarray, epsilon: float = EPSILON) ->
     high = np.percentile(distances, TAILS[1], method="higher")
     kept = distances[(distances >= low) & (distances <= high)]
     protocol = {"n_fake": len(distances), "epsilon": epsilon, "kept": len(kept)}
-    return Metric(float(kept.mean()), protocol)
+    return Measurement(float(kept.mean()), protocol)

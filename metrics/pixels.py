@@ -5,7 +5,7 @@ import hashlib
 
 import numpy as np
 
-from metrics.report import Metric, MetricError
+from metrics.measurement import Measurement, MetricError
 
 LEVELS = np.arange(256)
 
@@ -41,7 +41,7 @@ class PixelStatistics:
         return float(np.average((LEVELS - self.mean) ** 2, weights=self.levels) ** 0.5)
 
 
-def pixel_statistics(fake: PixelStatistics, real: PixelStatistics) -> dict[str, Metric]:
+def pixel_statistics(fake: PixelStatistics, real: PixelStatistics) -> dict[str, Measurement]:
     """Brightness, contrast and distinct images of samples.
 
     Returns:
@@ -59,8 +59,8 @@ def pixel_statistics(fake: PixelStatistics, real: PixelStatistics) -> dict[str, 
     # In one dimension the distance is the area between the cumulative distributions.
     cumulative = [np.cumsum(images.levels) / images.levels.sum() for images in (fake, real)]
     return {
-        "pixel_mean": Metric(fake.mean, {"real": real.mean}),
-        "pixel_std": Metric(fake.std, {"real": real.std}),
-        "pixel_distance": Metric(float(np.abs(cumulative[0] - cumulative[1]).sum())),
-        "distinct_share": Metric(len(fake.digests) / fake.count),
+        "pixel_mean": Measurement(fake.mean, {"real": real.mean}),
+        "pixel_std": Measurement(fake.std, {"real": real.std}),
+        "pixel_distance": Measurement(float(np.abs(cumulative[0] - cumulative[1]).sum())),
+        "distinct_share": Measurement(len(fake.digests) / fake.count),
     }

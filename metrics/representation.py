@@ -4,8 +4,8 @@ import warnings
 
 import numpy as np
 
+from metrics.measurement import Measurement, MetricError
 from metrics.moments import finite
-from metrics.report import Metric, MetricError
 
 
 def knn_accuracy(
@@ -14,7 +14,7 @@ def knn_accuracy(
     test_codes: np.ndarray,
     test_labels: np.ndarray,
     k: int = 5,
-) -> Metric:
+) -> Measurement:
     """Share of the test images whose class wins the vote of the k nearest training codes, by
     Euclidean distance between the codes as they are.
 
@@ -31,7 +31,7 @@ def knn_accuracy(
         raise MetricError(f"needs at least {k:,} training codes, there are {len(train_codes):,}")
     classifier = KNeighborsClassifier(k).fit(finite(train_codes), train_labels)
     value = accuracy(classifier, test_codes, test_labels)
-    return Metric(value, {"classifier": f"{k} nearest neighbours", "k": k})
+    return Measurement(value, {"classifier": f"{k} nearest neighbours", "k": k})
 
 
 def linear_probe_accuracy(
@@ -40,7 +40,7 @@ def linear_probe_accuracy(
     test_codes: np.ndarray,
     test_labels: np.ndarray,
     max_iterations: int = 1000,
-) -> Metric:
+) -> Measurement:
     """Share of the test images that a linear classifier of the training codes gets right (Alain &
     Bengio 2016): multinomial logistic regression with L2 penalty (scikit-learn's C = 1), on codes
     scaled to mean 0 and variance 1 over the training images.
@@ -73,7 +73,7 @@ def linear_probe_accuracy(
         "iterations": iterations,
         "converged": iterations < max_iterations,
     }
-    return Metric(accuracy(classifier, test_codes, test_labels), protocol)
+    return Measurement(accuracy(classifier, test_codes, test_labels), protocol)
 
 
 def accuracy(classifier, codes: np.ndarray, labels: np.ndarray) -> float:
@@ -85,7 +85,7 @@ def accuracy(classifier, codes: np.ndarray, labels: np.ndarray) -> float:
 
 def clustering(
     clusters: np.ndarray, labels: np.ndarray, num_clusters: int, num_classes: int
-) -> dict[str, Metric]:
+) -> dict[str, Measurement]:
     """How well clusters agree with classes.
 
     Args:
@@ -119,7 +119,7 @@ def clustering(
         "confusion": confusion.tolist(),
     }
     return {
-        "cluster_accuracy": Metric(float(matched / len(labels)), protocol),
-        "nmi": Metric(float(normalized_mutual_info_score(labels, clusters))),
-        "ari": Metric(float(adjusted_rand_score(labels, clusters))),
+        "cluster_accuracy": Measurement(float(matched / len(labels)), protocol),
+        "nmi": Measurement(float(normalized_mutual_info_score(labels, clusters))),
+        "ari": Measurement(float(adjusted_rand_score(labels, clusters))),
     }

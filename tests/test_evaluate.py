@@ -16,8 +16,9 @@ from PIL import Image
 
 import evaluate as evaluate_script
 import plotting
+from evaluation.features.classifier import DIGITS_SHA256
 from metrics import report
-from metrics.features.classifier import DIGITS_SHA256
+from metrics.measurement import Measurement
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -293,10 +294,10 @@ def test_what_cannot_be_measured_is_refused_in_one_line(evaluate, argv, message)
 @pytest.mark.parametrize(
     ("features", "message"),
     [
-        ("absent.keras", "Keras cannot load it"),
-        ("{broken}", "Keras cannot load it"),
-        ("digit", "choose one of auto, inception, digits, "),
-        ("classifier", "digits has none yet; make it by python train_classifier.py"),
+        ("absent.keras", "Keras cannot load the file"),
+        ("{broken}", "Keras cannot load the file"),
+        ("digit", "expected one of auto, inception, digits, "),
+        ("classifier", "no classifier of digits found; train it with train_classifier.py"),
     ],
 )
 def test_a_missing_or_wrong_network_is_refused_in_one_line(evaluate, tmp_path, features, message):
@@ -311,12 +312,11 @@ def test_a_missing_or_wrong_network_is_refused_in_one_line(evaluate, tmp_path, f
 def test_a_network_that_the_images_do_not_fit_is_refused(call, unlabelled):
     argv = ("--features=digits", "--num_samples=5", "--metrics=fd_digits")
     refusal = call("evaluate", f"--run={unlabelled}", *argv).refusal()
-    assert refusal.startswith("digits takes images [28, 28, 1], these are [8, 8, 3]")
+    assert refusal.startswith("digits requires images [28, 28, 1], got [8, 8, 3]")
 
 
 def test_a_model_that_encodes_is_measured_by_its_codes(evaluate, monkeypatch):
     import tensorflow as tf
-
     from models.gan import GAN
 
     # The bars of the classes are 2.4 columns apart.
@@ -346,7 +346,7 @@ def test_a_model_that_encodes_is_measured_by_its_codes(evaluate, monkeypatch):
 def test_how_well_a_model_minds_the_class_is_what_the_classifier_says(
     call, told_run, tmp_path, monkeypatch
 ):
-    from metrics.features import classifier
+    from evaluation.features import classifier
     from training import evaluation
     from training.setup import load_run
 
@@ -426,9 +426,9 @@ def test_the_picture_of_codes_has_a_panel_for_each_metric_that_could_be_had(tmp_
     )
     several = {"correlations": [[0.1, -0.9], [0.3, -0.7], [0.2, -0.5]]}
     metrics = {
-        "slant_correlation": report.Metric(0.7, several),
-        "thickness_correlation": report.Metric(None, {"reason": "none"}),
-        "class_change": report.Metric(0.3, {"shares": [0.25, 0.5]}),
+        "slant_correlation": Measurement(0.7, several),
+        "thickness_correlation": Measurement(None, {"reason": "none"}),
+        "class_change": Measurement(0.3, {"shares": [0.25, 0.5]}),
     }
     evaluate_script.draw_codes(metrics, tmp_path)
     slant, change = drawn["codes.png"]
@@ -437,7 +437,7 @@ def test_the_picture_of_codes_has_a_panel_for_each_metric_that_could_be_had(tmp_
     assert change.title == "samples whose class changes from -1 to 1"
     assert change.values == {"code 0": (0.25, 0.25, 0.25), "code 1": (0.5, 0.5, 0.5)}
     drawn.clear()
-    evaluate_script.draw_codes({"class_change": report.Metric(None, {})}, tmp_path)
+    evaluate_script.draw_codes({"class_change": Measurement(None, {})}, tmp_path)
     assert drawn == {}
 
 

@@ -305,7 +305,7 @@ def test_a_run_that_is_missing_is_refused_and_not_made(call, tmp_path):
 def test_a_run_without_a_checkpoint_is_refused(call, copied_run):
     shutil.rmtree(copied_run / "checkpoints")
     refusal = call("generate", f"--run={copied_run}").refusal()
-    assert f"--run={copied_run}: it has no checkpoint yet" in refusal
+    assert f"{copied_run}: no checkpoint found" in refusal
 
 
 def test_a_run_of_another_version_is_refused(call, copied_run):

@@ -173,7 +173,7 @@ def out_of_memory(run, flagfile, call, monkeypatch):
     ("harm", "told"),
     [
         pytest.param(broken, "config.json: cannot be read", marks=pytest.mark.slow),
-        (begun_otherwise, "was begun otherwise: --batch_size was 3, is 16"),
+        (begun_otherwise, "started with another configuration: batch_size was 3, is 16"),
         pytest.param(out_of_memory, "MemoryError: all of it", marks=pytest.mark.slow),
     ],
 )

@@ -17,7 +17,7 @@ def cache(tmp_path, monkeypatch):
 
 def test_an_easy_set_is_learnt_and_the_classifier_found_again(call, digits, cache):
     import data
-    from metrics import features
+    from evaluation import features
 
     options = (*QUICK, "--epochs=4", "--batch_size=4", "--learning_rate=1e-2")
     outcome = call("train_classifier", f"--dataset={digits}", *options)
@@ -95,7 +95,7 @@ def test_help_names_every_flag(without_tensorflow, tmp_path):
 
 def test_more_images_a_step_than_there_are_is_refused(call, digits, cache):
     outcome = call("train_classifier", f"--dataset={digits}", "--batch_size=201")
-    assert "--batch_size=201 is more than the 200 images" in outcome.refusal()
+    assert "--batch_size: 201 exceeds the 200 training images" in outcome.refusal()
     assert not cache.exists()
 
 

@@ -1,6 +1,5 @@
 """What happens beside the steps of a training: logs, pictures, checkpoints, a line of progress."""
 
-import contextlib
 import math
 import os
 import re
@@ -16,11 +15,12 @@ import numpy as np
 import tensorflow as tf
 
 import plotting
-from metrics.report import DISTANCES
-from models.base import NotSupported
-from training.checkpoints import Checkpoints
+from evaluation.metric import logged_metric
+from evaluation.reports.comparison import is_logarithmic
+from models.abilities import RECONSTRUCT
+from storage.checkpoints import Checkpoints
+from storage.run_directory import RunDirectory
 from training.pictures import plane_grid, reconstruction_grid
-from training.run_directory import METRIC, RunDirectory
 
 PLANE_SPANS = (1, 3)
 
@@ -179,7 +179,7 @@ class Pictures(StepCallback):
         plotting.save_image(self.run.samples / f"step-{self.step:07}.png", grid)
         plotting.save_image(self.run.path / "samples.png", grid)
         pictures = {"samples": grid}
-        with contextlib.suppress(NotSupported):
+        if not self.model.lacks(RECONSTRUCT):
             picture = reconstruction_grid(self.model, self.real)
             plotting.save_image(self.run.reconstructions / f"step-{self.step:07}.png", picture)
             plotting.save_image(self.run.path / "reconstructions.png", picture)
@@ -224,7 +224,7 @@ class Evaluator(StepCallback):
         with self.writer.as_default(step=self.step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
-        found = "  ".join(f"{k.removeprefix(METRIC)} {value:.4g}" for k, value in values.items())
+        found = "  ".join(f"{logged_metric(k) or k} {value:.4g}" for k, value in values.items())
         print(f"step {self.step}: {found}", flush=True)
 
 
@@ -326,10 +326,10 @@ class Progress(StepCallback):
             print()
 
 
-# What stands in each panel of a run's curves: the names that match, less what the title says.
+DISTANCES, SHARES = "distances of samples", "shares and scores"
+
+# Panels of a run's curves for all but metrics: the names that match, less what the title says.
 PANELS = {
-    "distances of samples": rf"{METRIC}((?:{'|'.join(DISTANCES)}).*)",
-    "shares and scores": rf"{METRIC}(.*)",
     "loss": r"((?:test_)?)loss",
     "reconstruction loss": r"((?:test_)?)reconstruction_loss",
     "KL divergence, in nats": r"((?:test_)?)kl_loss",
@@ -345,24 +345,34 @@ PANELS = {
     "images a second": r"(images)_per_second",
     "others": r"(?!(?:step|epoch|kimg|seconds)$)(.*)",
 }
-LOGARITHMIC = ("gradient norms", "distances of samples")
+LOGARITHMIC = ("gradient norms", DISTANCES)
+
+
+def panel_of(name: str) -> tuple[str, str]:
+    """Return the title of the panel that a logged scalar is drawn in, and its label there; nothing
+    if it is not drawn."""
+    if metric := logged_metric(name):
+        return (DISTANCES if is_logarithmic(metric) else SHARES), metric
+    for title, pattern in PANELS.items():
+        if match := re.fullmatch(pattern, name):
+            return title, match[1].removesuffix("_") or "train"
+    return "", ""
 
 
 def draw_curves(run: RunDirectory) -> None:
     """curves.png of a run: what it has logged, over the steps."""
     records = run.records()
     names = list(dict.fromkeys(name for record in records for name in record))
-    panels = []
-    for title, pattern in PANELS.items():
-        matches = [match for name in names if (match := re.fullmatch(pattern, name))]
-        names = [name for name in names if not re.fullmatch(pattern, name)]
-        series = {
-            match[1].removesuffix("_") or "train": tuple(
-                zip(*[(r["step"], r[match[0]]) for r in records if match[0] in r], strict=True)
-            )
-            for match in matches
-        }
-        if series:
-            panels.append(plotting.Panel(title, series, log_y=title in LOGARITHMIC))
+    series = {title: {} for title in (DISTANCES, SHARES, *PANELS)}
+    for name in names:
+        title, label = panel_of(name)
+        points = [(r["step"], r[name]) for r in records if name in r]
+        if title:
+            series[title][label] = tuple(zip(*points, strict=True))
+    panels = [
+        plotting.Panel(title, found, log_y=title in LOGARITHMIC)
+        for title, found in series.items()
+        if found
+    ]
     if panels:
         plotting.save_curves(run.path / "curves.png", panels, "step")

@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import gc
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -12,15 +13,19 @@ import numpy as np
 import tensorflow as tf
 
 import plotting
-from data import Batches, ImageData, Split
+from data import Batches, ImageData
 from errors import UserError
-from fields import listed
-from models.base import ACTIVE, GenerativeModel, NotSupported
-from training import callbacks, evaluation, setup
-from training.checkpoints import Checkpoints
+from evaluation import runner, subject
+from evaluation.metric import LOGGED
+from evaluation.options import MeasureOptions
+from evaluation.reference import Reference
+from models.abilities import STYLES, VALIDATION
+from models.base import ACTIVE, GenerativeModel
+from storage.checkpoints import Checkpoints
+from storage.run_directory import RunDirectory
+from training import callbacks, setup
 from training.options import Config, RunOptions
 from training.pictures import save_style_pictures, save_traversals
-from training.run_directory import METRIC, RunDirectory
 
 GIF_FRAMES = 100
 TRAVERSAL_SPANS = (1, 2)
@@ -41,23 +46,23 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         images.train,
         config.hp.batch_size,
         seed=options.seed,
-        n_critic=getattr(config.hp, "n_critic", 1),
+        n_critic=config.hp.n_critic,
         flip=options.flip,
-        labelled=getattr(config.hp, "supervised_fraction", 1.0),
+        labelled=config.hp.labelled_fraction,
     )
     epoch = batches.steps_per_epoch
     total = options.steps or config.hp.epochs * epoch
     model = setup.build_model(config, images.image_shape, images.num_classes)
-    model.steps_per_epoch = epoch
+    model.before_training(epoch)
     compile_model(model, options.jit)
     # After the model: a feature network draws from Keras' seed too.
     measure = options.eval_every and sample_measure(options, images, model)
 
     every = options.checkpoint_every or epoch
-    checkpoints = Checkpoints(model, run.checkpoints, options.keep_checkpoints)
+    checkpoints = Checkpoints(model.state(), model.step, run.checkpoints, options.keep_checkpoints)
     start = resume(run, checkpoints, images.fingerprint, every, total)
     environment = {**setup.environment(), "xla": model.jit_compile}
-    run.write_config(config, setup.describe_data(images), environment, command, total)
+    run.write_config(config.as_dict(), setup.describe_data(images), environment, command, total)
     real = at_random(images.train.images, 64, options.seed)
     plotting.save_image(run.path / "real.png", plotting.grid(real))
     say_start(config, run, model, images, f"steps {start} to {total} ({epoch} an epoch)")
@@ -71,8 +76,9 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         tf.summary.image("real", picture(run.path / "real.png")[None])
         log = callbacks.Log(run, writer, options.log_every, batches)
         evaluators = []
-        if model.can_validate and images.test:
-            validate = functools.partial(validation, model, images.test)
+        if not model.lacks(VALIDATION) and images.test:
+            reference = Reference(images, "test", None)
+            validate = functools.partial(validation, model, reference)
             evaluators += [callbacks.Evaluator(run, writer, log, epoch, validate)]
         if measure:
             evaluators += [callbacks.Evaluator(run, writer, log, options.eval_every, measure)]
@@ -107,43 +113,38 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
 
 
 def sample_measure(options: RunOptions, images: ImageData, model: GenerativeModel) -> Callable:
-    """What --eval_every measures, of the same latents each time: () -> name -> value. It is tried
-    once, so that what cannot be measured is refused, and what it costs told, before the training.
+    """Return the measurement that `eval_every` asks for, of the same latents each time: a function
+    of nothing -> name in the log -> value. It is tried once, so that what cannot be measured is
+    refused, and the seconds are printed, before the training.
 
     Raises:
         UserError: there is no such metric, no such feature network, or too few images.
     """
-    extractor = evaluation.load_extractor("--eval_features", options.eval_features, images)
-    of_samples = evaluation.sample_metrics(extractor)
-    wanted = listed(options.eval_metrics) or of_samples[:1]
-    known = (*of_samples, *evaluation.RECONSTRUCTIONS, *evaluation.CODES, *evaluation.CLUSTERS)
-    evaluation.check_metrics("--eval_metrics", wanted, known, extractor)
-    real = evaluation.RealImages(images, "test", extractor)
-    start = time.perf_counter()
-    seen = real.statistics.n
-    print(
-        f"{images.name}: {extractor.name} features of {seen:,} real images, "
-        f"{time.perf_counter() - start:.1f} s"
+    asked = MeasureOptions(
+        metrics=options.eval_metrics,
+        features=options.eval_features,
+        num_samples=options.eval_samples,
+        seed=options.seed,
     )
+    reference = runner.load_reference(images, asked, prefix="eval_")
+    wanted = runner.wanted_metrics(asked, reference, prefix="eval_")
+    if not options.eval_metrics:
+        wanted = dict(itertools.islice(wanted.items(), 1))  # the Fréchet distance
+    if reference.extractor:
+        start = time.perf_counter()
+        count = reference.statistics.n
+        print(
+            f"{images.name}: {reference.extractor.name} features of {count:,} real images, "
+            f"{time.perf_counter() - start:.1f} s"
+        )
 
     def measure() -> dict[str, float]:
-        watch = evaluation.Stopwatch()
-        metrics = evaluation.measure_codes(model, images, wanted, watch)
-        metrics |= evaluation.measure_reconstructions(model, real, wanted, watch)
-        if set(wanted) & set(of_samples):
-            metrics |= evaluation.measure_samples(
-                evaluation.samples_of(model),
-                options.eval_samples,
-                options.seed,
-                real,
-                wanted,
-                watch,
-            )[0]
-        for name, metric in metrics.items():
+        found, _ = runner.measure(subject.of_model("", model, {}), reference, wanted, asked)
+        for name, metric in found.items():
             if metric.value is None:
-                count = f" (--eval_samples={options.eval_samples})" if name in of_samples else ""
-                raise UserError(f"--eval_metrics={name}: {metric.protocol['reason']}{count}")
-        return {f"{METRIC}{name}": metric.value for name, metric in metrics.items()}
+                count = f" (eval_samples={asked.num_samples})" if wanted[name].samples else ""
+                raise UserError(f"{name}: {metric.protocol['reason']}{count}", "eval_metrics")
+        return {f"{LOGGED}{name}": metric.value for name, metric in found.items()}
 
     start = time.perf_counter()
     measure()
@@ -152,19 +153,14 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
     return measure
 
 
-def validation(model: GenerativeModel, split: Split) -> dict[str, float]:
-    """The losses of images that are not learnt from, and how many dimensions of their codes are
-    active; says so if none is."""
-    losses = evaluation.losses_of(model, split)
-    active = evaluation.active_units(model, split, {}).value
-    if active is not None:
-        losses["active_units"] = active
-    if active == 0:
-        beta = "a lower --beta, a schedule of it, or " if hasattr(model.hp, "beta") else ""
-        more = "more " if model.hp.free_bits else ""
+def validation(model: GenerativeModel, reference: Reference) -> dict[str, float]:
+    """Return the validation losses and the active units of the test images; warn if the posterior
+    has collapsed."""
+    losses = runner.validation_losses(subject.of_model("", model, {}), reference)
+    if losses.get("active_units") == 0:
         print(
             "warning: the posterior has collapsed: no latent dimension has a KL divergence above "
-            f"{ACTIVE} nats. Try {beta}{more}--free_bits"
+            f"{ACTIVE} nats. Try {model.against_collapse}"
         )
     return {f"test_{name}": value for name, value in losses.items()}
 
@@ -246,9 +242,7 @@ def finish(run: RunDirectory, model: GenerativeModel) -> None:
         for span in TRAVERSAL_SPANS
         for path in save_traversals(model, span, 0, run.path / "traversals")
     ]
-    styled = []
-    with contextlib.suppress(NotSupported):
-        styled = save_style_pictures(model, 0, run.path / "styles")
+    styled = [] if model.lacks(STYLES) else save_style_pictures(model, 0, run.path / "styles")
     network = model.generator_network()
     run.export.mkdir(exist_ok=True)
     network.save(run.export / "generator.keras")

@@ -10,7 +10,7 @@ from data import canonical_name
 from errors import UserError
 from fields import field, near
 from models import REGISTRY
-from models.hyperparameters.base import Hyperparameters
+from models.declarations.base import Hyperparameters
 from models.networks import stages
 
 

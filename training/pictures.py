@@ -1,6 +1,5 @@
 """Pictures of what a model makes of chosen latents."""
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +8,8 @@ import tensorflow as tf
 
 import plotting
 from errors import UserError
-from models.base import GenerativeModel, NotSupported, to_unit_range
+from models.abilities import ORDERED_DIMENSIONS, STYLES
+from models.base import GenerativeModel, to_unit_range
 from models.latents import (
     CATEGORY,
     CONTINUOUS,
@@ -44,9 +44,6 @@ def plane_grid(model: GenerativeModel, latents: dict[str, tf.Tensor], span: floa
 def reconstruction_grid(model: GenerativeModel, images: np.ndarray) -> np.ndarray:
     """Full rows of ten images, uint8 [n, h, w, c], or one of fewer, each above what the model makes
     of it again: uint8 [H, W, c].
-
-    Raises:
-        NotSupported: the model does not reconstruct images.
     """
     columns = min(len(images), 10)
     images = images[: len(images) // columns * columns]
@@ -70,22 +67,23 @@ def traversals(
     and side by side in the film.
 
     Raises:
-        NotSupported: there is a label, and the model is not told the class, or has none of it.
+        UserError: a label is given, and the model is not class-conditional or has no such class.
     """
     draws = model.draw_latents(10, seed, label)
     values = np.linspace(-span, span, POINTS)
     columns = {"columns": POINTS, "column_labels": [f"{value:.2g}" for value in values]}
     if CONTINUOUS not in model.latents.parts:
-        with contextlib.suppress(NotSupported):
-            dimensions = model.active_dimensions()[:10]
-            one = {name: part[:1] for name, part in draws.items()}
-            latents = [with_value(one, "noise", k, value) for k in dimensions for value in values]
-            joined = {name: tf.concat([z[name] for z in latents], axis=0) for name in one}
-            images = model.generate(joined)
-            picture = plotting.grid(images, row_labels=[f"z{k}" for k in dimensions], **columns)
-            of_values = images.reshape(len(dimensions), POINTS, *images.shape[1:]).swapaxes(0, 1)
-            frames = [plotting.grid(each, columns=len(dimensions)) for each in of_values]
-            yield f"active-span-{span:g}", picture, frames
+        if model.lacks(ORDERED_DIMENSIONS):
+            return
+        dimensions = model.active_dimensions()[:10]
+        one = {name: part[:1] for name, part in draws.items()}
+        latents = [with_value(one, "noise", k, value) for k in dimensions for value in values]
+        joined = {name: tf.concat([z[name] for z in latents], axis=0) for name in one}
+        images = model.generate(joined)
+        picture = plotting.grid(images, row_labels=[f"z{k}" for k in dimensions], **columns)
+        of_values = images.reshape(len(dimensions), POINTS, *images.shape[1:]).swapaxes(0, 1)
+        frames = [plotting.grid(each, columns=len(dimensions)) for each in of_values]
+        yield f"active-span-{span:g}", picture, frames
         return
     category = f"{CATEGORY}0" in draws
     rows = draws
@@ -114,11 +112,8 @@ def save_traversals(
 
 
 def truncated(model: GenerativeModel, latents: dict[str, tf.Tensor], psi: float) -> np.ndarray:
-    """Images of latents name -> [n, d], their styles truncated by psi: float32 in [-1, 1].
-
-    Raises:
-        NotSupported: the model has no styles.
-    """
+    """Images of latents name -> [n, d], their styles truncated by psi: float32 in [-1, 1]; of a
+    model with styles."""
     return model.images_of_styles(truncate(model.styles(latents), model.mean_style(), psi))
 
 
@@ -172,8 +167,9 @@ def save_style_pictures(model: GenerativeModel, seed: int, folder: Path) -> list
     styles; returns their paths.
 
     Raises:
-        NotSupported: it has none.
+        UserError: the model has no styles.
     """
+    model.require(STYLES)
     pictures = {"truncation": truncation_sweep(model, seed), "noise": noise_picture(model, seed)}
     pictures |= {f"mixing-{name}": table for name, table in mixing_tables(model, seed)}
     folder.mkdir(parents=True, exist_ok=True)

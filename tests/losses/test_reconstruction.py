@@ -1,4 +1,4 @@
-"""Reconstruction errors, by hand and by distributions."""
+"""Reconstruction errors against closed forms and scipy."""
 
 import numpy as np
 import scipy.special
@@ -25,18 +25,18 @@ def test_mean_squared_error_and_its_gradient_are_means_over_each_image():
     np.testing.assert_allclose(tape.gradient(total, y), 2 * (Y - X) / 6)
 
 
-def test_summed_squared_error_is_the_sum_over_pixels():
+def test_summed_squared_error_is_the_sum_over_each_image():
     expected = [np.sum((X[k] - Y[k]) ** 2) for k in range(5)]
     np.testing.assert_allclose(summed_squared_error(tf.constant(X), tf.constant(Y)), expected)
 
 
-def test_summed_squared_error_is_minus_a_log_density_but_for_its_constant():
+def test_summed_squared_error_is_minus_a_log_density_up_to_a_constant():
     log_density = scipy.stats.norm(Y, np.sqrt(0.5)).logpdf(X).sum((1, 2, 3))
     error = summed_squared_error(tf.constant(X), tf.constant(Y))
     np.testing.assert_allclose(error + 0.5 * 6 * np.log(np.pi), -log_density)
 
 
-def test_bernoulli_nll_is_minus_the_log_likelihood_of_the_logits():
+def test_bernoulli_nll_of_binary_pixels_is_that_of_scipy():
     x = np.where(X > 0, 1.0, -1.0)
     logits = tf.constant(3 * Y)
     with tf.GradientTape() as tape:
@@ -48,8 +48,8 @@ def test_bernoulli_nll_is_minus_the_log_likelihood_of_the_logits():
     np.testing.assert_allclose(tape.gradient(total, logits), p - (x > 0))
 
 
-def test_bernoulli_nll_of_gray_pixels_by_hand():
-    """By hand: a quarter, of a logit of log 3, is -(log(3/4) / 4 + 3 log(1/4) / 4)."""
+def test_bernoulli_nll_of_a_gray_pixel_by_hand():
+    """For t = 1/4 and a logit of log 3 it is -(log(3/4) / 4 + 3 log(1/4) / 4)."""
     nll = bernoulli_nll(tf.constant([[[[-0.5]]]]), tf.constant([[[[np.log(3.0)]]]], tf.float32))
     np.testing.assert_allclose(nll, [-(np.log(0.75) + 3 * np.log(0.25)) / 4], rtol=1e-6)
 

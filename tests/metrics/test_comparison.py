@@ -7,14 +7,14 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
+from evaluation.features import Extractor
+from evaluation.features.statistics import FeatureStatistics
 from metrics import comparison
 from metrics.comparison import MANIFOLDS, Comparison, compare, metrics_in
-from metrics.features import Extractor
 from metrics.frechet import frechet_distance
 from metrics.inception_score import ClassProbabilities
 from metrics.kernel import kernel_distance
 from metrics.moments import Moments
-from metrics.statistics import FeatureStatistics
 
 # Names.
 

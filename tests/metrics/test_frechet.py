@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from metrics.frechet import extrapolated_frechet_distance, frechet_distance
+from metrics.measurement import MetricError
 from metrics.moments import Moments
-from metrics.report import MetricError
 
 HERE = pathlib.Path(__file__).parent
 spec = importlib.util.spec_from_file_location("make_goldens", HERE / "make_goldens.py")

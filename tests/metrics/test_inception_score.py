@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from metrics.inception_score import ClassProbabilities
-from metrics.report import MetricError
+from metrics.measurement import MetricError
 
 HERE = pathlib.Path(__file__).parent
 spec = importlib.util.spec_from_file_location("make_goldens", HERE / "make_goldens.py")

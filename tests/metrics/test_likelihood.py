@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from metrics.likelihood import bits_per_dimension, elbo, importance_weighted_bound
-from metrics.report import MetricError
+from metrics.measurement import MetricError
 
 
 def test_both_bounds_by_hand():

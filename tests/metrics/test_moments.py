@@ -5,8 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from metrics.measurement import MetricError
 from metrics.moments import Moments
-from metrics.report import MetricError
 
 
 def streamed(features, batch):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from metrics import neighbours
+from metrics.measurement import MetricError
 from metrics.neighbours import copied_share, nearest
-from metrics.report import MetricError
 
 
 def images(n, seed, side=6, channels=3):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from metrics.measurement import MetricError
 from metrics.path_length import path_length
-from metrics.report import MetricError
 
 
 def arc(t):

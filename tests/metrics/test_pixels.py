@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from metrics import pixels
+from metrics.measurement import MetricError
 from metrics.pixels import PixelStatistics
-from metrics.report import MetricError
 
 
 def images(*rows):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from metrics.measurement import MetricError
 from metrics.reconstruction import feature_distances, squared_errors
-from metrics.report import MetricError
 
 
 def test_squared_errors_are_means_over_pixels_and_channels():

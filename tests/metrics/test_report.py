@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from metrics import report
+from metrics.measurement import Measurement
 from training import evaluation
 
 
@@ -123,9 +124,9 @@ def test_measured_metrics_stand_to_the_right_like_numbers():
 
 
 def test_over_seeds_one_value_stays_and_several_give_their_median():
-    first = report.Metric(5.0, {"n_fake": 10, "spread": 0.1})
-    assert report.over_seeds([first], [7]) == report.Metric(5.0, {**first.protocol, "seed": 7})
-    others = [report.Metric(value, {"n_fake": 10, "spread": 0.2}) for value in (1.0, 2.0)]
+    first = Measurement(5.0, {"n_fake": 10, "spread": 0.1})
+    assert report.over_seeds([first], [7]) == Measurement(5.0, {**first.protocol, "seed": 7})
+    others = [Measurement(value, {"n_fake": 10, "spread": 0.2}) for value in (1.0, 2.0)]
     metric = report.over_seeds([first, *others], [7, 8, 9])
     assert metric.value == 2.0
     assert metric.protocol["seeds"] == [7, 8, 9]
@@ -135,7 +136,7 @@ def test_over_seeds_one_value_stays_and_several_give_their_median():
 
 
 def test_over_seeds_what_not_all_protocols_say_is_listed():
-    silent, telling = report.Metric(1.0), report.Metric(2.0, {"singular_covariance": "fake"})
+    silent, telling = Measurement(1.0), Measurement(2.0, {"singular_covariance": "fake"})
     for metrics, listed in (
         ([silent, telling], [None, "fake"]),
         ([telling, silent], ["fake", None]),
@@ -144,9 +145,9 @@ def test_over_seeds_what_not_all_protocols_say_is_listed():
 
 
 def test_over_seeds_what_one_of_them_lacks_is_lacking_with_the_reason():
-    lacking = report.Metric(None, {"reason": "too few"})
-    found = report.over_seeds([report.Metric(1.0), lacking], [0, 1])
-    assert found == report.Metric(None, {"reason": "too few", "seeds": [0, 1]})
+    lacking = Measurement(None, {"reason": "too few"})
+    found = report.over_seeds([Measurement(1.0), lacking], [0, 1])
+    assert found == Measurement(None, {"reason": "too few", "seeds": [0, 1]})
     assert report.over_seeds([lacking], [3]).protocol["reason"] == "too few"
 
 

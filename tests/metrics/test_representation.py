@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metrics.report import MetricError
+from metrics.measurement import MetricError
 from metrics.representation import clustering, knn_accuracy, linear_probe_accuracy
 
 

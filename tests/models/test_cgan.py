@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from errors import UserError
 from models import CGAN, layers
-from models.base import NotSupported
 
 WAYS = [
     pytest.param({"g_conditioning": g, "d_conditioning": d}, id=f"{g}-{d}")
@@ -203,7 +203,7 @@ def test_latents_of_a_class_have_the_noise_of_those_of_all():
 def test_a_class_that_there_is_none_of_is_refused(label):
     model = make()
     for ask in (model.sample, model.draw_latents):
-        with pytest.raises(NotSupported, match=r"^the classes are 0 to 9, not "):
+        with pytest.raises(UserError, match=r"^label: expected a class from 0 to 9, got "):
             ask(3, label=label)
 
 

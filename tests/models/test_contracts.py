@@ -9,8 +9,7 @@ import fields
 from errors import UserError
 from losses.penalties import PENALTIES
 from models import REGISTRY
-from models.base import NotSupported
-from models.hyperparameters.adversarial import AdversarialHyperparameters
+from models.declarations.adversarial import AdversarialHyperparameters
 from models.networks.backbones import BACKBONES
 from models.randomness import Batch
 from training import options, setup
@@ -38,26 +37,6 @@ def unless_of_each_kind(name):
 # Those with networks of their own.
 STYLED = ("stylegan", "stylegan2")
 ANY_NETWORK = [name for name in ADVERSARIAL if name not in STYLED]
-
-OF_POSTERIORS = {"posterior_kl", "log_weights", "active_dimensions"}
-
-# Abilities beyond sampling, by name; those not named here must be refused.
-ABILITIES: dict[str, set[str]] = {
-    "infogan": {"encode", "code_logits"},
-    "bigan": {"encode", "reconstruct"},
-    "bigbigan": {"encode", "reconstruct"},
-    "info_bigbigan": {"encode", "reconstruct", "code_logits"},
-    "stylegan": {"mean_style"},
-    "stylegan2": {"mean_style"},
-    "autoencoder": {"encode", "reconstruct", "active_dimensions"},
-    "vae": {"encode", "reconstruct", *OF_POSTERIORS},
-    "beta_vae": {"encode", "reconstruct", *OF_POSTERIORS},
-}
-ASKED = {
-    "active_dimensions": lambda model, x: model.active_dimensions(),
-    "log_weights": lambda model, x: model.log_weights(x, 2),
-    "mean_style": lambda model, x: model.mean_style(),
-}
 
 # Models that have a penalty by default. (D of STYLED sees the deviation over the batch.)
 PENALISED = [name for name in ANY_NETWORK if REGISTRY[name].hyperparameters.resolve().penalty]
@@ -149,10 +128,6 @@ COMPUTED = [
         "dcgan", {"penalty": "r1", "d_norm": "none"}, id="dcgan-r1", marks=pytest.mark.slow
     ),
 ]
-
-
-def ask(model, ability, x):
-    return ASKED[ability](model, x) if ability in ASKED else getattr(model, ability)(x)
 
 
 def values(variables):
@@ -422,7 +397,7 @@ def test_a_model_takes_any_augmentation(augment, name, tiny, batches, take_step)
         keras.utils.set_random_seed(1)
         model = tiny(name, augment=augment)
         if augment == "ada":
-            model.augment_p.assign(0.8)
+            model.augmenter.p.assign(0.8)
         first = model.sample(2)
         model.compile()
         return first, take_step(model, images[0], labels[0])
@@ -507,14 +482,6 @@ def test_a_model_of_classes_learns_from_the_labels(name, tiny, batches, take_ste
     assert wrong["g_loss"] != told["g_loss"]
     for player, other in zip(players.values(), others.values(), strict=True):
         assert any(each_moved(values(player.variables), values(other.variables)))
-
-
-@pytest.mark.parametrize("name", spared([name for name in NAMES if name not in CONDITIONAL]))
-def test_a_model_without_classes_refuses_to_be_asked_for_one(name, tiny):
-    model = tiny(name)
-    for ask in (model.sample, model.draw_latents):
-        with pytest.raises(NotSupported, match=f"{type(model).__name__} is not told the class"):
-            ask(3, label=7)
 
 
 @pytest.mark.parametrize(
@@ -726,34 +693,6 @@ def test_samples_batch_by_batch_are_those_in_one_array(name, tiny):
     assert [len(batch) for batch in batches] == [100, 100, 60]
     assert all(batch.dtype == np.float32 for batch in batches)
     np.testing.assert_allclose(np.concatenate(batches), whole, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_model_says_what_it_cannot_do(name, tiny, batches):
-    model = tiny(name)
-    x = tf.cast(batches(1)[0][0], tf.float32) / 127.5 - 1
-    for ability in ("encode", "reconstruct", "code_logits", "mean_style", *OF_POSTERIORS):
-        if ability in ABILITIES.get(name, set()):
-            assert np.isfinite(ask(model, ability, x)).all(), ability
-        else:
-            with pytest.raises(NotSupported, match=type(model).__name__):
-                ask(model, ability, x)
-
-
-@pytest.mark.parametrize(
-    ("name", "ability"),
-    [
-        (n, a)
-        for n, abilities in ABILITIES.items()
-        for a in sorted(abilities - {"active_dimensions", "mean_style"})
-    ],
-)
-def test_a_model_is_asked_of_bytes_and_of_the_same_floats_alike(name, ability, tiny, batches):
-    model, images = tiny(name), batches(1)[0][0]
-    floats = images.astype(np.float32) / np.float32(127.5) - 1
-    np.testing.assert_array_equal(ask(model, ability, images), ask(model, ability, floats))
-    with pytest.raises(ValueError, match=r"^images must be uint8"):
-        ask(model, ability, images.astype(np.int32))
 
 
 # Saving and going on.

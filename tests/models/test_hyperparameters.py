@@ -15,8 +15,8 @@ from errors import UserError
 from losses.adversarial import LOSSES, SMOOTHING
 from losses.information import CODE_LOSSES
 from losses.penalties import PENALTIES
-from models.hyperparameters.adversarial import AdversarialHyperparameters
-from models.hyperparameters.infogan import InfoGANHyperparameters
+from models.declarations.adversarial import AdversarialHyperparameters
+from models.declarations.infogan import InfoGANHyperparameters
 from models.initializers import INITIALIZERS
 from models.networks.backbones import BACKBONES, STYLED
 from models.norms import GENERATOR_NORMS, NORMS
@@ -535,7 +535,7 @@ def test_a_name_that_is_no_model_is_no_attribute():
         models.Perceptron  # noqa: B018
 
 
-@pytest.mark.parametrize("module", ["models", "models.hyperparameters"])
+@pytest.mark.parametrize("module", ["models", "models.declarations"])
 def test_importing_the_registry_loads_no_tensorflow(module):
     check = f"import sys, {module}; print(sorted({{'tensorflow', 'keras'}} & set(sys.modules)))"
     done = subprocess.run(

@@ -9,13 +9,12 @@ import scipy.special
 import tensorflow as tf
 
 from errors import UserError
-from losses import invariance
 from losses.adversarial import AdversarialLoss
-from losses.guidance import stroke_thickness
+from losses.guidance import stroke_thickness_target
 from losses.information import CODE_LOSSES, LOG_STD
 from models import InfoGAN
-from models.base import NotSupported
-from models.hyperparameters.infogan import InfoGANHyperparameters
+from models.abilities import CATEGORICAL_CODE, CLASS_CONDITIONAL, RECONSTRUCT
+from models.declarations.infogan import InfoGANHyperparameters
 from training import options, setup
 
 SHAPE = (6, 6, 1)
@@ -551,7 +550,7 @@ def test_the_first_continuous_code_is_told_the_rank_of_the_thickness(gaussian):
     x = np.full((5, *SHAPE), -1, np.float32)
     for image, width in zip(x, (3, 1, 4, 2, 5), strict=True):  # the ranks 2, 0, 3, 1, 4
         image[1:5, :width] = 1
-    assert (np.argsort(np.argsort(stroke_thickness(x))) == [2, 0, 3, 1, 4]).all()
+    assert (np.argsort(np.argsort(stroke_thickness_target(x))) == [2, 0, 3, 1, 4]).all()
     terms, q, of_trunk, heads = lessons(model, x)
     assert list(terms) == ["thickness"]
     code = np.tile(np.array([0.0, -0.8, 0.4, -0.4, 0.8])[:, None], (1, 2))
@@ -575,8 +574,8 @@ def test_codes_are_to_be_read_in_copies_as_in_the_image(gaussian, monkeypatch):
     def copies(x, uniform, upright):
         return x / 2 if upright else -x
 
-    monkeypatch.setattr(invariance, "affine_copies", copies)
-    loss = "gaussian" if gaussian else "mse"
+    monkeypatch.setattr("models.infogan.affine_copies", copies)
+    loss = "gaussian" if gaussian else "ols"
     model = make(invariance_weight=0.7, continuous_loss=loss)
     x = pictures()
     terms, q, of_trunk, heads = lessons(model, x)
@@ -776,15 +775,19 @@ def test_what_is_read_of_an_image_does_not_depend_on_the_others_of_its_batch(tak
         np.testing.assert_array_equal(one, other)
 
 
-def test_what_it_cannot_do_it_says():
-    x = tf.constant(pictures())
-    with pytest.raises(NotSupported) as refusal:
-        make(categorical_codes="").code_logits(x)
-    assert str(refusal.value) == "InfoGAN has no categorical code (--categorical_codes is empty)"
-    with pytest.raises(NotSupported, match=r"^InfoGAN does not reconstruct images$"):
-        make().reconstruct(x)
-    with pytest.raises(NotSupported, match=r"^InfoGAN is not told the class$"):
-        make().sample(3, label=1)
+def test_lacks_returns_the_reason_of_what_it_cannot_do():
+    without = make(categorical_codes="")
+    reason = "InfoGAN has no categorical code (categorical_codes is empty)"
+    assert without.lacks(CATEGORICAL_CODE) == reason
+    with pytest.raises(UserError) as refusal:
+        without.code_logits(tf.constant(pictures()))
+    assert str(refusal.value) == reason
+    model = make()
+    assert model.lacks(CATEGORICAL_CODE) is None
+    assert model.lacks(RECONSTRUCT) == "InfoGAN does not reconstruct images"
+    assert model.lacks(CLASS_CONDITIONAL) == "InfoGAN is not class-conditional"
+    with pytest.raises(UserError, match=r"^label: InfoGAN is not class-conditional$"):
+        model.sample(3, label=1)
 
 
 @pytest.mark.parametrize(("codes", "rows"), [("3,2", 3), ("10", 10), ("4,3,2", 4)])

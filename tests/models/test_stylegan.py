@@ -8,7 +8,7 @@ import tensorflow as tf
 from errors import UserError
 from losses.path_length import path_lengths
 from models import REGISTRY
-from models.base import NotSupported
+from models.abilities import STYLES
 from models.networks import stylegan
 from models.style_based import MEAN_DECAY, mix
 from models.stylegan2 import LENGTH_DECAY
@@ -198,13 +198,8 @@ def test_the_running_mean_of_w_follows_its_formula(name, build, batch_of, take_s
 
 def test_other_models_have_no_styles(tiny):
     model = tiny("dcgan")
-    for ask in (
-        lambda: model.styles(model.draw_latents(2)),
-        lambda: model.images_of_styles(np.zeros((2, 6, 5))),
-        model.mean_style,
-    ):
-        with pytest.raises(NotSupported, match="DCGAN has no styles"):
-            ask()
+    assert model.lacks(STYLES) == "DCGAN has no styles"
+    assert not any(hasattr(model, method) for method in STYLES.methods)
 
 
 # Growing.
@@ -226,9 +221,9 @@ def test_fading_goes_from_one_size_to_the_next(network, build):
         def at(stage, alpha=None):
             return model.generator.get_layer("synthesis")(w, stage=stage, alpha=alpha)
 
-        np.testing.assert_array_equal(stylegan.enlarge(stylegan.shrink(at(0), 4), 4), at(0))
-        np.testing.assert_array_equal(stylegan.enlarge(stylegan.shrink(at(1), 2), 2), at(1))
-        assert not np.allclose(stylegan.shrink(at(2), 2), at(1)[:, ::2, ::2], atol=1e-3)
+        np.testing.assert_array_equal(stylegan.upsample(stylegan.downsample(at(0), 4), 4), at(0))
+        np.testing.assert_array_equal(stylegan.upsample(stylegan.downsample(at(1), 2), 2), at(1))
+        assert not np.allclose(stylegan.downsample(at(2), 2), at(1)[:, ::2, ::2], atol=1e-3)
     else:
         x = tf.constant(np.random.default_rng(0).normal(size=(4, *RGB)), tf.float32)
 
@@ -335,7 +330,7 @@ def test_samples_are_of_the_size_of_the_next_step(build, take_step):
     for step in range(5):
         sample = model.sample(2)
         factors = [n for n in (4, 2, 1) if np.allclose(
-            stylegan.enlarge(stylegan.shrink(sample, n), n), sample, atol=1e-6)]  # fmt: skip
+            stylegan.upsample(stylegan.downsample(sample, n), n), sample, atol=1e-6)]  # fmt: skip
         sides.append(16 // factors[0])
         take_step(model, images(seed=step))
     assert sides == [4, 4, 8, 8, 16]

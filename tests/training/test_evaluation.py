@@ -11,10 +11,10 @@ import tensorflow as tf
 from data import ImageData, Split
 from data.image_data import fingerprint
 from errors import UserError
+from evaluation.features import Extractor
 from fields import listed
 from metrics import factors
-from metrics.features import Extractor
-from metrics.report import Metric
+from metrics.measurement import Measurement
 from models.autoencoder import Autoencoder
 from models.base import GenerativeModel
 from models.latents import Latents, noise, one_hot
@@ -327,7 +327,7 @@ def test_the_first_samples_are_shown(unlabelled, monkeypatch):
 
 def test_beside_training_images_nothing_counts_as_copied(unlabelled):
     real = RealImages(unlabelled, "train", None)
-    assert evaluation.copied_share(unlabelled.train.images, real) == Metric(
+    assert evaluation.copied_share(unlabelled.train.images, real) == Measurement(
         None, {"reason": "needs images that were not learnt from"}
     )
 
@@ -429,8 +429,8 @@ def test_a_model_without_codes_is_a_reason(labelled):
     found = measured(Bare, labelled)
     encodes, clusters = "Bare does not encode images", "Bare has no categorical code"
     assert found == {
-        **dict.fromkeys(CODES, Metric(None, {"reason": encodes})),
-        **dict.fromkeys(CLUSTERS, Metric(None, {"reason": clusters})),
+        **dict.fromkeys(CODES, Measurement(None, {"reason": encodes})),
+        **dict.fromkeys(CLUSTERS, Measurement(None, {"reason": clusters})),
     }
 
 
@@ -439,7 +439,7 @@ def test_images_without_labels_are_a_reason(test):
     found = measured(Perfect, data_of(pictures(9, 1), test))
     assert list(found) == [*CODES, *CLUSTERS]
     for metric in found.values():
-        assert metric == Metric(None, {"reason": "Set has no labelled test images"})
+        assert metric == Measurement(None, {"reason": "Set has no labelled test images"})
 
 
 # Factors.
@@ -486,7 +486,7 @@ def by_thickness(classes_of="Set"):
     """A classifier of three classes: strokes of less than 4 pixels, of less than 6, and others."""
 
     def network(images):
-        thickness = factors.stroke_thickness(np.asarray(images))
+        thickness = factors.measured_stroke_thickness(np.asarray(images))
         return images.reshape(len(images), -1), np.eye(3)[np.digitize(thickness, [3.7, 5.3])]
 
     return Extractor("strokes", "00", "none", 784, network, classes_of, batch_size=50)
@@ -568,7 +568,7 @@ def test_of_many_samples_the_class_change_is_that_of_the_first(monkeypatch):
 @pytest.mark.parametrize("extractor", [None, by_thickness("Another")])
 def test_without_a_classifier_of_the_data_the_class_is_a_reason_and_left_out(extractor):
     found = factors_of(strokes(), extractor)
-    assert found["class_change"] == Metric(
+    assert found["class_change"] == Measurement(
         None, {"reason": "class_change needs a classifier of Set; take --features=classifier"}
     )
     gap = found["mutual_information_gap"]
@@ -578,7 +578,7 @@ def test_without_a_classifier_of_the_data_the_class_is_a_reason_and_left_out(ext
 
 def test_categorical_codes_count_among_those_that_may_know_a_factor():
     alone = factors_of(strokes(continuous=1), wanted=FACTORS)
-    assert alone["mutual_information_gap"] == Metric(
+    assert alone["mutual_information_gap"] == Measurement(
         None, {"reason": "mutual_information_gap needs two codes"}
     )
     assert alone["thickness_correlation"].value > 0.97
@@ -594,7 +594,7 @@ def test_factors_that_are_the_same_in_all_samples_are_a_reason():
     found = factors_of(Still((28, 28, 1)), by_thickness())
     same = "a code, or what it is held against, is the same in all samples"
     for name in STROKES:
-        assert found[name] == Metric(None, {"reason": same})
+        assert found[name] == Measurement(None, {"reason": same})
     reason = found["mutual_information_gap"].protocol["reason"]
     assert reason == "the slant is the same in all samples"
 
@@ -608,7 +608,7 @@ def test_where_there_are_no_codes_all_are_a_reason():
     model = strokes(continuous=0, categories=(4,))
     reason = "Strokes has no continuous codes"
     found = factors_of(model, by_thickness())
-    assert found == dict.fromkeys(FACTORS, Metric(None, {"reason": reason}))
+    assert found == dict.fromkeys(FACTORS, Measurement(None, {"reason": reason}))
     assert model.given == []
 
 
@@ -617,12 +617,12 @@ def test_of_colour_images_it_is_the_class_that_codes_can_say():
     found = factors_of(strokes(channels=3), by_thickness(), data=data)
     for name in ("slant", "thickness"):
         reason = f"the {name} is measured in gray images, light on dark"
-        assert found[f"{name}_correlation"] == Metric(None, {"reason": reason})
+        assert found[f"{name}_correlation"] == Measurement(None, {"reason": reason})
     assert found["class_change"].value == pytest.approx(1 / 3)
     assert list(found["mutual_information_gap"].protocol["gaps"]) == ["class"]
     unclassified = factors_of(strokes(channels=3), data=data)
     reason = "mutual_information_gap needs gray images or a classifier of them"
-    assert unclassified["mutual_information_gap"] == Metric(None, {"reason": reason})
+    assert unclassified["mutual_information_gap"] == Measurement(None, {"reason": reason})
 
 
 def test_what_is_said_of_classes_names_the_network():
@@ -689,7 +689,7 @@ def test_only_the_wanted_reconstructions_are_measured(labelled):
 def test_a_model_that_does_not_reconstruct_is_a_reason(labelled):
     reason = {"reason": "Bare does not reconstruct images"}
     assert reconstructed(Bare, labelled) == dict.fromkeys(
-        evaluation.RECONSTRUCTIONS, Metric(None, reason)
+        evaluation.RECONSTRUCTIONS, Measurement(None, reason)
     )
 
 
@@ -781,7 +781,7 @@ def test_a_model_without_a_posterior_is_a_reason_and_its_error_none(unlabelled):
     assert found["reconstruction_loss"].value > 0
     assert found["reconstruction_loss"].protocol["codes"] == "as encoded"
     reason = {"reason": "Autoencoder has no posterior of codes"}
-    assert found["kl_loss"] == found["active_units"] == Metric(None, reason)
+    assert found["kl_loss"] == found["active_units"] == Measurement(None, reason)
     found = posteriors_of(Bare((4, 4, 1)), unlabelled)
     assert [metric.value for metric in found.values()] == [None] * 3
     assert "not learnt from" in found["reconstruction_loss"].protocol["reason"]
@@ -833,7 +833,7 @@ def test_binary_images_have_nats_alone(unlabelled):
 def test_a_model_without_a_likelihood_is_a_reason(unlabelled):
     reason = {"reason": "Autoencoder has no likelihood"}
     found = likelihoods_of(small(Autoencoder), unlabelled, wanted=["elbo", "fid"])
-    assert found == {"elbo": Metric(None, reason)}
+    assert found == {"elbo": Measurement(None, reason)}
     assert likelihoods_of(small(Autoencoder), unlabelled, wanted=["fid"]) == {}
 
 
@@ -927,9 +927,9 @@ def test_paths_of_a_model_in_16_bits_are_measured_in_32(unlabelled, extractor):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         half = StyleGAN((28, 28, 1), **hp)
-        for variables, given in zip(half.state().values(), whole.state().values(), strict=True):
-            for own, other in zip(variables, given, strict=True):
-                own.assign(other)
+        states = (tf.nest.flatten(model.state()) for model in (half, whole))
+        for own, other in zip(*states, strict=True):
+            own.assign(other)
         found = evaluation.measure_paths(half, 5, real, Stopwatch())
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
     finally:

@@ -11,8 +11,7 @@ from cli import flags
 from errors import UserError
 from evaluate import MeasureOptions
 from fields import field, per_dataset
-from models import REGISTRY, Entry
-from models.hyperparameters.variants import GANHyperparameters
+from models import REGISTRY
 from models.networks.backbones import BACKBONES
 from study import StudyOptions, runs_of
 from train_classifier import ClassifierOptions
@@ -31,7 +30,7 @@ SHAPES = {
 
 
 @fields.options
-class ToyHyperparameters(GANHyperparameters):
+class ToyHyperparameters(REGISTRY["gan"].hyperparameters):
     """A model with a switch, and with a default that depends on the data set."""
 
     strength: float = field(per_dataset(1.0, CIFAR10=5.0), "a weight", group="toy", at_least=0)
@@ -40,13 +39,15 @@ class ToyHyperparameters(GANHyperparameters):
 
 @pytest.fixture
 def toy(monkeypatch):
-    monkeypatch.setitem(REGISTRY, "toy", Entry("models.gan", "GAN", ToyHyperparameters))
+    monkeypatch.setitem(
+        REGISTRY, "toy", dataclasses.replace(REGISTRY["gan"], hyperparameters=ToyHyperparameters)
+    )
 
 
 def test_defaults():
     config = options.parse(["--model=gan"])
     assert config.options == options.RunOptions(model="gan", dataset="MNIST")
-    assert config.hp == GANHyperparameters.resolve()
+    assert config.hp == REGISTRY["gan"].hyperparameters.resolve()
     assert (config.hp.width, config.hp.kernel_size) == (512, None)
 
 
@@ -317,7 +318,7 @@ def test_a_flagfile_of_a_study_names_flagfiles_and_a_folder_of_its_own(path, roo
 
 def test_a_size_that_no_network_fits_is_refused_before_any_image_is_read():
     argv = ["--model=dcgan", "--dataset=CIFAR10"]
-    with pytest.raises(UserError, match=r"^image_size: images of 50x50 do not fit .* 28, 32"):
+    with pytest.raises(UserError, match=r"^image_size: expected .* 28, 32, .* got 50x50"):
         options.parse([*argv, "--image_size=50"])
     assert options.parse([*argv, "--image_size=64"]).options.image_size == 64
     assert options.parse([*argv, "--image_size=50", "--network=mlp"]).options.image_size == 50

@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 import plotting
-from models.base import GenerativeModel, NotSupported
+from errors import UserError
+from models.base import GenerativeModel
 from models.latents import Latents, noise, one_hot
 from training import pictures
 from training.pictures import POINTS, save_traversals, traversals
@@ -34,8 +35,8 @@ class Painter:
     def draw_latents(self, n, seed, label=None):
         return self.latents.draw(n, seed)
 
-    def active_dimensions(self):
-        raise NotSupported
+    def lacks(self, ability):
+        return "none" if ability.methods else None
 
     def generate(self, latents):
         self.given.append({name: np.array(part) for name, part in latents.items()})
@@ -304,6 +305,6 @@ def test_a_model_without_styles_has_no_pictures_of_them(tmp_path):
         def build_networks(self):
             self.latents = Latents(noise=noise(4, "normal"))
 
-    with pytest.raises(NotSupported, match="Plain has no styles"):
+    with pytest.raises(UserError, match="Plain has no styles"):
         pictures.save_style_pictures(Plain((SIDE, SIDE, 1)), 0, tmp_path / "styles")
     assert not (tmp_path / "styles").exists()

@@ -1,0 +1,78 @@
+"""Perceptual path length of a generator."""
+
+from evaluation.metric import LOWER, SAMPLES, Family, Features
+from metrics import path_length
+from metrics.measurement import Measurement
+from models.abilities import STYLES
+
+PATHS = Family("paths", order=50, table=SAMPLES, published=False)
+COUNT = 1000  # paths between latents
+
+
+@PATHS.metric(
+    "path_length_{features}",
+    "perceptual path length in the features (each of length 1), not in those of VGG16: change of "
+    "an image on 1,000 paths, a ten-thousandth of each, in float32, in w of models with styles, "
+    "else in z; without the highest and lowest hundredth",
+    source="Karras et al. 2019, section 4.1",
+    better=LOWER,
+    features=Features.ANY,
+)
+def perceptual_path_length(context):
+    """Measure on straight paths in w, or in the noise on the path that its prior asks for, all
+    other latents being those of the start. The step is below the rounding of 16 bits."""
+    import tensorflow as tf
+
+    model, seed = in_float32(context.model), context.seed
+    starts, ends = (model.latents.draw(COUNT, [seed, k]) for k in (0, 1))
+    t = tf.random.stateless_uniform([COUNT, 1], [seed, 2])
+    space, images_at = ("z", noise_path) if model.lacks(STYLES) else ("w", style_path)
+    images_at = images_at(model, starts, ends)
+    # Rounded to bytes most images would be the same at both ends.
+    features = [
+        context.extractor(127.5 * (images_at(place) + 1.0))[0]
+        for place in (t, t + path_length.EPSILON)
+    ]
+    metric = path_length.path_length(*features)
+    protocol = {"space": space, "precision": "off", **context.features_protocol}
+    return Measurement(metric.value, {**metric.protocol, **protocol})
+
+
+def style_path(model, starts, ends):
+    """Return the function of t in [n, 1] -> images on straight paths of styles."""
+    from models.latents import between
+
+    w, w_end = model.styles(starts), model.styles(ends)
+    return lambda t: model.images_of_styles(between(w, w_end, t[..., None], "linear"))
+
+
+def noise_path(model, starts, ends):
+    """Return the function of t in [n, 1] -> images on paths of the noise."""
+    from models.latents import between
+
+    path = model.latents.path("noise")
+
+    def images_at(t):
+        z = between(starts["noise"], ends["noise"], t, path)
+        return model.generate(starts | {"noise": z})
+
+    return images_at
+
+
+def in_float32(model):
+    """Return the model, or a copy in float32 of one that computes in 16 bits."""
+    import keras
+
+    if model.compute_dtype == "float32":
+        return model
+    policy = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        copy = type(model).from_config(model.get_config())
+    finally:
+        keras.config.set_dtype_policy(policy)
+    state = model.state()
+    for name, variables in copy.state().items():
+        for own, given in zip(variables, state[name], strict=True):
+            own.assign(given)
+    return copy
