@@ -9,7 +9,7 @@ import pytest
 import fields
 from cli import flags
 from errors import UserError
-from evaluate import MeasureOptions
+from evaluation.options import MeasureOptions
 from fields import field, per_dataset
 from models import REGISTRY
 from models.networks.backbones import BACKBONES
