@@ -7,7 +7,7 @@ import dataclasses
 
 import pytest
 
-from evaluate import EvaluateOptions, MeasureOptions
+from evaluation.options import EvaluateOptions, MeasureOptions
 from fields import listed, names_of, value_type
 from generate import GenerateOptions
 from models import REGISTRY
