@@ -214,7 +214,7 @@ def test_the_curves_are_a_picture_with_something_on_it(tiny_run):
 
 @pytest.fixture(scope="module")
 def events(tiny_run):
-    """What TensorBoard reads of the tiny run."""
+    """Scalars and images of the tiny run in TensorBoard."""
     from tensorboard.backend.event_processing import event_accumulator
 
     accumulator = event_accumulator.EventAccumulator(
@@ -892,7 +892,7 @@ def filled(argv, places):
 
 @pytest.fixture(scope="module")
 def answers(without_tensorflow, places, tmp_path_factory):
-    """How each command line above ends where TensorFlow cannot be imported."""
+    """Exit code and output of each command line above without TensorFlow."""
     lines = {}
     for name, (argv, _) in REFUSED.items():
         says_model = {"no model", "unknown model", "model like no other", "other model"}
@@ -997,7 +997,7 @@ def test_an_unknown_data_set_is_refused_with_a_near_match(call, tmp_path):
 
 
 def online() -> bool:
-    """Whether hosts can be reached, found out within some seconds."""
+    """True if hosts can be reached within some seconds."""
     connected = []
 
     def connect():

@@ -81,7 +81,7 @@ def test_blank_images_and_flat_strokes_have_no_slant_beside_others():
 
 
 def by_hand(width, length):
-    """Four times the mean height of a roof of slope 1 over a rectangle: its ends are lower."""
+    """Four times the mean distance to the edge of a rectangle, which is lower at its ends."""
     return width * (1 - width / (3 * length))
 
 

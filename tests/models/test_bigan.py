@@ -1,4 +1,4 @@
-"""BiGAN: what D is shown, what E and G minimise, and an encoder that is known."""
+"""BiGAN: the inputs of D, the losses of E and G, and an encoder with known weights."""
 
 import functools
 
