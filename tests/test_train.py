@@ -758,7 +758,7 @@ def test_a_run_beyond_the_asked_step_is_refused_and_left_as_it_was(call, tiny, c
     assert files(copied_run) == before
 
 
-# What is refused in one line before TensorFlow is imported: name -> flags, message.
+# Errors of one line, raised before TensorFlow is imported: name -> flags, message.
 
 REFUSED = {
     "no model": ([], r"--model: expected one of .*\bgan\b.*\bdcgan\b"),
@@ -960,7 +960,7 @@ def test_a_refused_command_ends_its_process_with_code_2(python):
     assert refusal.startswith("--model: no such model: dcgn; did you mean")
 
 
-# What is refused once the data are there.
+# Errors raised after loading the data.
 
 
 def test_a_batch_larger_than_the_data_is_refused(call, tiny, tmp_path):

@@ -1,4 +1,4 @@
-"""Slant and thickness of strokes that one knows, and what codes know of factors."""
+"""Slant and thickness of known strokes, and the dependence of factors on codes."""
 
 import math
 

@@ -1,4 +1,4 @@
-"""Precision, recall, density and coverage: by hand, the reference, and the way each must move."""
+"""Precision, recall, density and coverage: by hand, by the reference, and their directions."""
 
 import importlib.util
 import json
@@ -104,7 +104,7 @@ def test_the_protocol_says_k():
     assert {metric.protocol["k"] for metric in metrics.values()} == {3}
 
 
-def test_sets_of_no_more_than_k_images_are_refused():
+def test_sets_of_no_more_than_k_images_raise():
     few, many = np.zeros((5, 2)), np.zeros((9, 2))
     with pytest.raises(MetricError, match=r"^needs more than 5 samples, there are 5$"):
         manifold_metrics(few, many)
@@ -112,6 +112,6 @@ def test_sets_of_no_more_than_k_images_are_refused():
         manifold_metrics(many, few)
 
 
-def test_features_that_are_not_finite_are_refused():
+def test_features_that_are_not_finite_raise():
     with pytest.raises(MetricError, match="finite"):
         manifold_metrics(np.full((9, 2), np.inf), np.zeros((9, 2)))

@@ -26,7 +26,7 @@ def x(paired_images):
     return paired_images(8)
 
 
-# What D is shown.
+# Inputs of D.
 
 
 def test_real_pairs_are_images_with_their_codes_and_fake_ones_latents_with_their_images(

@@ -34,7 +34,7 @@ def one_hot(labels):
     return np.eye(10, dtype=np.float32)[labels]
 
 
-# What G and D are told.
+# Labels of G and D.
 
 
 @pytest.mark.parametrize("labels", [np.array([3, 0, 9, 3]), np.array([3, 0, 9, 3], np.uint8)])
