@@ -16,7 +16,12 @@ from losses import guidance, information
 from models.codes import CodeReader
 from models.latents import CONTINUOUS
 from models.randomness import Batch
+from models.scalars import ScalarGroup
 from models.terms import Term, Terms
+
+INFORMATION = ScalarGroup(
+    title="lower bound of the mutual information", prefix="information_", unit="nats", order=40
+)
 
 
 class Objective:
@@ -104,11 +109,11 @@ class MutualInformation(Objective):
         bounds = {}
         for name, size in self.reader.codes.categorical.items():
             nll = tf.reduce_mean(terms[name].value)
-            bounds[f"information_{name}"] = information.categorical_bound(nll, size)
+            bounds[name] = information.categorical_bound(nll, size)
         for k in range(self.reader.codes.continuous):
             loss = tf.reduce_mean(terms[f"{CONTINUOUS}_{k}"].value)
-            bounds[f"information_{CONTINUOUS}_{k}"] = self.losses.choice.bound(loss)
-        return bounds
+            bounds[f"{CONTINUOUS}_{k}"] = self.losses.choice.bound(loss)
+        return INFORMATION.named(bounds)
 
 
 class RealImageLosses(Objective):

@@ -16,6 +16,7 @@ from evaluation.reports.tables import (
     notes,
     tables,
 )
+from models.scalars import group_of
 from storage.files import write_atomically, write_json
 
 
@@ -87,7 +88,8 @@ def shared_curves(logs: Mapping[str, Sequence[dict]]) -> list[plotting.Panel]:
     names = dict.fromkeys(name for records in logs.values() for r in records for name in r)
     for name in names:
         metric = logged_metric(name)
-        if not metric and not name.endswith("loss"):
+        group = group_of(name)
+        if not metric and not (group and group.is_loss):
             continue
         series = {
             run: tuple(zip(*points, strict=True))
