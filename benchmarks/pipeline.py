@@ -1,7 +1,9 @@
-"""Does the input pipeline keep up? python -m benchmarks.pipeline --model dcgan --dataset MNIST
+"""Benchmark of the input pipeline against the train step.
 
-Prints images a second of the pipeline alone, of the train step on one batch that is always there,
-and of the train step fed by the pipeline. The last two, measured in turns, should be the same.
+    python -m benchmarks.pipeline --model dcgan --dataset MNIST
+
+Prints images per second of the pipeline alone, of the train step on a constant batch, and of the
+train step fed by the pipeline, measured in interleaved rounds. The last two should be equal.
 """
 
 import statistics
@@ -16,7 +18,7 @@ ROUNDS, STEPS = 5, 40
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the command line `argv`, flags of train.py; returns the exit code."""
+    """Run the benchmark with the flags of train.py in `argv` and return the exit code."""
     config = options.parse(argv)
     import tensorflow as tf
 

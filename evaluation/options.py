@@ -1,4 +1,4 @@
-"""Options of a measurement, and those that published results are measured with."""
+"""Options of a measurement, and their values for published results."""
 
 import dataclasses
 
@@ -20,7 +20,7 @@ PUBLISHED = {
 
 @dataclasses.dataclass(frozen=True)
 class MeasureOptions:
-    """What to measure, how, and on how many images."""
+    """Options of evaluate.py and study.py: metrics, features, samples, seeds and output."""
 
     metrics: str = field(
         "", "names of metrics (listed below), with commas between; else all", group="what"
@@ -89,7 +89,7 @@ class MeasureOptions:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions(MeasureOptions):
-    """The runs or the images to measure, and the same."""
+    """Options of evaluate.py: the runs or images to measure, and `MeasureOptions`."""
 
     run: str = field("", "run directories, with commas between", group="what")
     images: str = field(

@@ -1,4 +1,4 @@
-"""What all tests share: --slow, tiny data, scripts called in this process, one tiny run."""
+"""Shared fixtures: --slow, tiny data, scripts called in this process, one tiny run."""
 
 import contextlib
 import dataclasses
@@ -56,7 +56,7 @@ def root():
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a script ended, and what it printed."""
+    """Exit code and output of a script."""
 
     code: int | str
     out: str
@@ -147,7 +147,7 @@ def without_tensorflow(python):
 
 
 def bars(n: int, seed: int):
-    """n gray images uint8 [28, 28] of a noisy bright bar, which stands where the label says."""
+    """n gray images uint8 [28, 28] of a noisy bright bar at the position of the label."""
     random = np.random.default_rng(seed)
     labels = np.arange(n) % 10
     columns = np.arange(28)[None, None, :]
@@ -230,7 +230,7 @@ def tiny_run(tmp_path_factory, call, tiny):
 
 @pytest.fixture(scope="session")
 def told_run(tmp_path_factory, call, tiny):
-    """A finished run of a model that is told the class; nobody writes to it. Attributes: path."""
+    """A finished run of a class-conditional model, read-only. Attributes: path."""
     path = tmp_path_factory.mktemp("runs") / "told"
     small = ("--network=mlp", "--width=4", "--depth=1", "--g_learning_rate=1e-2")
     argv = [word for word in tiny if not word.startswith(("--model", "--width", "--depth"))]

@@ -214,7 +214,7 @@ def test_the_curves_are_a_picture_with_something_on_it(tiny_run):
 
 @pytest.fixture(scope="module")
 def events(tiny_run):
-    """What TensorBoard reads of the tiny run."""
+    """Scalars and images of the tiny run in TensorBoard."""
     from tensorboard.backend.event_processing import event_accumulator
 
     accumulator = event_accumulator.EventAccumulator(
@@ -758,7 +758,7 @@ def test_a_run_beyond_the_asked_step_is_refused_and_left_as_it_was(call, tiny, c
     assert files(copied_run) == before
 
 
-# What is refused in one line before TensorFlow is imported: name -> flags, message.
+# Errors of one line, raised before TensorFlow is imported: name -> flags, message.
 
 REFUSED = {
     "no model": ([], r"--model: expected one of .*\bgan\b.*\bdcgan\b"),
@@ -892,7 +892,7 @@ def filled(argv, places):
 
 @pytest.fixture(scope="module")
 def answers(without_tensorflow, places, tmp_path_factory):
-    """How each command line above ends where TensorFlow cannot be imported."""
+    """Exit code and output of each command line above without TensorFlow."""
     lines = {}
     for name, (argv, _) in REFUSED.items():
         says_model = {"no model", "unknown model", "model like no other", "other model"}
@@ -960,7 +960,7 @@ def test_a_refused_command_ends_its_process_with_code_2(python):
     assert refusal.startswith("--model: no such model: dcgn; did you mean")
 
 
-# What is refused once the data are there.
+# Errors raised after loading the data.
 
 
 def test_a_batch_larger_than_the_data_is_refused(call, tiny, tmp_path):
@@ -997,7 +997,7 @@ def test_an_unknown_data_set_is_refused_with_a_near_match(call, tmp_path):
 
 
 def online() -> bool:
-    """Whether hosts can be reached, found out within some seconds."""
+    """True if hosts can be reached within some seconds."""
     connected = []
 
     def connect():

@@ -103,7 +103,7 @@ def test_more_images_a_step_than_there_are_is_refused(call, digits, cache):
 
 
 def augmented(images, **amounts):
-    """Images as they are shown to the network, by default as they are."""
+    """Augmented images, by default unchanged."""
     import tensorflow as tf
 
     import train_classifier
@@ -144,7 +144,7 @@ def blobs(n, x, y):
 
 
 def places(images):
-    """Where the spots are, [n, 2]: to the right of the centre, and below it."""
+    """Positions of the spots relative to the centre, [n, 2]: to the right, and down."""
     weights, at = images[..., 0] / images.sum((1, 2, 3), keepdims=True)[..., 0], np.arange(41) - 20
     return np.stack([weights.sum(1) @ at, weights.sum(2) @ at], 1)
 

@@ -1,4 +1,4 @@
-"""Distances of one batch of samples, a protocol that some studies report."""
+"""Distances of one batch of samples, as some studies report them."""
 
 import numpy as np
 
@@ -20,7 +20,7 @@ BATCHES = Family(
 
 
 def require_batch(count: int) -> None:
-    """Raise MetricError if there are too few images for a batch."""
+    """Raise MetricError if there are fewer images than a batch."""
     if count < SMALL_BATCH:
         raise MetricError(f"needs at least {SMALL_BATCH} images, there are {count}")
 

@@ -1,4 +1,4 @@
-"""Accuracy of class-conditional samples."""
+"""Class accuracy of class-conditional samples."""
 
 import numpy as np
 

@@ -1,6 +1,6 @@
-"""Distances of samples to the reference images, in the features of one network.
+"""Distances of samples to the reference images, in the features of a network.
 
-Only in the features of the Inception network they are called fid, kid and inception_score.
+In the features of the Inception network their names are fid, kid and inception_score.
 """
 
 from evaluation.features.statistics import SPLITS

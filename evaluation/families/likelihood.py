@@ -16,7 +16,7 @@ LIKELIHOODS = Family(
 
 
 def log_weights(context) -> np.ndarray:
-    """Return log p(x, z) - log q(z|x) of draws z for each reference image, [draws, n], in nats."""
+    """Return log p(x, z) - log q(z|x) of latent samples z of each image, [samples, n], in nats."""
     import tensorflow as tf
 
     from models.base import to_unit_range
@@ -30,7 +30,7 @@ def log_weights(context) -> np.ndarray:
 
 
 def mean(context, values: np.ndarray, **facts) -> Measurement:
-    """Return the mean over the reference images."""
+    """Return the mean over the reference images as a measurement."""
     protocol = {
         **context.reference.protocol,
         "samples": context.likelihood_samples,
@@ -72,7 +72,7 @@ def importance_weighted_bound(context):
 )
 def bits_per_dimension(context):
     if not context.model.likelihood_is_density:
-        reason = "bits_per_dimension is of densities, and a Bernoulli variable has none"
+        reason = "bits_per_dimension requires a density, and a Bernoulli likelihood has none"
         raise MetricError(reason)
     bound = likelihood.importance_weighted_bound(context.shared(log_weights))
     dimensions = math.prod(context.reference.data.image_shape)

@@ -1,4 +1,4 @@
-"""Precision and recall of samples, in the features of one network."""
+"""Precision, recall, density and coverage of samples, in the features of a network."""
 
 from evaluation.metric import HIGHER, SAMPLES, Family, Features
 from metrics.manifolds import manifold_metrics
@@ -17,7 +17,7 @@ KYNKAANNIEMI, NAEEM = "Kynkäänniemi et al. 2019", "Naeem et al. 2020"
 
 
 def manifolds(context) -> dict[str, Measurement]:
-    """Return all four by name."""
+    """Return the four measurements by name."""
     fake, real = context.compared_features
     counts = {"n_fake": len(fake), "n_real": len(real)}
     found = manifold_metrics(fake, real)

@@ -1,4 +1,4 @@
-"""Gray levels and copies among samples."""
+"""Gray levels of samples, duplicates, and copies of training images."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from metrics.measurement import Measurement
 from metrics.pixels import pixel_statistics
 
 PIXELS = Family("pixels", order=40, table=SAMPLES, samples=True, published=False)
-UNSEEN = 1000  # reference images, at most, that the threshold of a copy is found by
+UNSEEN = 1000  # maximum number of reference images for the threshold of a copy
 
 
 def pixels(context) -> dict[str, Measurement]:

@@ -1,4 +1,4 @@
-"""Losses of real images and the posterior of their codes."""
+"""Validation losses and active units of the posterior, on the reference images."""
 
 import math
 
@@ -29,12 +29,12 @@ def losses(context) -> dict[str, float]:
 
 
 def protocol(context) -> dict:
-    """Return the protocol of what is measured of the reference images."""
+    """Return the protocol entries of these metrics."""
     return {**context.reference.protocol, "seed": context.model.seed}
 
 
 def loss(context, name: str) -> Measurement:
-    """Return the mean of one validation loss."""
+    """Return one validation loss as a measurement."""
     value = float(finite(context.shared(losses)[name]))
     codes = "as encoded" if context.model.lacks(POSTERIOR) else "draws of the posterior"
     return Measurement(value, {**protocol(context), "codes": codes})

@@ -1,4 +1,4 @@
-"""Reconstructions of the reference images."""
+"""Distances of the reference images to their reconstructions."""
 
 import collections
 
@@ -20,8 +20,9 @@ ERROR, DISTANCE, ACCURACY = (
 
 
 def compared(context) -> dict[str, np.ndarray]:
-    """Return the wanted values of each reference image, name -> [n]; of ACCURACY the classes that
-    the reconstructions are assigned to.
+    """Return the wanted values of each reference image, name -> [n].
+
+    The values of ACCURACY are the predicted classes of the reconstructions.
 
     Raises:
         MetricError: a reconstruction is not finite.
@@ -49,7 +50,7 @@ def compared(context) -> dict[str, np.ndarray]:
 
 
 def mean(context, values: np.ndarray, **protocol) -> Measurement:
-    """Return the mean over the reference images."""
+    """Return the mean over the reference images as a measurement."""
     return Measurement(float(np.mean(values)), {**context.reference.protocol, **protocol})
 
 

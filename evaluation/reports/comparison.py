@@ -43,8 +43,16 @@ def is_logarithmic(name: str) -> bool:
 def write_comparison(
     folder: Path, evaluations: Sequence[dict], logs: Mapping[str, Sequence[dict]]
 ) -> str:
-    """Write comparison.md, .json, .csv and .png of several evaluations, and curves.png of the logs
-    of runs, name -> records; return a line that names the files."""
+    """Write the comparison of several evaluations as Markdown, JSON, CSV and figures.
+
+    Args:
+        folder: folder of the files.
+        evaluations: records of evaluations.
+        logs: records of metrics.jsonl by run, for curves.png.
+
+    Returns:
+        A line that lists the files.
+    """
     write_json(folder / "comparison.json", evaluations)
     text = "\n".join(notes(evaluation) for evaluation in evaluations)
     write_atomically(folder / "comparison.md", f"{tables(evaluations)}\n\n```\n{text}\n```\n")
@@ -75,8 +83,7 @@ def write_comparison(
 
 
 def shared_curves(logs: Mapping[str, Sequence[dict]]) -> list[plotting.Panel]:
-    """Return a panel for each loss and each metric that several runs have logged, with a curve for
-    each of these."""
+    """Return a panel for each loss and metric in several logs, with a curve per run."""
     panels = []
     names = dict.fromkeys(name for records in logs.values() for r in records for name in r)
     for name in names:

@@ -36,7 +36,7 @@ def drawn(stream, shape):
     return tf.random.stateless_uniform(shape, [len(stream), 1], alg="philox")
 
 
-def refused(stream, shape):
+def unused(stream, shape):
     raise AssertionError(f"{stream} was drawn")
 
 
@@ -170,7 +170,7 @@ def test_dragan_perturbs_real_images_by_up_to_half_the_batchs_deviation():
 
 @pytest.mark.parametrize(("penalty", "at"), [(r1, REAL), (r2, FAKE)])
 def test_r1_and_r2_penalise_one_side_and_draw_nothing(penalty, at):
-    np.testing.assert_array_equal(points_of(penalty, REAL, FAKE, refused)[0], at)
+    np.testing.assert_array_equal(points_of(penalty, REAL, FAKE, unused)[0], at)
 
 
 # A small nonlinear critic, against the same one in numpy and float64.

@@ -1,4 +1,4 @@
-"""Writes goldens.json: what the reference programs say of the features that this file makes.
+"""Write goldens.json: values of the reference programs for the features made by this file.
 
     pip install torch==2.13.0 torchvision torch-fidelity==0.4.0 pytorch-fid==0.3.0 prdc==0.2
     python tests/metrics/make_goldens.py

@@ -1,4 +1,4 @@
-"""Slant and thickness of strokes that one knows, and what codes know of factors."""
+"""Slant and thickness of known strokes, and the dependence of factors on codes."""
 
 import math
 
@@ -81,7 +81,7 @@ def test_blank_images_and_flat_strokes_have_no_slant_beside_others():
 
 
 def by_hand(width, length):
-    """Four times the mean height of a roof of slope 1 over a rectangle: its ends are lower."""
+    """Four times the mean distance to the edge of a rectangle, which is lower at its ends."""
     return width * (1 - width / (3 * length))
 
 
@@ -177,7 +177,7 @@ def test_what_does_not_vary_has_no_correlation(constant):
         factor[:] = 3
     else:
         codes[:, 1] = 3
-    said = r"^a code, or what it is held against, is the same in all samples$"
+    said = r"^requires codes and factors that vary, one is constant$"
     with pytest.raises(MetricError, match=said):
         rank_correlations(codes, factor)
 

@@ -1,4 +1,4 @@
-"""Frechet distances: closed forms, reference programs, and what they must not depend on."""
+"""Frechet distances: closed forms, reference programs, and invariances."""
 
 import importlib.util
 import json
@@ -125,7 +125,7 @@ def test_the_protocol_tells_of_collapsed_samples_and_of_constant_features(n):
 
 
 @pytest.mark.parametrize("one", ["fake", "real"])
-def test_a_set_of_one_image_is_refused(one):
+def test_a_set_of_one_image_raises(one):
     sets = {"fake": np.ones((9, 3)), "real": np.ones((9, 3))}
     sets[one] = np.ones((1, 3))
     with pytest.raises(MetricError, match=r"^needs at least 2 images, there are 1$"):

@@ -43,7 +43,7 @@ def test_bits_are_of_cells_of_eight_bits():
     assert bits_per_dimension(nats + 12 * np.log(2), 12) == pytest.approx(np.log2(255) - 1)
 
 
-def test_weights_that_are_no_numbers_are_refused():
+def test_weights_that_are_no_numbers_raise():
     for bound in (elbo, importance_weighted_bound):
         with pytest.raises(MetricError):
             bound(np.array([[0.0], [np.nan]]))

@@ -58,7 +58,7 @@ def test_a_hundredth_at_each_end_is_left_out():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_features_that_are_not_finite_are_refused(bad):
+def test_features_that_are_not_finite_raise(bad):
     features = np.ones((5, 3))
     broken = features.copy()
     broken[2, 1] = bad

@@ -96,7 +96,7 @@ class Linear(AdversarialModel):
         return self.discriminator.layers[-1].kernel
 
     def fake(self, batch):
-        """Keeps what G made, in `fakes`."""
+        """Record the generated images in `fakes`."""
         self.fakes.append(super().fake(batch))
         return self.fakes[-1]
 

@@ -469,8 +469,8 @@ def test_the_scalars_of_a_hook_are_logged(linear, pictures, take_step):
 
 @pytest.mark.parametrize("loss", LOSSES)
 def test_each_loss_moves_both_players_down_its_own_gradient(loss, linear, pictures, take_step):
-    """One step of gradient descent, held against the pair's gradients taken apart from the step:
-    D's on the images of G as it was, G's against the new D."""
+    """One step of gradient descent equals the pair's gradients, computed outside of the step:
+    D's on the images of the previous G, G's on the scores of the updated D."""
     drawn = []
 
     class Spy(AdversarialModel):

@@ -1,4 +1,4 @@
-"""What the base class adds to Keras, and the use of a model from Python."""
+"""Base class of the models: its additions to Keras, and the use of a model from Python."""
 
 import csv
 import operator

@@ -1,4 +1,4 @@
-"""BEGAN held against sections 3.1 to 3.4 of Berthelot et al. 2017, worked out in numpy."""
+"""BEGAN compared with sections 3.1 to 3.4 of Berthelot et al. 2017, worked out in numpy."""
 
 import keras
 import numpy as np

@@ -1,4 +1,4 @@
-"""BiGAN: what D is shown, what E and G minimise, and an encoder that is known."""
+"""BiGAN: the inputs of D, the losses of E and G, and an encoder with known weights."""
 
 import functools
 
@@ -26,7 +26,7 @@ def x(paired_images):
     return paired_images(8)
 
 
-# What D is shown.
+# Inputs of D.
 
 
 def test_real_pairs_are_images_with_their_codes_and_fake_ones_latents_with_their_images(

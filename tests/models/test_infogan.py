@@ -1,4 +1,4 @@
-"""InfoGAN: what G is given, what Q reads, and which networks learn of it, against numpy."""
+"""InfoGAN: latents of G, outputs of Q, and the networks that each loss trains, in numpy."""
 
 import math
 
@@ -390,7 +390,7 @@ def test_information_is_gained_by_a_little_learning(fit):
 
 
 class Silent(InfoGAN):
-    """Nobody minds D's scores: what moves is moved by the information, or by what Q is told."""
+    """The adversarial loss is 0: weights change by the information loss or by Q's labels only."""
 
     def make_loss(self):
         return AdversarialLoss(

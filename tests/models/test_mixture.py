@@ -30,14 +30,14 @@ def points(n, seed=0):
 
 
 def modes(drawn):
-    """How many samples are within 4 standard deviations of each of the 8 centres."""
+    """Number of samples within 4 standard deviations of each of the 8 centres."""
     distances = np.linalg.norm(drawn.reshape(-1, 1, 2) - CENTRES, axis=-1)
     near = distances.min(axis=1) < 4 * STD
     return np.bincount(distances.argmin(axis=1)[near], minlength=8)
 
 
 def covered(counts, n):
-    """How many modes have at least 2 % of n samples, where 12.5 % would be right."""
+    """Number of modes with at least 2 % of n samples; 12.5 % would be right."""
     return int(np.sum(counts >= 0.02 * n))
 
 

@@ -88,7 +88,7 @@ def test_a_latent_is_normalised(build):
 
 
 def test_the_mapping_learns_at_its_rate(build):
-    """Its kernels are as many times as large, and scaled down as they are used."""
+    """Kernels are initialised 1 / rate times larger, and scaled by the rate when used."""
     for rate in (1.0, 0.01):
         mapping = build("stylegan", w_dim=200, mapping_rate=rate).generator.get_layer("mapping")
         kernel = mapping.get_layer("dense_1").kernel.numpy()

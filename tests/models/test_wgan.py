@@ -1,4 +1,4 @@
-"""WGAN held against algorithm 1 of Arjovsky et al. 2017, written out in numpy."""
+"""WGAN compared with algorithm 1 of Arjovsky et al. 2017, written out in numpy."""
 
 import keras
 import numpy as np

@@ -196,7 +196,7 @@ def test_a_model_that_is_only_looked_at_needs_no_optimizers(model, folder):
             np.testing.assert_array_equal(a, b)
 
 
-def test_a_checkpoint_of_other_networks_is_refused(folder):
+def test_a_checkpoint_of_other_networks_raises(folder):
     config = options.parse(["--model=gan", "--width=5", "--depth=1", "--noise_dim=5"])
     wider = setup.build_model(config, (8, 8, 1), num_classes=0)
     with pytest.raises(UserError, match="of another model"):

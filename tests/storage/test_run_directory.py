@@ -78,7 +78,7 @@ def test_where_there_are_no_locks_the_directory_is_taken(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("below", ["", "below"])
-def test_a_directory_that_cannot_be_made_is_refused_in_one_line(tmp_path, below):
+def test_a_directory_that_cannot_be_made_raises_in_one_line(tmp_path, below):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written") as error:
         RunDirectory(tmp_path / "file" / below).__enter__()
@@ -94,7 +94,7 @@ def test_a_run_that_is_only_looked_at_is_not_made(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1,", "\x00", "{}", "[]"])
-def test_a_config_json_that_is_none_is_refused_in_one_line(tmp_path, content):
+def test_a_config_json_that_is_none_raises_in_one_line(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(UserError, match=r"config.json: cannot be read") as error:
         RunDirectory(tmp_path).read_config()
