@@ -77,7 +77,7 @@ def main(argv: Sequence[str]) -> int:
         raise UserError("--run: say which run directory to draw from")
     check_output(options)
     RunDirectory(options.run).read_config()
-    from training.setup import load_run
+    from training.loading import load_run
 
     _, _, model = load_run(options.run)
     model.draw_latents(1, options.seed, options.label)

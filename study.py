@@ -108,11 +108,11 @@ def refuse_unmeasurable(configs: Sequence[options.Config], measured: EvaluateOpt
     """Raises UserError now, not after the trainings, if the images of a run cannot be had, or no
     such metrics, features or baselines of them."""
     from evaluation import runner
-    from training import setup
+    from training import loading
 
     about = ("dataset", "data_dir", "image_size", "gray")
     for config in {tuple(getattr(c.options, n) for n in about): c for c in configs}.values():
-        runner.load_reference(setup.load_data(config), measured)
+        runner.load_reference(loading.load_data(config), measured)
 
 
 def parsed(command: Sequence[str], flag: str) -> options.Config:

@@ -20,7 +20,7 @@ def pixels(path):
 
 @pytest.fixture(scope="module")
 def model(tiny_run):
-    from training.setup import load_run
+    from training.loading import load_run
 
     return load_run(tiny_run.path)[2]
 
@@ -115,7 +115,7 @@ def test_between_two_classes_lie_mixtures_of_them_whatever_the_path(
     call, told_run, tmp_path, cells
 ):
     from models.latents import interpolate
-    from training.setup import load_run
+    from training.loading import load_run
 
     argv = (f"--run={told_run.path}", f"--outdir={tmp_path}", "--output=interpolation")
     assert call("generate", *argv, "--n=4", "--frames=3", "--path=spherical").code == 0
@@ -154,7 +154,7 @@ def test_a_plane_is_over_the_first_two_latent_dimensions(draw, model, cells):
 
 @pytest.fixture(scope="module")
 def coded_model(coded_run):
-    from training.setup import load_run
+    from training.loading import load_run
 
     return load_run(coded_run.path)[2]
 
@@ -263,7 +263,7 @@ def test_a_plane_of_a_model_with_codes_is_over_its_noise(
 
 
 def test_a_label_draws_one_class(call, told_run, tmp_path, cells):
-    from training.setup import load_run
+    from training.loading import load_run
 
     model = load_run(told_run.path)[2]
     argv = (f"--run={told_run.path}", f"--outdir={tmp_path}", "--n=4")
@@ -360,7 +360,7 @@ def test_a_refused_label_leaves_no_folder(call, copied_run, tmp_path):
 
 @pytest.fixture(scope="module")
 def styled(styled_run):
-    from training.setup import load_run
+    from training.loading import load_run
 
     return load_run(styled_run.path)[2]
 

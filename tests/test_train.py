@@ -60,7 +60,7 @@ def pixels(path):
 @pytest.fixture(scope="module")
 def tiny_model(tiny_run):
     """The model of the tiny run, restored."""
-    from training.setup import load_run
+    from training.loading import load_run
 
     return load_run(tiny_run.path)[2]
 
@@ -168,13 +168,13 @@ def test_the_clock_of_the_log_runs_and_the_speed_is_that_of_the_steps_alone(tiny
 
 
 def test_samples_are_drawn_at_the_start_at_the_asked_steps_and_at_the_end(tiny_run):
-    from training import setup
+    from training import loading
 
     drawn = sorted(path.name for path in (tiny_run.path / "samples").iterdir())
     assert drawn == ["step-0000000.png", "step-0000004.png", "step-0000006.png"]
     config = options.parse(tiny_run.argv)
-    setup.prepare(config)
-    untrained = setup.build_model(config, (28, 28, 1), 10)
+    loading.prepare(config)
+    untrained = loading.build_model(config, (28, 28, 1), 10)
     first = pixels(tiny_run.path / "samples" / drawn[0])
     np.testing.assert_array_equal(first, plotting.grid(untrained.sample(64)))
     assert (first != pixels(tiny_run.path / "samples" / drawn[1])).any()
@@ -401,7 +401,7 @@ def test_the_comparison_of_bits_sees_a_step(whole, checkpoint, assert_same_bits)
 def test_the_bits_are_those_of_all_that_training_changes(whole, checkpoint):
     import tensorflow as tf
 
-    from training.setup import load_run
+    from training.loading import load_run
 
     model = load_run(whole)[2]
     model.compile()
@@ -1177,7 +1177,7 @@ def test_weights_that_are_no_numbers_are_neither_drawn_nor_saved(call, tiny, tmp
 
 
 def test_a_grid_of_a_told_model_has_a_class_a_row_and_the_same_noise_down_a_column(told_run, cells):
-    from training.setup import load_run
+    from training.loading import load_run
 
     model = load_run(told_run.path)[2]
     sheet = np.asarray(Image.open(told_run.path / "samples.png"))[..., None]
@@ -1245,7 +1245,7 @@ def test_a_run_of_a_model_with_an_encoder_shows_and_measures_reconstructions(
 def test_a_run_of_a_model_with_codes_ends_with_traversals_of_them(coded_run, tiny_run, cells):
     import imageio.v3 as iio
 
-    from training.setup import load_run
+    from training.loading import load_run
 
     folder = coded_run.path / "traversals"
     assert sorted(path.name for path in folder.iterdir()) == sorted(
@@ -1276,7 +1276,7 @@ def test_the_log_of_a_model_with_codes_has_their_information(coded_run):
 
 
 def test_a_grid_of_a_model_with_codes_has_a_category_a_row(coded_run, cells):
-    from training.setup import load_run
+    from training.loading import load_run
 
     model = load_run(coded_run.path)[2]
     sheet = np.asarray(Image.open(coded_run.path / "samples.png"))[..., None]

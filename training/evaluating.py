@@ -75,7 +75,7 @@ def runs_of(asked: EvaluateOptions) -> list[RunDirectory]:
 def references_of(runs: Sequence[RunDirectory], asked: MeasureOptions) -> list[Reference]:
     """Return the reference images of each data set of the runs; what cannot be measured of one of
     them is refused before anything is measured."""
-    from training import setup
+    from training import loading
 
     references: list[Reference] = []
     for run in runs:
@@ -84,7 +84,7 @@ def references_of(runs: Sequence[RunDirectory], asked: MeasureOptions) -> list[R
             continue
         config = options.Config.from_dict(saved)
         data_dir = asked.data_dir or config.options.data_dir
-        images = setup.load_data(config.with_options(data_dir=data_dir))
+        images = loading.load_data(config.with_options(data_dir=data_dir))
         if images.fingerprint != saved["data"]["fingerprint"]:
             raise UserError(
                 f"{run.path}: the images of {saved['data']['name']} differ from those that it was "
@@ -104,11 +104,11 @@ def evaluate_run(
     run: RunDirectory, asked: MeasureOptions, references: Sequence[Reference], only_new: bool
 ) -> dict:
     """Measure a run and write its evaluation.json; return the record."""
-    from training import setup
+    from training import loading
 
     watch = Stopwatch()
     with watch.stage("loading"):
-        config, described, model = setup.load_run(run.path)
+        config, described, model = loading.load_run(run.path)
     (reference,) = (r for r in references if r.data.fingerprint == described["fingerprint"])
     step = int(model.step)
     protocol = {
