@@ -9,13 +9,13 @@ import pytest
 import fields
 from cli import flags
 from errors import UserError
-from evaluate import MeasureOptions
+from evaluation.options import MeasureOptions
 from fields import field, per_dataset
 from models import REGISTRY
 from models.networks.backbones import BACKBONES
-from study import StudyOptions, runs_of
-from train_classifier import ClassifierOptions
 from training import loading, options
+from training.classifier_training import ClassifierOptions
+from training.studying import StudyOptions, runs_of
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "configs"
 CONFIGS = sorted(FOLDER.glob("*.txt"))
