@@ -76,7 +76,12 @@ class Flagfile:
 
     def words(self, tree: pathlib.Path) -> list[str]:
         """The flags in it, those of flagfiles that it names among them, less the dropped ones."""
-        return list(flags_of(tree / "configs" / f"{self.place}.txt", tree))
+        file = tree / "configs" / f"{self.place}.txt"
+        if not file.exists():  # moved, since the older tree
+            file = next((tree / "configs").rglob(f"{self.name}.txt"), file)
+        if not file.exists():
+            raise Failed(f"{file} is not there")
+        return list(flags_of(file, tree))
 
 
 class Failed(Exception):
@@ -273,7 +278,7 @@ def compare_fields(title: str, old: dict, new: dict) -> Iterator[str]:
     old, new, absent = as_now(old), as_now(new), object()
     for name in dict.fromkeys([*old, *new]):
         was, now = old.get(name, ADDED.get(name, absent)), new.get(name, absent)
-        if name == "configs":
+        if name == "configs" and now is not absent:  # of a study, wherever they are
             was, now = ([pathlib.Path(f).name for f in v.split(",")] for v in (was, now))
         if was != now:
             said = ("absent" if value is absent else repr(value) for value in (was, now))

@@ -15,8 +15,8 @@ from typing import Any
 
 from absl import flags
 
-from errors import UserError
-from fields import allowed, as_text, check_value, names_of, near, normalised, value_type
+from errors import UserError, as_text, near
+from fields import allowed, check_value, names_of, normalised, value_type
 
 
 class _Parser(flags.ArgumentParser):

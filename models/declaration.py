@@ -3,6 +3,7 @@
 import dataclasses
 import importlib
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import fields
@@ -46,7 +47,7 @@ def preset(
     doc: str,
     of: type,
     base: str = "models.adversarial:AdversarialModel",
-    defaults: Mapping[str, Any] | None = None,
+    defaults: Mapping[str, Any] = MappingProxyType({}),
 ) -> Model:
     """Return the declaration of a model that differs from its base in defaults alone.
 

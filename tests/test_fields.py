@@ -6,8 +6,8 @@ import json
 import pytest
 
 import fields
-from errors import UserError
-from fields import Choice, Choices, choice, field, options, per_choice, per_dataset
+from errors import UserError, either, near
+from fields import Choice, Choices, PerChoice, PerDataset, choice, field, options
 
 
 class Checked:
@@ -21,7 +21,7 @@ class Toy(Checked):
 
     share: float = field(0.5, "a share", group="toy", at_least=0, below=1)
     rate: float = field(0.1, "a rate", group="toy", above=0, at_most=2)
-    count: int = field(per_dataset(3, MNIST=5, CIFAR10=7), "a count", group="toy", at_least=1)
+    count: int = field(PerDataset(3, MNIST=5, CIFAR10=7), "a count", group="toy", at_least=1)
     shape: str = field("round", "a shape", group="toy", choices=("round", "square"))
     codes: int | None = field(None, "derived", group="toy", at_least=2)
     flip: bool = field(False, "a switch", group="toy")
@@ -53,7 +53,7 @@ ROOFS = Choices(
     Roof(name="flat", options={"pitch": pitch(0.1)}, gutter="none", flat=True, aliases=("level",)),
     Roof(
         name="gable",
-        options={"pitch": pitch(1.0), "tiles": tiles(per_dataset(30, MNIST=12))},
+        options={"pitch": pitch(1.0), "tiles": tiles(PerDataset(30, MNIST=12))},
         gutter="copper",
         validate=steep_enough,
     ),
@@ -82,7 +82,7 @@ class House(Checked):
     layers: tuple[str, ...] = choice(LAYERS, (), "insulation", group="layers", several=True)
 
 
-@options(defaults={"roof": "gable", "pitch": 2.0, "weight": per_choice(felt=3.0)})
+@options(defaults={"roof": "gable", "pitch": 2.0, "weight": PerChoice(felt=3.0)})
 class Chalet(House):
     """Another roof with a pitch of its own, and another weight of felt."""
 
@@ -90,7 +90,7 @@ class Chalet(House):
 @options(
     alternatives={"roof": ROOFS.only(lambda roof: roof.flat), "layers": LAYERS.only(lambda _: 0)},
     help={"roof": "a roof to sit on"},
-    defaults={"gutter": per_dataset("zinc", MNIST="copper")},
+    defaults={"gutter": PerDataset("zinc", MNIST="copper")},
 )
 class Bungalow(House):
     """Flat roofs alone, and no insulation."""
@@ -448,7 +448,7 @@ def test_defaults_of_a_subclass_keep_the_range_and_the_help():
 
 
 def test_a_subclass_with_other_defaults_by_data_set_has_those_alone():
-    @options(defaults={"count": per_dataset(4, MNIST=6)})
+    @options(defaults={"count": PerDataset(4, MNIST=6)})
     class More(Toy):
         pass
 
@@ -485,7 +485,7 @@ def test_a_subclass_may_declare_a_field_anew():
 
 def test_defaults_of_an_alternative_without_the_option_raise():
     with pytest.raises(ValueError, match="weight is no option of cork, wood"):
-        options(defaults={"weight": per_choice(wood=1.0, felt=2.0, cork=1.0)})(
+        options(defaults={"weight": PerChoice(wood=1.0, felt=2.0, cork=1.0)})(
             type("Cabin", (House,), {})
         )
 
@@ -502,19 +502,19 @@ def test_allowed_describes_each_field_of_a_class():
 
 
 def test_near_suggests_close_names_only():
-    assert fields.near("nois_dim", ["noise_dim", "width"]) == "; did you mean noise_dim?"
-    assert fields.near("nois", ["noise"], prefix="--") == "; did you mean --noise?"
-    assert fields.near("zzz", ["noise_dim", "width"]) == ""
-    assert fields.near("rate", ["d_rate", "g_rate"]) in (
+    assert near("nois_dim", ["noise_dim", "width"]) == "; did you mean noise_dim?"
+    assert near("nois", ["noise"], prefix="--") == "; did you mean --noise?"
+    assert near("zzz", ["noise_dim", "width"]) == ""
+    assert near("rate", ["d_rate", "g_rate"]) in (
         "; did you mean d_rate or g_rate?",
         "; did you mean g_rate or d_rate?",
     )
 
 
 def test_either_joins_names_by_or():
-    assert fields.either(["a"]) == "a"
-    assert fields.either(["a", "b"]) == "a or b"
-    assert fields.either(["a", "b", "c"]) == "a, b or c"
+    assert either(["a"]) == "a"
+    assert either(["a", "b"]) == "a or b"
+    assert either(["a", "b", "c"]) == "a, b or c"
 
 
 def test_listed_splits_at_commas():

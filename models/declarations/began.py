@@ -1,6 +1,6 @@
 """Hyperparameters of BEGAN: Berthelot et al. 2017, arXiv:1703.10717."""
 
-from fields import field, options, per_dataset
+from fields import PerDataset, field, options
 from losses.adversarial import EQUILIBRIUM
 from losses.penalties import PENALTIES
 from models.declaration import Model
@@ -19,10 +19,10 @@ from models.norms import GENERATOR_NORMS
         "prior": "uniform",
         "loss": "equilibrium",
         # On MNIST the paper's settings soon collapse to one image, which is reconstructed well.
-        "g_learning_rate": per_dataset(1e-4, MNIST=5e-4),
-        "d_learning_rate": per_dataset(1e-4, MNIST=5e-4),
-        "g_norm": per_dataset("none", MNIST="batch"),
-        "d_norm": per_dataset("none", MNIST="batch"),
+        "g_learning_rate": PerDataset(1e-4, MNIST=5e-4),
+        "d_learning_rate": PerDataset(1e-4, MNIST=5e-4),
+        "g_norm": PerDataset("none", MNIST="batch"),
+        "d_norm": PerDataset("none", MNIST="batch"),
         "initializer": "he",
     },
 )
@@ -36,7 +36,7 @@ class BEGANHyperparameters(AdversarialHyperparameters):
         at_least=1,
     )
     gamma: float = field(
-        per_dataset(0.5, MNIST=0.75),
+        PerDataset(0.5, MNIST=0.75),
         "diversity ratio: reconstruction error of generated images over that of real ones at "
         "equilibrium (section 3.4)",
         group="loss",
@@ -44,7 +44,7 @@ class BEGANHyperparameters(AdversarialHyperparameters):
         at_most=1,
     )
     lambda_k: float = field(
-        per_dataset(0.001, MNIST=0.1), "learning rate of k (section 3.4)", group="loss", above=0
+        PerDataset(0.001, MNIST=0.1), "learning rate of k (section 3.4)", group="loss", above=0
     )
 
 

@@ -2,7 +2,7 @@
 
 from augmentation.policies import POLICIES
 from errors import UserError
-from fields import choice, field, options, per_dataset
+from fields import PerDataset, choice, field, options
 from losses.information import CODE_LOSSES
 from models.declaration import Model
 from models.declarations.adversarial import AdversarialHyperparameters
@@ -10,11 +10,11 @@ from models.declarations.adversarial import AdversarialHyperparameters
 
 @options(
     defaults={
-        "epochs": per_dataset(50, MNIST=50, CIFAR10=150),
+        "epochs": PerDataset(50, MNIST=50, CIFAR10=150),
         "batch_size": 256,
-        "noise_dim": per_dataset(62, CIFAR10=64),
+        "noise_dim": PerDataset(62, CIFAR10=64),
         # On CIFAR-10 a faster G outpaces D, and its images stay blurred.
-        "g_learning_rate": per_dataset(1e-3, CIFAR10=2e-4),
+        "g_learning_rate": PerDataset(1e-3, CIFAR10=2e-4),
     }
 )
 class InfoGANHyperparameters(AdversarialHyperparameters):
@@ -32,7 +32,7 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
         1.0, "lambda of the categorical codes (equation 6)", group="loss", above=0
     )
     continuous_weight: float = field(
-        per_dataset(0.5, CIFAR10=1.0), "lambda of the continuous codes", group="loss", above=0
+        PerDataset(0.5, CIFAR10=1.0), "lambda of the continuous codes", group="loss", above=0
     )
     continuous_warmup: int = field(
         0,

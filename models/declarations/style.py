@@ -1,6 +1,6 @@
 """Hyperparameters of the style-based models."""
 
-from fields import field, options, per_choice
+from fields import PerChoice, field, options
 from models.declarations.adversarial import AdversarialHyperparameters
 from models.networks.backbones import STYLED
 
@@ -18,7 +18,7 @@ from models.networks.backbones import STYLED
         "batch_size": 32,
         "noise_dim": 512,
         "penalty": ("r1",),
-        "penalty_weight": per_choice(r1=1.0, r2=1.0),
+        "penalty_weight": PerChoice(r1=1.0, r2=1.0),
         "penalty_interval": 16,
         "g_learning_rate": 1e-3,
         "d_learning_rate": 1e-3,

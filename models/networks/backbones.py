@@ -4,7 +4,7 @@ import dataclasses
 import importlib
 from types import ModuleType
 
-from fields import Choice, Choices, field, per_dataset
+from fields import Choice, Choices, PerDataset, field
 from models.initializers import INITIALIZERS
 
 
@@ -75,7 +75,7 @@ BACKBONES = Choices(
                 at_least=2,
             ),
             "dense_units": field(
-                per_dataset(0, MNIST=1024, FASHION_MNIST=1024),
+                PerDataset(0, MNIST=1024, FASHION_MNIST=1024),
                 "units of a dense layer next to the smallest feature map (Chen et al. 2016, table "
                 "1), recommended for 28 pixels, where the networks are shallow; 0: none, as in "
                 "DCGAN",

@@ -8,7 +8,7 @@ import pytest
 
 from cli import flags
 from errors import UserError
-from fields import Choice, Choices, choice, field, options, per_dataset
+from fields import Choice, Choices, PerDataset, choice, field, options
 
 WEIGHT = {"weight": field(2.5, "weight of a layer", group="third", above=0)}
 LAYERS = Choices(
@@ -31,7 +31,7 @@ class Toy:
 
 @options
 class Other:
-    depth: int = field(per_dataset(1, CIFAR10=5, MNIST=2), "a depth", group="first")
+    depth: int = field(PerDataset(1, CIFAR10=5, MNIST=2), "a depth", group="first")
 
 
 @options

@@ -68,7 +68,8 @@ def test_a_gaussian_encoder_of_uniform_codes_is_refused():
     with pytest.raises(UserError) as refusal:
         options.parse(["--model=bigan", "--encoder=gaussian"])
     assert str(refusal.value) == (
-        "--encoder=gaussian: its draws leave the range of --prior=uniform; take --prior=normal"
+        "encoder: the draws of a gaussian encoder leave the range of prior=uniform; use "
+        "prior=normal"
     )
 
 

@@ -446,13 +446,13 @@ def test_images_alone_will_do(name, tiny, batches, take_step):
 
 
 @pytest.mark.parametrize("name", CONDITIONAL)
-def test_a_model_of_classes_is_refused_where_there_are_none(name, tiny, tmp_path):
-    with pytest.raises(UserError, match=f"^{name} needs images with labels$"):
+def test_a_class_conditional_model_without_labels_raises(name, tiny, tmp_path):
+    with pytest.raises(UserError, match=f"^dataset: {name} requires images with labels$"):
         tiny(name, num_classes=0)
     config = options.parse([f"--model={name}", "--dataset=CIFAR10"])
     with pytest.raises(UserError) as refusal:
         loading.build_model(config, (32, 32, 3), num_classes=0)
-    assert str(refusal.value) == f"--dataset=CIFAR10: {name} needs images with labels"
+    assert str(refusal.value) == f"dataset: {name} requires images with labels"
 
 
 @pytest.mark.parametrize("name", CONDITIONAL)

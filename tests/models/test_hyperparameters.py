@@ -11,7 +11,7 @@ import fields
 import models
 from augmentation.policies import POLICIES
 from data.catalogue import KNOWN
-from errors import UserError
+from errors import UserError, either
 from losses.adversarial import LOSSES, SMOOTHING
 from losses.information import CODE_LOSSES
 from losses.penalties import PENALTIES
@@ -97,7 +97,7 @@ def test_further_options_apply_to_the_alternatives_that_declare_them_alone(cls, 
                     cls.resolve(**given)
                 assert str(error.value) == (
                     f"{option}: does not apply with {spec.name}={name}, only with "
-                    f"{spec.name}={fields.either(list(of_choice))}"
+                    f"{spec.name}={either(list(of_choice))}"
                 )
             elif None not in given.values():  # the loss of BEGAN has no threshold for ADA
                 assert getattr(cls.resolve(**given), option) == value

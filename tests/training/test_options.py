@@ -10,7 +10,7 @@ import fields
 from cli import flags
 from errors import UserError
 from evaluation.options import MeasureOptions
-from fields import field, per_dataset
+from fields import PerDataset, field
 from models import REGISTRY
 from models.networks.backbones import BACKBONES
 from training import loading, options
@@ -33,7 +33,7 @@ SHAPES = {
 class ToyHyperparameters(REGISTRY["gan"].hyperparameters):
     """A model with a switch, and with a default that depends on the data set."""
 
-    strength: float = field(per_dataset(1.0, CIFAR10=5.0), "a weight", group="toy", at_least=0)
+    strength: float = field(PerDataset(1.0, CIFAR10=5.0), "a weight", group="toy", at_least=0)
     smooth: bool = field(True, "a switch", group="toy")
 
 
