@@ -6,16 +6,17 @@ its own further options. Command lines, validation, help texts and tests are der
 declarations. Nothing here imports TensorFlow.
 """
 
+import contextlib
 import dataclasses
-import difflib
 import inspect
 import math
 import operator
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
-from errors import UserError
+from errors import UserError, as_text, either, near
 
 COMPARE = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
 KINDS = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}
@@ -42,35 +43,33 @@ class Choice:
     validate: Callable[..., None] | None = None
 
 
-class Choices(Mapping[str, Choice]):
+class Choices(dict[str, Choice]):
     """The alternatives of an option by name, in the order of their declaration.
 
     Args:
         kind: the class of the alternatives.
-        *alternatives: those there are from the start; `add` appends others.
+        *alternatives: the first of them; `add` appends others.
     """
 
     def __init__(self, kind: type[Choice], *alternatives: Choice):
+        super().__init__()
         self.kind = kind
-        self._alternatives = {alternative.name: alternative for alternative in alternatives}
-
-    def __getitem__(self, name: str) -> Choice:
-        return self._alternatives[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._alternatives)
-
-    def __len__(self) -> int:
-        return len(self._alternatives)
+        for alternative in alternatives:
+            self._append(alternative)
 
     def add(self, name: str, **declared) -> Callable[[Callable], Callable]:
-        """Return a decorator that declares the function it is put on as an alternative."""
+        """Return a decorator that declares the decorated function as an alternative."""
 
         def decorator(make: Callable) -> Callable:
-            self._alternatives[name] = self.kind(name=name, make=make, **declared)
+            self._append(self.kind(name=name, make=make, **declared))
             return make
 
         return decorator
+
+    def _append(self, alternative: Choice) -> None:
+        if doubled := {*self, *self.aliases} & {alternative.name, *alternative.aliases}:
+            raise ValueError(f"two alternatives have the name {min(doubled)}")
+        self[alternative.name] = alternative
 
     def only(self, predicate: Callable[[Choice], bool]) -> "Choices":
         """Return the alternatives for which the predicate is true."""
@@ -82,29 +81,18 @@ class Choices(Mapping[str, Choice]):
         return {alias: choice.name for choice in self.values() for alias in choice.aliases}
 
 
-@dataclasses.dataclass(frozen=True)
 class PerDataset:
-    """A default with exceptions: name of a data set -> default for it."""
+    """Default that depends on the data set, as PerDataset(1e-4, MNIST=5e-4)."""
 
-    default: Any
-    datasets: Mapping[str, Any]
+    def __init__(self, default: Any, **datasets: Any):
+        self.default, self.datasets = default, datasets
 
 
-@dataclasses.dataclass(frozen=True)
 class PerChoice:
-    """New defaults of a further option: name of an alternative -> default with it."""
+    """New defaults of a further option by alternative, as PerChoice(r1=1.0)."""
 
-    defaults: Mapping[str, Any]
-
-
-def per_dataset(default: Any, **datasets: Any) -> PerDataset:
-    """Return a default that depends on the data set, as per_dataset(1e-4, MNIST=5e-4)."""
-    return PerDataset(default, datasets)
-
-
-def per_choice(**defaults: Any) -> PerChoice:
-    """Return defaults that depend on the alternative, as per_choice(r1=1.0)."""
-    return PerChoice(defaults)
+    def __init__(self, **defaults: Any):
+        self.defaults = defaults
 
 
 def field(
@@ -134,7 +122,7 @@ def field(
         may_change: whether a run may go on with another value.
     """
     limits = ((">=", at_least), (">", above), ("<=", at_most), ("<", below))
-    per = default if isinstance(default, PerDataset) else PerDataset(default, {})
+    per = default if isinstance(default, PerDataset) else PerDataset(default)
     return dataclasses.field(
         default=per.default,
         metadata={
@@ -147,7 +135,7 @@ def field(
             "owner": None,
             "of_choice": {},
             "follows": follows,
-            "by_dataset": dict(per.datasets),
+            "by_dataset": per.datasets,
             "may_change": may_change,
         },
     )
@@ -159,7 +147,7 @@ def choice(
     """Return a field that selects one of the alternatives, whose options become fields as well.
 
     Args:
-        alternatives: what there is to select from.
+        alternatives: the values to select from.
         default: name of an alternative; None with `follows`; a tuple of names if `several`.
         help, group, **more: as `field`.
         several: whether any number can be selected, as in "r1,r2" or "r1:5,r2:0.5" with weights;
@@ -173,9 +161,9 @@ def choice(
 def options(
     cls: type | None = None,
     *,
-    defaults: Mapping[str, Any] | None = None,
-    alternatives: Mapping[str, Choices] | None = None,
-    help: Mapping[str, str] | None = None,
+    defaults: Mapping[str, Any] = MappingProxyType({}),
+    alternatives: Mapping[str, Choices] = MappingProxyType({}),
+    help: Mapping[str, str] = MappingProxyType({}),
 ):
     """Make a frozen dataclass of options of a class, as a decorator.
 
@@ -185,22 +173,27 @@ def options(
             further option of an alternative, a `PerChoice`.
         alternatives: name of an inherited `choice` -> what it selects from now.
         help: name of an inherited field -> its new help text.
+
+    Raises:
+        ValueError: the alternatives of a `choice` declare an option differently or by a name that
+            is taken, or a `PerChoice` names an alternative without the option.
     """
 
     def decorator(cls: type) -> type:
-        specs = {}
+        inherited = {}
         for base in cls.__mro__[-1:0:-1]:
-            specs.update(getattr(base, "__dataclass_fields__", {}))
-        inherited = dict(specs)
+            inherited |= getattr(base, "__dataclass_fields__", {})
+        specs = dict(inherited)
         for name, kind in inspect.get_annotations(cls).items():
-            specs[name] = _typed(cls.__dict__[name], kind)
-        for name, new in (alternatives or {}).items():
+            specs[name] = _changed(cls.__dict__[name], kind=kind)
+        for name, new in alternatives.items():
             specs[name] = _changed(specs[name], alternatives=new)
         changed = [n for n, spec in specs.items() if spec is not inherited.get(n)]
         specs = _with_further_options(specs, changed)
-        for name, text in (help or {}).items():
+        specs = {n: _with_facts(spec, specs) for n, spec in specs.items()}
+        for name, text in help.items():
             specs[name] = _changed(specs[name], help=text)
-        for name, default in (defaults or {}).items():
+        for name, default in defaults.items():
             specs[name] = _with_default(specs[name], default)
         changed = {n: spec for n, spec in specs.items() if spec is not inherited.get(n)}
         cls.__annotations__ = {name: spec.type for name, spec in changed.items()}
@@ -211,33 +204,44 @@ def options(
     return decorator(cls) if cls else decorator
 
 
-def _typed(spec: dataclasses.Field, kind: Any, default: Any = ..., **metadata) -> dataclasses.Field:
-    """Return a field of a type, with another default and changes of its metadata if given."""
+def _changed(
+    spec: dataclasses.Field, default: Any = ..., kind: Any = None, **metadata
+) -> dataclasses.Field:
+    """Return a field with another default, type and changes of its metadata, where given."""
     default = spec.default if default is ... else default
     made = dataclasses.field(default=default, metadata={**spec.metadata, **metadata})
-    made.type = kind
-    made.name = spec.name
+    made.name, made.type = spec.name, kind or spec.type
     return made
-
-
-def _changed(spec: dataclasses.Field, default: Any = ..., **metadata) -> dataclasses.Field:
-    return _typed(spec, spec.type, default, **metadata)
 
 
 def _with_default(spec: dataclasses.Field, default: Any) -> dataclasses.Field:
     if isinstance(default, PerChoice):
+        if unknown := set(default.defaults) - set(spec.metadata["of_choice"]):
+            raise ValueError(f"{spec.name} is no option of {', '.join(sorted(unknown))}")
         return _changed(spec, of_choice={**spec.metadata["of_choice"], **default.defaults})
     if isinstance(default, PerDataset):
-        return _changed(spec, default.default, by_dataset=dict(default.datasets))
+        return _changed(spec, default.default, by_dataset=default.datasets)
     return _changed(spec, default, by_dataset={})
+
+
+def _with_facts(spec: dataclasses.Field, specs: dict[str, dataclasses.Field]) -> dataclasses.Field:
+    """Return a field that `follows` a fact with its defaults by alternative, others as they are."""
+    if not spec.metadata["follows"]:
+        return spec
+    owner, fact = spec.metadata["follows"]
+    facts = {c.name: getattr(c, fact) for c in specs[owner].metadata["alternatives"].values()}
+    of_choice = {name: value for name, value in facts.items() if value is not None}
+    if (owner, of_choice) == (spec.metadata["owner"], spec.metadata["of_choice"]):
+        return spec
+    return _changed(spec, owner=owner, of_choice=of_choice)
 
 
 def _with_further_options(
     specs: dict[str, dataclasses.Field], owners: list[str]
 ) -> dict[str, dataclasses.Field]:
-    """Return the fields, with the options that the alternatives of the owners declare behind them.
+    """Return the fields, with the options that alternatives of the owners declare behind them.
 
-    An option of an earlier declaration that no alternative has any more stays, and is None.
+    An option that no alternative has any more stays, and is None.
     """
     found = {}
     for owner, spec in specs.items():
@@ -249,19 +253,18 @@ def _with_further_options(
             for name, option in alternative.options.items():
                 declared.setdefault(name, {})[alternative.name] = option
         for name, earlier in specs.items():
-            if earlier.metadata["owner"] == owner:
+            if earlier.metadata["owner"] == owner and not earlier.metadata["follows"]:
                 found[name] = _changed(earlier, None, of_choice={}, by_dataset={})
         for name, of_choice in declared.items():
+            earlier = found.get(name, specs.get(name))
+            if earlier and earlier.metadata["owner"] != owner:
+                raise ValueError(f"{owner}: its alternatives declare {name}, which is taken")
             found[name] = _merged(owner, name, of_choice)
     return found
 
 
 def _merged(owner: str, name: str, options: dict[str, dataclasses.Field]) -> dataclasses.Field:
-    """Return the one field that stands for the option of a name of several alternatives.
-
-    Raises:
-        ValueError: the alternatives declare it with different types, ranges or choices.
-    """
+    """Return the field of an option that several alternatives have, with one type and range."""
     first, *others = options.values()
     for other in others:
         same = all(first.metadata[key] == other.metadata[key] for key in ("range", "choices"))
@@ -273,17 +276,14 @@ def _merged(owner: str, name: str, options: dict[str, dataclasses.Field]) -> dat
     help = "; ".join(
         text if len(texts) == 1 else f"{text} ({', '.join(of)})" for text, of in texts.items()
     )
-    by_dataset = {
-        k: v for option in options.values() for k, v in option.metadata["by_dataset"].items()
-    }
-    made = _typed(
+    made = _changed(
         first,
-        type(first.default) | None,
         None,
+        type(first.default) | None,
         help=help,
         owner=owner,
         of_choice={alternative: option.default for alternative, option in options.items()},
-        by_dataset=by_dataset,
+        by_dataset={k: v for o in options.values() for k, v in o.metadata["by_dataset"].items()},
     )
     made.name = name
     return made
@@ -305,48 +305,53 @@ def names_of(spec: dataclasses.Field) -> tuple[str, ...]:
 
 def allowed(spec: dataclasses.Field) -> str:
     """Describe the values of a field: "one of a, b" or "a number >= 0 and < 1"."""
-    if spec.metadata["several"] and not names_of(spec):
-        return "none"
-    if spec.metadata["several"]:
-        return f"none, or some of {', '.join(names_of(spec))}, as in a,b or a:5,b:0.5 with weights"
-    if names_of(spec):
-        return "one of " + ", ".join(names_of(spec))
+    names = names_of(spec)
+    if spec.metadata["several"] and names:
+        examples = f"{names[0]},{names[-1]} or {names[0]}:5,{names[-1]}:0.5"
+        some = f"some of {', '.join(names)}, each once"
+        return f"none, or {some}, with a weight > 0 or without: {examples}"
+    if names or spec.metadata["several"]:
+        return "one of " + ", ".join(names) if names else "none"
     limits = [f"{sign} {limit}" for sign, limit in spec.metadata["range"].items()]
     return " ".join([KINDS[value_type(spec)], " and ".join(limits)]).strip()
 
 
 def normalised(spec: dataclasses.Field, value: Any) -> Any:
-    """Return the value of a field as it is kept: an alias replaced, "r1, r2:5" as a tuple."""
+    """Return the stored form of a value: aliases replaced, "r1, r2: 5.0" as ("r1", "r2:5")."""
     alternatives = spec.metadata["alternatives"]
     aliases = {} if alternatives is None else alternatives.aliases
     if not spec.metadata["several"]:
         return aliases.get(value, value) if isinstance(value, str) else value
     if isinstance(value, str):
-        value = [part.strip() for part in value.split(",") if part.strip()]
+        value = listed(value)
     if not isinstance(value, (list, tuple)):
         return value
-    if list(value) == ["none"]:
-        return ()
-    return tuple(str(part) for part in value)
+    return (
+        ()
+        if list(value) == ["none"]
+        else tuple(_normalised_part(str(part), aliases) for part in value)
+    )
+
+
+def _normalised_part(part: str, aliases: Mapping[str, str]) -> str:
+    """Return one part of the value of a `several` field, such as "r1" or "r1:5"."""
+    name, colon, weight = (text.strip() for text in part.partition(":"))
+    with contextlib.suppress(ValueError):
+        weight = str(float(weight)).removesuffix(".0")
+    return aliases.get(name, name) + colon + weight
 
 
 def weighted(selected: tuple[str, ...]) -> dict[str, float | None]:
-    """Map the names in the value of a `several` field to their weights, None without.
-
-    Raises:
-        ValueError: a weight is not a number.
-    """
+    """Map the names in a `several` value to their weights, or None; ValueError if not a number."""
     parts = [part.partition(":") for part in selected]
     return {name.strip(): float(weight) if colon else None for name, colon, weight in parts}
 
 
 def check_value(spec: dataclasses.Field, value: Any) -> None:
     """Raise UserError unless a field may have the value."""
-    if value is None and type(None) in typing.get_args(spec.type):
-        return
-    if not _is_valid(spec, value):
-        given = ",".join(value) if isinstance(value, tuple) else value
-        raise UserError(f"expected {allowed(spec)}, got {given}", spec.name)
+    absent = value is None and type(None) in typing.get_args(spec.type)
+    if not absent and not _is_valid(spec, value):
+        raise UserError(f"expected {allowed(spec)}, got {as_text(value)}", spec.name)
 
 
 def _is_valid(spec: dataclasses.Field, value: Any) -> bool:
@@ -360,38 +365,33 @@ def _is_valid(spec: dataclasses.Field, value: Any) -> bool:
             weights = weighted(value)
         except ValueError:
             return False
-        good = all(w is None or (math.isfinite(w) and w > 0) for w in weights.values())
+        good = all(w is None or 0 < w < math.inf for w in weights.values())
         return good and len(weights) == len(value) and set(weights) <= set(names_of(spec))
-    if names_of(spec) and value not in names_of(spec):
-        return False
-    if kind is float and not math.isfinite(value):
+    if value not in (names_of(spec) or [value]) or (kind is float and not math.isfinite(value)):
         return False
     return all(COMPARE[sign](value, limit) for sign, limit in spec.metadata["range"].items())
 
 
 def check(instance: Any) -> None:
     """Raise UserError unless all values of an option class are valid."""
-    specs = {spec.name: spec for spec in dataclasses.fields(instance)}
-    for name, spec in specs.items():
-        check_value(spec, getattr(instance, name))
-    for name, spec in specs.items():
-        for selected in _selected(spec, getattr(instance, name)):
+    for spec in dataclasses.fields(instance):
+        check_value(spec, getattr(instance, spec.name))
+    for spec in dataclasses.fields(instance):
+        for selected in _selected(spec, getattr(instance, spec.name)):
             if selected.validate:
                 selected.validate(**{o: getattr(instance, o) for o in selected.options})
 
 
 def resolve(cls: type, given: Mapping[str, Any], dataset: str = "") -> Any:
-    """Return an option class with the given values over the defaults of the data set, over those
-    of the class.
+    """Return options: given values over the defaults of the data set over those of the class.
 
     Args:
-        cls: made by `options`.
+        cls: class made by `options`.
         given: name -> value; None counts as not given.
-        dataset: name of the data set, as `per_dataset` has it.
+        dataset: name of the data set, as `PerDataset` has it.
 
     Raises:
-        UserError: an unknown name, a value out of range, or an option that does not apply to what
-            else is selected.
+        UserError: an unknown name, an invalid value, or an option that does not apply.
     """
     specs = {spec.name: spec for spec in dataclasses.fields(cls)}
     for name in given:
@@ -401,13 +401,15 @@ def resolve(cls: type, given: Mapping[str, Any], dataset: str = "") -> Any:
     values: dict[str, Any] = {}
     for name, spec in specs.items():
         default = spec.metadata["by_dataset"].get(dataset, spec.default)
-        owner = spec.metadata["owner"] or (spec.metadata["follows"] or ("",))[0]
-        if owner:
+        if owner := spec.metadata["owner"]:
             check_value(specs[owner], values[owner])
             applies, derived = _derived(spec, _selected(specs[owner], values[owner]))
             if not applies:
                 if name in given:
-                    raise UserError(_not_applicable(spec, specs[owner], values[owner]), name)
+                    having = list(spec.metadata["of_choice"])
+                    only = f", only with {owner}={either(having)}" if having else ""
+                    shown = as_text(values[owner])
+                    raise UserError(f"does not apply with {owner}={shown}{only}", name)
                 values[name] = None
                 continue
             default = derived if default is None else default
@@ -416,7 +418,7 @@ def resolve(cls: type, given: Mapping[str, Any], dataset: str = "") -> Any:
 
 
 def _selected(spec: dataclasses.Field, value: Any) -> list[Choice]:
-    """The alternatives that the value of a field selects, none if it is no `choice`."""
+    """Return the alternatives that the value of a field selects, none if it is no `choice`."""
     alternatives = spec.metadata["alternatives"]
     if alternatives is None or value is None:
         return []
@@ -425,32 +427,10 @@ def _selected(spec: dataclasses.Field, value: Any) -> list[Choice]:
 
 
 def _derived(spec: dataclasses.Field, selected: list[Choice]) -> tuple[bool, Any]:
-    """Whether an option applies to what is selected, and its default: None if they differ."""
-    if spec.metadata["follows"]:
-        defaults = [getattr(choice, spec.metadata["follows"][1]) for choice in selected]
-    else:
-        of_choice = spec.metadata["of_choice"]
-        defaults = [of_choice[choice.name] for choice in selected if choice.name in of_choice]
-    defaults = [default for default in defaults if default is not None]
+    """Return (applies to an alternative that is selected, its default or None if they differ)."""
+    of_choice = spec.metadata["of_choice"]
+    defaults = [of_choice[choice.name] for choice in selected if choice.name in of_choice]
     return bool(defaults), defaults[0] if len(set(defaults)) == 1 else None
-
-
-def _not_applicable(spec: dataclasses.Field, owner: dataclasses.Field, value: Any) -> str:
-    shown = ",".join(value) or "none" if isinstance(value, tuple) else value
-    having = [
-        choice.name
-        for choice in owner.metadata["alternatives"].values()
-        if _derived(spec, [choice])[0]
-    ]
-    only = f", only with {owner.name}={' or '.join(having)}" if having else ""
-    return f"does not apply with {owner.name}={shown}{only}"
-
-
-def options_of(instance: Any, owner: str) -> dict[str, Any]:
-    """Return the further options of the one alternative that a field selects, name -> value."""
-    spec = instance.__dataclass_fields__[owner]
-    (selected,) = _selected(spec, getattr(instance, owner))
-    return {name: getattr(instance, name) for name in selected.options}
 
 
 def selected(instance: Any, name: str) -> Choice:
@@ -459,12 +439,11 @@ def selected(instance: Any, name: str) -> Choice:
     return choice
 
 
-def near(name: str, names, prefix: str = "") -> str:
-    """Return "; did you mean x?" for the closest of some names, or an empty string."""
-    found = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(prefix + name for name in found)}?" if found else ""
+def options_of(instance: Any, name: str) -> dict[str, Any]:
+    """Return the further options of the one alternative that a field selects, name -> value."""
+    return {option: getattr(instance, option) for option in selected(instance, name).options}
 
 
 def listed(value: str) -> list[str]:
-    """Return the names in a text that has commas between them."""
+    """Split a text at its commas into names without blanks."""
     return [name.strip() for name in value.split(",") if name.strip()]

@@ -11,7 +11,7 @@ import plotting
 from cli import flags
 from errors import UserError
 from fields import field
-from training.run_directory import RunDirectory
+from storage.run_directory import RunDirectory
 
 USAGE = """usage: python generate.py --run DIR [--flag value ...]
 

@@ -15,8 +15,8 @@ from cli import flags
 from errors import UserError
 from evaluation.options import EvaluateOptions, MeasureOptions
 from fields import field
+from storage.run_directory import RunDirectory
 from training import options
-from training.run_directory import RunDirectory
 
 USAGE = """usage: python study.py --configs FILE[,FILE ...] [--flag value ...] [--flagfile FILE]
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import data
 from cli import flags
 from models import REGISTRY
-from training import options
-from training.run_directory import RunDirectory
+from storage.run_directory import RunDirectory
+from training import options, resume
 
 USAGE = """usage: python train.py --model NAME [--flag value ...] [--flagfile FILE]
 
@@ -31,7 +31,7 @@ def main(argv: Sequence[str]) -> int:
         gray=config.options.gray,
     )
     with RunDirectory(config.outdir) as run:
-        run.check(config)
+        resume.check(config, run)
         from training.callbacks import DivergedError
         from training.loop import train
 

@@ -113,10 +113,11 @@ def train(asked: ClassifierOptions, split: data.Split, num_classes: int):
 
 
 def augmented(images, seed, asked: ClassifierOptions):
-    """Images uint8 [b, h, w, c], each moved, turned, enlarged and mirrored at random."""
-    import keras
+    """Shift, rotate, scale and mirror images uint8 [b, h, w, c] at random."""
     import numpy as np
     import tensorflow as tf
+
+    from augmentation.operations import affine_maps, resample
 
     n, (height, width) = tf.shape(images)[0], images.shape[1:3]
     draws = tf.random.stateless_uniform([5, n], seed, -1.0, 1.0)
@@ -124,15 +125,15 @@ def augmented(images, seed, asked: ClassifierOptions):
     zoom = tf.exp(draws[1] * np.log1p(asked.zoom))
     mirror = tf.where(draws[4] > 0, 1.0, -1.0) if asked.flip else tf.ones([n])
     cos, sin = tf.cos(angle) * zoom, tf.sin(angle) * zoom
-    # An output pixel p shows the input at A (p - centre) + centre + shift.
-    a, b, d, e = mirror * cos, -mirror * sin, sin, cos
-    cx, cy = (width - 1) / 2, (height - 1) / 2
-    dx, dy = draws[2] * asked.shift * width, draws[3] * asked.shift * height
-    zero = tf.zeros([n])
-    rows = [a, b, cx - a * cx - b * cy + dx, d, e, cy - d * cx - e * cy + dy, zero, zero]
-    moved = keras.ops.image.affine_transform(
-        tf.cast(images, tf.float32), tf.stack(rows, 1), fill_mode="nearest"
-    )
+    # Positions are (y, x) in half sides from the centre; angles are of square pixels.
+    half_height, half_width = (height - 1) / 2, (width - 1) / 2
+    down = draws[3] * asked.shift * height / half_height
+    right = draws[2] * asked.shift * width / half_width
+    rows = [
+        [cos, sin * (half_width / half_height), down],
+        [-mirror * sin * (half_height / half_width), mirror * cos, right],
+    ]
+    moved = resample(tf.cast(images, tf.float32), affine_maps(rows))
     return tf.cast(tf.round(tf.clip_by_value(moved, 0.0, 255.0)), tf.uint8)
 
 

@@ -15,8 +15,8 @@ from typing import Any
 
 from absl import flags
 
-from errors import UserError
-from fields import allowed, check_value, names_of, near, normalised, value_type
+from errors import UserError, as_text, near
+from fields import allowed, check_value, names_of, normalised, value_type
 
 
 class _Parser(flags.ArgumentParser):
@@ -90,13 +90,9 @@ def describe(*classes: type) -> str:
 
 
 def _defaults(spec: dataclasses.Field) -> str:
-    """The default of a field, and those that depend on an alternative or on the data set."""
+    """Return the default of a field, and those for an alternative or a data set."""
     special = dict(spec.metadata["by_dataset"])
-    default = "" if spec.default in (None, "") else f"  [{spec.default}]"
-    if spec.default == ():
-        default = "  [none]"
-    elif isinstance(spec.default, tuple):
-        default = f"  [{','.join(spec.default)}]"
+    default = "" if spec.default in (None, "") else f"  [{as_text(spec.default)}]"
     if not default:
         special = {**spec.metadata["of_choice"], **special}
     exceptions = ", ".join(f"{name}: {value}" for name, value in special.items())

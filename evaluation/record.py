@@ -12,8 +12,8 @@ from evaluation.options import PUBLISHED, MeasureOptions
 from evaluation.reference import Reference
 from evaluation.reports import pictures
 from evaluation.subject import Subject
-from files import write_json
 from metrics.measurement import Measurement
+from storage.files import write_json
 
 FORMAT = 1  # of a measurement: raise it when a metric changes
 FILE = "evaluation.json"

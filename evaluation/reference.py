@@ -12,9 +12,9 @@ import numpy as np
 from data import ImageData, Split
 from evaluation.features import Extractor
 from evaluation.features.statistics import FeatureStatistics
-from files import cache_directory
 from metrics.measurement import MetricError
 from metrics.pixels import PixelStatistics
+from storage.cache import cache_directory
 
 BATCH = 250
 FORMAT = 1  # of the stored statistics: raise it when they change

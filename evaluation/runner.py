@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 import fields
 from data import ImageData
-from errors import UserError
+from errors import UserError, near
 from evaluation import families, features
 from evaluation.context import Context, Stopwatch
 from evaluation.features import Extractor
@@ -73,7 +73,7 @@ def wanted_metrics(
                 f"{prefix}features={networks[0]}",
                 f"{prefix}metrics",
             )
-        hint = fields.near(name, known) or f"; there are {', '.join(known)}"
+        hint = near(name, known) or f"; there are {', '.join(known)}"
         raise UserError(f"no such metric: {name}{hint}", f"{prefix}metrics")
     return {name: known[name] for name in wanted}
 

@@ -1,1 +1,4 @@
-"""Loss terms: functions of tensors that know no model, flag or file."""
+"""Loss terms: functions of tensors, and their declarations by name.
+
+May import: fields, errors.
+"""

@@ -26,10 +26,15 @@ Uniform = Callable[[str, "tf.Tensor"], "tf.Tensor"]
 
 PENALTIES = Choices(Choice)
 
+# Names of random streams; a changed name changes every training of a seed.
+INTERPOLATION = "epsilon"
+PERTURBATION_SIZE = "alpha"
+PERTURBATION = "perturbation"
+
 OPTIONS = {
     "penalty_weight": field(
         10.0,
-        "weight of the gradient penalty, unless --penalty gives one",
+        "weight of each gradient penalty that is selected without a weight of its own",
         group="loss",
         above=0,
     ),
@@ -74,7 +79,7 @@ def gradient(critic: Critic, real: tf.Tensor, fake: tf.Tensor, uniform: Uniform)
     import tensorflow as tf
 
     real, fake = tf.cast(real, tf.float32), tf.cast(fake, tf.float32)
-    epsilon = uniform("epsilon", one_per_example(real))
+    epsilon = uniform(INTERPOLATION, one_per_example(real))
     interpolates = epsilon * real + (1.0 - epsilon) * fake
     return tf.square(gradient_norms(critic, interpolates) - 1.0)
 
@@ -90,8 +95,8 @@ def dragan(critic: Critic, real: tf.Tensor, fake: tf.Tensor, uniform: Uniform) -
     import tensorflow as tf
 
     real = tf.cast(real, tf.float32)
-    alpha = uniform("alpha", one_per_example(real))
-    u = uniform("perturbation", tf.shape(real))
+    alpha = uniform(PERTURBATION_SIZE, one_per_example(real))
+    u = uniform(PERTURBATION, tf.shape(real))
     perturbed = real + alpha * 0.5 * tf.math.reduce_std(real) * u
     return tf.square(gradient_norms(critic, perturbed) - 1.0)
 

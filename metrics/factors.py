@@ -30,17 +30,20 @@ def slant(images: np.ndarray) -> np.ndarray:
     return np.degrees(np.arctan2((ink * x * y).sum((1, 2)), (ink * y * y).sum((1, 2))))
 
 
-def stroke_thickness(images: np.ndarray) -> np.ndarray:
-    """The mean width of strokes, of what is above half of white, in pixels; without any it is 0.
+def measured_stroke_thickness(images: np.ndarray) -> np.ndarray:
+    """Mean width of the strokes, light on dark, in pixels: the estimate that evaluation uses.
 
-    Across a stroke of width t the distance to its nearest edge rises to t / 2 and falls again: its
-    mean is t / 4.
+    Strokes are the pixels above half of white. Across a stroke of width t the distance to its
+    nearest edge rises to t / 2 and falls again: its mean is t / 4.
+
+    Training uses another estimator, `losses.guidance.stroke_thickness_target`, from areas and
+    edges. The two are separate on purpose: a model trained with one is measured by the other.
 
     Args:
         images: uint8 [n, h, w, 1].
 
     Returns:
-        float64 [n].
+        float64 [n]; 0 for an image without strokes.
     """
     import scipy.ndimage
 
@@ -58,7 +61,7 @@ def stroke_thickness(images: np.ndarray) -> np.ndarray:
     return np.array([thickness(image) for image in np.asarray(images)[..., 0]])
 
 
-FACTORS = {"slant": slant, "thickness": stroke_thickness}
+FACTORS = {"slant": slant, "thickness": measured_stroke_thickness}
 
 
 def rank_correlations(codes: np.ndarray, factor: np.ndarray) -> list[float]:

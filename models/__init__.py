@@ -1,71 +1,52 @@
-"""The models by name. `from models import DCGAN` loads TensorFlow; `import models` does not."""
+"""Models by name. `from models import DCGAN` loads TensorFlow; `import models` does not.
 
-import dataclasses
+May import: losses, augmentation, storage, the catalogue of data, fields, errors.
+"""
+
 import importlib
+import os
+import pkgutil
+from typing import TYPE_CHECKING
 
-from models.hyperparameters.adversarial import AdversarialHyperparameters
-from models.hyperparameters.autoencoding import (
-    AutoencodingHyperparameters,
-    BetaVAEHyperparameters,
-    VAEHyperparameters,
-)
-from models.hyperparameters.base import Hyperparameters
-from models.hyperparameters.bigan import (
-    BiGANHyperparameters,
-    BigBiGANHyperparameters,
-    InfoBigBiGANHyperparameters,
-)
-from models.hyperparameters.infogan import InfoGANHyperparameters
-from models.hyperparameters.style import StyleGAN2Hyperparameters, StyleGANHyperparameters
-from models.hyperparameters.variants import (
-    BEGANHyperparameters,
-    CGANHyperparameters,
-    DRAGANHyperparameters,
-    GANHyperparameters,
-    LSGANHyperparameters,
-    SNGANHyperparameters,
-    WGANGPHyperparameters,
-    WGANHyperparameters,
-)
+from models import declarations
+from models.declaration import Model
+
+if TYPE_CHECKING:
+    from models.base import GenerativeModel
 
 
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """Where a model lives, and what it can be told."""
-
-    module: str
-    class_name: str
-    hyperparameters: type[Hyperparameters]
-
-    def load(self) -> type:
-        """The model's class; imports TensorFlow."""
-        return getattr(importlib.import_module(self.module), self.class_name)
+def _declared() -> dict[str, Model]:
+    """The models that the files of models/declarations/ declare, by year and name of file."""
+    modules = [
+        importlib.import_module(f"{declarations.__name__}.{info.name}")
+        for info in pkgutil.iter_modules(declarations.__path__)
+    ]
+    models = [module.MODEL for module in modules if hasattr(module, "MODEL")]
+    return {model.name: model for model in sorted(models, key=lambda model: model.year)}
 
 
-REGISTRY = {
-    "gan": Entry("models.gan", "GAN", GANHyperparameters),
-    "dcgan": Entry("models.dcgan", "DCGAN", AdversarialHyperparameters),
-    "cgan": Entry("models.cgan", "CGAN", CGANHyperparameters),
-    "lsgan": Entry("models.lsgan", "LSGAN", LSGANHyperparameters),
-    "wgan": Entry("models.wgan", "WGAN", WGANHyperparameters),
-    "wgan_gp": Entry("models.wgan_gp", "WGANGP", WGANGPHyperparameters),
-    "dragan": Entry("models.dragan", "DRAGAN", DRAGANHyperparameters),
-    "sngan": Entry("models.sngan", "SNGAN", SNGANHyperparameters),
-    "infogan": Entry("models.infogan", "InfoGAN", InfoGANHyperparameters),
-    "bigan": Entry("models.bigan", "BiGAN", BiGANHyperparameters),
-    "bigbigan": Entry("models.bigbigan", "BigBiGAN", BigBiGANHyperparameters),
-    "info_bigbigan": Entry("models.info_bigbigan", "InfoBigBiGAN", InfoBigBiGANHyperparameters),
-    "began": Entry("models.began", "BEGAN", BEGANHyperparameters),
-    "stylegan": Entry("models.stylegan", "StyleGAN", StyleGANHyperparameters),
-    "stylegan2": Entry("models.stylegan2", "StyleGAN2", StyleGAN2Hyperparameters),
-    "autoencoder": Entry("models.autoencoder", "Autoencoder", AutoencodingHyperparameters),
-    "vae": Entry("models.vae", "VAE", VAEHyperparameters),
-    "beta_vae": Entry("models.vae", "BetaVAE", BetaVAEHyperparameters),
-}
+REGISTRY = _declared()
+
+
+def load(path: str | os.PathLike) -> "GenerativeModel":
+    """Return the model of a run, such as models.load("runs/dcgan-mnist"), as last saved.
+
+    It is not compiled. It computes in the precision of its run; the dtype policy of Keras is not
+    changed.
+
+    Args:
+        path: the run directory.
+
+    Raises:
+        UserError: there is no run, or it has no checkpoint.
+    """
+    from models import loading
+
+    return loading.load(path)
 
 
 def __getattr__(name: str) -> type:
-    for entry in REGISTRY.values():
-        if entry.class_name == name:
-            return entry.load()
+    for model in REGISTRY.values():
+        if model.class_name == name:
+            return model.load()
     raise AttributeError(f"module 'models' has no attribute '{name}'")

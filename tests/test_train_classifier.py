@@ -64,14 +64,14 @@ def test_the_same_seed_gives_the_same_bytes(call, tmp_path):
 def test_what_cannot_be_is_refused_before_tensorflow_is_imported(without_tensorflow, tmp_path):
     np.savez(tmp_path / "plain.npz", x_train=np.zeros((9, 8, 8), np.uint8))
     refused = {
-        "--epochs=0": "--epochs=0",
-        "--batch_size=0": "--batch_size=0",
-        "--learning_rate=0": "--learning_rate=0",
-        "--width=none": "--width=none",
-        "--shift=0.6": "--shift=0.6",
-        "--rotation=-1": "--rotation=-1",
-        "--zoom=1": "--zoom=1",
-        "--seed=-1": "--seed=-1",
+        "--epochs=0": "--epochs: expected ",
+        "--batch_size=0": "--batch_size: expected ",
+        "--learning_rate=0": "--learning_rate: expected ",
+        "--width=none": "--width: expected ",
+        "--shift=0.6": "--shift: expected ",
+        "--rotation=-1": "--rotation: expected ",
+        "--zoom=1": "--zoom: expected ",
+        "--seed=-1": "--seed: expected ",
         "--epoch=3": "--epoch: no such flag; did you mean --epochs",
         "epochs=3": "epochs=3: not a flag; flags are --name=value",
         "--dataset=none.npz": "none.npz",
@@ -95,7 +95,7 @@ def test_help_names_every_flag(without_tensorflow, tmp_path):
 
 def test_more_images_a_step_than_there_are_is_refused(call, digits, cache):
     outcome = call("train_classifier", f"--dataset={digits}", "--batch_size=201")
-    assert "--batch_size=201 is more than the 200 images" in outcome.refusal()
+    assert "--batch_size: 201 exceeds the 200 training images" in outcome.refusal()
     assert not cache.exists()
 
 

@@ -18,9 +18,9 @@ import plotting
 from evaluation.metric import logged_metric
 from evaluation.reports.comparison import is_logarithmic
 from models.abilities import RECONSTRUCT
-from training.checkpoints import Checkpoints
+from storage.checkpoints import Checkpoints
+from storage.run_directory import RunDirectory
 from training.pictures import plane_grid, reconstruction_grid
-from training.run_directory import RunDirectory
 
 PLANE_SPANS = (1, 3)
 

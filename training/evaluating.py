@@ -14,9 +14,9 @@ from evaluation.reference import Reference
 from evaluation.reports import publishing
 from evaluation.reports.comparison import write_comparison
 from evaluation.reports.tables import notes, tables
+from storage.run_directory import RunDirectory
 from training import options
 from training.publishing import published_record
-from training.run_directory import RunDirectory
 
 
 def evaluate_all(asked: EvaluateOptions, *, only_new: bool = False) -> str:

@@ -21,11 +21,11 @@ from evaluation.options import MeasureOptions
 from evaluation.reference import Reference
 from models.abilities import STYLES, VALIDATION
 from models.base import ACTIVE, GenerativeModel
+from storage.checkpoints import Checkpoints
+from storage.run_directory import RunDirectory
 from training import callbacks, setup
-from training.checkpoints import Checkpoints
 from training.options import Config, RunOptions
 from training.pictures import save_style_pictures, save_traversals
-from training.run_directory import RunDirectory
 
 GIF_FRAMES = 100
 TRAVERSAL_SPANS = (1, 2)
@@ -59,10 +59,10 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     measure = options.eval_every and sample_measure(options, images, model)
 
     every = options.checkpoint_every or epoch
-    checkpoints = Checkpoints(model, run.checkpoints, options.keep_checkpoints)
+    checkpoints = Checkpoints(model.state(), model.step, run.checkpoints, options.keep_checkpoints)
     start = resume(run, checkpoints, images.fingerprint, every, total)
     environment = {**setup.environment(), "xla": model.jit_compile}
-    run.write_config(config, setup.describe_data(images), environment, command, total)
+    run.write_config(config.as_dict(), setup.describe_data(images), environment, command, total)
     real = at_random(images.train.images, 64, options.seed)
     plotting.save_image(run.path / "real.png", plotting.grid(real))
     say_start(config, run, model, images, f"steps {start} to {total} ({epoch} an epoch)")

@@ -7,10 +7,10 @@ from pathlib import Path
 import fields
 from cli import flags
 from data import canonical_name
-from errors import UserError
-from fields import field, near
+from errors import UserError, near
+from fields import field
 from models import REGISTRY
-from models.hyperparameters.base import Hyperparameters
+from models.declarations.base import Hyperparameters
 from models.networks import stages
 
 

@@ -3,8 +3,8 @@
 import shlex
 
 from errors import UserError
+from storage.run_directory import RunDirectory
 from training import options
-from training.run_directory import RunDirectory
 
 
 def published_record(run: RunDirectory) -> dict:

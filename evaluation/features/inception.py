@@ -1,23 +1,22 @@
-"""The Inception network of the literature's FID and Inception Score, and its published weights.
+"""Inception network of the published FID and Inception Score, with its published weights.
 
-It is Google's graph inception-2015-12-05, the third version of the architecture (Szegedy et al.
-2016, "Rethinking the Inception Architecture for Computer Vision"), in whose last pool the Frechet
-distance is measured (Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule"). Other
-Inception v3 networks, such as that of keras.applications, have other weights and other pools, and
-distances in their features are other numbers.
+Google's graph inception-2015-12-05, an Inception v3 (Szegedy et al. 2016, "Rethinking the Inception
+Architecture for Computer Vision"). The Frechet distance uses the features of its last pooling layer
+(Heusel et al. 2017, "GANs Trained by a Two Time-Scale Update Rule"). Other Inception v3 networks,
+such as that of keras.applications, have other weights and pooling layers, and their distances are
+not comparable.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import io
 import os
 import pathlib
-import queue
-import secrets
-import threading
-import urllib.request
+import socket
+import tempfile
 from collections.abc import Mapping
-from http.client import HTTPException, HTTPResponse
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,13 +24,13 @@ import numpy as np
 from errors import UserError
 from evaluation.features import torch_file
 from evaluation.features.extractor import Extractor
-from files import cache_directory
+from storage.cache import cache_directory
 
 if TYPE_CHECKING:
     import keras
 
-# Google's graph holds its weights as constants; this is the file that pytorch-fid made of them and
-# that torch-fidelity publishes too, there as weights-inception-2015-12-05-6726825d.pth.
+# Weights of Google's graph, exported by pytorch-fid; torch-fidelity publishes the same file as
+# weights-inception-2015-12-05-6726825d.pth.
 NAME = "pt_inception-2015-12-05-6726825d.pth"
 URL = f"https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/{NAME}"
 SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
@@ -40,27 +39,26 @@ TIMEOUT_SECONDS = 8.0
 _SIZE = 299
 _HALVING = {"strides": 2, "padding": "valid"}
 _ACROSS, _DOWN = (1, 7), (7, 1)
-# Zeros are replaced, and unlike Keras' default they take nothing from its random numbers.
+# The weights are assigned later; zeros do not advance Keras' random seeds.
 _PLAIN = {"kernel_initializer": "zeros", "dtype": "float32"}
 _BATCH_NORM_EPSILON = 0.001
 _BATCH_NORM_PARTS = ("weight", "bias", "running_mean", "running_var")
 
 
 def available() -> bool:
-    """Whether the file of the weights is in its place, so that load() need not download it."""
+    """Return whether the weights are in the cache, so that `load` does not download them."""
     return _path().is_file()
 
 
 def load() -> Extractor:
-    """The network "inception": the 2048 features of the last pool, and 1008 logits.
+    """Load the network "inception" with 2048 features of the last pooling layer and 1008 logits.
 
-    The logits are the features times the matrix of the last layer, without its bias, since the
-    Inception Score of Salimans et al. 2016 is computed so. An image of one channel is shown as a
-    gray one of three. Whatever Keras' dtype policy is, the network computes in float32.
+    The logits omit the bias of the last layer, as in the Inception Score of Salimans et al. 2016.
+    Gray images are repeated over 3 channels. Computes in float32 under any Keras dtype policy.
 
     Raises:
-        UserError: the weights are not in the cache directory and cannot be downloaded (96 MB),
-            or they are not the published ones.
+        UserError: the weights (96 MB) are not in the cache directory and cannot be downloaded, or
+            differ from the published ones.
     """
     path = _path()
     if path.is_file():
@@ -79,7 +77,7 @@ def load() -> Extractor:
 
 
 def _on_images(network: keras.Model):
-    """The network as a function of images uint8, or float32 from 0 to 255, [b, h, w, 1 or 3]."""
+    """Return the network as a function of images [b, h, w, 1 or 3]: uint8, or float32 to 255."""
     import tensorflow as tf
 
     @tf.function(autograph=False)
@@ -87,7 +85,7 @@ def _on_images(network: keras.Model):
         kinds, channels = (tf.uint8, tf.float32), (1, 3)
         if images.dtype not in kinds or images.shape.rank != 4 or images.shape[-1] not in channels:
             raise UserError(
-                "the Inception network takes images uint8 or float32 [b, h, w, 1 or 3], not "
+                "the Inception network requires images uint8 or float32 [b, h, w, 1 or 3], got "
                 f"{images.dtype.name} {images.shape}"
             )
         x = tf.raw_ops.ResizeBilinear(
@@ -106,11 +104,11 @@ def _on_images(network: keras.Model):
 
 
 def build() -> keras.Model:
-    """The network, all zeros: [b, 299, 299, 3] in [-1, 1] -> features [b, 2048], logits [b, 1008].
+    """Build the network with zero weights.
 
-    Its layers are named as in torchvision's Inception3; the batch normalizations are part of the
-    convolutions' weights. As in Google's graph, and unlike in the paper, the last block pools by
-    maxima instead of means.
+    Maps images [b, 299, 299, 3] in [-1, 1] to features [b, 2048] and logits [b, 1008]. Layers are
+    named as in torchvision's Inception3; batch normalization is folded into the convolutions. As in
+    Google's graph, and unlike the paper, the last block uses max pooling.
     """
     import keras
 
@@ -136,7 +134,7 @@ def build() -> keras.Model:
 
 
 def _block_35(x, name, pooled):
-    """After Figure 5 of the paper, at 35 x 35."""
+    """Block at 35 x 35, after figure 5 of the paper."""
     return _join(
         _convolution(x, f"{name}.branch1x1", 64, 1),
         _tower(x, f"{name}.branch5x5", (48, 1), (64, 5)),
@@ -146,7 +144,7 @@ def _block_35(x, name, pooled):
 
 
 def _to_17(x, name):
-    """Figure 10, from 35 x 35 to 17 x 17."""
+    """Reduction from 35 x 35 to 17 x 17, figure 10."""
     return _join(
         _convolution(x, f"{name}.branch3x3", 384, 3, **_HALVING),
         _tower(x, f"{name}.branch3x3dbl", (64, 1), (96, 3), (96, 3), halving=True),
@@ -155,7 +153,7 @@ def _to_17(x, name):
 
 
 def _block_17(x, name, c):
-    """Figure 6, at 17 x 17: a convolution of 7 x 7 is one along each axis."""
+    """Block at 17 x 17, figure 6: 7 x 7 convolutions factorized into 1 x 7 and 7 x 1."""
     twice = (c, 1), (c, _DOWN), (c, _ACROSS), (c, _DOWN), (192, _ACROSS)
     return _join(
         _convolution(x, f"{name}.branch1x1", 192, 1),
@@ -166,7 +164,7 @@ def _block_17(x, name, c):
 
 
 def _to_8(x, name):
-    """From 17 x 17 to 8 x 8."""
+    """Reduction from 17 x 17 to 8 x 8."""
     seven = (192, 1), (192, _ACROSS), (192, _DOWN), (192, 3)
     return _join(
         _tower(x, f"{name}.branch3x3", (192, 1), (320, 3), halving=True),
@@ -176,7 +174,7 @@ def _to_8(x, name):
 
 
 def _block_8(x, name, pool):
-    """Figure 7, at 8 x 8: the last convolutions stand side by side."""
+    """Block at 8 x 8, figure 7: the last convolutions are parallel."""
     y = _tower(x, f"{name}.branch3x3", (384, 1))
     z = _tower(x, f"{name}.branch3x3dbl", (448, 1), (384, 3))
     return _join(
@@ -190,7 +188,10 @@ def _block_8(x, name, pool):
 
 
 def _tower(x, name, *convolutions, halving=False):
-    """Convolutions name_1, name_2, ... of (filters, size) one after the other; the last halves."""
+    """Sequential convolutions name_1, name_2, ... of (filters, size).
+
+    With halving, the last one has stride 2.
+    """
     for i, (filters, size) in enumerate(convolutions, 1):
         step = _HALVING if halving and i == len(convolutions) else {}
         x = _convolution(x, f"{name}_{i}", filters, size, **step)
@@ -212,7 +213,7 @@ def _max_pool(x, strides=1, padding="same"):
 
 
 def _average_pool(x):
-    """The mean of those of the 3 x 3 neighbours that lie inside the image."""
+    """3 x 3 average pooling that excludes the padding."""
     from keras import layers
 
     return layers.AveragePooling2D(3, 1, "same", dtype="float32")(x)
@@ -224,18 +225,18 @@ def _join(*branches):
     return layers.Concatenate(dtype="float32")(branches)
 
 
-# Its weights
+# Weights
 
 
 def with_weights(state: Mapping[str, np.ndarray]) -> keras.Model:
-    """The network with the weights of a torch state, name -> array.
+    """Build the network with the weights of a PyTorch state, name -> array.
 
-    The state is that of torchvision's Inception3 of 1008 classes without the auxiliary classifier.
-    A convolution W * x and its batch normalization are s W * x + (beta - s mean) in one, where
-    s = gamma / sqrt(variance + epsilon). The last layer's bias is not used: see load.
+    The state is that of torchvision's Inception3 with 1008 classes and no auxiliary classifier. A
+    convolution W * x and its batch normalization are folded into s W * x + (beta - s mean) with
+    s = gamma / sqrt(variance + epsilon). The bias of the last layer is not used, see `load`.
 
     Raises:
-        UserError: an array is missing, has another shape, or is none of the network.
+        UserError: an array is missing, unknown or has another shape.
     """
     network = build()
     _check_state(state, state_shapes(network))
@@ -253,7 +254,7 @@ def with_weights(state: Mapping[str, np.ndarray]) -> keras.Model:
 
 
 def state_shapes(network: keras.Model) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of the arrays that make up the network's state in torch."""
+    """Return the names and shapes of the arrays of the network's PyTorch state."""
     shapes = {}
     for layer in network.layers:
         if layer.name == "fc":
@@ -268,21 +269,21 @@ def state_shapes(network: keras.Model) -> dict[str, tuple[int, ...]]:
 
 
 def _check_state(state, shapes):
-    # How many batches each statistic was taken of: in the file, of no use here.
+    # The file also contains the number of batches of each statistic, which is not used.
     given = {name for name in state if not name.endswith(".bn.num_batches_tracked")}
     problems = [f"{name} is missing" for name in shapes if name not in given]
-    problems += [f"{name} is none of its arrays" for name in sorted(given - shapes.keys())]
+    problems += [f"{name} is unknown" for name in sorted(given - shapes.keys())]
     problems += [
-        f"{name} is {list(state[name].shape)} and should be {list(shape)}"
+        f"{name} must be {list(shape)}, got {list(state[name].shape)}"
         for name, shape in shapes.items()
         if name in given and state[name].shape != shape
     ]
     if problems:
         more = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        raise UserError(f"these are not the weights of the Inception network: {problems[0]}{more}")
+        raise UserError(f"not the weights of the Inception network: {problems[0]}{more}")
 
 
-# Their file
+# Weight file
 
 
 def _path() -> pathlib.Path:
@@ -293,61 +294,45 @@ def _check(path):
     sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
     if sha256 != SHA256:
         raise UserError(
-            f"{path} has the SHA-256 {sha256} and the published weights have {SHA256}: "
-            f"delete it to have it downloaded anew, or put what {URL} holds there"
+            f"{path}: expected the SHA-256 {SHA256} of the published weights, got {sha256}; delete "
+            f"the file to download it again, or replace it by {URL}"
         )
 
 
 def _download(path):
-    """Brings the file to its place, or leaves nothing behind."""
-    temporary = path.with_name(f".{NAME}.{secrets.token_hex(4)}.tmp")
+    """Download the weights to the path; a partial or wrong file is deleted."""
+    import keras
+
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with _response(URL) as response, temporary.open("wb") as file:
-                sha256 = _copy(response, file)
-            if sha256 != SHA256:
-                raise OSError(f"what came has the SHA-256 {sha256}, not {SHA256}")
-            os.replace(temporary, path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except (OSError, HTTPException) as error:
+        with (
+            tempfile.TemporaryDirectory(prefix=".download-", dir=path.parent) as folder,
+            _socket_timeout(TIMEOUT_SECONDS),
+            contextlib.redirect_stdout(io.StringIO()),  # the progress bar
+        ):
+            file = keras.utils.get_file(
+                NAME,
+                URL,
+                cache_dir=folder,
+                cache_subdir="",
+                file_hash=SHA256,
+                hash_algorithm="sha256",
+            )
+            os.replace(file, path)
+    except Exception as error:  # get_file raises bare Exceptions
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
-            f"the Inception weights are not at {path} and cannot be downloaded ({reason}): "
-            f"fetch {URL} where there is a network and put it there"
+            f"the Inception weights are not at {path}, and cannot download them ({reason}); "
+            f"download {URL} on a machine with a network and copy it there"
         ) from error
 
 
-def _response(url) -> HTTPResponse:
-    """The answer to a request, within TIMEOUT_SECONDS, which resolving the name may outlast."""
-    answers = queue.SimpleQueue()
-
-    def ask():
-        try:
-            answers.put(urllib.request.urlopen(url, timeout=TIMEOUT_SECONDS))
-        except Exception as error:
-            answers.put(error)
-
-    threading.Thread(target=ask, daemon=True).start()
+@contextlib.contextmanager
+def _socket_timeout(seconds: float):
+    """Set the default timeout of new sockets, which get_file uses."""
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
     try:
-        answer = answers.get(timeout=TIMEOUT_SECONDS)
-    except queue.Empty:
-        raise TimeoutError("timed out") from None
-    if isinstance(answer, Exception):
-        raise answer
-    return answer
-
-
-def _copy(response, file) -> str:
-    """Writes the body to a file; its SHA-256."""
-    digest, size = hashlib.sha256(), 0
-    while chunk := response.read(1 << 20):
-        digest.update(chunk)
-        size += file.write(chunk)
-    announced = response.headers.get("Content-Length")
-    if announced and size < int(announced):
-        raise OSError(f"it broke off after {size:,} of {int(announced):,} bytes")
-    file.flush()
-    os.fsync(file.fileno())
-    return digest.hexdigest()
+        yield
+    finally:
+        socket.setdefaulttimeout(before)

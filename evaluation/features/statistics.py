@@ -6,9 +6,9 @@ import pathlib
 import numpy as np
 
 from evaluation.features import Extractor
-from files import write_atomically
 from metrics.inception_score import ClassProbabilities
 from metrics.moments import Moments
+from storage.files import write_atomically
 
 KEPT = 10_000  # features kept for the metrics that compare images one by one
 SMALL_BATCH = 256

@@ -16,7 +16,7 @@ from evaluation.reports.tables import (
     notes,
     tables,
 )
-from files import write_atomically, write_json
+from storage.files import write_atomically, write_json
 
 
 def csv_rows(evaluations: Sequence[dict]) -> Iterator[list]:

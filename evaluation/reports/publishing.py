@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from evaluation.reports import readme
-from files import write_atomically, write_json
+from storage.files import write_atomically, write_json
 
 RESULTS = Path(__file__).resolve().parents[2] / "assets" / "results.json"
 PICTURES = (

@@ -9,7 +9,7 @@ from pathlib import Path
 from evaluation import families
 from evaluation.metric import SAMPLES
 from evaluation.reports.tables import by_dataset, low_middle_high, metric_names, table
-from files import write_atomically
+from storage.files import write_atomically
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 BLOCK = re.compile(

@@ -1,22 +1,23 @@
-"""Backbones that `--network` selects from, with their options; readable without TensorFlow."""
+"""Declarations of the backbones and their options; readable without TensorFlow."""
 
 import dataclasses
 import importlib
 from types import ModuleType
 
-from fields import Choice, Choices, field, per_dataset
+from fields import Choice, Choices, PerDataset, field
 from models.initializers import INITIALIZERS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Backbone(Choice):
-    """A family of networks.
+    """A backbone: a family of generators and discriminator trunks, selected by `network`.
 
     Attributes:
         module: name of the module that implements it, see models.networks.
-        generator_norm: default normalisation of a generator; None if there is none to select.
-        trunk_norm: default normalisation of a discriminator's trunk; None likewise.
-        fixed_side: whether the images must have one of the sides of `models.networks.stages`.
+        generator_norm: default normalisation of the generator; None if it cannot be selected.
+        trunk_norm: default normalisation of the discriminator's trunk; None if it cannot be
+            selected.
+        fixed_side: whether the image size is restricted to that of `models.networks.stages`.
     """
 
     module: str
@@ -25,15 +26,15 @@ class Backbone(Choice):
     fixed_side: bool = True
 
     def load(self) -> ModuleType:
-        """Return the module; imports TensorFlow."""
+        """Import and return the module. This imports TensorFlow."""
         return importlib.import_module(self.module)
 
 
 def _initializer(default: str):
     return field(
         default,
-        "initial kernels: N(0, 0.02) as in DCGAN, Xavier (Glorot and Bengio 2010) or He et al. "
-        "2015",
+        "initializer of the kernels: normal (N(0, 0.02), as in DCGAN), xavier (Glorot and Bengio "
+        "2010) or he (He et al. 2015)",
         group="networks",
         choices=tuple(INITIALIZERS),
     )
@@ -68,15 +69,16 @@ BACKBONES = Choices(
             ),
             "kernel_size": field(
                 4,
-                "side of the kernels; even, so that strides of 2 leave no checkerboard pattern "
+                "side of the kernels; an even one avoids checkerboard artifacts with strides of 2 "
                 "(the paper: 5)",
                 group="networks",
                 at_least=2,
             ),
             "dense_units": field(
-                per_dataset(0, MNIST=1024, FASHION_MNIST=1024),
-                "units of a dense layer beside the smallest feature map (Chen et al. 2016, table "
-                "1); 0: none, as in DCGAN, which leaves networks for 28 pixels too shallow",
+                PerDataset(0, MNIST=1024, FASHION_MNIST=1024),
+                "units of a dense layer next to the smallest feature map (Chen et al. 2016, table "
+                "1), recommended for 28 pixels, where the networks are shallow; 0: none, as in "
+                "DCGAN",
                 group="networks",
                 at_least=0,
             ),

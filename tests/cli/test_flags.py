@@ -1,6 +1,5 @@
-"""Command lines made from dataclasses."""
+"""Command lines made from option classes."""
 
-import dataclasses
 import pathlib
 import subprocess
 import sys
@@ -9,10 +8,16 @@ import pytest
 
 from cli import flags
 from errors import UserError
-from fields import field
+from fields import Choice, Choices, PerDataset, choice, field, options
+
+WEIGHT = {"weight": field(2.5, "weight of a layer", group="third", above=0)}
+LAYERS = Choices(
+    Choice, Choice(name="felt", options=WEIGHT, aliases=("wool",)), Choice(name="foil")
+)
+SKINS = Choices(Choice, Choice(name="felt", aliases=("wool",)), Choice(name="foil"))
 
 
-@dataclasses.dataclass(frozen=True)
+@options
 class Toy:
     """One field of each kind."""
 
@@ -24,16 +29,25 @@ class Toy:
     maybe: int | None = field(None, "a count or what follows from the rest", group="second")
 
 
-@dataclasses.dataclass(frozen=True)
+@options
 class Other:
-    depth: int = field(1, "a depth", group="first", by_dataset={"CIFAR10": 5, "MNIST": 2})
+    depth: int = field(PerDataset(1, CIFAR10=5, MNIST=2), "a depth", group="first")
+
+
+@options
+class Layered:
+    layers: tuple[str, ...] = choice(LAYERS, (), "layers", group="third", several=True)
+    outer: str = choice(SKINS, "foil", "the last layer", group="third")
+    inner: tuple[str, ...] = choice(
+        SKINS, ("felt", "foil:2"), "layers", group="third", several=True
+    )
 
 
 def given(*argv, **kwargs):
     return flags.given(argv, Toy, **kwargs)
 
 
-def test_only_what_was_said_is_given():
+def test_given_returns_the_flags_of_the_command_line_alone():
     assert given() == {}
     assert given("--number=4", "--word=x") == {"number": 4, "word": "x"}
     assert given("--number=3") == {"number": 3}  # the default, but said
@@ -42,7 +56,7 @@ def test_only_what_was_said_is_given():
 @pytest.mark.parametrize(
     "argv", [["--number=4"], ["--number", "4"], ["-number=4"], ["--number=7", "--number=4"]]
 )
-def test_the_forms_of_a_flag_and_the_last_one_counts(argv):
+def test_given_accepts_each_form_of_a_flag_and_the_last_one_counts(argv):
     assert given(*argv) == {"number": 4}
 
 
@@ -72,30 +86,30 @@ def test_a_switch_does_not_take_the_next_word():
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("--number=0", "--number=0: it must be a whole number >= 1 and <= 9"),
-        ("--number=10", "--number=10: it must be a whole number >= 1 and <= 9"),
-        ("--number=1.5", "--number=1.5: it must be a whole number >= 1 and <= 9"),
-        ("--number=x", "--number=x: it must be a whole number >= 1 and <= 9"),
-        ("--rate=0", "--rate=0.0: it must be a number > 0 and < 1"),
-        ("--rate=nan", "--rate=nan: it must be a number > 0 and < 1"),
-        ("--sort=c", "--sort=c: it must be one of a, b"),
-        ("--maybe=x", "--maybe=x: it must be a whole number"),
-        ("--numbr=4", "--numbr: no such flag; did you mean --number?"),
-        ("--nonumber", "--nonumber: no such flag; did you mean --number?"),
+        ("--number=0", "number: expected an integer >= 1 and <= 9, got 0"),
+        ("--number=10", "number: expected an integer >= 1 and <= 9, got 10"),
+        ("--number=1.5", "number: expected an integer >= 1 and <= 9, got 1.5"),
+        ("--number=x", "number: expected an integer >= 1 and <= 9, got x"),
+        ("--rate=0", "rate: expected a number > 0 and < 1, got 0.0"),
+        ("--rate=nan", "rate: expected a number > 0 and < 1, got nan"),
+        ("--sort=c", "sort: expected one of a, b, got c"),
+        ("--maybe=x", "maybe: expected an integer, got x"),
+        ("--numbr=4", "numbr: no such flag; did you mean --number?"),
+        ("--nonumber", "nonumber: no such flag; did you mean --number?"),
         ("word", "word: not a flag; flags are --name=value"),
     ],
 )
-def test_what_is_wrong_is_said_in_one_line(argument, message):
+def test_given_of_an_invalid_argument_raises_one_line(argument, message):
     with pytest.raises(UserError) as error:
         given(argument)
     assert str(error.value) == message
 
 
 @pytest.mark.parametrize("argument", ["--smooth=perhaps", "--nosmooth=true", "--number"])
-def test_what_absl_refuses_is_a_usage_error_of_one_line_that_names_the_flag(argument):
+def test_errors_of_absl_become_user_errors_of_one_line_with_the_flag(argument):
     with pytest.raises(UserError) as error:
         given(argument)
-    assert argument.split("=")[0] in str(error.value)
+    assert argument.split("=")[0].removeprefix("--no").removeprefix("--") in str(error.value)
     assert "\n" not in str(error.value)
 
 
@@ -114,13 +128,13 @@ def test_a_flag_goes_before_the_flagfiles_that_stand_before_it(tmp_path):
     assert given("--number=5", f"--flagfile={file}") == {"number": 4, "smooth": False}
 
 
-def test_a_flagfile_that_cannot_be_opened_is_a_usage_error(tmp_path):
+def test_a_flagfile_that_cannot_be_opened_raises_a_user_error(tmp_path):
     with pytest.raises(UserError, match=r"--flagfile: cannot open: .*nothing.txt") as error:
         given(f"--flagfile={tmp_path}/nothing.txt")
     assert "ERROR" not in str(error.value)
 
 
-def test_a_second_command_line_knows_nothing_of_the_first():
+def test_a_second_command_line_has_no_flags_of_the_first():
     assert given("--number=4", "--nosmooth", "--word=x") == {
         "number": 4, "smooth": False, "word": "x",
     }  # fmt: skip
@@ -128,7 +142,7 @@ def test_a_second_command_line_knows_nothing_of_the_first():
     assert given() == {}
 
 
-def test_the_flags_of_several_dataclasses_are_one_command_line():
+def test_given_of_several_classes_parses_one_command_line():
     assert flags.given(["--depth=2", "--number=4"], Toy, Other) == {"depth": 2, "number": 4}
 
 
@@ -142,26 +156,26 @@ def test_the_flags_of_several_dataclasses_are_one_command_line():
         ["--deep", "--number=4", "rest"],
     ],
 )
-def test_partial_leaves_the_flags_of_others_alone_wherever_they_stand(argv):
+def test_partial_ignores_flags_of_other_classes_wherever_they_stand(argv):
     assert given(*argv, partial=True) == {"number": 4}
 
 
-def test_partial_sees_a_flagfile_behind_the_flags_of_others(tmp_path):
+def test_partial_reads_a_flagfile_behind_flags_of_other_classes(tmp_path):
     (tmp_path / "flags.txt").write_text("--number=4\n")
     argv = ["--depth", "5", f"--flagfile={tmp_path}/flags.txt"]
     assert given(*argv, partial=True) == {"number": 4}
 
 
-def test_describe_lists_flags_by_group_with_defaults_and_what_they_may_be():
+def test_describe_lists_flags_by_group_with_defaults_and_values():
     assert flags.describe(Toy, Other) == "\n".join(
         [
             "first:",
             "  --number  [3]",
-            "      a count; a whole number >= 1 and <= 9",
+            "      a count; an integer >= 1 and <= 9",
             "  --rate  [0.5]",
             "      a share; a number > 0 and < 1",
             "  --depth  [1]  (CIFAR10: 5, MNIST: 2)",
-            "      a depth; a whole number",
+            "      a depth; an integer",
             "",
             "second:",
             "  --smooth  [True]",
@@ -171,22 +185,72 @@ def test_describe_lists_flags_by_group_with_defaults_and_what_they_may_be():
             "  --word",
             "      any text",
             "  --maybe",
-            "      a count or what follows from the rest; a whole number",
+            "      a count or what follows from the rest; an integer",
         ]
     )
 
 
+def test_describe_lists_options_of_alternatives_with_their_defaults():
+    names = (
+        "      layers; none, or some of felt, foil, each once, with a weight > 0 or without: "
+        "felt,foil or\n      felt:5,foil:0.5"
+    )
+    assert flags.describe(Layered) == "\n".join(
+        [
+            "third:",
+            "  --layers  [none]",
+            names,
+            "  --weight  (felt: 2.5)",
+            "      weight of a layer; a number > 0",
+            "  --outer  [foil]",
+            "      the last layer; one of felt, foil",
+            "  --inner  [felt,foil:2]",
+            names,
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["--layers=felt,foil:0.50"], {"layers": ("felt", "foil:0.5")}),
+        (["--layers=none"], {"layers": ()}),
+        (["--layers=wool", "--outer=wool"], {"layers": ("felt",), "outer": "felt"}),
+        (["--weight=3"], {"weight": 3.0}),
+    ],
+)
+def test_values_of_choices_are_given_in_their_stored_form(argv, expected):
+    assert flags.given(argv, Layered) == expected
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--outer=wood", "outer: expected one of felt, foil, got wood"),
+        (
+            "--layers=felt,felt",
+            "layers: expected none, or some of felt, foil, each once, with a weight > 0 or "
+            "without: felt,foil or felt:5,foil:0.5, got felt,felt",
+        ),
+    ],
+)
+def test_invalid_values_of_choices_raise_one_line(argument, message):
+    with pytest.raises(UserError) as error:
+        flags.given([argument], Layered)
+    assert str(error.value) == message
+
+
 @pytest.mark.parametrize("argument", ["-h", "--help", "-help", "--helpfull"])
-def test_help_is_asked_for_by_these(argument):
+def test_wants_help_of_each_form_is_true(argument):
     assert flags.wants_help(["--model=gan", argument])
 
 
-def test_help_is_not_asked_for_by_a_value_with_the_word_in_it():
+def test_wants_help_of_a_value_with_the_word_in_it_is_false():
     assert not flags.wants_help(["--outdir=help", "helpful", "--width=-h"])
 
 
 @pytest.mark.parametrize("kind", [UserError, OSError])
-def test_the_users_errors_end_a_script_with_one_line_and_code_2(kind, capsys):
+def test_user_errors_end_a_script_with_one_line_and_code_2(kind, capsys):
     def main(argv):
         raise kind(f"what is wrong with {argv[0]}")
 
@@ -194,7 +258,15 @@ def test_the_users_errors_end_a_script_with_one_line_and_code_2(kind, capsys):
     assert capsys.readouterr() == ("", "error: what is wrong with it\n")
 
 
-def test_a_script_returns_what_its_main_returns_and_reads_sys_argv(monkeypatch):
+def test_a_users_error_names_its_option_as_a_flag(capsys):
+    def main(argv):
+        raise UserError("expected an integer >= 1, got -3", "width")
+
+    assert flags.run_script(main, []) == 2
+    assert capsys.readouterr().err == "error: --width: expected an integer >= 1, got -3\n"
+
+
+def test_run_script_returns_the_code_of_main_and_reads_sys_argv(monkeypatch):
     monkeypatch.setattr("sys.argv", ["script.py", "a", "b"])
     assert flags.run_script(lambda argv: len(argv)) == 2
     assert flags.run_script(lambda argv: len(argv), ["a"]) == 1

@@ -214,10 +214,10 @@ def test_what_cannot_be_measured_is_refused_in_one_line(evaluate, argv, message)
 @pytest.mark.parametrize(
     ("features", "message"),
     [
-        ("absent.keras", "Keras cannot load it"),
-        ("{broken}", "Keras cannot load it"),
-        ("digit", "choose one of auto, inception, digits, "),
-        ("classifier", "digits has none yet; make it by python train_classifier.py"),
+        ("absent.keras", "Keras cannot load the file"),
+        ("{broken}", "Keras cannot load the file"),
+        ("digit", "expected one of auto, inception, digits, "),
+        ("classifier", "no classifier of digits found; train it with train_classifier.py"),
     ],
 )
 def test_a_missing_or_wrong_network_is_refused_in_one_line(evaluate, tmp_path, features, message):
@@ -232,12 +232,11 @@ def test_a_missing_or_wrong_network_is_refused_in_one_line(evaluate, tmp_path, f
 def test_a_network_that_the_images_do_not_fit_is_refused(call, unlabelled):
     argv = ("--features=digits", "--num_samples=5", "--metrics=fd_digits")
     refusal = call("evaluate", f"--run={unlabelled}", *argv).refusal()
-    assert refusal.startswith("digits takes images [28, 28, 1], these are [8, 8, 3]")
+    assert refusal.startswith("digits requires images [28, 28, 1], got [8, 8, 3]")
 
 
 def test_a_model_that_encodes_is_measured_by_its_codes(evaluate, monkeypatch):
     import tensorflow as tf
-
     from models.gan import GAN
 
     # The bars of the classes are 2.4 columns apart.
@@ -334,12 +333,12 @@ def test_flags_are_checked_and_helped_with_before_tensorflow_is_imported(
     assert messages[2] == (
         "--num_sample: no such flag; did you mean --num_samples or --likelihood_samples?"
     )
-    assert messages[3] == "--num_samples=1: it must be a whole number >= 2"
+    assert messages[3] == "--num_samples: expected an integer >= 2, got 1"
     assert "--publish=perhaps" in messages[4]
     assert "--nopublish" in messages[5]
     assert messages[6].startswith("x: no run there")
-    assert messages[7] == "--split=validation: it must be one of test, train"
-    assert messages[8] == "--repeats=0: it must be a whole number >= 1"
+    assert messages[7] == "--split: expected one of test, train, got validation"
+    assert messages[8] == "--repeats: expected an integer >= 1, got 0"
 
 
 # Images of any program.

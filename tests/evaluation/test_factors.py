@@ -53,7 +53,7 @@ def by_thickness(classes_of="Set"):
     """A classifier of three classes: strokes of less than 4 pixels, of less than 6, and others."""
 
     def network(images):
-        thickness = factors.stroke_thickness(np.asarray(images))
+        thickness = factors.measured_stroke_thickness(np.asarray(images))
         return images.reshape(len(images), -1), np.eye(3)[np.digitize(thickness, [3.7, 5.3])]
 
     return Extractor("strokes", "00", "none", 784, network, classes_of, batch_size=50)

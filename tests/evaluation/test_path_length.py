@@ -104,9 +104,9 @@ def test_paths_of_a_model_in_16_bits_are_measured_in_32(unlabelled, extractor):
     keras.config.set_dtype_policy("mixed_bfloat16")
     try:
         half = StyleGAN((28, 28, 1), **hp)
-        for variables, given in zip(half.state().values(), whole.state().values(), strict=True):
-            for own, other in zip(variables, given, strict=True):
-                own.assign(other)
+        states = (tf.nest.flatten(model.state()) for model in (half, whole))
+        for own, other in zip(*states, strict=True):
+            own.assign(other)
         found = path_length(half, unlabelled, extractor)
         assert keras.config.dtype_policy().name == "mixed_bfloat16"
     finally:

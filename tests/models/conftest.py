@@ -161,8 +161,8 @@ def state_of():
     def copy(model):
         return {
             (group, k): np.array(tf.convert_to_tensor(variable))
-            for group, variables in model.state().items()
-            for k, variable in enumerate(variables)
+            for group, part in model.state().items()
+            for k, variable in enumerate(tf.nest.flatten(part))
         }
 
     return copy

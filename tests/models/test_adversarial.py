@@ -1,4 +1,4 @@
-"""The hooks of the adversarial step, on networks that one can follow by hand."""
+"""The hooks of the adversarial step, by hand on linear networks."""
 
 import dataclasses
 
@@ -198,8 +198,8 @@ def test_a_penalty_is_given_reals_fakes_and_the_batch_with_seeds_of_its_own(
 @pytest.mark.parametrize("interval", [1, 4])
 @pytest.mark.parametrize("name", PENALTIES)
 def test_each_penalty_of_a_linear_d_by_hand(name, interval, linear, pictures, take_step):
-    """The slope of D(x) = w x + b is |w| everywhere: the penalty is (|w| - 1)² or |w|² / 2, pulls
-    at w along w, and is due at every step or, as many times as strong, at every fourth."""
+    """The gradient norm of D(x) = w x + b is |w| everywhere: the penalty is (|w| - 1)² or |w|² / 2,
+    its gradient points along w, and it is due every step or, scaled by 4, every 4 steps."""
     rates = {"discriminator": 0.1, "generator": 0.0}
     hp = {"loss": "wasserstein", "penalty": name, "penalty_weight": 3.0}
     plain, model = (
@@ -224,6 +224,33 @@ def test_each_penalty_of_a_linear_d_by_hand(name, interval, linear, pictures, ta
         )
         expected = plain.kernel.numpy()[:, 0] - 0.1 * strength * slope * w
         np.testing.assert_allclose(model.kernel.numpy()[:, 0], expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("given", "weights"),
+    [
+        ({"penalty": "r1,r2"}, {"r1": 10.0, "r2": 10.0}),
+        ({"penalty": "r1,r2", "penalty_weight": 3.0}, {"r1": 3.0, "r2": 3.0}),
+        ({"penalty": "r1:5,r2:0.5"}, {"r1": 5.0, "r2": 0.5}),
+        ({"penalty": "gradient:2,r1"}, {"gradient": 2.0, "r1": 10.0}),
+        ({"penalty": "r1:5,r2", "penalty_interval": 2}, {"r1": 10.0, "r2": 20.0}),
+    ],
+)
+def test_two_penalties_are_two_terms_with_their_weights(
+    given, weights, linear, pictures, take_step
+):
+    """The gradient norm of D(x) = w x + b is |w| everywhere; a lazy penalty is scaled by its
+    interval."""
+    model = linear(loss="wasserstein", **given)
+    norm = np.linalg.norm(model.kernel.numpy())
+    values = {"gradient": (norm - 1) ** 2, "r1": norm**2 / 2, "r2": norm**2 / 2}
+    scalars = take_step(model, pictures(5))
+    assert [name for name in model.penalties() if f"d_loss_{name}" in scalars] == list(weights)
+    for name, weight in weights.items():
+        np.testing.assert_allclose(scalars[f"d_loss_{name}"], weight * values[name], rtol=1e-4)
+    parts = ("real", "fake", *weights)
+    total = sum(scalars[f"d_loss_{part}"] for part in parts)
+    np.testing.assert_allclose(scalars["d_loss"], total, rtol=1e-5)
 
 
 def test_without_a_penalty_there_is_none(linear, pictures, take_step):
@@ -264,7 +291,7 @@ def test_each_update_draws_afresh_where_a_penalty_looks(linear, pictures, take_s
 
 
 def test_a_penalty_is_of_the_images_and_leaves_what_else_d_is_shown(linear, pictures, take_step):
-    """D(x, y) = w x + v y: the slope is |w|, whatever v."""
+    """D(x, y) = w x + v y: the gradient norm is |w|, whatever v."""
     looked = []
 
     class Pairs(AdversarialModel):
@@ -370,7 +397,7 @@ def test_real_scores_reach_gs_terms_only_if_they_are_asked_for(linear, pictures,
     x = pictures(5)
     scalars = take_step(blind, x)
     assert given == [None]
-    assert not [name for name in scalars if "accuracy" in name]  # no boundary, no accuracy
+    assert not [name for name in scalars if "accuracy" in name]  # no threshold, no accuracy
 
     given.clear()
     seeing = linear(Spy, d_learning_rate=0.1)
@@ -453,7 +480,7 @@ def test_each_loss_moves_both_players_down_its_own_gradient(loss, linear, pictur
 
     names = ("discriminator", "generator")
     model = linear(Spy, {name: keras.optimizers.SGD(0.5) for name in names}, loss=loss)
-    pair, x = LOSSES[loss](), pictures(5)
+    pair, x = LOSSES[loss].make(), pictures(5)
     networks = {name: getattr(model, name) for name in names}
     before = {name: network.get_weights() for name, network in networks.items()}
     scalars = take_step(model, x)
@@ -489,7 +516,7 @@ def test_each_loss_moves_both_players_down_its_own_gradient(loss, linear, pictur
             np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-5)
     assert not np.allclose(after["discriminator"][0], before["discriminator"][0], atol=1e-3)
     assert not np.allclose(after["generator"][0], before["generator"][0], atol=1e-4)
-    assert ("d_accuracy_real" in scalars) == (pair.boundary is not None)
+    assert ("d_accuracy_real" in scalars) == (pair.threshold is not None)
 
 
 @pytest.mark.slow
@@ -497,7 +524,7 @@ def test_each_loss_moves_both_players_down_its_own_gradient(loss, linear, pictur
 def test_a_d_that_must_win_tells_better_and_one_that_must_lose_worse(loss, linear, fit):
     """Against a still G the gap between the mean scores of real and of fake images rises from
     below 0; then D is still, and G's learning closes it and leaves the scores of real images alone.
-    Where scores have a boundary, both accuracies rise from 0, and that of fakes falls again."""
+    Where scores have a threshold, both accuracies rise from 0, and that of fakes falls again."""
 
     class Logged(AdversarialModel):
         def after_discriminator_update(self, real, fake, batch):
@@ -509,16 +536,16 @@ def test_a_d_that_must_win_tells_better_and_one_that_must_lose_worse(loss, linea
         return logs, first, last
 
     x = np.full((5, 2, 2, 1), 0.9, np.float32)
-    boundary = LOSSES[loss]().boundary
+    threshold = LOSSES[loss].make().threshold
     still_g = {"generator": keras.optimizers.SGD(0.0)}
     winning = linear(Logged, still_g, loss=loss, d_learning_rate=0.05)
     winning.generator.set_weights([np.zeros((3, 4)), np.full(4, -1.0)])
-    winning.discriminator.set_weights([-np.ones((4, 1)), np.full(1, boundary or 0.0)])
+    winning.discriminator.set_weights([-np.ones((4, 1)), np.full(1, threshold or 0.0)])
     _, first, last = learn(winning, 80)
     assert first["gap"] < 0 < last["gap"]
     assert last["d_loss"] < 0.5 * first["d_loss"]
     for accuracy in ("d_accuracy_real", "d_accuracy_fake"):
-        assert boundary is None or (first[accuracy], last[accuracy]) == (0, 1)
+        assert threshold is None or (first[accuracy], last[accuracy]) == (0, 1)
 
     still_d = {"discriminator": keras.optimizers.SGD(0.0)}
     losing = linear(Logged, still_d, loss=loss, g_learning_rate=0.05)
@@ -528,12 +555,12 @@ def test_a_d_that_must_win_tells_better_and_one_that_must_lose_worse(loss, linea
     assert first["gap"] > 0
     assert last["gap"] < 0.1 * first["gap"]
     assert len({log["real"] for log in logs}) == 1
-    if boundary is not None:
+    if threshold is not None:
         assert (first["d_accuracy_fake"], last["d_accuracy_fake"]) == (1, 0)
         assert {log["d_accuracy_real"] for log in logs} == {1}
 
 
-def test_accuracies_are_the_shares_on_either_side_of_the_boundary(linear, take_step):
+def test_accuracies_are_the_shares_on_either_side_of_the_threshold(linear, take_step):
     still = {name: keras.optimizers.SGD(0.0) for name in ("discriminator", "generator")}
     model = linear(optimizers=still)
     model.discriminator.set_weights([np.ones((4, 1)), np.zeros(1)])

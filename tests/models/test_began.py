@@ -170,7 +170,7 @@ def test_the_balance_is_reached_where_k_has_time_to_move(fit):
 
 def test_k_is_part_of_the_state_and_is_saved(pictures, take_step, tmp_path):
     model = make(k=0.3)
-    assert any(v is model.k.value for v in model.state()["own"])
+    assert model.state()["own"]["k"] is model.k.value
     take_step(model, pictures(5))
     assert float(model.k) not in (0, 0.3)
     path = tf.train.Checkpoint(**model.state()).save(str(tmp_path / "checkpoint"))

@@ -58,7 +58,8 @@ def test_adaptive_augmentation_is_by_the_scores_that_see_images(make):
     """Were the score of latents among them, the mean sign of these real pairs would be 1 / 3."""
     model = make(augment="ada", augment_target=0.0)
     real = scores_of(sx=[-1.0, -1.0], sz=[1.0, 1.0], sxz=[1.0, -1.0])
-    scalars = model._adapt_augmentation(real)
+    scores = [real[score] for score in model.scores_of_images]
+    scalars = model.augmenter.adapt(scores, model.loss_pair.threshold)
     assert float(scalars["d_sign_real"]) == -0.5
 
 

@@ -4,12 +4,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from models.hyperparameters.XXX import WITHOUT_BOUNDARY
 
+import fields
 from errors import UserError
 from losses.penalties import PENALTIES
 from models import REGISTRY
-from models.hyperparameters.adversarial import AdversarialHyperparameters
+from models.declarations.adversarial import AdversarialHyperparameters
 from models.networks.backbones import BACKBONES
 from models.randomness import Batch
 from training import options, setup
@@ -39,15 +39,13 @@ STYLED = ("stylegan", "stylegan2")
 ANY_NETWORK = [name for name in ADVERSARIAL if name not in STYLED]
 
 # Models that have a penalty by default. (D of STYLED sees the deviation over the batch.)
-PENALISED = [
-    name for name in ANY_NETWORK if REGISTRY[name].hyperparameters.resolve().penalty != "none"
-]
+PENALISED = [name for name in ANY_NETWORK if REGISTRY[name].hyperparameters.resolve().penalty]
 
-# Models whose scores have a boundary, by which the strength of augmentation adapts.
+# Models with a decision threshold, which adaptive augmentation requires.
 ADAPTIVE = [
     name
     for name in ADVERSARIAL
-    if REGISTRY[name].hyperparameters.resolve().loss not in WITHOUT_BOUNDARY
+    if fields.selected(REGISTRY[name].hyperparameters.resolve(), "loss").has_threshold
 ]
 
 # Models that cannot train without labels.
@@ -399,7 +397,7 @@ def test_a_model_takes_any_augmentation(augment, name, tiny, batches, take_step)
         keras.utils.set_random_seed(1)
         model = tiny(name, augment=augment)
         if augment == "ada":
-            model.augment_p.assign(0.8)
+            model.augmenter.p.assign(0.8)
         first = model.sample(2)
         model.compile()
         return first, take_step(model, images[0], labels[0])
@@ -559,8 +557,8 @@ def test_xla_and_plain_graphs_agree(name, variant, tiny, batches, fit, monkeypat
                 compiled[scalar], plain[scalar], rtol=1e-4, atol=1e-4, err_msg=scalar
             )
     assert logs[True][0] != logs[True][1]
-    if getattr(model.hp, "penalty", "none") != "none":
-        values = [log[f"d_loss_{model.hp.penalty}"] for log in logs[True]]
+    for penalty in model.hp.penalty_weights() if name in ADVERSARIAL else ():
+        values = [log[f"d_loss_{penalty}"] for log in logs[True]]
         due = [step % model.hp.penalty_interval == 0 for step in range(3)]
         assert [value > 0 for value in values] == due
 

@@ -9,13 +9,12 @@ import scipy.special
 import tensorflow as tf
 
 from errors import UserError
-from losses import invariance
 from losses.adversarial import AdversarialLoss
-from losses.guidance import stroke_thickness
-from losses.information import LOG_STD
+from losses.guidance import stroke_thickness_target
+from losses.information import CODE_LOSSES, LOG_STD
 from models import InfoGAN
 from models.abilities import CATEGORICAL_CODE, CLASS_CONDITIONAL, RECONSTRUCT
-from models.hyperparameters.infogan import InfoGANHyperparameters
+from models.declarations.infogan import InfoGANHyperparameters
 from training import options, setup
 
 SHAPE = (6, 6, 1)
@@ -83,7 +82,7 @@ def test_defaults_by_data_set(dataset, own):
     assert type(hp) is InfoGANHyperparameters
     said = {
         "batch_size": 256, "categorical_codes": "10", "categories": (10,), "continuous_codes": 2,
-        "categorical_weight": 1.0, "continuous_loss": "ols", "information_trains": "trunk",
+        "categorical_weight": 1.0, "continuous_loss": "mse", "information_trains": "trunk",
         "g_learning_rate": 1e-3, "d_learning_rate": 2e-4, "q_learning_rate": 1e-3, "beta_1": 0.5,
         "q_units": 128, "supervised_fraction": 0.0, "thickness_guidance": False,
         "invariance_weight": 0.0, "continuous_warmup": 0, "n_critic": 1,
@@ -105,7 +104,8 @@ def test_categorical_codes_of_no_size_are_refused(codes):
     with pytest.raises(UserError) as refusal:
         options.parse(["--model=infogan", f"--categorical_codes={codes}"])
     assert str(refusal.value) == (
-        f"--categorical_codes={codes}: it must be whole numbers >= 2 with commas between, or empty"
+        "categorical_codes: expected integers >= 2 with commas between, or an empty text, got "
+        f"{codes}"
     )
 
 
@@ -114,38 +114,38 @@ def test_categorical_codes_of_no_size_are_refused(codes):
     [
         (
             ["--supervised_fraction=0.1", "--categorical_codes="],
-            "--supervised_fraction: there is no categorical code (--categorical_codes is empty)",
+            "supervised_fraction: requires a categorical code, and categorical_codes is empty",
         ),
         (
             ["--categorical_weight=2", "--categorical_codes="],
-            "--categorical_weight: there is no categorical code (--categorical_codes is empty)",
+            "categorical_weight: requires a categorical code, and categorical_codes is empty",
         ),
         (
             ["--continuous_loss=gaussian", "--continuous_codes=0"],
-            "--continuous_loss: there is no continuous code (--continuous_codes=0)",
+            "continuous_loss: requires a continuous code, and continuous_codes is 0",
         ),
         (
             ["--continuous_weight=3", "--continuous_codes=0"],
-            "--continuous_weight: there is no continuous code (--continuous_codes=0)",
+            "continuous_weight: requires a continuous code, and continuous_codes is 0",
         ),
-        (["--invariance_weight=-1"], "--invariance_weight=-1.0: it must be a number >= 0"),
+        (["--invariance_weight=-1"], "invariance_weight: expected a number >= 0, got -1.0"),
         (
             ["--continuous_warmup=9", "--continuous_codes=0"],
-            "--continuous_warmup: there is no continuous code (--continuous_codes=0)",
+            "continuous_warmup: requires a continuous code, and continuous_codes is 0",
         ),
-        (["--continuous_warmup=-1"], "--continuous_warmup=-1: it must be a whole number >= 0"),
+        (["--continuous_warmup=-1"], "continuous_warmup: expected an integer >= 0, got -1"),
         (
             ["--thickness_guidance", "--continuous_codes=0"],
-            "--thickness_guidance: there is no continuous code (--continuous_codes=0)",
+            "thickness_guidance: requires a continuous code, and continuous_codes is 0",
         ),
         (["--supervised_fraction=1.1"],
-         "--supervised_fraction=1.1: it must be a number >= 0 and <= 1"),
+         "supervised_fraction: expected a number >= 0 and <= 1, got 1.1"),
         (["--supervised_fraction=-0.1"],
-         "--supervised_fraction=-0.1: it must be a number >= 0 and <= 1"),
-        (["--continuous_codes=-1"], "--continuous_codes=-1: it must be a whole number >= 0"),
-        (["--categorical_weight=0"], "--categorical_weight=0.0: it must be a number > 0"),
-        (["--continuous_loss=l1"], "--continuous_loss=l1: it must be one of ols, gaussian"),
-        (["--information_trains=g"], "--information_trains=g: it must be one of trunk, heads"),
+         "supervised_fraction: expected a number >= 0 and <= 1, got -0.1"),
+        (["--continuous_codes=-1"], "continuous_codes: expected an integer >= 0, got -1"),
+        (["--categorical_weight=0"], "categorical_weight: expected a number > 0, got 0.0"),
+        (["--continuous_loss=l1"], "continuous_loss: expected one of mse, gaussian, got l1"),
+        (["--information_trains=g"], "information_trains: expected one of trunk, heads, got g"),
     ],
 )  # fmt: skip
 def test_what_infogan_cannot_be_told_is_refused_in_one_line(argv, said):
@@ -157,8 +157,8 @@ def test_what_infogan_cannot_be_told_is_refused_in_one_line(argv, said):
 @pytest.mark.parametrize("num_classes", [0, 4])
 def test_classes_that_there_are_none_of_or_that_have_no_code_cannot_be_taught(num_classes):
     said = (
-        "--supervised_fraction needs images with labels of at most 3 classes "
-        f"(--categorical_codes), there are {num_classes}"
+        "supervised_fraction: requires images with labels of at most 3 classes (the size of the "
+        f"first of categorical_codes), there are {num_classes}"
     )
     with pytest.raises(UserError) as refusal:
         make(num_classes=num_classes, supervised_fraction=0.1)
@@ -252,7 +252,7 @@ def numpy_losses(heads, codes, gaussian):
     return losses | {f"continuous_{k}": off[:, k] for k in range(off.shape[1])}
 
 
-@pytest.mark.parametrize("loss", ["ols", "gaussian"])
+@pytest.mark.parametrize("loss", CODE_LOSSES)
 @pytest.mark.parametrize("codes", ["3,2", "4", ""])
 def test_q_has_a_head_for_each_code(codes, loss):
     model = make(categorical_codes=codes, continuous_loss=loss, continuous_codes=4)
@@ -297,7 +297,7 @@ def test_the_terms_are_what_q_says_of_the_codes_times_their_weights(gaussian, ta
             seen["terms"] = super().information_terms(fake, batch)
             return seen["terms"]
 
-    loss = "gaussian" if gaussian else "ols"
+    loss = "gaussian" if gaussian else "mse"
     model = make(Spy, continuous_loss=loss, categorical_weight=0.7, continuous_weight=0.3)
     scalars = take_step(model, pictures())
     names = ["category_0", "category_1", "continuous_0", "continuous_1"]
@@ -317,7 +317,7 @@ def test_the_terms_are_what_q_says_of_the_codes_times_their_weights(gaussian, ta
 @pytest.mark.parametrize("gaussian", [False, True])
 @pytest.mark.parametrize("side", ["heads", "trunk"])
 def test_the_bounds_are_logged_in_nats_whatever_the_weights(gaussian, side, take_step):
-    loss = "gaussian" if gaussian else "ols"
+    loss = "gaussian" if gaussian else "mse"
     model = make(
         continuous_loss=loss, categorical_weight=0.7, continuous_weight=0.3, information_trains=side
     )
@@ -337,7 +337,7 @@ def test_the_bounds_are_logged_in_nats_whatever_the_weights(gaussian, side, take
     np.testing.assert_allclose(list(found.values()), list(expected.values()), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("loss", ["ols", "gaussian"])
+@pytest.mark.parametrize("loss", CODE_LOSSES)
 def test_in_a_warm_up_the_terms_of_the_continuous_codes_rise_with_the_steps(loss):
     """Theirs alone, and not the bounds."""
     told = {"thickness_guidance": True, "invariance_weight": 1.0, "continuous_loss": loss}
@@ -406,7 +406,7 @@ LEARNERS = {
 }
 
 
-@pytest.mark.parametrize("loss", ["ols", "gaussian"])
+@pytest.mark.parametrize("loss", CODE_LOSSES)
 @pytest.mark.parametrize("side", ["heads", "trunk"])
 def test_the_information_moves_q_and_g_and_the_trunk_only_if_it_is_said_to(side, loss, take_step):
     """By gradient descent, to the bit: each player alone, and all."""
@@ -545,12 +545,12 @@ def test_where_no_class_is_known_nothing_is_learnt_of_them():
 
 @pytest.mark.parametrize("gaussian", [False, True])
 def test_the_first_continuous_code_is_told_the_rank_of_the_thickness(gaussian):
-    loss = "gaussian" if gaussian else "ols"
+    loss = "gaussian" if gaussian else "mse"
     model = make(thickness_guidance=True, continuous_weight=0.3, continuous_loss=loss)
     x = np.full((5, *SHAPE), -1, np.float32)
     for image, width in zip(x, (3, 1, 4, 2, 5), strict=True):  # the ranks 2, 0, 3, 1, 4
         image[1:5, :width] = 1
-    assert (np.argsort(np.argsort(stroke_thickness(x))) == [2, 0, 3, 1, 4]).all()
+    assert (np.argsort(np.argsort(stroke_thickness_target(x))) == [2, 0, 3, 1, 4]).all()
     terms, q, of_trunk, heads = lessons(model, x)
     assert list(terms) == ["thickness"]
     code = np.tile(np.array([0.0, -0.8, 0.4, -0.4, 0.8])[:, None], (1, 2))
@@ -574,7 +574,7 @@ def test_codes_are_to_be_read_in_copies_as_in_the_image(gaussian, monkeypatch):
     def copies(x, uniform, upright):
         return x / 2 if upright else -x
 
-    monkeypatch.setattr(invariance, "affine_copies", copies)
+    monkeypatch.setattr("models.infogan.affine_copies", copies)
     loss = "gaussian" if gaussian else "ols"
     model = make(invariance_weight=0.7, continuous_loss=loss)
     x = pictures()
@@ -734,7 +734,7 @@ def test_the_logits_are_those_of_the_first_categorical_code():
 @pytest.mark.parametrize(
     ("codes", "n", "settings"),
     [
-        ("3,2", 2, {"continuous_loss": "ols"}),
+        ("3,2", 2, {"continuous_loss": "mse"}),
         ("3,2", 2, {"continuous_loss": "gaussian"}),
         ("3", 0, {}),
         ("", 4, {"continuous_loss": "gaussian"}),

@@ -221,9 +221,9 @@ def test_fading_goes_from_one_size_to_the_next(network, build):
         def at(stage, alpha=None):
             return model.generator.get_layer("synthesis")(w, stage=stage, alpha=alpha)
 
-        np.testing.assert_array_equal(stylegan.enlarge(stylegan.shrink(at(0), 4), 4), at(0))
-        np.testing.assert_array_equal(stylegan.enlarge(stylegan.shrink(at(1), 2), 2), at(1))
-        assert not np.allclose(stylegan.shrink(at(2), 2), at(1)[:, ::2, ::2], atol=1e-3)
+        np.testing.assert_array_equal(stylegan.upsample(stylegan.downsample(at(0), 4), 4), at(0))
+        np.testing.assert_array_equal(stylegan.upsample(stylegan.downsample(at(1), 2), 2), at(1))
+        assert not np.allclose(stylegan.downsample(at(2), 2), at(1)[:, ::2, ::2], atol=1e-3)
     else:
         x = tf.constant(np.random.default_rng(0).normal(size=(4, *RGB)), tf.float32)
 
@@ -330,7 +330,7 @@ def test_samples_are_of_the_size_of_the_next_step(build, take_step):
     for step in range(5):
         sample = model.sample(2)
         factors = [n for n in (4, 2, 1) if np.allclose(
-            stylegan.enlarge(stylegan.shrink(sample, n), n), sample, atol=1e-6)]  # fmt: skip
+            stylegan.upsample(stylegan.downsample(sample, n), n), sample, atol=1e-6)]  # fmt: skip
         sides.append(16 // factors[0])
         take_step(model, images(seed=step))
     assert sides == [4, 4, 8, 8, 16]

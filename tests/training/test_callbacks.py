@@ -11,8 +11,8 @@ import types
 
 import pytest
 
+from storage.run_directory import RunDirectory
 from training import callbacks
-from training.run_directory import RunDirectory
 
 
 class Terminal(io.StringIO):

@@ -6,14 +6,16 @@ import pathlib
 
 import pytest
 
+import fields
+from cli import flags
 from errors import UserError
 from evaluate import MeasureOptions
-from fields import field
-from models import REGISTRY, Entry
-from models.hyperparameters.variants import GANHyperparameters
+from fields import PerDataset, field
+from models import REGISTRY
+from models.networks.backbones import BACKBONES
 from study import StudyOptions, runs_of
 from train_classifier import ClassifierOptions
-from training import flags, options, setup
+from training import options, setup
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "configs"
 CONFIGS = sorted(FOLDER.glob("*.txt"))
@@ -27,23 +29,25 @@ SHAPES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class ToyHyperparameters(GANHyperparameters):
+@fields.options
+class ToyHyperparameters(REGISTRY["gan"].hyperparameters):
     """A model with a switch, and with a default that depends on the data set."""
 
-    strength: float = field(1.0, "a weight", group="toy", at_least=0, by_dataset={"CIFAR10": 5.0})
+    strength: float = field(PerDataset(1.0, CIFAR10=5.0), "a weight", group="toy", at_least=0)
     smooth: bool = field(True, "a switch", group="toy")
 
 
 @pytest.fixture
 def toy(monkeypatch):
-    monkeypatch.setitem(REGISTRY, "toy", Entry("models.gan", "GAN", ToyHyperparameters))
+    monkeypatch.setitem(
+        REGISTRY, "toy", dataclasses.replace(REGISTRY["gan"], hyperparameters=ToyHyperparameters)
+    )
 
 
 def test_defaults():
     config = options.parse(["--model=gan"])
     assert config.options == options.RunOptions(model="gan", dataset="MNIST")
-    assert config.hp == GANHyperparameters.resolve()
+    assert config.hp == REGISTRY["gan"].hyperparameters.resolve()
     assert (config.hp.width, config.hp.kernel_size) == (512, None)
 
 
@@ -94,81 +98,89 @@ def test_a_models_default_may_depend_on_the_data_set():
 def test_a_models_switch_is_turned_off_by_no(toy):
     assert options.parse(["--model=toy"]).hp.smooth is True
     assert options.parse(["--model=toy", "--nosmooth"]).hp.smooth is False
-    with pytest.raises(UserError, match=r"--nosmooth|--smooth"):
+    with pytest.raises(UserError, match=r"^nosmooth: no such flag of gan, only of toy$"):
         options.parse(["--model=gan", "--nosmooth"])
 
 
 def test_a_flag_of_other_models_is_named_with_all_its_owners(toy):
     with pytest.raises(UserError) as error:
         options.parse(["--model=gan", "--strength=2"])
-    assert str(error.value) == "--strength: gan has no such flag; toy has"
+    assert str(error.value) == "strength: no such flag of gan, only of toy"
     with pytest.raises(UserError) as error:
         options.parse(["--model=bigan", "--nosx"])
-    assert str(error.value) == "--nosx: bigan has no such flag; bigbigan, info_bigbigan have"
+    assert str(error.value) == "nosx: no such flag of bigan, only of bigbigan, info_bigbigan"
 
 
 @pytest.mark.parametrize(
-    ("argv", "said"),
+    ("argv", "expected"),
     [
         (
             ["--model=gan", "--kernel_size=4"],
-            "--kernel_size: --network=mlp has none; dcgan has",
+            "kernel_size: does not apply with network=mlp, only with network=dcgan",
         ),
         (
             ["--model=dcgan", "--network=resnet", "--dense_units=0"],
-            "--dense_units: --network=resnet has none; dcgan has",
+            "dense_units: does not apply with network=resnet, only with network=dcgan",
         ),
         (
             ["--model=wgan", "--beta_1=0.5"],
-            "--beta_1: --optimizer=rmsprop has none; adam has",
+            "beta_1: does not apply with optimizer=rmsprop, only with optimizer=adam",
         ),
         (
             ["--label_smoothing=0.1", "--loss=hinge", "--model=dcgan"],
-            "--label_smoothing: --loss=hinge has none; non_saturating, minimax has",
+            "label_smoothing: does not apply with loss=hinge, only with loss=non_saturating or "
+            "minimax",
         ),
         (
             ["--model=gan", "--penalty_weight=1"],
-            "--penalty_weight: --penalty=none has none; gradient, dragan, r1, r2 has",
+            "penalty_weight: does not apply with penalty=none, only with penalty=gradient, dragan, "
+            "r1 or r2",
         ),
         (
             ["--model=lsgan", "--loss=hinge", "--fake_label=-1"],
-            "--fake_label: --loss=hinge has none; least_squares has",
+            "fake_label: does not apply with loss=hinge, only with loss=least_squares",
         ),
         (
             ["--model=began", "--loss=hinge"],
-            "--loss=hinge: it must be one of equilibrium",
+            "loss: expected one of equilibrium, got hinge",
         ),
         (
             ["--model=gan", "--network=resnext", "--width=8"],
-            "--network=resnext: it must be one of mlp, dcgan, resnet",
+            "network: expected one of mlp, dcgan, resnet, got resnext",
         ),
     ],
 )
-def test_a_flag_that_means_nothing_to_what_else_is_chosen_is_refused_in_one_line(argv, said):
+def test_a_flag_that_does_not_apply_to_what_else_is_selected_raises_one_line(argv, expected):
     with pytest.raises(UserError) as error:
         options.parse(argv)
-    assert str(error.value) == said
+    assert str(error.value) == expected
 
 
 def test_flags_mean_what_they_do_for_what_else_is_chosen():
-    for network, width in (("mlp", 512), ("dcgan", 64), ("resnet", 128)):
+    for network, backbone in BACKBONES.items():
+        width = backbone.options["width"].default
         assert options.parse(["--model=gan", f"--network={network}"]).hp.width == width
     argv = ["--model=dcgan", "--d_norm=layer", "--penalty=r1", "--penalty_interval=16"]
     hp = options.parse(argv).hp
-    assert (hp.penalty, hp.penalty_weight, hp.penalty_interval) == ("r1", 10.0, 16)
+    assert (hp.penalty, hp.penalty_weight, hp.penalty_interval) == (("r1",), 10.0, 16)
     hp = options.parse(["--model=dcgan", "--network=mlp", "--dataset=MNIST"]).hp
     assert (hp.depth, hp.dense_units) == (3, None)
 
 
 @pytest.mark.parametrize("model", REGISTRY)
-def test_a_configuration_in_which_fields_mean_nothing_survives_config_json(model):
-    own = model.startswith("stylegan")
-    config = options.parse([f"--model={model}", *([] if own else ["--network=mlp", "--depth=2"])])
+def test_a_configuration_with_options_that_do_not_apply_survives_config_json(model):
+    network = REGISTRY[model].hyperparameters.__dataclass_fields__["network"]
+    has_mlp = "mlp" in network.metadata["alternatives"]
+    config = options.parse(
+        [f"--model={model}", *(["--network=mlp", "--depth=2"] if has_mlp else [])]
+    )
     saved = json.loads(json.dumps(config.as_dict()))
     assert saved["hyperparameters"]["kernel_size"] is None
     assert options.Config.from_dict(saved) == config
     saved["hyperparameters"]["kernel_size"] = 4
-    with pytest.raises(UserError, match=r"config.json is of another version .*--kernel_size"):
+    with pytest.raises(
+        UserError, match=r"config.json is of another version .*kernel_size: does not apply"
+    ):
         options.Config.from_dict(saved)
 
 
@@ -195,6 +207,37 @@ def test_a_configuration_survives_config_json(toy):
     assert saved["hyperparameters"]["strength"] == 5.0
     saved["hyperparameters"]["beta_1"] = 0.2
     assert options.Config.from_dict(saved) != config
+
+
+@pytest.mark.parametrize(
+    ("argument", "penalty", "weights"),
+    [
+        ("--penalty=none", (), {}),
+        ("--penalty=r1,r2", ("r1", "r2"), {"r1": 10.0, "r2": 10.0}),
+        ("--penalty=r1:5,r2:0.5", ("r1:5", "r2:0.5"), {"r1": 5.0, "r2": 0.5}),
+        ("--penalty=r1, r2:0.50", ("r1", "r2:0.5"), {"r1": 10.0, "r2": 0.5}),
+    ],
+)
+def test_penalties_of_a_command_line_survive_config_json(argument, penalty, weights):
+    config = options.parse(["--model=dcgan", "--d_norm=none", argument])
+    assert (config.hp.penalty, config.hp.penalty_weights()) == (penalty, weights)
+    assert options.Config.from_dict(json.loads(json.dumps(config.as_dict()))) == config
+    assert config.fixed()["penalty"] == penalty
+
+
+@pytest.mark.parametrize(
+    ("saved", "read"),
+    [
+        ({"penalty": "none", "penalty_weight": None}, {"penalty": (), "penalty_weight": None}),
+        ({"penalty": "r1", "d_norm": "none"}, {"penalty": ("r1",), "penalty_weight": 10.0}),
+        ({"continuous_loss": "ols"}, {"continuous_loss": "mse"}),
+    ],
+)
+def test_a_configuration_of_an_older_version_is_read(saved, read):
+    older = options.parse(["--model=infogan"]).as_dict()
+    older["hyperparameters"] |= saved
+    hp = options.Config.from_dict(json.loads(json.dumps(older))).hp
+    assert {name: getattr(hp, name) for name in read} == read
 
 
 @pytest.mark.parametrize("part", ["options", "hyperparameters"])
@@ -275,7 +318,7 @@ def test_a_flagfile_of_a_study_names_flagfiles_and_a_folder_of_its_own(path, roo
 
 def test_a_size_that_no_network_fits_is_refused_before_any_image_is_read():
     argv = ["--model=dcgan", "--dataset=CIFAR10"]
-    with pytest.raises(UserError, match=r"^--image_size=50: images of 50x50 do not fit .* 28, 32"):
+    with pytest.raises(UserError, match=r"^image_size: expected .* 28, 32, .* got 50x50"):
         options.parse([*argv, "--image_size=50"])
     assert options.parse([*argv, "--image_size=64"]).options.image_size == 64
     assert options.parse([*argv, "--image_size=50", "--network=mlp"]).options.image_size == 50

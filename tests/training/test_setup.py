@@ -67,7 +67,7 @@ def test_the_model_has_the_hyperparameters_and_the_seed_of_the_run():
 
 def test_images_that_the_networks_do_not_fit_are_refused_in_one_line():
     config = options.parse(["--model=dcgan", "--width=4", "--dataset=CIFAR10"])
-    with pytest.raises(UserError, match="--dataset=CIFAR10: images of 20x20 do not fit") as error:
+    with pytest.raises(UserError, match=r"^image_size: images of 20x20 do not fit") as error:
         setup.build_model(config, (20, 20, 3), num_classes=10)
     assert "\n" not in str(error.value)
 

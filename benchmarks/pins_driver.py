@@ -1,0 +1,153 @@
+"""Runs a script of a tree of this repository for benchmarks.pins: python pins_driver.py TASK.json
+
+A process of its own: the tree is the one on PYTHONPATH, an older or the present one, and this file
+takes nothing from it but what both have: the scripts with their `main`, `data.load`, `data.check`,
+`data.ImageData`, `data.Split`, and `fit` of a Keras model. The images are made up, from a seed, in
+the shape of the data set. The task is a JSON object:
+
+    mode     "begin": up to the first step; writes what the weights are, and with `checkpoint` (of
+             the tree of `training.checkpoints`) a checkpoint of step 0
+             "train": the steps, without pictures, and without what follows the last of them
+             "resolve": up to the loading of data; writes what the options are
+    script   the module with `main`
+    argv     its command line
+    out      the JSON file that is written
+    cpus     the processors that the process keeps to
+"""
+
+import contextlib
+import dataclasses
+import functools
+import gc
+import hashlib
+import importlib
+import json
+import os
+import pathlib
+import sys
+
+TRAIN, TEST = 1280, 160  # images: at least 4 steps an epoch of each flagfile
+# Shape, classes, and whether there are test images, by the name of the set.
+SETS = {
+    "mnist": ("MNIST", (28, 28, 1), 10, True),
+    "fashion_mnist": ("FASHION_MNIST", (28, 28, 1), 10, True),
+    "cifar10": ("CIFAR10", (32, 32, 3), 10, True),
+    "birds": ("birds", (32, 32, 3), 50, False),
+}
+UNNEEDED = ("Picture", "Progress")  # callbacks with such a name change nothing that is logged
+
+
+class Done(Exception):
+    """Ends a script where the task is done."""
+
+
+def main(task: dict) -> None:
+    """Does the task."""
+    out = pathlib.Path(task["out"])
+    script = importlib.import_module(task["script"])
+    replace_data(functools.partial(resolve, out) if task["mode"] == "resolve" else made_up)
+    if task["mode"] != "resolve":
+        import keras
+
+        made = in_order(keras)
+        fit = keras.Model.fit
+        keras.Model.fit = {
+            "begin": lambda model, *_, **__: begin(model, made, task, out),
+            "train": functools.partialmethod(steps, fit),
+        }[task["mode"]]
+    with contextlib.suppress(Done):
+        code = script.main(task["argv"])
+        sys.exit(f"{task['script']} has ended with code {code} before the task was done")
+    gc.collect()  # the generator of the batches must end before the interpreter does
+
+
+def replace_data(load) -> None:
+    """Puts `load` in the place of data.load, wherever it was imported to."""
+    import data
+
+    was, checked = data.load, data.check
+    for module in list(sys.modules.values()):
+        for name, value in list(getattr(module, "__dict__", {}).items()):
+            if value is was:
+                setattr(module, name, load)
+            elif value is checked:
+                setattr(module, name, lambda *_, **__: None)
+
+
+def made_up(name: str, **_):
+    """A data set of the name: blots of light on dark, by a seed, a few pixels wide, with noise."""
+    import numpy as np
+
+    import data
+
+    name, shape, classes, tested = SETS[pathlib.Path(name).stem.lower()]
+    random = np.random.default_rng([*name.encode()])
+
+    def split(n: int):
+        coarse = random.random((n, shape[0] // 4, shape[1] // 4, shape[2])) ** 3
+        images = 200 * coarse.repeat(4, axis=1).repeat(4, axis=2) + 55 * random.random((n, *shape))
+        return data.Split(images.astype(np.uint8), random.integers(0, classes, n))
+
+    train, test = split(TRAIN), split(TEST) if tested else None
+    pixels = hashlib.sha256(train.images.tobytes()).hexdigest()
+    return data.ImageData(name, train, test, tuple(map(str, range(classes))), pixels)
+
+
+def in_order(keras) -> list:
+    """All variables of Keras that are made from now on, in their order."""
+    made, init = [], keras.Variable.__init__
+
+    def recorded(variable, *args, **kwargs):
+        made.append(variable)
+        init(variable, *args, **kwargs)
+
+    keras.Variable.__init__ = recorded
+    return made
+
+
+def begin(model, made: list, task: dict, out: pathlib.Path) -> None:
+    """Writes hashes of the model's first weights in the order in which they were made, those of
+    scalars left out, and a checkpoint."""
+    import numpy as np
+
+    place = {id(variable): n for n, variable in enumerate(made)}
+    weights = sorted(model.weights, key=lambda v: place.get(id(v), len(place)))
+    digests = []
+    for variable in weights:
+        value = np.asarray(variable)
+        if value.ndim:
+            head = f"{value.dtype} {value.shape} ".encode()
+            digests.append(hashlib.sha256(head + value.tobytes()).hexdigest())
+    out.write_text(json.dumps({"weights": digests}))
+    if folder := task.get("checkpoint"):
+        from training.checkpoints import Checkpoints
+
+        Checkpoints(model, pathlib.Path(folder)).save()
+    raise Done
+
+
+def steps(model, fit, *args, callbacks=(), **kwargs) -> None:
+    """Fits without pictures, and ends the script after it."""
+    callbacks = [c for c in callbacks if not any(u in type(c).__name__ for u in UNNEEDED)]
+    fit(model, *args, callbacks=callbacks, **kwargs)
+    raise Done
+
+
+def resolve(out: pathlib.Path, *_, **__) -> None:
+    """Writes the options of the script: the fields of the dataclasses that its `main` holds."""
+    frame, found = sys._getframe(), {}
+    while frame := frame.f_back:
+        if frame.f_code.co_name == "main" and frame.f_globals is not globals():
+            for value in frame.f_locals.values():
+                if dataclasses.is_dataclass(value) and not isinstance(value, type):
+                    found |= dataclasses.asdict(value)
+    out.write_text(json.dumps(found))
+    raise Done
+
+
+if __name__ == "__main__":
+    told = json.loads(pathlib.Path(sys.argv[1]).read_text())
+    del sys.path[0]  # the folder of this file, whose modules are not meant by any name
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, told["cpus"])
+    main(told)
