@@ -234,7 +234,7 @@ def test_study_with_blanks_and_a_trailing_comma_in_lists_trains_each_once(
             ["--configs=a.txt", "--features=none.keras"],
             "--features: none.keras: Keras cannot load it",
         ),
-        (["--configs=a.txt", "--baselines", "--split=train"], "--baselines: compares training"),
+        (["--configs=a.txt", "--baselines", "--split=train"], "--baselines: requires test images"),
         (
             ["--configs=bad.txt,a.txt"],
             "--configs: bad.txt: widht: no such flag; did you mean --width",

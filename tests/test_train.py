@@ -600,15 +600,15 @@ def test_a_killed_run_that_went_on_has_each_evaluation_once(
 @pytest.mark.parametrize(
     ("metrics", "features", "message"),
     [
-        ("fd_digit", "digits", "--eval_metrics=fd_digit: no such metric; did you mean fd_digits"),
+        ("fd_digit", "digits", "--eval_metrics: no such metric: fd_digit; did you mean fd_digits"),
         ("pixel_mean,fid", "digits",
-         "--eval_metrics=fid: it is measured in the features inception, and these are digits"),
-        ("nmi", "digits", "--eval_metrics=nmi: GAN has no categorical code"),
-        ("knn1_accuracy", "digits", "--eval_metrics=knn1_accuracy: GAN does not encode images"),
-        ("conditional_accuracy", "digits", "--eval_metrics=conditional_accuracy: no such metric; "),
-        ("pixel_mean", "absent.keras", "--eval_features=absent.keras: Keras cannot load the file"),
+         "--eval_metrics: fid is measured in the features inception, and these are digits"),
+        ("nmi", "digits", "--eval_metrics: nmi: GAN has no categorical code"),
+        ("knn1_accuracy", "digits", "--eval_metrics: knn1_accuracy: GAN does not encode images"),
+        ("conditional_accuracy", "digits", "--eval_metrics: conditional_accuracy: GAN is not"),
+        ("precision", "absent.keras", "--eval_features: absent.keras: Keras cannot load the"),
         ("kd_digits", "digits",
-         "--eval_metrics=kd_digits: needs at least 1,000 samples, there are 40 (--eval_samples="),
+         "--eval_metrics: kd_digits: needs at least 1,000 samples, there are 40 (eval_samples="),
     ],
 )  # fmt: skip
 def test_an_evaluation_that_cannot_be_is_refused_before_training(
