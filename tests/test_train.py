@@ -323,7 +323,8 @@ SCHEDULE = ("--epochs=2", "--checkpoint_every=5", "--log_every=4", "--sample_eve
 STOPPED = """
 import os, sys
 import train
-from training import callbacks, flags
+from cli import flags
+from training import callbacks
 
 step, number = map(int, sys.argv[1:3])
 after_step = callbacks.Log.after_step
@@ -793,11 +794,17 @@ REFUSED = {
     "no flagfile": (["--flagfile"], "--flagfile"),
     "typo in a flagfile": (["--flagfile={typo}"], "--batchsize: no such flag; did you mean"),
     "flagfile of no text": (["--flagfile={binary}"], "."),
-    "empty folder": (["--dataset={empty}"], "--dataset {empty}.* (no|empty)"),
-    "missing folder": (["--dataset={missing}"], "--dataset {missing}: there is no such"),
-    "missing npz": (["--dataset={missing}.npz"], "--dataset {missing}.npz: there is no such file"),
-    "neither folder nor npz": (["--dataset={file}"], "--dataset {file} is neither"),
-    "no data set": (["--dataset="], "--dataset is empty"),
+    "empty folder": (["--dataset={empty}"], "--dataset: {empty}: no PNG or JPEG files there$"),
+    "missing folder": (["--dataset={missing}"], "--dataset: {missing}: no such folder or file$"),
+    "missing npz": (["--dataset={missing}.npz"], "--dataset: {missing}.npz: no such file$"),
+    "neither folder nor npz": (
+        ["--dataset={file}"],
+        "--dataset: {file}: expected a folder of images or an .npz file$",
+    ),
+    "no data set": (
+        ["--dataset="],
+        "--dataset: expected a name such as MNIST, or a path, got an empty string$",
+    ),
     "outdir below a file": (["--outdir={file}/run"], "--outdir: {file}/run: cannot be written"),
     "outdir is a file": (["--outdir={file}"], "--outdir: {file}: cannot be written"),
     "outdir held": (["--outdir={held}"], "--outdir: {held}: another training writes to it"),
