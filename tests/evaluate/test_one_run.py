@@ -307,7 +307,9 @@ def test_a_missing_run_and_one_without_a_checkpoint_are_refused(call, copied_run
     assert not missing.exists()
     shutil.rmtree(copied_run / "checkpoints")
     refusal = call("evaluate", f"--run={copied_run}", "--num_samples=5").refusal()
-    assert refusal == f"--run: {copied_run}: no checkpoint found; train it further"
+    assert refusal == (
+        f"--run: {copied_run}: no checkpoint found. Train it first with outdir={copied_run}"
+    )
 
 
 def test_flags_are_checked_and_helped_with_before_tensorflow_is_imported(

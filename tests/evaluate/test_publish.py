@@ -19,6 +19,8 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 # What is published.
 
+FLAGFILE_ONLY = "only a run of one flagfile and a seed, without other flags, is published"
+
 README = "<!-- results: training -->\n<!-- end of results -->\n\n" + (
     "<!-- results: metrics -->\n<!-- end of results -->\n"
 )
@@ -123,7 +125,7 @@ def test_the_figures_of_several_published_runs_are_copied(call, flagfile, tmp_pa
 
 def test_a_run_that_a_flagfile_did_not_make_is_not_published(call, copied_run, published):
     refusal = call("evaluate", f"--run={copied_run}", "--publish").refusal()
-    assert refusal == f"{copied_run}: only what a flagfile and a seed made is published"
+    assert refusal == f"--publish: {copied_run}: {FLAGFILE_ONLY}"
     assert_nothing_published(published)
     assert not (copied_run / "evaluation.json").exists()
 
@@ -133,7 +135,7 @@ def test_a_run_with_flags_beside_its_flagfile_is_not_published(call, flagfile, t
     argv = (f"--flagfile={flagfile}", "--width=9", f"--outdir={run}")
     assert call("train", *argv).code == 0
     refusal = call("evaluate", f"--run={run}", "--publish").refusal()
-    assert refusal == f"{run}: only what a flagfile and a seed made is published"
+    assert refusal == f"--publish: {run}: {FLAGFILE_ONLY}"
     assert_nothing_published(published)
 
 
@@ -154,8 +156,8 @@ def test_a_run_that_is_not_finished_is_not_published(
         patch.setattr(callbacks.Log, "after_step", stopped)
         assert call("train", f"--flagfile={flagfile}", f"--outdir={run}").code == 143
     refusal = call("evaluate", f"--run={run}", "--publish").refusal()
-    assert refusal == f"{run}: it is not finished (step 3)"
+    assert refusal == f"--publish: {run}: the run stopped at step 3. Finish it"
     (run / "metrics.jsonl").write_text("")
-    assert "not finished" in call("evaluate", f"--run={run}", "--publish").refusal()
+    assert "the run stopped at" in call("evaluate", f"--run={run}", "--publish").refusal()
     assert_nothing_published(published)
     assert not (run / "evaluation.json").exists()
