@@ -11,15 +11,15 @@ USAGE = """usage: python evaluate.py --run DIR[,DIR ...] [--flag value ...]
        python evaluate.py --images FOLDER_OR_NPZ --dataset NAME [--flag value ...]
 
 Draws samples from the last checkpoint of each run, compares them with real images, prints a table,
-and writes evaluation.json (its other metrics of the same checkpoint stay) and neighbours.png into
-each run; several runs are compared in tables and a figure. Images of any program are measured in
-the place of samples. Flags with their defaults:
+and writes evaluation.json and neighbours.png into each run. Other metrics of the same checkpoint in
+evaluation.json are kept. Several runs are compared in tables and a figure. With --images, images of
+any program are measured instead of samples. Flags with their defaults:
 """
 METRICS = "Metrics; <features> is the name of the feature network:"
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the command line `argv` (without the program's name); returns the exit code."""
+    """Run the command line `argv` (without the program's name); return the exit code."""
     if flags.wants_help(argv):
         options = flags.describe(EvaluateOptions)
         print(USAGE, options, "", METRICS, "", families.describe(), sep="\n")

@@ -23,17 +23,17 @@ def main(argv: Sequence[str]) -> int:
     import tensorflow as tf
 
     from data import Batches
-    from training import loop, setup
+    from training import loading, loop
 
-    setup.prepare(config)
-    images = setup.load_data(config)
+    loading.prepare(config)
+    images = loading.load_data(config)
     batches = Batches(
         images.train,
         config.hp.batch_size,
         n_critic=config.hp.n_critic,
         flip=config.options.flip,
     )
-    model = setup.build_model(config, images.image_shape, images.num_classes)
+    model = loading.build_model(config, images.image_shape, images.num_classes)
     loop.compile_model(model, config.options.jit)
     fed = batches.dataset()
     constant = tf.data.Dataset.from_tensors(next(iter(fed))).repeat()

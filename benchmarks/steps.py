@@ -30,15 +30,15 @@ def main(argv: Sequence[str]) -> int:
     import tensorflow as tf
 
     from data import Batches
-    from training import loop, setup
+    from training import loading, loop
 
     runs = {}
     for path, config in configs.items():
-        setup.prepare(config)
-        images = setup.load_data(config)
+        loading.prepare(config)
+        images = loading.load_data(config)
         n_critic = config.hp.n_critic
         batches = Batches(images.train, config.hp.batch_size, n_critic=n_critic)
-        model = setup.build_model(config, images.image_shape, images.num_classes)
+        model = loading.build_model(config, images.image_shape, images.num_classes)
         loop.compile_model(model, config.options.jit)
         constant = tf.data.Dataset.from_tensors(next(iter(batches.dataset()))).repeat()
         model.fit(constant, steps_per_epoch=STEPS, verbose=0, shuffle=False)

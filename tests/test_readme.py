@@ -8,7 +8,8 @@ import sys
 
 import pytest
 
-from metrics import report
+from evaluation.reports import publishing
+from evaluation.reports import readme as tables
 
 BASELINE = {"model", "dataset", "flagfile", "seed", "metrics"}
 RECORD = BASELINE | {"steps", "kimg", "wall_minutes", "machine"}
@@ -16,12 +17,12 @@ RECORD = BASELINE | {"steps", "kimg", "wall_minutes", "machine"}
 
 @pytest.fixture(scope="module")
 def readme():
-    return report.README.read_text()
+    return tables.README.read_text()
 
 
 @pytest.fixture(scope="module")
 def results():
-    return json.loads(report.RESULTS.read_text())
+    return json.loads(publishing.RESULTS.read_text())
 
 
 def linked(text):
@@ -33,8 +34,8 @@ def linked(text):
 
 
 def test_the_tables_are_those_of_the_results(readme, results):
-    assert len(report.BLOCK.findall(readme)) >= 1
-    assert report.fill(readme, results) == readme
+    assert len(tables.BLOCK.findall(readme)) >= 1
+    assert tables.fill(readme, results) == readme
 
 
 def test_what_the_readme_links_to_is_there(readme, root):

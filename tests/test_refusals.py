@@ -9,11 +9,11 @@ import pytest
 
 from evaluation.options import EvaluateOptions, MeasureOptions
 from fields import listed, names_of, value_type
-from generate import GenerateOptions
 from models import REGISTRY
-from study import StudyOptions
-from train_classifier import ClassifierOptions
+from training.classifier_training import ClassifierOptions
+from training.drawing import GenerateOptions
 from training.options import RunOptions
+from training.studying import StudyOptions
 
 SCRIPTS = {
     "train": (RunOptions,),
@@ -75,12 +75,20 @@ def invalid_lines(specs):
     }
 
 
+def misapplied_lines(cls):
+    """Map command lines with an option of another alternative to the beginnings of messages."""
+    return {
+        (f"--{owner}={alternative}", f"--{option}={value}"): (
+            f"--{option}: does not apply with {owner}={alternative}"
+        )
+        for option, value, owner, alternative in misapplied_options(cls)
+    }
+
+
 def of_model(model):
     """Return the invalid command lines of train.py with a model."""
     lines = invalid_lines(new_fields(model))
-    for option, value, owner, alternative in misapplied_options(REGISTRY[model].hyperparameters):
-        line = (f"--{owner}={alternative}", f"--{option}={value}")
-        lines[line] = f"--{option}: does not apply with {owner}={alternative}"
+    lines |= misapplied_lines(REGISTRY[model].hyperparameters)
     others = {
         spec.name: spec
         for entry in REGISTRY.values()
@@ -96,6 +104,7 @@ LINES = {
     script: invalid_lines(spec for cls in classes for spec in dataclasses.fields(cls))
     for script, classes in SCRIPTS.items()
 }
+LINES["generate"] |= misapplied_lines(GenerateOptions)
 for lines in LINES.values():
     lines["--unheard_of=1",] = "--unheard_of: no such flag"
 LINES["train"] = {("--model=gan", *line): message for line, message in LINES["train"].items()}

@@ -1,6 +1,4 @@
-"""Training: options of a run, the loop of steps, callbacks, resuming and pictures.
+"""Trainings, and the work of the scripts: configuration, data, callbacks, pictures, evaluation.
 
-The scripts call this room; nothing below it does.
-
-May import: evaluation, models, augmentation, data, plotting, storage, cli, fields, errors.
+May import: models, evaluation, augmentation, data, plotting, storage, cli, fields, errors.
 """

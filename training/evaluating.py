@@ -20,11 +20,11 @@ from training.publishing import published_record
 
 
 def evaluate_all(asked: EvaluateOptions, *, only_new: bool = False) -> str:
-    """Measure, compare and publish what is asked for; return the tables and notes.
+    """Measure, compare and publish runs, or measure images; return the tables and notes.
 
     Args:
         asked: the runs or images, and what to measure of them.
-        only_new: skip what was measured of the same checkpoint by the same protocol before.
+        only_new: skip metrics that were measured before of the same checkpoint and protocol.
     """
     folder = Path(asked.outdir).expanduser()
     runs = runs_of(asked)
@@ -57,25 +57,31 @@ def exact_products() -> None:
 
 
 def runs_of(asked: EvaluateOptions) -> list[RunDirectory]:
-    """Return the runs that are asked for.
+    """Return the given runs.
 
     Raises:
-        UserError: one is named twice, is no run or has no checkpoint.
+        UserError: a run is named twice, is missing or has no checkpoint.
     """
     runs = [RunDirectory(path) for path in fields.listed(asked.run)]
     if len({run.path.resolve() for run in runs}) < len(runs):
-        raise UserError(f"{asked.run}: it names a run twice", "run")
+        raise UserError(f"{asked.run}: a run is named twice", "run")
     for run in runs:
         run.read_config()
         if not run.has_checkpoints:
-            raise UserError(f"{run.path}: no checkpoint found; train it further", "run")
+            raise UserError(
+                f"{run.path}: no checkpoint found. Train it first with outdir={run.path}", "run"
+            )
     return runs
 
 
 def references_of(runs: Sequence[RunDirectory], asked: MeasureOptions) -> list[Reference]:
-    """Return the reference images of each data set of the runs; what cannot be measured of one of
-    them is refused before anything is measured."""
-    from training import setup
+    """Return the reference images of each data set of the runs.
+
+    Raises:
+        UserError: the images of a run have changed, or its data set has no such metrics, features
+            or baselines.
+    """
+    from training import loading
 
     references: list[Reference] = []
     for run in runs:
@@ -84,18 +90,18 @@ def references_of(runs: Sequence[RunDirectory], asked: MeasureOptions) -> list[R
             continue
         config = options.Config.from_dict(saved)
         data_dir = asked.data_dir or config.options.data_dir
-        images = setup.load_data(config.with_options(data_dir=data_dir))
+        images = loading.load_data(config.with_options(data_dir=data_dir))
         if images.fingerprint != saved["data"]["fingerprint"]:
             raise UserError(
-                f"{run.path}: the images of {saved['data']['name']} differ from those that it was "
-                "trained on"
+                f"{run.path}: the run was trained on other images of {saved['data']['name']} than "
+                "those found now"
             )
         references.append(runner.load_reference(images, asked))
     return references
 
 
 def reference_of_images(asked: EvaluateOptions) -> Reference:
-    """Return the reference images that images of any program are compared with."""
+    """Return the reference images for images of any program."""
     name = data.canonical_name(asked.dataset)
     return runner.load_reference(data.load(name, data_dir=asked.data_dir or None), asked)
 
@@ -104,11 +110,11 @@ def evaluate_run(
     run: RunDirectory, asked: MeasureOptions, references: Sequence[Reference], only_new: bool
 ) -> dict:
     """Measure a run and write its evaluation.json; return the record."""
-    from training import setup
+    from training import loading
 
     watch = Stopwatch()
     with watch.stage("loading"):
-        config, described, model = setup.load_run(run.path)
+        config, described, model = loading.load_run(run.path)
     (reference,) = (r for r in references if r.data.fingerprint == described["fingerprint"])
     step = int(model.step)
     protocol = {
@@ -124,7 +130,7 @@ def evaluate_run(
 
 
 def evaluate_baselines(asked: MeasureOptions, references: Sequence[Reference]) -> list[dict]:
-    """Measure, and publish if that is asked for, the baselines of each data set."""
+    """Measure, and publish on request, the baselines of each data set."""
     evaluations = []
     for reference in references:
         baselines = subject.baselines(reference.data.train)
@@ -136,7 +142,7 @@ def evaluate_baselines(asked: MeasureOptions, references: Sequence[Reference]) -
 
 
 def require_measured(asked: MeasureOptions, evaluations: Sequence[dict]) -> None:
-    """Raise UserError if none of the metrics that were asked for could be measured of any run."""
+    """Raise UserError if none of the given metrics could be measured of any run."""
     entries = [entry for e in evaluations for entry in e["metrics"].values()]
     if asked.metrics and all(entry["value"] is None for entry in entries):
         raise UserError(f"{asked.metrics}: {entries[0]['protocol']['reason']}", "metrics")

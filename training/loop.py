@@ -23,7 +23,7 @@ from models.abilities import STYLES, VALIDATION
 from models.base import ACTIVE, GenerativeModel
 from storage.checkpoints import Checkpoints
 from storage.run_directory import RunDirectory
-from training import callbacks, setup
+from training import callbacks, loading, machine
 from training.curves import draw_curves
 from training.options import Config, RunOptions
 from training.pictures import save_style_pictures, save_traversals
@@ -45,9 +45,9 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         DivergedError: a loss is not finite.
     """
     options = config.options
-    setup.prepare(config)
-    setup.warn_of_emulation(options.mixed_precision)
-    images = setup.load_data(config)
+    loading.prepare(config)
+    machine.warn_of_emulation(options.mixed_precision)
+    images = loading.load_data(config)
     batches = Batches(
         images.train,
         config.hp.batch_size,
@@ -58,7 +58,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     )
     epoch = batches.steps_per_epoch
     total = options.steps or config.hp.epochs * epoch
-    model = setup.build_model(config, images.image_shape, images.num_classes)
+    model = loading.build_model(config, images.image_shape, images.num_classes)
     model.before_training(epoch)
     compile_model(model, options.jit)
     # After the model, since building a feature network draws from the seed of Keras.
@@ -67,8 +67,8 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     every = options.checkpoint_every or epoch
     checkpoints = Checkpoints(model.state(), model.step, run.checkpoints, options.keep_checkpoints)
     start = resume(run, checkpoints, images.fingerprint, every, total)
-    environment = {**setup.environment(), "xla": model.jit_compile}
-    run.write_config(config.as_dict(), setup.describe_data(images), environment, command, total)
+    environment = {**machine.environment(), "xla": model.jit_compile}
+    run.write_config(config.as_dict(), loading.describe_data(images), environment, command, total)
     real = at_random(images.train.images, 64, options.seed)
     plotting.save_image(run.path / "real.png", plotting.grid(real))
     print_start(config, run, model, images, f"steps {start} to {total} ({epoch} per epoch)")

@@ -1,4 +1,4 @@
-"""Runs that can be published: what one flagfile and a seed made, to its end."""
+"""Runs that can be published: finished, and made by one flagfile and a seed."""
 
 import shlex
 
@@ -11,7 +11,8 @@ def published_record(run: RunDirectory) -> dict:
     """Return the record of a finished run for assets/results.json, without its metrics.
 
     Raises:
-        UserError: the run is not finished, or is not what one flagfile alone makes.
+        UserError: the run is not finished, or was made with other flags than those of one flagfile
+            and a seed.
     """
     saved = run.read_config()
     config = options.Config.from_dict(saved)
@@ -21,10 +22,13 @@ def published_record(run: RunDirectory) -> dict:
     seed = f"--seed={config.options.seed}"
     argv = [f"--flagfile={flagfile}", seed, "--outdir=", "--data_dir="]
     if not flagfile or options.parse(argv) != anywhere:
-        raise UserError(f"{run.path}: only what a flagfile and a seed made is published")
+        raise UserError(
+            f"{run.path}: only a run of one flagfile and a seed, without other flags, is published",
+            "publish",
+        )
     last = (run.records() or [{"step": 0}])[-1]
     if not run.finished:
-        raise UserError(f"{run.path}: it is not finished (step {last['step']})")
+        raise UserError(f"{run.path}: the run stopped at step {last['step']}. Finish it", "publish")
     return {
         "model": config.options.model,
         "dataset": saved["data"]["name"],

@@ -65,6 +65,7 @@ def noise_path(model, starts, ends):
 def in_float32(model):
     """Return the model, or a float32 copy of a model in mixed precision."""
     import keras
+    import tensorflow as tf
 
     if model.compute_dtype == "float32":
         return model
@@ -75,7 +76,7 @@ def in_float32(model):
     finally:
         keras.config.set_dtype_policy(policy)
     state = model.state()
-    for name, variables in copy.state().items():
-        for own, given in zip(variables, state[name], strict=True):
-            own.assign(given)
+    for name, own in copy.state().items():  # the copy has no optimizers
+        for variable, given in zip(*map(tf.nest.flatten, (own, state[name])), strict=True):
+            variable.assign(given)
     return copy

@@ -12,7 +12,7 @@ from models import REGISTRY
 from models.declarations.adversarial import AdversarialHyperparameters
 from models.networks.backbones import BACKBONES
 from models.randomness import Batch
-from training import options, setup
+from training import loading, options
 
 NAMES = list(REGISTRY)
 ADVERSARIAL = [
@@ -451,7 +451,7 @@ def test_a_class_conditional_model_without_labels_raises(name, tiny, tmp_path):
         tiny(name, num_classes=0)
     config = options.parse([f"--model={name}", "--dataset=CIFAR10"])
     with pytest.raises(UserError) as refusal:
-        setup.build_model(config, (32, 32, 3), num_classes=0)
+        loading.build_model(config, (32, 32, 3), num_classes=0)
     assert str(refusal.value) == f"dataset: {name} requires images with labels"
 
 

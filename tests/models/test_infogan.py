@@ -15,7 +15,7 @@ from losses.information import CODE_LOSSES, LOG_STD
 from models import InfoGAN
 from models.abilities import CATEGORICAL_CODE, CLASS_CONDITIONAL, RECONSTRUCT
 from models.declarations.infogan import InfoGANHyperparameters
-from training import options, setup
+from training import loading, options
 
 SHAPE = (6, 6, 1)
 SMALL = {
@@ -166,7 +166,7 @@ def test_classes_that_there_are_none_of_or_that_have_no_code_cannot_be_taught(nu
     argv = ["--dataset=CIFAR10", "--categorical_codes=3", "--supervised_fraction=0.1"]
     config = options.parse(["--model=infogan", "--network=mlp", *argv])
     with pytest.raises(UserError) as refusal:
-        setup.build_model(config, SHAPE, num_classes)
+        loading.build_model(config, SHAPE, num_classes)
     assert str(refusal.value) == said
 
 

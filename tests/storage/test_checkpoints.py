@@ -10,13 +10,13 @@ import tensorflow as tf
 
 from errors import UserError
 from storage.checkpoints import Checkpoints
-from training import options, setup
+from training import loading, options
 
 
 def build():
     config = options.parse(["--model=gan", "--width=4", "--depth=1", "--noise_dim=5"])
-    setup.prepare(config)
-    return setup.build_model(config, (8, 8, 1), num_classes=0)
+    loading.prepare(config)
+    return loading.build_model(config, (8, 8, 1), num_classes=0)
 
 
 @pytest.fixture(scope="module")
@@ -198,7 +198,7 @@ def test_a_model_that_is_only_looked_at_needs_no_optimizers(model, folder):
 
 def test_a_checkpoint_of_other_networks_raises(folder):
     config = options.parse(["--model=gan", "--width=5", "--depth=1", "--noise_dim=5"])
-    wider = setup.build_model(config, (8, 8, 1), num_classes=0)
+    wider = loading.build_model(config, (8, 8, 1), num_classes=0)
     with pytest.raises(UserError, match="of another model"):
         checkpoints_of(wider, folder).restore()
 

@@ -9,13 +9,13 @@ import pytest
 import fields
 from cli import flags
 from errors import UserError
-from evaluate import MeasureOptions
+from evaluation.options import MeasureOptions
 from fields import PerDataset, field
 from models import REGISTRY
 from models.networks.backbones import BACKBONES
-from study import StudyOptions, runs_of
-from train_classifier import ClassifierOptions
-from training import options, setup
+from training import loading, options
+from training.classifier_training import ClassifierOptions
+from training.studying import StudyOptions, runs_of
 
 FOLDER = pathlib.Path(__file__).resolve().parents[2] / "configs"
 CONFIGS = sorted(FOLDER.glob("*.txt"))
@@ -288,8 +288,8 @@ def test_a_flagfile_parses_and_builds_its_model(path):
     size = config.options.image_size
     height, width, channels = SHAPES[pathlib.Path(config.options.dataset).name]
     shape = (size or height, size or width, channels)
-    setup.prepare(config)
-    model = setup.build_model(config, shape, num_classes=10)
+    loading.prepare(config)
+    model = loading.build_model(config, shape, num_classes=10)
     assert model.sample(2).shape == (2, *shape)
     assert dataclasses.asdict(model.hp) == dataclasses.asdict(config.hp)
 

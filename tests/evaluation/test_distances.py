@@ -7,44 +7,25 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
+from data import Split
+from evaluation import subject
+from evaluation.families import distances
 from evaluation.features import Extractor
 from evaluation.features.statistics import FeatureStatistics
-from metrics import comparison
-from metrics.comparison import MANIFOLDS, Comparison, compare, metrics_in
 from metrics.frechet import frechet_distance
 from metrics.inception_score import ClassProbabilities
 from metrics.kernel import kernel_distance
 from metrics.moments import Moments
+from tests.evaluation.cases import data_of, measure, reference_of
 
-# Names.
-
-
-def test_only_inception_features_give_what_is_called_fid():
-    assert tuple(metrics_in("inception")) == (
-        "fid",
-        "fid_infinity",
-        "kid",
-        "inception_score",
-        *("precision", "recall", "density", "coverage"),
-        "fid_256",
-        "inception_score_256",
-    )
-    assert tuple(metrics_in("digits")) == (
-        "fd_digits",
-        "fd_digits_infinity",
-        "kd_digits",
-        "is_digits",
-        *("precision", "recall", "density", "coverage"),
-        "fd_digits_256",
-        "is_digits_256",
-    )
+MANIFOLDS = ("precision", "recall", "density", "coverage")
 
 
-@pytest.mark.parametrize("features", ["digits", "efficientnet_lite0", "cifar10", "my_net"])
-def test_no_other_features_share_a_distance_with_another_network(features):
-    own = set(metrics_in(features)) - set(MANIFOLDS)
-    assert all(features in name for name in own)
-    assert not own & set(metrics_in("inception"))
+def metrics_in(network):
+    """The names of the metrics in the features of a network other than Inception."""
+    fd, score = f"fd_{network}", f"is_{network}"
+    batch = (f"{fd}_256", f"{score}_256")
+    return (fd, f"{fd}_infinity", f"kd_{network}", score, *MANIFOLDS, *batch)
 
 
 # Values and reasons, of features that are the images' own bytes.
@@ -58,9 +39,7 @@ def as_they_are(images):
 @pytest.fixture(autouse=True)
 def few_subsets(monkeypatch):
     """The kernel distance is the mean over 3 subsets instead of 100, which takes seconds."""
-    monkeypatch.setattr(
-        comparison, "kernel_distance", functools.partial(kernel_distance, subsets=3)
-    )
+    monkeypatch.setattr(distances, "kernel_distance", functools.partial(kernel_distance, subsets=3))
 
 
 PIXELS = Extractor("pixels", "00", "none", 8, as_they_are)
@@ -70,15 +49,27 @@ def pictures(n, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (n, 2, 4, 1), np.uint8)
 
 
-def gathered(images, extractor=PIXELS):
+def compared(fake, real, wanted=None, extractor=PIXELS, seed=0):
+    """The measurements of samples beside real images, without what all of them share."""
+    samples = subject.Subject("samples", lambda n, seed: [fake])
+    reference = reference_of(data_of(Split(real), Split(real)), extractor)
+    # The statistics of real images keep their order, which the metrics of a batch draw from.
+    reference.statistics = gathered(real, extractor)
+    wanted = wanted or metrics_in(extractor.name)
+    return measure(samples, reference, wanted, n=len(fake), seed=seed)
+
+
+def gathered(images, extractor):
     found = FeatureStatistics(extractor, len(images))
     found.update(images)
     return found
 
 
-def compared(fake, real, wanted=None, extractor=PIXELS, seed=0):
-    beside = Comparison(gathered(fake, extractor), gathered(real, extractor), seed)
-    return compare(beside, wanted or metrics_in(extractor.name))
+def own(measurement, n_fake, n_real):
+    """The protocol of a measurement beside that of all metrics of samples in PIXELS."""
+    shared = {"split": "test", "features": "pixels", "features_sha256": "00", "resizing": "none"}
+    shared |= {"n_fake": n_fake, "n_real": n_real}
+    return {k: v for k, v in measurement.protocol.items() if shared.get(k) != v}
 
 
 def test_each_name_is_the_value_of_its_function():
@@ -90,18 +81,10 @@ def test_each_name_is_the_value_of_its_function():
     assert found["fd_pixels"].value == pytest.approx(frechet_distance(*moments).value, rel=1e-9)
     assert found["kd_pixels"].protocol["subset_size"] == 1000
     assert found["fd_pixels_infinity"].value < found["fd_pixels"].value
-    assert found["precision"].protocol == {"k": 5, "n_fake": 1200, "n_real": 1500}
+    assert own(found["precision"], 1200, 1500) == {"k": 5}
     scored = ClassProbabilities(1200, splits=10)
     scored.update(as_they_are(fake)[1])
     assert found["is_pixels"].value == scored.score().value
-
-
-def test_only_the_wanted_ones_are_measured(monkeypatch):
-    monkeypatch.setattr(Comparison, "kernel", None)
-    assert list(compared(pictures(20), pictures(20, 1), ["recall", "fd_pixels"])) == [
-        "recall",
-        "fd_pixels",
-    ]
 
 
 def test_the_protocol_of_one_batch_takes_256_of_each():
@@ -113,12 +96,12 @@ def test_the_protocol_of_one_batch_takes_256_of_each():
     assert found["fd_pixels_256"].value == pytest.approx(
         frechet_distance(first, batch).value, rel=1e-9
     )
-    assert found["fd_pixels_256"].protocol == {"n_fake": 256, "n_real": 256}
+    assert own(found["fd_pixels_256"], 400, 500) == {"n_fake": 256, "n_real": 256}
 
     scored = ClassProbabilities(256, splits=1)
     scored.update(as_they_are(fake[:256])[1])
     assert found["is_pixels_256"].value == scored.score().value
-    assert found["is_pixels_256"].protocol == {
+    assert own(found["is_pixels_256"], 400, 500) == {
         "spread": 0.0, "splits": 1, "n_fake": 256, "n_real": 0,
     }  # fmt: skip
 
@@ -167,7 +150,7 @@ def test_without_classes_there_is_no_score():
     found = compared(pictures(300, 1), pictures(300, 2), extractor=classless)
     for name in ("is_pixels", "is_pixels_256"):
         assert found[name].value is None
-        assert found[name].protocol == {"reason": "these features come without classes"}
+        assert own(found[name], 300, 300) == {"reason": "these features come without classes"}
     assert found["fd_pixels_256"].value is not None
 
 
@@ -185,13 +168,9 @@ def values(shipped, mnist_test):
         "noise": np.random.default_rng(0).integers(0, 256, others.shape, np.uint8),
         "collapsed": collapsed[:300],
     }
-    known = gathered(real, shipped)
     wanted = [name for name in metrics_in("digits") if name != "kd_digits"]
     return {
-        name: {
-            key: metric.value
-            for key, metric in compare(Comparison(gathered(fake, shipped), known), wanted).items()
-        }
+        name: {key: m.value for key, m in compared(fake, real, wanted, shipped).items()}
         for name, fake in sets.items()
     }
 
