@@ -176,7 +176,7 @@ class AdversarialModel(GenerativeModel):
 
     @property
     def generator_uses_real(self) -> bool:
-        """Whether `generator_terms` needs D's scores of real images."""
+        """True if `generator_terms` needs D's scores of real images."""
         objectives = self._objectives_of("generator")
         return self.loss_pair.generator_uses_real or any(o.uses_real for o in objectives)
 

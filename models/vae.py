@@ -104,7 +104,7 @@ class VAE(AutoencodingModel):
 
     @property
     def likelihood_is_density(self) -> bool:
-        """Whether p(x|z) is a density, not a probability."""
+        """True if p(x|z) is a density, False if it is a probability."""
         return self.reconstruction_error.is_density
 
     def lacks(self, ability):

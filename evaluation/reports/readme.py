@@ -18,7 +18,7 @@ BLOCK = re.compile(
 
 
 def training_table(records: Sequence[dict]) -> str:
-    """What was trained, for how long, on what."""
+    """Return the table of trainings: flagfile, seed, steps, minutes and machine."""
     header = ["model", "dataset", "flagfile", "seed", "steps", "kimg", "minutes", "machine"]
     return table(
         header,

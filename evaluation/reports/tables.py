@@ -83,8 +83,11 @@ def tables(evaluations: Sequence[dict]) -> str:
 
 
 def notes(evaluation: dict) -> str:
-    """What a reader needs beside the table, a line each: what all metrics of an evaluation were
-    made by, what one was made by besides, what is missing and why, and the seconds it took."""
+    """Return the notes below a table, one per line.
+
+    They are the protocol that all metrics of an evaluation share, what one of them adds to it, the
+    missing metrics with their reasons, and the seconds by stage.
+    """
     entries = {n: e["protocol"] for n, e in evaluation["metrics"].items() if e["value"] is not None}
     lacking = collections.defaultdict(list)
     for name, entry in evaluation["metrics"].items():
