@@ -27,15 +27,18 @@ def read_results() -> list[dict]:
 
 
 def publish(record: dict, run: Path) -> None:
-    """Puts a record into results.json, in the place of one of the same flagfile and seed, copies
-    the run's pictures to <flagfile>-seed<seed>/ beside it, and writes the README's tables anew."""
+    """Put a record into results.json, in place of one of the same flagfile and seed.
+
+    The pictures of the run are copied to <flagfile>-seed<seed>/ beside it, and the tables of the
+    README are rewritten.
+    """
     add(record)
     copy_pictures(run, f"{Path(record['flagfile']).stem}-seed{record['seed']}", PICTURES)
     readme.write(read_results())
 
 
 def publish_comparison(folder: Path) -> None:
-    """Copies the figures of several runs to a folder of its name beside results.json."""
+    """Copy the figures of several runs to a folder of its name beside results.json."""
     copy_pictures(folder, folder.name, COMPARED)
 
 

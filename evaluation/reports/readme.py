@@ -50,8 +50,7 @@ def metrics_table(records: Sequence[dict]) -> str:
 
 
 def codes_table(records: Sequence[dict]) -> str:
-    """Return the metrics of codes and of likelihood, and their medians over the training seeds of
-    a flagfile."""
+    """Return the metrics of codes and of likelihood, with medians over the training seeds."""
 
     def shown(name: str) -> bool:
         metric = families.find(name)
@@ -68,8 +67,7 @@ def protocols_table(records: Sequence[dict]) -> str:
 
 
 def with_medians(records: Sequence[dict], shown: Callable[[str], bool]) -> dict[str, list[dict]]:
-    """By data set, those that have a metric that is shown, and after the seeds of a flagfile the
-    median of them."""
+    """Group records with a shown metric by data set; a median follows the seeds of a flagfile."""
     groups = collections.defaultdict(list)
     for record in records:
         if any(shown(name) for name in metric_names([record])):
@@ -118,8 +116,11 @@ TABLES = {
 
 
 def fill(text: str, records: Sequence[dict]) -> str:
-    """A README's text with each block between result marks made anew from the records: of all, or
-    of the models that its mark lists, as in `results: codes of bigan, bigbigan`."""
+    """Return a README's text with the tables between result marks rewritten.
+
+    A table has all records, or those of the models that its mark lists, as in
+    `results: codes of bigan, bigbigan`.
+    """
 
     def made(block: re.Match) -> str:
         mark, table_name, models, end = block.groups()

@@ -28,9 +28,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def cell(value: Any) -> str:
-    """A value as a table shows it: four digits of a number, n/a for None; of a measured metric the
-    value, with the range in brackets if there were several seeds; of one seed, with the spread over
-    subsets or splits where the metric has such; and the code that it is of, if it is of one."""
+    """Return a value as text for a table: a number with four digits, None as n/a.
+
+    A stored metric has its range in brackets if it was measured with several seeds, with one seed
+    its spread over subsets or splits if it has one, and the number of its code if it is of one.
+    """
     if value is None:
         return "n/a"
     if isinstance(value, dict):
