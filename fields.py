@@ -351,12 +351,13 @@ def weighted(selected: tuple[str, ...]) -> dict[str, float | None]:
 
 def check_value(spec: dataclasses.Field, value: Any) -> None:
     """Raise UserError unless a field may have the value."""
-    absent = value is None and type(None) in typing.get_args(spec.type)
-    if not absent and not _is_valid(spec, value):
+    if not _is_valid(spec, value):
         raise UserError(f"expected {allowed(spec)}, got {as_text(value)}", spec.name)
 
 
 def _is_valid(spec: dataclasses.Field, value: Any) -> bool:
+    if value is None and type(None) in typing.get_args(spec.type):
+        return True
     kind = value_type(spec)
     if not isinstance(value, (int, float) if kind is float else kind):
         return False
