@@ -162,16 +162,14 @@ def choice(
 
 
 def options(
-    cls: type | None = None,
     *,
     defaults: Mapping[str, Any] = MappingProxyType({}),
     alternatives: Mapping[str, Choices] = MappingProxyType({}),
     help: Mapping[str, str] = MappingProxyType({}),
 ):
-    """Make a frozen dataclass of options of a class, as a decorator.
+    """Return a decorator that makes a frozen dataclass of a class with fields and choices.
 
     Args:
-        cls: the class, with fields made by `field` and `choice`.
         defaults: name of an inherited field -> its new default: a value, a `PerDataset` or, for a
             further option of an alternative, a `PerChoice`.
         alternatives: name of an inherited `choice` -> what it selects from now.
@@ -203,7 +201,7 @@ def options(
             setattr(cls, name, dataclasses.field(default=spec.default, metadata=spec.metadata))
         return dataclasses.dataclass(frozen=True)(cls)
 
-    return decorator(cls) if cls else decorator
+    return decorator
 
 
 def _changed(

@@ -14,7 +14,7 @@ from models.declarations.base import Hyperparameters
 from models.networks import stages
 
 
-@fields.options
+@fields.options()
 class RunOptions:
     """Options that do not depend on the model."""
 
