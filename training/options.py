@@ -95,8 +95,8 @@ class RunOptions:
     )  # fmt: skip
     eval_metrics: str = field(
         "",
-        "metrics to measure then, with commas between (evaluate.py --help lists them); default: the "
-        "Fréchet distance in the features",
+        "metrics to measure then, with commas between, as evaluate.py --help lists them; default: "
+        "the Fréchet distance in the features",
         group="evaluation",
         may_change=True,
     )

@@ -102,7 +102,7 @@ def row_tables(groups: dict[str, list[dict]], shown: Callable[[str], bool]) -> s
 
 
 def column(record: dict) -> str:
-    """What a table calls a record."""
+    """Return the name of a record in a table."""
     if not record["flagfile"]:
         return record["model"]
     seed = record["seed"]
