@@ -40,7 +40,7 @@ def training_table(records: Sequence[dict]) -> str:
 
 
 def metrics_table(records: Sequence[dict]) -> str:
-    """Return the published metrics of samples: for each data set a table, a row for each record."""
+    """Return the published metrics of samples: a table per data set, a row per record."""
 
     def shown(name: str) -> bool:
         metric = families.find(name)
@@ -50,8 +50,7 @@ def metrics_table(records: Sequence[dict]) -> str:
 
 
 def codes_table(records: Sequence[dict]) -> str:
-    """Return the metrics of codes and of likelihood, and their medians over the training seeds of
-    a flagfile."""
+    """Return the metrics of codes and of likelihood, and their medians over training seeds."""
 
     def shown(name: str) -> bool:
         metric = families.find(name)
@@ -68,8 +67,10 @@ def protocols_table(records: Sequence[dict]) -> str:
 
 
 def with_medians(records: Sequence[dict], shown: Callable[[str], bool]) -> dict[str, list[dict]]:
-    """By data set, those that have a metric that is shown, and after the seeds of a flagfile the
-    median of them."""
+    """Return the records with a shown metric by data set, and the median over the seeds of each.
+
+    The median of a flagfile follows its seeds.
+    """
     groups = collections.defaultdict(list)
     for record in records:
         if any(shown(name) for name in metric_names([record])):
@@ -81,7 +82,7 @@ def with_medians(records: Sequence[dict], shown: Callable[[str], bool]) -> dict[
 
 
 def median_of_runs(records: Sequence[dict]) -> dict:
-    """A record of the medians of several, of what all of them have a value of."""
+    """Return a record of the medians of the metrics that all of several records have."""
     metrics = {}
     for name in metric_names(records):
         entries = [record["metrics"].get(name) for record in records]
@@ -92,7 +93,7 @@ def median_of_runs(records: Sequence[dict]) -> dict:
 
 
 def row_tables(groups: dict[str, list[dict]], shown: Callable[[str], bool]) -> str:
-    """For each data set a table of the metrics that are shown, a row for each record."""
+    """Return a table of the shown metrics for each data set, with a row per record."""
     parts = []
     for dataset, group in groups.items():
         names = [name for name in metric_names(group) if shown(name)]
@@ -118,8 +119,11 @@ TABLES = {
 
 
 def fill(text: str, records: Sequence[dict]) -> str:
-    """A README's text with each block between result marks made anew from the records: of all, or
-    of the models that its mark lists, as in `results: codes of bigan, bigbigan`."""
+    """Return a README's text with updated blocks between result marks.
+
+    A block has the table of all records, or of the models that its mark lists, as in
+    `results: codes of bigan, bigbigan`.
+    """
 
     def made(block: re.Match) -> str:
         mark, table_name, models, end = block.groups()
