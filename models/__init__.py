@@ -35,10 +35,11 @@ REGISTRY = _declared()
 def build(
     name: str, data: "str | ImageData" = "MNIST", *, seed: int = 0, **hyperparameters
 ) -> "GenerativeModel":
-    """Return an untrained model with the defaults of a data set, as build("infogan", "CIFAR10").
+    """Return an untrained model with the defaults of a data set.
 
-    It is the model that `train.py --model NAME --dataset DATA` trains, in the dtype policy of
-    Keras; its initial weights depend on the seed of Keras (keras.utils.set_random_seed).
+    models.build("infogan", "CIFAR10") is the model that `train.py --model infogan --dataset
+    CIFAR10` trains, in the dtype policy of Keras. Its initial weights depend on the seed of Keras
+    (keras.utils.set_random_seed).
 
     Args:
         name: a key of REGISTRY.

@@ -260,7 +260,8 @@ class AdversarialModel(GenerativeModel):
         """Run after each update of D; return scalars to log.
 
         Args:
-            real, fake: outputs of D that the update was made from.
+            real: outputs of D for real images, of which the update was made.
+            fake: those for generated images.
             batch: of the update.
         """
         return {}

@@ -39,8 +39,9 @@ class Objective:
         """Return the terms by name.
 
         Args:
-            real, fake: outputs of `discriminate` for real and for generated images; `real` is None
-                in the generator's update unless an objective there has `uses_real`.
+            real: outputs of `discriminate` for real images; None in the generator's update unless
+                an objective there has `uses_real`.
+            fake: outputs of `discriminate` for generated images.
             batch: of the update.
         """
         raise NotImplementedError

@@ -225,7 +225,7 @@ def events(tiny_run):
 
 
 def tensors(events, tag, plugin):
-    """step -> array of a tag that belongs to a plugin of TensorBoard."""
+    """Step -> array of a tag that belongs to a plugin of TensorBoard."""
     import tensorflow as tf
 
     assert events.SummaryMetadata(tag).plugin_data.plugin_name == plugin

@@ -27,10 +27,10 @@ def read_results() -> list[dict]:
 
 
 def publish(record: dict, run: Path) -> None:
-    """Add a record to results.json, copy the run's pictures and update the README's tables.
+    """Put a record into results.json, in place of one of the same flagfile and seed.
 
-    A record of the same flagfile and seed is replaced. The pictures are copied to
-    <flagfile>-seed<seed>/ beside results.json.
+    The pictures of the run are copied to <flagfile>-seed<seed>/ beside it, and the tables of the
+    README are rewritten.
     """
     add(record)
     copy_pictures(run, f"{Path(record['flagfile']).stem}-seed{record['seed']}", PICTURES)
@@ -38,7 +38,7 @@ def publish(record: dict, run: Path) -> None:
 
 
 def publish_comparison(folder: Path) -> None:
-    """Copy the figures of several runs to a folder of the same name beside results.json."""
+    """Copy the figures of several runs to a folder of its name beside results.json."""
     copy_pictures(folder, folder.name, COMPARED)
 
 

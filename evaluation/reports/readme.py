@@ -50,7 +50,7 @@ def metrics_table(records: Sequence[dict]) -> str:
 
 
 def codes_table(records: Sequence[dict]) -> str:
-    """Return the metrics of codes and of likelihood, and their medians over training seeds."""
+    """Return the metrics of codes and of likelihood, with medians over the training seeds."""
 
     def shown(name: str) -> bool:
         metric = families.find(name)
@@ -67,10 +67,7 @@ def protocols_table(records: Sequence[dict]) -> str:
 
 
 def with_medians(records: Sequence[dict], shown: Callable[[str], bool]) -> dict[str, list[dict]]:
-    """Return the records with a shown metric by data set, and the median over the seeds of each.
-
-    The median of a flagfile follows its seeds.
-    """
+    """Group records with a shown metric by data set; a median follows the seeds of a flagfile."""
     groups = collections.defaultdict(list)
     for record in records:
         if any(shown(name) for name in metric_names([record])):
@@ -119,9 +116,9 @@ TABLES = {
 
 
 def fill(text: str, records: Sequence[dict]) -> str:
-    """Return a README's text with updated blocks between result marks.
+    """Return a README's text with the tables between result marks rewritten.
 
-    A block has the table of all records, or of the models that its mark lists, as in
+    A table has all records, or those of the models that its mark lists, as in
     `results: codes of bigan, bigbigan`.
     """
 

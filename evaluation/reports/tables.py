@@ -28,10 +28,10 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def cell(value: Any) -> str:
-    """Return the text of a value: four digits of a number, n/a for None.
+    """Return a value as text for a table: a number with four digits, None as n/a.
 
-    A measured metric has its range in brackets if there are several seeds, else its spread over
-    subsets or splits, if any, and the continuous code that it is measured of, if any.
+    A stored metric has its range in brackets if it was measured with several seeds, with one seed
+    its spread over subsets or splits if it has one, and the number of its code if it is of one.
     """
     if value is None:
         return "n/a"

@@ -11,7 +11,7 @@ from errors import UserError
 
 
 def numbered(n=23, labelled=True, side=2, channels=1):
-    """n images, each full of its own number; the label of number k is k % 7."""
+    """N images, each full of its own number; the label of number k is k % 7."""
     numbers = np.arange(n)
     images = np.broadcast_to(numbers[:, None, None, None], (n, side, side, channels))
     return Split(images.astype(np.uint8), (numbers % 7).astype(np.int64) if labelled else None)
@@ -165,7 +165,7 @@ def test_the_critic_steps_together_must_fit_too():
 
 
 def photographs(n=64, seed=0, shape=(4, 6, 3)):
-    """n images of random pixels with labels, none of which is its own mirror image."""
+    """N images of random pixels with labels, none of which is its own mirror image."""
     images = np.random.default_rng(seed).integers(0, 256, (n, *shape), dtype=np.uint8)
     return Split(images, np.arange(n) % 7)
 

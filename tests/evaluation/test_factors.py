@@ -14,7 +14,8 @@ from tests.evaluation.cases import FACTORS, STROKES, Bare, measure, reference_of
 
 class Strokes(Bare):
     """Its images are bars that lean as code 1 says, up to 30 degrees, and are as thick as code 0
-    says, from 2 to 8 pixels; the third code does nothing."""
+    says, from 2 to 8 pixels; the third code does nothing.
+    """
 
     continuous, categories, channels = 3, (), 1
 

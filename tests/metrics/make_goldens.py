@@ -32,7 +32,8 @@ LOGITS = (1003, 10)
 
 def features(n: int, m: int, d: int) -> tuple[np.ndarray, np.ndarray]:
     """Fake and real features float64 [n, d] and [m, d], correlated and rectified like those of an
-    image network; the fake ones are a little brighter."""
+    image network; the fake ones are a little brighter.
+    """
     random = np.random.default_rng([n, m, d])
     mix = random.normal(size=(d, d)) * np.geomspace(1, 1e-3, d)[:, None]
     fake, real = (np.maximum(random.normal(size=(size, d)) @ mix, 0) for size in (n, m))

@@ -19,7 +19,8 @@ from metrics.measurement import MetricError
 
 def bars(width=4.0, degrees=0.0, length=20, side=28, light=255, shift=(0.0, 0.0)):
     """A bar of so many pixels across, sheared to the right by degrees, with smooth edges, on black:
-    uint8 [1, side, side, 1]."""
+    uint8 [1, side, side, 1].
+    """
     y, x = np.mgrid[:side, :side].astype(float)
     middle = (side - 1) / 2
     across = np.abs(x - shift[0] - middle - math.tan(math.radians(degrees)) * (middle - y))

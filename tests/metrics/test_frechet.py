@@ -31,7 +31,8 @@ def distance(fake, real):
 
 def exact_distance(fake, real):
     """By tr (C1 C2)^(1/2) = the nuclear norm of A B^T / sqrt((n - 1) (m - 1)), for centred features
-    A [n, d] and B [m, d]: no eigenvalue is ever rooted."""
+    A [n, d] and B [m, d]: no eigenvalue is ever rooted.
+    """
     shift = fake.mean(axis=0) - real.mean(axis=0)
     a, b = ((x - x.mean(axis=0)) / np.sqrt(len(x) - 1) for x in (fake, real))
     overlap = np.linalg.svd(a @ b.T, compute_uv=False).sum()

@@ -105,7 +105,8 @@ class Linear(AdversarialModel):
 def linear():
     """(model class, optimizers, **hyperparameters) -> a compiled model of that class for images
     [2, 2, 1], with linear networks unless the class says others, and always the same first
-    weights; it keeps the images of G in the list `fakes`."""
+    weights; it keeps the images of G in the list `fakes`.
+    """
 
     def build(cls=AdversarialModel, optimizers=None, **hyperparameters):
         keras.utils.set_random_seed(0)
@@ -156,7 +157,7 @@ def take_step():
 
 @pytest.fixture
 def state_of():
-    """model -> copies of all that `state` names, in one flat dict."""
+    """Model -> copies of all that `state` names, in one flat dict."""
 
     def copy(model):
         return {
@@ -207,7 +208,8 @@ def fit():
 @pytest.fixture
 def paired():
     """(model class, **hyperparameters) -> a compiled tiny model of pairs of images [4, 4, 1] and
-    latents, always with the same first weights."""
+    latents, always with the same first weights.
+    """
 
     def build(cls, **hyperparameters):
         keras.utils.set_random_seed(0)
@@ -223,7 +225,7 @@ def paired():
 
 @pytest.fixture
 def paired_images():
-    """n -> images float32 [n, 4, 4, 1] for them."""
+    """N -> images float32 [n, 4, 4, 1] for them."""
 
     def draw(n):
         return tf.constant(np.random.default_rng(0).uniform(-1, 1, (n, 4, 4, 1)), tf.float32)

@@ -199,7 +199,8 @@ def test_a_penalty_is_given_reals_fakes_and_the_batch_with_seeds_of_its_own(
 @pytest.mark.parametrize("name", PENALTIES)
 def test_each_penalty_of_a_linear_d_by_hand(name, interval, linear, pictures, take_step):
     """The gradient norm of D(x) = w x + b is |w| everywhere: the penalty is (|w| - 1)² or |w|² / 2,
-    its gradient points along w, and it is due every step or, scaled by 4, every 4 steps."""
+    its gradient points along w, and it is due every step or, scaled by 4, every 4 steps.
+    """
     rates = {"discriminator": 0.1, "generator": 0.0}
     hp = {"loss": "wasserstein", "penalty": name, "penalty_weight": 3.0}
     plain, model = (
@@ -240,7 +241,8 @@ def test_two_penalties_are_two_terms_with_their_weights(
     given, weights, linear, pictures, take_step
 ):
     """The gradient norm of D(x) = w x + b is |w| everywhere; a lazy penalty is scaled by its
-    interval."""
+    interval.
+    """
     model = linear(loss="wasserstein", **given)
     norm = np.linalg.norm(model.kernel.numpy())
     values = {"gradient": (norm - 1) ** 2, "r1": norm**2 / 2, "r2": norm**2 / 2}
@@ -470,7 +472,8 @@ def test_the_scalars_of_a_hook_are_logged(linear, pictures, take_step):
 @pytest.mark.parametrize("loss", LOSSES)
 def test_each_loss_moves_both_players_down_its_own_gradient(loss, linear, pictures, take_step):
     """One step of gradient descent equals the pair's gradients, computed outside of the step:
-    D's on the images of the previous G, G's on the scores of the updated D."""
+    D's on the images of the previous G, G's on the scores of the updated D.
+    """
     drawn = []
 
     class Spy(AdversarialModel):
@@ -524,7 +527,8 @@ def test_each_loss_moves_both_players_down_its_own_gradient(loss, linear, pictur
 def test_a_d_that_must_win_tells_better_and_one_that_must_lose_worse(loss, linear, fit):
     """Against a still G the gap between the mean scores of real and of fake images rises from
     below 0; then D is still, and G's learning closes it and leaves the scores of real images alone.
-    Where scores have a threshold, both accuracies rise from 0, and that of fakes falls again."""
+    Where scores have a threshold, both accuracies rise from 0, and that of fakes falls again.
+    """
 
     class Logged(AdversarialModel):
         def after_discriminator_update(self, real, fake, batch):

@@ -79,7 +79,8 @@ def test_a_gaussian_encoder_of_uniform_codes_is_refused():
 @pytest.mark.parametrize("loss", ["minimax", "non_saturating"])
 def test_the_terms_are_those_of_the_paper(loss, x, make, batch_of):
     """V = E log D(x, E(x)) + E log(1 - D(G(z), z)): D minimises -V, G and E V, or what has the
-    gradients of the non-saturating game, with the labels exchanged."""
+    gradients of the non-saturating game, with the labels exchanged.
+    """
     model = make(loss=loss)
     batch = batch_of(model, x)
     shown = {"real": model.real(batch), "fake": model.fake(batch)}

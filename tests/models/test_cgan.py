@@ -92,7 +92,8 @@ def test_a_wrong_label_changes_the_score_and_another_label_the_image(network, wa
 @pytest.mark.parametrize("way", [WAYS[0], WAYS[-1]])
 def test_weights_that_one_class_alone_has_move_if_it_is_in_the_batch(way, take_step):
     """D's rows of it: of the projection, or of the first kernel behind the image's; and G's: of
-    each gain and bias, or of the first kernel behind the noise's."""
+    each gain and bias, or of the first kernel behind the noise's.
+    """
     model = make(**way)
     of_d = model.discriminator.trainable_variables
     if way["d_conditioning"] == "projection":

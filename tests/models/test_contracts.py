@@ -26,7 +26,8 @@ OF_EACH_KIND = ("gan", "cgan", "wgan_gp", "infogan", "bigbigan", "began", "vae")
 
 def spared(names):
     """As parameters: what models inherit is tested of one of each kind at each run, and of all of
-    them with --slow."""
+    them with --slow.
+    """
     return [pytest.param(name, marks=unless_of_each_kind(name)) for name in names]
 
 
@@ -179,7 +180,8 @@ def test_players_share_no_variable_and_leave_none_out(name, tiny):
 @pytest.mark.parametrize("name", spared(NAMES))
 def test_a_players_optimizer_moves_its_networks_and_no_others(name, tiny, batches, take_step):
     """One step with a single learning rate above 0, compared with a step with none: G does not
-    change while D is updated, nor D while G is."""
+    change while D is updated, nor D while G is.
+    """
     images, labels = batches(1)
 
     can = {player: can_move(name, p) for player, p in tiny(name).players().items()}

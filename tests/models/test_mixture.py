@@ -23,7 +23,7 @@ SETTINGS = {
 
 
 def points(n, seed=0):
-    """n draws of the mixture as images [n, 1, 1, 2]."""
+    """N draws of the mixture as images [n, 1, 1, 2]."""
     rng = np.random.default_rng(seed)
     drawn = CENTRES[rng.integers(0, 8, n)] + rng.normal(0, STD, (n, 2))
     return drawn.astype(np.float32).reshape(n, 1, 1, 2)

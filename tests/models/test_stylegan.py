@@ -338,7 +338,8 @@ def test_samples_are_of_the_size_of_the_next_step(build, take_step):
 
 def test_a_resume_in_the_middle_of_growing_is_exact(fit, state_of, assert_same, tmp_path):
     """In graphs, which are slow to build: two steps, and five twice, in which a size that is faded
-    in is learnt, and the next is faded in."""
+    in is learnt, and the next is faded in.
+    """
 
     def build():
         keras.utils.set_random_seed(1)

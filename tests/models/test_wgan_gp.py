@@ -21,7 +21,8 @@ class Adam:
 
 def test_two_steps_are_those_of_algorithm_1(linear, pictures, take_step):
     """The critic is f(x) = w x + b, with the gradient norm |w|: its gradient with respect to w is
-    mean G(z) - mean x + 10 * 2 (|w| - 1) w / |w|; then one of G = tanh(z A + a)."""
+    mean G(z) - mean x + 10 * 2 (|w| - 1) w / |w|; then one of G = tanh(z A + a).
+    """
     drawn = []
 
     class Spy(WGANGP):

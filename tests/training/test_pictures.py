@@ -1,5 +1,6 @@
 """Traversals of continuous codes, and pictures of styles: what is varied, what is held, and what is
-written."""
+written.
+"""
 
 import imageio.v3 as iio
 import numpy as np
@@ -226,7 +227,8 @@ def test_images_stand_above_their_reconstructions(n, shown, columns):
 
 class Stylist:
     """A model of 6 layers whose images show the styles: row k of the image is the style of layer k;
-    the last row but one is the noise, the same in all places of an image."""
+    the last row but one is the noise, the same in all places of an image.
+    """
 
     image_shape = (SIDE, SIDE, 1)
 

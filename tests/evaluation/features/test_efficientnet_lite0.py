@@ -1,5 +1,6 @@
 """EfficientNet-Lite0: against the reference implementation, pictures of known things, and what
-may not change its features."""
+may not change its features.
+"""
 
 import dataclasses
 import importlib.util

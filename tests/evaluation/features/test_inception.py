@@ -48,7 +48,8 @@ def network(state):
 
 def assert_golden(golden, network, name: str):
     """Measured: 3e-6 of their deviation. A half-pixel centre in the resizing makes 7e-3, 127.5
-    instead of 128 3e-3, and an epsilon that is a tenth too large 2e-3."""
+    instead of 128 3e-3, and an epsilon that is a tenth too large 2e-3.
+    """
     with np.load(golden.GOLDEN) as archive:
         for kind, x in zip(("features", "logits"), network(golden.images()[name]), strict=True):
             expected = archive[f"{name}_{kind}"]
@@ -153,7 +154,8 @@ def path(tmp_path, monkeypatch):
 @pytest.fixture
 def serve(monkeypatch):
     """serve(body, announced, silent): what a server answers from now on, and for how many seconds
-    it is silent before and behind."""
+    it is silent before and behind.
+    """
     servers = []
 
     def serve(body=CONTENT, announced=None, silent=(0.0, 0.0)):

@@ -1,5 +1,6 @@
 """State dicts: two files that torch.save wrote, and others put together here by hand, honest or
-not."""
+not.
+"""
 
 import io
 import pathlib
@@ -52,7 +53,8 @@ def state_pickle(value: bytes) -> bytes:
 @pytest.fixture
 def write(tmp_path):
     """write(form, pickled, content) -> a file in the zip or the old format, with the content of
-    storage "0" if there is one."""
+    storage "0" if there is one.
+    """
 
     def write(form, pickled, content=SIX, compression=zipfile.ZIP_STORED, order=b"little"):
         path = tmp_path / f"{form}.pth"
