@@ -67,7 +67,7 @@ def slant_correlation(context):
 
 @FACTORS.metric(
     "thickness_correlation",
-    "the same with the stroke thickness, by a distance transform",
+    "largest absolute rank correlation with the stroke thickness, by a distance transform",
     better=HIGHER,
 )
 def thickness_correlation(context):
@@ -98,8 +98,8 @@ def class_change(context):
 
 @FACTORS.metric(
     GAP,
-    "mutual information of class, slant and thickness with the best code less that with the "
-    "second best (of slant and thickness without a classifier of the set)",
+    "difference of the mutual information of a factor with the best and the second best code, "
+    "over its entropy; mean of slant, thickness and, with a classifier of the data set, class",
     source="Chen et al. 2018",
     better=HIGHER,
     features=Features.OPTIONAL,

@@ -25,13 +25,17 @@ def manifolds(context) -> dict[str, Measurement]:
 
 
 @MANIFOLDS.metric(
-    "precision", "share of samples among the real images (k = 5)", source=KYNKAANNIEMI
+    "precision",
+    "share of samples inside the manifold of the real images (k = 5)",
+    source=KYNKAANNIEMI,
 )
 def precision(context):
     return context.shared(manifolds)["precision"]
 
 
-@MANIFOLDS.metric("recall", "share of real images among the samples (k = 5)", source=KYNKAANNIEMI)
+@MANIFOLDS.metric(
+    "recall", "share of real images inside the manifold of the samples (k = 5)", source=KYNKAANNIEMI
+)
 def recall(context):
     return context.shared(manifolds)["recall"]
 

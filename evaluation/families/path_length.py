@@ -11,9 +11,9 @@ COUNT = 1000  # number of paths
 
 @PATHS.metric(
     "path_length_{features}",
-    "perceptual path length in the features (each of length 1), not in those of VGG16: change of "
-    "an image on 1,000 paths, a ten-thousandth of each, in float32, in w of models with styles, "
-    "else in z; without the highest and lowest hundredth",
+    "perceptual path length in the normalised features of the network, not of VGG16: squared "
+    "distance over epsilon² with epsilon = 1e-4 on 1,000 paths, in w of models with styles, else "
+    "in z; without the highest and lowest 1 %",
     source="Karras et al. 2019, section 4.1",
     better=LOWER,
     features=Features.ANY,

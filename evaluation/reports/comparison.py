@@ -21,7 +21,7 @@ from storage.files import write_atomically, write_json
 
 
 def csv_rows(evaluations: Sequence[dict]) -> Iterator[list]:
-    """Rows of run, metric, value, lowest, highest (of the evaluation seeds), protocol as JSON."""
+    """Yield rows of run, metric, value, lowest and highest of the seeds, and protocol."""
     for evaluation in evaluations:
         for name, entry in evaluation["metrics"].items():
             low, value, high = low_middle_high(entry) or ("", "", "")

@@ -40,7 +40,7 @@ def training_table(records: Sequence[dict]) -> str:
 
 
 def metrics_table(records: Sequence[dict]) -> str:
-    """Return the published metrics of samples: for each data set a table, a row for each record."""
+    """Return the published metrics of samples: a table per data set, a row per record."""
 
     def shown(name: str) -> bool:
         metric = families.find(name)
@@ -79,7 +79,7 @@ def with_medians(records: Sequence[dict], shown: Callable[[str], bool]) -> dict[
 
 
 def median_of_runs(records: Sequence[dict]) -> dict:
-    """A record of the medians of several, of what all of them have a value of."""
+    """Return a record of the medians of the metrics that all of several records have."""
     metrics = {}
     for name in metric_names(records):
         entries = [record["metrics"].get(name) for record in records]
@@ -90,7 +90,7 @@ def median_of_runs(records: Sequence[dict]) -> dict:
 
 
 def row_tables(groups: dict[str, list[dict]], shown: Callable[[str], bool]) -> str:
-    """For each data set a table of the metrics that are shown, a row for each record."""
+    """Return a table of the shown metrics for each data set, with a row per record."""
     parts = []
     for dataset, group in groups.items():
         names = [name for name in metric_names(group) if shown(name)]

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 HASHES = ("fingerprint", "features_sha256", "images_sha256")
-# Of a protocol, what is in the table, or in a picture, or long.
+# Keys of a protocol that notes omit: in the table, in a picture, or long.
 UNTOLD = ("values", "mapping", "confusion", "kl_of_dimensions")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A Markdown table whose columns line up in a terminal too; numbers stand to the right."""
+    """Return a Markdown table with aligned columns, numbers to the right."""
     cells = [[cell(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
     right = [all(not isinstance(row[k], str) for row in rows) for k in range(len(header))]
@@ -50,7 +50,7 @@ def cell(value: Any) -> str:
 
 
 def low_middle_high(entry: dict | None) -> tuple[float, float, float] | None:
-    """The range and the value of a measured metric; None without."""
+    """Return the lowest value, the median and the highest of a measured metric, or None."""
     if entry is None or entry["value"] is None:
         return None
     values = entry["protocol"].get("values", [entry["value"]])
@@ -58,7 +58,7 @@ def low_middle_high(entry: dict | None) -> tuple[float, float, float] | None:
 
 
 def metric_names(evaluations: Sequence[dict]) -> list[str]:
-    """The metrics that any of several evaluations has a value of, in order."""
+    """Return the metrics that any of several evaluations has a value of, in order."""
     measured = (
         n for e in evaluations for n, entry in e["metrics"].items() if low_middle_high(entry)
     )
@@ -66,7 +66,7 @@ def metric_names(evaluations: Sequence[dict]) -> list[str]:
 
 
 def by_dataset(evaluations: Sequence[dict]) -> dict[str, list[dict]]:
-    """The evaluations of each data set: only they can be compared."""
+    """Return the evaluations by data set, within which they can be compared."""
     groups = collections.defaultdict(list)
     for evaluation in evaluations:
         groups[evaluation["dataset"]].append(evaluation)
@@ -74,7 +74,7 @@ def by_dataset(evaluations: Sequence[dict]) -> dict[str, list[dict]]:
 
 
 def tables(evaluations: Sequence[dict]) -> str:
-    """For each data set a table: a row for each metric, a column for each evaluation."""
+    """Return a table per data set, with a row per metric and a column per evaluation."""
     return "\n\n".join(
         table(
             [dataset, *(e["name"] for e in group)],
@@ -109,7 +109,7 @@ def notes(evaluation: dict) -> str:
 
 
 def told(protocol: dict) -> str:
-    """A protocol in one line; of a hash the beginning."""
+    """Return a protocol in one line, with the first 12 digits of hashes."""
 
     def text(key: str, value: Any) -> str:
         if isinstance(value, list):
