@@ -1,7 +1,7 @@
-"""What a step costs: python -m benchmarks.steps configs/dcgan_mnist.txt configs/wgan_gp_mnist.txt
+"""Step time: python -m benchmarks.steps configs/dcgan_mnist.txt configs/wgan_gp_mnist.txt
 
-Prints for each flagfile the images a second (of D's real images) and the milliseconds of a step,
-measured in turns, and both beside the first flagfile's.
+Prints for each flagfile the images per second (real images of the discriminator) and the
+milliseconds per step, measured in interleaved rounds, and both relative to the first flagfile.
 """
 
 import statistics
@@ -18,12 +18,12 @@ ROUNDS, STEPS = 5, 20
 
 
 def main(argv: Sequence[str]) -> int:
-    """Times the steps of the flagfiles `argv`; returns the exit code."""
+    """Time the steps of the flagfiles `argv`; return the exit code."""
     if flags.wants_help(argv):
         print(__doc__.strip())
         return 0
     if not argv:
-        raise UserError("say which flagfiles: python -m benchmarks.steps configs/...")
+        raise UserError("expected flagfiles: python -m benchmarks.steps configs/...")
     configs = {path: options.parse([f"--flagfile={path}"]) for path in argv}
     import tensorflow as tf
 
@@ -51,10 +51,12 @@ def main(argv: Sequence[str]) -> int:
     first = statistics.median(seconds[argv[0]])
     rate = runs[argv[0]][2] / first
     rows = []
-    for path, (_, _, shown) in runs.items():
+    for path, (_, _, images_per_step) in runs.items():
         step = statistics.median(seconds[path])
-        rows.append([path, shown / step, 1000 * step, shown / step / rate, step / first])
-    print(table(["flagfile", "images/s", "ms a step", "images/s: x", "step: x"], rows))
+        images_per_second = images_per_step / step
+        row = [path, images_per_second, 1000 * step, images_per_second / rate, step / first]
+        rows.append(row)
+    print(table(["flagfile", "images/s", "ms/step", "images/s, relative", "step, relative"], rows))
     return 0
 
 
