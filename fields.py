@@ -2,8 +2,7 @@
 
 An option class is a frozen dataclass made by `options`. A field made by `field` states its default,
 its range and its help text; one made by `choice` selects among `Choices`, each of which declares
-its own further options. Command lines, validation, help texts and tests are derived from these
-declarations. Nothing here imports TensorFlow.
+its own further options. Flags, validation and tests are derived from these declarations.
 """
 
 import contextlib
@@ -115,7 +114,10 @@ def field(
             "derived from the rest" and needs an annotation such as `int | None`.
         help: one sentence with the unit and the source (paper, section).
         group: the heading under which help texts list it.
-        at_least, above, at_most, below: the range of a number.
+        at_least: minimum of a number.
+        above: excluded minimum.
+        at_most: maximum.
+        below: excluded maximum.
         choices: the values of a string.
         follows: (name of a `choice`, name of a fact): the default is that fact of the selected
             alternative; if the fact is None, the option does not apply and is None.
@@ -149,34 +151,32 @@ def choice(
     Args:
         alternatives: the values to select from.
         default: name of an alternative; None with `follows`; a tuple of names if `several`.
-        help, group, **more: as `field`.
+        help: as `field`.
+        group: as `field`.
+        **more: as `field`.
         several: whether any number can be selected, as in "r1,r2" or "r1:5,r2:0.5" with weights;
             "none" selects none.
     """
     made = field(default, help, group=group, **more)
-    changes = {"alternatives": alternatives, "several": several}
-    return dataclasses.field(default=made.default, metadata={**made.metadata, **changes})
+    return _changed(made, alternatives=alternatives, several=several)
 
 
 def options(
-    cls: type | None = None,
     *,
     defaults: Mapping[str, Any] = MappingProxyType({}),
     alternatives: Mapping[str, Choices] = MappingProxyType({}),
     help: Mapping[str, str] = MappingProxyType({}),
 ):
-    """Make a frozen dataclass of options of a class, as a decorator.
+    """Return a decorator that makes a frozen dataclass of a class with fields and choices.
 
     Args:
-        cls: the class, with fields made by `field` and `choice`.
         defaults: name of an inherited field -> its new default: a value, a `PerDataset` or, for a
             further option of an alternative, a `PerChoice`.
         alternatives: name of an inherited `choice` -> what it selects from now.
         help: name of an inherited field -> its new help text.
 
     Raises:
-        ValueError: the alternatives of a `choice` declare an option differently or by a name that
-            is taken, or a `PerChoice` names an alternative without the option.
+        ValueError: the declarations contradict each other.
     """
 
     def decorator(cls: type) -> type:
@@ -201,7 +201,7 @@ def options(
             setattr(cls, name, dataclasses.field(default=spec.default, metadata=spec.metadata))
         return dataclasses.dataclass(frozen=True)(cls)
 
-    return decorator(cls) if cls else decorator
+    return decorator
 
 
 def _changed(
@@ -264,7 +264,7 @@ def _with_further_options(
 
 
 def _merged(owner: str, name: str, options: dict[str, dataclasses.Field]) -> dataclasses.Field:
-    """Return the field of an option that several alternatives have, with one type and range."""
+    """Return the one field of an option that several alternatives have."""
     first, *others = options.values()
     for other in others:
         same = all(first.metadata[key] == other.metadata[key] for key in ("range", "choices"))
@@ -307,9 +307,9 @@ def allowed(spec: dataclasses.Field) -> str:
     """Describe the values of a field: "one of a, b" or "a number >= 0 and < 1"."""
     names = names_of(spec)
     if spec.metadata["several"] and names:
-        examples = f"{names[0]},{names[-1]} or {names[0]}:5,{names[-1]}:0.5"
-        some = f"some of {', '.join(names)}, each once"
-        return f"none, or {some}, with a weight > 0 or without: {examples}"
+        example = f"{names[0]},{names[-1]} or {names[0]}:5,{names[-1]}:0.5"
+        some = f"some of {', '.join(names)}, each once, with a weight > 0 or without"
+        return f"none, or {some}: {example}"
     if names or spec.metadata["several"]:
         return "one of " + ", ".join(names) if names else "none"
     limits = [f"{sign} {limit}" for sign, limit in spec.metadata["range"].items()]
@@ -349,12 +349,13 @@ def weighted(selected: tuple[str, ...]) -> dict[str, float | None]:
 
 def check_value(spec: dataclasses.Field, value: Any) -> None:
     """Raise UserError unless a field may have the value."""
-    absent = value is None and type(None) in typing.get_args(spec.type)
-    if not absent and not _is_valid(spec, value):
+    if not _is_valid(spec, value):
         raise UserError(f"expected {allowed(spec)}, got {as_text(value)}", spec.name)
 
 
 def _is_valid(spec: dataclasses.Field, value: Any) -> bool:
+    if value is None and type(None) in typing.get_args(spec.type):
+        return True
     kind = value_type(spec)
     if not isinstance(value, (int, float) if kind is float else kind):
         return False

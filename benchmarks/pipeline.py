@@ -1,4 +1,6 @@
-"""Speed of the input pipeline: python -m benchmarks.pipeline --model dcgan --dataset MNIST
+"""Speed of the input pipeline.
+
+    python -m benchmarks.pipeline --model dcgan --dataset MNIST
 
 Prints the images per second of the pipeline alone, of the train step on one constant batch, and of
 the train step on batches of the pipeline, measured in interleaved rounds. The last two are equal

@@ -1,4 +1,6 @@
-"""Step time: python -m benchmarks.steps configs/dcgan_mnist.txt configs/wgan_gp_mnist.txt
+"""Step time of flagfiles.
+
+    python -m benchmarks.steps configs/dcgan_mnist.txt configs/wgan_gp_mnist.txt
 
 Prints for each flagfile the images per second (real images of the discriminator) and the
 milliseconds per step, measured in interleaved rounds, and both relative to the first flagfile.

@@ -1,4 +1,6 @@
-"""Compilation and step time under XLA: python -m benchmarks.xla --models=stylegan
+"""Compilation and step time under XLA.
+
+    python -m benchmarks.xla --models=stylegan
 
 Prints for each model and each size of colour images, in a process per pair: the seconds of the
 first step, including its compilation, and of the second, without lazy regularization, and the peak

@@ -51,6 +51,7 @@ def given(argv: Sequence[str], *classes: type, partial: bool = False) -> dict[st
 
     Args:
         argv: the arguments after the program's name; --flagfile=F stands for those in the file F.
+        *classes: option classes, whose fields are the flags.
         partial: ignore the flags of other classes.
 
     Raises:

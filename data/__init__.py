@@ -1,4 +1,9 @@
-"""Data sets and the input pipeline. May import fields, errors and storage only."""
+"""Data sets by name, folder or array file, and the input pipeline of training.
+
+Images are uint8 [n, h, w, c] in memory; decoded sets are kept in the cache.
+
+May import: storage, fields, errors.
+"""
 
 from data.catalogue import ImageData, KnownSet, Split, canonical_name, check, known, load
 from data.pipeline import Batches

@@ -1,4 +1,6 @@
 """Evaluation: metrics are declared, measured by one runner and reported.
 
-Imports: models, metrics, data, plotting, storage, fields, errors; never training or cli.
+Measures runs, and images of any program; `reports/` has the tables, `features/` the networks.
+
+May import: models, metrics, data, plotting, storage, fields, errors.
 """

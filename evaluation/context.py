@@ -1,4 +1,4 @@
-"""Context of a measurement: what the metrics of one evaluation seed share."""
+"""Context of a measurement: samples, features and other results shared by its metrics."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ from metrics.pixels import PixelStatistics
 if TYPE_CHECKING:
     from models.base import GenerativeModel
 
-FIRST = 1000  # samples that are kept as images
+FIRST = 1000  # number of samples kept as images
 
 
 class Stopwatch:
-    """Seconds by stage; those of an inner stage are not counted for the outer one."""
+    """Timer of stages; the seconds of a nested stage do not count for the outer stage."""
 
     def __init__(self):
         self.seconds = collections.Counter()
@@ -35,7 +35,7 @@ class Stopwatch:
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Count the seconds within by a name."""
+        """Add the seconds spent in the block to a stage."""
         start = time.perf_counter()
         self._inner.append(0.0)
         try:
@@ -51,9 +51,9 @@ class Samples:
     """Statistics of the drawn samples.
 
     Attributes:
-        pixels: gray levels of all.
-        features: feature statistics of all, if a wanted metric needs them.
-        first: the first FIRST of them, uint8 [n, h, w, c].
+        pixels: pixel statistics of all samples.
+        features: feature statistics of all samples; None if no wanted metric needs them.
+        first: the first FIRST samples, uint8 [n, h, w, c].
     """
 
     pixels: PixelStatistics
@@ -62,16 +62,16 @@ class Samples:
 
 
 class Context:
-    """What the metrics of one evaluation seed share; each part is computed at its first use.
+    """Shared inputs and results of the metrics of one evaluation seed, computed at first use.
 
-    Attributes:
-        subject: what is measured.
-        reference: the real images and the feature network.
+    Args:
+        subject: the model, baseline or images to measure.
+        reference: the reference images and the feature network.
         wanted: the metrics to measure, by name.
         n: number of samples.
         seed: evaluation seed.
-        likelihood_samples: draws of the code of each image.
-        watch: counts the seconds.
+        likelihood_samples: number of latent samples per image.
+        watch: timer of the stages.
     """
 
     def __init__(
@@ -92,22 +92,22 @@ class Context:
 
     @property
     def model(self) -> GenerativeModel | None:
-        """The model, unless samples of another program are measured."""
+        """The model, or None if images are measured."""
         return self.subject.model
 
     @property
     def extractor(self) -> Extractor | None:
-        """The feature network."""
+        """The feature network, or None."""
         return self.reference.extractor
 
     @property
     def has_classifier(self) -> bool:
-        """Whether the feature network is a classifier of the data set."""
+        """True if the feature network classifies the data set."""
         return bool(self.extractor) and self.extractor.classes_of == self.reference.data.name
 
     @property
     def features_protocol(self) -> dict[str, str]:
-        """The feature network as a protocol has it."""
+        """Protocol entries of the feature network."""
         network = self.extractor
         return {
             "features": network.name,
@@ -116,10 +116,10 @@ class Context:
         }
 
     def shared(self, function: Callable[[Context], Any]) -> Any:
-        """Return the value of a function of this context, which is called once.
+        """Return function(context), computed once and cached.
 
         Raises:
-            MetricError: the function raised it.
+            MetricError: the function raised it, now or before.
         """
         if function not in self._shared:
             try:
@@ -159,15 +159,15 @@ class Context:
 
     @property
     def compared_features(self) -> tuple[np.ndarray, np.ndarray]:
-        """The kept features of the samples and of the reference images, [n, d] each."""
+        """Stored features of the samples and of the reference images, [n, d] and [m, d]."""
         return self.samples.features.features, self.real_features.features
 
     def wants(self, name: str) -> bool:
-        """Return whether a metric is to be measured and can be."""
+        """Return True if a metric is wanted and nothing that it needs is missing."""
         return name in self.wanted and self.missing(name) is None
 
     def missing(self, name: str) -> str | None:
-        """Return the reason for which a wanted metric cannot be measured, or None."""
+        """Return the reason why a wanted metric cannot be measured, or None."""
         metric, data, split = self.wanted[name], self.reference.data, self.reference.split
         if not metric.samples and self.model is None:
             return "requires a model"

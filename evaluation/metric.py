@@ -1,4 +1,4 @@
-"""Declaration of a metric: one object states its name, meaning, direction, table and needs."""
+"""Declaration of a metric: its name, meaning, direction, table and requirements."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
 
 HIGHER, LOWER, NEITHER = "higher", "lower", ""
 SAMPLES, CODES, LIKELIHOOD = TABLES = ("samples", "codes", "likelihood")
-NETWORK = "{features}"  # in a name: the name of the feature network
+NETWORK = "{features}"  # placeholder in a name for the name of the feature network
 INCEPTION = "inception"
-LOGGED = "metric_"  # begins the names that metrics have in metrics.jsonl
+LOGGED = "metric_"  # prefix of the names of metrics in metrics.jsonl
 
 
 def logged_metric(name: str) -> str | None:
-    """Return the metric that a name in metrics.jsonl is of, or None."""
+    """Return the name of the metric logged under a name in metrics.jsonl, or None."""
     metric = name.removeprefix(LOGGED)
     return metric if metric != name else None
 
 
 class Features(enum.Enum):
-    """Feature network that a metric needs."""
+    """Feature network that a metric requires."""
 
     NONE = "none"
     OPTIONAL = "used if it classifies the data set"
@@ -37,7 +37,7 @@ class Features(enum.Enum):
 
 
 class Images(enum.Enum):
-    """Real images that a metric needs beside the reference images."""
+    """Real images that a metric requires."""
 
     ANY = "any"
     UNSEEN = "reference images that were not trained on"
@@ -47,25 +47,26 @@ class Images(enum.Enum):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Metric:
-    """A metric of samples or of a model.
+    """Metric of samples or of a model.
 
     Attributes:
-        name: with NETWORK in the place of the feature network's name, if it depends on that.
-        meaning: one line.
-        measure: function of a context that returns the measurement, or raises MetricError where
-            the metric is not defined.
+        name: contains NETWORK if it depends on the name of the feature network.
+        meaning: description in one line.
+        measure: function of a context that returns the measurement, or raises MetricError if the
+            metric is not defined.
         better: direction: HIGHER, LOWER or NEITHER.
         table: SAMPLES, CODES or LIKELIHOOD.
-        stage: its seconds are counted by this name.
+        stage: stage of the timer.
         source: paper.
-        inception: name in the features of the Inception network, if it has one of its own there.
-        log: whether figures have a logarithmic axis.
-        published: whether the README's tables have it.
-        batch_of: name of the metric of all samples that this is the protocol of one batch of.
-        samples: whether it is a function of the drawn samples alone; all others need a model.
-        seeded: whether it depends on the evaluation seed.
-        ability: ability of the model that it needs.
-        features, images: what it needs beside.
+        inception: name in the features of the Inception network, if it differs.
+        log: True for a logarithmic axis in figures.
+        published: True if it is in the README's tables.
+        batch_of: for a metric of one batch, the name of the same metric of all samples.
+        samples: True for a function of the samples alone; other metrics require a model.
+        seeded: True if it depends on the evaluation seed.
+        ability: ability of the model that it requires.
+        features: feature network that it requires.
+        images: real images that it requires.
     """
 
     name: str
@@ -86,13 +87,13 @@ class Metric:
     images: Images = Images.ANY
 
     def name_in(self, network: str) -> str:
-        """Return its name in the features of a network."""
+        """Return the name of the metric in the features of a network."""
         if self.inception and network == INCEPTION:
             return self.inception
         return self.name.replace(NETWORK, network)
 
     def network_of(self, name: str) -> str | None:
-        """Return the network in whose features it has a name: "" if any, None if in none."""
+        """Return the feature network that a name refers to: "" if any, None if not this metric."""
         if name == self.inception:
             return INCEPTION
         before, placeholder, after = self.name.partition(NETWORK)
@@ -103,12 +104,12 @@ class Metric:
 
 
 class Family:
-    """Metrics of one file of `families/`, which share facts.
+    """Group of metrics with common facts, declared in one file of `families/`.
 
     Args:
         title: heading of the family in the list of metrics.
         order: place of the family in its table.
-        **shared: facts of all its metrics, as of `Metric`; `stage` is the title if not given.
+        **shared: attributes of `Metric` for all its metrics; `stage` is the title by default.
     """
 
     def __init__(self, title: str, *, order: float = 1000, **shared):
@@ -117,7 +118,13 @@ class Family:
         self.metrics: list[Metric] = []
 
     def metric(self, name: str, meaning: str, **facts) -> Callable[[Callable], Callable]:
-        """Return a decorator that declares a metric, which the decorated function measures."""
+        """Return a decorator that declares the decorated function as a metric.
+
+        Args:
+            name: name of the metric.
+            meaning: description in one line.
+            **facts: further attributes of `Metric`.
+        """
 
         def decorator(measure: Callable) -> Callable:
             declared = {**self.shared, **facts}

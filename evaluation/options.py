@@ -1,4 +1,4 @@
-"""Options of a measurement, and those that published results are measured with."""
+"""Options of a measurement, and their values for published results."""
 
 import dataclasses
 
@@ -20,59 +20,57 @@ PUBLISHED = {
 
 @dataclasses.dataclass(frozen=True)
 class MeasureOptions:
-    """What to measure, how, and on how many images."""
+    """Options of evaluate.py and study.py: metrics, features, samples, seeds and output."""
 
     metrics: str = field(
-        "", "names of metrics (listed below), with commas between; else all", group="what"
+        "", "metrics (listed below), separated by commas; default: all", group="what"
     )
     baselines: bool = field(
         False,
-        "also measure training images, blurred training images and uniform noise as if they were "
-        "samples, to show what the numbers mean",
+        "also measure training images, blurred training images and uniform noise in place of "
+        "samples, as a scale of the values",
         group="what",
     )
     features: str = field(
         "auto",
-        f"the network that distances are measured in: {', '.join(NAMES)}, or the path of a .keras "
-        "file; auto: digits for MNIST, else inception if its weights are there, else "
-        "efficientnet_lite0",
+        f"feature network: {', '.join(NAMES)}, or the path of a .keras file; auto: digits for "
+        "MNIST, else inception if its weights are in the cache, else efficientnet_lite0",
         group="how",
     )
-    num_samples: int = field(10000, "samples to draw", group="how", at_least=2)
+    num_samples: int = field(10000, "number of samples", group="how", at_least=2)
     likelihood_samples: int = field(
         200,
-        "draws, by the evaluation seed, of the code of each real image, for the bounds of its "
-        "likelihood",
+        "number of latent samples per real image, for the bounds of its likelihood",
         group="how",
         at_least=1,
     )
     split: str = field(
         "test",
-        "the reference images; a data set without test images takes train",
+        "split of the reference images; train if the data set has no test images",
         group="how",
         choices=("test", "train"),
     )
     seed: int = field(0, "evaluation seed", group="how", at_least=0, at_most=2**31 - 1)
     repeats: int = field(
         1,
-        "number of evaluation seeds: seed, seed + 1, ...; the table has the median and the range",
+        "number of evaluation seeds: seed, seed + 1, ...; tables have the median and the range",
         group="how",
         at_least=1,
     )
     data_dir: str = field(
         "",
-        "where TensorFlow Datasets keeps its sets, if they have moved",
+        "directory of TensorFlow Datasets, if it differs from that of the run",
         group="how",
     )
     outdir: str = field(
         "runs/comparison",
-        "where the comparison of several runs, and the evaluation of --images, is written",
+        "directory for the comparison of several runs, and for the evaluation of images",
         group="output",
     )
     publish: bool = field(
         False,
-        "also record the finished runs in assets/results.json, copy their pictures there, and the "
-        "figures of several runs by the name of --outdir, and write the README's tables anew",
+        "also add the finished runs to assets/results.json, copy their pictures and the figures of "
+        "the comparison there, and update the README's tables",
         group="output",
     )
 
@@ -89,17 +87,18 @@ class MeasureOptions:
 
 @dataclasses.dataclass(frozen=True)
 class EvaluateOptions(MeasureOptions):
-    """The runs or the images to measure, and the same."""
+    """Options of evaluate.py: the runs or images to measure, and `MeasureOptions`."""
 
-    run: str = field("", "run directories, with commas between", group="what")
+    run: str = field("", "run directories, separated by commas", group="what")
     images: str = field(
         "",
-        "instead of a run: samples of any program, uint8 images of the size of --dataset: a folder "
-        "of PNG or JPEG files, or an .npz file with an array images, x, x_train, samples or arr_0",
+        "instead of a run: samples of any program, uint8 images of the same size as the data set: "
+        "a folder of PNG or JPEG files, or an .npz file with an array images, x, x_train, samples "
+        "or arr_0",
         group="what",
     )
     dataset: str = field(
-        "", "data set that --images are compared with, as train.py names it", group="what"
+        "", "data set that images are compared with, named as in train.py", group="what"
     )
 
     def __post_init__(self):

@@ -1,4 +1,4 @@
-"""Records of measurements: evaluation.json, with the protocol and its hash of each metric."""
+"""Records of measurements, saved as evaluation.json with the protocol hash of each metric."""
 
 import contextlib
 import hashlib
@@ -15,7 +15,7 @@ from evaluation.subject import Subject
 from metrics.measurement import Measurement
 from storage.files import write_json
 
-FORMAT = 1  # of a measurement: raise it when a metric changes
+FORMAT = 1  # version of the measurements; raise it when a metric changes
 FILE = "evaluation.json"
 HASHES, OLD_HASHES = "protocol_hashes", "ways"
 
@@ -33,13 +33,12 @@ def evaluate(
 
     Args:
         subject: a model, a baseline or images.
-        reference: the real images and the feature network.
-        asked: what to measure and how.
-        folder: where evaluation.json and pictures are written; None: nowhere, and what a baseline
-            lacks is left out.
-        only_new: return what evaluation.json has of all wanted metrics, if the protocol hash is
-            the same.
-        watch: has counted the seconds so far.
+        reference: the reference images and the feature network.
+        asked: options of the measurement.
+        folder: folder of evaluation.json and pictures. None, for baselines: nothing is written,
+            and only metrics of samples are measured.
+        only_new: return the saved record if its protocol hashes are the same.
+        watch: timer with the seconds so far.
     """
     wanted = runner.wanted_metrics(asked, reference)
     if folder is None:
@@ -60,7 +59,7 @@ def evaluate(
 
 
 def about(reference: Reference) -> dict:
-    """Return the data set as a protocol has it."""
+    """Return the protocol entries of the data set."""
     data = reference.data
     return {
         "dataset": data.name,
@@ -72,7 +71,7 @@ def about(reference: Reference) -> dict:
 def as_record(
     subject: Subject, reference: Reference, measured: dict[str, Measurement], watch: Stopwatch
 ) -> dict:
-    """Return each measurement with its whole protocol, and the seconds by stage."""
+    """Return the record of measurements with complete protocols, and the seconds by stage."""
     protocol = {**about(reference), **subject.protocol}
     return {
         "name": subject.name,
@@ -86,7 +85,7 @@ def as_record(
 
 
 def protocol_hash(subject: Subject, reference: Reference, asked: MeasureOptions) -> str:
-    """Return a hash of what is measured and how."""
+    """Return the protocol hash: of the subject, the options and the feature network."""
     how = [getattr(asked, name) for name in PUBLISHED if name != "metrics"]
     weights = reference.extractor.sha256 if reference.extractor else ""
     content = json.dumps([FORMAT, subject.identity, how, weights])
@@ -94,14 +93,14 @@ def protocol_hash(subject: Subject, reference: Reference, asked: MeasureOptions)
 
 
 def hashes_of(record: dict) -> dict[str, str]:
-    """Return the protocol hash of each metric of a record, or of one of an older version."""
+    """Return the protocol hash of each metric of a record, of any version of its format."""
     return record[HASHES] if HASHES in record else record[OLD_HASHES]
 
 
 def measured_before(
     subject: Subject, folder: Path, hashed: str, wanted: Iterable[str]
 ) -> dict | None:
-    """Return the record of all wanted metrics, if each has that protocol hash; else None."""
+    """Return the saved record of the wanted metrics, or None if a protocol hash differs."""
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         before = json.loads((folder / FILE).read_text())
         hashes = hashes_of(before)
@@ -113,8 +112,7 @@ def measured_before(
 
 
 def with_earlier(subject: Subject, record: dict, hashed: str, folder: Path) -> dict:
-    """Return a record with what evaluation.json has besides of the same checkpoint, and the
-    protocol hash of each metric."""
+    """Return a record merged with the saved metrics of the same checkpoint, and protocol hashes."""
     written = {**record, HASHES: dict.fromkeys(record["metrics"], hashed)}
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         before = json.loads((folder / FILE).read_text())

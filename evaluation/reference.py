@@ -1,4 +1,4 @@
-"""Reference images that samples are compared with, and their stored statistics."""
+"""Reference images, and their cached feature statistics."""
 
 import contextlib
 import functools
@@ -17,17 +17,17 @@ from metrics.pixels import PixelStatistics
 from storage.cache import cache_directory
 
 BATCH = 250
-FORMAT = 1  # of the stored statistics: raise it when they change
+FORMAT = 1  # version of the cached statistics; raise it when they change
 
 
 class Reference:
-    """A split of a data set, train where there is no test, and a feature network.
+    """Reference images and a feature network.
 
     Attributes:
-        data: the data set; no sample should copy its training images.
+        data: the data set.
         extractor: the feature network, or None.
-        split: "test" or "train".
-        images: the split.
+        split: "test" or "train"; "train" for data sets without test images.
+        images: the reference images.
     """
 
     def __init__(self, data: ImageData, split: str, extractor: Extractor | None):
@@ -37,12 +37,12 @@ class Reference:
 
     @property
     def protocol(self) -> dict:
-        """The split and the number of its images, as a protocol has them."""
+        """Protocol entries of the reference images."""
         return {"split": self.split, "n_real": len(self.images.images)}
 
     @functools.cached_property
     def pixels(self) -> PixelStatistics:
-        """Gray levels of the reference images."""
+        """Pixel statistics of the reference images."""
         pixels = PixelStatistics()
         for batch in in_batches(self.images):
             pixels.update(batch)
@@ -50,7 +50,7 @@ class Reference:
 
     @functools.cached_property
     def statistics(self) -> FeatureStatistics:
-        """Feature statistics of the reference images; from the cache if they are there."""
+        """Feature statistics of the reference images, cached on disk."""
         content = [FORMAT, self.data.fingerprint, self.split, list(self.images.images.shape)]
         content += [self.extractor.name, self.extractor.sha256, self.extractor.resizing]
         key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
@@ -59,11 +59,11 @@ class Reference:
         with contextlib.suppress(OSError, *damaged):
             return FeatureStatistics.load(self.extractor, path)
 
-        # In random order: of a large split the first features stand for all.
+        # In random order, since only the first features of a large split are stored.
         statistics = FeatureStatistics(self.extractor, len(self.images.images))
         for batch in in_batches(self.images, seed=0):
             statistics.update(batch)
-        with contextlib.suppress(OSError, MetricError):  # of one image there is no covariance
+        with contextlib.suppress(OSError, MetricError):  # a single image has no covariance
             statistics.save(path)
         return statistics
 
@@ -71,7 +71,7 @@ class Reference:
 def in_batches(
     split: Split, seed: int | None = None, most: int | None = None
 ) -> Iterator[np.ndarray]:
-    """Yield the images of a split, or the first `most`, in their order or in that of a seed."""
+    """Yield batches of a split, or of its first `most` images, shuffled if there is a seed."""
     order = np.arange(len(split.images))
     if seed is not None:
         order = np.random.default_rng(seed).permutation(order)
@@ -81,7 +81,7 @@ def in_batches(
 
 
 def over_batches(function: Callable, split: Split) -> np.ndarray:
-    """Return the values of a function of a model for all images of a split, float32 [n, d]."""
+    """Return the outputs float32 [n, d] of a function of images in [-1, 1] on a split."""
     import tensorflow as tf
 
     from models.base import to_unit_range

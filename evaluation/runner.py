@@ -1,4 +1,4 @@
-"""Runner: measures the wanted metrics of a subject, for evaluate.py, study.py and train.py."""
+"""Runner of the metrics, for evaluate.py, study.py and the evaluations during training."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -17,15 +17,15 @@ from metrics.measurement import Measurement, MetricError
 
 
 def load_reference(data: ImageData, asked: MeasureOptions, prefix: str = "") -> Reference:
-    """Return the reference images and, if a wanted metric needs one, the feature network.
+    """Return the reference images and, if a wanted metric requires it, the feature network.
 
     Args:
         data: the data set.
-        asked: metrics, features and split.
-        prefix: begins the names of the options that errors are about.
+        asked: options of the measurement.
+        prefix: prefix of the option names in errors.
 
     Raises:
-        UserError: there are no such metrics, features or baselines of the data set.
+        UserError: the metrics, the features or the baselines are invalid for the data set.
     """
     if asked.baselines and (asked.split == "train" or data.test is None):
         raise UserError(
@@ -46,7 +46,7 @@ def load_reference(data: ImageData, asked: MeasureOptions, prefix: str = "") -> 
 
 
 def load_extractor(data: ImageData, name: str, option: str) -> Extractor:
-    """Return the feature network that an option names. Raises UserError if there is none."""
+    """Return the feature network of a name; raise UserError with the option if there is none."""
     try:
         return features.load(name, data.name, data.fingerprint, data.image_shape)
     except UserError as error:
@@ -56,10 +56,10 @@ def load_extractor(data: ImageData, name: str, option: str) -> Extractor:
 def wanted_metrics(
     asked: MeasureOptions, reference: Reference, prefix: str = ""
 ) -> dict[str, Metric]:
-    """Return the metrics that are asked for, or all, by name.
+    """Return the selected metrics, by default all, by name.
 
     Raises:
-        UserError: there is no such metric in the features.
+        UserError: a metric does not exist in these features.
     """
     network = reference.extractor.name if reference.extractor else None
     known = families.named(network)
@@ -87,7 +87,7 @@ def measure(
 ) -> tuple[dict[str, Measurement], Context]:
     """Return the measurements by name, and the context of the first evaluation seed.
 
-    Samples are drawn once per evaluation seed; what does not depend on that is measured once.
+    Samples are drawn once per evaluation seed; metrics that do not depend on it are measured once.
     """
     watch = watch or Stopwatch()
     of_seeds: dict[str, list[Measurement]] = {name: [] for name in wanted}
@@ -115,7 +115,7 @@ def measure(
 
 
 def measure_one(context: Context, name: str) -> Measurement:
-    """Return one measurement; without a value and with the reason where there is none."""
+    """Return a measurement; its value is None, with the reason, if it is not defined."""
     metric, reference = context.wanted[name], context.reference
     try:
         if reason := context.missing(name):
@@ -132,8 +132,11 @@ def measure_one(context: Context, name: str) -> Measurement:
 
 
 def over_seeds(measurements: Sequence[Measurement], seeds: Sequence[int]) -> Measurement:
-    """Return the median over evaluation seeds; its protocol lists the values and whatever else
-    differs, None where a seed lacks it. Without a value if one seed has none."""
+    """Return the median over evaluation seeds.
+
+    The protocol lists the values, and other entries that differ between seeds, with None for a
+    missing entry. The median is None if a seed has no value.
+    """
     if len(measurements) == 1:
         return Measurement(measurements[0].value, {**measurements[0].protocol, "seed": seeds[0]})
     values = [measurement.value for measurement in measurements]

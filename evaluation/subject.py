@@ -1,4 +1,4 @@
-"""Subjects of an evaluation: a model, a baseline, or images of any program."""
+"""Subjects of an evaluation: models, baselines, and images of any program."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from models.base import GenerativeModel
 
 Draw = Callable[[int, int], Iterable[np.ndarray]]
-"""(n, seed) -> batches of uint8 images [b, h, w, c], n in all."""
+"""Function (n, seed) -> batches of uint8 images [b, h, w, c], n in total."""
 
 ARRAYS = ("images", "x", "x_train", "samples", "arr_0")  # names of images in an .npz file
 
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """What is measured.
+    """Model, baseline or set of images to measure.
 
     Attributes:
-        name: a run's folder, a file, a baseline's name.
-        draw: its samples.
-        model: the model, if there is one.
-        protocol: facts of it that the protocol of each metric has.
-        identity: JSON value that decides whether it was measured before; None: not compared.
-        count: number of its samples, where it is fixed.
+        name: run directory, file, or name of a baseline.
+        draw: function that draws samples.
+        model: the model, or None.
+        protocol: protocol entries of all its metrics.
+        identity: JSON value that is part of the protocol hash.
+        count: number of samples, if it is fixed.
     """
 
     name: str
@@ -56,7 +56,7 @@ def of_model(name: str, model: GenerativeModel, protocol: dict, identity: Any = 
 
 
 def baselines(train: Split) -> list[Subject]:
-    """Return training images, blurred ones, and noise as subjects."""
+    """Return the baselines: training images, blurred training images and uniform noise."""
     import scipy.ndimage
 
     def images(n: int, seed: int) -> Iterator[np.ndarray]:
@@ -75,10 +75,10 @@ def baselines(train: Split) -> list[Subject]:
 
 
 def of_images(path: str, image_shape: tuple[int, int, int]) -> Subject:
-    """Return the images of a folder or an .npz file as a subject; a seed gives their order.
+    """Return the images of a folder or an .npz file as a subject; the seed shuffles them.
 
     Raises:
-        UserError: there are no images, or they differ from those of the data set in type or shape.
+        UserError: there are no images, or their type or shape differs from the data set's.
     """
     images = read_images(Path(path).expanduser())
     if images.shape[1:] != tuple(image_shape):

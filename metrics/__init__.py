@@ -1,4 +1,6 @@
 """Metrics: pure functions of arrays that return numbers or measurements.
 
-They know no model, file, option or table. Imports: errors.
+They know no model, file, option or table.
+
+May import: fields, errors.
 """

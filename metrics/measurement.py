@@ -1,20 +1,21 @@
-"""A measured number and its protocol."""
+"""Result type of the metrics, and their error."""
 
 import dataclasses
 from typing import Any
 
 
 class MetricError(Exception):
-    """A metric is not defined for these images or codes; the message is one line."""
+    """Error of a metric that is not defined for these images or codes; the message is one line."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Measurement:
-    """A number and how it was measured.
+    """Measured number with its protocol.
 
     Attributes:
-        value: the number; None, printed n/a, where it cannot be measured.
-        protocol: what else a reader needs: counts, split, features, seeds; the reason of n/a.
+        value: the number; None, printed n/a, if it cannot be measured.
+        protocol: facts that make it reproducible: counts, split, features, seeds; the reason of
+            n/a.
     """
 
     value: float | None

@@ -1,4 +1,4 @@
-"""Perceptual path length: Karras et al. 2019, section 4.1."""
+"""Perceptual path length (Karras et al. 2019, section 4.1)."""
 
 import numpy as np
 
@@ -6,19 +6,22 @@ from metrics.measurement import Measurement, MetricError
 from metrics.reconstruction import feature_distances
 
 EPSILON = 1e-4
-TAILS = (1, 99)  # percentiles beyond which the authors' code leaves a distance out
+TAILS = (1, 99)  # percentiles beyond which the authors' code drops distances
 
 
 def path_length(start: np.ndarray, end: np.ndarray, epsilon: float = EPSILON) -> Measurement:
-    """The mean of d(G(t), G(t + epsilon)) / epsilon² over places t of latent paths: equations 2
-    and 3, with the squared distance d of features of length 1.
+    """Return the mean of d(G(t), G(t + epsilon)) / epsilon^2 over latent paths, equations 2 and 3.
+
+    d is the squared distance of normalised features. The highest and lowest 1 % of the distances
+    are dropped.
 
     Args:
-        start, end: features [n, d] of the images at t and at t + epsilon.
-        epsilon: the part of the way between the two.
+        start: features [n, d] of the images at t.
+        end: features [n, d] of the images at t + epsilon.
+        epsilon: step along a path of length 1.
 
     Raises:
-        MetricError: there are none, or a feature is not finite.
+        MetricError: there are no images, or a feature is not finite.
     """
     if not len(start):
         raise MetricError("needs images")

@@ -1,17 +1,21 @@
 """Models by name. `from models import DCGAN` loads TensorFlow; `import models` does not.
 
-May import: losses, augmentation, storage, the catalogue of data, fields, errors.
+May import: losses, augmentation, storage, data.catalogue, fields, errors.
 """
 
+import dataclasses
 import importlib
 import os
 import pkgutil
 from typing import TYPE_CHECKING
 
+from data.catalogue import KNOWN, known
+from errors import UserError, near
 from models import declarations
 from models.declaration import Model
 
 if TYPE_CHECKING:
+    from data.catalogue import ImageData
     from models.base import GenerativeModel
 
 
@@ -26,6 +30,40 @@ def _declared() -> dict[str, Model]:
 
 
 REGISTRY = _declared()
+
+
+def build(
+    name: str, data: "str | ImageData" = "MNIST", *, seed: int = 0, **hyperparameters
+) -> "GenerativeModel":
+    """Return an untrained model with the defaults of a data set.
+
+    models.build("infogan", "CIFAR10") is the model that `train.py --model infogan --dataset
+    CIFAR10` trains, in the dtype policy of Keras. Its initial weights depend on the seed of Keras
+    (keras.utils.set_random_seed).
+
+    Args:
+        name: a key of REGISTRY.
+        data: name of a known data set, or a loaded one.
+        seed: seed of every draw in training.
+        **hyperparameters: those that differ from the defaults of the model and the data set.
+
+    Raises:
+        UserError: there is no such model, the data set is not known, a hyperparameter is invalid,
+            or the images do not fit the networks.
+    """
+    if name not in REGISTRY:
+        raise UserError(f"no such model: {name}{near(name, REGISTRY)}", "name")
+    images = known(data) if isinstance(data, str) else data
+    if images is None:
+        raise UserError(f"{data}: not one of {', '.join(KNOWN)}; pass a loaded data set", "data")
+    model_class = REGISTRY[name].load()
+    resolved = REGISTRY[name].hyperparameters.resolve(images.name, **hyperparameters)
+    return model_class(
+        images.image_shape,
+        num_classes=images.num_classes,
+        seed=seed,
+        **dataclasses.asdict(resolved),
+    )
 
 
 def load(path: str | os.PathLike) -> "GenerativeModel":

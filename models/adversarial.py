@@ -19,7 +19,16 @@ from models.ema import ExponentialMovingAverage
 from models.latents import Latents, noise
 from models.objectives import Objective
 from models.randomness import Batch, length, stateless_seed
+from models.scalars import ScalarGroup
 from models.terms import Term, Terms, total
+
+D_LOSS, G_LOSS = "d_loss", "g_loss"
+LOSSES = ScalarGroup(title="losses", names=(D_LOSS, G_LOSS), order=20, is_loss=True)
+DISCRIMINATOR_TERMS = ScalarGroup(
+    title="terms of the discriminator's loss", prefix=f"{D_LOSS}_", order=30
+)
+GENERATOR_TERMS = ScalarGroup(title="terms of the generator's loss", prefix=f"{G_LOSS}_", order=31)
+ACCURACIES = ScalarGroup(title="accuracy of the discriminator", prefix="d_accuracy_", order=50)
 
 Scores = dict[str, tf.Tensor]  # scores [b], and other outputs of the discriminator by name
 
@@ -167,7 +176,7 @@ class AdversarialModel(GenerativeModel):
 
     @property
     def generator_uses_real(self) -> bool:
-        """Whether `generator_terms` needs D's scores of real images."""
+        """True if `generator_terms` needs D's scores of real images."""
         objectives = self._objectives_of("generator")
         return self.loss_pair.generator_uses_real or any(o.uses_real for o in objectives)
 
@@ -251,7 +260,8 @@ class AdversarialModel(GenerativeModel):
         """Run after each update of D; return scalars to log.
 
         Args:
-            real, fake: outputs of D that the update was made from.
+            real: outputs of D for real images, of which the update was made.
+            fake: those for generated images.
             batch: of the update.
         """
         return {}
@@ -310,7 +320,7 @@ class AdversarialModel(GenerativeModel):
             d_fake = self.discriminate_augmented(fake, last, stream)
             terms = self.generator_terms(d_real, d_fake, last)
             terms |= self.extra_generator_terms(real, fake, last)
-            loss, losses = total(terms, "g_loss")
+            loss, losses = total(terms, G_LOSS, GENERATOR_TERMS)
         scalars |= losses | self.minimise(loss, tape, "generator")
         scalars |= self.after_generator_update(terms, last)
         self.ema.update(self.step)
@@ -325,7 +335,7 @@ class AdversarialModel(GenerativeModel):
             d_fake = self.discriminate_augmented(fake, batch, augmentation_streams.FAKE)
             terms = self.discriminator_terms(d_real, d_fake, batch)
             terms |= self._penalty_terms(real, fake, batch)
-            loss, scalars = total(terms, "d_loss")
+            loss, scalars = total(terms, D_LOSS, DISCRIMINATOR_TERMS)
         scalars |= self.minimise(loss, tape, "discriminator")
         scalars |= self.after_discriminator_update(d_real, d_fake, batch)
         scalars |= self.augmenter.adapt(
@@ -386,10 +396,12 @@ class AdversarialModel(GenerativeModel):
         right = self._of_each_score(
             lambda d: {"real": real[d] > threshold, "fake": fake[d] < threshold}
         )
-        return {
-            f"d_accuracy_{name}": tf.reduce_mean(tf.cast(is_right, tf.float32))
-            for name, is_right in right.items()
-        }
+        return ACCURACIES.named(
+            {
+                name: tf.reduce_mean(tf.cast(is_right, tf.float32))
+                for name, is_right in right.items()
+            }
+        )
 
     def generator_network(self) -> keras.Model:
         return self.generator_ema

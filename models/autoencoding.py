@@ -12,8 +12,14 @@ from models.base import GenerativeModel, Player, to_unit_range
 from models.declarations.autoencoding import AutoencodingHyperparameters
 from models.latents import Latents, noise
 from models.randomness import Batch, stateless_seed
+from models.scalars import ScalarGroup
 
 SIDE = state_keys.AUTOENCODER
+LOSS = ScalarGroup(title="loss", names=("loss",), order=10, is_loss=True)
+TERMS = ScalarGroup(title="terms of the loss", suffix="_loss", order=13, is_loss=True)
+RECONSTRUCTION = ScalarGroup(
+    title="reconstruction loss", names=("reconstruction_loss",), order=11, is_loss=True
+)
 EncoderOutput = dict[str, tf.Tensor]  # name of a head -> [b, d]
 Terms = dict[str, tf.Tensor]  # name -> unreduced loss term: [b], or [b, d] per latent dimension
 
@@ -195,8 +201,8 @@ def scalars_of(loss: tf.Tensor, terms: Terms) -> dict[str, tf.Tensor]:
 
     Terms per latent dimension are summed over the dimensions.
     """
-    scalars = {"loss": loss}
+    scalars = LOSS.single(loss)
     for name, term in terms.items():
         per_image = tf.reduce_sum(term, axis=list(range(1, len(term.shape))))
-        scalars[f"{name}_loss"] = tf.reduce_mean(per_image)
+        scalars |= TERMS.named({name: tf.reduce_mean(per_image)})
     return scalars

@@ -13,7 +13,9 @@ from models import state_keys
 from models.abilities import CLASS_CONDITIONAL, LABEL, VALIDATION, Ability
 from models.declarations.base import Hyperparameters
 from models.latents import Latents
+from models.scalars import ScalarGroup
 
+GRADIENT_NORMS = ScalarGroup(title="gradient norms", suffix="_gradient_norm", order=60, log=True)
 ACTIVE = 0.01  # nats: mean KL divergence above which a latent dimension is active
 
 
@@ -256,11 +258,11 @@ class GenerativeModel(keras.Model):
         )
         norms = {}
         for name, optimizer, scale, own in zip(players, optimizers, scales, gradients, strict=True):
-            norms[f"{name}_gradient_norm"] = tf.linalg.global_norm(own) / scales[0]
+            norms[name] = tf.linalg.global_norm(own) / scales[0]
             if scale is not scales[0]:
                 own = [g * (scale / scales[0]) for g in own]
             optimizer.apply(own)
-        return norms
+        return GRADIENT_NORMS.named(norms)
 
     @property
     def metrics(self) -> list[keras.Metric]:

@@ -1,5 +1,8 @@
-"""BEGAN: Berthelot et al. 2017, "BEGAN: Boundary Equilibrium Generative Adversarial Networks",
-arXiv:1703.10717."""
+"""BEGAN.
+
+Berthelot et al. 2017, "BEGAN: Boundary Equilibrium Generative Adversarial Networks",
+arXiv:1703.10717.
+"""
 
 import keras
 import tensorflow as tf

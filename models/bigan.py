@@ -20,8 +20,11 @@ from models.terms import Term
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class BiGAN(AdversarialModel):
-    """Encoder E that learns to invert G: D classifies pairs (x, E(x)) and (G(z), z), and E and G
-    minimise one loss of both kinds of pairs against it."""
+    """Encoder E that learns to invert G.
+
+    D classifies pairs (x, E(x)) and (G(z), z), and E and G minimise one loss of both kinds of pairs
+    against it.
+    """
 
     Hyperparameters = BiGANHyperparameters
 

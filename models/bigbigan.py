@@ -1,5 +1,7 @@
-"""BigBiGAN: Donahue and Simonyan 2019, "Large Scale Adversarial Representation Learning",
-arXiv:1907.02544."""
+"""BigBiGAN.
+
+Donahue and Simonyan 2019, "Large Scale Adversarial Representation Learning", arXiv:1907.02544.
+"""
 
 import keras
 

@@ -52,8 +52,13 @@ def preset(
     """Return the declaration of a model that differs from its base in defaults alone.
 
     Args:
-        name, class_name, paper, year, doc, base: as `Model`.
+        name: as `Model`.
+        class_name: as `Model`.
+        paper: as `Model`.
+        year: as `Model`.
+        doc: as `Model`.
         of: option class of the base.
+        base: as `Model`.
         defaults: name of a hyperparameter -> new default.
     """
     hyperparameters = type(f"{class_name}Hyperparameters", (of,), {"__doc__": doc})

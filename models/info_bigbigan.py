@@ -13,8 +13,11 @@ from models.latents import CONTINUOUS
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class InfoBigBiGAN(Coded, BigBiGAN):
-    """Codes join z: Q predicts them for generated images, from the features of F, and the encoder
-    for real ones; the discriminator scores them beside z."""
+    """BigBiGAN whose latents have codes.
+
+    Q predicts them for generated images, from the features of F, and the encoder for real ones;
+    the discriminator scores them beside z.
+    """
 
     Hyperparameters = InfoBigBiGANHyperparameters
 

@@ -1,5 +1,8 @@
-"""InfoGAN: Chen et al. 2016, "InfoGAN: Interpretable Representation Learning by Information
-Maximizing Generative Adversarial Nets", arXiv:1606.03657."""
+"""InfoGAN.
+
+Chen et al. 2016, "InfoGAN: Interpretable Representation Learning by Information Maximizing
+Generative Adversarial Nets", arXiv:1606.03657.
+"""
 
 import keras
 import tensorflow as tf

@@ -61,8 +61,7 @@ class Latents:
         return self.prior.sample(n, seed=seed)
 
     def path(self, name: str) -> str:
-        """The path of `between` that stays where draws of a part are: "spherical" of normal noise,
-        else "linear"."""
+        """Return the path of `between` that suits a part: "spherical" for normal noise."""
         part = self.parts[name]
         normal = isinstance(part, tfd.Sample) and isinstance(part.distribution, tfd.Normal)
         return "spherical" if normal else "linear"

@@ -16,7 +16,12 @@ from losses import guidance, information
 from models.codes import CodeReader
 from models.latents import CONTINUOUS
 from models.randomness import Batch
+from models.scalars import ScalarGroup
 from models.terms import Term, Terms
+
+INFORMATION = ScalarGroup(
+    title="lower bound of the mutual information", prefix="information_", unit="nats", order=40
+)
 
 
 class Objective:
@@ -34,8 +39,9 @@ class Objective:
         """Return the terms by name.
 
         Args:
-            real, fake: outputs of `discriminate` for real and for generated images; `real` is None
-                in the generator's update unless an objective there has `uses_real`.
+            real: outputs of `discriminate` for real images; None in the generator's update unless
+                an objective there has `uses_real`.
+            fake: outputs of `discriminate` for generated images.
             batch: of the update.
         """
         raise NotImplementedError
@@ -104,11 +110,11 @@ class MutualInformation(Objective):
         bounds = {}
         for name, size in self.reader.codes.categorical.items():
             nll = tf.reduce_mean(terms[name].value)
-            bounds[f"information_{name}"] = information.categorical_bound(nll, size)
+            bounds[name] = information.categorical_bound(nll, size)
         for k in range(self.reader.codes.continuous):
             loss = tf.reduce_mean(terms[f"{CONTINUOUS}_{k}"].value)
-            bounds[f"information_{CONTINUOUS}_{k}"] = self.losses.choice.bound(loss)
-        return bounds
+            bounds[f"{CONTINUOUS}_{k}"] = self.losses.choice.bound(loss)
+        return INFORMATION.named(bounds)
 
 
 class RealImageLosses(Objective):

@@ -4,6 +4,8 @@ import dataclasses
 
 import tensorflow as tf
 
+from models.scalars import ScalarGroup
+
 
 @dataclasses.dataclass(frozen=True)
 class Term:
@@ -25,16 +27,16 @@ class Term:
 Terms = dict[str, Term | tf.Tensor]  # a plain tensor [b] has the weight 1
 
 
-def total(terms: Terms, name: str) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+def total(terms: Terms, name: str, group: ScalarGroup) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Return the sum of the terms, and the scalars to log: it, and each term if there are several.
 
     Args:
         terms: name -> term.
-        name: name of the sum; that of a term is appended to it.
+        name: name of the sum.
+        group: group of the terms' scalars.
     """
     means = {
         key: (term if isinstance(term, Term) else Term(term)).mean() for key, term in terms.items()
     }
     loss = tf.add_n(list(means.values()))
-    parts = {f"{name}_{key}": mean for key, mean in means.items()} if len(means) > 1 else {}
-    return loss, {name: loss, **parts}
+    return loss, {name: loss, **(group.named(means) if len(means) > 1 else {})}

@@ -20,8 +20,13 @@ from models.base import ACTIVE
 from models.declarations.beta_vae import BetaVAEHyperparameters
 from models.declarations.vae import VAEHyperparameters
 from models.ema import averaging_rate
+from models.scalars import ScalarGroup
 
 tfd = tfp.distributions
+
+KL = ScalarGroup(title="KL divergence", names=("kl_loss",), unit="nats", order=12, is_loss=True)
+KL_WEIGHT = ScalarGroup(title="weight of the KL divergence", names=("kl_weight",), order=80)
+ACTIVE_UNITS = ScalarGroup(title="active latent dimensions", names=("active_units",), order=90)
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
@@ -78,7 +83,7 @@ class VAE(AutoencodingModel):
         rate = averaging_rate(self.step, 0.99)
         self.dimension_kl.assign_add(rate * (tf.reduce_mean(terms["kl"], 0) - self.dimension_kl))
         active = tf.reduce_sum(tf.cast(self.dimension_kl > ACTIVE, tf.float32))
-        return {"kl_weight": self.kl_weight(), "active_units": active}
+        return KL_WEIGHT.single(self.kl_weight()) | ACTIVE_UNITS.single(active)
 
     @property
     def against_collapse(self) -> str:
@@ -99,7 +104,7 @@ class VAE(AutoencodingModel):
 
     @property
     def likelihood_is_density(self) -> bool:
-        """Whether p(x|z) is a density, not a probability."""
+        """True if p(x|z) is a density, False if it is a probability."""
         return self.reconstruction_error.is_density
 
     def lacks(self, ability):

@@ -1,7 +1,9 @@
-"""Grids, curves, bars, matrices and GIFs: arrays in, picture files out. May import storage only.
+"""Grids, curves, bars, matrices and GIFs, written from arrays to picture files.
 
 Functions import Pillow, imageio and matplotlib when called, so that importing this package is
 fast. Every file is written atomically.
+
+May import: storage, fields, errors.
 """
 
 from plotting.bars import Bars, save_bars

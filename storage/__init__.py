@@ -1,4 +1,6 @@
-"""Files of the zoo: run directories, checkpoints, the cache, and atomic writes.
+"""Run directories, checkpoints, the cache directory, and atomic writes.
 
-Handles variables, dictionaries and text, never a model class. May import: fields, errors.
+Handles variables, dictionaries and text, never a model class.
+
+May import: fields, errors.
 """

@@ -15,7 +15,7 @@ class Checked:
         fields.check(self)
 
 
-@options
+@options()
 class Toy(Checked):
     """One field of each kind."""
 
@@ -71,7 +71,7 @@ LAYERS = Choices(
 )
 
 
-@options
+@options()
 class House(Checked):
     """Fields that depend on the roof, and any number of layers."""
 
@@ -317,7 +317,7 @@ def test_options_of_one_name_with_other_ranges_or_types_raise(other):
     )
     with pytest.raises(ValueError, match="roof: its alternatives declare tiles differently"):
 
-        @options
+        @options()
         class Mixed:
             roof: str = choice(roofs, "dome", "the roof", group="roofs")
 
@@ -328,7 +328,7 @@ def test_options_of_a_name_that_is_taken_raise(name):
 
     with pytest.raises(ValueError, match=f"second: its alternatives declare {name}, which is tak"):
 
-        @options
+        @options()
         class Twice(Toy):
             first: tuple[str, ...] = choice(LAYERS, (), "layers", group="layers", several=True)
             second: str = choice(taken, "one", "the other", group="layers")
@@ -474,7 +474,7 @@ def test_a_subclass_with_other_alternatives_has_their_options_alone():
 
 
 def test_a_subclass_may_declare_a_field_anew():
-    @options
+    @options()
     class Barn(House):
         layers: str = field("straw", "one layer", group="layers")
         height: int = field(3, "metres", group="walls", at_least=1)

@@ -383,7 +383,7 @@ def timeless(line):
 @pytest.mark.smoke
 def test_resumed_run_after_a_kill_has_the_same_bits(resumed, whole, checkpoint, assert_same_bits):
     # It went on in the middle of an epoch.
-    assert "steps 10 to 24 (12 an epoch)" in resumed.outcome.out
+    assert "steps 10 to 24 (12 per epoch)" in resumed.outcome.out
     assert steps_saved(whole) == steps_saved(resumed.path) == [15, 20, 24]
     for step in (15, 20, 24):
         name = f"checkpoints/ckpt-{step}"

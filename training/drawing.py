@@ -249,7 +249,7 @@ def save_styles(model: "GenerativeModel", options: "GenerateOptions", outdir: Pa
     return save_style_pictures(model, options.seed, outdir / f"styles-{stem(options)}")
 
 
-@fields.options
+@fields.options()
 class GenerateOptions:
     """Options of generate.py."""
 

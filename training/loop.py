@@ -1,4 +1,4 @@
-"""One training, from its configuration to its exported generator."""
+"""A training, from its configuration to the exported generator."""
 
 import contextlib
 import functools
@@ -24,6 +24,7 @@ from models.base import ACTIVE, GenerativeModel
 from storage.checkpoints import Checkpoints
 from storage.run_directory import RunDirectory
 from training import callbacks, loading, machine
+from training.curves import draw_curves
 from training.options import Config, RunOptions
 from training.pictures import save_style_pictures, save_traversals
 
@@ -32,10 +33,15 @@ TRAVERSAL_SPANS = (1, 2)
 
 
 def train(config: Config, run: RunDirectory, command: str) -> int:
-    """Trains, or goes on training, in a run directory that is held; returns the exit code.
+    """Train, or resume a training, in a run directory that is locked; return the exit code.
+
+    Args:
+        config: of the run.
+        run: the run directory.
+        command: the command line, for config.json.
 
     Raises:
-        UserError: what the user can mend.
+        UserError: the run cannot begin or go on.
         DivergedError: a loss is not finite.
     """
     options = config.options
@@ -55,7 +61,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     model = loading.build_model(config, images.image_shape, images.num_classes)
     model.before_training(epoch)
     compile_model(model, options.jit)
-    # After the model: a feature network draws from Keras' seed too.
+    # After the model, since building a feature network draws from the seed of Keras.
     measure = options.eval_every and sample_measure(options, images, model)
 
     every = options.checkpoint_every or epoch
@@ -65,7 +71,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     run.write_config(config.as_dict(), loading.describe_data(images), environment, command, total)
     real = at_random(images.train.images, 64, options.seed)
     plotting.save_image(run.path / "real.png", plotting.grid(real))
-    say_start(config, run, model, images, f"steps {start} to {total} ({epoch} an epoch)")
+    print_start(config, run, model, images, f"steps {start} to {total} ({epoch} per epoch)")
 
     with (
         contextlib.closing(tf.summary.create_file_writer(str(run.path))) as writer,
@@ -86,23 +92,24 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
             model.fit(
                 batches.dataset(start),
                 steps_per_epoch=total - start,
-                callbacks=[
-                    log,
-                    callbacks.Pictures(
+                callbacks=callbacks.in_order(
+                    gather=callbacks.Gather(log),
+                    measure=evaluators,
+                    log=log,
+                    draw=callbacks.Pictures(
                         run,
                         writer,
                         options.sample_every or epoch,
                         at_random((images.test or images.train).images, 40, options.seed),
                         options.sample_planes,
                     ),
-                    callbacks.Saver(checkpoints, log, every, stop),
-                    *evaluators,
-                    callbacks.Progress(total, batches),
-                ],
+                    save=callbacks.Saver(checkpoints, log, every, stop),
+                    show=callbacks.Progress(total, batches),
+                ),
                 shuffle=False,
                 verbose=0,
             )
-            gc.collect()  # the batches' generator, which must end before the interpreter does
+            gc.collect()  # the generator of the batches has to end before the interpreter does
         step = int(model.step)
         if step == total:
             finish(run, model)
@@ -113,9 +120,10 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
 
 
 def sample_measure(options: RunOptions, images: ImageData, model: GenerativeModel) -> Callable:
-    """Return the measurement that `eval_every` asks for, of the same latents each time: a function
-    of nothing -> name in the log -> value. It is tried once, so that what cannot be measured is
-    refused, and the seconds are printed, before the training.
+    """Return the measurement of `eval_every`: a function without arguments -> value by name.
+
+    It is run once, so that what cannot be measured raises an error before the training, and the
+    seconds that it takes are printed. The latents are the same each time.
 
     Raises:
         UserError: there is no such metric, no such feature network, or too few images.
@@ -149,13 +157,12 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
     start = time.perf_counter()
     measure()
     seconds = time.perf_counter() - start
-    print(f"measuring samples takes {seconds:.1f} s, each {options.eval_every:,} steps")
+    print(f"measuring samples takes {seconds:.1f} s, every {options.eval_every:,} steps")
     return measure
 
 
 def validation(model: GenerativeModel, reference: Reference) -> dict[str, float]:
-    """Return the validation losses and the active units of the test images; warn if the posterior
-    has collapsed."""
+    """Return validation losses and active units; log a warning if the posterior has collapsed."""
     losses = runner.validation_losses(subject.of_model("", model, {}), reference)
     if losses.get("active_units") == 0:
         print(
@@ -168,42 +175,50 @@ def validation(model: GenerativeModel, reference: Reference) -> dict[str, float]
 def resume(
     run: RunDirectory, checkpoints: Checkpoints, fingerprint: str, every: int, total: int
 ) -> int:
-    """Restores the last checkpoint, drops what was logged after it, and says its step; 0 for a
-    new run, or one that ended before the first checkpoint was due.
+    """Restore the last checkpoint, and drop the records after it.
+
+    Args:
+        run: the run directory.
+        checkpoints: its checkpoints.
+        fingerprint: of the data set.
+        every: steps between two checkpoints.
+        total: last step of the training.
+
+    Returns:
+        The step of the checkpoint; 0 for a new run, or one that ended before the first checkpoint.
 
     Raises:
-        UserError: the checkpoints are gone, or cannot be read, or are of other images, or go
-            beyond the last step that is asked for.
+        UserError: the checkpoints are missing or damaged, are of other images, or are beyond the
+            last step.
     """
     if not checkpoints.found():
         if any(record["step"] > every for record in run.records()):
             raise UserError(
-                f"{run.path}: it has a log and no checkpoints any more; move it away, or choose "
-                "another --outdir"
+                f"{run.path}: has a log, but its checkpoints are missing; move it away, or set "
+                "another outdir"
             )
         run.forget_after(-1)
         return 0
     if run.read_config()["data"]["fingerprint"] != fingerprint:
-        raise UserError(f"--dataset: its images are not those that {run.path} was trained on")
+        raise UserError(f"its images differ from those that {run.path} was trained on", "dataset")
     start = checkpoints.restore()
     if start > total:
         raise UserError(
-            f"{run.path}: it is at step {start} already, beyond the {total} asked for; raise "
-            "--epochs or --steps"
+            f"{run.path}: is at step {start}, beyond the last step {total}; increase steps"
         )
     run.forget_after(start)
     return start
 
 
 def at_random(images: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """n of the images, or all if there are fewer, in their order."""
+    """Return n random images in their order, or all if there are fewer."""
     return images[np.sort(np.random.default_rng(seed).permutation(len(images))[:n])]
 
 
-def say_start(
+def print_start(
     config: Config, run: RunDirectory, model: GenerativeModel, images: ImageData, steps: str
 ) -> None:
-    """Prints what is trained on what, and what was done to the images."""
+    """Print the model, the data set with its notes, and the steps."""
     for note in images.notes:
         print(f"{images.name}: {note}")
     trained = [v for player in model.players().values() for v in player.variables]
@@ -215,22 +230,21 @@ def say_start(
 
 
 def compile_model(model: GenerativeModel, jit: str) -> None:
-    """Compiles the step as --jit says: "auto" takes XLA where there is an accelerator.
+    """Compile the model, by XLA if `jit` is "on", or "auto" and there is an accelerator.
 
     Raises:
-        UserError: XLA is wanted, and Keras would do without it.
+        UserError: `jit` is "on", and Keras falls back to no XLA.
     """
     accelerated = any(d.device_type != "CPU" for d in tf.config.list_physical_devices())
     xla = jit == "on" or (jit == "auto" and accelerated)
     model.compile(jit_compile=xla)
     if xla and not model.jit_compile:
-        raise UserError(f"--jit={jit}: this model does not compile under XLA; take --jit=off")
+        raise UserError("this model does not compile under XLA; use jit=off", "jit")
 
 
 def finish(run: RunDirectory, model: GenerativeModel) -> None:
-    """The curves, the GIF of the samples, traversals of continuous codes, pictures of styles, and
-    the generator for use elsewhere."""
-    callbacks.draw_curves(run)
+    """Write curves, the GIF of the samples, traversals, pictures of styles and the generator."""
+    draw_curves(run)
     drawn = sorted(run.samples.glob("step-*.png"))
     kept = np.linspace(0, len(drawn) - 1, min(len(drawn), GIF_FRAMES)).round().astype(int)
     frames = [picture(drawn[k]) for k in kept]
@@ -252,6 +266,6 @@ def finish(run: RunDirectory, model: GenerativeModel) -> None:
 
 
 def picture(path) -> np.ndarray:
-    """A PNG file as uint8 [H, W, c]."""
+    """Return a PNG file as uint8 [H, W, c]."""
     pixels = iio.imread(path)
     return pixels[..., None] if pixels.ndim == 2 else pixels

@@ -103,8 +103,7 @@ def parsed(command: Sequence[str], value: str, option: str) -> options.Config:
 
 
 def check_measurable(configs: Sequence[options.Config], measured: EvaluateOptions) -> None:
-    """Raise UserError before the first training if a data set is missing, or has no such metrics,
-    features or baselines."""
+    """Raise UserError if a data set is missing, or has no such metrics, features or baselines."""
     from evaluation import runner
     from training import loading
 

@@ -1,6 +1,6 @@
-"""Families of metrics, one per file; every file of this folder is found by itself.
+"""Families of metrics, one per file; the files of this folder are discovered automatically.
 
-They can be read without TensorFlow: what needs it is imported inside functions.
+They are readable without TensorFlow, which is imported inside functions.
 """
 
 import functools
@@ -30,28 +30,29 @@ def declared() -> list[Metric]:
 
 
 def named(network: str | None) -> dict[str, Metric]:
-    """Return the metrics by their names in the features of a network; without one, those that
-    need no network."""
+    """Return the metrics by their names in the features of a network.
+
+    Without a network, return those that require no features.
+    """
     if network is None:
         return {m.name: m for m in declared() if m.features is Features.NONE}
     return {metric.name_in(network): metric for metric in declared()}
 
 
 def find(name: str) -> Metric | None:
-    """Return the metric of a stored name, in whatever features; None if no metric has the name."""
+    """Return the metric of a name in any features, or None."""
     found = [metric for metric in declared() if metric.network_of(name) is not None]
     return max(found, key=lambda metric: len(metric.name), default=None)
 
 
 def networks_of(name: str) -> list[str]:
-    """Return the networks of fixed names in whose features there is a metric of that name."""
+    """Return the built-in feature networks in which a metric of this name exists."""
     fixed = [network for network in NAMES if network not in ("auto", "classifier")]
     return [network for network in fixed if name in named(network)]
 
 
 def of_all_samples(name: str) -> str | None:
-    """Return the name of the metric of all samples, of a name of one of a single batch; else
-    None."""
+    """Return the all-samples counterpart of the name of a one-batch metric; None for others."""
     metric = find(name)
     if metric is None or not metric.batch_of:
         return None
@@ -60,7 +61,7 @@ def of_all_samples(name: str) -> str | None:
 
 
 def describe() -> str:
-    """Return the list of all metrics, by family, for `--help`."""
+    """Return the help text: all metrics by family."""
     return "\n\n".join(
         "\n".join([f"{family.title}:", *map(_described, family.metrics)]) for family in families()
     )

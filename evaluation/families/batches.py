@@ -1,4 +1,4 @@
-"""Distances of one batch of samples, a protocol that some studies report."""
+"""Distances of one batch of samples, as some studies report them."""
 
 import numpy as np
 
@@ -20,14 +20,14 @@ BATCHES = Family(
 
 
 def require_batch(count: int) -> None:
-    """Raise MetricError if there are too few images for a batch."""
+    """Raise MetricError if there are fewer images than a batch."""
     if count < SMALL_BATCH:
         raise MetricError(f"needs at least {SMALL_BATCH} images, there are {count}")
 
 
 @BATCHES.metric(
     f"fd_{{features}}_{SMALL_BATCH}",
-    "Fréchet distance of one batch to one random batch of real images",
+    "Fréchet distance between one batch of samples and one random batch of real images",
     inception=f"fid_{SMALL_BATCH}",
     batch_of="fd_{features}",
     features=Features.ANY,
@@ -45,7 +45,7 @@ def frechet_of_batch(context):
 
 @BATCHES.metric(
     f"is_{{features}}_{SMALL_BATCH}",
-    "classes sharp and varied, of one batch in one split",
+    "Inception Score of one batch, in one split",
     inception=f"inception_score_{SMALL_BATCH}",
     batch_of="is_{features}",
     features=Features.LOGITS,

@@ -1,4 +1,4 @@
-"""Agreement of the categorical code with the classes."""
+"""Agreement of the categorical code with the classes of real images."""
 
 from evaluation.metric import CODES, HIGHER, Family, Images
 from evaluation.reference import over_batches
@@ -19,7 +19,7 @@ CLUSTERS = Family(
 
 
 def clustering(context) -> dict[str, Measurement]:
-    """Return the agreement of the most likely category of each test image with its class."""
+    """Return the metrics of the most likely category of each test image, by name."""
     data = context.reference.data
     logits = over_batches(context.model.code_logits, data.test)
     found = representation.clustering(

@@ -1,4 +1,4 @@
-"""Classes predicted from encodings of images."""
+"""Accuracy of classifiers of an encoder's codes."""
 
 from evaluation.metric import CODES, HIGHER, Family, Images
 from evaluation.reference import over_batches
@@ -20,14 +20,14 @@ SHARE = "share of test images whose class is predicted from their encoding by "
 
 
 def encodings(context):
-    """Return the encodings of the training and of the test images, [n, d]."""
+    """Return the codes of the training and of the test images, [n, d] and [m, d]."""
     data, encode = context.reference.data, context.model.encode
     test = over_batches(encode, data.test)
     return over_batches(encode, data.train), test
 
 
 def accuracy(context, measure) -> Measurement:
-    """Return the accuracy of a classifier of the training images on the test images."""
+    """Return the test accuracy of a classifier fitted to the codes of the training images."""
     (train, test), data = context.shared(encodings), context.reference.data
     protocol = {"n_train": len(train), "n_test": len(test), "code_dimension": train.shape[1]}
     metric = measure(train, data.train.labels, test, data.test.labels)

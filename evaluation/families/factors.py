@@ -1,4 +1,4 @@
-"""Factors of images that the continuous codes of a model control."""
+"""Dependence of the samples' slant, stroke thickness and class on the continuous codes."""
 
 import collections
 
@@ -11,7 +11,7 @@ from metrics.measurement import Measurement, MetricError
 from models.abilities import CONTINUOUS_CODES
 
 FACTORS = Family("factors", order=10, table=CODES, ability=CONTINUOUS_CODES)
-CHANGED = 1000  # samples, at most, whose codes are changed
+CHANGED = 1000  # maximum number of samples whose codes are changed
 GAP = "mutual_information_gap"
 
 
@@ -21,8 +21,10 @@ def latents(context) -> dict:
 
 
 def measured(context) -> dict[str, np.ndarray]:
-    """Return the factors of the samples that the wanted metrics need, [n] each: the slant and the
-    thickness of gray images, and the class where it is known."""
+    """Return the factors of the samples that the wanted metrics require, name -> [n].
+
+    Slant and thickness require gray images, the class a classifier of the data set.
+    """
     gap = context.wants(GAP)
     measures = {
         name: measure
@@ -65,7 +67,7 @@ def slant_correlation(context):
 
 @FACTORS.metric(
     "thickness_correlation",
-    "the same with the stroke thickness, by a distance transform",
+    "largest absolute rank correlation with the stroke thickness, by a distance transform",
     better=HIGHER,
 )
 def thickness_correlation(context):
@@ -79,7 +81,7 @@ def thickness_correlation(context):
     features=Features.CLASSIFIER,
 )
 def class_change(context):
-    """Measure the mean over the codes, all else fixed, of up to CHANGED samples each."""
+    """Measure the mean over the codes, for up to CHANGED samples, with other latents fixed."""
     from models.latents import with_code
 
     few = {name: part[:CHANGED] for name, part in context.shared(latents).items()}
@@ -96,8 +98,8 @@ def class_change(context):
 
 @FACTORS.metric(
     GAP,
-    "mutual information of class, slant and thickness with the best code less that with the "
-    "second best (of slant and thickness without a classifier of the set)",
+    "difference of the mutual information of a factor with the best and the second best code, "
+    "over its entropy; mean of slant, thickness and, with a classifier of the data set, class",
     source="Chen et al. 2018",
     better=HIGHER,
     features=Features.OPTIONAL,

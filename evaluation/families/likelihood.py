@@ -16,7 +16,7 @@ LIKELIHOODS = Family(
 
 
 def log_weights(context) -> np.ndarray:
-    """Return log p(x, z) - log q(z|x) of draws z for each reference image, [draws, n], in nats."""
+    """Return log p(x, z) - log q(z|x) of latent samples z of each image, [samples, n], in nats."""
     import tensorflow as tf
 
     from models.base import to_unit_range
@@ -30,7 +30,7 @@ def log_weights(context) -> np.ndarray:
 
 
 def mean(context, values: np.ndarray, **facts) -> Measurement:
-    """Return the mean over the reference images."""
+    """Return the mean over the reference images as a measurement."""
     protocol = {
         **context.reference.protocol,
         "samples": context.likelihood_samples,
@@ -42,8 +42,8 @@ def mean(context, values: np.ndarray, **facts) -> Measurement:
 
 @LIKELIHOODS.metric(
     "elbo",
-    "lower bound of the log likelihood of a real image in nats, from likelihood_samples draws "
-    "of its code",
+    "lower bound of the log likelihood of a real image in nats, from likelihood_samples latent "
+    "samples",
     source="Kingma and Welling 2014",
     better=HIGHER,
 )
@@ -53,7 +53,7 @@ def elbo(context):
 
 @LIKELIHOODS.metric(
     "importance_weighted_bound",
-    "tighter lower bound from the same draws",
+    "tighter lower bound from the same latent samples",
     source="Burda et al. 2016",
     better=HIGHER,
 )
@@ -64,15 +64,15 @@ def importance_weighted_bound(context):
 
 @LIKELIHOODS.metric(
     "bits_per_dimension",
-    "of images that are not binary, by the second bound, without noise to dequantise them; with "
-    "the variance of 1/2 of a squared error it is never below 7.82, and not comparable with "
-    "learnt variances",
+    "bits per dimension of images that are not binary, from importance_weighted_bound, without "
+    "dequantisation noise; at least 7.82 with the fixed variance 1/2 of a squared error, and not "
+    "comparable with learnt variances",
     source="after Theis et al. 2016",
     better=LOWER,
 )
 def bits_per_dimension(context):
     if not context.model.likelihood_is_density:
-        reason = "bits_per_dimension is of densities, and a Bernoulli variable has none"
+        reason = "bits_per_dimension requires a density, and a Bernoulli likelihood has none"
         raise MetricError(reason)
     bound = likelihood.importance_weighted_bound(context.shared(log_weights))
     dimensions = math.prod(context.reference.data.image_shape)

@@ -1,4 +1,4 @@
-"""Precision and recall of samples, in the features of one network."""
+"""Precision, recall, density and coverage of samples, in the features of a network."""
 
 from evaluation.metric import HIGHER, SAMPLES, Family, Features
 from metrics.manifolds import manifold_metrics
@@ -17,7 +17,7 @@ KYNKAANNIEMI, NAEEM = "Kynkäänniemi et al. 2019", "Naeem et al. 2020"
 
 
 def manifolds(context) -> dict[str, Measurement]:
-    """Return all four by name."""
+    """Return the four measurements by name."""
     fake, real = context.compared_features
     counts = {"n_fake": len(fake), "n_real": len(real)}
     found = manifold_metrics(fake, real)
@@ -25,13 +25,17 @@ def manifolds(context) -> dict[str, Measurement]:
 
 
 @MANIFOLDS.metric(
-    "precision", "share of samples among the real images (k = 5)", source=KYNKAANNIEMI
+    "precision",
+    "share of samples inside the manifold of the real images (k = 5)",
+    source=KYNKAANNIEMI,
 )
 def precision(context):
     return context.shared(manifolds)["precision"]
 
 
-@MANIFOLDS.metric("recall", "share of real images among the samples (k = 5)", source=KYNKAANNIEMI)
+@MANIFOLDS.metric(
+    "recall", "share of real images inside the manifold of the samples (k = 5)", source=KYNKAANNIEMI
+)
 def recall(context):
     return context.shared(manifolds)["recall"]
 

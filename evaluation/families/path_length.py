@@ -6,21 +6,24 @@ from metrics.measurement import Measurement
 from models.abilities import STYLES
 
 PATHS = Family("paths", order=50, table=SAMPLES, published=False)
-COUNT = 1000  # paths between latents
+COUNT = 1000  # number of paths
 
 
 @PATHS.metric(
     "path_length_{features}",
-    "perceptual path length in the features (each of length 1), not in those of VGG16: change of "
-    "an image on 1,000 paths, a ten-thousandth of each, in float32, in w of models with styles, "
-    "else in z; without the highest and lowest hundredth",
+    "perceptual path length in the normalised features of the network, not of VGG16: squared "
+    "distance over epsilon² with epsilon = 1e-4 on 1,000 paths, in w of models with styles, else "
+    "in z; without the highest and lowest 1 %",
     source="Karras et al. 2019, section 4.1",
     better=LOWER,
     features=Features.ANY,
 )
 def perceptual_path_length(context):
-    """Measure on straight paths in w, or in the noise on the path that its prior asks for, all
-    other latents being those of the start. The step is below the rounding of 16 bits."""
+    """Measure on linear paths in w, or on paths of the noise that suit its prior.
+
+    Other latents are those of the start. Computed in float32: epsilon is below the rounding of 16
+    bits.
+    """
     import tensorflow as tf
 
     model, seed = in_float32(context.model), context.seed
@@ -28,7 +31,7 @@ def perceptual_path_length(context):
     t = tf.random.stateless_uniform([COUNT, 1], [seed, 2])
     space, images_at = ("z", noise_path) if model.lacks(STYLES) else ("w", style_path)
     images_at = images_at(model, starts, ends)
-    # Rounded to bytes most images would be the same at both ends.
+    # Not rounded to uint8, where most images would be the same at both ends.
     features = [
         context.extractor(127.5 * (images_at(place) + 1.0))[0]
         for place in (t, t + path_length.EPSILON)
@@ -39,7 +42,7 @@ def perceptual_path_length(context):
 
 
 def style_path(model, starts, ends):
-    """Return the function of t in [n, 1] -> images on straight paths of styles."""
+    """Return a function of t in [n, 1] that generates images on linear paths of styles."""
     from models.latents import between
 
     w, w_end = model.styles(starts), model.styles(ends)
@@ -47,7 +50,7 @@ def style_path(model, starts, ends):
 
 
 def noise_path(model, starts, ends):
-    """Return the function of t in [n, 1] -> images on paths of the noise."""
+    """Return a function of t in [n, 1] that generates images on paths of the noise."""
     from models.latents import between
 
     path = model.latents.path("noise")
@@ -60,7 +63,7 @@ def noise_path(model, starts, ends):
 
 
 def in_float32(model):
-    """Return the model, or a copy in float32 of one that computes in 16 bits."""
+    """Return the model, or a float32 copy of a model in mixed precision."""
     import keras
     import tensorflow as tf
 

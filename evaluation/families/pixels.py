@@ -1,4 +1,4 @@
-"""Gray levels and copies among samples."""
+"""Gray levels of samples, duplicates, and copies of training images."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from metrics.measurement import Measurement
 from metrics.pixels import pixel_statistics
 
 PIXELS = Family("pixels", order=40, table=SAMPLES, samples=True, published=False)
-UNSEEN = 1000  # reference images, at most, that the threshold of a copy is found by
+UNSEEN = 1000  # maximum number of reference images for the threshold of a copy
 
 
 def pixels(context) -> dict[str, Measurement]:
@@ -17,27 +17,33 @@ def pixels(context) -> dict[str, Measurement]:
     return pixel_statistics(context.samples.pixels, context.reference.pixels)
 
 
-@PIXELS.metric("pixel_mean", "mean gray level, beside that of real images", better=NEITHER)
+@PIXELS.metric(
+    "pixel_mean", "mean gray level; the protocol has that of real images", better=NEITHER
+)
 def pixel_mean(context):
     return context.shared(pixels)["pixel_mean"]
 
 
 @PIXELS.metric(
-    "pixel_std", "standard deviation of gray levels, beside that of real images", better=NEITHER
+    "pixel_std",
+    "standard deviation of gray levels; the protocol has that of real images",
+    better=NEITHER,
 )
 def pixel_std(context):
     return context.shared(pixels)["pixel_std"]
 
 
 @PIXELS.metric(
-    "pixel_distance", "Wasserstein distance of gray levels to those of real images", better=LOWER
+    "pixel_distance",
+    "1-Wasserstein distance between the gray levels of samples and of real images",
+    better=LOWER,
 )
 def pixel_distance(context):
     return context.shared(pixels)["pixel_distance"]
 
 
 @PIXELS.metric(
-    "distinct_share", "share of samples that are no exact copy of an earlier one", better=HIGHER
+    "distinct_share", "share of samples that are not an exact copy of an earlier one", better=HIGHER
 )
 def distinct_share(context):
     return context.shared(pixels)["distinct_share"]

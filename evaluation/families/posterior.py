@@ -1,4 +1,4 @@
-"""Losses of real images and the posterior of their codes."""
+"""Validation losses and active units of the posterior, on the reference images."""
 
 import math
 
@@ -29,12 +29,12 @@ def losses(context) -> dict[str, float]:
 
 
 def protocol(context) -> dict:
-    """Return the protocol of what is measured of the reference images."""
+    """Return the protocol entries of these metrics."""
     return {**context.reference.protocol, "seed": context.model.seed}
 
 
 def loss(context, name: str) -> Measurement:
-    """Return the mean of one validation loss."""
+    """Return one validation loss as a measurement."""
     value = float(finite(context.shared(losses)[name]))
     codes = "as encoded" if context.model.lacks(POSTERIOR) else "draws of the posterior"
     return Measurement(value, {**protocol(context), "codes": codes})
@@ -42,8 +42,7 @@ def loss(context, name: str) -> Measurement:
 
 @POSTERIORS.metric(
     "reconstruction_loss",
-    "reconstruction error that an autoencoder minimises, of the real images, summed over pixels "
-    "and channels",
+    "reconstruction loss of an autoencoder on the real images, summed over pixels and channels",
     source="Kingma and Welling 2014",
     better=LOWER,
     ability=VALIDATION,
@@ -66,8 +65,8 @@ def kl_loss(context):
 
 @POSTERIORS.metric(
     "active_units",
-    "latent dimensions with a mean KL divergence above 0.01 nats (not a variance of their means "
-    "above 0.01, as in Burda et al. 2016); the protocol has that of each",
+    "number of latent dimensions with a mean KL divergence above 0.01 nats (Burda et al. 2016 use "
+    "the variance of the means instead); the protocol lists the KL divergence of each",
     better=NEITHER,
     ability=POSTERIOR,
 )

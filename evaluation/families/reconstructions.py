@@ -1,4 +1,4 @@
-"""Reconstructions of the reference images."""
+"""Distances of the reference images to their reconstructions."""
 
 import collections
 
@@ -20,8 +20,9 @@ ERROR, DISTANCE, ACCURACY = (
 
 
 def compared(context) -> dict[str, np.ndarray]:
-    """Return the wanted values of each reference image, name -> [n]; of ACCURACY the classes that
-    the reconstructions are assigned to.
+    """Return the wanted values of each reference image, name -> [n].
+
+    The values of ACCURACY are the predicted classes of the reconstructions.
 
     Raises:
         MetricError: a reconstruction is not finite.
@@ -49,14 +50,14 @@ def compared(context) -> dict[str, np.ndarray]:
 
 
 def mean(context, values: np.ndarray, **protocol) -> Measurement:
-    """Return the mean over the reference images."""
+    """Return the mean over the reference images as a measurement."""
     return Measurement(float(np.mean(values)), {**context.reference.protocol, **protocol})
 
 
 @RECONSTRUCTIONS.metric(
     ERROR,
-    "mean squared difference of the real images and their reconstructions, per pixel and channel, "
-    "of images in [-1, 1]",
+    "mean squared error of the reconstructions of real images, per pixel and channel, of images "
+    "in [-1, 1]",
     better=LOWER,
 )
 def error(context):
@@ -65,7 +66,7 @@ def error(context):
 
 @RECONSTRUCTIONS.metric(
     DISTANCE,
-    "squared distance of their features, each of length 1",
+    "squared distance of the normalised features of images and reconstructions",
     source="after Zhang et al. 2018",
     better=LOWER,
     features=Features.ANY,

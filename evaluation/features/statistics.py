@@ -1,4 +1,4 @@
-"""What a feature network sees in a set of images, gathered batch by batch."""
+"""Feature statistics of a set of images, accumulated batch by batch."""
 
 import io
 import pathlib
@@ -10,21 +10,20 @@ from metrics.inception_score import ClassProbabilities
 from metrics.moments import Moments
 from storage.files import write_atomically
 
-KEPT = 10_000  # features kept for the metrics that compare images one by one
+KEPT = 10_000  # number of features stored, for metrics that compare single images
 SMALL_BATCH = 256
 SPLITS = 10
 
 
 class FeatureStatistics:
-    """The moments and class probabilities of n images, and the features of the first of them.
+    """Moments and class probabilities of n images, and the features of the first KEPT images.
 
-    Memory does not grow with n beyond KEPT images, so a set larger than that must come in random
-    order.
+    Images of a set larger than KEPT must be in random order.
 
     Attributes:
-        n: how many images there are or will be.
-        moments: of all features.
-        probabilities: of the classes, or None without classes or with fewer images than SPLITS.
+        n: total number of images.
+        moments: moments of all features.
+        probabilities: class probabilities; None without logits or with fewer images than SPLITS.
     """
 
     def __init__(self, extractor: Extractor, n: int):
@@ -34,7 +33,7 @@ class FeatureStatistics:
         self._features, self._logits = [], []
 
     def update(self, images: np.ndarray) -> None:
-        """Adds images, uint8 [b, h, w, c]."""
+        """Add images, uint8 [b, h, w, c]."""
         features, logits = self.extractor(images)
         self._keep(self._features, features, KEPT)
         self.moments.update(features)
@@ -53,16 +52,16 @@ class FeatureStatistics:
 
     @property
     def features(self) -> np.ndarray:
-        """Features float32 [min(n, KEPT), d] of the first images."""
+        """Features of the first images, float32 [min(n, KEPT), d]."""
         return np.concatenate(self._features)
 
     @property
     def logits(self) -> np.ndarray | None:
-        """Logits float32 [min(n, SMALL_BATCH), k] of the first images, or None without."""
+        """Logits of the first images, float32 [min(n, SMALL_BATCH), k], or None."""
         return np.concatenate(self._logits) if self._logits else None
 
     def save(self, path: pathlib.Path) -> None:
-        """Writes the moments and the kept features as an .npz file."""
+        """Write the moments and the stored features to an .npz file."""
         buffer = io.BytesIO()
         moments = {"count": self.moments.count, "mean": self.moments.mean}
         np.savez(buffer, covariance=self.moments.covariance, features=self.features, **moments)
@@ -70,7 +69,7 @@ class FeatureStatistics:
 
     @classmethod
     def load(cls, extractor: Extractor, path: pathlib.Path) -> "FeatureStatistics":
-        """What `save` wrote: for the real images of a comparison, which need no classes."""
+        """Load the statistics that `save` wrote, without class probabilities."""
         with np.load(path, allow_pickle=False) as arrays:
             statistics = cls(extractor, int(arrays["count"]))
             statistics.moments = Moments.restored(

@@ -16,11 +16,12 @@ from evaluation.reports.tables import (
     notes,
     tables,
 )
+from models.scalars import group_of
 from storage.files import write_atomically, write_json
 
 
 def csv_rows(evaluations: Sequence[dict]) -> Iterator[list]:
-    """Rows of run, metric, value, lowest, highest (of the evaluation seeds), protocol as JSON."""
+    """Yield rows of run, metric, value, lowest and highest of the seeds, and protocol."""
     for evaluation in evaluations:
         for name, entry in evaluation["metrics"].items():
             low, value, high = low_middle_high(entry) or ("", "", "")
@@ -42,8 +43,16 @@ def is_logarithmic(name: str) -> bool:
 def write_comparison(
     folder: Path, evaluations: Sequence[dict], logs: Mapping[str, Sequence[dict]]
 ) -> str:
-    """Write comparison.md, .json, .csv and .png of several evaluations, and curves.png of the logs
-    of runs, name -> records; return a line that names the files."""
+    """Write the comparison of several evaluations as Markdown, JSON, CSV and figures.
+
+    Args:
+        folder: folder of the files.
+        evaluations: records of evaluations.
+        logs: records of metrics.jsonl by run, for curves.png.
+
+    Returns:
+        A line that lists the files.
+    """
     write_json(folder / "comparison.json", evaluations)
     text = "\n".join(notes(evaluation) for evaluation in evaluations)
     write_atomically(folder / "comparison.md", f"{tables(evaluations)}\n\n```\n{text}\n```\n")
@@ -74,13 +83,13 @@ def write_comparison(
 
 
 def shared_curves(logs: Mapping[str, Sequence[dict]]) -> list[plotting.Panel]:
-    """Return a panel for each loss and each metric that several runs have logged, with a curve for
-    each of these."""
+    """Return a panel for each loss and metric in several logs, with a curve per run."""
     panels = []
     names = dict.fromkeys(name for records in logs.values() for r in records for name in r)
     for name in names:
         metric = logged_metric(name)
-        if not metric and not name.endswith("loss"):
+        group = group_of(name)
+        if not metric and not (group and group.is_loss):
             continue
         series = {
             run: tuple(zip(*points, strict=True))

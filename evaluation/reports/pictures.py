@@ -1,4 +1,4 @@
-"""Pictures of one evaluation: neighbours.png, codes.png and confusion.png."""
+"""Pictures of an evaluation: neighbours.png, codes.png and confusion.png."""
 
 import statistics
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ CODE_PANELS = (
 
 
 def draw(measured: Mapping[str, Measurement], context: Context, folder: Path) -> None:
-    """Write the pictures of what was measured."""
+    """Write the pictures of the measured metrics."""
     if any(metric.samples for metric in context.wanted.values()):
         train = context.reference.data.train.images
         picture = neighbours_grid(context.samples.first, train)
@@ -29,7 +29,7 @@ def draw(measured: Mapping[str, Measurement], context: Context, folder: Path) ->
 
 
 def neighbours_grid(samples: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """Return ten samples, each before its nearest training images: uint8 [H, W, c]."""
+    """Return a grid of ten samples, each followed by its nearest training images, uint8."""
     samples = samples[:10]
     indices, _ = neighbours.nearest(samples, train, min(8, len(train)))
     rows = [
@@ -40,8 +40,7 @@ def neighbours_grid(samples: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def draw_codes(measured: Mapping[str, Measurement], folder: Path) -> None:
-    """Write codes.png: correlation of each continuous code with each factor, and the samples whose
-    class it changes."""
+    """Write codes.png: rank correlations and share of class changes of each continuous code."""
     panels = []
     for title, name, key in CODE_PANELS:
         metric = measured.get(name)
@@ -61,7 +60,7 @@ def draw_codes(measured: Mapping[str, Measurement], folder: Path) -> None:
 def draw_confusion(
     measured: Mapping[str, Measurement], class_names: tuple[str, ...], folder: Path
 ) -> None:
-    """Write confusion.png: number of images of each class in each cluster."""
+    """Write confusion.png: the number of images of each class in each cluster."""
     metric = measured.get("cluster_accuracy")
     if metric is None or metric.value is None:
         return

@@ -18,7 +18,7 @@ BLOCK = re.compile(
 
 
 def training_table(records: Sequence[dict]) -> str:
-    """What was trained, for how long, on what."""
+    """Return the table of trainings: flagfile, seed, steps, minutes and machine."""
     header = ["model", "dataset", "flagfile", "seed", "steps", "kimg", "minutes", "machine"]
     return table(
         header,
@@ -40,7 +40,7 @@ def training_table(records: Sequence[dict]) -> str:
 
 
 def metrics_table(records: Sequence[dict]) -> str:
-    """Return the published metrics of samples: for each data set a table, a row for each record."""
+    """Return the published metrics of samples: a table per data set, a row per record."""
 
     def shown(name: str) -> bool:
         metric = families.find(name)
@@ -50,8 +50,7 @@ def metrics_table(records: Sequence[dict]) -> str:
 
 
 def codes_table(records: Sequence[dict]) -> str:
-    """Return the metrics of codes and of likelihood, and their medians over the training seeds of
-    a flagfile."""
+    """Return the metrics of codes and of likelihood, with medians over the training seeds."""
 
     def shown(name: str) -> bool:
         metric = families.find(name)
@@ -68,8 +67,7 @@ def protocols_table(records: Sequence[dict]) -> str:
 
 
 def with_medians(records: Sequence[dict], shown: Callable[[str], bool]) -> dict[str, list[dict]]:
-    """By data set, those that have a metric that is shown, and after the seeds of a flagfile the
-    median of them."""
+    """Group records with a shown metric by data set; a median follows the seeds of a flagfile."""
     groups = collections.defaultdict(list)
     for record in records:
         if any(shown(name) for name in metric_names([record])):
@@ -81,7 +79,7 @@ def with_medians(records: Sequence[dict], shown: Callable[[str], bool]) -> dict[
 
 
 def median_of_runs(records: Sequence[dict]) -> dict:
-    """A record of the medians of several, of what all of them have a value of."""
+    """Return a record of the medians of the metrics that all of several records have."""
     metrics = {}
     for name in metric_names(records):
         entries = [record["metrics"].get(name) for record in records]
@@ -92,7 +90,7 @@ def median_of_runs(records: Sequence[dict]) -> dict:
 
 
 def row_tables(groups: dict[str, list[dict]], shown: Callable[[str], bool]) -> str:
-    """For each data set a table of the metrics that are shown, a row for each record."""
+    """Return a table of the shown metrics for each data set, with a row per record."""
     parts = []
     for dataset, group in groups.items():
         names = [name for name in metric_names(group) if shown(name)]
@@ -102,7 +100,7 @@ def row_tables(groups: dict[str, list[dict]], shown: Callable[[str], bool]) -> s
 
 
 def column(record: dict) -> str:
-    """What a table calls a record."""
+    """Return the name of a record in a table."""
     if not record["flagfile"]:
         return record["model"]
     seed = record["seed"]
@@ -118,8 +116,11 @@ TABLES = {
 
 
 def fill(text: str, records: Sequence[dict]) -> str:
-    """A README's text with each block between result marks made anew from the records: of all, or
-    of the models that its mark lists, as in `results: codes of bigan, bigbigan`."""
+    """Return a README's text with the tables between result marks rewritten.
+
+    A table has all records, or those of the models that its mark lists, as in
+    `results: codes of bigan, bigbigan`.
+    """
 
     def made(block: re.Match) -> str:
         mark, table_name, models, end = block.groups()

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 HASHES = ("fingerprint", "features_sha256", "images_sha256")
-# Of a protocol, what is in the table, or in a picture, or long.
+# Keys of a protocol that notes omit: in the table, in a picture, or long.
 UNTOLD = ("values", "mapping", "confusion", "kl_of_dimensions")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A Markdown table whose columns line up in a terminal too; numbers stand to the right."""
+    """Return a Markdown table with aligned columns, numbers to the right."""
     cells = [[cell(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
     right = [all(not isinstance(row[k], str) for row in rows) for k in range(len(header))]
@@ -28,9 +28,11 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def cell(value: Any) -> str:
-    """A value as a table shows it: four digits of a number, n/a for None; of a measured metric the
-    value, with the range in brackets if there were several seeds; of one seed, with the spread over
-    subsets or splits where the metric has such; and the code that it is of, if it is of one."""
+    """Return a value as text for a table: a number with four digits, None as n/a.
+
+    A stored metric has its range in brackets if it was measured with several seeds, with one seed
+    its spread over subsets or splits if it has one, and the number of its code if it is of one.
+    """
     if value is None:
         return "n/a"
     if isinstance(value, dict):
@@ -48,7 +50,7 @@ def cell(value: Any) -> str:
 
 
 def low_middle_high(entry: dict | None) -> tuple[float, float, float] | None:
-    """The range and the value of a measured metric; None without."""
+    """Return the lowest value, the median and the highest of a measured metric, or None."""
     if entry is None or entry["value"] is None:
         return None
     values = entry["protocol"].get("values", [entry["value"]])
@@ -56,7 +58,7 @@ def low_middle_high(entry: dict | None) -> tuple[float, float, float] | None:
 
 
 def metric_names(evaluations: Sequence[dict]) -> list[str]:
-    """The metrics that any of several evaluations has a value of, in order."""
+    """Return the metrics that any of several evaluations has a value of, in order."""
     measured = (
         n for e in evaluations for n, entry in e["metrics"].items() if low_middle_high(entry)
     )
@@ -64,7 +66,7 @@ def metric_names(evaluations: Sequence[dict]) -> list[str]:
 
 
 def by_dataset(evaluations: Sequence[dict]) -> dict[str, list[dict]]:
-    """The evaluations of each data set: only they can be compared."""
+    """Return the evaluations by data set, within which they can be compared."""
     groups = collections.defaultdict(list)
     for evaluation in evaluations:
         groups[evaluation["dataset"]].append(evaluation)
@@ -72,7 +74,7 @@ def by_dataset(evaluations: Sequence[dict]) -> dict[str, list[dict]]:
 
 
 def tables(evaluations: Sequence[dict]) -> str:
-    """For each data set a table: a row for each metric, a column for each evaluation."""
+    """Return a table per data set, with a row per metric and a column per evaluation."""
     return "\n\n".join(
         table(
             [dataset, *(e["name"] for e in group)],
@@ -83,8 +85,11 @@ def tables(evaluations: Sequence[dict]) -> str:
 
 
 def notes(evaluation: dict) -> str:
-    """What a reader needs beside the table, a line each: what all metrics of an evaluation were
-    made by, what one was made by besides, what is missing and why, and the seconds it took."""
+    """Return the notes below a table, one per line.
+
+    They are the protocol that all metrics of an evaluation share, what one of them adds to it, the
+    missing metrics with their reasons, and the seconds by stage.
+    """
     entries = {n: e["protocol"] for n, e in evaluation["metrics"].items() if e["value"] is not None}
     lacking = collections.defaultdict(list)
     for name, entry in evaluation["metrics"].items():
@@ -104,7 +109,7 @@ def notes(evaluation: dict) -> str:
 
 
 def told(protocol: dict) -> str:
-    """A protocol in one line; of a hash the beginning."""
+    """Return a protocol in one line, with the first 12 digits of hashes."""
 
     def text(key: str, value: Any) -> str:
         if isinstance(value, list):

@@ -11,7 +11,7 @@ from models.norms import GENERATOR_NORMS, NORMS
 from models.optimizers import OPTIMIZERS
 
 
-@options
+@options()
 class AdversarialHyperparameters(NetworkHyperparameters):
     """Hyperparameters of every adversarial model."""
 

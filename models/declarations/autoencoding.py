@@ -6,7 +6,7 @@ from models.declarations.base import NetworkHyperparameters
 from models.norms import GENERATOR_NORMS
 
 
-@options
+@options()
 class AutoencodingHyperparameters(NetworkHyperparameters):
     """Hyperparameters of every autoencoding model."""
 

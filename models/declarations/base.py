@@ -5,7 +5,7 @@ from fields import choice, field, options
 from models.networks.backbones import BACKBONES
 
 
-@options
+@options()
 class Hyperparameters:
     """Hyperparameters of every model.
 
@@ -40,7 +40,7 @@ class Hyperparameters:
         return fields.resolve(cls, given, dataset)
 
 
-@options
+@options()
 class NetworkHyperparameters(Hyperparameters):
     """Backbone of the networks and its size."""
 

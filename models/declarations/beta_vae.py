@@ -6,7 +6,7 @@ from models.declaration import Model
 from models.declarations.vae import VAEHyperparameters
 
 
-@options
+@options()
 class BetaVAEHyperparameters(VAEHyperparameters):
     """Higgins et al. 2017."""
 

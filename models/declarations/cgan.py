@@ -6,7 +6,7 @@ from models.declaration import Model
 from models.declarations.adversarial import AdversarialHyperparameters
 
 
-@options
+@options()
 class CGANHyperparameters(AdversarialHyperparameters):
     """Class-conditional networks."""
 

@@ -1,5 +1,7 @@
-"""DCGAN: Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolutional
-Generative Adversarial Networks", arXiv:1511.06434.
+"""DCGAN.
+
+Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolutional Generative
+Adversarial Networks", arXiv:1511.06434.
 
 The game of GAN with strided convolutions and batch norm (section 3), Adam with a learning rate of
 2e-4 and beta_1 of 0.5 (section 4): the defaults of every adversarial model, so that this preset

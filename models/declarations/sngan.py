@@ -1,4 +1,6 @@
-"""SNGAN: Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks",
+"""SNGAN.
+
+Miyato et al. 2018, "Spectral Normalization for Generative Adversarial Networks",
 arXiv:1802.05957.
 
 Each kernel W of the discriminator is divided by its spectral norm, W / sigma(W) (equation 8), and

@@ -5,7 +5,7 @@ from models.declaration import Model
 from models.declarations.style import StyleHyperparameters
 
 
-@options
+@options()
 class StyleGANHyperparameters(StyleHyperparameters):
     """Karras et al. 2019."""
 

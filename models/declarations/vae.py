@@ -5,7 +5,7 @@ from models.declaration import Model
 from models.declarations.autoencoding import AutoencodingHyperparameters
 
 
-@options
+@options()
 class VAEHyperparameters(AutoencodingHyperparameters):
     """Kingma and Welling 2014."""
 

@@ -17,7 +17,7 @@ LAYERS = Choices(
 SKINS = Choices(Choice, Choice(name="felt", aliases=("wool",)), Choice(name="foil"))
 
 
-@options
+@options()
 class Toy:
     """One field of each kind."""
 
@@ -29,12 +29,12 @@ class Toy:
     maybe: int | None = field(None, "a count or what follows from the rest", group="second")
 
 
-@options
+@options()
 class Other:
     depth: int = field(PerDataset(1, CIFAR10=5, MNIST=2), "a depth", group="first")
 
 
-@options
+@options()
 class Layered:
     layers: tuple[str, ...] = choice(LAYERS, (), "layers", group="third", several=True)
     outer: str = choice(SKINS, "foil", "the last layer", group="third")

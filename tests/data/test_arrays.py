@@ -100,7 +100,7 @@ X = images(3, 8, 8, 3)
         ({"x_train": X, "x_test": X.astype(np.float32)}, "x_test must be uint8 .* got float32"),
     ],
 )
-def test_bad_arrays_are_refused_in_one_line(tmp_path, arrays, line):
+def test_bad_arrays_raise_in_one_line(tmp_path, arrays, line):
     path = saved(tmp_path, **arrays)
     with pytest.raises(UserError, match=line) as refusal:
         load(path)
@@ -136,7 +136,7 @@ def flipped(path):
         (lambda path: path.write_bytes(b""), "cannot read it as an .npz archive"),
     ],
 )
-def test_other_files_named_npz_are_refused_in_one_line(tmp_path, write, line):
+def test_other_files_named_npz_raise_in_one_line(tmp_path, write, line):
     path = tmp_path / "set.npz"
     write(path)
     with pytest.raises(UserError, match=line) as refusal:

@@ -68,7 +68,7 @@ def test_a_file_with_the_content_of_mnist_has_its_fingerprint():
 
 
 @pytest.mark.parametrize("damage", ["flipped", "short", "missing"])
-def test_a_damaged_mnist_is_refused(tmp_path, monkeypatch, damage):
+def test_a_damaged_mnist_raises(tmp_path, monkeypatch, damage):
     content = bytearray(arrays.MNIST.read_bytes())
     content[len(content) // 2] ^= 1
     copy = tmp_path / "mnist.npz"
@@ -117,7 +117,7 @@ def test_names_reach_tfds_in_any_spelling(monkeypatch, name, tfds_name, canonica
         ("empty", "no PNG or JPEG files"),
     ],
 )
-def test_bad_paths_are_refused_before_anything_slow(tmp_path, monkeypatch, name, line):
+def test_bad_paths_raise_before_anything_slow(tmp_path, monkeypatch, name, line):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.txt").write_text("text")
     (tmp_path / "empty").mkdir()
@@ -141,12 +141,12 @@ def test_check_refuses_a_data_dir_that_is_a_file(tmp_path):
         check("cifar10", data_dir=str(tmp_path / "file"))
 
 
-def test_an_image_size_below_1_is_refused():
+def test_an_image_size_below_1_raises():
     with pytest.raises(UserError, match=r"^image_size: expected an integer >= 1, got 0$"):
         load("MNIST", image_size=0)
 
 
-def test_to_skip_gray_images_is_refused_where_there_is_no_folder(tmp_path):
+def test_skipping_gray_images_raises_without_a_folder(tmp_path):
     np.savez(tmp_path / "set.npz", x_train=np.zeros((2, 4, 4), np.uint8))
     for name in ("MNIST", "cifar10", str(tmp_path / "set.npz")):
         for call in (load, check):

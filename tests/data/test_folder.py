@@ -221,7 +221,7 @@ def test_sizes_that_differ_need_image_size(tmp_path, shapes, line):
     assert load(str(tmp_path), image_size=4).image_shape == (4, 4, 1)
 
 
-def test_images_beside_class_folders_are_refused(tmp_path):
+def test_images_beside_class_folders_raise(tmp_path):
     save(tmp_path / "a.png", random(SIZE, SIZE))
     save(tmp_path / "cats" / "a.png", random(SIZE, SIZE))
     for call in (load, check):
@@ -235,7 +235,7 @@ def test_a_folder_without_images_inside_is_noted(tmp_path):
     assert load(str(tmp_path)).notes == ("1 folder without images: papers",)
 
 
-def test_classes_one_level_too_deep_are_refused(tmp_path):
+def test_classes_one_level_too_deep_raise(tmp_path):
     (tmp_path / "train").mkdir()
     save(tmp_path / "train" / "cats" / "a.png", random(SIZE, SIZE))
     with pytest.raises(
@@ -245,7 +245,7 @@ def test_classes_one_level_too_deep_are_refused(tmp_path):
     assert load(str(tmp_path / "train")).class_names == ("cats",)
 
 
-def test_nothing_but_broken_files_is_refused(tmp_path, cache):
+def test_nothing_but_broken_files_raises(tmp_path, cache):
     (tmp_path / "a.png").write_text("text")
     with pytest.raises(UserError, match="cannot read any of its 1 PNG and JPEG files"):
         load(str(tmp_path))
@@ -363,7 +363,7 @@ def test_a_folder_of_gray_palettes_stays_gray(tmp_path):
     )
 
 
-def test_to_leave_out_all_is_refused_in_one_line(tmp_path, cache):
+def test_leaving_out_all_raises_in_one_line(tmp_path, cache):
     for k in range(3):
         save(tmp_path / f"{k}.png", random(SIZE, SIZE, seed=k))
     (tmp_path / "text.png").write_text("text")

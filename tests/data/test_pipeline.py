@@ -11,7 +11,7 @@ from errors import UserError
 
 
 def numbered(n=23, labelled=True, side=2, channels=1):
-    """n images, each full of its own number; the label of number k is k % 7."""
+    """N images, each full of its own number; the label of number k is k % 7."""
     numbers = np.arange(n)
     images = np.broadcast_to(numbers[:, None, None, None], (n, side, side, channels))
     return Split(images.astype(np.uint8), (numbers % 7).astype(np.int64) if labelled else None)
@@ -148,7 +148,7 @@ def test_a_read_only_memory_map_serves_as_an_array_does(tmp_path):
     assert_same(first(Batches(mapped, 4), 7), first(Batches(split, 4), 7))
 
 
-def test_a_batch_of_all_images_is_a_step_and_one_more_is_refused():
+def test_a_batch_of_all_images_is_a_step_and_one_more_raises():
     assert sorted(epoch(Batches(numbered(23), 23), 0)) == list(range(23))
     with pytest.raises(UserError, match=r"^batch_size: 24 exceeds the 23 training images") as error:
         Batches(numbered(23), 24)
@@ -165,7 +165,7 @@ def test_the_critic_steps_together_must_fit_too():
 
 
 def photographs(n=64, seed=0, shape=(4, 6, 3)):
-    """n images of random pixels with labels, none of which is its own mirror image."""
+    """N images of random pixels with labels, none of which is its own mirror image."""
     images = np.random.default_rng(seed).integers(0, 256, (n, *shape), dtype=np.uint8)
     return Split(images, np.arange(n) % 7)
 
@@ -333,7 +333,7 @@ def test_where_there_are_no_labels_none_can_be_left_out():
     assert len(batches.batch(0)) == 1
 
 
-def test_a_share_of_labels_that_is_no_image_is_refused():
+def test_a_share_of_labels_that_is_no_image_raises():
     with pytest.raises(UserError) as refusal:
         Batches(numbered(), 4, labelled=0.02)
     assert str(refusal.value) == (

@@ -143,7 +143,7 @@ def test_odd_images_are_converted_and_counted(prepared):
     )
 
 
-def test_a_set_without_images_is_refused(tmp_path):
+def test_a_set_without_images_raises(tmp_path):
     with pytest.raises(
         UserError, match='no image set, expected a feature "image", got label, text'
     ):

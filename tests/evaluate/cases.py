@@ -38,7 +38,7 @@ def rows(text):
 
 
 def moving_bars(n, seed):
-    """n gray images uint8 [28, 28, 1] of a bright bar each, of its own place, width and noise."""
+    """N gray images uint8 [28, 28, 1] of a bright bar each, of its own place, width and noise."""
     random = np.random.default_rng(seed)
     place, width = random.uniform(4, 24, (n, 1, 1)), random.uniform(1, 4, (n, 1, 1))
     noise = random.integers(0, 50, (n, 28, 28))

@@ -162,7 +162,7 @@ def test_the_training_images_can_be_asked_for(evaluate, digits):
 
 @pytest.fixture(scope="module")
 def baselines(call, tmp_path_factory):
-    """name -> evaluation, of a run on moving bars and of the baselines of these."""
+    """Name -> evaluation, of a run on moving bars and of the baselines of these."""
     folder = tmp_path_factory.mktemp("baselines")
     path = folder / "moving.npz"
     np.savez(path, x_train=moving_bars(300, seed=1), x_test=moving_bars(150, seed=2))

@@ -159,7 +159,7 @@ def test_without_classes_there_is_no_score():
 
 @pytest.fixture(scope="module")
 def values(shipped, mnist_test):
-    """name of a set of 300 samples -> its metrics beside 600 real images."""
+    """Name of a set of 300 samples -> its metrics beside 600 real images."""
     images, labels = mnist_test
     real, others, collapsed = images[:600], images[600:900], images[900:][labels[900:] == 1]
     sets = {

@@ -14,7 +14,8 @@ from tests.evaluation.cases import FACTORS, STROKES, Bare, measure, reference_of
 
 class Strokes(Bare):
     """Its images are bars that lean as code 1 says, up to 30 degrees, and are as thick as code 0
-    says, from 2 to 8 pixels; the third code does nothing."""
+    says, from 2 to 8 pixels; the third code does nothing.
+    """
 
     continuous, categories, channels = 3, (), 1
 
@@ -158,9 +159,9 @@ def test_factors_that_are_the_same_in_all_samples_are_a_reason():
             yield np.full((len(latents["noise"]), 28, 28, 1), -1, np.float32)
 
     found = factors_of(Still((28, 28, 1)), by_thickness())
-    same = "a code, or what it is held against, is the same in all samples"
+    constant = "requires codes and factors that vary, one is constant"
     for name in STROKES:
-        assert found[name] == Measurement(None, {"reason": same})
+        assert found[name] == Measurement(None, {"reason": constant})
     reason = found["mutual_information_gap"].protocol["reason"]
     assert reason == "the slant is the same in all samples"
 

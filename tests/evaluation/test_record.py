@@ -3,11 +3,11 @@
 import json
 
 import pytest
+from models.gan import GAN
 
 from evaluation import subject
 from evaluation.options import MeasureOptions
 from evaluation.record import evaluate
-from models.gan import GAN
 from tests.evaluation.cases import reference_of
 
 pytestmark = pytest.mark.usefixtures("cache")

@@ -1,13 +1,13 @@
 """The runner: names of metrics, evaluation seeds, and the reference that options ask for."""
 
 import pytest
+from models.gan import GAN
 
 from errors import UserError
 from evaluation import families, runner, subject
 from evaluation.metric import SAMPLES
 from evaluation.options import MeasureOptions
 from metrics.measurement import Measurement
-from models.gan import GAN
 from tests.evaluation.cases import (
     CLUSTERS,
     CODES,

@@ -98,7 +98,7 @@ BY_HAND = {
 
 
 def gradient(term, logits):
-    """d sum(term) / d logits, float64 [b]."""
+    """D sum(term) / d logits, float64 [b]."""
     logits = tf.constant(logits, tf.float64)
     with tf.GradientTape() as tape:
         tape.watch(logits)
@@ -175,7 +175,8 @@ def test_gradients_by_differences_in_both_players_scores(name):
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_players_pull_scores_in_opposite_directions(name):
     """For scores between the labels, the loss of D falls with a higher real and a lower fake score,
-    that of G with the reverse; only a relativistic G depends on the real score."""
+    that of G with the reverse; only a relativistic G depends on the real score.
+    """
     scores = np.random.default_rng(2).uniform(0.1, 0.9, (2, 8))
     losses = losses_of(LOSSES[name].make())
     by_real, by_fake = gradient(losses["discriminator"], scores)
@@ -498,7 +499,8 @@ def test_an_encoder_minimises_the_loss_with_labels_exchanged(name, of_encoder):
 
 def test_least_squares_of_an_encoder_is_mirrored_between_the_labels():
     """a, b, c = -1, 1, 0 (equation 8 of Mao et al. 2017): the target of G and E is 0; with 0, 1,
-    0.75 that of G is 0.75 and that of E 0.25."""
+    0.75 that of G is 0.75 and that of E 0.25.
+    """
     scores = tf.constant([0.0, 0.5, 1.0])
     found = least_squares(-1.0, 1.0, 0.0).encoder(scores)["encoder"]
     np.testing.assert_allclose(found, [0.0, 0.125, 0.5])

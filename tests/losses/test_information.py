@@ -157,7 +157,8 @@ def test_the_categorical_gradient_by_hand():
 )
 def test_within_its_range_the_deviation_is_distorted_by_so_much_at_most(inside, most):
     """The logarithm: next to nothing in the middle, 0.7 at the ends, and nowhere by a change of
-    order; against the distribution with the deviation as it was told."""
+    order; against the distribution with the deviation as it was told.
+    """
     log_std = np.linspace(*inside, 101)
     normal = tfp.distributions.Normal(np.zeros(101), np.exp(log_std))
     at_the_mean = gaussian_nll(np.zeros(101), log_std, np.zeros(101))
@@ -200,7 +201,7 @@ def test_neither_a_code_found_exactly_nor_one_not_found_makes_the_deviation_run_
 
 
 def test_what_is_known_of_a_continuous_code_has_an_upper_limit():
-    """ln 2 - ln(sqrt(2 pi) exp(-4)): 3.77 nats."""
+    """Ln 2 - ln(sqrt(2 pi) exp(-4)): 3.77 nats."""
     best = float(gaussian_bound(partial_nll(-1e4, 0.0)))
     np.testing.assert_allclose(best, LN2 - 0.5 * math.log(2 * math.pi) + 4, rtol=1e-5)
 

@@ -36,7 +36,7 @@ def drawn(stream, shape):
     return tf.random.stateless_uniform(shape, [len(stream), 1], alg="philox")
 
 
-def refused(stream, shape):
+def unused(stream, shape):
     raise AssertionError(f"{stream} was drawn")
 
 
@@ -59,7 +59,7 @@ def norms(x):
 
 @pytest.mark.smoke
 def test_a_linear_critic_by_hand():
-    """w = (3, 4): gradient norm 5 everywhere, (5 - 1)² = 16, 5² / 2 = 12.5."""
+    """W = (3, 4): gradient norm 5 everywhere, (5 - 1)² = 16, 5² / 2 = 12.5."""
     x = tf.constant([[0.0, 0.0], [1.0, -2.0], [9.0, 7.0]])
     critic = linear(3.0, 4.0)
     np.testing.assert_allclose(gradient_norms(critic, x), [5, 5, 5], rtol=1e-6)
@@ -153,7 +153,7 @@ def test_epsilon_is_the_weight_of_the_real_image():
 
 
 def test_dragan_perturbs_real_images_by_up_to_half_the_batchs_deviation():
-    """x + alpha std(x) u / 2, one alpha per example, one u per pixel, of their own draws."""
+    """X + alpha std(x) u / 2, one alpha per example, one u per pixel, of their own draws."""
     rng = np.random.default_rng(4)
     real = rng.normal(0.3, [[[[0.2]]], [[[2.0]]], [[[1.0]]]], (3, 4, 4, 2)).astype(np.float32)
     around, draws = points_of(dragan, real, np.full_like(real, np.nan), drawn)
@@ -170,7 +170,7 @@ def test_dragan_perturbs_real_images_by_up_to_half_the_batchs_deviation():
 
 @pytest.mark.parametrize(("penalty", "at"), [(r1, REAL), (r2, FAKE)])
 def test_r1_and_r2_penalise_one_side_and_draw_nothing(penalty, at):
-    np.testing.assert_array_equal(points_of(penalty, REAL, FAKE, refused)[0], at)
+    np.testing.assert_array_equal(points_of(penalty, REAL, FAKE, unused)[0], at)
 
 
 # A small nonlinear critic, against the same one in numpy and float64.

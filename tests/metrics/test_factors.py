@@ -1,4 +1,4 @@
-"""Slant and thickness of strokes that one knows, and what codes know of factors."""
+"""Slant and thickness of known strokes, and the dependence of factors on codes."""
 
 import math
 
@@ -19,7 +19,8 @@ from metrics.measurement import MetricError
 
 def bars(width=4.0, degrees=0.0, length=20, side=28, light=255, shift=(0.0, 0.0)):
     """A bar of so many pixels across, sheared to the right by degrees, with smooth edges, on black:
-    uint8 [1, side, side, 1]."""
+    uint8 [1, side, side, 1].
+    """
     y, x = np.mgrid[:side, :side].astype(float)
     middle = (side - 1) / 2
     across = np.abs(x - shift[0] - middle - math.tan(math.radians(degrees)) * (middle - y))
@@ -81,7 +82,7 @@ def test_blank_images_and_flat_strokes_have_no_slant_beside_others():
 
 
 def by_hand(width, length):
-    """Four times the mean height of a roof of slope 1 over a rectangle: its ends are lower."""
+    """Four times the mean distance to the edge of a rectangle, which is lower at its ends."""
     return width * (1 - width / (3 * length))
 
 
@@ -177,7 +178,7 @@ def test_what_does_not_vary_has_no_correlation(constant):
         factor[:] = 3
     else:
         codes[:, 1] = 3
-    said = r"^a code, or what it is held against, is the same in all samples$"
+    said = r"^requires codes and factors that vary, one is constant$"
     with pytest.raises(MetricError, match=said):
         rank_correlations(codes, factor)
 

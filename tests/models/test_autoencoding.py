@@ -248,7 +248,8 @@ def fitted():
 
 def test_a_linear_vae_recovers_the_principal_subspace(fitted):
     """And the variances within: W W^T = U (L - 1/2) U^T (Tipping and Bishop 1999; Lucas et al.
-    2019)."""
+    2019).
+    """
     axes, lengths, _ = np.linalg.svd(fitted.decoder.layers[1].kernel.numpy().T)
     angles = np.linalg.svd(Gaussian.principal.T @ axes[:, :2])[1]
     assert (angles > 0.995).all(), angles

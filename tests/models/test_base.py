@@ -1,4 +1,4 @@
-"""What the base class adds to Keras, and the use of a model from Python."""
+"""Base class of the models: its additions to Keras, and the use of a model from Python."""
 
 import csv
 import operator
@@ -201,7 +201,8 @@ def test_history_holds_the_epochs_means_of_the_steps_scalars():
 @pytest.mark.parametrize("d_norm", ["batch", "spectral"])
 def test_an_exhausted_dataset_is_no_step(d_norm, state_of, assert_same):
     """Of a data set of unknown length Keras asks for one batch more than there are; this changes
-    nothing of the state: it is that of a training on the same batches counted beforehand."""
+    nothing of the state: it is that of a training on the same batches counted beforehand.
+    """
     images = pictures()
     signature = tf.TensorSpec((4, 28, 28, 1), tf.uint8)
 

@@ -1,4 +1,4 @@
-"""BiGAN: what D is shown, what E and G minimise, and an encoder that is known."""
+"""BiGAN: the inputs of D, the losses of E and G, and an encoder with known weights."""
 
 import functools
 
@@ -26,7 +26,7 @@ def x(paired_images):
     return paired_images(8)
 
 
-# What D is shown.
+# Inputs of D.
 
 
 def test_real_pairs_are_images_with_their_codes_and_fake_ones_latents_with_their_images(
@@ -79,7 +79,8 @@ def test_a_gaussian_encoder_of_uniform_codes_is_refused():
 @pytest.mark.parametrize("loss", ["minimax", "non_saturating"])
 def test_the_terms_are_those_of_the_paper(loss, x, make, batch_of):
     """V = E log D(x, E(x)) + E log(1 - D(G(z), z)): D minimises -V, G and E V, or what has the
-    gradients of the non-saturating game, with the labels exchanged."""
+    gradients of the non-saturating game, with the labels exchanged.
+    """
     model = make(loss=loss)
     batch = batch_of(model, x)
     shown = {"real": model.real(batch), "fake": model.fake(batch)}

@@ -1,4 +1,4 @@
-"""What every model of the registry promises."""
+"""Contracts of all models of the registry."""
 
 import keras
 import numpy as np
@@ -26,7 +26,8 @@ OF_EACH_KIND = ("gan", "cgan", "wgan_gp", "infogan", "bigbigan", "began", "vae")
 
 def spared(names):
     """As parameters: what models inherit is tested of one of each kind at each run, and of all of
-    them with --slow."""
+    them with --slow.
+    """
     return [pytest.param(name, marks=unless_of_each_kind(name)) for name in names]
 
 
@@ -139,12 +140,12 @@ def each_moved(before, after):
 
 
 def updates_of_d(model):
-    """How many batches a step takes."""
+    """Number of batches per step."""
     return getattr(model.hp, "n_critic", 1)
 
 
 def can_move(name, player):
-    """Which of a player's variables have a gradient, by the theory of its loss."""
+    """Variables of a player that have a gradient, by the theory of its loss."""
     return [not v.path.endswith(IDLE.get(name, ())) for v in player.variables]
 
 
@@ -178,8 +179,9 @@ def test_players_share_no_variable_and_leave_none_out(name, tiny):
 
 @pytest.mark.parametrize("name", spared(NAMES))
 def test_a_players_optimizer_moves_its_networks_and_no_others(name, tiny, batches, take_step):
-    """One step in which a single player has a learning rate above 0, held against one in which
-    none has: G stands still while D is updated, and D while G is."""
+    """One step with a single learning rate above 0, compared with a step with none: G does not
+    change while D is updated, nor D while G is.
+    """
     images, labels = batches(1)
 
     can = {player: can_move(name, p) for player, p in tiny(name).players().items()}

@@ -1,4 +1,4 @@
-"""InfoGAN: what G is given, what Q reads, and which networks learn of it, against numpy."""
+"""InfoGAN: latents of G, outputs of Q, and the networks that each loss trains, in numpy."""
 
 import math
 
@@ -373,7 +373,8 @@ def test_without_codes_of_a_kind_there_are_no_terms_of_it(take_step):
 
 def test_information_is_gained_by_a_little_learning(fit):
     """Images of one gray level each, which D tells from anything: the codes come through all the
-    same."""
+    same.
+    """
     rng = np.random.default_rng(0)
     x = np.broadcast_to(rng.uniform(-0.8, 0.8, (300, 16, 1, 1, 1)), (300, 16, *SHAPE))
     model = make(g_learning_rate=3e-3, q_learning_rate=3e-3)
@@ -390,7 +391,7 @@ def test_information_is_gained_by_a_little_learning(fit):
 
 
 class Silent(InfoGAN):
-    """Nobody minds D's scores: what moves is moved by the information, or by what Q is told."""
+    """The adversarial loss is 0: weights change by the information loss or by Q's labels only."""
 
     def make_loss(self):
         return AdversarialLoss(
@@ -568,8 +569,9 @@ def test_the_first_continuous_code_is_told_the_rank_of_the_thickness(gaussian):
 
 @pytest.mark.parametrize("gaussian", [False, True])
 def test_codes_are_to_be_read_in_copies_as_in_the_image(gaussian, monkeypatch):
-    """lambda times -sum_k Q(k | x) log Q(k | T(x)), and the squared error of the means: what Q says
-    of x is fixed. Here T(x) is -x, and x / 2 where it is upright."""
+    """Lambda times -sum_k Q(k | x) log Q(k | T(x)), and the squared error of the means: what Q says
+    of x is fixed. Here T(x) is -x, and x / 2 where it is upright.
+    """
 
     def copies(x, uniform, upright):
         return x / 2 if upright else -x
@@ -696,7 +698,8 @@ def test_with_supervision_images_alone_are_refused_in_one_line(take_step):
 
 def test_a_class_that_is_told_becomes_the_code_of_its_number(fit):
     """Of dark, gray and bright images half the labels are known: Q then tells all apart, and G's
-    images of a code are of its class."""
+    images of a code are of its class.
+    """
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 3, (400, 16))
     x = np.array([-0.8, 0.0, 0.8])[labels][..., None, None, None]

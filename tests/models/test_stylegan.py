@@ -88,7 +88,7 @@ def test_a_latent_is_normalised(build):
 
 
 def test_the_mapping_learns_at_its_rate(build):
-    """Its kernels are as many times as large, and scaled down as they are used."""
+    """Kernels are initialised 1 / rate times larger, and scaled by the rate when used."""
     for rate in (1.0, 0.01):
         mapping = build("stylegan", w_dim=200, mapping_rate=rate).generator.get_layer("mapping")
         kernel = mapping.get_layer("dense_1").kernel.numpy()
@@ -338,7 +338,8 @@ def test_samples_are_of_the_size_of_the_next_step(build, take_step):
 
 def test_a_resume_in_the_middle_of_growing_is_exact(fit, state_of, assert_same, tmp_path):
     """In graphs, which are slow to build: two steps, and five twice, in which a size that is faded
-    in is learnt, and the next is faded in."""
+    in is learnt, and the next is faded in.
+    """
 
     def build():
         keras.utils.set_random_seed(1)

@@ -1,4 +1,4 @@
-"""Bars: what is written, and what ends up in the file: lengths, colours, whiskers, places."""
+"""Bars: labels, lengths, colours, whiskers and places in the written file."""
 
 import math
 import sys

@@ -1,4 +1,4 @@
-"""Curves: the moving average by hand, awkward series, and what ends up in the file."""
+"""Curves: the moving average by hand, awkward series, and the written file."""
 
 import math
 import sys

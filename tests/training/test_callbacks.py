@@ -214,7 +214,7 @@ def test_each_logged_scalar_has_its_panel(tiny_run, panels):
 
 
 def test_the_balance_of_began_is_logged_and_drawn(call, tiny, tmp_path, panels):
-    """k and the convergence measure M = L(x) + |gamma L(x) - L(G(z))|, at each step."""
+    """K and the convergence measure M = L(x) + |gamma L(x) - L(G(z))|, at each step."""
     small = ("--network=mlp", "--initializer=normal", "--lambda_k=0.1")
     small += ("--steps=3", "--log_every=1")
     outcome = call("train", *tiny, "--model=began", *small, f"--outdir={tmp_path / 'began'}")

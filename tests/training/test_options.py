@@ -29,7 +29,7 @@ SHAPES = {
 }
 
 
-@fields.options
+@fields.options()
 class ToyHyperparameters(REGISTRY["gan"].hyperparameters):
     """A model with a switch, and with a default that depends on the data set."""
 

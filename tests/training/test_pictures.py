@@ -225,7 +225,8 @@ def test_reconstruction_grid_has_images_above_their_reconstructions(n, shown, co
 
 class Stylist:
     """A model of 6 layers whose images show the styles: row k of the image is the style of layer k;
-    the last row but one is the noise, the same in all places of an image."""
+    the last row but one is the noise, the same in all places of an image.
+    """
 
     image_shape = (SIDE, SIDE, 1)
 

@@ -15,10 +15,10 @@ from evaluation.features import classifier
 
 def refusal(load, *args) -> str:
     """Return the one-line message of the UserError that a call raises."""
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(UserError) as raised:
         load(*args)
-    assert "\n" not in str(refused.value)
-    return str(refused.value)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
 
 
 # The shipped one.
@@ -39,7 +39,7 @@ def test_the_shipped_classifier_is_small_and_says_what_it_is(shipped):
         assert '"dataset": "MNIST"' in str(arrays["description"])
 
 
-def test_a_shipped_file_that_was_changed_is_refused(monkeypatch, saved):
+def test_a_shipped_file_that_was_changed_raises(monkeypatch, saved):
     monkeypatch.setattr(classifier, "DIGITS", saved)
     assert refusal(classifier.load_digits) == (
         f"{saved}: missing or damaged; restore it with git checkout assets/digits.npz"
@@ -175,7 +175,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_is_refused(saved, damage):
+def test_a_damaged_file_raises(saved, damage):
     content = DAMAGES[damage](saved.read_bytes())
     assert content != saved.read_bytes()
     saved.write_bytes(content)
@@ -184,13 +184,13 @@ def test_a_damaged_file_is_refused(saved, damage):
     )
 
 
-def test_a_missing_file_is_refused(tmp_path):
+def test_a_missing_file_raises(tmp_path):
     message = refusal(classifier.load, tmp_path / "none.npz", "x")
     assert "No such file" in message
 
 
 @pytest.mark.parametrize("kind", ["pickle", "array of objects"])
-def test_a_pickle_is_refused_and_not_executed(saved, tmp_path, kind):
+def test_a_pickle_raises_and_is_not_executed(saved, tmp_path, kind):
     trap = Trap(tmp_path / "sprung")
     content = pickle.dumps(trap)
     if kind == "array of objects":
@@ -202,7 +202,7 @@ def test_a_pickle_is_refused_and_not_executed(saved, tmp_path, kind):
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (9, 8, 3), (28, 28, 3)])
-def test_images_of_another_shape_are_refused(saved, shape):
+def test_images_of_another_shape_raise(saved, shape):
     extractor = classifier.load(saved, "stripes")
     message = refusal(extractor, np.zeros((4, *shape), np.uint8))
     assert message == (

@@ -1,5 +1,6 @@
 """EfficientNet-Lite0: against the reference implementation, pictures of known things, and what
-may not change its features."""
+may not change its features.
+"""
 
 import dataclasses
 import importlib.util
@@ -176,7 +177,7 @@ def test_floats_from_0_to_255_are_not_rounded(extractor, images):
     ],
     ids=["int32", "two channels", "no channels"],
 )
-def test_images_that_do_not_fit_are_refused(extractor, images):
+def test_images_that_do_not_fit_raise(extractor, images):
     with pytest.raises(UserError) as caught:
         extractor(images)
     message = str(caught.value)
@@ -211,7 +212,7 @@ def test_each_array_of_the_file_is_used(state):
         ({"_blocks.16._bn0.weight": np.zeros(7)}, "_blocks.16._bn0.weight is unknown"),
     ],
 )
-def test_other_weights_are_refused(state, change, problem):
+def test_other_weights_raise(state, change, problem):
     changed = {name: x for name, x in (state | change).items() if x is not None}
     with pytest.raises(UserError) as caught:
         efficientnet_lite0.build(changed)
@@ -233,7 +234,7 @@ def test_without_the_package_one_is_told_what_to_install(monkeypatch):
 @pytest.mark.parametrize(
     ("content", "problem"), [(b"other", "its SHA-256 differs"), (None, "cannot read it (")]
 )
-def test_another_package_is_refused_and_its_code_not_run(monkeypatch, tmp_path, content, problem):
+def test_another_package_raises_and_its_code_is_not_run(monkeypatch, tmp_path, content, problem):
     models = tmp_path / PACKAGE / "models"
     models.mkdir(parents=True)
     marker = tmp_path / "marker"

@@ -48,7 +48,8 @@ def network(state):
 
 def assert_golden(golden, network, name: str):
     """Measured: 3e-6 of their deviation. A half-pixel centre in the resizing makes 7e-3, 127.5
-    instead of 128 3e-3, and an epsilon that is a tenth too large 2e-3."""
+    instead of 128 3e-3, and an epsilon that is a tenth too large 2e-3.
+    """
     with np.load(golden.GOLDEN) as archive:
         for kind, x in zip(("features", "logits"), network(golden.images()[name]), strict=True):
             expected = archive[f"{name}_{kind}"]
@@ -92,10 +93,10 @@ def test_floats_from_0_to_255_are_not_rounded(golden, network):
         np.zeros([8, 8, 3], np.uint8),
     ],
 )
-def test_what_are_no_images_is_refused(network, images):
-    with pytest.raises(UserError, match=r"uint8 or float32 \[b, h, w, 1 or 3\]") as refused:
+def test_inputs_that_are_no_images_raise(network, images):
+    with pytest.raises(UserError, match=r"uint8 or float32 \[b, h, w, 1 or 3\]") as raised:
         network(images)
-    assert "\n" not in str(refused.value)
+    assert "\n" not in str(raised.value)
 
 
 def test_the_module_is_imported_without_tensorflow(python):
@@ -129,12 +130,12 @@ def misshapen(state):
         (dict.clear, "Conv2d_1a_3x3.conv.weight is missing (and 471 more)"),
     ],
 )
-def test_other_weights_are_refused(state, change, message):
+def test_other_weights_raise(state, change, message):
     other = dict(state)
     change(other)
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(UserError) as raised:
         inception.with_weights(other)
-    assert str(refused.value) == f"not the weights of the Inception network: {message}"
+    assert str(raised.value) == f"not the weights of the Inception network: {message}"
 
 
 # Their file
@@ -153,7 +154,8 @@ def path(tmp_path, monkeypatch):
 @pytest.fixture
 def serve(monkeypatch):
     """serve(body, announced, silent): what a server answers from now on, and for how many seconds
-    it is silent before and behind."""
+    it is silent before and behind.
+    """
     servers = []
 
     def serve(body=CONTENT, announced=None, silent=(0.0, 0.0)):
@@ -183,10 +185,10 @@ def serve(monkeypatch):
 
 def refusal() -> str:
     """Return the one-line message of the UserError that load raises."""
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(UserError) as raised:
         inception.load()
-    assert "\n" not in str(refused.value)
-    return str(refused.value)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
 
 
 def test_the_published_file_is_named_after_its_hash():
@@ -247,13 +249,13 @@ def test_a_download_that_fails_leaves_nothing_and_says_what_to_put_where(
     assert os.listdir(path.parent) == []
 
 
-def test_a_cache_that_cannot_be_written_is_refused(path, serve):
+def test_a_cache_that_cannot_be_written_raises(path, serve):
     path.parent.write_text("in the way")
     serve()
     assert "File exists" in refusal()
 
 
-def test_another_file_in_its_place_is_refused_and_left(path):
+def test_another_file_in_its_place_raises_and_is_left(path):
     path.parent.mkdir()
     path.write_bytes(b"other")
     found = hashlib.sha256(b"other").hexdigest()

@@ -47,10 +47,10 @@ def load(path: str):
 
 def refusal(path: str) -> str:
     """Return the one-line message of the UserError that loading a file raises."""
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(UserError) as raised:
         keras_file.load(path)
-    assert "\n" not in str(refused.value)
-    return str(refused.value)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
 
 
 # What it is given, and gives.
@@ -117,11 +117,11 @@ def test_gray_images_are_shown_in_three_channels(saved):
     np.testing.assert_array_equal(extractor(gray)[0], extractor(np.repeat(gray, 3, -1))[0])
 
 
-def test_images_in_colour_are_refused_by_a_model_of_gray_ones(saved):
+def test_images_in_colour_raise_by_a_model_of_gray_ones(saved):
     path = saved(flattening((2, 2, 1)))
-    with pytest.raises(UserError) as refused:
+    with pytest.raises(UserError) as raised:
         load(path)(pictures(5, 2, 2, 3))
-    assert str(refused.value) == "my_net_2 requires gray images, got colour images"
+    assert str(raised.value) == "my_net_2 requires gray images, got colour images"
 
 
 def test_a_model_is_used_as_in_inference(saved):
@@ -165,36 +165,36 @@ FEATURES = "the model must return features [b, d], or features and logits [b, k]
         (with_maps, FEATURES),
     ],
 )
-def test_a_model_of_something_else_is_refused(saved, build, message):
+def test_a_model_of_something_else_raises(saved, build, message):
     assert refusal(saved(build())).startswith(f"{message}[")
 
 
-def test_a_missing_file_is_refused(tmp_path):
+def test_a_missing_file_raises(tmp_path):
     assert "No such file" in refusal(str(tmp_path / "none.keras"))
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", bytes(range(256)) * 9])
-def test_garbage_is_refused(tmp_path, content):
+def test_garbage_raises(tmp_path, content):
     path = tmp_path / "garbage.keras"
     path.write_bytes(content)
     assert refusal(str(path)).startswith("Keras cannot load the file (")
 
 
-def test_an_archive_that_is_cut_is_refused(saved, tmp_path):
+def test_an_archive_that_is_cut_raises(saved, tmp_path):
     path = saved(flattening((2, 2, 1)))
     with open(path, "r+b") as file:
         file.truncate(len(file.read()) // 2)
     assert refusal(path).startswith("Keras cannot load the file (")
 
 
-def test_an_archive_of_what_else_is_refused(tmp_path):
+def test_an_archive_of_something_else_raises(tmp_path):
     path = tmp_path / "else.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", json.dumps({"class_name": "Nothing"}))
     assert refusal(str(path)).startswith("Keras cannot load the file (")
 
 
-def test_python_code_in_a_file_is_refused_and_not_executed(saved, tmp_path):
+def test_python_code_in_a_file_raises_and_is_not_executed(saved, tmp_path):
     sprung = str(tmp_path / "sprung")
     image = keras.Input((2, 2, 1))
     trap = eval(f"lambda x: (open({sprung!r}, 'w').close(), x)[1]")

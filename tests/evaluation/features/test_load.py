@@ -52,10 +52,10 @@ def test_what_ends_in_keras_is_a_file():
 
 
 @pytest.mark.parametrize("name", ["", "Inception", "vgg", "mine.h5", "digits.npz"])
-def test_other_names_are_refused_with_those_that_there_are(name):
-    with pytest.raises(UserError) as refused:
+def test_other_names_raise_with_the_known_names(name):
+    with pytest.raises(UserError) as raised:
         features.load(name, *MNIST)
-    assert str(refused.value) == (
+    assert str(raised.value) == (
         "expected one of auto, inception, digits, efficientnet_lite0, classifier or the path of a "
         ".keras file"
     )

@@ -1,4 +1,4 @@
-"""What is gathered of a set's features: whatever the batches, kept, and in how much memory."""
+"""Feature statistics: independent of the batch size, saved and loaded, in bounded memory."""
 
 import tracemalloc
 

@@ -1,5 +1,6 @@
 """State dicts: two files that torch.save wrote, and others put together here by hand, honest or
-not."""
+not.
+"""
 
 import io
 import pathlib
@@ -52,7 +53,8 @@ def state_pickle(value: bytes) -> bytes:
 @pytest.fixture
 def write(tmp_path):
     """write(form, pickled, content) -> a file in the zip or the old format, with the content of
-    storage "0" if there is one."""
+    storage "0" if there is one.
+    """
 
     def write(form, pickled, content=SIX, compression=zipfile.ZIP_STORED, order=b"little"):
         path = tmp_path / f"{form}.pth"
@@ -156,7 +158,7 @@ def commands(marker: pathlib.Path) -> dict[str, bytes]:
 
 @by_format
 @pytest.mark.parametrize("command", commands(pathlib.Path("marker")))
-def test_a_pickle_that_runs_a_command_is_refused_and_runs_nothing(write, tmp_path, form, command):
+def test_a_pickle_that_runs_a_command_raises_and_runs_nothing(write, tmp_path, form, command):
     marker = tmp_path / "marker"
     pickled = commands(marker)[command]
     pickle.loads(pickled)
@@ -183,7 +185,7 @@ def test_a_pickle_that_runs_a_command_is_refused_and_runs_nothing(write, tmp_pat
         b"numpy\ndtype",
     ],
 )
-def test_every_name_but_those_of_a_state_dict_is_refused(write, form, name):
+def test_every_name_but_those_of_a_state_dict_raises(write, form, name):
     message = refusal(write(form, state_pickle(b"c" + name + b"\n")))
     assert f"{name.decode()} is not allowed".replace("\n", ".") in message
 
@@ -268,7 +270,7 @@ def test_only_a_dict_of_tensors_is_one(write, form, pickled, reason):
 
 
 @by_format
-def test_big_endian_files_are_refused(write, form):
+def test_big_endian_files_raise(write, form):
     assert "big-endian" in refusal(write(form, state_pickle(tensor()), order=b"big"))
 
 
@@ -281,7 +283,7 @@ def test_the_storages_are_those_of_the_tensors(write):
     assert "no item named" in refusal(path)
 
 
-def test_compressed_archives_are_refused(write):
+def test_compressed_archives_raise(write):
     bomb = state_pickle(tensor(count=2**20))
     path = write("zip", bomb, bytes(2**22), compression=zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 2**14
@@ -289,7 +291,7 @@ def test_compressed_archives_are_refused(write):
 
 
 @by_golden
-def test_a_file_that_ends_early_is_refused_wherever_it_ends(golden, tmp_path):
+def test_a_file_that_ends_early_raises_wherever_it_ends(golden, tmp_path):
     content, path = golden.read_bytes(), tmp_path / "cut.pth"
     for end in (*range(0, len(content), 7), len(content) - 1):
         path.write_bytes(content[:end])
@@ -311,7 +313,7 @@ def test_the_old_format_ends_with_its_last_storage(tmp_path):
 
 
 @by_golden
-def test_a_changed_byte_is_refused_or_does_no_harm(golden, tmp_path):
+def test_a_changed_byte_raises_or_does_no_harm(golden, tmp_path):
     original = read_state(golden)
     content, path = golden.read_bytes(), tmp_path / "changed.pth"
     unnoticed = 0
@@ -351,12 +353,12 @@ def archive_of_arrays() -> bytes:
     ],
     ids=["empty", "text", "html", "png", "zeros", "bytes", "pk", "pickle", "pickles", "npz"],
 )
-def test_foreign_files_are_refused(tmp_path, content):
+def test_foreign_files_raise(tmp_path, content):
     path = tmp_path / "foreign.pth"
     path.write_bytes(content)
     assert "not a readable state dict of torch.save" in refusal(path)
 
 
-def test_a_missing_file_and_a_folder_are_refused(tmp_path):
+def test_a_missing_file_and_a_folder_raise(tmp_path):
     assert "No such file" in refusal(tmp_path / "missing.pth")
     assert "cannot read it" in refusal(tmp_path)
