@@ -544,18 +544,18 @@ def test_eval_every_changes_neither_weights_nor_other_log_lines(
 def test_tensorboard_and_curves_have_the_metrics(measured, monkeypatch):
     from tensorboard.backend.event_processing import event_accumulator
 
-    from training import callbacks
+    from training import curves
 
     events = event_accumulator.EventAccumulator(str(measured.path))
     events.Reload()
     lines = measurements(measured.path)
     drawn = {}
     monkeypatch.setattr(
-        callbacks.plotting,
+        curves.plotting,
         "save_curves",
         lambda path, panels, x_label: drawn.update({panel.title: panel for panel in panels}),
     )
-    callbacks.draw_curves(RunDirectory(measured.path))
+    curves.draw_curves(RunDirectory(measured.path))
     panels = {"fd_digits": "distances of samples", "pixel_mean": "shares and scores"}
     for name, title in panels.items():
         assert set(drawn[title].series) == {name}
