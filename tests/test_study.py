@@ -232,9 +232,12 @@ def test_study_with_blanks_and_a_trailing_comma_in_lists_trains_each_once(
         (["--configs=a.txt", "--metrics=foo"], "--metrics: no such metric: foo"),
         (
             ["--configs=a.txt", "--features=none.keras"],
-            "--features: none.keras: Keras cannot load it",
+            "--features: none.keras: Keras cannot load",
         ),
-        (["--configs=a.txt", "--baselines", "--split=train"], "--baselines: requires test images"),
+        (
+            ["--configs=a.txt", "--baselines", "--split=train"],
+            "--baselines: compares training images with test",
+        ),
         (
             ["--configs=bad.txt,a.txt"],
             "--configs: bad.txt: widht: no such flag; did you mean --width",
