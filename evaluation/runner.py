@@ -29,7 +29,8 @@ def load_reference(data: ImageData, asked: MeasureOptions, prefix: str = "") -> 
     """
     if asked.baselines and (asked.split == "train" or data.test is None):
         raise UserError(
-            "compares training images with test images, and there are none", "baselines"
+            "requires test images as the reference set: a data set that has them, and split=test",
+            "baselines",
         )
     if asked.baselines and asked.num_samples > len(data.train.images):
         raise UserError(
