@@ -4,45 +4,28 @@ import shlex
 import sys
 from collections.abc import Sequence
 
-import data
+from cli import flags
 from models import REGISTRY
-from training import flags, options
-from training.run_directory import RunDirectory
+from training import options
+from training.running import run_training
 
 USAGE = """usage: python train.py --model NAME [--flag value ...] [--flagfile FILE]
 
-Trains in a run directory; the same command goes on where it stopped. Flags with their defaults:
+Trains in a run directory; the same command resumes a stopped training. Flags with their defaults:
 """
-
-
-MORE = "python train.py --model NAME --help: a model's own, such as epochs and learning rates."
+MORE = "Flags of a model, such as epochs and learning rates: python train.py --model NAME --help"
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the command line `argv` (without the program's name); returns the exit code."""
+    """Run the command line `argv` (without the program's name); return the exit code."""
     if flags.wants_help(argv):
         print(help_text(argv))
         return 0
-    config = options.parse(argv)
-    data.check(
-        config.options.dataset,
-        data_dir=config.options.data_dir or None,
-        gray=config.options.gray,
-    )
-    with RunDirectory(config.outdir) as run:
-        run.check(config)
-        from training.callbacks import DivergedError
-        from training.loop import train
-
-        try:
-            return train(config, run, shlex.join(["python", "train.py", *argv]))
-        except DivergedError as error:
-            print(f"error: {error}", file=sys.stderr)
-            return 1
+    return run_training(options.parse(argv), shlex.join(["python", "train.py", *argv]))
 
 
 def help_text(argv: Sequence[str]) -> str:
-    """The flags of every run, and those of the model that the command line names."""
+    """Return the help on flags of every run, and of the model that the command line names."""
     given = flags.given([a for a in argv if "help" not in a], options.RunOptions, partial=True)
     if not given.get("model"):
         return f"{USAGE}\n{flags.describe(options.RunOptions)}\n\n{MORE}"

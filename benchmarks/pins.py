@@ -1,13 +1,15 @@
-"""Does a change leave the trainings as they were? python -m benchmarks.pins --old=DIR
+"""Comparison of the trainings of two commits, for refactoring without numerical changes.
+
+    python -m benchmarks.pins --old=DIR
 
 DIR is a worktree of an older commit. Each flagfile of train.py is trained for 20 steps by the older
 tree and by this one, both from the same checkpoint of step 0, which the older one writes, on the
-same made-up images, each in a process of its own with the scripts' environment and one processor.
-All that is logged, but for times, must be the same to the bit; so must the first weights, by their
-hashes, and the resolved hyperparameters and options, once `as_now` has brought the older ones to
-present names. Flagfiles of the other scripts are compared by their resolved options. What the older
-tree says is kept in a cache, so that only this one is run again. One line a flagfile; the exit code
-is 1 if one differs that is not listed in `MAY_DIFFER` or `MAY_DIFFER_WEIGHTS`.
+same synthetic images, each in a process of its own with the scripts' environment and one processor.
+All logged scalars except times must be equal to the bit; so must the initial weights, by their
+hashes, and the resolved hyperparameters and options, after `as_now` has converted the older ones to
+present names. Flagfiles of the other scripts are compared by their resolved options. Results of the
+older tree are cached. Prints one line per flagfile; the exit code is 1 if one differs that is not
+listed in `MAY_DIFFER` or `MAY_DIFFER_WEIGHTS`.
 """
 
 import argparse
@@ -28,7 +30,7 @@ from collections.abc import Iterator
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 DRIVER = ROOT / "benchmarks" / "pins_driver.py"
-FORMAT = 1  # of what the cache holds: raise it when the driver makes something else
+FORMAT = 1  # version of the cache; raise it when the driver's results change
 STEPS = 20
 
 # Flagfiles, by their names without .txt, that may be trained otherwise, and why: within 1e-6
@@ -62,7 +64,7 @@ SCRIPTS = {"": "train", "classifiers": "train_classifier", "studies": "study"}
 
 @dataclasses.dataclass(frozen=True)
 class Flagfile:
-    """A flagfile of one of the scripts; `place` is its path below configs/, without .txt."""
+    """Flagfile of one of the scripts; `place` is its path below configs/, without .txt."""
 
     place: str
 
@@ -75,7 +77,7 @@ class Flagfile:
         return SCRIPTS[self.place.rpartition("/")[0]]
 
     def words(self, tree: pathlib.Path) -> list[str]:
-        """The flags in it, those of flagfiles that it names among them, less the dropped ones."""
+        """Return its flags, with those of included flagfiles, without the dropped ones."""
         file = tree / "configs" / f"{self.place}.txt"
         if not file.exists():  # moved, since the older tree
             file = next((tree / "configs").rglob(f"{self.name}.txt"), file)
@@ -85,22 +87,24 @@ class Flagfile:
 
 
 class Failed(Exception):
-    """A process has failed; the message is the end of what it printed."""
+    """Error of a failed process; the message is the end of its output."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Tree:
-    """A worktree, and the processors that its processes keep to."""
+    """Worktree, and the processors that its processes use."""
 
     path: pathlib.Path
     cpus: tuple[int, ...]
 
     def run(self, folder: pathlib.Path, **task) -> dict:
-        """Has the driver do a task in a folder with the tree's modules; returns what it writes, if
-        anything, and the seconds that it took.
+        """Run a task of the driver in a folder, with the modules of the tree.
+
+        Returns:
+            The JSON object that the driver writes, if any, and the seconds.
 
         Raises:
-            Failed: it has failed.
+            Failed: the process fails.
         """
         folder.mkdir(parents=True, exist_ok=True)
         out, told = folder / "out.json", folder / "task.json"
@@ -129,7 +133,7 @@ class Tree:
 
 @dataclasses.dataclass
 class Result:
-    """What was found of a flagfile: differences, and remarks that are none."""
+    """Differences of a flagfile, and remarks that do not count as differences."""
 
     differs: list[str]
     remarks: list[str]
@@ -138,7 +142,7 @@ class Result:
 
 
 def flags_of(file: pathlib.Path, tree: pathlib.Path) -> Iterator[str]:
-    """The flags in a file and in those that it names, in their order."""
+    """Yield the flags of a file and of the flagfiles that it includes, in order."""
     for line in map(str.strip, file.read_text().splitlines()):
         name = line.lstrip("-").partition("=")[0]
         if name == "flagfile":
@@ -148,20 +152,22 @@ def flags_of(file: pathlib.Path, tree: pathlib.Path) -> Iterator[str]:
 
 
 def flagfiles(tree: pathlib.Path) -> list[Flagfile]:
-    """All of a tree."""
+    """Return all flagfiles of a tree."""
     found = sorted((tree / "configs").glob("*.txt")), sorted((tree / "configs").glob("*/*.txt"))
     places = [p.relative_to(tree / "configs").with_suffix("").as_posix() for g in found for p in g]
     return [Flagfile(place) for place in places]
 
 
 def command(tree: Tree, flagfile: Flagfile) -> list[str]:
-    """The command line of a short training of a flagfile, in the folder `run`."""
+    """Return the command line of a short training of a flagfile, in the folder `run`."""
     return [*flagfile.words(tree.path), *OVERRIDES, "--outdir=run"]
 
 
 def begin(tree: Tree, flagfile: Flagfile, folder: pathlib.Path, **more) -> dict:
-    """The first weights of a flagfile, and its resolved options and hyperparameters; the run
-    directory is folder / "run"."""
+    """Return the initial weights, options and hyperparameters of a flagfile.
+
+    The run directory is folder / "run".
+    """
     shutil.rmtree(folder, ignore_errors=True)
     argv = command(tree, flagfile)
     found = tree.run(folder, mode="begin", script="train", argv=argv, **more)
@@ -170,7 +176,7 @@ def begin(tree: Tree, flagfile: Flagfile, folder: pathlib.Path, **more) -> dict:
 
 
 def trained(tree: Tree, flagfile: Flagfile, started: pathlib.Path, folder: pathlib.Path) -> dict:
-    """What a tree logs of the steps, from a copy of a run directory that is at step 0."""
+    """Return the logged scalars of a training that resumes a copy of a run at step 0."""
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(started, folder / "run")
     argv = [*command(tree, flagfile), "--resume=must"]
@@ -186,7 +192,7 @@ def trained(tree: Tree, flagfile: Flagfile, started: pathlib.Path, folder: pathl
 
 
 def resolved(tree: Tree, flagfile: Flagfile, folder: pathlib.Path) -> dict:
-    """The resolved options of a flagfile of another script than train.py."""
+    """Return the resolved options of a flagfile of another script than train.py."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / "configs").symlink_to(tree.path / "configs")  # which flagfiles of studies name
@@ -197,8 +203,10 @@ def resolved(tree: Tree, flagfile: Flagfile, folder: pathlib.Path) -> dict:
 
 
 def of_old(old: Tree, flagfile: Flagfile, cache: pathlib.Path) -> dict:
-    """What the older tree says of a flagfile, from the cache if it is there; with it is the run
-    directory at step 0, cache / place / "begun" / "run"."""
+    """Return the results of a flagfile in the older tree, cached.
+
+    Its run directory at step 0 is cache / place / "begun" / "run".
+    """
     folder = cache / flagfile.place
     kept, key = folder / "old.json", key_of(old, flagfile)
     with held(folder / ".lock"):
@@ -219,7 +227,7 @@ def of_old(old: Tree, flagfile: Flagfile, cache: pathlib.Path) -> dict:
 
 
 def of_new(new: Tree, flagfile: Flagfile, cache: pathlib.Path) -> dict:
-    """What the present tree says of a flagfile; its run goes on from that of the older one."""
+    """Return the results of a flagfile in the present tree, resumed from the older run."""
     folder = cache / flagfile.place / f"new-{os.getpid()}"
     try:
         if flagfile.script != "train":
@@ -233,7 +241,7 @@ def of_new(new: Tree, flagfile: Flagfile, cache: pathlib.Path) -> dict:
 
 @contextlib.contextmanager
 def held(file: pathlib.Path) -> Iterator[None]:
-    """Keeps other processes from what a file stands for, where there are locks."""
+    """Lock a file against other processes, on platforms with file locks."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as lock:
         with contextlib.suppress(ImportError):
@@ -244,7 +252,7 @@ def held(file: pathlib.Path) -> Iterator[None]:
 
 
 def key_of(old: Tree, flagfile: Flagfile) -> str:
-    """A hash of all that the results of the older tree depend on."""
+    """Return a hash of everything that the results of the older tree depend on."""
     commit = subprocess.run(
         ["git", "rev-parse", "HEAD"], cwd=old.path, capture_output=True, text=True, check=True
     ).stdout.strip()
@@ -255,7 +263,7 @@ def key_of(old: Tree, flagfile: Flagfile) -> str:
 
 
 def processor() -> str:
-    """The name of the processor, whose instructions arithmetic depends on."""
+    """Return the name of the processor, on whose instructions the arithmetic depends."""
     info = pathlib.Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -263,8 +271,10 @@ def processor() -> str:
 
 
 def as_now(fields: dict) -> dict:
-    """Hyperparameters or options of the older tree as the present one names them: a penalty is a
-    list of names, "ols" is "mse"."""
+    """Convert hyperparameters or options of the older tree to present names and values.
+
+    A penalty is a list of names, "ols" is "mse".
+    """
     now = {FIELDS.get(name, name): value for name, value in fields.items() if name not in REMOVED}
     if isinstance(now.get("penalty"), str):
         now["penalty"] = [] if now["penalty"] == "none" else [now["penalty"]]
@@ -274,7 +284,7 @@ def as_now(fields: dict) -> dict:
 
 
 def compare_fields(title: str, old: dict, new: dict) -> Iterator[str]:
-    """Differences of resolved hyperparameters or options."""
+    """Return the differences of resolved hyperparameters or options."""
     old, new, absent = as_now(old), as_now(new), object()
     for name in dict.fromkeys([*old, *new]):
         was, now = old.get(name, ADDED.get(name, absent)), new.get(name, absent)
@@ -286,7 +296,7 @@ def compare_fields(title: str, old: dict, new: dict) -> Iterator[str]:
 
 
 def compare_scalars(name: str, old: dict, new: dict) -> Iterator[str]:
-    """The first difference of what was logged, and how many scalars of that step differ."""
+    """Return the first difference of the logs, and the number of different scalars of the step."""
     for step in map(str, range(1, STEPS + 1)):
         was = {SCALARS.get(k, k): v for k, v in old[step].items() if k not in TIMES}
         now = {k: v for k, v in new[step].items() if k not in TIMES}
@@ -308,14 +318,14 @@ def compare_scalars(name: str, old: dict, new: dict) -> Iterator[str]:
 
 
 def relative(a: float, b: float) -> float:
-    """|a - b| over the larger of both; 0 where they are the same."""
+    """Return |a - b| / max(|a|, |b|); 0 if they are equal."""
     if a == b or (a != a and b != b):
         return 0.0
     return abs(a - b) / max(abs(a), abs(b))
 
 
 def compare_weights(name: str, old: list[str], new: list[str]) -> Iterator[tuple[bool, str]]:
-    """What is to be said of first weights, and whether it is a difference."""
+    """Yield pairs (is a difference, text) about the initial weights."""
     if old == new:
         return
     if sorted(old) == sorted(new):
@@ -328,7 +338,7 @@ def compare_weights(name: str, old: list[str], new: list[str]) -> Iterator[tuple
 
 
 def compare(flagfile: Flagfile, old: dict, new: dict) -> Result:
-    """All differences of what two trees say of a flagfile."""
+    """Return all differences of the results of a flagfile in two trees."""
     result = Result([], [], old["seconds"], new["seconds"])
     for part in ("options", "hyperparameters"):
         result.differs += compare_fields(part, old.get(part, {}), new.get(part, {}))
@@ -346,7 +356,7 @@ def compare(flagfile: Flagfile, old: dict, new: dict) -> Result:
 
 
 def main() -> int:
-    """Compares what the command line asks for; returns the exit code."""
+    """Compare the trees of the command line and return the exit code."""
     home = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter

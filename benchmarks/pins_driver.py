@@ -1,18 +1,20 @@
-"""Runs a script of a tree of this repository for benchmarks.pins: python pins_driver.py TASK.json
+"""Driver of benchmarks.pins: runs a script of a tree of this repository in a process of its own.
 
-A process of its own: the tree is the one on PYTHONPATH, an older or the present one, and this file
-takes nothing from it but what both have: the scripts with their `main`, `data.load`, `data.check`,
-`data.ImageData`, `data.Split`, and `fit` of a Keras model. The images are made up, from a seed, in
-the shape of the data set. The task is a JSON object:
+    python pins_driver.py TASK.json
 
-    mode     "begin": up to the first step; writes what the weights are, and with `checkpoint` (of
-             the tree of `training.checkpoints`) a checkpoint of step 0
-             "train": the steps, without pictures, and without what follows the last of them
-             "resolve": up to the loading of data; writes what the options are
-    script   the module with `main`
+The tree is the one on PYTHONPATH, an older or the present one. This file uses only the API that
+both have: the scripts with their `main`, `data.load`, `data.check`, `data.ImageData`, `data.Split`,
+and `fit` of a Keras model. The images are synthetic, from a seed, in the shape of the data set. The
+task is a JSON object:
+
+    mode     "begin": run up to the first step; write the hashes of the weights, and with
+             `checkpoint` (trees with `training.checkpoints` only) a checkpoint of step 0
+             "train": run the steps, without pictures and without the work after the last step
+             "resolve": run up to the loading of data; write the options
+    script   module with `main`
     argv     its command line
-    out      the JSON file that is written
-    cpus     the processors that the process keeps to
+    out      JSON file that is written
+    cpus     processors that the process uses
 """
 
 import contextlib
@@ -38,11 +40,11 @@ UNNEEDED = ("Picture", "Progress")  # callbacks with such a name change nothing 
 
 
 class Done(Exception):
-    """Ends a script where the task is done."""
+    """Exception that ends a script when the task is done."""
 
 
 def main(task: dict) -> None:
-    """Does the task."""
+    """Run the task."""
     out = pathlib.Path(task["out"])
     script = importlib.import_module(task["script"])
     replace_data(functools.partial(resolve, out) if task["mode"] == "resolve" else made_up)
@@ -62,7 +64,7 @@ def main(task: dict) -> None:
 
 
 def replace_data(load) -> None:
-    """Puts `load` in the place of data.load, wherever it was imported to."""
+    """Replace data.load by `load` in all modules that imported it."""
     import data
 
     was, checked = data.load, data.check
@@ -75,7 +77,7 @@ def replace_data(load) -> None:
 
 
 def made_up(name: str, **_):
-    """A data set of the name: blots of light on dark, by a seed, a few pixels wide, with noise."""
+    """Return a synthetic data set of the name: light blots on dark, with noise, from a seed."""
     import numpy as np
 
     import data
@@ -94,7 +96,7 @@ def made_up(name: str, **_):
 
 
 def in_order(keras) -> list:
-    """All variables of Keras that are made from now on, in their order."""
+    """Return a list that collects all Keras variables created from now on, in order."""
     made, init = [], keras.Variable.__init__
 
     def recorded(variable, *args, **kwargs):
@@ -106,8 +108,10 @@ def in_order(keras) -> list:
 
 
 def begin(model, made: list, task: dict, out: pathlib.Path) -> None:
-    """Writes hashes of the model's first weights in the order in which they were made, those of
-    scalars left out, and a checkpoint."""
+    """Write hashes of the model's initial weights, without scalars, and a checkpoint.
+
+    The hashes are in the order of construction.
+    """
     import numpy as np
 
     place = {id(variable): n for n, variable in enumerate(made)}
@@ -127,14 +131,14 @@ def begin(model, made: list, task: dict, out: pathlib.Path) -> None:
 
 
 def steps(model, fit, *args, callbacks=(), **kwargs) -> None:
-    """Fits without pictures, and ends the script after it."""
+    """Fit without pictures, then end the script."""
     callbacks = [c for c in callbacks if not any(u in type(c).__name__ for u in UNNEEDED)]
     fit(model, *args, callbacks=callbacks, **kwargs)
     raise Done
 
 
 def resolve(out: pathlib.Path, *_, **__) -> None:
-    """Writes the options of the script: the fields of the dataclasses that its `main` holds."""
+    """Write the options of the script: the fields of the dataclasses in its `main`."""
     frame, found = sys._getframe(), {}
     while frame := frame.f_back:
         if frame.f_code.co_name == "main" and frame.f_globals is not globals():

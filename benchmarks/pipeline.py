@@ -1,7 +1,10 @@
-"""Does the input pipeline keep up? python -m benchmarks.pipeline --model dcgan --dataset MNIST
+"""Speed of the input pipeline.
 
-Prints images a second of the pipeline alone, of the train step on one batch that is always there,
-and of the train step fed by the pipeline. The last two, measured in turns, should be the same.
+    python -m benchmarks.pipeline --model dcgan --dataset MNIST
+
+Prints the images per second of the pipeline alone, of the train step on one constant batch, and of
+the train step on batches of the pipeline, measured in interleaved rounds. The last two are equal
+unless the pipeline limits the training.
 """
 
 import statistics
@@ -9,31 +12,35 @@ import sys
 import time
 from collections.abc import Sequence
 
-from training import flags, options
+from cli import flags
+from training import options
 
 ROUNDS, STEPS = 5, 40
 
 
 def main(argv: Sequence[str]) -> int:
-    """Runs the command line `argv`, flags of train.py; returns the exit code."""
+    """Run the command line `argv`, flags of train.py; return the exit code."""
+    if flags.wants_help(argv):
+        print(__doc__.strip())
+        return 0
     config = options.parse(argv)
     import tensorflow as tf
 
     from data import Batches
-    from training import loop, setup
+    from training import loading, loop
 
-    setup.prepare(config)
-    images = setup.load_data(config)
+    loading.prepare(config)
+    images = loading.load_data(config)
     batches = Batches(
         images.train,
         config.hp.batch_size,
         n_critic=config.hp.n_critic,
         flip=config.options.flip,
     )
-    model = setup.build_model(config, images.image_shape, images.num_classes)
+    model = loading.build_model(config, images.image_shape, images.num_classes)
     loop.compile_model(model, config.options.jit)
-    fed = batches.dataset()
-    constant = tf.data.Dataset.from_tensors(next(iter(fed))).repeat()
+    pipeline = batches.dataset()
+    constant = tf.data.Dataset.from_tensors(next(iter(pipeline))).repeat()
 
     def rate(run, steps: int) -> float:
         start = time.perf_counter()
@@ -41,20 +48,20 @@ def main(argv: Sequence[str]) -> int:
         return steps * batches.images_per_step / (time.perf_counter() - start)
 
     def read(steps: int) -> None:
-        for _ in fed.take(steps):
+        for _ in pipeline.take(steps):
             pass
 
     def fit(dataset):
         return lambda steps: model.fit(dataset, steps_per_epoch=steps, verbose=0, shuffle=False)
 
     fit(constant)(STEPS)
-    rates = {"pipeline alone": [], "step, constant batch": [], "step, fed": []}
+    rates = {"pipeline alone": [], "step, constant batch": [], "step, pipeline": []}
     for _ in range(ROUNDS):
         rates["pipeline alone"].append(rate(read, 20 * STEPS))
         rates["step, constant batch"].append(rate(fit(constant), STEPS))
-        rates["step, fed"].append(rate(fit(fed), STEPS))
+        rates["step, pipeline"].append(rate(fit(pipeline), STEPS))
     for name, values in rates.items():
-        print(f"{name:>20}: {statistics.median(values):9,.0f} images/s (of {ROUNDS} rounds)")
+        print(f"{name:>20}: {statistics.median(values):9,.0f} images/s (median of {ROUNDS} rounds)")
     return 0
 
 

@@ -1,7 +1,9 @@
-"""What a step costs: python -m benchmarks.steps configs/dcgan_mnist.txt configs/wgan_gp_mnist.txt
+"""Step time of flagfiles.
 
-Prints for each flagfile the images a second (of D's real images) and the milliseconds of a step,
-measured in turns, and both beside the first flagfile's.
+    python -m benchmarks.steps configs/dcgan_mnist.txt configs/wgan_gp_mnist.txt
+
+Prints for each flagfile the images per second (real images of the discriminator) and the
+milliseconds per step, measured in interleaved rounds, and both relative to the first flagfile.
 """
 
 import statistics
@@ -9,32 +11,34 @@ import sys
 import time
 from collections.abc import Sequence
 
-from metrics.report import table
-from training import flags, options
+from cli import flags
+from errors import UserError
+from evaluation.reports.tables import table
+from training import options
 
 ROUNDS, STEPS = 5, 20
 
 
 def main(argv: Sequence[str]) -> int:
-    """Times the steps of the flagfiles `argv`; returns the exit code."""
+    """Time the steps of the flagfiles `argv`; return the exit code."""
     if flags.wants_help(argv):
         print(__doc__.strip())
         return 0
     if not argv:
-        raise flags.UsageError("say which flagfiles: python -m benchmarks.steps configs/...")
+        raise UserError("expected flagfiles: python -m benchmarks.steps configs/...")
     configs = {path: options.parse([f"--flagfile={path}"]) for path in argv}
     import tensorflow as tf
 
     from data import Batches
-    from training import loop, setup
+    from training import loading, loop
 
     runs = {}
     for path, config in configs.items():
-        setup.prepare(config)
-        images = setup.load_data(config)
-        n_critic = getattr(config.hp, "n_critic", 1)
+        loading.prepare(config)
+        images = loading.load_data(config)
+        n_critic = config.hp.n_critic
         batches = Batches(images.train, config.hp.batch_size, n_critic=n_critic)
-        model = setup.build_model(config, images.image_shape, images.num_classes)
+        model = loading.build_model(config, images.image_shape, images.num_classes)
         loop.compile_model(model, config.options.jit)
         constant = tf.data.Dataset.from_tensors(next(iter(batches.dataset()))).repeat()
         model.fit(constant, steps_per_epoch=STEPS, verbose=0, shuffle=False)
@@ -49,10 +53,12 @@ def main(argv: Sequence[str]) -> int:
     first = statistics.median(seconds[argv[0]])
     rate = runs[argv[0]][2] / first
     rows = []
-    for path, (_, _, shown) in runs.items():
+    for path, (_, _, images_per_step) in runs.items():
         step = statistics.median(seconds[path])
-        rows.append([path, shown / step, 1000 * step, shown / step / rate, step / first])
-    print(table(["flagfile", "images/s", "ms a step", "images/s: x", "step: x"], rows))
+        images_per_second = images_per_step / step
+        row = [path, images_per_second, 1000 * step, images_per_second / rate, step / first]
+        rows.append(row)
+    print(table(["flagfile", "images/s", "ms/step", "images/s, relative", "step, relative"], rows))
     return 0
 
 

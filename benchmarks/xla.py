@@ -1,7 +1,9 @@
-"""What a step costs under XLA, to compile and to run: python -m benchmarks.xla --models=stylegan
+"""Compilation and step time under XLA.
 
-For each model and each size of colour images, in a process of its own: the seconds of the first
-step, which compiles it, and of the second, without the terms that are applied lazily, and the peak
+    python -m benchmarks.xla --models=stylegan
+
+Prints for each model and each size of colour images, in a process per pair: the seconds of the
+first step, including its compilation, and of the second, without lazy regularization, and the peak
 memory of the process. Flags with their defaults:
 """
 
@@ -13,38 +15,42 @@ import sys
 import time
 from collections.abc import Sequence
 
-from metrics.report import table
+import fields
+from cli import flags
+from errors import UserError
+from evaluation.reports.tables import table
+from fields import field
 from models import REGISTRY
-from models.hyperparameters import field
-from training import flags
 
 
 @dataclasses.dataclass(frozen=True)
 class XlaOptions:
-    """Which steps to compile."""
+    """Options of the benchmark."""
 
-    models: str = field("stylegan,stylegan2", "with commas between", group="what")
-    sides: str = field("32,64,128", "of the images, in pixels, with commas between", group="what")
-    batch_size: int = field(4, "images a step and a network", group="what", at_least=1)
-    width: int | None = field(None, "of the networks; else the model's", group="what", at_least=1)
+    models: str = field("stylegan,stylegan2", "names of models, with commas between", group="what")
+    sides: str = field("32,64,128", "sides of images in pixels, with commas between", group="what")
+    batch_size: int = field(4, "batch size", group="what", at_least=1)
+    width: int | None = field(
+        None, "width of the networks; by default the model's", group="what", at_least=1
+    )
 
 
 def main(argv: Sequence[str]) -> int:
-    """Compiles what the command line `argv` asks for; returns the exit code."""
+    """Run the command line `argv`; return the exit code."""
     if flags.wants_help(argv):
         print(f"{__doc__.strip()}\n\n{flags.describe(XlaOptions)}")
         return 0
     asked = XlaOptions(**flags.given(argv, XlaOptions))
-    models, sides = flags.listed(asked.models), flags.listed(asked.sides)
+    models, sides = fields.listed(asked.models), fields.listed(asked.sides)
     if unknown := set(models) - set(REGISTRY):
-        raise flags.UsageError(f"--models={', '.join(unknown)}: no such model")
+        raise UserError(f"no such model: {', '.join(sorted(unknown))}", "models")
     if not all(side.isdecimal() for side in sides):
-        raise flags.UsageError(f"--sides={asked.sides}: whole numbers with commas between")
+        raise UserError(f"expected integers with commas between, got {asked.sides}", "sides")
     rows = []
     for name in models:
         for side in sides:
-            told = json.dumps([name, int(side), asked.batch_size, asked.width])
-            code = f"from benchmarks import xla; xla.measure(*xla.json.loads({told!r}))"
+            arguments = json.dumps([name, int(side), asked.batch_size, asked.width])
+            code = f"from benchmarks import xla; xla.measure(*xla.json.loads({arguments!r}))"
             done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
             if done.returncode:
                 return done.returncode
@@ -54,8 +60,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def measure(name: str, side: int, batch_size: int, width: int | None) -> None:
-    """Prints what two steps of a model cost, as a JSON list: its weights, the seconds of each, and
-    the peak memory in GiB."""
+    """Print a JSON list: number of weights, seconds of two steps, and peak memory in GiB."""
     import numpy as np
     import tensorflow as tf
 

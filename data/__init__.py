@@ -1,6 +1,11 @@
-"""Data sets and the input pipeline."""
+"""Data sets by name, folder or array file, and the input pipeline of training.
 
-from data.catalogue import DataError, ImageData, Split, canonical_name, check, load
+Images are uint8 [n, h, w, c] in memory; decoded sets are kept in the cache.
+
+May import: storage, fields, errors.
+"""
+
+from data.catalogue import ImageData, KnownSet, Split, canonical_name, check, known, load
 from data.pipeline import Batches
 
-__all__ = ["Batches", "DataError", "ImageData", "Split", "canonical_name", "check", "load"]
+__all__ = ["Batches", "ImageData", "KnownSet", "Split", "canonical_name", "check", "known", "load"]

@@ -1,6 +1,6 @@
-"""Sets that come as one .npz file in the layout of keras.datasets; MNIST is embedded so.
+"""Data sets in one .npz file with the layout of keras.datasets, such as the embedded MNIST.
 
-x_train uint8 [n, h, w] or [n, h, w, c] with c 1 or 3; y_train, x_test and y_test as there are any.
+x_train: uint8 [n, h, w] or [n, h, w, c] with c 1 or 3. y_train, x_test and y_test are optional.
 """
 
 import collections
@@ -13,38 +13,52 @@ import zlib
 import numpy as np
 
 from data import conversion
-from data.image_data import DataError, ImageData, Split, fingerprint
+from data.image_data import ImageData, Split, fingerprint
+from errors import UserError
 
 MNIST = pathlib.Path(__file__).resolve().parents[1] / "assets" / "mnist.npz"
 MNIST_SHA256 = "aead1427aacba2a0e07d4849dc8b9a6ea83b93fb7c643fb1703958277d939669"
+_RESTORE = "restore it with git checkout assets/mnist.npz"
 _MOST_CLASSES = 2**16
+_WRITE = "write it with np.savez(path, x_train=...)"
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 
 
 def mnist_file() -> bytes:
-    """The embedded file, checked. Raises DataError if it is missing or damaged."""
+    """Return the content of the embedded file.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
     try:
         content = MNIST.read_bytes()
     except OSError as error:
-        raise DataError(f"{MNIST} cannot be read ({error.strerror}): check it out again") from error
+        raise UserError(f"{MNIST}: cannot read it ({error.strerror}); {_RESTORE}") from error
     if hashlib.sha256(content).hexdigest() != MNIST_SHA256:
-        raise DataError(f"{MNIST} is damaged (its sha256 is wrong): check it out again")
+        raise UserError(f"{MNIST}: damaged, its SHA-256 differs; {_RESTORE}")
     return content
 
 
 def load_mnist(image_size: int | None) -> ImageData:
-    """The embedded MNIST: 60,000 and 10,000 images [28, 28, 1], or of another size."""
-    return _image_data("MNIST", _read(io.BytesIO(mnist_file()), str(MNIST)), image_size)
+    """Load the embedded MNIST: 60,000 and 10,000 images [28, 28, 1], or resized to image_size."""
+    return _image_data("MNIST", io.BytesIO(mnist_file()), image_size, str(MNIST))
 
 
 def load(file: pathlib.Path, image_size: int | None) -> ImageData:
-    """An .npz file. Raises DataError for whatever in it is not as the layout says."""
-    return _image_data(file.stem, _read(file, f"--dataset {file}"), image_size, f"--dataset {file}")
+    """Load an .npz file.
+
+    Raises:
+        UserError: the file cannot be read or does not have the layout.
+    """
+    return _image_data(file.stem, file, image_size, str(file))
 
 
-def _image_data(
-    name: str, arrays: dict[str, np.ndarray], image_size: int | None, source: str = ""
-) -> ImageData:
+def _error(source: str, message: str) -> UserError:
+    return UserError(f"{source}: {message}", "dataset")
+
+
+def _image_data(name: str, file, image_size: int | None, source: str) -> ImageData:
+    arrays = _read(file, source)
     splits, kinds = {}, collections.Counter()
     for part in ("train", "test"):
         images = _images(arrays, f"x_{part}", source)
@@ -53,12 +67,13 @@ def _image_data(
             splits[part] = Split(_sized(images, image_size, kinds, source), labels)
     train, test = splits["train"], splits.get("test")
     if test and test.images.shape[1:] != train.images.shape[1:]:
-        raise DataError(
-            f"{source}: x_train and x_test differ in their images: "
-            f"{train.images.shape[1:]} and {test.images.shape[1:]}"
+        raise _error(
+            source,
+            "x_train and x_test must have images of one shape, got "
+            f"{train.images.shape[1:]} and {test.images.shape[1:]}",
         )
     if train.labels is None and test and test.labels is not None:
-        raise DataError(f"{source} has y_test but no y_train: add y_train or leave out both")
+        raise _error(source, "y_test is present but y_train is missing; add y_train or remove both")
     classes = 1 + max((s.labels.max() for s in splits.values() if s.labels is not None), default=-1)
     notes = conversion.notes(kinds)
     ignored = sorted(set(arrays) - set(_KEYS))
@@ -70,21 +85,21 @@ def _image_data(
 
 
 def _read(file, source: str) -> dict[str, np.ndarray | None]:
-    """The arrays by name; None for those that are not of the layout and so are not read."""
+    """Return the arrays by name; None for those outside the layout, which are not read."""
     try:
         with np.load(file, allow_pickle=False) as archive:
             return {key: archive[key] if key in _KEYS else None for key in archive.files}
     except (TypeError, AttributeError):
-        problem = "is a single array, not an .npz archive: write it with np.savez(x_train=...)"
+        problem = f"a single array, not an .npz archive; {_WRITE}"
     except ValueError as error:
         problem = str(error)
         if not zipfile.is_zipfile(file):
-            problem = "is no .npz archive: write it with np.savez(x_train=...)"
+            problem = f"not an .npz archive; {_WRITE}"
         elif "pickle" in problem.lower():
-            problem = "holds Python objects (pickle), which are not read"
+            problem = "contains Python objects (pickle), which are not read; save plain arrays"
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
-        problem = f"cannot be read as an .npz archive ({_first_line(error)})"
-    raise DataError(f"{source} {problem}")
+        problem = f"cannot read it as an .npz archive ({_first_line(error)}); {_WRITE}"
+    raise _error(source, problem)
 
 
 def _first_line(error: Exception) -> str:
@@ -92,23 +107,25 @@ def _first_line(error: Exception) -> str:
 
 
 def _images(arrays: dict[str, np.ndarray], key: str, source: str) -> np.ndarray | None:
-    """uint8 [n, h, w, c], or None if there is no such array of test images."""
+    """Return images uint8 [n, h, w, c], or None if x_test is missing."""
     if key not in arrays:
         if key == "x_test":
             return None
-        raise DataError(
-            f"{source} has no x_train: name its arrays {', '.join(_KEYS)} (all but x_train may be "
-            f"missing); it holds {', '.join(sorted(arrays)[:10]) or 'nothing'}"
+        raise _error(
+            source,
+            f"expected the arrays {', '.join(_KEYS)} (all but x_train optional), got "
+            f"{', '.join(sorted(arrays)[:10]) or 'none'}",
         )
     images = arrays[key]
     if images.dtype != np.uint8:
-        raise DataError(f"{source}: {key} is {images.dtype}: it must be uint8, 0 to 255")
+        raise _error(source, f"{key} must be uint8 from 0 to 255, got {images.dtype}")
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
-        raise DataError(
-            f"{source}: {key} has the shape {arrays[key].shape}: it must be [n, h, w] or "
-            "[n, h, w, c] with c = 1 or 3, and not empty"
+        raise _error(
+            source,
+            f"{key} must be [n, h, w] or [n, h, w, c] with c = 1 or 3 and not empty, got the shape "
+            f"{arrays[key].shape}",
         )
     return images
 
@@ -116,23 +133,25 @@ def _images(arrays: dict[str, np.ndarray], key: str, source: str) -> np.ndarray 
 def _labels(
     arrays: dict[str, np.ndarray], key: str, images: np.ndarray | None, source: str
 ) -> np.ndarray | None:
-    """int64 [n], or None if there is no such array."""
+    """Return labels int64 [n], or None if the array is missing."""
     if key not in arrays:
         return None
     labels = arrays[key]
     if images is None:
-        raise DataError(f"{source} has {key} but no images to go with it")
+        raise _error(source, f"{key} is present but {key.replace('y_', 'x_')} is missing")
     if labels.shape not in ((len(images),), (len(images), 1)):
-        raise DataError(
-            f"{source}: {key} has the shape {labels.shape}: it must be [n] or [n, 1] with one "
-            f"label for each of the {len(images):,} images"
+        raise _error(
+            source,
+            f"{key} must be [n] or [n, 1] with one label for each of the {len(images):,} images, "
+            f"got the shape {labels.shape}",
         )
     if labels.dtype.kind not in "iu":
-        raise DataError(f"{source}: {key} is {labels.dtype}: labels must be integers 0, 1, 2, ...")
+        raise _error(source, f"{key} must be integers 0, 1, 2, ..., got {labels.dtype}")
     if labels.min() < 0 or labels.max() >= _MOST_CLASSES:
-        raise DataError(
-            f"{source}: {key} goes from {labels.min()} to {labels.max()}: labels must be integers "
-            "0, 1, 2, ..."
+        raise _error(
+            source,
+            f"{key} must be integers from 0 to {_MOST_CLASSES - 1}, got values from "
+            f"{labels.min()} to {labels.max()}",
         )
     return labels.reshape(-1).astype(np.int64)
 
@@ -140,12 +159,13 @@ def _labels(
 def _sized(
     images: np.ndarray, size: int | None, kinds: collections.Counter, source: str
 ) -> np.ndarray:
-    """The images [n, h, w, c] as squares of the size, counting what was done."""
+    """Return images [n, h, w, c] as squares of the size; count the conversions in `kinds`."""
     height, width, channels = images.shape[1:]
     if size is None and height != width:
-        raise DataError(
-            f"{source}: its images are {width} x {height} (width x height), not square: give the "
-            "size to bring them to, e.g. --image_size=64"
+        raise _error(
+            source,
+            f"the images are {width} x {height} (width x height), not square; set image_size=64 or "
+            "another side",
         )
     if height == width == (size or height):
         return np.ascontiguousarray(images)

@@ -1,13 +1,13 @@
-"""Decoded data sets on disk: each is decoded once, then memory-mapped.
+"""On-disk cache of decoded data sets: each set is decoded once, then memory-mapped.
 
-An entry is a directory named after the sha256 of what it was made from:
+An entry is a directory named by the SHA-256 of its source (see `cached`):
 
     images.npy   uint8 [>= n, h, w, c], the training images followed by the test images
-    labels.npy   int64 [>= n], -1 for no label
-    meta.json    how many of each, the class names, the notes and the fingerprint
+    labels.npy   int64 [>= n], -1 for images without a label
+    meta.json    sizes of the splits, class names, notes and fingerprint
 
-It is made under another name and renamed when it is whole, so that neither a kill nor a second
-process can leave a part of one.
+It is written under a temporary name and renamed when complete, so that neither a killed nor a
+concurrent process leaves a partial entry.
 """
 
 import contextlib
@@ -27,17 +27,17 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from data.image_data import ImageData, Split, fingerprint
-from files import cache_directory
+from storage.cache import cache_directory
 
-FORMAT = 1  # of the entries and of the conversion: raise it when either changes
+FORMAT = 1  # version of entries and conversion: increase it when either changes
 _UNFINISHED = ".unfinished-"
 _ABANDONED_AFTER = 24 * 3600  # seconds
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError)
 
 
 @dataclasses.dataclass(frozen=True)
-class Filled:
-    """What a decoder has put into the arrays: train images, then test images, then nothing."""
+class Decoded:
+    """Numbers of images that a decoder wrote, training images first, and its notes."""
 
     train: int
     test: int = 0
@@ -46,32 +46,32 @@ class Filled:
 
 @dataclasses.dataclass(frozen=True)
 class Decoder:
-    """How to decode a set.
+    """Function that decodes a data set, and the size of its output.
 
     Attributes:
-        capacity: the most images there can be.
+        capacity: maximum number of images.
         image_shape: (h, w, c).
         class_names: empty without labels.
-        fill: (images uint8 [capacity, h, w, c], labels int64 [capacity], all -1) -> Filled;
-            writes into both in order.
+        decode: function (images uint8 [capacity, h, w, c], labels int64 [capacity], all -1) ->
+            Decoded that writes into both arrays from the start.
     """
 
     capacity: int
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...]
-    fill: Callable[[np.ndarray, np.ndarray], Filled]
+    decode: Callable[[np.ndarray, np.ndarray], Decoded]
 
 
 def cached(name: str, content: list, decoder: Callable[[], Decoder]) -> ImageData:
-    """The entry for `content`, made now if there is none.
+    """Return the cached data set for `content`; decode and store it first if it is missing.
+
+    A damaged entry is decoded again, with a warning. If the cache cannot be written, the set is
+    decoded into memory, with a note.
 
     Args:
-        name: of the data set that is returned; no part of the key.
-        content: what the pixels depend on, as JSON.
-        decoder: called when there is something to decode.
-
-    A damaged entry is made again, with a warning. Where the cache cannot be written, the set is
-    decoded into memory, with a note.
+        name: name of the returned data set; not part of the key.
+        content: JSON-serializable description of everything that the pixels depend on.
+        decoder: called only if the set must be decoded.
     """
     key = hashlib.sha256(json.dumps([FORMAT, *content]).encode()).hexdigest()
     entry = cache_directory() / key
@@ -79,10 +79,10 @@ def cached(name: str, content: list, decoder: Callable[[], Decoder]) -> ImageDat
         try:
             return _read(entry, name)
         except _DAMAGE as error:
-            warnings.warn(f"{entry} is damaged ({error}) and is made again", stacklevel=2)
+            warnings.warn(f"{entry}: damaged ({error}); decoding again", stacklevel=2)
 
     decoder = decoder()
-    print(f"Decoding {decoder.capacity:,} images of {name}; this is done once.", file=sys.stderr)
+    print(f"Decoding {decoder.capacity:,} images of {name} (once per data set).", file=sys.stderr)
     try:
         unfinished, images = _begin(entry, (decoder.capacity, *decoder.image_shape))
     except OSError as error:
@@ -97,13 +97,13 @@ def cached(name: str, content: list, decoder: Callable[[], Decoder]) -> ImageDat
 
 
 def _begin(entry: pathlib.Path, shape: tuple[int, ...]) -> tuple[pathlib.Path, np.memmap]:
-    """A new directory beside the entry, and the memory map of its images."""
+    """Create a temporary directory beside the entry; return it and the memory map of its images."""
     entry.parent.mkdir(parents=True, exist_ok=True)
     for abandoned in entry.parent.glob(_UNFINISHED + "*"):
         with contextlib.suppress(OSError):
             if abandoned.stat().st_mtime < time.time() - _ABANDONED_AFTER:
                 shutil.rmtree(abandoned)
-    # Writing to the map of a file that the disk has no room for would end the process.
+    # On a full disk, writing to a memory map kills the process.
     if shutil.disk_usage(entry.parent).free < np.prod(shape, dtype=np.int64) + 2**24:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(entry.parent))
     unfinished = entry.parent / (_UNFINISHED + uuid.uuid4().hex)
@@ -118,13 +118,13 @@ def _begin(entry: pathlib.Path, shape: tuple[int, ...]) -> tuple[pathlib.Path, n
 
 
 def _write(unfinished: pathlib.Path, images: np.memmap, decoder: Decoder):
-    labels, filled = _filled(images, decoder)
-    data = _image_data("", images, labels, filled, decoder.class_names)
+    labels, decoded = _decode(images, decoder)
+    data = _image_data("", images, labels, decoded, decoder.class_names)
     images.flush()
     np.save(unfinished / "labels.npy", labels)
     meta = {
         "shape": images.shape,
-        "filled": dataclasses.asdict(filled),
+        "filled": dataclasses.asdict(decoded),
         "class_names": data.class_names,
         "fingerprint": data.fingerprint,
     }
@@ -132,7 +132,7 @@ def _write(unfinished: pathlib.Path, images: np.memmap, decoder: Decoder):
 
 
 def _read(entry: pathlib.Path, name: str) -> ImageData:
-    """The entry, mapped. Raises one of _DAMAGE if it is not whole."""
+    """Return the entry, memory-mapped. Raises one of _DAMAGE if it is incomplete."""
     meta = json.loads((entry / "meta.json").read_text())
     images = np.load(entry / "images.npy", mmap_mode="r", allow_pickle=False)
     labels = np.load(entry / "labels.npy", allow_pickle=False)
@@ -140,12 +140,12 @@ def _read(entry: pathlib.Path, name: str) -> ImageData:
         raise ValueError(f"images.npy is {images.dtype} {images.shape}")
     if (labels.dtype, labels.shape) != (np.int64, images.shape[:1]):
         raise ValueError(f"labels.npy is {labels.dtype} {labels.shape}")
-    filled = Filled(**meta["filled"])
-    return _image_data(name, images, labels, filled, meta["class_names"], meta["fingerprint"])
+    decoded = Decoded(**meta["filled"])
+    return _image_data(name, images, labels, decoded, meta["class_names"], meta["fingerprint"])
 
 
 def _publish(unfinished: pathlib.Path, entry: pathlib.Path):
-    """Renames, unless another process was first; the maps that are open stay good either way."""
+    """Rename to the entry unless another process did so first; open maps stay valid either way."""
     with contextlib.suppress(*_DAMAGE):
         _read(entry, "")
         return
@@ -156,22 +156,25 @@ def _publish(unfinished: pathlib.Path, entry: pathlib.Path):
 
 def _in_memory(name: str, decoder: Decoder, reason: OSError) -> ImageData:
     images = np.empty((decoder.capacity, *decoder.image_shape), np.uint8)
-    labels, filled = _filled(images, decoder)
-    note = f"kept in memory: no cache in {cache_directory()} ({reason.strerror or reason})"
-    filled = dataclasses.replace(filled, notes=(*filled.notes, note))
-    return _image_data(name, images, labels, filled, decoder.class_names)
+    labels, decoded = _decode(images, decoder)
+    note = (
+        f"kept in memory: cannot write the cache {cache_directory()} ({reason.strerror or reason})"
+    )
+    decoded = dataclasses.replace(decoded, notes=(*decoded.notes, note))
+    return _image_data(name, images, labels, decoded, decoder.class_names)
 
 
-def _filled(images: np.ndarray, decoder: Decoder) -> tuple[np.ndarray, Filled]:
+def _decode(images: np.ndarray, decoder: Decoder) -> tuple[np.ndarray, Decoded]:
+    """Decode into images; return the labels int64 [capacity] and the counts."""
     labels = np.full(decoder.capacity, -1, np.int64)
-    return labels, decoder.fill(images, labels)
+    return labels, decoder.decode(images, labels)
 
 
 def _image_data(
     name: str,
     images: np.ndarray,
     labels: np.ndarray,
-    filled: Filled,
+    decoded: Decoded,
     class_names: Iterable[str],
     known_fingerprint: str | None = None,
 ) -> ImageData:
@@ -179,13 +182,13 @@ def _image_data(
         labelled = (labels[start:stop] >= 0).all()
         return Split(images[start:stop], labels[start:stop] if labelled else None)
 
-    train = split(0, filled.train)
-    test = split(filled.train, filled.train + filled.test) if filled.test else None
+    train = split(0, decoded.train)
+    test = split(decoded.train, decoded.train + decoded.test) if decoded.test else None
     return ImageData(
         name,
         train,
         test,
         class_names=() if train.labels is None else tuple(class_names),
         fingerprint=known_fingerprint or fingerprint(train, test),
-        notes=tuple(filled.notes),
+        notes=tuple(decoded.notes),
     )

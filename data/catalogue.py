@@ -1,7 +1,8 @@
 """Data sets by name: the embedded MNIST, TFDS, a folder of images or an .npz file.
 
-A flag says which, and whatever it says becomes one `ImageData`. What is decoded is kept in a cache
-(see data.cache), so that a second training starts at once.
+`load` turns a name or path into one `ImageData`. Decoded images are cached (see data.cache), so
+that later runs start at once. `KNOWN` declares the sets that are known without loading them.
+Importing this module imports neither TensorFlow nor TFDS.
 """
 
 import dataclasses
@@ -9,11 +10,49 @@ import os
 import pathlib
 
 from data import arrays, folder, tfds_sets
-from data.image_data import DataError, ImageData, Split
+from data.image_data import ImageData, Split
+from errors import UserError
 
-__all__ = ["KNOWN", "DataError", "ImageData", "Split", "check", "load"]
+__all__ = ["KNOWN", "ImageData", "KnownSet", "Split", "canonical_name", "check", "known", "load"]
 
-KNOWN = ("MNIST", "FASHION_MNIST", "CIFAR10")
+
+@dataclasses.dataclass(frozen=True)
+class KnownSet:
+    """Facts about a data set, available without loading it.
+
+    Attributes:
+        name: canonical name.
+        image_shape: (h, w, c) of its images, unless image_size resizes them.
+        num_classes: number of classes of its labels.
+        tfds_name: name in TensorFlow Datasets; empty for the embedded set.
+    """
+
+    name: str
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    tfds_name: str = ""
+
+
+KNOWN = {
+    entry.name: entry
+    for entry in (
+        KnownSet("MNIST", (28, 28, 1), 10),
+        KnownSet("FASHION_MNIST", (28, 28, 1), 10, tfds_name="fashion_mnist"),
+        KnownSet("CIFAR10", (32, 32, 3), 10, tfds_name="cifar10"),
+    )
+}
+
+
+def known(name: str) -> KnownSet | None:
+    """Return the entry of `KNOWN` for a name in any spelling ("cifar-10"), or None."""
+    plain = _plain(name)
+    return next((entry for entry in KNOWN.values() if _plain(entry.name) == plain), None)
+
+
+def canonical_name(name: str) -> str:
+    """Return the canonical name of a known set; any other name unchanged."""
+    entry = known(name)
+    return entry.name if entry else name
 
 
 def load(
@@ -23,89 +62,87 @@ def load(
     image_size: int | None = None,
     gray: str = "convert",
 ) -> ImageData:
-    """A data set, all of it decoded.
+    """Load a data set with all images decoded.
 
     Args:
-        name: in upper or lower case MNIST (embedded), FASHION_MNIST, CIFAR10 or any other image set
-            of TFDS by its TFDS name, which is downloaded if need be; or the path of a folder of PNG
-            and JPEG files, flat or with one sub-folder a class; or the path of an .npz file with
-            x_train and, if any, y_train, x_test and y_test. A path that exists comes first.
-        data_dir: where TFDS keeps its sets; None: the environment variable TFDS_DATA_DIR or else
-            TFDS's default.
-        image_size: side in pixels of the square to bring every image to: the centre square, by an
-            antialiasing filter (Lanczos). None: as they are, if they all are squares of one size.
-        gray: what becomes of gray images in a folder of colour images: "convert" or "skip".
+        name: MNIST (embedded), FASHION_MNIST, CIFAR10 in any case, or the name of another image set
+            of TFDS, downloaded if necessary; or the path of a folder of PNG and JPEG files, flat or
+            with one sub-folder per class; or the path of an .npz file with x_train and optionally
+            y_train, x_test and y_test. An existing path takes precedence over a name.
+        data_dir: directory of the prepared TFDS sets. None: the environment variable TFDS_DATA_DIR
+            or TFDS's default.
+        image_size: side in pixels of the square that images are cropped (centre) and resized to,
+            with an antialiasing filter (Lanczos). None: keep the size; all images must be squares
+            of one size.
+        gray: handling of gray images in a folder of colour images: "convert" or "skip".
 
     Raises:
-        DataError: with one line that says what is wrong and what to do.
+        UserError: the set cannot be loaded; the message names the option and the remedy.
     """
     if image_size is not None and image_size < 1:
-        raise DataError(f"--image_size={image_size}: it must be at least 1")
+        raise UserError(f"expected an integer >= 1, got {image_size}", "image_size")
     path = _path(name)
     if path and path.is_dir():
         return folder.load(path, image_size, gray)
-    _refuse_skipping(name, gray)
+    _check_gray(name, gray)
     if path:
         return arrays.load(_npz(path), image_size)
-    known = _known(name)
-    if known == "MNIST":
+    entry = known(name)
+    if entry and not entry.tfds_name:
         return arrays.load_mnist(image_size)
-    data = tfds_sets.load(known or name, data_dir, image_size, KNOWN)
-    return dataclasses.replace(data, name=known) if known else data
+    data = tfds_sets.load(entry.tfds_name if entry else name, data_dir, image_size, tuple(KNOWN))
+    return dataclasses.replace(data, name=entry.name) if entry else data
 
 
 def check(name: str, *, data_dir: str | None = None, gray: str = "convert") -> None:
-    """The checks of `load` that take no slow import: the path, or the embedded file.
+    """Run the checks of `load` that need no slow import: of a path or of the embedded file.
 
     Raises:
-        DataError: as `load`. A name that is no path is left to `load`.
+        UserError: as `load`. TFDS names are not checked.
     """
     path = _path(name)
     if path and path.is_dir():
         folder.find(path)
         return
-    _refuse_skipping(name, gray)
+    _check_gray(name, gray)
     if path:
         _npz(path)
-    elif _known(name) == "MNIST":
+        return
+    entry = known(name)
+    if entry and not entry.tfds_name:
         arrays.mnist_file()
     elif data_dir and os.path.isfile(os.path.expanduser(data_dir)):
-        raise DataError(f"--data_dir {data_dir} is a file: give the folder of the TFDS sets")
+        raise UserError(f"{data_dir}: expected a folder of TFDS sets, got a file", "data_dir")
 
 
-def canonical_name(name: str) -> str:
-    """The name of one of the `KNOWN` sets as it is written there; any other name as it is."""
-    return _known(name) or name
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "").replace("_", "")
 
 
-def _refuse_skipping(name: str, gray: str) -> None:
+def _check_gray(name: str, gray: str) -> None:
     if gray == "skip":
-        raise DataError(
-            f"--gray=skip: it leaves files of a folder out, and --dataset {name} is no folder"
+        raise UserError(
+            f"skip requires a folder of images, and dataset={name} is not one; set gray=convert",
+            "gray",
         )
 
 
 def _path(name: str) -> pathlib.Path | None:
-    """The path that a name means, if it means one."""
+    """Return the name as a path if it is one, None if it is the name of a set."""
     if not name.strip():
-        raise DataError("--dataset is empty: give a name, e.g. MNIST, or a path")
+        raise UserError("expected a name such as MNIST, or a path, got an empty string", "dataset")
     path = pathlib.Path(name).expanduser()
     separated = os.sep in name or "/" in name
     if path.is_dir() or path.suffix.lower() == ".npz" or (separated and path.exists()):
         return path
     if separated and name.startswith((".", "~", os.sep, "/")):
-        raise DataError(f"--dataset {name}: there is no such folder or file")
+        raise UserError(f"{name}: no such folder or file", "dataset")
     return None
 
 
 def _npz(path: pathlib.Path) -> pathlib.Path:
     if not path.is_file():
-        raise DataError(f"--dataset {path}: there is no such file")
+        raise UserError(f"{path}: no such file", "dataset")
     if path.suffix.lower() != ".npz":
-        raise DataError(f"--dataset {path} is neither a folder of images nor an .npz file")
+        raise UserError(f"{path}: expected a folder of images or an .npz file", "dataset")
     return path
-
-
-def _known(name: str) -> str | None:
-    plain = name.lower().replace("-", "").replace("_", "")
-    return next((known for known in KNOWN if known.lower().replace("_", "") == plain), None)

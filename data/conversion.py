@@ -1,6 +1,7 @@
-"""Images of any kind as uint8 squares, by Pillow; importing this module does not import it.
+"""Conversion of images of any mode and size to uint8 squares, with Pillow.
 
-Each function reports the kinds of conversion that it made, as phrases for `notes`.
+`convert` and `convert_array` return the kinds of conversion that they applied, as phrases for
+`notes`. Importing this module does not import Pillow.
 """
 
 from __future__ import annotations
@@ -18,23 +19,24 @@ _GRAY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N"}
 
 
 def channels_of(image: Image.Image) -> int:
-    """1 for an image stored as gray, with or without alpha or a palette, else 3.
+    """Return 1 for an image stored as gray, with or without alpha or a gray palette, else 3.
 
-    Reads the header only: an image stored in colour is one, whatever its pixels are.
+    Only the header is read: an image stored in colour counts as colour even if its pixels are gray.
     """
     gray = image.mode in _GRAY_MODES or _stored_mode(image).startswith("LA")
     return 1 if gray or _has_gray_palette(image) else 3
 
 
 def convert(image: Image.Image, channels: int, size: int) -> tuple[np.ndarray, list[str]]:
-    """An opened image as uint8 [size, size, channels], with the kinds of conversion it took.
+    """Convert an opened image to uint8 [size, size, channels]; also return the conversion kinds.
 
-    The EXIF orientation is applied, 16 bits are scaled to 8, transparency is laid over white, the
-    centre square is cut out, and Pillow's Lanczos filter, whose support grows with the reduction
-    so that nothing aliases, brings it to size.
+    The EXIF orientation is applied, 16 bits are scaled to 8, transparent images are composited over
+    white and cropped to the centre square, and the square is resized with Pillow's antialiasing
+    Lanczos filter. PIL.ImageOps.fit crops at fractions of a pixel and filters across the crop's
+    edge; it would change the pixels and so the fingerprints of data sets.
 
     Raises:
-        Exception: of many types, as Pillow does for damaged files.
+        Exception: Pillow raises errors of many types for damaged files.
     """
     from PIL import Image
 
@@ -59,7 +61,7 @@ def convert(image: Image.Image, channels: int, size: int) -> tuple[np.ndarray, l
 
 
 def convert_array(array: np.ndarray, channels: int, size: int) -> tuple[np.ndarray, list[str]]:
-    """As `convert`, for one uint8 or uint16 image [h, w, c] with c in 1 (gray) to 4 (RGBA)."""
+    """Apply `convert` to a uint8 or uint16 image [h, w, c] with c from 1 (gray) to 4 (RGBA)."""
     from PIL import Image
 
     kinds = []
@@ -72,7 +74,7 @@ def convert_array(array: np.ndarray, channels: int, size: int) -> tuple[np.ndarr
 
 
 def notes(kinds: collections.Counter[str]) -> tuple[str, ...]:
-    """One line a kind, e.g. "12 RGBA images composited over white"."""
+    """Return one line per kind, e.g. "12 RGBA images composited over white"."""
     lines = [
         (-count, f"{count:,} " + kind.format(images="image" if count == 1 else "images"))
         for kind, count in kinds.items()
@@ -81,9 +83,9 @@ def notes(kinds: collections.Counter[str]) -> tuple[str, ...]:
 
 
 def _stored_mode(image: Image.Image) -> str:
-    """Pillow's name for the file's own pixels, e.g. "RGB;16B"; empty if there is no file to read.
+    """Return Pillow's name of the pixel format in the file, e.g. "RGB;16B"; "" without a file.
 
-    Pillow itself brings 16-bit colour to 8 bits, so that only this name tells of it.
+    Pillow reads 16-bit colour as 8 bits; only this name reveals the 16 bits.
     """
     tiles = getattr(image, "tile", ())
     return str(tiles[0][3]) if tiles else ""
@@ -102,12 +104,12 @@ def _upright(image: Image.Image, kinds: list[str]) -> Image.Image:
 
     if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
         return image
-    kinds.append("{images} turned by the EXIF orientation")
+    kinds.append("{images} rotated by the EXIF orientation")
     return ImageOps.exif_transpose(image)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """16-bit gray, which Pillow's own convert("L") would clip, in mode L or LA."""
+    """Convert 16-bit gray, which Pillow's convert("L") would clip, to mode L or LA."""
     from PIL import Image
 
     if not image.mode.startswith("I"):
@@ -120,7 +122,7 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _opaque(image: Image.Image, gray: bool, kinds: list[str]) -> Image.Image:
-    """An 8-bit image in mode L or RGB, what was transparent laid over white."""
+    """Convert an 8-bit image to mode L or RGB; composite transparent pixels over white."""
     from PIL import Image
 
     if image.has_transparency_data:
@@ -135,5 +137,5 @@ def _opaque(image: Image.Image, gray: bool, kinds: list[str]) -> Image.Image:
 
 
 def _scale_16_bit(values: np.ndarray) -> np.ndarray:
-    """v / 257, rounded: 0 to 65535 becomes 0 to 255."""
+    """Return values / 257, rounded: 0 to 65535 becomes 0 to 255."""
     return ((values.astype(np.int64) + 128) // 257).clip(0, 255).astype(np.uint8)

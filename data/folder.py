@@ -1,4 +1,4 @@
-"""A folder of images: flat, without labels, or with one sub-folder a class."""
+"""Folders of images: flat without labels, or with one sub-folder per class."""
 
 import collections
 import dataclasses
@@ -12,25 +12,28 @@ from concurrent import futures
 import numpy as np
 
 from data import conversion
-from data.cache import Decoder, Filled, cached
-from data.image_data import DataError, ImageData
+from data.cache import Decoded, Decoder, cached
+from data.image_data import ImageData
+from errors import UserError
 
 ENDINGS = (".png", ".jpg", ".jpeg")
-_NAMED = 10  # how many broken files a note names
-_CHUNK = 256  # images in memory at a time
+_NAMED = 10  # maximum number of files named in a note
+_CHUNK = 256  # images decoded ahead
 _THREADS = min(8, os.cpu_count() or 1)
 
 
 def load(folder: pathlib.Path, image_size: int | None, gray: str = "convert") -> ImageData:
-    """The images of a folder as the train split, in the order of their relative paths.
+    """Load the images of a folder as the train split, in the order of their relative paths.
 
     Args:
-        image_size: side of the square to bring every image to; None if all have one square size.
-        gray: "convert" repeats gray images over 3 channels if there are any in colour, and leaves
-            them as they are if there are none; "skip" leaves them out.
+        folder: path of the folder.
+        image_size: side of the square that images are cropped and resized to; None keeps the size
+            and requires squares of one size.
+        gray: "convert" repeats gray images over 3 channels if the folder has colour images, and
+            keeps one channel otherwise; "skip" leaves gray images out.
 
     Raises:
-        DataError: nothing in it can be used, or the sizes differ and image_size is None.
+        UserError: no image can be used, or the sizes differ and image_size is None.
     """
     files, class_names, ignored = find(folder)
     data = cached(
@@ -42,10 +45,12 @@ def load(folder: pathlib.Path, image_size: int | None, gray: str = "convert") ->
 
 
 def find(folder: pathlib.Path) -> tuple[list[str], list[str], list[str]]:
-    """(relative paths of the images, sorted class names or [], notes on what is ignored).
+    """Return the relative paths of the images, the sorted class names and notes on ignored files.
+
+    The class names are empty for a flat folder.
 
     Raises:
-        DataError: there are no images, or some beside the class folders.
+        UserError: there are no images, or images beside class folders.
     """
     at_top, others = _images_in(folder)
     names = sorted(e.name for e in os.scandir(folder) if e.is_dir() and not _hidden(e.name))
@@ -56,27 +61,28 @@ def find(folder: pathlib.Path) -> tuple[list[str], list[str], list[str]]:
         (classes if inside else imageless).append(name)
         others += more_others
     if at_top and classes:
-        raise DataError(
-            f"--dataset {folder} holds {_count(len(at_top), 'image')} beside the class folders "
-            f"{_listed(classes, 3)}: move them into a folder of their class"
+        raise UserError(
+            f"{folder}: {_count(len(at_top), 'image')} beside the class folders "
+            f"{_listed(classes, 3)}; move images into the folder of their class",
+            "dataset",
         )
     if not at_top and not classes:
-        deeper = f"; its folders {_listed(imageless, 3)} hold none directly" if imageless else ""
-        raise DataError(f"--dataset {folder} holds no PNG or JPEG files{deeper}")
+        deeper = f" nor directly in its folders {_listed(imageless, 3)}" if imageless else ""
+        raise UserError(f"{folder}: no PNG or JPEG files there{deeper}", "dataset")
     ignored = []
     if others:
-        ignored.append(f"{_count(others, 'file')} ignored: no PNG or JPEG by name")
+        ignored.append(f"{_count(others, 'file')} ignored: not named .png, .jpg or .jpeg")
     if imageless:
         ignored.append(f"{_count(len(imageless), 'folder')} without images: {_listed(imageless)}")
     return at_top or files, classes, ignored
 
 
 def _images_in(folder: pathlib.Path) -> tuple[list[str], int]:
-    """The sorted names of the image files, and the number of other files."""
+    """Return the sorted names of the image files and the number of other files."""
     try:
         names = [e.name for e in os.scandir(folder) if e.is_file() and not _hidden(e.name)]
     except OSError as error:
-        raise DataError(f"--dataset: {folder} cannot be read: {error.strerror}") from error
+        raise UserError(f"{folder}: cannot read it ({error.strerror})", "dataset") from error
     images = sorted(name for name in names if name.lower().endswith(ENDINGS))
     return images, len(names) - len(images)
 
@@ -85,31 +91,31 @@ def _hidden(name: str) -> bool:
     return name.startswith(".")
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number:,} {what}" + ("s" if number != 1 else "")
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("s" if number != 1 else "")
 
 
-def _listed(names: list[str], most: int = _NAMED) -> str:
-    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
+def _listed(names: list[str], limit: int = _NAMED) -> str:
+    return ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")
 
 
 def _digest(folder: pathlib.Path, files: list[str]) -> str:
-    """sha256 over the relative paths and the bytes of all the files."""
+    """Return the SHA-256 of the relative paths and contents of all files."""
 
-    def one(file: str) -> bytes:
+    def content_digest(file: str) -> bytes:
         try:
             return hashlib.sha256((folder / file).read_bytes()).digest()
         except OSError as error:
             return str(error.errno).encode()
 
     digest = hashlib.sha256()
-    for file, content in zip(files, _in_threads(one, files), strict=True):
+    for file, content in zip(files, _in_threads(content_digest, files), strict=True):
         digest.update(os.fsencode(file) + b"\0" + content)
     return digest.hexdigest()
 
 
 def _in_threads(function: Callable, items: list[str]) -> Iterator:
-    """Like map, several items at a time, never more than a chunk ahead."""
+    """Map in threads, in order, at most one chunk ahead."""
     with futures.ThreadPoolExecutor(_THREADS) as pool:
         for start in range(0, len(items), _CHUNK):
             yield from pool.map(function, items[start : start + _CHUNK])
@@ -129,45 +135,46 @@ def _decoder(
     files = list(headers)
     readable = [header for header in headers.values() if header]
     if skipped and not readable:
-        raise DataError(
-            f"--gray=skip: --dataset {folder} holds gray images alone ({len(skipped):,}): take "
-            "--gray=convert, which keeps them gray"
+        raise UserError(
+            f"skip leaves no image: all {len(skipped):,} images of dataset={folder} are gray; set "
+            "gray=convert, which keeps one channel",
+            "gray",
         )
-    nothing = DataError(
-        f"--dataset {folder}: none of its {len(files):,} PNG and JPEG files can be read"
+    unreadable = UserError(
+        f"{folder}: cannot read any of its {len(files):,} PNG and JPEG files", "dataset"
     )
     if not readable:
-        raise nothing
+        raise unreadable
     size = image_size or _common_size(folder, [size for size, _ in readable])
     channels = max(channels for _, channels in readable)
     numbers = {name: number for number, name in enumerate(class_names)}
 
-    def fill(images: np.ndarray, labels: np.ndarray) -> Filled:
+    def decode(images: np.ndarray, labels: np.ndarray) -> Decoded:
         kinds, broken, kept = collections.Counter(), [], 0
-        decode = functools.partial(_decode, folder, channels=channels, size=size)
-        for file, decoded in zip(files, _in_threads(decode, files), strict=True):
-            if decoded is None:
+        decode_file = functools.partial(_decode, folder, channels=channels, size=size)
+        for file, square in zip(files, _in_threads(decode_file, files), strict=True):
+            if square is None:
                 broken.append(file)
                 continue
-            images[kept], image_kinds = decoded
+            images[kept], image_kinds = square
             if numbers:
                 labels[kept] = numbers[file.split("/")[0]]
             kinds.update(image_kinds)
             kept += 1
         if not kept:
-            raise nothing
+            raise unreadable
         notes = list(conversion.notes(kinds))
         if skipped:
             notes.append(f"{_count(len(skipped), 'gray image')} left out: {_listed(skipped)}")
         if broken:
             notes.append(f"{_count(len(broken), 'broken file')} left out: {_listed(broken)}")
-        return Filled(train=kept, notes=tuple(notes))
+        return Decoded(train=kept, notes=tuple(notes))
 
-    return Decoder(len(files), (size, size, channels), tuple(class_names), fill)
+    return Decoder(len(files), (size, size, channels), tuple(class_names), decode)
 
 
 def _header(folder: pathlib.Path, file: str) -> tuple[tuple[int, int], int] | None:
-    """((width, height), channels) of a file, or None for a broken one."""
+    """Return ((width, height), channels) of a file, or None if it is broken."""
     from PIL import Image
 
     try:
@@ -180,7 +187,7 @@ def _header(folder: pathlib.Path, file: str) -> tuple[tuple[int, int], int] | No
 def _decode(
     folder: pathlib.Path, file: str, channels: int, size: int
 ) -> tuple[np.ndarray, list[str]] | None:
-    """The square of a file and the kinds of its conversions, or None for a broken one."""
+    """Return the square image of a file and its kinds of conversion, or None if it is broken."""
     from PIL import Image
 
     try:
@@ -195,8 +202,9 @@ def _common_size(folder: pathlib.Path, sizes: Iterable[tuple[int, int]]) -> int:
     (width, height), _ = seen[0]
     if len(seen) > 1 or width != height:
         sizes = _listed([f"{w} x {h} ({count:,})" for (w, h), count in seen], 4)
-        raise DataError(
-            f"--dataset {folder}: the images are not squares of one size but (width x height) "
-            f"{sizes}: give the size to bring them to, e.g. --image_size=64"
+        raise UserError(
+            f"{folder}: the images are not squares of one size but (width x height) {sizes}; set "
+            "image_size=64 or another side",
+            "dataset",
         )
     return width

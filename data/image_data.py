@@ -1,13 +1,9 @@
-"""What every data set becomes, wherever it came from."""
+"""In-memory form of every data set."""
 
 import dataclasses
 import hashlib
 
 import numpy as np
-
-
-class DataError(Exception):
-    """A data set that cannot be used; the message is one line that says why and what to do."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -16,7 +12,7 @@ class Split:
 
     Attributes:
         images: uint8 [n, h, w, c], an array or a read-only memory map.
-        labels: int64 [n], indices into the set's class_names, or None.
+        labels: int64 [n], indices into class_names, or None.
     """
 
     images: np.ndarray
@@ -25,14 +21,15 @@ class Split:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ImageData:
-    """A data set of images of one size.
+    """Data set of images of one size.
 
     Attributes:
-        name: "MNIST", "CIFAR10", a TFDS name, or the name of the folder or file.
-        train, test: the splits; test is None where the source has none.
-        class_names: a name for each label, empty without labels.
-        fingerprint: sha256 (hex) of the pixels and labels, the same wherever they were read from.
-        notes: what was converted or left out, one line each, with counts.
+        name: "MNIST", "CIFAR10", a TFDS name, or the name of a folder or file.
+        train: split for training.
+        test: split for evaluation; None if the source has none.
+        class_names: name of each label; empty without labels.
+        fingerprint: SHA-256 (hex) of the pixels and labels, independent of the source.
+        notes: conversions and omissions, one line each, with counts.
     """
 
     name: str
@@ -44,17 +41,17 @@ class ImageData:
 
     @property
     def image_shape(self) -> tuple[int, int, int]:
-        """(h, w, c)."""
+        """Shape (h, w, c) of an image."""
         return self.train.images.shape[1:]
 
     @property
     def num_classes(self) -> int:
-        """How many classes the labels count, 0 without labels."""
+        """Number of classes; 0 without labels."""
         return len(self.class_names)
 
 
 def fingerprint(train: Split, test: Split | None) -> str:
-    """sha256 (hex) over the shapes, pixels and labels of both splits."""
+    """Return the SHA-256 (hex) of the shapes, pixels and labels of both splits."""
     digest = hashlib.sha256()
     for split in (train, test):
         for array in (split.images, split.labels) if split else (None, None):

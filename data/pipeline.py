@@ -1,4 +1,4 @@
-"""Batches of images as a function of the step, and the tf.data pipeline that reads them ahead."""
+"""Batches of images as a function of the step, and a tf.data pipeline that prefetches them."""
 
 import functools
 import itertools
@@ -6,28 +6,30 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from data.catalogue import DataError, Split
+from data.catalogue import Split
+from errors import UserError
 
-_FLIPS, _LABELS = 2**62, 2**63  # keys of random numbers beyond those of all epochs
+_FLIPS, _LABELS = 2**62, 2**63  # random keys above all epochs and steps
 
 
 class Batches:
-    """The batches of a training: which images, in which order, at which step.
+    """Training batches as a deterministic function of the step.
 
-    Each epoch is a permutation of the images that depends on (seed, epoch) alone, so that a
-    training can start at any step. What does not fill a last batch is left out of that epoch.
+    Each epoch is a permutation of the images that depends only on (seed, epoch), so training can
+    start at any step. An incomplete last batch of an epoch is dropped.
 
     Args:
         split: images uint8 [n, h, w, c], and labels [n] or None.
-        batch_size: images in a batch.
-        seed: of the order.
-        n_critic: batches a step; above 1 the images of a step are [n_critic, b, h, w, c].
-        flip: mirror each image left to right with probability 1/2, by (seed, step) alone.
-        labelled: the share of the images that keep their label, chosen by the seed; the others
-            have -1.
+        batch_size: images per batch.
+        seed: seed of the order, of flips and of the choice of labels.
+        n_critic: batches per step; above 1, the images of a step are [n_critic, b, h, w, c].
+        flip: whether each image is mirrored left to right with probability 1/2; depends only on
+            (seed, step).
+        labelled: fraction of the images that keep their label, chosen by the seed; the others get
+            the label -1.
 
     Raises:
-        DataError: the images do not fill one step, or a share above 0 of them is none.
+        UserError: the images do not fill one step, or a fraction above 0 is less than one image.
     """
 
     def __init__(
@@ -46,8 +48,10 @@ class Batches:
             order = self._random(_LABELS).permutation(len(split.images))
             known = round(labelled * len(order))
             if labelled and not known:
-                raise DataError(
-                    f"--supervised_fraction={labelled}: of the {len(order)} images that is none"
+                raise UserError(
+                    f"{labelled} of {len(order)} images is less than one image; set a larger "
+                    "fraction, or 0",
+                    "supervised_fraction",
                 )
             labels = split.labels.copy()
             labels[order[known:]] = -1
@@ -57,10 +61,11 @@ class Batches:
         self.images_per_step = n_critic * batch_size
         self.steps_per_epoch = len(split.images) // self.images_per_step
         if not self.steps_per_epoch:
-            times = f" x --n_critic={n_critic}" if n_critic > 1 else ""
-            raise DataError(
-                f"--batch_size={batch_size}{times} is more than the {len(split.images)} images "
-                "for training: make it smaller"
+            factor = f" x n_critic={n_critic}" if n_critic > 1 else ""
+            raise UserError(
+                f"{batch_size}{factor} exceeds the {len(split.images)} training images; set a "
+                "smaller batch size",
+                "batch_size",
             )
         self._order = functools.lru_cache(maxsize=2)(self._permutation)
 
@@ -71,8 +76,12 @@ class Batches:
         return np.random.Generator(np.random.Philox(key=[self.seed, key]))
 
     def batch(self, step: int) -> tuple[np.ndarray, ...]:
-        """The images of a step, uint8 [b, h, w, c] or [n_critic, b, h, w, c], and the labels, int32
-        of the same leading shape, if there are any."""
+        """Return the batch of a step.
+
+        Returns:
+            (images,) or (images, labels): uint8 [b, h, w, c] or [n_critic, b, h, w, c], and int32
+            labels of the same leading shape.
+        """
         epoch, within = divmod(step, self.steps_per_epoch)
         start = within * self.images_per_step
         chosen = self._order(epoch)[start : start + self.images_per_step]
@@ -86,10 +95,10 @@ class Batches:
         return batch
 
     def dataset(self, start: int = 0):
-        """An endless tf.data.Dataset of the batches from step `start` on, read ahead.
+        """Return an infinite, prefetched tf.data.Dataset of the batches from step `start` on.
 
-        Keras is told how long it is: fit(batches.dataset(), epochs=20,
-        steps_per_epoch=batches.steps_per_epoch).
+        Pass the number of steps per epoch to Keras:
+        fit(batches.dataset(), epochs=20, steps_per_epoch=batches.steps_per_epoch).
         """
         import tensorflow as tf
 

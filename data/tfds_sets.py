@@ -1,4 +1,4 @@
-"""Image sets of TensorFlow Datasets, by name; importing this module does not import TFDS."""
+"""Image sets of TensorFlow Datasets by name. Importing this module does not import TFDS."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data import conversion
-from data.cache import Decoder, Filled, cached
-from data.image_data import DataError, ImageData
+from data.cache import Decoded, Decoder, cached
+from data.image_data import ImageData
+from errors import UserError
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -30,16 +31,17 @@ _BATCH = 512
 def load(
     name: str, data_dir: str | None, image_size: int | None, known: Iterable[str] = ()
 ) -> ImageData:
-    """The train split of a set, and its test or else its validation split.
+    """Load the train split of a set, and its test split or otherwise its validation split.
 
     Args:
         name: as for tfds.load, e.g. "cifar10" or "emnist/letters".
-        data_dir: where the prepared sets are; None: TFDS_DATA_DIR or else TFDS's default.
-        image_size: side of the square to bring every image to; None if all have one square size.
-        known: names of other sets that an unknown one may be meant for.
+        data_dir: directory of the prepared sets. None: TFDS_DATA_DIR or TFDS's default.
+        image_size: side of the square that images are cropped and resized to; None keeps the size
+            and requires squares of one size.
+        known: further names suggested for an unknown one.
 
     Raises:
-        DataError: the set is unknown, holds no images, needs image_size, or is not prepared and
+        UserError: the set is unknown, has no images, requires image_size, or is not prepared and
             cannot be downloaded.
     """
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or None
@@ -62,7 +64,7 @@ def load(
             sum(split.num_examples for split in splits),
             (size, size, channels),
             class_names,
-            lambda images, labels: _fill(builder, splits, notes, images, labels),
+            lambda images, labels: _decode(builder, splits, notes, images, labels),
         ),
     )
 
@@ -72,9 +74,9 @@ def _builder(name: str, data_dir: str | None, known: Iterable[str]) -> tfds.core
         import tensorflow_datasets as tfds
         from tensorflow_datasets import list_builders  # TFDS only logs why it cannot be imported
     except ImportError as error:
-        raise DataError(
-            f"--dataset {name} needs tensorflow-datasets, which cannot be imported ({error}): "
-            "install it, and ask pip check whether its requirements agree"
+        raise UserError(
+            f"{name}: cannot import tensorflow-datasets ({error}); install it and run pip check",
+            "dataset",
         ) from error
     base, rest = re.fullmatch(r"([^:/]*)(.*)", name, re.DOTALL).groups()
     base = base.lower().replace("-", "_")
@@ -82,15 +84,16 @@ def _builder(name: str, data_dir: str | None, known: Iterable[str]) -> tfds.core
     if base not in names and not (data_dir and base and pathlib.Path(data_dir, base).is_dir()):
         names = {n.lower(): n for n in [*names, *known]}
         near = [names[n] for n in difflib.get_close_matches(base, names, n=3)]
-        meant = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
-        raise DataError(
-            f"--dataset {name} is neither a folder, an .npz file nor a known data set: {meant} "
-            "(others: https://www.tensorflow.org/datasets/catalog)"
+        hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
+        raise UserError(
+            f"{name}: neither a folder, an .npz file nor a known data set; {hint} "
+            "(others: https://www.tensorflow.org/datasets/catalog)",
+            "dataset",
         )
     try:
         return tfds.builder(base + rest, data_dir=data_dir)
     except Exception as error:  # a builder's own code may raise anything
-        raise DataError(f"--dataset {name} cannot be set up: {_one_line(error)}") from error
+        raise UserError(f"{name}: TFDS cannot set it up ({_one_line(error)})", "dataset") from error
 
 
 def _one_line(error: Exception) -> str:
@@ -101,17 +104,17 @@ def _one_line(error: Exception) -> str:
 def _image_features(
     builder: tfds.core.DatasetBuilder, name: str
 ) -> tuple[tuple[int | None, ...], tuple[str, ...]]:
-    """The shape (h, w, c) of the images, None for what varies, and the class names."""
+    """Return the shape (h, w, c) of the images, None where it varies, and the class names."""
     import tensorflow_datasets as tfds
 
     features = builder.info.features
     features = dict(features.items()) if isinstance(features, tfds.features.FeaturesDict) else {}
     image, label = features.get("image"), features.get("label")
     if not isinstance(image, tfds.features.Image):
-        held = ", ".join(sorted(features)) or "none"
-        raise DataError(f'--dataset {name} is no image set: no feature "image" among: {held}')
+        found = ", ".join(sorted(features)) or "none"
+        raise UserError(f'{name}: no image set, expected a feature "image", got {found}', "dataset")
     if image.np_dtype not in (np.uint8, np.uint16):
-        raise DataError(f"--dataset {name} holds {image.np_dtype} images: only 8 and 16 bits do")
+        raise UserError(f"{name}: expected uint8 or uint16 images, got {image.np_dtype}", "dataset")
     if not isinstance(label, tfds.features.ClassLabel) or not label.num_classes:
         return image.shape, ()
     return image.shape, tuple(map(label.int2str, range(label.num_classes)))
@@ -121,37 +124,45 @@ def _common_size(name: str, shape: tuple[int | None, ...]) -> int:
     height, width, _ = shape
     if height is None or height != width:
         sizes = f"{width} x {height} (width x height)" if height and width else "of many sizes"
-        raise DataError(
-            f"--dataset {name}: its images are {sizes}: give the size to bring them to, "
-            "e.g. --image_size=64"
+        raise UserError(
+            f"{name}: the images are {sizes}; set image_size=64 or another side", "dataset"
         )
     return height
 
 
 def _prepare(builder: tfds.core.DatasetBuilder, name: str):
-    """Downloads the set unless it is there. Without a network TFDS would retry for minutes."""
+    """Download the set unless it is prepared.
+
+    Fails within PROBE_SECONDS without a network, where TFDS itself retries for minutes.
+    """
     if builder.is_prepared():
         return
     where = pathlib.Path(builder.data_dir).parents[builder.info.full_name.count("/")]
-    remedy = "prepare it where there is a network and set --data_dir or TFDS_DATA_DIR to its folder"
+    remedy = (
+        "prepare it on a machine with a network and set data_dir or TFDS_DATA_DIR to its folder"
+    )
     url = next(iter(builder.url_infos or ()), "https://storage.googleapis.com")
     if not any(map(os.environ.get, _PROXIES)) and not _reachable(url):
         host = urllib.parse.urlsplit(url).hostname
-        raise DataError(
-            f"--dataset {name} is not prepared in {where} and {host} cannot be reached to download "
-            f"it: {remedy}"
+        raise UserError(
+            f"{name}: not prepared in {where}, and cannot reach {host} to download it; {remedy}",
+            "dataset",
         )
     try:
         builder.download_and_prepare()
     except Exception as error:  # a builder's own code may raise anything
-        raise DataError(
-            f"--dataset {name} is not prepared in {where} and downloading it failed "
-            f"({_one_line(error)}): {remedy}"
+        raise UserError(
+            f"{name}: not prepared in {where}, and the download failed ({_one_line(error)}); "
+            f"{remedy}",
+            "dataset",
         ) from error
 
 
 def _reachable(url: str) -> bool:
-    """Whether the host takes connections, within PROBE_SECONDS, which DNS alone may outlast."""
+    """Return whether the host accepts a connection within PROBE_SECONDS.
+
+    A thread bounds the time, since resolving the name has no timeout.
+    """
     parts = urllib.parse.urlsplit(url)
     port = parts.port or {"http": 80, "ftp": 21}.get(parts.scheme, 443)
     connected = []
@@ -170,25 +181,25 @@ def _reachable(url: str) -> bool:
 
 
 def _chosen_splits(builder: tfds.core.DatasetBuilder, name: str):
-    """The SplitInfo of train and of test if there is one, and notes."""
+    """Return the SplitInfo of the train split and of the test split, if any, and notes."""
     splits = {key: split for key, split in builder.info.splits.items() if split.num_examples}
     if "train" not in splits:
-        held = ", ".join(splits) or "none"
-        raise DataError(f"--dataset {name} has no train split: its splits are {held}")
+        found = ", ".join(splits) or "none"
+        raise UserError(f"{name}: no train split; its splits are {found}", "dataset")
     test = next((key for key in ("test", "validation") if key in splits), None)
-    notes = ["the validation split stands in for a test split"] if test == "validation" else []
+    notes = ["the validation split is used as the test split"] if test == "validation" else []
     return [splits["train"], *([splits[test]] if test else [])], notes
 
 
-def _fill(builder, splits, notes: list[str], images: np.ndarray, labels: np.ndarray) -> Filled:
-    """Decodes the splits in the order of their records."""
+def _decode(builder, splits, notes: list[str], images: np.ndarray, labels: np.ndarray) -> Decoded:
+    """Decode the splits into images and labels, in the order of their records."""
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
     shape, class_names = _image_features(builder, builder.name)
     size, channels = images.shape[2:]
     eight_bit = builder.info.features["image"].np_dtype == np.uint8
-    as_they_are = eight_bit and shape == images.shape[1:]
+    unchanged = eight_bit and shape == images.shape[1:]
     kinds, counts, k = collections.Counter(), [], 0
     for split in splits:
         start = k
@@ -203,7 +214,7 @@ def _fill(builder, splits, notes: list[str], images: np.ndarray, labels: np.ndar
         try:
             for batch in tfds.as_numpy(records.batch(1 if None in shape else _BATCH).prefetch(2)):
                 rows = slice(k, k + len(batch["image"]))
-                if as_they_are:
+                if unchanged:
                     images[rows] = batch["image"]
                 else:
                     for j, image in enumerate(batch["image"]):
@@ -213,9 +224,9 @@ def _fill(builder, splits, notes: list[str], images: np.ndarray, labels: np.ndar
                     labels[rows] = batch["label"]
                 k = rows.stop
         except tf.errors.OpError as error:
-            raise DataError(
-                f"the {split.name} records in {builder.data_dir} cannot be read "
-                f"({_one_line(error)}): prepare {builder.name} again"
+            raise UserError(
+                f"{builder.data_dir}: cannot read the {split.name} records ({_one_line(error)}); "
+                f"prepare {builder.name} again"
             ) from error
         counts.append(k - start)
-    return Filled(*counts, notes=(*notes, *conversion.notes(kinds)))
+    return Decoded(*counts, notes=(*notes, *conversion.notes(kinds)))

@@ -1,1 +1,6 @@
-"""Loss terms: functions of tensors that know no model, flag or file."""
+"""Loss functions, gradient penalties and schedules, and their declarations by name.
+
+They are functions of tensors and of networks that are passed in, never of a model class.
+
+May import: fields, errors.
+"""

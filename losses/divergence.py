@@ -1,4 +1,4 @@
-"""How far a posterior of codes is from the prior."""
+"""KL divergence between the posterior and the prior of latent codes."""
 
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -7,16 +7,32 @@ tfd = tfp.distributions
 
 
 def gaussian_kl(mean: tf.Tensor, log_variance: tf.Tensor) -> tf.Tensor:
-    """KL(N(m, v) || N(0, 1)) = (m^2 + v - log v - 1) / 2 of each dimension, in nats: [b, d] of m
-    and log v [b, d]. Kingma and Welling 2014, "Auto-Encoding Variational Bayes", appendix B."""
+    """Return KL(N(m, v) || N(0, 1)) = (m² + v - log v - 1) / 2 per dimension, in nats.
+
+    Kingma and Welling 2014, "Auto-Encoding Variational Bayes", appendix B.
+
+    Args:
+        mean: m, [b, d].
+        log_variance: log v, [b, d].
+
+    Returns:
+        [b, d].
+    """
     posterior = tfd.Normal(mean, tf.exp(0.5 * log_variance))
     return tfd.kl_divergence(posterior, tfd.Normal(0.0, 1.0))
 
 
 def with_free_bits(kl: tf.Tensor, free_bits: float) -> tf.Tensor:
-    """The sum over dimensions j of max(lambda, mean of KL_j over the batch), of KL [b, d]: Kingma
-    et al. 2016, "Improving Variational Inference with Inverse Autoregressive Flow", equation 15.
+    """Return the KL term with free bits: sum over dimensions j of max(lambda, batch mean of KL_j).
 
-    With lambda = 0 it is the mean of the batch's divergences.
+    Kingma et al. 2016, "Improving Variational Inference with Inverse Autoregressive Flow",
+    equation 15. With lambda = 0 it is the mean KL divergence of the batch.
+
+    Args:
+        kl: KL divergence per image and dimension, [b, d], in nats.
+        free_bits: lambda >= 0, in nats per dimension.
+
+    Returns:
+        Scalar.
     """
     return tf.reduce_sum(tf.maximum(tf.reduce_mean(kl, axis=0), free_bits))

@@ -1,13 +1,24 @@
-"""What codes can be tied to besides the mutual information."""
+"""Targets computed from real images that a code can be trained to predict."""
 
 import tensorflow as tf
 
 
-def stroke_thickness(x: tf.Tensor) -> tf.Tensor:
-    """The mean width of the strokes, light on dark, of images [b, h, w, c] in [-1, 1]: pixels [b].
+def stroke_thickness_target(x: tf.Tensor) -> tf.Tensor:
+    """Mean width of the strokes, light on dark, in pixels: the estimate that Q is trained with.
 
-    A stroke of width t and length l has the area t l and edges of 2 l, and the edges are the sum of
-    the slopes. An image without strokes has the thickness 0.
+    A stroke of width t and length l has the area t l and edges of length 2 l, so that t is twice
+    the ratio of the two; the length of the edges is the sum of the gradient norms of the gray
+    levels.
+
+    Evaluation uses another estimator, `metrics.factors.measured_stroke_thickness`. The two are
+    separate on purpose: a metric that shared this estimate would be trained on directly and would
+    count its errors as successes.
+
+    Args:
+        x: images [b, h, w, c] in [-1, 1].
+
+    Returns:
+        float32 [b]; 0 for an image without strokes.
     """
     ink = tf.reduce_mean(tf.cast(x, tf.float32) + 1.0, axis=-1) / 2.0
     ink = tf.pad(ink, [[0, 0], [1, 1], [1, 1]])
@@ -18,8 +29,11 @@ def stroke_thickness(x: tf.Tensor) -> tf.Tensor:
 
 
 def uniform_ranks(values: tf.Tensor) -> tf.Tensor:
-    """The ranks of values [b] as b evenly spaced points within (-1, 1), the smallest first: what a
-    code that is uniform on [-1, 1) has to be to order images as the values do."""
+    """Return the ranks of values [b], scaled to b evenly spaced points in (-1, 1).
+
+    The smallest value is mapped to 1/b - 1 and the largest to 1 - 1/b; ties keep their order. These
+    are the targets of a continuous code with a uniform prior that orders images by the values.
+    """
     ranks = tf.cast(tf.argsort(tf.argsort(values, stable=True)), tf.float32)
     n = tf.cast(tf.shape(values)[0], tf.float32)
     return (2.0 * ranks + 1.0) / n - 1.0

@@ -1,4 +1,4 @@
-"""Path length regularisation: Karras et al. 2020, section 3.2."""
+"""Path length regularization: Karras et al. 2020, section 3.2."""
 
 from collections.abc import Callable
 
@@ -8,15 +8,19 @@ import tensorflow as tf
 def path_lengths(
     synthesise: Callable[[tf.Tensor], tf.Tensor], w: tf.Tensor, y: tf.Tensor
 ) -> tf.Tensor:
-    """|J_w^T y| with the Jacobian J_w of images by styles: float32 [b].
+    """Return the path length |J_w^T y| of each image; J_w is the Jacobian of the image in w.
 
-    For styles of each layer it is the root of the mean over layers of the squared norms, as in the
-    authors' code: where one style goes to n layers of one Jacobian, that of the style over n.
+    With a style per layer it is the root mean square over layers of the norms, as in the authors'
+    code.
 
     Args:
-        synthesise: styles [b, layers, d] -> images [b, h, w, c], each of its own style alone.
-        w: [b, layers, d].
-        y: random images [b, h, w, c], N(0, 1) / sqrt(h w) a pixel.
+        synthesise: styles [b, layers, d] -> images [b, h, w, c]. Each image may depend on its own
+            style only.
+        w: styles [b, layers, d].
+        y: random images [b, h, w, c], N(0, 1) / sqrt(h w) per pixel.
+
+    Returns:
+        float32 [b].
     """
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(w)
@@ -27,5 +31,5 @@ def path_lengths(
 
 
 def path_length_penalty(lengths: tf.Tensor, mean: tf.Tensor) -> tf.Tensor:
-    """(|J_w^T y| - a)² of each image [b]; a is the running mean of the lengths. Equation 4."""
+    """Return (|J_w^T y| - a)² per image, [b], with a the mean path length: equation 4."""
     return tf.square(lengths - mean)

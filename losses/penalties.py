@@ -1,25 +1,57 @@
-"""Penalties by name: what keeps the slope of a discriminator, or critic, in bounds.
+"""Gradient penalties by name, which keep the gradient norm of a discriminator in bounds.
 
 A penalty is (critic, real, fake, uniform) -> float32 [b], unreduced and unweighted:
 
     critic: images [b, ...] -> scores [b], each of its own image alone (no batch normalisation).
     real, fake: images [b, ...] of one shape.
-    uniform: (purpose, shape) -> a float32 tensor in [0, 1). No penalty draws on its own.
+    uniform: (name of a random stream, shape) -> a float32 tensor in [0, 1). Penalties draw no
+        random numbers of their own.
 
-A slope is the Euclidean norm of a score's gradient over all axes of its image. It is summed up in
-float32 whatever the precision of the networks.
+A gradient norm is the Euclidean norm of a score's gradient over all axes of its image. It is
+computed in float32 whatever the precision of the networks.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
+from fields import Choice, Choices, field
 
-Critic = Callable[[tf.Tensor], tf.Tensor]
-Uniform = Callable[[str, tf.Tensor], tf.Tensor]
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Critic = Callable[["tf.Tensor"], "tf.Tensor"]
+Uniform = Callable[[str, "tf.Tensor"], "tf.Tensor"]
+
+PENALTIES = Choices(Choice)
+
+# Names of random streams; a changed name changes every training of a seed.
+INTERPOLATION = "epsilon"
+PERTURBATION_SIZE = "alpha"
+PERTURBATION = "perturbation"
+
+OPTIONS = {
+    "penalty_weight": field(
+        10.0,
+        "weight of each gradient penalty that is selected without a weight of its own",
+        group="loss",
+        above=0,
+    ),
+    "penalty_interval": field(
+        1,
+        "lazy regularization: the penalty is computed every N steps, scaled by N (Karras et al. "
+        "2020, appendix B)",
+        group="loss",
+        at_least=1,
+    ),
+}
 
 
-def squared_slopes(critic: Critic, x: tf.Tensor) -> tf.Tensor:
-    """|d critic(x) / d x|² of each example, float32 [b], of images x [b, ...]."""
+def squared_gradient_norms(critic: Critic, x: tf.Tensor) -> tf.Tensor:
+    """Return |d critic(x) / d x|² of each example, float32 [b], of images x [b, ...]."""
+    import tensorflow as tf
+
     x = tf.cast(x, tf.float32)
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(x)
@@ -28,50 +60,61 @@ def squared_slopes(critic: Critic, x: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(squares, axis=list(range(1, x.shape.rank)))
 
 
-def slopes(critic: Critic, x: tf.Tensor) -> tf.Tensor:
-    """|d critic(x) / d x| of each example, float32 [b], of images x [b, ...].
+def gradient_norms(critic: Critic, x: tf.Tensor) -> tf.Tensor:
+    """Return |d critic(x) / d x| of each example, float32 [b], of images x [b, ...].
 
     Where it vanishes, its own gradient is 0 and not NaN.
     """
-    return tf.sqrt(tf.maximum(squared_slopes(critic, x), 1e-37))
+    import tensorflow as tf
+
+    return tf.sqrt(tf.maximum(squared_gradient_norms(critic, x), 1e-37))
 
 
+@PENALTIES.add("gradient", options=OPTIONS)
 def gradient(critic: Critic, real: tf.Tensor, fake: tf.Tensor, uniform: Uniform) -> tf.Tensor:
-    """(|grad D(x^)| - 1)² at x^ = e x + (1 - e) G(z), e ~ U(0, 1) one an example.
+    """(|grad D(x^)| - 1)² at x^ = e x + (1 - e) G(z), one e ~ U(0, 1) per example.
 
     Gulrajani et al. 2017, equation 3 and algorithm 1.
     """
+    import tensorflow as tf
+
     real, fake = tf.cast(real, tf.float32), tf.cast(fake, tf.float32)
-    epsilon = uniform("epsilon", one_an_example(real))
-    return tf.square(slopes(critic, epsilon * real + (1.0 - epsilon) * fake) - 1.0)
+    epsilon = uniform(INTERPOLATION, one_per_example(real))
+    interpolates = epsilon * real + (1.0 - epsilon) * fake
+    return tf.square(gradient_norms(critic, interpolates) - 1.0)
 
 
+@PENALTIES.add("dragan", options=OPTIONS)
 def dragan(critic: Critic, real: tf.Tensor, fake: tf.Tensor, uniform: Uniform) -> tf.Tensor:
     """(|grad D(x + d)| - 1)² at d = alpha std(x) u / 2, alpha and u ~ U(0, 1).
 
-    Kodali et al. 2017, with the perturbation of the authors' code: alpha is one an example, u one
-    a pixel, std that of all pixels of the batch. The paper's last version (equation 1) perturbs by
-    N(0, c I) instead and leaves c to be tuned.
+    Kodali et al. 2017, with the perturbation of the authors' code: one alpha per example, one u
+    per pixel, std that of all pixels of the batch. The paper's last version (equation 1) perturbs
+    by N(0, c I) instead and leaves c to be tuned.
     """
+    import tensorflow as tf
+
     real = tf.cast(real, tf.float32)
-    alpha = uniform("alpha", one_an_example(real))
-    u = uniform("perturbation", tf.shape(real))
-    return tf.square(slopes(critic, real + alpha * 0.5 * tf.math.reduce_std(real) * u) - 1.0)
+    alpha = uniform(PERTURBATION_SIZE, one_per_example(real))
+    u = uniform(PERTURBATION, tf.shape(real))
+    perturbed = real + alpha * 0.5 * tf.math.reduce_std(real) * u
+    return tf.square(gradient_norms(critic, perturbed) - 1.0)
 
 
+@PENALTIES.add("r1", options=OPTIONS)
 def r1(critic: Critic, real: tf.Tensor, fake: tf.Tensor, uniform: Uniform) -> tf.Tensor:
     """|grad D(x)|² / 2 at real images. Mescheder et al. 2018, equation 9, for gamma = 1."""
-    return 0.5 * squared_slopes(critic, real)
+    return 0.5 * squared_gradient_norms(critic, real)
 
 
+@PENALTIES.add("r2", options=OPTIONS)
 def r2(critic: Critic, real: tf.Tensor, fake: tf.Tensor, uniform: Uniform) -> tf.Tensor:
-    """|grad D(G(z))|² / 2 at fakes. Mescheder et al. 2018, equation 10, for gamma = 1."""
-    return 0.5 * squared_slopes(critic, fake)
+    """|grad D(G(z))|² / 2 at generated images. Mescheder et al. 2018, equation 10, gamma = 1."""
+    return 0.5 * squared_gradient_norms(critic, fake)
 
 
-def one_an_example(x: tf.Tensor) -> tf.Tensor:
-    """The shape [b, 1, ...] of weights for x [b, ...]."""
+def one_per_example(x: tf.Tensor) -> tf.Tensor:
+    """Return the shape [b, 1, ...] of weights for x [b, ...]."""
+    import tensorflow as tf
+
     return tf.concat([tf.shape(x)[:1], tf.ones([x.shape.rank - 1], tf.int32)], axis=0)
-
-
-PENALTIES = {"gradient": gradient, "dragan": dragan, "r1": r1, "r2": r2}

@@ -1,29 +1,85 @@
-"""How far reconstructions are from their images."""
+"""Reconstruction errors, and those that autoencoding models minimise by name."""
 
-import tensorflow as tf
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from fields import Choice, Choices, field
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ReconstructionChoice(Choice):
+    """A reconstruction error that `--reconstruction` can select.
+
+    Attributes:
+        of_logits: whether it takes the logits of pixels instead of pixels in [-1, 1].
+        likelihood: name of the distribution p(x|z) whose negative log likelihood it is, but for a
+            constant.
+        is_density: whether p(x|z) is a density.
+    """
+
+    of_logits: bool
+    likelihood: str
+    is_density: bool
+
+
+RECONSTRUCTIONS = Choices(ReconstructionChoice)
 
 
 def mean_squared_error(x: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
-    """The mean of (x - y)^2 over pixels and channels, of images and reconstructions
-    [b, h, w, c]: [b].
+    """Return the mean of (x - y)² over pixels and channels, [b], of x and y [b, h, w, c].
 
-    In BiGAN it bounds, but for factor and constant, the conditional entropy H(x|z) of the pairs
-    (x, E(x)), which the game leaves free: cycle-consistency in Li et al. 2017, "ALICE: Towards
-    Understanding Adversarial Learning for Joint Distribution Matching", section 3.
+    For the pairs (x, E(x)) of BiGAN it bounds the conditional entropy H(x|z), which the
+    adversarial game leaves free, up to a factor and a constant: cycle-consistency in Li et al.
+    2017, "ALICE: Towards Understanding Adversarial Learning for Joint Distribution Matching",
+    section 3.
     """
+    import tensorflow as tf
+
     squares = tf.math.squared_difference(x, reconstruction)
     return tf.reduce_mean(squares, axis=list(range(1, x.shape.rank)))
 
 
+@RECONSTRUCTIONS.add("squared_error", of_logits=False, likelihood="N(y, 1/2)", is_density=True)
 def summed_squared_error(x: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
-    """The sum of (x - y)^2 over pixels and channels, of images and reconstructions [b, h, w, c] in
-    [-1, 1]: [b]. It is -log N(x; y, 1/2), but for the constant (h w c / 2) log pi."""
+    """Return the sum of (x - y)² over pixels and channels, [b], of x and y [b, h, w, c] in [-1, 1].
+
+    It is -log N(x; y, 1/2) without the constant (h w c / 2) log pi.
+    """
+    import tensorflow as tf
+
     squares = tf.math.squared_difference(x, reconstruction)
     return tf.reduce_sum(squares, axis=list(range(1, x.shape.rank)))
 
 
+@RECONSTRUCTIONS.add(
+    "bernoulli",
+    of_logits=True,
+    likelihood="Bernoulli",
+    is_density=False,
+    options={
+        "binarisation": field(
+            "sampled",
+            "binarisation of the images: none; threshold: 1 where a pixel is above a half; "
+            "sampled: a new draw every time, with the pixel as its probability (Burda et al. "
+            "2016, section 5)",
+            group="loss",
+            choices=("none", "threshold", "sampled"),
+        )
+    },
+)
 def bernoulli_nll(x: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """-sum of t log p + (1 - t) log(1 - p) over pixels and channels, in nats, of images x = 2 t - 1
-    in [-1, 1] and logits of p, [b, h, w, c] both: [b]. Kingma and Welling 2014, appendix C.1."""
+    """Return -sum of t log p + (1 - t) log(1 - p) over pixels and channels, in nats: [b].
+
+    Args:
+        x: images 2 t - 1 in [-1, 1], [b, h, w, c].
+        logits: logits of p, [b, h, w, c]. Kingma and Welling 2014, appendix C.1.
+    """
+    import tensorflow as tf
+
     entropies = tf.nn.sigmoid_cross_entropy_with_logits((x + 1.0) / 2.0, logits)
     return tf.reduce_sum(entropies, axis=list(range(1, x.shape.rank)))

@@ -1,1 +1,6 @@
-"""Numbers that say how good a model is: functions of arrays that know no model, flag or file."""
+"""Metrics: pure functions of arrays that return numbers or measurements.
+
+They know no model, file, option or table.
+
+May import: fields, errors.
+"""

@@ -2,33 +2,38 @@
 
 import numpy as np
 
+from metrics.measurement import Measurement, MetricError
 from metrics.moments import Moments
-from metrics.report import Metric, MetricError
 
 
-def frechet_distance(fake: Moments, real: Moments) -> Metric:
-    """|m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), in squared units of the features.
+def frechet_distance(fake: Moments, real: Moments) -> Measurement:
+    """Return the squared Frechet distance between two Gaussians (Dowson & Landau 1982).
 
-    Dowson & Landau 1982; of Inception features it is the FID, Heusel et al. 2017,
-    equation 6. It is biased upwards by about 1/n: compare only distances of equally many images.
+    |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). In Inception features it is the FID (Heusel et al.
+    2017, equation 6). It is biased upwards by about 1/n: compare only distances of equally many
+    images.
+
+    Args:
+        fake: moments of the samples' features.
+        real: moments of the real images' features.
 
     Returns:
-        A distance of at least 0; in the protocol which covariance is singular (of no more images
-        than dimensions, of features that never change or of collapsed samples), and its rank.
+        A distance >= 0. The protocol lists singular covariances with their ranks: sets of no more
+        images than dimensions, constant features, collapsed samples.
 
     Raises:
         MetricError: a set has fewer than 2 images.
     """
-    return Metric(distance(fake, real), singular(fake=fake, real=real))
+    return Measurement(distance(fake, real), singular(fake=fake, real=real))
 
 
 def distance(fake: Moments, real: Moments) -> float:
-    """The value of `frechet_distance`.
+    """Return the value of `frechet_distance`.
 
-    With C1 = S S^T, the eigenvalues of C1 C2 other than 0 are those of the symmetric S^T C2 S. C1
-    is the covariance of fewer images. With n <= d it is singular, and S has only the columns of
-    its eigenvalues above rounding, n - 1 at most: the square root would turn the others' errors of
-    1e-16 into 1e-8 each.
+    With C1 = S S^T, the nonzero eigenvalues of C1 C2 are those of the symmetric S^T C2 S. C1 is
+    the covariance of fewer images. With n <= d it is singular, and S has only the columns of
+    eigenvalues above rounding, n - 1 at most: the square root would turn errors of 1e-16 in the
+    others into 1e-8 each.
     """
     few, many = sorted((fake, real), key=lambda moments: moments.count)
     c1, c2 = few.covariance, many.covariance
@@ -41,38 +46,39 @@ def distance(fake: Moments, real: Moments) -> float:
 
 
 def singular(**sets: Moments) -> dict[str, str]:
-    """A protocol that names the sets whose covariance is singular; empty if there are none."""
-    told = []
+    """Return a protocol of the sets with a singular covariance; empty if there are none."""
+    found = []
     for name, moments in sets.items():
         rank = above_rounding(np.linalg.eigvalsh(moments.covariance)).sum()
         if rank < len(moments.mean):
-            told.append(f"{name}: rank {rank} of {len(moments.mean)}, {moments.count:,} images")
-    return {"singular_covariance": "; ".join(told)} if told else {}
+            found.append(f"{name}: rank {rank} of {len(moments.mean)}, {moments.count:,} images")
+    return {"singular_covariance": "; ".join(found)} if found else {}
 
 
 def above_rounding(eigenvalues: np.ndarray) -> np.ndarray:
-    """Which of the eigenvalues of a covariance, in ascending order, are more than rounding."""
+    """Return a mask of the ascending eigenvalues of a covariance that exceed rounding errors."""
     return eigenvalues > eigenvalues[-1] * len(eigenvalues) * np.finfo(np.float64).eps
 
 
 def extrapolated_frechet_distance(
     features: np.ndarray, real: Moments, seed: int = 0, points: int = 15
-) -> Metric:
-    """Frechet distance that infinitely many samples would have: FID_infinity of Chong & Forsyth
-    2020, which takes away the bias by the number of samples (not of real images).
+) -> Measurement:
+    """Return the Frechet distance extrapolated to infinitely many samples.
 
-    The distances of `points` random subsets of n/2 to n of the samples, evenly spaced, lie on a
-    line in 1/n; its value at 1/n = 0 is the result. The paper draws new samples for each distance;
-    here the subsets overlap. Where the protocol says that a covariance is singular, n is too small
-    for the line to hold.
+    FID_infinity of Chong & Forsyth 2020: removes the bias by the number of samples
+    (not of real images). A line in 1/n is fitted to the distances of random subsets of n/2 to n
+    samples and evaluated at 1/n = 0. The paper draws new samples for each distance; here the
+    subsets overlap. With a singular covariance in the protocol, n is too small for a linear fit.
 
     Args:
         features: of the samples, [n, d].
         real: moments of the real images' features.
+        seed: seed of the subsets.
+        points: number of subsets, with evenly spaced sizes.
 
     Returns:
-        The value, which may fall a little below 0; in the protocol the standard deviation of the
-        distances around the line.
+        The value, which may be slightly negative; in the protocol `spread`, the standard deviation
+        of the distances around the line.
 
     Raises:
         MetricError: there are fewer than 4 samples.
@@ -89,6 +95,6 @@ def extrapolated_frechet_distance(
         "spread": float(np.std(distances - line(1 / sizes))),
         "subset_seed": seed,
     }
-    return Metric(
+    return Measurement(
         float(line(0)), protocol | singular(fake=Moments.of(features[subsets[0]]), real=real)
     )

@@ -1,17 +1,18 @@
-"""Inception score of class probabilities that pass by in batches."""
+"""Inception Score of class probabilities, accumulated batch by batch."""
 
 import numpy as np
+from scipy.special import entr, log_softmax
 
-from metrics.report import Metric, MetricError
+from metrics.measurement import Measurement, MetricError
 
 
 class ClassProbabilities:
-    """The class probabilities p(y|x) of n images, in float64; the memory does not grow with n.
+    """Accumulator of the class probabilities p(y|x) of n images, in float64 and constant memory.
 
     Args:
-        n: images that will come.
-        splits: parts that are scored on their own. Part s holds the images from floor(s n / splits)
-            to floor((s + 1) n / splits), as in the program of Salimans et al.
+        n: total number of images.
+        splits: number of parts that are scored separately. Part s consists of the images from
+            floor(s n / splits) to floor((s + 1) n / splits), as in the code of Salimans et al.
 
     Raises:
         MetricError: there are fewer images than splits.
@@ -26,7 +27,7 @@ class ClassProbabilities:
         self._negentropies = np.zeros(splits)  # sums of sum_y p log p
 
     def update(self, logits: np.ndarray) -> None:
-        """Adds the next images' logits [b, k].
+        """Add the logits [b, k] of the next images.
 
         Raises:
             MetricError: a logit is not finite.
@@ -34,8 +35,7 @@ class ClassProbabilities:
         logits = np.asarray(logits, np.float64)
         if not np.isfinite(logits).all():
             raise MetricError("needs finite logits, some are NaN or infinite")
-        log_p = logits - logits.max(axis=1, keepdims=True)
-        log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
+        log_p = log_softmax(logits, axis=1)
         p = np.exp(log_p)
         image = np.arange(self.count, self.count + len(logits))
         split = ((image + 1) * self.splits - 1) // self.n
@@ -45,19 +45,22 @@ class ClassProbabilities:
         self._negentropies += belongs @ (p * log_p).sum(axis=1)
         self.count += len(logits)
 
-    def score(self) -> Metric:
-        """exp(E_x KL(p(y|x) || p(y))), from 1 to the number of classes; Salimans et al. 2016,
-        section 4. E_x KL = E_x sum_y p(y|x) log p(y|x) - sum_y p(y) log p(y).
+    def score(self) -> Measurement:
+        """Return exp(E_x KL(p(y|x) || p(y))), Salimans et al. 2016, section 4.
+
+        E_x KL = E_x sum_y p(y|x) log p(y|x) - sum_y p(y) log p(y).
 
         Returns:
-            The mean over the splits; in the protocol `spread`, the standard deviation over them.
+            The mean over the splits, from 1 to the number of classes; in the protocol `spread`,
+            the standard deviation over the splits.
 
         Raises:
-            MetricError: not exactly n images came.
+            MetricError: the number of images is not n.
         """
         if self.count != self.n:
             raise MetricError(f"needs {self.n:,} images, there are {self.count:,}")
         p_y = self._probabilities / self._sizes[:, None]
-        log_p_y = np.log(np.where(p_y > 0, p_y, 1))  # 0 log 0 = 0
-        scores = np.exp(self._negentropies / self._sizes - (p_y * log_p_y).sum(axis=1))
-        return Metric(float(scores.mean()), {"spread": float(scores.std()), "splits": self.splits})
+        scores = np.exp(self._negentropies / self._sizes + entr(p_y).sum(axis=1))
+        return Measurement(
+            float(scores.mean()), {"spread": float(scores.std()), "splits": self.splits}
+        )

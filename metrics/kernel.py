@@ -1,9 +1,9 @@
-"""Kernel distance between two sets of features."""
+"""Kernel distance between two sets of features (KID)."""
 
 import numpy as np
 
+from metrics.measurement import Measurement, MetricError
 from metrics.moments import finite
-from metrics.report import Metric, MetricError
 
 
 def kernel_distance(
@@ -12,22 +12,26 @@ def kernel_distance(
     subsets: int = 100,
     subset_size: int = 1000,
     seed: int = 0,
-) -> Metric:
-    """MMD^2 with the kernel k(x, y) = (x.y / d + 1)^3; of Inception features it is the KID,
-    Binkowski et al. 2018, section 4. It is not multiplied by 1000, as some papers do.
+) -> Measurement:
+    """Return the squared MMD with the kernel k(x, y) = (x.y / d + 1)^3.
 
-    The mean over random subsets, drawn without replacement, of the unbiased estimate: it does not
-    depend on the number of images, and is below 0 about as often as above for equal distributions.
+    In Inception features it is the KID (Binkowski et al. 2018, section 4); it is not multiplied by
+    1000, as in some papers. It is the mean of unbiased estimates on random subsets, drawn without
+    replacement: its expectation does not depend on the number of images, and equal distributions
+    give negative values about as often as positive ones.
 
     Args:
         fake: features [n, d].
         real: features [m, d].
+        subsets: number of subsets.
+        subset_size: images per subset and set.
+        seed: seed of the subsets.
 
     Returns:
         The mean; in the protocol `spread`, the standard deviation over the subsets.
 
     Raises:
-        MetricError: there are fewer than subset_size images in a set, or a feature is not finite.
+        MetricError: a set has fewer than subset_size images, or a feature is not finite.
     """
     for name, features in (("samples", fake), ("real images", real)):
         if len(features) < subset_size:
@@ -44,22 +48,33 @@ def kernel_distance(
         "subset_size": subset_size,
         "subset_seed": seed,
     }
-    return Metric(float(np.mean(distances)), protocol)
+    return Measurement(float(np.mean(distances)), protocol)
 
 
 def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """Unbiased estimate of MMD^2 from float64 [n, d] and [m, d]; Gretton et al. 2012, equation 3:
-    mean k(x_i, x_j) + mean k(y_i, y_j) - 2 mean k(x_i, y_j), the first two over i != j."""
-    return others(kernel(x, x)) + others(kernel(y, y)) - 2 * kernel(x, y).mean()
+    """Return the unbiased estimate of MMD^2 (Gretton et al. 2012, equation 3).
+
+    mean k(x_i, x_j) + mean k(y_i, y_j) - 2 mean k(x_i, y_j), the first two over i != j.
+
+    Args:
+        x: float64 [n, d].
+        y: float64 [m, d].
+    """
+    return (
+        off_diagonal_mean(kernel(x, x)) + off_diagonal_mean(kernel(y, y)) - 2 * kernel(x, y).mean()
+    )
 
 
 def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """(x.y / d + 1)^3 of all pairs, [n, m]."""
+    """Return (x.y / d + 1)^3 of all pairs, [n, m].
+
+    sklearn's polynomial_kernel returns the same and takes up to twice the time, for its power.
+    """
     base = x @ y.T / x.shape[1] + 1
-    return base * base * base  # ten times faster than base**3
+    return base * base * base
 
 
-def others(k: np.ndarray) -> float:
-    """The mean of a matrix [n, n] without its diagonal."""
+def off_diagonal_mean(k: np.ndarray) -> float:
+    """Return the mean of a matrix [n, n] without its diagonal."""
     n = len(k)
     return (k.sum() - np.trace(k)) / (n * (n - 1))

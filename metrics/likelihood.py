@@ -1,4 +1,4 @@
-"""Bounds of the likelihood of images, from the weights of draws of their codes."""
+"""Bounds of the log likelihood of images, from the importance weights of latent samples."""
 
 import math
 
@@ -9,8 +9,13 @@ from metrics.moments import finite
 
 
 def elbo(log_weights: np.ndarray) -> np.ndarray:
-    """The evidence lower bound E[log p(x, z) - log q(z|x)] of each image, in nats: [n], of weights
-    [samples, n], the mean over samples (Kingma and Welling 2014, equation 2).
+    """Return the evidence lower bound of each image (Kingma and Welling 2014, equation 2).
+
+    Args:
+        log_weights: log p(x, z) - log q(z|x) of k samples z ~ q(z|x) per image, in nats, [k, n].
+
+    Returns:
+        Their means [n], in nats.
 
     Raises:
         MetricError: a weight is not finite.
@@ -19,8 +24,15 @@ def elbo(log_weights: np.ndarray) -> np.ndarray:
 
 
 def importance_weighted_bound(log_weights: np.ndarray) -> np.ndarray:
-    """log (1/k sum of w) of k weights each, in nats: [n], of log weights [k, n]. On average it is
-    below log p(x), and nearer to it the greater k is (Burda et al. 2016, equation 8).
+    """Return log(1/k sum w) of each image (Burda et al. 2016, equation 8).
+
+    Its expectation is a lower bound of log p(x) that tightens as k grows.
+
+    Args:
+        log_weights: log p(x, z) - log q(z|x) of k samples z ~ q(z|x) per image, in nats, [k, n].
+
+    Returns:
+        Bounds [n], in nats.
 
     Raises:
         MetricError: a weight is not finite.
@@ -29,7 +41,13 @@ def importance_weighted_bound(log_weights: np.ndarray) -> np.ndarray:
 
 
 def bits_per_dimension(nats: np.ndarray, dimensions: int) -> np.ndarray:
-    """Minus log2 of the probability of 8-bit pixels, a pixel and channel, of the log density of x =
-    v / 127.5 - 1, in nats: each value v stands for a cell of the width 1 / 127.5 (Theis et al.
-    2016, 3.1, without their noise)."""
+    """Return the negative log2 probability of 8-bit pixels per pixel and channel.
+
+    A gray level v is a cell of width 1 / 127.5 of x = v / 127.5 - 1 (Theis et al. 2016, section
+    3.1, without their noise).
+
+    Args:
+        nats: log density of x.
+        dimensions: number of pixels times channels.
+    """
     return math.log2(127.5) - np.asarray(nats) / (dimensions * math.log(2))

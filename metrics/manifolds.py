@@ -1,50 +1,48 @@
-"""Precision, recall, density and coverage: fidelity and diversity as numbers of their own."""
+"""Precision, recall, density and coverage of samples, estimated by nearest neighbours."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
+from metrics.measurement import Measurement, MetricError
 from metrics.moments import finite
-from metrics.report import Metric, MetricError
+
+BLOCK_MIB = 32  # of distances computed at a time
 
 
-def manifold_metrics(
-    fake: np.ndarray, real: np.ndarray, k: int = 5, block: int = 250
-) -> dict[str, Metric]:
-    """How far the samples and the real images cover each other.
+def manifold_metrics(fake: np.ndarray, real: np.ndarray, k: int = 5) -> dict[str, Measurement]:
+    """Return precision, recall, density and coverage by name.
 
-    Each image has a ball that reaches to its k-th nearest neighbour in its own set; what lies on
-    the edge is outside. Kynkaanniemi et al. 2019, equations 1 and 2 (with <, as in Naeem et al.):
+    Each image has a ball with the radius of the distance to its k-th nearest neighbour in its own
+    set; points on the sphere are outside. Kynkäänniemi et al. 2019, equations 1 and 2 (with <, as
+    in Naeem et al.):
 
-        precision: share of the samples that lie in a real image's ball,
-        recall: share of the real images that lie in a sample's ball;
+        precision: share of the samples inside the ball of a real image, 0 to 1,
+        recall: share of the real images inside the ball of a sample, 0 to 1;
 
-    Naeem et al. 2020, section 3, which outliers with large balls disturb less:
+    Naeem et al. 2020, section 3, less sensitive to outliers with large balls:
 
-        density: real balls that a sample lies in, on average, over k; may be above 1,
-        coverage: share of the real images whose ball holds a sample.
+        density: mean number of real balls that contain a sample, divided by k; may exceed 1,
+        coverage: share of the real images whose ball contains a sample, 0 to 1.
 
     Args:
         fake: features [n, d].
         real: features [m, d].
-        block: samples compared at a time; the memory is that of block distances to a set.
+        k: number of the neighbour that defines the radius.
 
     Raises:
         MetricError: a set has no more than k images, or a feature is not finite.
     """
-    from sklearn.metrics import euclidean_distances
-
     for name, features in (("samples", fake), ("real images", real)):
         if len(features) <= k:
             raise MetricError(f"needs more than {k:,} {name}, there are {len(features):,}")
     fake, real = finite(fake), finite(real)
-    fake_radii, real_radii = radii(fake, k, block), radii(real, k, block)
+    fake_radii, real_radii = radii(fake, k), radii(real, k)
 
-    balls = np.zeros(len(fake), np.int64)  # real balls that each sample lies in
+    balls = np.zeros(len(fake), np.int64)  # real balls that contain each sample
     recalled = np.zeros(len(real), bool)
     nearest = np.full(len(real), np.inf)
-    for rows in blocks(len(fake), block):
-        distances = euclidean_distances(fake[rows], real)
+    for rows, distances in distance_blocks(fake, real):
         balls[rows] = (distances < real_radii).sum(axis=1)
         recalled |= (distances < fake_radii[rows, None]).any(axis=0)
         nearest = np.minimum(nearest, distances.min(axis=0))
@@ -55,21 +53,21 @@ def manifold_metrics(
         "density": balls.mean() / k,
         "coverage": (nearest < real_radii).mean(),
     }
-    return {name: Metric(float(value), {"k": k}) for name, value in values.items()}
+    return {name: Measurement(float(value), {"k": k}) for name, value in values.items()}
 
 
-def radii(features: np.ndarray, k: int, block: int) -> np.ndarray:
-    """Distance of each of the features [n, d] to its k-th nearest other one, [n]."""
-    from sklearn.metrics import euclidean_distances
-
-    return np.concatenate(
-        [
-            np.partition(euclidean_distances(features[rows], features), k, axis=1)[:, k]
-            for rows in blocks(len(features), block)
-        ]
-    )
+def radii(features: np.ndarray, k: int) -> np.ndarray:
+    """Return the distance [n] of each of the features [n, d] to its k-th nearest other one."""
+    blocks = distance_blocks(features, features)
+    return np.concatenate([np.partition(distances, k, axis=1)[:, k] for _, distances in blocks])
 
 
-def blocks(n: int, size: int) -> Iterator[slice]:
-    """Slices of `size` that cover 0 to n."""
-    return (slice(start, start + size) for start in range(0, n, size))
+def distance_blocks(x: np.ndarray, y: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Yield rows of x and their Euclidean distances [rows, m] to all of y, in BLOCK_MIB."""
+    from sklearn.metrics import pairwise_distances_chunked
+
+    start = 0
+    for distances in pairwise_distances_chunked(x, y, working_memory=BLOCK_MIB):
+        rows = slice(start, start + len(distances))
+        yield rows, distances
+        start = rows.stop

@@ -1,19 +1,22 @@
-"""Mean and covariance of features that pass by in batches: what a Frechet distance is made of."""
+"""Mean and covariance of features, accumulated batch by batch, for the Frechet distance."""
 
 import numpy as np
 
-from metrics.report import MetricError
+from metrics.measurement import MetricError
 
 
 class Moments:
-    """Mean and covariance of n features [d] in float64; the memory does not grow with n.
+    """Mean and covariance of n feature vectors [d], in float64 and constant memory.
 
-    Batches are merged by the pairwise update of Chan, Golub & LeVeque 1979, which
-    centres each batch on its own mean: it is as accurate as two passes over all features, and the
-    result depends on the size of the batches only by rounding.
+    Batches are merged by the pairwise update of Chan, Golub & LeVeque 1979, which centres each
+    batch on its own mean: it is as accurate as two passes over all features, and the result depends
+    on the batch size only by rounding.
+
+    Args:
+        dimension: d.
 
     Attributes:
-        count: features seen, n.
+        count: number of features so far, n.
         mean: float64 [d].
     """
 
@@ -24,14 +27,14 @@ class Moments:
 
     @classmethod
     def of(cls, features: np.ndarray) -> "Moments":
-        """The moments of features [n, d]."""
+        """Return the moments of features [n, d]."""
         moments = cls(features.shape[1])
         moments.update(features)
         return moments
 
     @classmethod
     def restored(cls, count: int, mean: np.ndarray, covariance: np.ndarray) -> "Moments":
-        """The moments whose count, mean and covariance were kept."""
+        """Return the moments with a saved count, mean and covariance."""
         moments = cls(len(mean))
         moments.count, moments.mean = count, mean
         moments._scatter = covariance * (count - 1)
@@ -39,7 +42,7 @@ class Moments:
 
     @property
     def covariance(self) -> np.ndarray:
-        """Unbiased (n - 1), float64 [d, d].
+        """Unbiased covariance (divided by n - 1), float64 [d, d].
 
         Raises:
             MetricError: there are fewer than 2 features.
@@ -49,7 +52,7 @@ class Moments:
         return self._scatter / (self.count - 1)
 
     def update(self, features: np.ndarray) -> None:
-        """Adds a batch of features [b, d].
+        """Add a batch of features [b, d].
 
         Raises:
             MetricError: a feature is not finite.
@@ -67,10 +70,10 @@ class Moments:
 
 
 def finite(features: np.ndarray) -> np.ndarray:
-    """Features in float64.
+    """Return an array in float64.
 
     Raises:
-        MetricError: one is not finite.
+        MetricError: an entry is not finite.
     """
     features = np.asarray(features, np.float64)
     if not np.isfinite(features).all():

@@ -1,35 +1,38 @@
-"""Nearest images in pixel space, and the share of samples that are copies of training images."""
+"""Nearest neighbours in pixel space, and the share of samples that copy training images."""
 
 import numpy as np
 
-from metrics.report import Metric, MetricError
+from metrics.measurement import Measurement, MetricError
 
 QUANTILE = 0.01
-BLOCK_BYTES = 2**27
+BLOCK_BYTES = 2**27  # of images converted to float64 at a time
 
 
 def nearest(
     queries: np.ndarray, references: np.ndarray, k: int = 1
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The k nearest of the references of each query, by Euclidean distance over all pixels.
+    """Return the k nearest references of each query, by Euclidean distance over all pixels.
 
     Args:
         queries: uint8 [q, h, w, c].
         references: uint8 [n, h, w, c].
+        k: number of neighbours.
 
     Returns:
-        Indices int64 [q, k] and distances float64 [q, k] in gray levels, the nearest first. The
-        sums of squares are whole numbers that float64 holds: a copy is at a distance of exactly 0.
+        Indices int64 [q, k] and distances float64 [q, k] in gray levels, nearest first. The sums
+        of squares are integers, exact in float64: the distance of a copy is exactly 0.
 
     Raises:
         MetricError: there are fewer than k references.
     """
+    from sklearn.utils import gen_batches
+
     if len(references) < k:
         raise MetricError(f"needs at least {k:,} images to search, there are {len(references):,}")
     size = max(1, BLOCK_BYTES // (8 * references[0].size))
     parts = [
-        nearest_in_blocks(queries[start : start + size], references, k, size)
-        for start in range(0, len(queries), size)
+        nearest_in_blocks(queries[rows], references, k, size)
+        for rows in gen_batches(len(queries), size)
     ]
     indices, distances = zip(*parts, strict=True)
     return np.concatenate(indices), np.concatenate(distances)
@@ -38,18 +41,19 @@ def nearest(
 def nearest_in_blocks(
     queries: np.ndarray, references: np.ndarray, k: int, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """As `nearest`; `size` references at a time are held as float64."""
+    """Search as `nearest`, in blocks of `size` references that are converted to float64."""
     from sklearn.neighbors import NearestNeighbors
+    from sklearn.utils import gen_batches
 
     queries = flat(queries)
     indices = np.empty((len(queries), 0), np.int64)
     distances = np.empty((len(queries), 0))
-    for start in range(0, len(references), size):
-        block = flat(references[start : start + size])
+    for rows in gen_batches(len(references), size):
+        block = flat(references[rows])
         search = NearestNeighbors(n_neighbors=min(k, len(block)), algorithm="brute").fit(block)
         new_distances, new_indices = search.kneighbors(queries)
         distances = np.concatenate([distances, new_distances], axis=1)
-        indices = np.concatenate([indices, start + new_indices], axis=1)
+        indices = np.concatenate([indices, rows.start + new_indices], axis=1)
         order = np.argsort(distances, axis=1, kind="stable")[:, :k]
         indices = np.take_along_axis(indices, order, axis=1)
         distances = np.take_along_axis(distances, order, axis=1)
@@ -57,25 +61,26 @@ def nearest_in_blocks(
 
 
 def flat(images: np.ndarray) -> np.ndarray:
-    """Images as float64 [n, pixels]."""
+    """Return images as float64 [n, pixels]."""
     return images.reshape(len(images), -1).astype(np.float64)
 
 
-def copied_share(fake: np.ndarray, train: np.ndarray, unseen: np.ndarray) -> Metric:
-    """Share of the samples that are as near to a training image as few unseen images are.
+def copied_share(fake: np.ndarray, train: np.ndarray, unseen: np.ndarray) -> Measurement:
+    """Return the share of samples within a threshold distance of a training image.
 
-    Near is a distance of at most the threshold: the smallest distance such that 1 % of the unseen
-    images have a training image within it. Samples that are new in the way unseen images are give
-    about 0.01, copies of training images 1; a blurred sample is near to many images, so that more
-    than 0.01 alone does not prove copying. Where unseen images are exact copies of training images
-    themselves the threshold may be 0, which a copied sample still meets.
+    The threshold is the smallest distance such that 1 % of the unseen images have a training image
+    within it. Samples as new as unseen images give about 0.01, copies of training images 1. Blurred
+    samples are near to many images, so a value above 0.01 alone does not prove copying. If unseen
+    images are exact copies of training images the threshold may be 0; copied samples still count.
 
     Args:
-        fake, train, unseen: samples, training and test images, uint8 [n, h, w, c].
+        fake: samples, uint8 [n, h, w, c].
+        train: training images, uint8 [m, h, w, c].
+        unseen: images that were not trained on, uint8 [u, h, w, c].
 
     Returns:
-        The share; in the protocol the threshold in gray levels, and the share of the unseen images
-        that meet it, which ties raise above 0.01.
+        The share, from 0 to 1; in the protocol the threshold in gray levels and the share of unseen
+        images within it, which ties can raise above 0.01.
 
     Raises:
         MetricError: there are fewer than 100 unseen images, no samples or no training images.
@@ -97,4 +102,4 @@ def copied_share(fake: np.ndarray, train: np.ndarray, unseen: np.ndarray) -> Met
         "n_train": len(train),
         "n_unseen": len(unseen),
     }
-    return Metric(float((distances <= threshold).mean()), protocol)
+    return Measurement(float((distances <= threshold).mean()), protocol)

@@ -1,24 +1,27 @@
-"""Perceptual path length: Karras et al. 2019, section 4.1."""
+"""Perceptual path length (Karras et al. 2019, section 4.1)."""
 
 import numpy as np
 
+from metrics.measurement import Measurement, MetricError
 from metrics.reconstruction import feature_distances
-from metrics.report import Metric, MetricError
 
 EPSILON = 1e-4
-TAILS = (1, 99)  # percentiles beyond which the authors' code leaves a distance out
+TAILS = (1, 99)  # percentiles beyond which the authors' code drops distances
 
 
-def path_length(start: np.ndarray, end: np.ndarray, epsilon: float = EPSILON) -> Metric:
-    """The mean of d(G(t), G(t + epsilon)) / epsilon² over places t of latent paths: equations 2
-    and 3, with the squared distance d of features of length 1.
+def path_length(start: np.ndarray, end: np.ndarray, epsilon: float = EPSILON) -> Measurement:
+    """Return the mean of d(G(t), G(t + epsilon)) / epsilon^2 over latent paths, equations 2 and 3.
+
+    d is the squared distance of normalised features. The highest and lowest 1 % of the distances
+    are dropped.
 
     Args:
-        start, end: features [n, d] of the images at t and at t + epsilon.
-        epsilon: the part of the way between the two.
+        start: features [n, d] of the images at t.
+        end: features [n, d] of the images at t + epsilon.
+        epsilon: step along a path of length 1.
 
     Raises:
-        MetricError: there are none, or a feature is not finite.
+        MetricError: there are no images, or a feature is not finite.
     """
     if not len(start):
         raise MetricError("needs images")
@@ -27,4 +30,4 @@ def path_length(start: np.ndarray, end: np.ndarray, epsilon: float = EPSILON) ->
     high = np.percentile(distances, TAILS[1], method="higher")
     kept = distances[(distances >= low) & (distances <= high)]
     protocol = {"n_fake": len(distances), "epsilon": epsilon, "kept": len(kept)}
-    return Metric(float(kept.mean()), protocol)
+    return Measurement(float(kept.mean()), protocol)

@@ -1,22 +1,24 @@
-"""How the pixels of samples are distributed, beside those of real images: the first thing to look
-at, and no measure of quality."""
+"""Distribution of the pixels of samples and of real images.
+
+A first check of samples, not a measure of quality.
+"""
 
 import hashlib
 
 import numpy as np
 
-from metrics.report import Metric, MetricError
+from metrics.measurement import Measurement, MetricError
 
 LEVELS = np.arange(256)
 
 
 class PixelStatistics:
-    """Gray levels and distinct images of a set that passes by in batches.
+    """Gray levels and distinct images of a set, accumulated batch by batch.
 
     Attributes:
-        count: images seen.
-        levels: int64 [256], how many pixels have each gray level.
-        digests: 16 bytes of each distinct image.
+        count: number of images so far.
+        levels: int64 [256], number of pixels of each gray level.
+        digests: 16-byte hashes of the distinct images.
     """
 
     def __init__(self):
@@ -25,42 +27,48 @@ class PixelStatistics:
         self.digests: set[bytes] = set()
 
     def update(self, images: np.ndarray) -> None:
-        """Adds images uint8 [b, h, w, c]."""
+        """Add images, uint8 [b, h, w, c]."""
         self.count += len(images)
         self.levels += np.bincount(images.ravel(), minlength=256)
         self.digests.update(hashlib.blake2b(x.tobytes(), digest_size=16).digest() for x in images)
 
     @property
     def mean(self) -> float:
-        """Gray level, 0 to 255."""
+        """Mean gray level, 0 to 255."""
         return float(np.average(LEVELS, weights=self.levels))
 
     @property
     def std(self) -> float:
-        """In gray levels."""
+        """Standard deviation of the gray levels."""
         return float(np.average((LEVELS - self.mean) ** 2, weights=self.levels) ** 0.5)
 
 
-def pixel_statistics(fake: PixelStatistics, real: PixelStatistics) -> dict[str, Metric]:
-    """Brightness, contrast and distinct images of samples.
+def pixel_statistics(fake: PixelStatistics, real: PixelStatistics) -> dict[str, Measurement]:
+    """Return metrics of the brightness, contrast and duplicates of samples, by name.
+
+    Args:
+        fake: statistics of the samples.
+        real: statistics of the real images.
 
     Returns:
-        pixel_mean and pixel_std, of the samples' gray levels from 0 to 255, with those of the real
-        images beside them; pixel_distance, the 1-Wasserstein distance between the two
-        distributions of gray levels, in gray levels; distinct_share, the share of samples that
-        are not an exact copy of an earlier one.
+        pixel_mean and pixel_std of the samples' gray levels, 0 to 255, with those of the real
+            images in the protocol.
+        pixel_distance: 1-Wasserstein distance between the two distributions of gray levels, 0 to
+            255.
+        distinct_share: share of samples that are not an exact copy of an earlier one, 0 to 1.
 
     Raises:
         MetricError: a set has no images.
     """
+    from scipy.stats import wasserstein_distance
+
     for name, images in (("samples", fake), ("real images", real)):
         if images.count == 0:
             raise MetricError(f"needs {name}, there are none")
-    # In one dimension the distance is the area between the cumulative distributions.
-    cumulative = [np.cumsum(images.levels) / images.levels.sum() for images in (fake, real)]
+    distance = wasserstein_distance(LEVELS, LEVELS, fake.levels, real.levels)
     return {
-        "pixel_mean": Metric(fake.mean, {"real": real.mean}),
-        "pixel_std": Metric(fake.std, {"real": real.std}),
-        "pixel_distance": Metric(float(np.abs(cumulative[0] - cumulative[1]).sum())),
-        "distinct_share": Metric(len(fake.digests) / fake.count),
+        "pixel_mean": Measurement(fake.mean, {"real": real.mean}),
+        "pixel_std": Measurement(fake.std, {"real": real.std}),
+        "pixel_distance": Measurement(float(distance)),
+        "distinct_share": Measurement(len(fake.digests) / fake.count),
     }

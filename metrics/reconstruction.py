@@ -1,4 +1,4 @@
-"""How far reconstructions are from their originals."""
+"""Distances of reconstructions to their originals."""
 
 import numpy as np
 
@@ -6,8 +6,14 @@ from metrics.moments import finite
 
 
 def squared_errors(images: np.ndarray, reconstructed: np.ndarray) -> np.ndarray:
-    """The mean over pixels and channels of (x - y)^2, [n], of images [n, h, w, c] in [-1, 1]: from
-    0 to 4.
+    """Return the mean squared error of each image over pixels and channels.
+
+    Args:
+        images: float [n, h, w, c] in [-1, 1].
+        reconstructed: float [n, h, w, c] in [-1, 1].
+
+    Returns:
+        Errors float64 [n], from 0 to 4.
 
     Raises:
         MetricError: a reconstruction is not finite.
@@ -17,18 +23,22 @@ def squared_errors(images: np.ndarray, reconstructed: np.ndarray) -> np.ndarray:
 
 
 def feature_distances(features: np.ndarray, reconstructed: np.ndarray) -> np.ndarray:
-    """|f / |f| - g / |g||^2, [n], of features [n, d] of images and of their reconstructions: from 0
-    to 4, or to 2 of features that are nowhere below 0.
+    """Return |f / |f| - g / |g||^2 of each pair of features f and g.
 
-    This is LPIPS (Zhang et al. 2018, equation 1) of one layer that has no places, with all its
-    channels weighted alike. Where one is 0 altogether it is 1; where both are, 0.
+    LPIPS (Zhang et al. 2018, equation 1) of one layer without spatial positions and with equal
+    weights of its channels. A zero vector stays zero: its distance is 1, to another zero vector 0.
+
+    Args:
+        features: of the images, [n, d].
+        reconstructed: features of the reconstructions, [n, d].
+
+    Returns:
+        Distances float64 [n], from 0 to 4, or to 2 if no feature is negative.
 
     Raises:
         MetricError: a feature is not finite.
     """
+    from sklearn.preprocessing import normalize
 
-    def unit(x: np.ndarray) -> np.ndarray:
-        x = finite(x)
-        return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-10)
-
-    return np.sum((unit(features) - unit(reconstructed)) ** 2, axis=1)
+    difference = normalize(finite(features)) - normalize(finite(reconstructed))
+    return np.sum(difference**2, axis=1)

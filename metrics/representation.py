@@ -1,11 +1,11 @@
-"""What codes know of the classes that they were never shown."""
+"""Agreement of latent codes and clusters with classes that the model was not trained on."""
 
 import warnings
 
 import numpy as np
 
+from metrics.measurement import Measurement, MetricError
 from metrics.moments import finite
-from metrics.report import Metric, MetricError
 
 
 def knn_accuracy(
@@ -14,16 +14,21 @@ def knn_accuracy(
     test_codes: np.ndarray,
     test_labels: np.ndarray,
     k: int = 5,
-) -> Metric:
-    """Share of the test images whose class wins the vote of the k nearest training codes, by
-    Euclidean distance between the codes as they are.
+) -> Measurement:
+    """Return the test accuracy of a k-nearest-neighbours classifier of codes.
 
     Args:
-        train_codes, test_codes: [n, d].
-        train_labels, test_labels: int [n].
+        train_codes: float [n, d]; distances are Euclidean, without scaling.
+        train_labels: int [n].
+        test_codes: float [m, d].
+        test_labels: int [m].
+        k: number of neighbours that vote.
+
+    Returns:
+        The accuracy, from 0 to 1.
 
     Raises:
-        MetricError: there are fewer than k training codes, no test codes, or one is not finite.
+        MetricError: there are fewer than k training codes, no test codes, or a code is not finite.
     """
     from sklearn.neighbors import KNeighborsClassifier
 
@@ -31,7 +36,7 @@ def knn_accuracy(
         raise MetricError(f"needs at least {k:,} training codes, there are {len(train_codes):,}")
     classifier = KNeighborsClassifier(k).fit(finite(train_codes), train_labels)
     value = accuracy(classifier, test_codes, test_labels)
-    return Metric(value, {"classifier": f"{k} nearest neighbours", "k": k})
+    return Measurement(value, {"classifier": f"{k} nearest neighbours", "k": k})
 
 
 def linear_probe_accuracy(
@@ -40,20 +45,25 @@ def linear_probe_accuracy(
     test_codes: np.ndarray,
     test_labels: np.ndarray,
     max_iterations: int = 1000,
-) -> Metric:
-    """Share of the test images that a linear classifier of the training codes gets right (Alain &
-    Bengio 2016): multinomial logistic regression with L2 penalty (scikit-learn's C = 1), on codes
-    scaled to mean 0 and variance 1 over the training images.
+) -> Measurement:
+    """Return the test accuracy of a linear classifier of codes (Alain & Bengio 2016).
+
+    Multinomial logistic regression with an L2 penalty (scikit-learn's C = 1), on codes scaled to
+    mean 0 and variance 1 over the training images.
 
     Args:
-        train_codes, test_codes: [n, d].
-        train_labels, test_labels: int [n].
+        train_codes: float [n, d].
+        train_labels: int [n].
+        test_codes: float [m, d].
+        test_labels: int [m].
+        max_iterations: maximum number of iterations of the solver.
 
     Returns:
-        The accuracy; the protocol says whether the regression converged.
+        The accuracy, from 0 to 1; in the protocol `converged`, False if max_iterations was reached.
 
     Raises:
-        MetricError: the training images have one class, no test codes, or one is not finite.
+        MetricError: the training images have a single class, there are no test codes, or a code is
+            not finite.
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression
@@ -73,11 +83,11 @@ def linear_probe_accuracy(
         "iterations": iterations,
         "converged": iterations < max_iterations,
     }
-    return Metric(accuracy(classifier, test_codes, test_labels), protocol)
+    return Measurement(accuracy(classifier, test_codes, test_labels), protocol)
 
 
 def accuracy(classifier, codes: np.ndarray, labels: np.ndarray) -> float:
-    """Share of the labels that a fitted classifier predicts."""
+    """Return the share of the labels that a fitted classifier predicts correctly."""
     if len(codes) == 0:
         raise MetricError("needs test codes, there are none")
     return float(np.mean(classifier.predict(finite(codes)) == np.asarray(labels)))
@@ -85,18 +95,20 @@ def accuracy(classifier, codes: np.ndarray, labels: np.ndarray) -> float:
 
 def clustering(
     clusters: np.ndarray, labels: np.ndarray, num_clusters: int, num_classes: int
-) -> dict[str, Metric]:
-    """How well clusters agree with classes.
+) -> dict[str, Measurement]:
+    """Return metrics of the agreement of clusters with classes, by name.
 
     Args:
         clusters: int [n], from 0 to num_clusters - 1.
         labels: int [n], from 0 to num_classes - 1.
+        num_clusters: number of clusters.
+        num_classes: number of classes.
 
     Returns:
-        cluster_accuracy: max over one-to-one m of the share of images with label = m(cluster), the
+        cluster_accuracy: share of images with label = m(cluster), maximised over one-to-one m, the
             unsupervised clustering accuracy of Xie et al. 2016, section 4; images of clusters
-            without a class count as wrong. Its protocol holds `mapping`, the class of each cluster
-            or None, and `confusion`, counts [num_classes][num_clusters].
+            without a class count as wrong. Its protocol contains `mapping`, the class of each
+            cluster or None, and `confusion`, counts [num_classes][num_clusters].
         nmi: I(cluster; label) / ((H(cluster) + H(label)) / 2), from 0 to 1.
         ari: adjusted Rand index, Hubert & Arabie 1985: 1 for equal partitions, 0 on average for
             random ones, below 0 for worse.
@@ -119,7 +131,7 @@ def clustering(
         "confusion": confusion.tolist(),
     }
     return {
-        "cluster_accuracy": Metric(float(matched / len(labels)), protocol),
-        "nmi": Metric(float(normalized_mutual_info_score(labels, clusters))),
-        "ari": Metric(float(adjusted_rand_score(labels, clusters))),
+        "cluster_accuracy": Measurement(float(matched / len(labels)), protocol),
+        "nmi": Measurement(float(normalized_mutual_info_score(labels, clusters))),
+        "ari": Measurement(float(adjusted_rand_score(labels, clusters))),
     }

@@ -1,48 +1,90 @@
-"""The models by name. `from models import DCGAN` loads TensorFlow; `import models` does not."""
+"""Models by name. `from models import DCGAN` loads TensorFlow; `import models` does not.
+
+May import: losses, augmentation, storage, data.catalogue, fields, errors.
+"""
 
 import dataclasses
 import importlib
+import os
+import pkgutil
+from typing import TYPE_CHECKING
 
-from models import hyperparameters as hp
+from data.catalogue import KNOWN, known
+from errors import UserError, near
+from models import declarations
+from models.declaration import Model
 
-
-@dataclasses.dataclass(frozen=True)
-class Entry:
-    """Where a model lives, and what it can be told."""
-
-    module: str
-    class_name: str
-    hyperparameters: type[hp.Hyperparameters]
-
-    def load(self) -> type:
-        """The model's class; imports TensorFlow."""
-        return getattr(importlib.import_module(self.module), self.class_name)
+if TYPE_CHECKING:
+    from data.catalogue import ImageData
+    from models.base import GenerativeModel
 
 
-REGISTRY = {
-    "gan": Entry("models.gan", "GAN", hp.GANHyperparameters),
-    "dcgan": Entry("models.dcgan", "DCGAN", hp.AdversarialHyperparameters),
-    "cgan": Entry("models.cgan", "CGAN", hp.CGANHyperparameters),
-    "lsgan": Entry("models.lsgan", "LSGAN", hp.LSGANHyperparameters),
-    "wgan": Entry("models.wgan", "WGAN", hp.WGANHyperparameters),
-    "wgan_gp": Entry("models.wgan_gp", "WGANGP", hp.WGANGPHyperparameters),
-    "dragan": Entry("models.dragan", "DRAGAN", hp.DRAGANHyperparameters),
-    "sngan": Entry("models.sngan", "SNGAN", hp.SNGANHyperparameters),
-    "infogan": Entry("models.infogan", "InfoGAN", hp.InfoGANHyperparameters),
-    "bigan": Entry("models.bigan", "BiGAN", hp.BiGANHyperparameters),
-    "bigbigan": Entry("models.bigbigan", "BigBiGAN", hp.BigBiGANHyperparameters),
-    "info_bigbigan": Entry("models.info_bigbigan", "InfoBigBiGAN", hp.InfoBigBiGANHyperparameters),
-    "began": Entry("models.began", "BEGAN", hp.BEGANHyperparameters),
-    "stylegan": Entry("models.stylegan", "StyleGAN", hp.StyleGANHyperparameters),
-    "stylegan2": Entry("models.stylegan2", "StyleGAN2", hp.StyleGAN2Hyperparameters),
-    "autoencoder": Entry("models.autoencoder", "Autoencoder", hp.AutoencodingHyperparameters),
-    "vae": Entry("models.vae", "VAE", hp.VAEHyperparameters),
-    "beta_vae": Entry("models.vae", "BetaVAE", hp.BetaVAEHyperparameters),
-}
+def _declared() -> dict[str, Model]:
+    """The models that the files of models/declarations/ declare, by year and name of file."""
+    modules = [
+        importlib.import_module(f"{declarations.__name__}.{info.name}")
+        for info in pkgutil.iter_modules(declarations.__path__)
+    ]
+    models = [module.MODEL for module in modules if hasattr(module, "MODEL")]
+    return {model.name: model for model in sorted(models, key=lambda model: model.year)}
+
+
+REGISTRY = _declared()
+
+
+def build(
+    name: str, data: "str | ImageData" = "MNIST", *, seed: int = 0, **hyperparameters
+) -> "GenerativeModel":
+    """Return an untrained model with the defaults of a data set.
+
+    models.build("infogan", "CIFAR10") is the model that `train.py --model infogan --dataset
+    CIFAR10` trains, in the dtype policy of Keras. Its initial weights depend on the seed of Keras
+    (keras.utils.set_random_seed).
+
+    Args:
+        name: a key of REGISTRY.
+        data: name of a known data set, or a loaded one.
+        seed: seed of every draw in training.
+        **hyperparameters: those that differ from the defaults of the model and the data set.
+
+    Raises:
+        UserError: there is no such model, the data set is not known, a hyperparameter is invalid,
+            or the images do not fit the networks.
+    """
+    if name not in REGISTRY:
+        raise UserError(f"no such model: {name}{near(name, REGISTRY)}", "name")
+    images = known(data) if isinstance(data, str) else data
+    if images is None:
+        raise UserError(f"{data}: not one of {', '.join(KNOWN)}; pass a loaded data set", "data")
+    model_class = REGISTRY[name].load()
+    resolved = REGISTRY[name].hyperparameters.resolve(images.name, **hyperparameters)
+    return model_class(
+        images.image_shape,
+        num_classes=images.num_classes,
+        seed=seed,
+        **dataclasses.asdict(resolved),
+    )
+
+
+def load(path: str | os.PathLike) -> "GenerativeModel":
+    """Return the model of a run, such as models.load("runs/dcgan-mnist"), as last saved.
+
+    It is not compiled. It computes in the precision of its run; the dtype policy of Keras is not
+    changed.
+
+    Args:
+        path: the run directory.
+
+    Raises:
+        UserError: there is no run, or it has no checkpoint.
+    """
+    from models import loading
+
+    return loading.load(path)
 
 
 def __getattr__(name: str) -> type:
-    for entry in REGISTRY.values():
-        if entry.class_name == name:
-            return entry.load()
+    for model in REGISTRY.values():
+        if model.class_name == name:
+            return model.load()
     raise AttributeError(f"module 'models' has no attribute '{name}'")

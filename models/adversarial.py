@@ -1,4 +1,4 @@
-"""The one adversarial train step; a variant overrides the hooks that its paper changes."""
+"""The adversarial train step; a variant overrides the hooks that its paper changes."""
 
 import dataclasses
 import functools
@@ -7,28 +7,41 @@ from collections.abc import Callable
 import keras
 import tensorflow as tf
 
-from losses.adversarial import LOSSES, AdversarialLoss, Terms, least_squares
+import fields
+from augmentation import streams as augmentation_streams
+from losses.adversarial import AdversarialLoss
 from losses.penalties import PENALTIES
-from models import layers
-from models.augmentation import augment
-from models.base import GenerativeModel, Player, averaging_rate, to_unit_range
-from models.hyperparameters import AdversarialHyperparameters
+from models import layers, state_keys, streams
+from models.augmenter import Augmenter
+from models.base import GenerativeModel, Player, to_unit_range
+from models.declarations.adversarial import AdversarialHyperparameters
+from models.ema import ExponentialMovingAverage
 from models.latents import Latents, noise
-from models.networks.backbones import BACKBONES
+from models.objectives import Objective
 from models.randomness import Batch, length, stateless_seed
+from models.scalars import ScalarGroup
+from models.terms import Term, Terms, total
 
-Scores = dict[str, tf.Tensor]  # scores [b], and what else a variant takes from D
+D_LOSS, G_LOSS = "d_loss", "g_loss"
+LOSSES = ScalarGroup(title="losses", names=(D_LOSS, G_LOSS), order=20, is_loss=True)
+DISCRIMINATOR_TERMS = ScalarGroup(
+    title="terms of the discriminator's loss", prefix=f"{D_LOSS}_", order=30
+)
+GENERATOR_TERMS = ScalarGroup(title="terms of the generator's loss", prefix=f"{G_LOSS}_", order=31)
+ACCURACIES = ScalarGroup(title="accuracy of the discriminator", prefix="d_accuracy_", order=50)
+
+Scores = dict[str, tf.Tensor]  # scores [b], and other outputs of the discriminator by name
 
 
 @dataclasses.dataclass(frozen=True)
 class Penalty:
-    """A regulariser of the discriminator.
+    """Regulariser of the discriminator.
 
     Attributes:
-        weight: what its mean is multiplied with.
-        function: (real, fake, batch) -> [b]; real and fake are what D is shown.
-        interval: it is applied, `interval` times as strong, at every so many steps (lazy
-            regularisation, Karras et al. 2020, appendix B).
+        weight: weight of its mean.
+        function: (real, fake, batch) -> [b]; real and fake are inputs of the discriminator.
+        interval: N: it is computed every N steps, scaled by N (lazy regularization, Karras et al.
+            2020, appendix B).
     """
 
     weight: float
@@ -36,315 +49,359 @@ class Penalty:
     interval: int = 1
 
 
+@dataclasses.dataclass(frozen=True)
+class DiscriminatorParts:
+    """Trunk of a discriminator, which outputs features, and the layer that scores these."""
+
+    trunk: keras.Model
+    score: keras.layers.Layer | None = None
+
+
 class AdversarialModel(GenerativeModel):
-    """A generator G against a discriminator D.
+    """Generator G trained against a discriminator D.
 
-    Hooks, with their defaults: `build_latents` (noise), `build_generator` and
-    `build_discriminator` (the backbone that `network` names), `make_loss` (the pair that `loss`
-    names), `draw` (the prior's), `real` (x), `fake` (G(z)), `critic` (D's score),
-    `discriminator_terms` and `generator_terms` (the loss pair's), `pair_terms` (none), `penalties`
-    (the one that `penalty` names), `as_point` (images, which its slopes are over),
-    `after_discriminator_update` and `after_generator_update` (nothing), `averages` (of G),
-    `players` (D; G), `make_optimizer` (the one that `optimizer` names).
-
-    One step is n_critic updates of D, each on fresh images, and one of G. A batch holds images
+    One step is n_critic updates of D, each on new images, and one update of G. A batch holds images
     [b, h, w, c], or [n_critic, b, h, w, c] when n_critic > 1, uint8 or float in [-1, 1], alone or
     with labels in a pair.
+
+    Hooks, and their defaults:
+        build_latents: the noise.
+        build_generator, build_discriminator: the backbone that `network` selects.
+        build_objectives: none.
+        make_loss: the loss that `loss` selects.
+        draw: latents from the prior.
+        real_inputs, fake_inputs: inputs of D: x, and G(z).
+        discriminate: D's score.
+        discriminator_terms, generator_terms: those of the loss and of the objectives.
+        extra_generator_terms: none.
+        penalties: those that `penalty` selects.
+        penalty_inputs: the images, as the point of the gradient norms.
+        after_discriminator_update, after_generator_update: nothing.
+        players: D and G.
+        make_optimizer: the one that `optimizer` selects.
+
+    Attributes:
+        augmenter: augments the discriminator's images.
+        ema: moves the averages of networks, `generator_ema` among them, after each step.
+        loss_pair: the adversarial loss.
+        objectives: further terms of the losses.
+        parts: trunk and last layer of the discriminator.
     """
 
     Hyperparameters = AdversarialHyperparameters
-    scores: tuple[str, ...] = ("d",)  # the names of those that `critic` gives
+    scores: tuple[str, ...] = ("d",)  # names of the scores that `discriminate` returns
     discriminator: keras.Model
     generator: keras.Model
+    parts: DiscriminatorParts
 
     # Hooks.
 
     def build_networks(self) -> None:
-        if self.hp.augment == "ada":
-            self.augment_p = self.add_weight(
-                name="augment_p", shape=(), initializer="zeros", trainable=False
-            )
+        self.augmenter = Augmenter(self.hp, self.add_weight)
         self.latents = self.build_latents()
         self.generator = self.build_generator()
         self.discriminator = self.build_discriminator()
-        self.generator_ema = average_of(self.generator)
+        self.ema = ExponentialMovingAverage(self.hp.ema_decay)
+        self.generator_ema = self.ema.follow(self.generator)
         self.loss_pair = self.make_loss()
+        self.objectives = self.build_objectives()
 
     def build_latents(self) -> Latents:
-        """The prior of what G is given."""
+        """Return the prior of the generator's inputs."""
         return Latents(noise=noise(self.hp.noise_dim, self.hp.prior))
 
     def build_generator(self) -> keras.Model:
-        """G: joined latents [b, d] -> images [b, h, w, c] in [-1, 1]."""
-        return BACKBONES[self.hp.network].generator(
-            self.image_shape, self.latents.dim, norm=self.hp.g_norm, **self.hp.layout()
+        """Return G: joined latents [b, d] -> images [b, h, w, c] in [-1, 1]."""
+        return self.backbone().generator(
+            self.image_shape, self.latents.dim, norm=self.hp.g_norm, **self.layout()
         )
 
     def build_discriminator(self) -> keras.Model:
-        """D: images [b, h, w, c] -> scores [b, 1]."""
-        return keras.Sequential([self.build_trunk(), self.build_score()], name="discriminator")
+        """Return D: images [b, h, w, c] -> scores [b, 1]; set `parts`."""
+        self.parts = DiscriminatorParts(self.build_trunk(), self.build_score())
+        return keras.Sequential([self.parts.trunk, self.parts.score], name="discriminator")
 
     def build_trunk(self, channels: int = 0) -> keras.Model:
-        """D's features: images with so many channels more [b, h, w, c] -> [b, f]."""
+        """Return D's trunk: images with further channels [b, h, w, c] -> features [b, f]."""
         height, width, c = self.image_shape
-        return BACKBONES[self.hp.network].trunk(
-            (height, width, c + channels), norm=self.hp.d_norm, **self.hp.layout()
+        return self.backbone().trunk(
+            (height, width, c + channels), norm=self.hp.d_norm, **self.layout()
         )
 
     def build_score(self, name: str = "score") -> keras.layers.Layer:
-        """The last layer of D: features [b, f] -> scores [b, 1]."""
-        spectral = self.hp.d_norm in ("spectral", "both")
+        """Return the last layer of D: features [b, f] -> scores [b, 1]."""
+        spectral = fields.selected(self.hp, "d_norm").spectral
         return layers.head(1, self.hp.initializer, spectral=spectral, name=name)
 
     def make_loss(self) -> AdversarialLoss:
-        """What D and G minimise of D's scores."""
-        hp = self.hp
-        if hp.loss == "least_squares":
-            return least_squares(hp.fake_label, hp.real_label, hp.generator_label)
-        options = {"real_label": 1.0 - hp.label_smoothing} if hp.label_smoothing else {}
-        return LOSSES[hp.loss](**options)
+        """Return the adversarial loss of D and G."""
+        return fields.selected(self.hp, "loss").make(**fields.options_of(self.hp, "loss"))
+
+    def build_objectives(self) -> list[Objective]:
+        """Return further terms of the losses; build the networks that they need."""
+        return []
 
     def draw(self, batch: Batch) -> dict[str, tf.Tensor]:
-        """The latents of an update, of as many images as x has."""
-        return self.latents.draw(length(batch.x), batch.seed("latents"))
+        """Return the latents of an update, one draw per image of the batch."""
+        return self.latents.draw(length(batch.x), batch.seed(streams.LATENTS))
 
-    def real(self, batch: Batch):
-        """What D is shown of the images; the first of its tensors is images."""
+    def real_inputs(self, batch: Batch):
+        """Return the discriminator's input for real images; its first tensor is the images."""
         return batch.x
 
-    def fake(self, batch: Batch):
-        """What D is shown of the generator, in the form of `real`."""
+    def fake_inputs(self, batch: Batch):
+        """Return the discriminator's input for generated images, structured like `real_inputs`."""
         return self.generator(self.latents.join(batch.latents), training=True)
 
-    def critic(self, shown, batch: Batch) -> Scores:
-        """D's scores [b] by their names, of what `real` or `fake` returned; by other names, what a
-        variant adds."""
-        return {"d": tf.squeeze(self.discriminator(shown, training=True), -1)}
+    def discriminate(self, inputs, batch: Batch) -> Scores:
+        """Return the scores [b] of the discriminator by name, and further outputs by other names.
 
-    def judge(self, shown, batch: Batch, purpose: str) -> Scores:
-        """What `critic` says of what is shown, its images augmented if `augment` says so, by draws
-        of a purpose. In training alone: what is evaluated is never augmented."""
-        if self.hp.augment == "none":
-            return self.critic(shown, batch)
-        x, *given = tf.nest.flatten(shown)
-        p = self.augment_p if self.hp.augment == "ada" else 1.0
-        x = augment(x, batch.uniform, f"augment {purpose}", p)
-        return self.critic(tf.nest.pack_sequence_as(shown, [x, *given]), batch)
+        Args:
+            inputs: of `real_inputs` or `fake_inputs`.
+            batch: of the update.
+        """
+        return {"d": tf.squeeze(self.discriminator(inputs, training=True), -1)}
+
+    def discriminate_augmented(self, inputs, batch: Batch, stream: str) -> Scores:
+        """Return `discriminate` of inputs whose images are augmented by draws of a random stream.
+
+        Images are augmented in training only, never in evaluation.
+        """
+        return self.discriminate(self.augmenter.augmented(inputs, batch, stream), batch)
 
     @property
     def scores_of_images(self) -> tuple[str, ...]:
-        """Those of `scores` that the image has a say in."""
+        """Names of the scores that depend on the image."""
         return self.scores
 
     @property
-    def generator_sees_real(self) -> bool:
-        """Whether `generator_terms` needs D's scores of real images."""
-        return self.loss_pair.generator_sees_real
+    def generator_uses_real(self) -> bool:
+        """True if `generator_terms` needs D's scores of real images."""
+        objectives = self._objectives_of("generator")
+        return self.loss_pair.generator_uses_real or any(o.uses_real for o in objectives)
 
     def discriminator_terms(self, real: Scores, fake: Scores, batch: Batch) -> Terms:
-        """What D minimises: name -> [b]."""
-        return self._of_each_score(lambda d: self.loss_pair.discriminator(real[d], fake[d]))
+        """Return the terms of the discriminator's loss, name -> [b]."""
+        terms = self._of_each_score(lambda d: self.loss_pair.discriminator(real[d], fake[d]))
+        return terms | self._objective_terms("discriminator", real, fake, batch)
 
     def generator_terms(self, real: Scores | None, fake: Scores, batch: Batch) -> Terms:
-        """What G minimises: name -> [b]; `real` is None unless `generator_sees_real`."""
-        return self._of_each_score(lambda d: self.loss_pair.generator(real and real[d], fake[d]))
+        """Return the terms of the generator's loss, name -> [b].
 
-    def pair_terms(self, real, fake, batch: Batch) -> Terms:
-        """What G minimises besides, of what D is shown, without D: name -> [b]."""
+        Args:
+            real: outputs of D for real images; None unless `generator_uses_real`.
+            fake: outputs of D for generated images.
+            batch: of the update.
+        """
+        terms = self._of_each_score(lambda d: self.loss_pair.generator(real and real[d], fake[d]))
+        return terms | self._objective_terms("generator", real, fake, batch)
+
+    def extra_generator_terms(self, real, fake, batch: Batch) -> Terms:
+        """Return terms of the generator's loss that do not need D, of the inputs of D."""
         return {}
 
     def _of_each_score(self, terms: Callable[[str], Terms]) -> Terms:
-        """terms(name of a score) of all scores, named after theirs where that is not "d"."""
+        """Return terms(name of a score) of all scores, with a score's name before theirs."""
         return {
             name if score == "d" else f"{score}_{name}": term
             for score in self.scores
             for name, term in terms(score).items()
         }
 
+    def _objectives_of(self, side: str) -> list[Objective]:
+        return [objective for objective in self.objectives if side in objective.sides]
+
+    def _objective_terms(self, side: str, real, fake, batch: Batch) -> Terms:
+        terms = {}
+        for objective in self._objectives_of(side):
+            terms |= objective.terms(real, fake, batch)
+        return terms
+
     def penalties(self) -> dict[str, Penalty]:
-        """Regularisers of D by name."""
-        if self.hp.penalty == "none":
-            return {}
-        function = functools.partial(self._slope_penalty, PENALTIES[self.hp.penalty])
+        """Return the regularisers of D by name."""
         return {
-            self.hp.penalty: Penalty(self.hp.penalty_weight, function, self.hp.penalty_interval)
+            name: Penalty(
+                weight,
+                functools.partial(self._gradient_penalty, PENALTIES[name].make),
+                self.hp.penalty_interval,
+            )
+            for name, weight in self.hp.penalty_weights().items()
         }
 
-    def as_point(self, shown) -> tuple[tf.Tensor, Callable]:
-        """Of what D is shown the tensor [b, ...] that slopes are over, its images, and what puts
-        another in their place."""
-        images, *given = tf.nest.flatten(shown)
-        return images, lambda x: tf.nest.pack_sequence_as(shown, [x, *given])
+    def penalty_inputs(self, inputs) -> tuple[tf.Tensor, Callable]:
+        """Return the point of the gradient norms, and the inputs of D as a function of it.
 
-    def _slope_penalty(self, penalty: Callable, real, fake, batch: Batch) -> tf.Tensor:
-        """A penalty of the slope of D's score, or the sum of those of its scores."""
-        (x, shown), (x_fake, _) = self.as_point(real), self.as_point(fake)
+        Args:
+            inputs: of `real_inputs` or `fake_inputs`.
+
+        Returns:
+            The tensor [b, ...] with respect to which gradients are taken, by default the images,
+            and a function that puts another one in its place.
+        """
+        images, *others = tf.nest.flatten(inputs)
+        return images, lambda x: tf.nest.pack_sequence_as(inputs, [x, *others])
+
+    def _gradient_penalty(self, penalty: Callable, real, fake, batch: Batch) -> tf.Tensor:
+        """Return a penalty [b] of the gradient norm of D's score, summed over its scores."""
+        (x, inputs_at), (x_fake, _) = self.penalty_inputs(real), self.penalty_inputs(fake)
 
         def of(score: str) -> tf.Tensor:
-            return penalty(
-                lambda x: self.judge(shown(x), batch, "penalty")[score], x, x_fake, batch.uniform
-            )
+            def critic(x: tf.Tensor) -> tf.Tensor:
+                stream = augmentation_streams.PENALTY
+                return self.discriminate_augmented(inputs_at(x), batch, stream)[score]
+
+            return penalty(critic, x, x_fake, batch.uniform)
 
         return tf.add_n([of(score) for score in self.scores])
 
     def after_discriminator_update(
         self, real: Scores, fake: Scores, batch: Batch
     ) -> dict[str, tf.Tensor]:
-        """Runs after each update of D, with the scores that it was made from; returns scalars to
-        log."""
+        """Run after each update of D; return scalars to log.
+
+        Args:
+            real: outputs of D for real images, of which the update was made.
+            fake: those for generated images.
+            batch: of the update.
+        """
         return {}
 
     def after_generator_update(self, terms: Terms, batch: Batch) -> dict[str, tf.Tensor]:
-        """Runs after each update of G, with the terms that it minimised; returns scalars to log."""
-        return {}
+        """Run after each update of G; return scalars to log.
+
+        Args:
+            terms: of the generator's loss.
+            batch: of the update.
+        """
+        scalars = {}
+        for objective in self._objectives_of("generator"):
+            scalars |= objective.scalars(terms)
+        return scalars
+
+    def networks(self) -> dict[str, keras.Layer]:
+        return {
+            state_keys.GENERATOR: self.generator,
+            state_keys.GENERATOR_EMA: self.generator_ema,
+            state_keys.DISCRIMINATOR: self.discriminator,
+        }
 
     def players(self) -> dict[str, Player]:
+        d, g = state_keys.DISCRIMINATOR, state_keys.GENERATOR
         return {
-            "discriminator": Player(
-                (self.discriminator,), self.hp.d_learning_rate, side="discriminator"
-            ),
-            "generator": Player((self.generator,), self.hp.g_learning_rate, side="generator"),
+            d: Player((self.discriminator,), self.hp.d_learning_rate, side="discriminator"),
+            g: Player((self.generator,), self.hp.g_learning_rate, side="generator"),
         }
 
     def make_optimizer(self, player: Player) -> keras.optimizers.Optimizer:
-        if self.hp.optimizer == "rmsprop":
-            # Within the root, that is 1e-8 beside it: a clipped critic has small gradients.
-            return keras.optimizers.RMSprop(player.learning_rate, self.hp.beta_2, epsilon=1e-16)
-        return keras.optimizers.Adam(player.learning_rate, self.hp.beta_1, self.hp.beta_2)
+        optimizer = fields.selected(self.hp, "optimizer")
+        return optimizer.make(player.learning_rate, **fields.options_of(self.hp, "optimizer"))
 
     # The step.
 
     def update(self, data) -> dict[str, tf.Tensor]:
-        *earlier, last = self._critic_batches(data)
+        return self.update_on(self.batches_of(data))
+
+    def update_on(self, batches: list[Batch]) -> dict[str, tf.Tensor]:
+        """Update D on each of n_critic batches, then G on the last one; return scalars to log."""
+        *earlier, last = batches
         self._power_iteration("generator")
         for batch in earlier:
-            self._update_discriminator(batch, self.real(batch), self.fake(batch))
+            self._update_discriminator(batch, self.real_inputs(batch), self.fake_inputs(batch))
 
         with tf.GradientTape() as tape:
-            real, fake = self.real(last), self.fake(last)
+            real, fake = self.real_inputs(last), self.fake_inputs(last)
             with tape.stop_recording():
                 scalars = self._update_discriminator(last, real, fake)
-            seen = self.generator_sees_real
-            d_real = self.judge(real, last, "real of generator") if seen else None
-            d_fake = self.judge(fake, last, "fake of generator")
+            d_real = None
+            if self.generator_uses_real:
+                stream = augmentation_streams.REAL_OF_GENERATOR
+                d_real = self.discriminate_augmented(real, last, stream)
+            stream = augmentation_streams.FAKE_OF_GENERATOR
+            d_fake = self.discriminate_augmented(fake, last, stream)
             terms = self.generator_terms(d_real, d_fake, last)
-            terms |= self.pair_terms(real, fake, last)
-            loss, losses = total(terms, "g_loss")
+            terms |= self.extra_generator_terms(real, fake, last)
+            loss, losses = total(terms, G_LOSS, GENERATOR_TERMS)
         scalars |= losses | self.minimise(loss, tape, "generator")
         scalars |= self.after_generator_update(terms, last)
-        self._update_averages()
+        self.ema.update(self.step)
         return scalars
 
+    def _update_discriminator(self, batch: Batch, real, fake) -> dict[str, tf.Tensor]:
+        """Update D once; return its scalars."""
+        real, fake = tf.nest.map_structure(tf.stop_gradient, (real, fake))
+        self._power_iteration("discriminator")
+        with tf.GradientTape() as tape:
+            d_real = self.discriminate_augmented(real, batch, augmentation_streams.REAL)
+            d_fake = self.discriminate_augmented(fake, batch, augmentation_streams.FAKE)
+            terms = self.discriminator_terms(d_real, d_fake, batch)
+            terms |= self._penalty_terms(real, fake, batch)
+            loss, scalars = total(terms, D_LOSS, DISCRIMINATOR_TERMS)
+        scalars |= self.minimise(loss, tape, "discriminator")
+        scalars |= self.after_discriminator_update(d_real, d_fake, batch)
+        scalars |= self.augmenter.adapt(
+            [d_real[score] for score in self.scores_of_images], self.loss_pair.threshold
+        )
+        return scalars | self._accuracies(d_real, d_fake)
+
     def _power_iteration(self, side: str) -> None:
-        """Moves the singular vectors of a side's spectrally normalised kernels."""
+        """Update the singular vectors of the spectrally normalised kernels of a side's networks."""
         for player in self.players().values():
             if player.side == side:
                 for network in player.networks:
                     for layer in layers.spectral_layers(network):
                         layer.power_iteration()
 
-    def _critic_batches(self, data) -> list[Batch]:
-        """The data of a step as n_critic batches."""
+    def batches_of(self, data) -> list[Batch]:
+        """Return the data of a step as n_critic batches.
+
+        Raises:
+            ValueError: the images have another shape.
+        """
         images, labels, _ = keras.utils.unpack_x_y_sample_weight(data)
         n, rank = self.hp.n_critic, images.shape.rank
         if n == 1 and rank == 4:
             images, labels = images[None], None if labels is None else labels[None]
         elif rank != 5 or images.shape[0] != n:
             shape = "[b, h, w, c]" if n == 1 else f"[{n}, b, h, w, c]"
-            raise ValueError(f"n_critic={n} needs batches {shape}, not {images.shape}")
+            raise ValueError(f"n_critic={n} requires batches {shape}, got {images.shape}")
         return [self._batch(images[k], None if labels is None else labels[k], k) for k in range(n)]
 
     def _batch(self, images: tf.Tensor, labels: tf.Tensor | None, k: int) -> Batch:
-        """What D's k-th update of a step is made from."""
+        """Return the batch of the k-th update of D in a step."""
 
-        def seed(purpose: str) -> tf.Tensor:
-            return stateless_seed(self.seed, self.step, f"{purpose} {k}")
+        def seed(stream: str) -> tf.Tensor:
+            return stateless_seed(self.seed, self.step, streams.of_update(stream, k))
 
         batch = Batch(to_unit_range(images), labels, seed)
         return dataclasses.replace(batch, latents=self.draw(batch))
 
-    def _update_discriminator(self, batch: Batch, real, fake) -> dict[str, tf.Tensor]:
-        """One update of D; returns its scalars."""
-        real, fake = tf.nest.map_structure(tf.stop_gradient, (real, fake))
-        self._power_iteration("discriminator")
-        with tf.GradientTape() as tape:
-            d_real = self.judge(real, batch, "real")
-            d_fake = self.judge(fake, batch, "fake")
-            terms = self.discriminator_terms(d_real, d_fake, batch)
-            terms |= self._penalty_terms(real, fake, batch)
-            loss, scalars = total(terms, "d_loss")
-        scalars |= self.minimise(loss, tape, "discriminator")
-        scalars |= self.after_discriminator_update(d_real, d_fake, batch)
-        if self.hp.augment == "ada":
-            scalars |= self._adapt_augmentation(d_real)
-        return scalars | self._accuracies(d_real, d_fake)
-
-    def _adapt_augmentation(self, real: Scores) -> dict[str, tf.Tensor]:
-        """Moves the probability of augmentation up if the mean sign of D's scores of real images,
-        from the boundary on, is above its target, else down: Karras et al. 2020a, section 3.1,
-        equation 1 (r_t), at each update of D instead of each fourth."""
-        scores = tf.concat([real[score] for score in self.scores_of_images], axis=0)
-        sign = tf.reduce_mean(tf.sign(tf.cast(scores, tf.float32) - self.loss_pair.boundary))
-        images = tf.cast(tf.shape(real[self.scores_of_images[0]])[0], tf.float32)
-        step = tf.sign(sign - self.hp.augment_target) * images / (1000.0 * self.hp.augment_kimg)
-        self.augment_p.assign(tf.clip_by_value(self.augment_p + step, 0.0, 1.0))
-        return {"augment_p": tf.convert_to_tensor(self.augment_p), "d_sign_real": sign}
-
     def _penalty_terms(self, real, fake, batch: Batch) -> Terms:
-        """The weighted penalties of this step; zero between the intervals of a lazy one."""
+        """Return the penalties of this step, 0 in the steps that a lazy one leaves out."""
         terms = {}
         for name, penalty in self.penalties().items():
-
-            def term(penalty=penalty):
-                weight = penalty.weight * penalty.interval
-                return weight * penalty.function(real, fake, batch)
-
+            value = functools.partial(penalty.function, real, fake, batch)
             if penalty.interval == 1:
-                terms[name] = term()
+                value = value()
             else:
                 due = tf.equal(self.step % penalty.interval, 0)
-                terms[name] = tf.cond(due, term, lambda: tf.zeros(tf.shape(batch.x)[:1]))
+                value = tf.cond(due, value, lambda: tf.zeros(tf.shape(batch.x)[:1]))
+            terms[name] = Term(value, penalty.weight * penalty.interval)
         return terms
 
     def _accuracies(self, real: Scores, fake: Scores) -> dict[str, tf.Tensor]:
-        """The shares of what is real and of what is fake that D holds for that, by each score."""
-        boundary = self.loss_pair.boundary
-        if boundary is None:
+        """Return the shares of real and of generated images that each score classifies right."""
+        threshold = self.loss_pair.threshold
+        if threshold is None:
             return {}
         right = self._of_each_score(
-            lambda d: {"real": real[d] > boundary, "fake": fake[d] < boundary}
+            lambda d: {"real": real[d] > threshold, "fake": fake[d] < threshold}
         )
-        return {
-            f"d_accuracy_{name}": tf.reduce_mean(tf.cast(is_so, tf.float32))
-            for name, is_so in right.items()
-        }
-
-    def averages(self) -> list[tuple[keras.Model, keras.Model]]:
-        """Networks that are moving averages, and those they are of."""
-        return [(self.generator_ema, self.generator)]
-
-    def _update_averages(self) -> None:
-        """Moves `averages` towards their networks, batch norm statistics too."""
-        rate = averaging_rate(self.step, self.hp.ema_decay)
-        for average, network in self.averages():
-            for mean, weight in zip(average.weights, network.weights, strict=True):
-                mean.assign_add(rate * (weight - mean))
+        return ACCURACIES.named(
+            {
+                name: tf.reduce_mean(tf.cast(is_right, tf.float32))
+                for name, is_right in right.items()
+            }
+        )
 
     def generator_network(self) -> keras.Model:
         return self.generator_ema
-
-
-def average_of(network: keras.Model) -> keras.Model:
-    """A network to be the moving average of another, as this is now."""
-    average = keras.models.clone_model(network)
-    average.set_weights(network.get_weights())
-    average.trainable = False
-    return average
-
-
-def total(terms: Terms, name: str) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """The sum of the terms' means, and the scalars to log: it, and each term if there are more."""
-    means = {term: tf.reduce_mean(tf.cast(value, tf.float32)) for term, value in terms.items()}
-    loss = tf.add_n(list(means.values()))
-    parts = {f"{name}_{term}": mean for term, mean in means.items()} if len(means) > 1 else {}
-    return loss, {name: loss, **parts}

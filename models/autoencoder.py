@@ -1,32 +1,43 @@
-"""Autoencoder: Hinton and Salakhutdinov 2006, "Reducing the Dimensionality of Data with Neural
-Networks"."""
+"""Autoencoder.
+
+Hinton and Salakhutdinov 2006, "Reducing the Dimensionality of Data with Neural Networks".
+"""
 
 import keras
 import tensorflow as tf
 
-from models import layers
+from models import layers, state_keys
 from models.autoencoding import AutoencodingModel
-from models.base import averaging_rate
+from models.ema import averaging_rate
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class Autoencoder(AutoencodingModel):
-    """Codes without a prior. Samples are decoded from a Gaussian fitted to the codes of the last
-    few hundred batches; its latents are coordinates along the codes' principal axes, the one of the
-    greatest variance first, in standard deviations."""
+    """Autoencoder without a prior on the codes.
+
+    For sampling, a Gaussian is fitted to the codes of the last few hundred batches. Its latents are
+    the coordinates along the principal axes of the codes, in standard deviations, in the order of
+    decreasing variance.
+
+    Attributes:
+        code_mean: float32 variable [d], the moving average of the codes.
+        code_covariance: float32 variable [d, d], the moving average of their covariance.
+    """
 
     def build_networks(self):
         super().build_networks()
         d = self.hp.latent_dim
-        kept = {"trainable": False, "dtype": "float32"}
-        self.code_mean = self.add_weight(name="code_mean", shape=(d,), initializer="zeros", **kept)
+        fixed = {"trainable": False, "dtype": "float32"}
+        self.code_mean = self.add_weight(
+            name=state_keys.CODE_MEAN, shape=(d,), initializer="zeros", **fixed
+        )
         self.code_covariance = self.add_weight(
-            name="code_covariance", shape=(d, d), initializer="identity", **kept
+            name=state_keys.CODE_COVARIANCE, shape=(d, d), initializer="identity", **fixed
         )
 
-    def after_update(self, found, terms):
-        """Moves the mean and the covariance towards those of the batch's codes."""
-        codes, rate = found["mean"], averaging_rate(self.step, 0.99)
+    def after_update(self, output, terms):
+        """Update the moving averages of the codes' mean and covariance."""
+        codes, rate = output["mean"], averaging_rate(self.step, 0.99)
         self.code_mean.assign_add(rate * (tf.reduce_mean(codes, 0) - self.code_mean))
         codes -= self.code_mean
         covariance = tf.matmul(codes, codes, transpose_a=True) / tf.cast(
@@ -37,11 +48,11 @@ class Autoencoder(AutoencodingModel):
 
     def generator_network(self):
         variances, axes = tf.linalg.eigh(tf.convert_to_tensor(self.code_covariance))
-        axes *= tf.where(tf.reduce_sum(axes, axis=0) < 0.0, -1.0, 1.0)  # else of any sign
+        axes *= tf.where(tf.reduce_sum(axes, axis=0) < 0.0, -1.0, 1.0)  # fixes the sign
         deviations = tf.sqrt(tf.maximum(variances, 0.0))
         fitted = keras.layers.Dense(self.hp.latent_dim, dtype="float32", name="fitted_gaussian")
         z = keras.Input((self.hp.latent_dim,), name="latents")
-        network = keras.Model(z, self.images(self.decoder(fitted(z))), name="generator")
+        network = keras.Model(z, self.to_images(self.decoder(fitted(z))), name="generator")
         fitted.set_weights([tf.transpose(axes * deviations)[::-1], self.code_mean])
         return network
 

@@ -1,57 +1,74 @@
-"""The one train step and the one test step of models of an encoder, a decoder and one loss."""
+"""Base of autoencoding models: an encoder, a decoder, one loss, one train and one test step."""
 
 import dataclasses
 
 import keras
 import tensorflow as tf
 
-from losses import reconstruction
-from models import layers
+import fields
+from losses.reconstruction import ReconstructionChoice
+from models import layers, state_keys, streams
 from models.base import GenerativeModel, Player, to_unit_range
-from models.hyperparameters import AutoencodingHyperparameters
+from models.declarations.autoencoding import AutoencodingHyperparameters
 from models.latents import Latents, noise
-from models.networks.backbones import BACKBONES
 from models.randomness import Batch, stateless_seed
+from models.scalars import ScalarGroup
 
-SIDE = "autoencoder"
-ERRORS = {
-    "squared_error": reconstruction.summed_squared_error,
-    "bernoulli": reconstruction.bernoulli_nll,
-}
-Found = dict[str, tf.Tensor]  # what an encoder says, by the names of its heads
-Terms = dict[str, tf.Tensor]  # unreduced: [b], or of each latent dimension [b, d]
+SIDE = state_keys.AUTOENCODER
+LOSS = ScalarGroup(title="loss", names=("loss",), order=10, is_loss=True)
+TERMS = ScalarGroup(title="terms of the loss", suffix="_loss", order=13, is_loss=True)
+RECONSTRUCTION = ScalarGroup(
+    title="reconstruction loss", names=("reconstruction_loss",), order=11, is_loss=True
+)
+EncoderOutput = dict[str, tf.Tensor]  # name of a head -> [b, d]
+Terms = dict[str, tf.Tensor]  # name -> unreduced loss term: [b], or [b, d] per latent dimension
 
 
 class AutoencodingModel(GenerativeModel):
-    """An encoder of images into codes z [b, latent_dim], and a decoder of these.
+    """Model with an encoder, images -> codes z [b, latent_dim], and a decoder, codes -> images.
 
-    Hooks, with their defaults: `heads` (the mean alone), `inferred` (the mean), `code_terms`
-    (none), `objective` (the reconstruction's mean), `after_update` (nothing).
+    Hooks for subclasses, with their defaults:
+        heads: names of the encoder's outputs ("mean").
+        infer_codes: codes from the encoder's outputs (the mean).
+        code_terms: additional loss terms of the codes (none).
+        total_loss: loss from the terms (mean of the reconstruction error).
+        after_update: runs after each update (nothing).
 
-    A batch holds images [b, h, w, c], uint8 or float in [-1, 1], alone or with labels in a pair.
+    Training and test batches are images [b, h, w, c], uint8 or float in [-1, 1], or pairs
+    (images, labels).
     """
 
     Hyperparameters = AutoencodingHyperparameters
-    can_validate = True
     heads: tuple[str, ...] = ("mean",)
 
     # Hooks.
 
-    def inferred(self, found: Found, batch: Batch | None) -> tf.Tensor:
-        """The codes [b, d] of what the encoder says: draws of a batch, or means without one."""
-        return found["mean"]
+    def infer_codes(self, output: EncoderOutput, batch: Batch | None) -> tf.Tensor:
+        """Return the codes [b, d]: samples of the posterior, or its mean if `batch` is None."""
+        return output["mean"]
 
-    def code_terms(self, found: Found) -> Terms:
-        """What is measured of the codes."""
+    def code_terms(self, output: EncoderOutput) -> Terms:
+        """Return additional loss terms of the codes, name -> [b] or [b, d]."""
         return {}
 
-    def objective(self, terms: Terms, learning: bool) -> tf.Tensor:
-        """What is minimised at this step; if not `learning`, where all schedules have ended."""
+    def total_loss(self, terms: Terms, training: bool) -> tf.Tensor:
+        """Return the loss, a scalar.
+
+        Args:
+            terms: unreduced loss terms.
+            training: whether weights follow their schedules at this step; if False they have their
+                final values.
+        """
         return tf.reduce_mean(terms["reconstruction"])
 
-    def after_update(self, found: Found, terms: Terms) -> dict[str, tf.Tensor]:
-        """Runs after each update; returns scalars to log."""
+    def after_update(self, output: EncoderOutput, terms: Terms) -> dict[str, tf.Tensor]:
+        """Run after each update and return scalars to log."""
         return {}
+
+    @property
+    def reconstruction_error(self) -> ReconstructionChoice:
+        """Reconstruction error selected by `reconstruction`."""
+        return fields.selected(self.hp, "reconstruction")
 
     # Networks.
 
@@ -61,9 +78,9 @@ class AutoencodingModel(GenerativeModel):
         self.decoder = self.build_decoder()
 
     def build_encoder(self) -> keras.Model:
-        """Images [b, h, w, c] -> name of a head -> float32 [b, d]."""
+        """Build the encoder, images [b, h, w, c] -> dict of the heads, float32 [b, d] each."""
         hp = self.hp
-        trunk = BACKBONES[hp.network].trunk(self.image_shape, norm=hp.norm, **hp.layout())
+        trunk = self.backbone().trunk(self.image_shape, norm=hp.norm, **self.layout())
         heads = {
             name: layers.head(hp.latent_dim, hp.initializer, name=name)(trunk.output)
             for name in self.heads
@@ -71,26 +88,32 @@ class AutoencodingModel(GenerativeModel):
         return keras.Model(trunk.input, heads, name="encoder")
 
     def build_decoder(self) -> keras.Model:
-        """Codes [b, d] -> images [b, h, w, c] in [-1, 1], or logits of their pixels."""
+        """Build the decoder, codes [b, d] -> images [b, h, w, c] in [-1, 1] or their logits."""
         hp = self.hp
-        return BACKBONES[hp.network].generator(
+        return self.backbone().generator(
             self.image_shape,
             hp.latent_dim,
             norm=hp.norm,
-            activation="tanh" if hp.reconstruction == "squared_error" else "linear",
-            **hp.layout(),
+            activation="linear" if self.reconstruction_error.of_logits else "tanh",
+            **self.layout(),
         )
 
-    def images(self, decoded):
-        """What the decoder says as images in [-1, 1]: of logits the mean, 2 p - 1."""
-        if self.hp.reconstruction == "squared_error":
+    def to_images(self, decoded):
+        """Convert the decoder's output to images in [-1, 1].
+
+        Logits are converted to the mean 2 p - 1, with p the probability of a pixel.
+        """
+        if not self.reconstruction_error.of_logits:
             return decoded
         halved = keras.layers.Rescaling(0.5, dtype="float32")(decoded)
         return keras.layers.Activation("tanh", dtype="float32")(halved)
 
     def generator_network(self) -> keras.Model:
         z = keras.Input((self.hp.latent_dim,), name="latents")
-        return keras.Model(z, self.images(self.decoder(z)), name="generator")
+        return keras.Model(z, self.to_images(self.decoder(z)), name="generator")
+
+    def networks(self):
+        return {state_keys.ENCODER: self.encoder, state_keys.DECODER: self.decoder}
 
     def players(self):
         networks = (self.encoder, self.decoder)
@@ -99,65 +122,87 @@ class AutoencodingModel(GenerativeModel):
     def make_optimizer(self, player):
         return keras.optimizers.Adam(player.learning_rate)
 
-    # The steps.
+    # Train and test steps.
 
-    def forward(self, batch: Batch, training: bool) -> tuple[Found, Terms]:
-        """What the encoder says of a batch, and all terms of it."""
-        found = self.encoder(batch.x, training=training)
-        decoded = self.decoder(self.inferred(found, batch), training=training)
-        error = ERRORS[self.hp.reconstruction](batch.x, decoded)
-        return found, {"reconstruction": error, **self.code_terms(found)}
+    def forward(self, batch: Batch, training: bool) -> tuple[EncoderOutput, Terms]:
+        """Return the encoder's output for a batch, and the unreduced loss terms."""
+        output = self.encoder(batch.x, training=training)
+        decoded = self.decoder(self.infer_codes(output, batch), training=training)
+        error = self.reconstruction_error.make(batch.x, decoded)
+        return output, {"reconstruction": error, **self.code_terms(output)}
 
     def update(self, data) -> dict[str, tf.Tensor]:
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        batch = self.batch_of(images, self.seed, "train", self.step)
+        batch = self.make_batch(images, self.seed, streams.TRAIN, self.step)
         with tf.GradientTape() as tape:
-            found, terms = self.forward(batch, training=True)
-            loss = self.objective(terms, learning=True)
+            output, terms = self.forward(batch, training=True)
+            loss = self.total_loss(terms, training=True)
         scalars = scalars_of(loss, terms) | self.minimise(loss, tape, SIDE)
-        return scalars | self.after_update(found, terms)
+        return scalars | self.after_update(output, terms)
 
     def validate(self, data) -> dict[str, tf.Tensor]:
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
-        _, terms = self.forward(self.batch_of(images, self.seed, "test"), training=False)
-        return scalars_of(self.objective(terms, learning=False), terms)
+        _, terms = self.forward(self.make_batch(images, self.seed, streams.TEST), training=False)
+        return scalars_of(self.total_loss(terms, training=False), terms)
 
-    def batch_of(self, images: tf.Tensor, seed: int, purpose: str, step=None) -> Batch:
-        """Images, binarised, and what is drawn for them: by the seed, the purpose and the step, or
-        without one by what is in the images."""
+    def make_batch(self, images: tf.Tensor, seed: int, kind: str, step=None) -> Batch:
+        """Return the batch of binarised images, with its random numbers.
+
+        Args:
+            images: [b, h, w, c], uint8 or float in [-1, 1].
+            seed: seed of the random numbers.
+            kind: TRAIN, TEST or LIKELIHOOD, the prefix of its random streams.
+            step: training step; None: the random numbers depend on the images' pixels instead.
+        """
         x = to_unit_range(images)
         if step is None:
             step = tf.reduce_sum(tf.cast(tf.round(127.5 * (x + 1.0)), tf.int32))
-        batch = Batch(x, None, lambda of: stateless_seed(seed, step, f"{purpose} {of}"))
-        return dataclasses.replace(batch, x=self.binarised(x, batch))
+        batch = Batch(x, None, lambda of: stateless_seed(seed, step, streams.of_batch(kind, of)))
+        return dataclasses.replace(batch, x=self.binarise(x, batch))
 
-    def binarised(self, x: tf.Tensor, batch: Batch | None) -> tf.Tensor:
-        """Images x as `binarisation` says; draws need a batch, and are thresholds without one."""
+    def binarise(self, x: tf.Tensor, batch: Batch | None) -> tf.Tensor:
+        """Binarise images x in [-1, 1] to -1 and 1, as selected by `binarisation`.
+
+        Sampled binarisation draws its random numbers from the batch. Without a batch it thresholds
+        at 0.
+        """
         if self.hp.binarisation in (None, "none"):
             return x
-        draws = self.hp.binarisation == "sampled" and batch
-        boundary = 2.0 * batch.uniform("binarisation", tf.shape(x)) - 1.0 if draws else 0.0
-        return tf.where(x > boundary, 1.0, -1.0)
+        sampled = self.hp.binarisation == "sampled" and batch
+        threshold = 0.0
+        if sampled:
+            threshold = 2.0 * batch.uniform(streams.BINARISATION, tf.shape(x)) - 1.0
+        return tf.where(x > threshold, 1.0, -1.0)
 
-    # What it can be asked.
+    # Abilities.
+
+    def protocol(self):
+        binarisation = self.hp.binarisation
+        return super().protocol() | ({"binarisation": binarisation} if binarisation else {})
 
     def encode(self, x):
-        """The mean of the code of each image: [n, latent_dim]. Binary images are cut at a half."""
-        return self.inferred(self.encoded(x), None)
+        """Return the posterior mean of each image, [n, latent_dim].
 
-    def encoded(self, x) -> Found:
-        """What the encoder says of images, uint8 or float in [-1, 1]."""
-        return self.encoder(self.binarised(to_unit_range(x), None), training=False)
+        Images are thresholded at 0 if the model is one of binary images.
+        """
+        return self.infer_codes(self.encoded(x), None)
+
+    def encoded(self, x) -> EncoderOutput:
+        """Return the encoder's output for images, uint8 or float in [-1, 1]."""
+        return self.encoder(self.binarise(to_unit_range(x), None), training=False)
 
     def reconstruct(self, x):
-        """The decoder's image of each mean."""
-        return self.images(self.decoder(self.encode(x), training=False))
+        """Return the decoded posterior means, [n, h, w, c] in [-1, 1]."""
+        return self.to_images(self.decoder(self.encode(x), training=False))
 
 
 def scalars_of(loss: tf.Tensor, terms: Terms) -> dict[str, tf.Tensor]:
-    """The loss, and of each term the mean over images of its sum over dimensions."""
-    scalars = {"loss": loss}
+    """Return the scalars to log: the loss, and the mean of each term over images.
+
+    Terms per latent dimension are summed over the dimensions.
+    """
+    scalars = LOSS.single(loss)
     for name, term in terms.items():
-        each = tf.reduce_sum(term, axis=list(range(1, len(term.shape))))
-        scalars[f"{name}_loss"] = tf.reduce_mean(each)
+        per_image = tf.reduce_sum(term, axis=list(range(1, len(term.shape))))
+        scalars |= TERMS.named({name: tf.reduce_mean(per_image)})
     return scalars

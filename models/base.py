@@ -1,4 +1,4 @@
-"""What every model of the zoo can do, and all that evaluation and drawing may ask of it."""
+"""Base class of the models: sampling, the train step and the test step, and the state."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -7,28 +7,27 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from models.hyperparameters import Hyperparameters
+import fields
+from errors import UserError
+from models import state_keys
+from models.abilities import CLASS_CONDITIONAL, LABEL, VALIDATION, Ability
+from models.declarations.base import Hyperparameters
 from models.latents import Latents
+from models.scalars import ScalarGroup
 
-ACTIVE = 0.01  # nats: a latent dimension whose KL divergence is above, on average, is active
-
-
-class NotSupported(Exception):
-    """The model lacks this ability; a report prints n/a for what needs it."""
-
-
-class NeedsLabels(ValueError):
-    """The model cannot be made for images without labels; the message is one line."""
+GRADIENT_NORMS = ScalarGroup(title="gradient norms", suffix="_gradient_norm", order=60, log=True)
+ACTIVE = 0.01  # nats: mean KL divergence above which a latent dimension is active
 
 
 @dataclasses.dataclass(frozen=True)
 class Player:
-    """Networks that one optimizer moves.
+    """Networks that one optimizer updates.
 
     Attributes:
-        networks: what it owns, by object.
-        learning_rate: the step size of its default optimizer.
-        side: whose loss it minimises: "discriminator" or "generator" in an adversarial model.
+        networks: the networks; none belongs to two players.
+        learning_rate: learning rate of the default optimizer.
+        side: name of the loss that it minimises: "discriminator" or "generator" in an adversarial
+            model.
     """
 
     networks: tuple[keras.Layer, ...]
@@ -37,34 +36,31 @@ class Player:
 
     @property
     def variables(self) -> list[keras.Variable]:
+        """Trainable variables of the networks."""
         return [v for network in self.networks for v in network.trainable_variables]
 
 
 class GenerativeModel(keras.Model):
-    """A model of images in [-1, 1] that can be sampled.
+    """Model of images in [-1, 1] from which samples can be drawn.
 
-    Subclasses name their `Hyperparameters`, make their networks and `latents` in `build_networks`,
-    say in `players` and `make_optimizer` who moves what, and write `update`, the train step, and
-    `validate`, if there is a loss of test images.
+    A subclass sets `Hyperparameters`, builds its networks and `latents` in `build_networks`, lists
+    the former in `networks` and, with their optimizers, in `players` and `make_optimizer`, and
+    implements `update`, the train step. With a loss of test images it implements `validate`.
 
     Args:
         image_shape: (height, width, channels).
-        num_classes: how many classes the labels have; 0 without labels.
-        seed: of every draw in training, from 0 to 2^31 - 1; the first weights come from Keras'
-            own seed (keras.utils.set_random_seed).
+        num_classes: number of classes of the labels; 0 without labels.
+        seed: seed of every draw in training, from 0 to 2^31 - 1; initial weights depend on the
+            seed of Keras (keras.utils.set_random_seed).
         **hyperparameters: fields of `Hyperparameters` that differ from their defaults.
 
     Attributes:
         hp: the resolved hyperparameters.
-        step: int64 variable, how many train steps were done.
+        step: int64 variable, number of completed train steps.
     """
 
     Hyperparameters = Hyperparameters
     latents: Latents
-    can_validate = False  # whether it has `validate`
-    unconnected = tf.UnconnectedGradients.NONE  # of weights that a loss does not reach
-    likelihood = ""  # p(x|z) of `log_weights`: "Bernoulli", of binary images, or a density
-    steps_per_epoch = 0  # what schedules in epochs count by; set before such a training
 
     def __init__(
         self,
@@ -81,10 +77,9 @@ class GenerativeModel(keras.Model):
         self.seed = seed
         self.hp = self.Hyperparameters.resolve(**hyperparameters)
         self.step = self.add_weight(
-            name="step", shape=(), dtype="int64", initializer="zeros", trainable=False
+            name=state_keys.STEP, shape=(), dtype="int64", initializer="zeros", trainable=False
         )
         self._means = self._test_means = None
-        self._testing = False
         self.optimizers = {}
         self.build_networks()
         self.built = True
@@ -98,42 +93,69 @@ class GenerativeModel(keras.Model):
             **dataclasses.asdict(self.hp),
         }
 
-    # What a subclass says.
+    def backbone(self):
+        """Return the module of the backbone that `network` selects."""
+        return fields.selected(self.hp, "network").load()
+
+    def layout(self) -> dict:
+        """Return the options of the backbone, name -> value."""
+        return fields.options_of(self.hp, "network")
+
+    def before_training(self, steps_per_epoch: int) -> None:
+        """Run before the first step of a training, for schedules in epochs."""
+
+    # To be implemented by subclasses.
 
     def build_networks(self) -> None:
-        """Makes the networks and the prior `latents`."""
+        """Build the networks and the prior `latents`."""
+        raise NotImplementedError
+
+    def networks(self) -> dict[str, keras.Layer]:
+        """Return all networks, key of the state -> network."""
         raise NotImplementedError
 
     def players(self) -> dict[str, Player]:
-        """Who moves what, by name; no network belongs to two players."""
+        """Return the players by name; no network belongs to two of them."""
         raise NotImplementedError
 
     def make_optimizer(self, player: Player) -> keras.optimizers.Optimizer:
-        """The optimizer of a player where `compile` is given none."""
+        """Return the default optimizer of a player."""
         raise NotImplementedError
 
     def update(self, data) -> dict[str, tf.Tensor]:
-        """One update of the players on a batch; returns the scalars to log by name."""
-        raise NotImplementedError
-
-    def validate(self, data) -> dict[str, tf.Tensor]:
-        """The scalars of a batch that is not learnt from, by name; a function of the batch."""
+        """Update the players on a batch; return the scalars to log by name."""
         raise NotImplementedError
 
     def generator_network(self) -> keras.Model:
-        """The network, joined latents [b, d] -> images [b, h, w, c], that samples come from."""
+        """Return the network that makes samples: joined latents [b, d] -> images [b, h, w, c]."""
         raise NotImplementedError
 
-    # What a model can be asked. Images are uint8, or float in [-1, 1].
+    # Abilities of every model; models/abilities.py declares those of some.
+
+    def lacks(self, ability: Ability) -> str | None:
+        """Return the reason why the model lacks an ability, in one line; None if it has it."""
+        has_methods = all(hasattr(self, method) for method in ability.methods)
+        if has_methods and (not ability.latent or ability.latent in self.latents.parts):
+            return None
+        return f"{type(self).__name__} {ability.reason}"
+
+    def require(self, ability: Ability, option: str = "") -> None:
+        """Raise UserError, about an option if one is given, if the model lacks an ability."""
+        if reason := self.lacks(ability):
+            raise UserError(reason, option)
+
+    def protocol(self) -> dict:
+        """Return the facts of the model that are part of the protocol of a measurement."""
+        return {"ema_decay": self.hp.ema_decay}
 
     def generate_batches(
         self, latents: dict[str, tf.Tensor], batch_size: int = 250
     ) -> Iterator[np.ndarray]:
-        """Images of given latents, one batch after the other: float32 [b, h, w, c] in [-1, 1].
+        """Yield the images of given latents in batches, float32 [b, h, w, c] in [-1, 1].
 
         Args:
-            latents: name -> [n, d], as `self.latents.draw` gives them.
-            batch_size: how many are made at a time.
+            latents: name -> [n, d], as `self.latents.draw` returns them.
+            batch_size: number of images in a batch.
         """
         joined = self.latents.join(latents)
         network = self.generator_network()
@@ -141,101 +163,60 @@ class GenerativeModel(keras.Model):
             yield np.asarray(network(joined[start : start + batch_size], training=False))
 
     def generate(self, latents: dict[str, tf.Tensor], batch_size: int = 250) -> np.ndarray:
-        """All images of `generate_batches` in one array."""
+        """Return all images of `generate_batches` in one array."""
         return np.concatenate(list(self.generate_batches(latents, batch_size)))
 
     def draw_latents(self, n: int, seed: int = 0, label=None) -> dict[str, tf.Tensor]:
-        """n draws of the prior, name -> [n, d]; of one class, or of n, if labels are given.
+        """Return n draws from the prior, name -> [n, d].
+
+        Args:
+            n: number of draws.
+            seed: the same seed gives the same draws.
+            label: class of all draws, or n classes; None: from the prior.
 
         Raises:
-            NotSupported: the model is not told classes, or has none of that label.
+            UserError: a label is given, and the model is not class-conditional or has no such
+                class.
         """
         latents = self.latents.draw(n, seed)
         if label is None:
             return latents
-        if "label" not in latents:
-            raise NotSupported(f"{type(self).__name__} is not told the class")
+        self.require(CLASS_CONDITIONAL, "label")
         labels = np.broadcast_to(label, [n])
         if labels.min() < 0 or labels.max() >= self.num_classes:
-            raise NotSupported(f"the classes are 0 to {self.num_classes - 1}, not {label}")
-        return latents | {"label": tf.one_hot(labels, self.num_classes)}
+            raise UserError(
+                f"expected a class from 0 to {self.num_classes - 1}, got {label}", "label"
+            )
+        return latents | {LABEL: tf.one_hot(labels, self.num_classes)}
 
     def picture_latents(self) -> tuple[dict[str, tf.Tensor], int]:
-        """What a training's sample grid is made of, name -> [n, d], and its number of columns."""
+        """Return the latents of the sample grid, name -> [n, d], and its number of columns."""
         return self.latents.draw(64, 0), 8
 
     def sample(self, n: int, seed: int = 0, label=None) -> np.ndarray:
-        """n images of the prior: float32 [n, h, w, c] in [-1, 1]; a function of the seed.
+        """Return n samples, float32 [n, h, w, c] in [-1, 1]; a function of the seed.
 
         Raises:
-            NotSupported: as `draw_latents`.
+            UserError: as `draw_latents`.
         """
         return self.generate(self.draw_latents(n, seed, label))
 
     def sample_batches(self, n: int, seed: int = 0) -> Iterator[np.ndarray]:
-        """The images of `sample`, one batch after the other: in memory is a batch of them only."""
+        """Yield the images of `sample` in batches, of which one is in memory at a time."""
         return self.generate_batches(self.latents.draw(n, seed))
-
-    def encode(self, x):
-        """The code of each image: [n, d]."""
-        raise NotSupported(f"{type(self).__name__} does not encode images")
-
-    def reconstruct(self, x):
-        """Each image as the model makes it from its code: [n, h, w, c] in [-1, 1]."""
-        raise NotSupported(f"{type(self).__name__} does not reconstruct images")
-
-    def code_logits(self, x):
-        """Logits of the categorical code of each image: [n, k]."""
-        raise NotSupported(f"{type(self).__name__} has no categorical code")
-
-    def posterior_kl(self, x):
-        """KL(q(z|x) || p(z)) of each image and latent dimension, in nats: [n, d]."""
-        raise NotSupported(f"{type(self).__name__} has no posterior of codes")
-
-    def log_weights(self, x, samples: int, seed: int = 0):
-        """log p(x, z) - log q(z|x) of so many draws z of q, in nats: [samples, n]. The mean over
-        draws is an evidence lower bound, the log of their exponentials' mean a tighter one."""
-        raise NotSupported(f"{type(self).__name__} has no likelihood")
-
-    def active_dimensions(self) -> list[int]:
-        """The dimensions of the code, those first that say most of an image."""
-        raise NotSupported(f"{type(self).__name__} has no order of its latent dimensions")
-
-    def styles(self, latents):
-        """The style w of each layer, of latents name -> [n, d]: [n, layers, w_dim]."""
-        raise NotSupported(f"{type(self).__name__} has no styles")
-
-    def mean_style(self):
-        """The running mean of w, which truncation is towards: [layers, w_dim]."""
-        raise NotSupported(f"{type(self).__name__} has no styles")
-
-    def images_of_styles(
-        self, w, noise_seed: int | None = None, noise: bool = True, batch_size: int = 250
-    ) -> np.ndarray:
-        """Images of styles w [n, layers, w_dim]: float32 [n, h, w, c] in [-1, 1].
-
-        Args:
-            w: of each layer.
-            noise_seed: of draws of the noise, of each image its own; None: the fixed one that
-                samples have.
-            noise: whether there is any.
-            batch_size: how many are made at a time.
-        """
-        raise NotSupported(f"{type(self).__name__} has no styles")
 
     # Training.
 
     def compile(self, optimizers=None, *, jit_compile: bool | str = "auto", **kwargs):
-        """Makes the optimizers.
+        """Make the optimizers.
 
         Args:
-            optimizers: name of the player -> Keras optimizer, for those that shall differ from
-                what the hyperparameters say.
-            jit_compile: XLA; "auto" uses it where there is an accelerator.
+            optimizers: name of a player -> Keras optimizer that replaces its default one.
+            jit_compile: whether XLA compiles the step; "auto" does so with an accelerator.
             **kwargs: run_eagerly and steps_per_execution of keras.Model.compile.
 
         Raises:
-            ValueError: for a player that the model does not have.
+            ValueError: the model has no player of a given name.
         """
         super().compile(optimizer=None, jit_compile=jit_compile, **kwargs)
         given, players = dict(optimizers or {}), self.players()
@@ -243,16 +224,28 @@ class GenerativeModel(keras.Model):
             raise ValueError(f"no player {', '.join(unknown)}; there are {', '.join(players)}")
         for name, player in players.items():
             optimizer = given.get(name) or self.make_optimizer(player)
-            if keras.config.dtype_policy().compute_dtype == "float16":
+            if self.compute_dtype == "float16":
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
             optimizer.build(player.variables)
             self.optimizers[name] = optimizer
 
-    def minimise(self, loss: tf.Tensor, tape: tf.GradientTape, side: str) -> dict[str, tf.Tensor]:
-        """Moves every player of a side down the gradient of its loss; returns the norms.
+    def minimise(
+        self,
+        loss: tf.Tensor,
+        tape: tf.GradientTape,
+        side: str,
+        unconnected=tf.UnconnectedGradients.NONE,
+    ) -> dict[str, tf.Tensor]:
+        """Take a gradient step of every player of a side; return the gradient norms.
 
-        With float16 each optimizer has a loss scale of its own: gradients are taken at the first
-        one's, and brought to the others'.
+        With float16 each optimizer has a loss scale of its own: gradients are computed with the
+        first scale and rescaled for the others.
+
+        Args:
+            loss: the loss, a scalar.
+            tape: the tape that recorded it.
+            side: side of the players.
+            unconnected: gradient of weights that the loss does not depend on.
         """
         players = {name: p for name, p in self.players().items() if p.side == side}
         optimizers = [self.optimizers[name] for name in players]
@@ -261,28 +254,26 @@ class GenerativeModel(keras.Model):
             loss,
             [[v.value for v in p.variables] for p in players.values()],
             output_gradients=scales[0],
-            unconnected_gradients=self.unconnected,
+            unconnected_gradients=unconnected,
         )
         norms = {}
         for name, optimizer, scale, own in zip(players, optimizers, scales, gradients, strict=True):
-            norms[f"{name}_gradient_norm"] = tf.linalg.global_norm(own) / scales[0]
+            norms[name] = tf.linalg.global_norm(own) / scales[0]
             if scale is not scales[0]:
                 own = [g * (scale / scales[0]) for g in own]
             optimizer.apply(own)
-        return norms
+        return GRADIENT_NORMS.named(norms)
 
     @property
     def metrics(self) -> list[keras.Metric]:
-        """The means of the scalars that `train_step` returns, over the epoch; within `evaluate`
-        those of `test_step`."""
-        means = self._test_means if self._testing else self._means
-        return [means] if means is not None else []
+        """Means over the epoch of the scalars that `train_step` returns."""
+        return [self._means] if self._means is not None else []
 
     def train_step(self, data) -> dict[str, tf.Tensor]:
-        """One step of `update`; counts it, and adds its scalars to the epoch's means.
+        """Run `update`, count the step, and add the scalars to the means of the epoch.
 
-        All waits for the data: at the end of a data set TensorFlow finds that there are none left
-        only after it has run whatever does not depend on them.
+        Every operation depends on the data: at the end of a data set TensorFlow would otherwise
+        run those that do not, before it notices that no data is left.
         """
         with tf.control_dependencies([x for x in tf.nest.flatten(data) if x is not None]):
             scalars = self.update(data)
@@ -294,7 +285,7 @@ class GenerativeModel(keras.Model):
         return scalars
 
     def test_step(self, data) -> dict[str, tf.Tensor]:
-        """The means over all images so far of what `validate` says of them."""
+        """Return the means of the scalars of `validate` over all images so far."""
         with tf.control_dependencies([x for x in tf.nest.flatten(data) if x is not None]):
             scalars = self.validate(data)
             if self._test_means is None:
@@ -304,45 +295,53 @@ class GenerativeModel(keras.Model):
             return self._test_means.result()
 
     def evaluate(self, *args, **kwargs):
-        """keras.Model.evaluate, within a training too, whose means it leaves alone; and before
-        `compile`.
+        """Return the means of `validate`, as keras.Model.evaluate.
+
+        It can run before `compile`, and during a training, whose means over the epoch it keeps.
 
         Raises:
-            NotSupported: there is nothing to `validate` by.
+            UserError: the model has no `validate`.
         """
-        if not self.can_validate:
-            raise NotSupported(f"{type(self).__name__} has no loss of images not learnt from")
+        self.require(VALIDATION)
         if not self.compiled:
             self.compile()
-        self._testing = True
+        if self._test_means is not None:
+            self._test_means.reset_state()
+        training = None if self._means is None else tf.identity(self._means.totals)
         try:
             return super().evaluate(*args, **kwargs)
         finally:
-            self._testing = False
+            if training is not None:
+                self._means.totals.assign(training)
 
-    def state(self) -> dict[str, list[tf.Variable]]:
-        """All that training changes, for an exact resume: each network's weights, batch norm
-        statistics and seeds of random layers, what the optimizers keep, and the model's own
-        variables such as the step."""
-        networks = {
-            name: part.variables
-            for name, part in vars(self).items()
-            if isinstance(part, keras.Layer)
-        }
-        optimizers = {f"{name}_optimizer": part.variables for name, part in self.optimizers.items()}
-        elsewhere = [v for variables in networks.values() for v in variables]
+    def state(self) -> dict[str, list[tf.Variable] | dict[str, tf.Variable]]:
+        """Return all variables that training changes, by the keys of models/state_keys.py.
+
+        Of each network these are the weights, batch norm statistics and seeds of random layers; of
+        each optimizer, once compiled, all variables; and the model's own variables by name.
+
+        Raises:
+            ValueError: if two own variables have one name, as those of an undeclared network do.
+        """
+        parts = {name: network.variables for name, network in self.networks().items()}
         means = [means for means in (self._means, self._test_means) if means is not None]
-        elsewhere += [v for metric in means for v in metric.variables]
-        known = {id(v) for v in elsewhere}
-        own = [v for v in self.variables if id(v) not in known]
-        return {
-            name: [v.value for v in variables]
-            for name, variables in {**networks, **optimizers, "own": own}.items()
-        }
+        parts_and_means = [*parts.values(), *(metric.variables for metric in means)]
+        elsewhere = {id(v) for variables in parts_and_means for v in variables}
+        own = [v for v in self.variables if id(v) not in elsewhere]
+        names = [v.name for v in own]
+        if doubled := {name for name in names if names.count(name) > 1}:
+            raise ValueError(
+                f"several variables of {type(self).__name__} are named {', '.join(doubled)}: name "
+                "each otherwise, and return all networks in networks()"
+            )
+        parts |= {state_keys.optimizer(k): part.variables for k, part in self.optimizers.items()}
+        state = {name: [v.value for v in variables] for name, variables in parts.items()}
+        own = sorted(own, key=lambda v: state_keys.own_order(v.name))
+        return {**state, state_keys.OWN: {v.name: v.value for v in own}}
 
 
 class ScalarMeans(keras.Metric):
-    """Means of named scalars since the last reset, in one variable: one small update a step."""
+    """Means of named scalars since the last reset, in one variable with one update per step."""
 
     def __init__(self, names: list[str]):
         super().__init__(name="means", dtype="float32")
@@ -350,10 +349,12 @@ class ScalarMeans(keras.Metric):
         self.totals = self.add_variable((len(names) + 1,), "zeros", name="totals")
 
     def update_state(self, scalars: dict[str, tf.Tensor], weight: tf.Tensor | int = 1) -> None:
+        """Add scalars, as the mean of `weight` examples."""
         values = [tf.cast(scalars[name], tf.float32) for name in self.names]
         self.totals.assign_add(tf.cast(weight, tf.float32) * tf.stack([*values, 1.0]))
 
     def result(self) -> dict[str, tf.Tensor]:
+        """Return the means by name; 0 without any update."""
         *totals, count = tf.unstack(tf.convert_to_tensor(self.totals))
         return {
             name: tf.math.divide_no_nan(total, count)
@@ -361,18 +362,11 @@ class ScalarMeans(keras.Metric):
         }
 
 
-def averaging_rate(step: tf.Tensor, decay: float) -> tf.Tensor:
-    """What share of the way a moving average goes at a step, faster at the start, so that the first
-    values are soon forgotten: 1 - min(decay, (1 + t) / (10 + t))."""
-    t = tf.cast(step, tf.float32)
-    return 1.0 - tf.minimum(decay, (1.0 + t) / (10.0 + t))
-
-
 def to_unit_range(images) -> tf.Tensor:
-    """uint8 images as float32 in [-1, 1]; float images, taken to be there already, as float32.
+    """Return uint8 images as float32 in [-1, 1], and float images, assumed to be there, as float32.
 
     Raises:
-        ValueError: for images of another type.
+        ValueError: the images have another type.
     """
     images = tf.convert_to_tensor(images)
     if images.dtype == tf.uint8:

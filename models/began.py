@@ -1,57 +1,60 @@
-"""BEGAN: Berthelot et al. 2017, "BEGAN: Boundary Equilibrium Generative Adversarial Networks"."""
+"""BEGAN.
+
+Berthelot et al. 2017, "BEGAN: Boundary Equilibrium Generative Adversarial Networks",
+arXiv:1703.10717.
+"""
 
 import keras
 import tensorflow as tf
 
-from losses.adversarial import AdversarialLoss
-from models import layers
+from losses.adversarial import equilibrium
+from models import layers, state_keys
 from models.adversarial import AdversarialModel
-from models.hyperparameters import BEGANHyperparameters
-from models.networks.backbones import BACKBONES
+from models.declarations.began import BEGANHyperparameters
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class BEGAN(AdversarialModel):
-    """D reconstructs images: real ones well, fake ones badly, in an equilibrium that k holds.
+    """Discriminator that reconstructs images, and whose score is the reconstruction error.
 
     Attributes:
-        k: float32 variable in [0, 1], how much D minds the fake images.
+        k: float32 variable in [0, 1], weight of generated images in D's loss, by which the errors
+            of real and of generated images are kept in equilibrium.
     """
 
     Hyperparameters = BEGANHyperparameters
 
     def build_networks(self):
-        self.k = self.add_weight(name="k", shape=(), initializer="zeros", trainable=False)
+        self.k = self.add_weight(name=state_keys.K, shape=(), initializer="zeros", trainable=False)
         super().build_networks()
 
     def build_discriminator(self):
-        """D: images [b, h, w, c] -> their reconstructions, through a code of `hidden_dim`."""
-        decoder = BACKBONES[self.hp.network].generator(
+        """Return D: images [b, h, w, c] -> reconstructions, through a code of `hidden_dim`."""
+        decoder = self.backbone().generator(
             self.image_shape,
             self.hp.hidden_dim,
             norm=self.hp.d_norm,
             activation="linear",
-            **self.hp.layout(),
+            **self.layout(),
         )
         code = layers.head(self.hp.hidden_dim, self.hp.initializer, name="code")
         return keras.Sequential([self.build_trunk(), code, decoder], name="discriminator")
 
-    def critic(self, shown, batch):
-        """L(v) = |v - D(v)|, section 3.1, as the mean over pixels and channels: [b]."""
-        error = tf.abs(shown - self.discriminator(shown, training=True))
+    def discriminate(self, inputs, batch):
+        """Return L(v) = |v - D(v)|, the mean over pixels and channels: [b]. Section 3.1."""
+        error = tf.abs(inputs - self.discriminator(inputs, training=True))
         return {"d": tf.reduce_mean(error, axis=[1, 2, 3])}
 
     def make_loss(self):
-        """D: L(x) - k L(G(z)); G: L(G(z)). Section 3.4."""
-        return AdversarialLoss(
-            discriminator=lambda real, fake: {"real": real, "fake": -self.k * fake},
-            generator=lambda _, fake: {"adversarial": fake},
-            boundary=None,
-        )
+        """Return D: L(x) - k L(G(z)); G: L(G(z)). Section 3.4."""
+        return equilibrium(lambda: self.k)
 
     def after_discriminator_update(self, real, fake, batch):
-        """k moves by lambda_k (gamma L(x) - L(G(z))), and stays in [0, 1]; the convergence measure
-        is M = L(x) + |gamma L(x) - L(G(z))|. Sections 3.4 and 3.4.1."""
+        """Add lambda_k (gamma L(x) - L(G(z))) to k, within [0, 1]. Section 3.4.
+
+        Returns:
+            k, and the convergence measure L(x) + |gamma L(x) - L(G(z))| (section 3.4.1).
+        """
         real, fake = (tf.reduce_mean(scores["d"]) for scores in (real, fake))
         balance = self.hp.gamma * real - fake
         self.k.assign(tf.clip_by_value(self.k + self.hp.lambda_k * balance, 0.0, 1.0))

@@ -1,4 +1,7 @@
-"""BiGAN: Donahue et al. 2017, "Adversarial Feature Learning"; ALI: Dumoulin et al. 2017."""
+"""BiGAN: Donahue et al. 2017, "Adversarial Feature Learning", arXiv:1605.09782.
+
+ALI, of the same year, is the same game: Dumoulin et al. 2017, arXiv:1606.00704.
+"""
 
 import math
 
@@ -6,38 +9,47 @@ import keras
 import tensorflow as tf
 
 from losses.reconstruction import mean_squared_error
-from models import layers
-from models.adversarial import AdversarialModel, average_of
+from models import layers, state_keys, streams
+from models.adversarial import AdversarialModel, DiscriminatorParts
 from models.base import Player, to_unit_range
-from models.hyperparameters import BiGANHyperparameters
+from models.declarations.bigan import BiGANHyperparameters
 from models.networks import joint
-from models.networks.backbones import BACKBONES
 from models.randomness import Batch
+from models.terms import Term
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class BiGAN(AdversarialModel):
-    """An encoder E learns the inverse of G: D tells pairs (x, E(x)) from pairs (G(z), z), and E and
-    G against it minimise one loss, of both kinds of pairs."""
+    """Encoder E that learns to invert G.
+
+    D classifies pairs (x, E(x)) and (G(z), z), and E and G minimise one loss of both kinds of pairs
+    against it.
+    """
 
     Hyperparameters = BiGANHyperparameters
 
     def build_networks(self):
         super().build_networks()
         self.encoder = self.build_encoder()
-        self.encoder_ema = average_of(self.encoder)
+        self.encoder_ema = self.ema.follow(self.encoder)
 
     def build_encoder(self) -> keras.Model:
-        """E: images [b, h, w, c] -> what `encoder_heads` gives. The norm before the heads has them
-        begin with codes of one size, whatever the trunk's last layers do."""
+        """Return E: images [b, h, w, c] -> the outputs of `encoder_heads`.
+
+        The norm before the heads gives the first codes one scale, whatever the last layers of the
+        trunk.
+        """
         hp = self.hp
-        trunk = BACKBONES[hp.network].trunk(self.image_shape, norm=hp.e_norm, **hp.layout())
-        h = layers.Kit(hp.e_norm, hp.initializer).norm(trunk.output)
+        trunk = self.backbone().trunk(self.image_shape, norm=hp.e_norm, **self.layout())
+        h = layers.LayerFactory(hp.e_norm, hp.initializer).norm(trunk.output)
         return keras.Model(trunk.input, self.encoder_heads(h), name="encoder")
 
     def encoder_heads(self, h) -> dict:
-        """Of features h [b, f] "mean" [b, d], of z, in [-1, 1] where z is uniform there; and of a
-        Gaussian encoder its deviation "scale" [b, d] (Donahue and Simonyan 2019)."""
+        """Return the outputs of E for features h [b, f], by name.
+
+        They are the "mean" of z [b, d], within [-1, 1] if z is uniform there, and of a Gaussian
+        encoder the standard deviation "scale" [b, d] (Donahue and Simonyan 2019).
+        """
         hp = self.hp
         mean = layers.head(hp.noise_dim, hp.initializer, name="mean")(h)
         if hp.prior == "uniform":
@@ -48,10 +60,11 @@ class BiGAN(AdversarialModel):
         return {"mean": mean, "scale": keras.layers.Activation("softplus", dtype="float32")(raw)}
 
     def build_discriminator(self):
-        """D: images and joined latents -> by name, scores [b, 1], and features of the images."""
+        """Return D: images and joined latents -> by name, scores [b, 1] and image features."""
         hp = self.hp
+        self.parts = DiscriminatorParts(self.build_trunk())
         return joint.discriminator(
-            self.build_trunk(),
+            self.parts.trunk,
             self.latents.dim,
             scores=self.scores,
             head=self.build_score,
@@ -61,30 +74,30 @@ class BiGAN(AdversarialModel):
             initializer=hp.initializer,
         )
 
-    def inferred(self, found: dict[str, tf.Tensor], batch: Batch | None) -> dict[str, tf.Tensor]:
-        """The latents that E says, name -> [b, d]: draws of a batch, or means without one."""
-        z = found["mean"]
-        if batch and "scale" in found:
-            z += found["scale"] * batch.normal("encoder", tf.shape(z))
+    def latents_of(self, output: dict[str, tf.Tensor], batch: Batch | None) -> dict[str, tf.Tensor]:
+        """Return latents name -> [b, d] of an output of E: draws of a batch, or means without."""
+        z = output["mean"]
+        if batch and "scale" in output:
+            z += output["scale"] * batch.normal(streams.ENCODER, tf.shape(z))
         return {"noise": z}
 
-    def real(self, batch):
-        """(x, E(x))."""
-        z = self.inferred(self.encoder(batch.x, training=True), batch)
+    def real_inputs(self, batch):
+        """Return (x, E(x))."""
+        z = self.latents_of(self.encoder(batch.x, training=True), batch)
         return [batch.x, self.latents.join(z)]
 
-    def fake(self, batch):
-        """(G(z), z)."""
-        return [super().fake(batch), self.latents.join(batch.latents)]
+    def fake_inputs(self, batch):
+        """Return (G(z), z)."""
+        return [super().fake_inputs(batch), self.latents.join(batch.latents)]
 
-    def critic(self, shown, batch):
-        """D's scores, and its features of the images."""
-        found = self.discriminator(shown, training=True)
-        return {n: part if n == "features" else tf.squeeze(part, -1) for n, part in found.items()}
+    def discriminate(self, inputs, batch):
+        """Return the scores, and the features of the images."""
+        output = self.discriminator(inputs, training=True)
+        return {n: tf.squeeze(x, -1) if n in self.scores else x for n, x in output.items()}
 
-    def as_point(self, shown):
-        """Image and latent side by side [b, n]: slopes are over both."""
-        x, z = shown
+    def penalty_inputs(self, inputs):
+        """Return image and latents side by side [b, n]: gradients are with respect to both."""
+        x, z = inputs
         size = math.prod(self.image_shape)
 
         def as_pair(point: tf.Tensor) -> list[tf.Tensor]:
@@ -94,39 +107,42 @@ class BiGAN(AdversarialModel):
         return tf.concat([tf.reshape(x, [-1, size]), tf.cast(z, x.dtype)], axis=1), as_pair
 
     @property
-    def generator_sees_real(self):
+    def generator_uses_real(self):
         return True
 
     def generator_terms(self, real, fake, batch):
-        """What G and E minimise, of the fake and of the real pairs."""
+        """Return the terms of G and E, of both kinds of pairs."""
         of_encoder = self._of_each_score(lambda d: self.loss_pair.encoder(real[d]))
         return super().generator_terms(real, fake, batch) | of_encoder
 
-    def pair_terms(self, real, fake, batch):
-        """With `reconstruction_weight` the error of G(E(x)). G's batch statistics stay those of
-        G(z), which is what it is drawn from."""
+    def extra_generator_terms(self, real, fake, batch):
+        """Return the error of G(E(x)), if `reconstruction_weight` is above 0.
+
+        The batch norm statistics of G stay those of G(z), from which samples are drawn.
+        """
         if not self.hp.reconstruction_weight:
             return {}
         x, z = real
-        with layers.statistics_kept(self.generator):
+        with layers.preserve_batch_stats(self.generator):
             error = mean_squared_error(x, self.generator(z, training=True))
-        return {"reconstruction": self.hp.reconstruction_weight * error}
-
-    def averages(self):
-        return [*super().averages(), (self.encoder_ema, self.encoder)]
+        return {"reconstruction": Term(error, self.hp.reconstruction_weight)}
 
     def players(self):
         encoder = Player((self.encoder,), self.hp.e_learning_rate, side="generator")
-        return super().players() | {"encoder": encoder}
+        return super().players() | {state_keys.ENCODER: encoder}
+
+    def networks(self):
+        encoders = {state_keys.ENCODER: self.encoder, state_keys.ENCODER_EMA: self.encoder_ema}
+        return super().networks() | encoders
 
     def encode(self, x):
-        """E(x), the means of all latents side by side."""
-        return self.latents.join(self.inferred(self.encoded(x), None))
+        """Return E(x), the means of all latents side by side."""
+        return self.latents.join(self.latents_of(self.encoder_output(x), None))
 
-    def encoded(self, x) -> dict[str, tf.Tensor]:
-        """What E's average says of images, uint8 or float in [-1, 1]."""
+    def encoder_output(self, x) -> dict[str, tf.Tensor]:
+        """Return the output of E's EMA for images, uint8 or float in [-1, 1]."""
         return self.encoder_ema(to_unit_range(x), training=False)
 
     def reconstruct(self, x):
-        """G(E(x))."""
+        """Return G(E(x))."""
         return self.generator_ema(self.encode(x), training=False)

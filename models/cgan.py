@@ -1,49 +1,49 @@
-"""cGAN: Mirza and Osindero 2014, "Conditional Generative Adversarial Nets"."""
+"""cGAN: Mirza and Osindero 2014, "Conditional Generative Adversarial Nets", arXiv:1411.1784."""
 
 import keras
 import tensorflow as tf
 
+import fields
+from errors import UserError
 from models import layers
 from models.adversarial import AdversarialModel
-from models.base import NeedsLabels
-from models.hyperparameters import CGANHyperparameters
+from models.declarations.cgan import CGANHyperparameters
 from models.latents import SHOWN_CLASSES, Latents, one_hot, with_each
-from models.networks.backbones import BACKBONES
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class CGAN(AdversarialModel):
-    """G makes images of a class, D judges pairs of an image and a class.
+    """Class-conditional generator, and a discriminator of pairs of an image and a class.
 
     Raises:
-        NeedsLabels: the images have none.
+        UserError: the images have no labels.
     """
 
     Hyperparameters = CGANHyperparameters
 
     def build_latents(self):
         if not self.num_classes:
-            raise NeedsLabels("cgan needs images with labels")
+            raise UserError("cgan requires images with labels", "dataset")
         return Latents(**super().build_latents().parts, label=one_hot(self.num_classes))
 
     def build_generator(self):
-        """G: noise and the one-hot class side by side -> images."""
+        """Return G: noise and the one-hot class side by side -> images."""
         conditional = self.hp.g_conditioning == "batch_norm"
-        return BACKBONES[self.hp.network].generator(
+        return self.backbone().generator(
             self.image_shape,
             self.latents.dim,
             norm=self.hp.g_norm,
             num_classes=self.num_classes if conditional else 0,
-            **self.hp.layout(),
+            **self.layout(),
         )
 
     def build_discriminator(self):
-        """D: images [b, h, w, c] and one-hot classes [b, k] -> scores [b, 1]."""
+        """Return D: images [b, h, w, c] and one-hot classes [b, k] -> scores [b, 1]."""
         x = keras.Input(self.image_shape, name="images")
         y = keras.Input((self.num_classes,), name="label")
         if self.hp.d_conditioning == "projection":
             features = self.build_trunk()(x)
-            spectral = self.hp.d_norm in ("spectral", "both")
+            spectral = fields.selected(self.hp, "d_norm").spectral
             Dense = layers.SpectralDense if spectral else keras.layers.Dense
             of_class = Dense(features.shape[-1], use_bias=False, name="class")(y)
             agreement = keras.layers.Dot(axes=-1, dtype="float32")([features, of_class])
@@ -51,23 +51,23 @@ class CGAN(AdversarialModel):
         else:
             maps = keras.layers.Reshape((1, 1, -1))(y)
             maps = keras.layers.UpSampling2D(self.image_shape[:2])(maps)
-            shown = keras.layers.Concatenate()([x, maps])
-            score = self.build_score()(self.build_trunk(channels=self.num_classes)(shown))
+            channels = keras.layers.Concatenate()([x, maps])
+            score = self.build_score()(self.build_trunk(channels=self.num_classes)(channels))
         return keras.Model([x, y], score, name="discriminator")
 
     def draw(self, batch):
-        """Noise, and the classes of the real images."""
+        """Return noise, and the classes of the real images."""
         if batch.labels is None:
-            raise NeedsLabels("cgan needs batches of images and labels")
+            raise UserError("cgan requires batches of images and labels", "dataset")
         return super().draw(batch) | {"label": tf.one_hot(batch.labels, self.num_classes)}
 
-    def real(self, batch):
+    def real_inputs(self, batch):
         return [batch.x, batch.latents["label"]]
 
-    def fake(self, batch):
-        return [super().fake(batch), batch.latents["label"]]
+    def fake_inputs(self, batch):
+        return [super().fake_inputs(batch), batch.latents["label"]]
 
     def picture_latents(self):
-        """A class a row, up to SHOWN_CLASSES of them, and the same noise down each column."""
+        """Return one row per class, up to SHOWN_CLASSES, with the same noise in each column."""
         columns, classes = 10, tf.eye(min(self.num_classes, SHOWN_CLASSES), self.num_classes)
         return with_each(self.latents.draw(columns, 0), "label", classes), columns

@@ -1,56 +1,69 @@
-"""InfoGAN's codes in BigBiGAN."""
+"""BigBiGAN with the codes of InfoGAN."""
 
 import keras
 import tensorflow as tf
 
-from models import layers
+from models import layers, streams
+from models.abilities import CATEGORICAL_CODE
 from models.bigbigan import BigBiGAN
-from models.hyperparameters import InfoBigBiGANHyperparameters
-from models.infogan import InfoGAN
-from models.latents import CATEGORY, CONTINUOUS
+from models.declarations.info_bigbigan import InfoBigBiGANHyperparameters
+from models.infogan import Coded
+from models.latents import CONTINUOUS
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
-class InfoBigBiGAN(BigBiGAN, InfoGAN):
-    """Codes join z: Q, on F's features, reads them off G's images, and E says those of real ones,
-    which D judges beside z."""
+class InfoBigBiGAN(Coded, BigBiGAN):
+    """BigBiGAN whose latents have codes.
+
+    Q predicts them for generated images, from the features of F, and the encoder for real ones;
+    the discriminator scores them beside z.
+    """
 
     Hyperparameters = InfoBigBiGANHyperparameters
 
     def encoder_heads(self, h):
-        """Those of z; logits [b, k] of each categorical code; and the continuous codes [b, n]."""
-        hp = self.hp
-        sizes = {f"{CATEGORY}{k}": size for k, size in enumerate(hp.categories)}
-        heads = {n: layers.head(size, hp.initializer, name=n)(h) for n, size in sizes.items()}
-        if hp.continuous_codes:
-            raw = layers.head(hp.continuous_codes, hp.initializer, name="raw_continuous")(h)
+        """Return those of z, logits [b, k] of each categorical code, and the continuous codes.
+
+        The latter are [b, n], within [-1, 1].
+        """
+        initializer = self.hp.initializer
+        heads = {
+            name: layers.head(size, initializer, name=name)(h)
+            for name, size in self.codes.categorical.items()
+        }
+        if self.codes.continuous:
+            raw = layers.head(self.codes.continuous, initializer, name="raw_continuous")(h)
             heads[CONTINUOUS] = keras.layers.Activation("tanh", dtype="float32")(raw)
         return super().encoder_heads(h) | heads
 
-    def inferred(self, found, batch):
-        """A draw of a category is one-hot, so that D cannot tell it by that, and has the gradient
-        of the probabilities (straight through); its mean are these."""
-        codes = {n: part for n, part in found.items() if n.startswith((CATEGORY, CONTINUOUS))}
-        for name in (name for name in codes if name.startswith(CATEGORY)):
-            logits = found[name]
+    def latents_of(self, output, batch):
+        """Return draws of a batch, or means without one.
+
+        The draw of a category is one-hot, so that its form does not identify real pairs, and has
+        the gradient of the probabilities (straight-through estimator); the mean is the
+        probabilities.
+        """
+        codes = {name: output[name] for name in self.codes.names}
+        for name in self.codes.categorical:
+            logits = output[name]
             codes[name] = tf.nn.softmax(logits)
             if batch:
-                noise = -tf.math.log(-tf.math.log(batch.uniform(name, tf.shape(logits)) + 1e-20))
+                u = batch.uniform(streams.categorical_draw(name), tf.shape(logits))
+                noise = -tf.math.log(-tf.math.log(u + 1e-20))
                 drawn = tf.one_hot(tf.argmax(logits + noise, -1), logits.shape[-1])
                 codes[name] += tf.stop_gradient(drawn - codes[name])
-        return super().inferred(found, batch) | codes
+        return super().latents_of(output, batch) | codes
 
     def reconstruct(self, x):
-        """G of the most likely categories, one-hot as it has learnt them, and the means."""
-        found = self.inferred(self.encoded(x), None)
+        """Return G of the most likely categories, one-hot as in training, and of the means."""
+        latents = self.latents_of(self.encoder_output(x), None)
         modes = {
-            name: tf.one_hot(tf.argmax(part, -1), part.shape[-1])
-            for name, part in found.items()
-            if name.startswith(CATEGORY)
+            name: tf.one_hot(tf.argmax(latents[name], -1), size)
+            for name, size in self.codes.categorical.items()
         }
-        return self.generator_ema(self.latents.join(found | modes), training=False)
+        return self.generator_ema(self.latents.join(latents | modes), training=False)
 
     def code_logits(self, x):
-        """What E says of the first categorical code."""
-        self.refuse_without_categories()
-        return self.encoded(x)[f"{CATEGORY}0"]
+        """Return the encoder's logits [n, k] of the first categorical code."""
+        self.require(CATEGORICAL_CODE)
+        return self.encoder_output(x)[next(iter(self.codes.categorical))]

@@ -1,30 +1,43 @@
-"""Priors of what a generator is given: noise, and later codes and labels, by name."""
+"""Priors of a generator's inputs (noise, codes, labels), and edits and paths of latents."""
 
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from models.abilities import CONTINUOUS
+
 tfd = tfp.distributions
-CATEGORY, CONTINUOUS = "category_", "continuous"  # how the names of codes begin
-SHOWN_CLASSES = 20  # of many classes or categories, how many a picture has rows for
+CATEGORY = "category_"  # prefix of the names of categorical codes
+SHOWN_CLASSES = 20  # maximum number of rows, one per class or category, in a sample grid
 
 
 def noise(dim: int, prior: str) -> tfd.Distribution:
-    """Independent noise [dim]: N(0, 1) for "normal", uniform on [-1, 1) for "uniform"."""
+    """Return the distribution of independent noise [dim].
+
+    Args:
+        dim: number of dimensions.
+        prior: "normal" for N(0, 1), "uniform" for U[-1, 1).
+
+    Raises:
+        KeyError: if `prior` is unknown.
+    """
     one = {"normal": tfd.Normal(0.0, 1.0), "uniform": tfd.Uniform(-1.0, 1.0)}[prior]
     return tfd.Sample(one, sample_shape=[dim])
 
 
 def one_hot(num_classes: int) -> tfd.Distribution:
-    """One of the classes, each as likely, as a vector [num_classes] of zeros and a one."""
+    """Return the uniform distribution of one-hot vectors [num_classes], float32."""
     return tfd.OneHotCategorical(logits=tf.zeros(num_classes), dtype=tf.float32)
 
 
 class Latents:
-    """The joint prior of a generator's named inputs, each with an event shape [d].
+    """Joint prior of a generator's named, independent inputs.
 
     Args:
-        parts: name -> distribution; the parts are independent.
+        **parts: name -> distribution with an event shape [d].
+
+    Attributes:
+        prior: the joint distribution of all parts.
     """
 
     def __init__(self, **parts: tfd.Distribution):
@@ -33,28 +46,42 @@ class Latents:
 
     @property
     def dim(self) -> int:
-        """The dimensions of all parts together."""
+        """Total number of dimensions of all parts."""
         return sum(part.event_shape[0] for part in self.parts.values())
 
     def draw(self, n: int, seed) -> dict[str, tf.Tensor]:
-        """n independent draws, name -> float32 [n, d].
+        """Return n independent draws, name -> float32 [n, d].
 
         Args:
-            n: how many.
-            seed: an int, or an int32 [2] stateless seed; the same seed gives the same draws.
+            n: number of draws.
+            seed: int, or int32 [2] stateless seed. The draws are a function of it.
         """
         if np.ndim(seed) == 0:
             seed = tf.constant([0, int(seed)], tf.int32)
         return self.prior.sample(n, seed=seed)
 
+    def path(self, name: str) -> str:
+        """Return the path of `between` that suits a part: "spherical" for normal noise."""
+        part = self.parts[name]
+        normal = isinstance(part, tfd.Sample) and isinstance(part.distribution, tfd.Normal)
+        return "spherical" if normal else "linear"
+
     def join(self, latents: dict[str, tf.Tensor]) -> tf.Tensor:
-        """The parts side by side in the order of their declaration, [n, dim]."""
+        """Concatenate the parts of latents in the order of their declaration: [n, dim]."""
         return tf.concat([latents[name] for name in self.parts], axis=-1)
 
 
 def with_each(latents: dict[str, tf.Tensor], name: str, values: tf.Tensor) -> dict[str, tf.Tensor]:
-    """All draws with one part set to each of the values [k, d]: name -> [k n, d], the n draws with
-    the first value, then those with the second."""
+    """Return all combinations of the latents with the values of one part.
+
+    Args:
+        latents: name -> [n, d].
+        name: the part that is replaced.
+        values: [k, d], its new values.
+
+    Returns:
+        name -> [k n, d]: the n latents with the first value, then with the second, and so on.
+    """
     n = len(latents[name])
     tiled = {part: tf.tile(x, [len(values), 1]) for part, x in latents.items()}
     return tiled | {name: tf.repeat(tf.cast(values, tf.float32), n, axis=0)}
@@ -63,20 +90,38 @@ def with_each(latents: dict[str, tf.Tensor], name: str, values: tf.Tensor) -> di
 def with_value(
     latents: dict[str, tf.Tensor], name: str, dimension: int, value: float
 ) -> dict[str, tf.Tensor]:
-    """The same draws but for one dimension of a part, which is the same in all."""
+    """Return a copy of the latents with one dimension of one part set to a value.
+
+    Args:
+        latents: name -> [n, d].
+        name: the part.
+        dimension: index of the dimension, less than d.
+        value: new value, the same for all n.
+
+    Raises:
+        IndexError: if the part has no such dimension.
+    """
     part = np.array(latents[name])
     part[:, dimension] = value
     return latents | {name: tf.constant(part)}
 
 
 def with_code(latents: dict[str, tf.Tensor], code: int, value: float) -> dict[str, tf.Tensor]:
-    """The same draws but for one continuous code, which is the same in all."""
+    """Return a copy of the latents with continuous code number `code` set to a value."""
     return with_value(latents, CONTINUOUS, code, value)
 
 
 def plane(latent: tf.Tensor, span: float, points: int) -> tf.Tensor:
-    """A latent [d] with its first two dimensions set to a square of points^2 points, from -span to
-    span each: [points^2, d], a row of the square after the other, the first dimension down."""
+    """Return copies of a latent whose first two dimensions form a regular grid.
+
+    Args:
+        latent: [d] with d >= 2.
+        span: both dimensions range over [-span, span].
+        points: number of grid points per dimension.
+
+    Returns:
+        [points^2, d], row by row. The first dimension is constant within a row.
+    """
     axis = tf.cast(tf.linspace(-span, span, points), latent.dtype)
     first, second = (tf.reshape(x, [-1, 1]) for x in tf.meshgrid(axis, axis, indexing="ij"))
     rest = tf.repeat(latent[None, 2:], points**2, axis=0)
@@ -84,18 +129,27 @@ def plane(latent: tf.Tensor, span: float, points: int) -> tf.Tensor:
 
 
 def truncate(w: tf.Tensor, mean: tf.Tensor, psi: float) -> tf.Tensor:
-    """mean + psi (w - mean), of styles w [n, layers, d] and their mean [layers, d]: Karras et al.
-    2019, appendix B. 1 leaves them as they are, 0 gives the mean."""
+    """Truncate styles towards their mean: Karras et al. 2019, appendix B.
+
+    Args:
+        w: styles [n, layers, d].
+        mean: mean style [layers, d].
+        psi: truncation; 1 leaves w unchanged, 0 returns the mean.
+
+    Returns:
+        mean + psi (w - mean), [n, layers, d].
+    """
     return mean + psi * (w - mean)
 
 
 def interpolate(start: tf.Tensor, end: tf.Tensor, steps: int, path: str) -> tf.Tensor:
-    """Points between latents, both ends included.
+    """Interpolate between pairs of latents at equal steps, both ends included.
 
     Args:
-        start, end: [n, d].
-        steps: how many points, at least 2.
-        path: as `between`.
+        start: [n, d].
+        end: [n, d].
+        steps: number of points, at least 2.
+        path: "linear" or "spherical", see `between`.
 
     Returns:
         [n, steps, d].
@@ -105,14 +159,18 @@ def interpolate(start: tf.Tensor, end: tf.Tensor, steps: int, path: str) -> tf.T
 
 
 def between(start: tf.Tensor, end: tf.Tensor, t: tf.Tensor, path: str) -> tf.Tensor:
-    """The point at t, from 0 to 1, on the way from one latent to another.
+    """Interpolate between latents at a position t.
 
     Args:
-        start, end: [..., d].
-        t: of a shape that fits theirs.
-        path: "linear", along the chord; or "spherical", along the great circle, so that the norm
-            of a Gaussian latent is kept (Shoemake 1985; White 2016, 2.1). Where the two ends are
-            parallel the chord is taken.
+        start: [..., d], returned at t = 0.
+        end: [..., d], returned at t = 1.
+        t: in [0, 1], of a shape that broadcasts to that of `start`.
+        path: "linear" (lerp) or "spherical" (slerp: Shoemake 1985; White 2016, section 2.1). Slerp
+            preserves the norm that is typical of Gaussian latents. It falls back to lerp where the
+            two ends are parallel.
+
+    Returns:
+        [..., d].
     """
     chord = (1.0 - t) * start + t * end
     if path == "linear":

@@ -1,32 +1,28 @@
-"""Layers and initialisers that Keras lacks."""
+"""Layers that Keras lacks, and the factory that builds the layers of a network."""
 
 import contextlib
 
 import keras
 import tensorflow as tf
 
+from models.initializers import INITIALIZERS
+from models.norms import GENERATOR_NORMS, NORMS
+
 PACKAGE = "gan_zoo"
 
 
-def initializer(name: str) -> keras.initializers.Initializer:
-    """A fresh kernel initialiser: "normal" is N(0, 0.02), "xavier" and "he" scale with the fan."""
-    return {
-        "normal": lambda: keras.initializers.RandomNormal(stddev=0.02),
-        "xavier": keras.initializers.GlorotNormal,
-        "he": keras.initializers.HeNormal,
-    }[name]()
-
-
 class SpectralKernel:
-    """A kernel divided by its largest singular value: Miyato et al. 2018, equations 8 and 9.
+    """Mixin for spectral normalisation: Miyato et al. 2018, equations 8 and 9.
 
-    For the kernel as a matrix W [inputs, outputs] and the running estimate u of its leading right
-    singular vector, sigma = |W u|. Its gradient with respect to W is that of v^T W u with u and
-    v = W u / |W u| held fixed, as in the paper. A call leaves u alone, so that D(x) is the same
-    function throughout a step; `power_iteration` moves u once a step.
+    The kernel, as a matrix W [inputs, outputs], is divided by an estimate sigma = |W u| of its
+    largest singular value. The vector u estimates the leading right singular vector. The gradient
+    of sigma with respect to W is that of v^T W u with u and v = W u / |W u| fixed, as in the paper.
+
+    Calls do not change u, so D(x) is the same function within a training step. `power_iteration`
+    updates u and is called once per step.
     """
 
-    # Keras' layers save their kernel and bias by name; these save u as well.
+    # Dense and Conv2D save their kernel and bias only; the base class saves u as well.
     save_own_variables = keras.layers.Layer.save_own_variables
     load_own_variables = keras.layers.Layer.load_own_variables
 
@@ -47,26 +43,31 @@ class SpectralKernel:
         return tf.reshape(kernel, [-1, kernel.shape[-1]])
 
     def power_iteration(self):
-        """Moves u one step towards the leading right singular vector of W."""
+        """Update u by one power iteration on W^T W."""
         w = self._matrix()
         v = tf.math.l2_normalize(tf.linalg.matvec(w, self.u.value))
         self.u.assign(tf.math.l2_normalize(tf.linalg.matvec(w, v, transpose_a=True)))
 
     def sigma(self) -> tf.Tensor:
-        """The estimated largest singular value, a float32 scalar with a gradient to the kernel."""
+        """Return the estimate of the largest singular value, a float32 scalar.
+
+        Gradients flow to the kernel.
+        """
         u = tf.math.l2_normalize(tf.cast(self.u, tf.float32))
         return tf.norm(tf.linalg.matvec(self._matrix(), u)) + 1e-12
 
-    def normalised(self, kernel):
+    def normalised_kernel(self, kernel):
+        """Return `kernel` divided by sigma, in the layer's compute dtype."""
         return kernel / tf.cast(self.sigma(), self.compute_dtype)
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class SpectralDense(SpectralKernel, keras.layers.Dense):
-    """keras.layers.Dense with a spectrally normalised kernel."""
+    """Dense layer with a spectrally normalised kernel."""
 
     def call(self, inputs):
-        outputs = tf.matmul(inputs, self.normalised(tf.cast(self.kernel, self.compute_dtype)))
+        kernel = self.normalised_kernel(tf.cast(self.kernel, self.compute_dtype))
+        outputs = tf.matmul(inputs, kernel)
         if self.use_bias:
             outputs += tf.cast(self.bias, self.compute_dtype)
         return self.activation(outputs)
@@ -74,22 +75,24 @@ class SpectralDense(SpectralKernel, keras.layers.Dense):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class SpectralConv2D(SpectralKernel, keras.layers.Conv2D):
-    """keras.layers.Conv2D with a spectrally normalised kernel."""
+    """Convolution with a spectrally normalised kernel."""
 
     def convolution_op(self, inputs, kernel):
-        return super().convolution_op(inputs, self.normalised(tf.cast(kernel, self.compute_dtype)))
+        kernel = self.normalised_kernel(tf.cast(kernel, self.compute_dtype))
+        return super().convolution_op(inputs, kernel)
 
 
 def spectral_layers(network: keras.Layer) -> list[SpectralKernel]:
-    """The layers of a network, itself included, at any depth, whose kernel is
-    spectrally normalised."""
+    """Return all spectrally normalised layers of a network, nested ones and itself included."""
     return [layer for layer in network._flatten_layers() if isinstance(layer, SpectralKernel)]
 
 
 @contextlib.contextmanager
-def statistics_kept(network: keras.Model):
-    """Puts back, at the end, what calls of a network in training have done to its moving averages
-    and the like."""
+def preserve_batch_stats(network: keras.Model):
+    """Context manager that restores the network's non-trainable variables on exit.
+
+    Calls with `training=True` inside it leave the moving statistics of batch norm unchanged.
+    """
     before = [tf.identity(v.value) for v in network.non_trainable_variables]
     yield
     for variable, value in zip(network.non_trainable_variables, before, strict=True):
@@ -98,12 +101,14 @@ def statistics_kept(network: keras.Model):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class LayerNorm(keras.layers.Layer):
-    """Each example [..., c] normalised over all its axes, with a gain and a bias a channel: Ba et
-    al. 2016, for maps as in WGAN-GP.
+    """Layer normalisation over all axes of each example [..., c]: Ba et al. 2016.
 
-    Keras' own layers take the mean within the variance for a constant (tf.nn.moments does). That
-    leaves the gradient as it is, and makes the gradient of a gradient wrong, which is what a
-    penalty of slopes is minimised by.
+    Gain and bias are per channel, as in WGAN-GP's critic. The standard deviation includes an
+    epsilon: sqrt(variance + 1e-5).
+
+    It replaces keras.layers.LayerNormalization, whose second-order gradients are wrong:
+    tf.nn.moments treats the mean inside the variance as a constant. Gradient penalties need
+    second-order gradients.
     """
 
     def build(self, input_shape):
@@ -118,112 +123,150 @@ class LayerNorm(keras.layers.Layer):
         return tf.cast(x, self.compute_dtype) * self.gain + self.bias
 
 
-NORMS = ("none", "batch", "layer", "spectral", "both")
-
-
-class Kit:
-    """What the layers of one network have in common: kind of norm, and initialiser.
+class LayerFactory:
+    """Builder of the layers of one network, which share a normalisation and an initializer.
 
     Args:
-        norm: "batch" normalises activations over the batch (Ioffe and Szegedy 2015), with an
-            epsilon of 1e-5: the first variances, behind kernels of N(0, 0.02), are less than Keras'
-            1e-3, under which a training stalls. "layer" normalises over each example, with a gain
-            and a bias a channel (Ba et al. 2016, as in WGAN-GP); "spectral" every kernel (Miyato et
-            al. 2018); "both" is batch and spectral.
-        initial: the name of an `initializer`.
-        label: one-hot [b, classes], from which each batch norm takes its gain and bias.
+        norm: a name in NORMS.
+            "none": no normalisation.
+            "batch": batch norm of the activations (Ioffe and Szegedy 2015). Its epsilon is 1e-5:
+            behind initial kernels of N(0, 0.02) the variances are below Keras' default of 1e-3,
+            and training stalls.
+            "layer": layer norm of the activations (see LayerNorm).
+            "spectral": spectral norm of all kernels (Miyato et al. 2018).
+            "both": batch norm of the activations and spectral norm of all kernels.
+        initializer: a name in INITIALIZERS.
+        label: one-hot tensor [b, classes] that selects the gain and bias of each batch norm
+            (conditional batch norm); None for plain batch norm.
 
     Attributes:
-        batch: whether `norm` subtracts a mean that makes a bias before it idle.
+        batch_norm: whether `norm` normalises activations over the batch, which cancels the bias of
+            the preceding layer.
+        layer_norm: whether `norm` normalises the activations of each example.
+
+    Raises:
+        ValueError: if `norm` is unknown.
     """
 
-    def __init__(self, norm: str, initial: str, label=None):
+    def __init__(self, norm: str, initializer: str, label=None):
         if norm not in NORMS:
-            raise ValueError(f"norm={norm!r}: it must be one of {', '.join(NORMS)}")
-        self.batch, self.layer = norm in ("batch", "both"), norm == "layer"
-        spectral = norm in ("spectral", "both")
+            raise ValueError(f"norm: expected one of {', '.join(NORMS)}, got {norm!r}")
+        self.batch_norm, self.layer_norm = NORMS[norm].batch, NORMS[norm].layer
+        spectral = NORMS[norm].spectral
         self.Dense = SpectralDense if spectral else keras.layers.Dense
         self.Conv2D = SpectralConv2D if spectral else keras.layers.Conv2D
-        self.initial, self.label = initial, label
+        self.initializer, self.label = initializer, label
 
     def dense(self, h, units: int, **options):
-        """A dense layer on h [b, f]; for the options see `_linear`."""
+        """Apply a dense layer to h [b, f] and return [b, units]; options as in `_linear`."""
         return self._linear(self.Dense, h, units, **options)
 
     def conv(self, h, filters: int, kernel_size: int, **options):
-        """A convolution of maps h [b, h, w, c], padded; for the options see `_linear`."""
+        """Apply a convolution with padding "same" to h [b, h, w, c]; options as in `_linear`."""
         return self._linear(self.Conv2D, h, filters, kernel_size, padding="same", **options)
 
-    def _linear(self, kind, h, *sizes, normalised: bool = False, use_bias: bool = True, **options):
-        """kind(*sizes, **options) on h; with `normalised` the norm of activations follows, and a
-        bias is left out where that would remove it."""
-        use_bias = use_bias and not (normalised and self.batch)
-        kernel = initializer(self.initial)
-        h = kind(*sizes, use_bias=use_bias, kernel_initializer=kernel, **options)(h)
+    def _linear(
+        self, layer_class, h, *sizes, normalised: bool = False, use_bias: bool = True, **options
+    ):
+        """Apply a new linear layer to h, followed by `norm` if `normalised`.
+
+        Args:
+            layer_class: constructor of the layer.
+            h: input tensor.
+            *sizes: positional arguments of the constructor.
+            normalised: whether the norm of activations follows.
+            use_bias: whether the layer has a bias. It has none before a batch norm, which would
+                cancel it.
+            **options: further arguments of the constructor.
+        """
+        use_bias = use_bias and not (normalised and self.batch_norm)
+        kernel = INITIALIZERS[self.initializer].make()
+        h = layer_class(*sizes, use_bias=use_bias, kernel_initializer=kernel, **options)(h)
         return self.norm(h) if normalised else h
 
     def norm(self, h):
-        """h [b, f] or [b, h, w, c], its activations normalised if the kind of norm does so."""
-        if self.layer:
+        """Normalise the activations h [b, f] or [b, h, w, c]; return h if `norm` has no such part.
+
+        With a label, batch norm is conditional.
+        """
+        if self.layer_norm:
             return LayerNorm()(h)
-        if self.batch and self.label is not None:
-            return self._conditional_norm(h)
-        return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(h) if self.batch else h
+        if self.batch_norm and self.label is not None:
+            return self._conditional_batch_norm(h)
+        if self.batch_norm:
+            return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(h)
+        return h
 
-    def _conditional_norm(self, h):
-        """Batch norm with a gain and a bias of each class (Dumoulin et al. 2017; de Vries et al.
-        2017), of Keras' own layers, so that a saved generator needs none of ours."""
-        *places, channels = h.shape[1:]
+    def _conditional_batch_norm(self, h):
+        """Batch norm with a gain and a bias per class: Dumoulin et al. 2017; de Vries et al. 2017.
 
-        def of_label(initial: str):
-            row = keras.layers.Dense(channels, use_bias=False, kernel_initializer=initial)
-            return keras.layers.Reshape((*[1] * len(places), channels))(row(self.label))
+        It consists of Keras layers only, so that a saved generator loads without this package.
+        """
+        *spatial, channels = h.shape[1:]
+
+        def per_class(initializer: str):
+            row = keras.layers.Dense(channels, use_bias=False, kernel_initializer=initializer)
+            return keras.layers.Reshape((*[1] * len(spatial), channels))(row(self.label))
 
         h = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, center=False, scale=False)(
             h
         )
-        h = keras.layers.Multiply()([h, of_label("ones")])
-        return keras.layers.Add()([h, of_label("zeros")])
+        h = keras.layers.Multiply()([h, per_class("ones")])
+        return keras.layers.Add()([h, per_class("zeros")])
 
 
-def latent_inputs(latent_dim: int, num_classes: int, norm: str, initial: str):
-    """How a generator begins.
+def latent_inputs(latent_dim: int, num_classes: int, norm: str, initializer: str):
+    """Return the input layer and the layer factory of a generator.
 
     Args:
-        latent_dim: of the joined latents, label included.
-        num_classes: 0, or the length of the one-hot label at the end of the joined latents, which
-            sets the gains and biases of the batch norms and feeds nothing else.
+        latent_dim: dimensions of the joined latents, label included.
+        num_classes: 0, or the length of the one-hot label at the end of the joined latents. The
+            label selects the gains and biases of the batch norms and has no other effect.
         norm: "none" or "batch".
-        initial: the name of an `initializer`.
+        initializer: a name in INITIALIZERS.
 
     Returns:
-        (the input z [b, latent_dim], what of it feeds the first layer, the generator's Kit)
+        (the input z [b, latent_dim], the part of z that feeds the first layer
+        [b, latent_dim - num_classes], the LayerFactory).
 
     Raises:
-        ValueError: another norm, or classes without batch norms that could tell them apart.
+        ValueError: if `norm` is not one of a generator, or if there are classes but no batch norm
+            to condition on them.
     """
-    if norm not in ("none", "batch"):
-        raise ValueError(f"norm={norm!r}: a generator's must be none or batch")
-    if num_classes and norm == "none":
-        raise ValueError("norm='none': a class-conditional generator needs norm='batch'")
+    if norm not in GENERATOR_NORMS:
+        raise ValueError(
+            f"norm: expected one of {', '.join(GENERATOR_NORMS)} for a generator, got {norm!r}"
+        )
+    if num_classes and not GENERATOR_NORMS[norm].batch:
+        raise ValueError(
+            f"norm: a generator with conditional batch norm requires 'batch', got {norm!r}"
+        )
     z = keras.Input((latent_dim,), name="latents")
     if not num_classes:
-        return z, z, Kit(norm, initial)
-    return z, z[:, :-num_classes], Kit(norm, initial, label=z[:, -num_classes:])
+        return z, z, LayerFactory(norm, initializer)
+    return z, z[:, :-num_classes], LayerFactory(norm, initializer, label=z[:, -num_classes:])
 
 
-def self_attention(h, kit: Kit):
-    """Attention between the places of maps h [b, h, w, c]: Zhang et al. 2019, equations 1 to 3.
+def self_attention(h, factory: LayerFactory):
+    """Apply self-attention over the positions of h: Zhang et al. 2019, equations 1 to 3.
 
-    The paper's f, g, h and v are 1x1 convolutions through c / 8 channels. Its gamma, from 0, is a
-    dense layer of one weight, so that all is of Keras' own layers as in a conditional norm; it
-    stands before v, which is linear, since there are fewest channels.
+    The paper's f, g, h and v are 1x1 convolutions with max(c / 8, 1) inner channels. Its scalar
+    gamma, 0 initially, is a dense layer with one weight, so that a saved generator loads without
+    this package. Gamma is applied before v, where there are fewest channels; v is linear, so the
+    result is the same.
+
+    Args:
+        h: feature maps [b, h, w, c].
+        factory: builds the convolutions.
+
+    Returns:
+        [b, h, w, c].
     """
     height, width, channels = h.shape[1:]
     inner = max(channels // 8, 1)
 
     def flat():
-        maps = kit.conv(h, inner, 1, use_bias=False)
+        maps = factory.conv(h, inner, 1, use_bias=False)
         return keras.layers.Reshape((height * width, inner))(maps)
 
     key, query, value = flat(), flat(), flat()
@@ -231,16 +274,23 @@ def self_attention(h, kit: Kit):
     o = keras.layers.Reshape((-1, 1))(o)
     o = keras.layers.Dense(1, use_bias=False, kernel_initializer="zeros", name="gamma")(o)
     o = keras.layers.Reshape((height, width, inner))(o)
-    return keras.layers.Add()([h, kit.conv(o, channels, 1, use_bias=False)])
+    return keras.layers.Add()([h, factory.conv(o, channels, 1, use_bias=False)])
 
 
-def image(h, activation: str):
-    """A generator's end, "tanh" or "linear", in float32 whatever the precision of the layers
-    below."""
+def image_output(h, activation: str):
+    """Apply a generator's output activation, "tanh" or "linear", in float32 at any precision."""
     return keras.layers.Activation(activation, dtype="float32", name="image")(h)
 
 
-def head(units: int, initial: str, *, spectral: bool = False, name: str) -> keras.layers.Layer:
-    """A linear layer on a trunk's features; its outputs are float32."""
+def head(units: int, initializer: str, *, spectral: bool = False, name: str) -> keras.layers.Layer:
+    """Return a dense layer for a trunk's features; its outputs [b, units] are float32.
+
+    Args:
+        units: dimensions of the output.
+        initializer: a name in INITIALIZERS.
+        spectral: whether the kernel is spectrally normalised.
+        name: name of the layer.
+    """
     Dense = SpectralDense if spectral else keras.layers.Dense
-    return Dense(units, kernel_initializer=initializer(initial), dtype="float32", name=name)
+    kernel = INITIALIZERS[initializer].make()
+    return Dense(units, kernel_initializer=kernel, dtype="float32", name=name)

@@ -1,4 +1,4 @@
-"""Stateless draws: a function of the run's seed, the step and the purpose."""
+"""Stateless random numbers, keyed by the seed of the run, the step and the random stream."""
 
 import dataclasses
 import zlib
@@ -7,41 +7,65 @@ from collections.abc import Callable
 import tensorflow as tf
 
 
-def stateless_seed(seed: int, step: tf.Tensor | int, purpose: str) -> tf.Tensor:
-    """An int32 [2] seed for tf.random.stateless_* and TFP, different for each argument.
+def stateless_seed(seed: int, step: tf.Tensor | int, stream: str) -> tf.Tensor:
+    """Return an int32 [2] seed for tf.random.stateless_* and TensorFlow Probability.
 
-    A draw keyed in this way has no state: a resumed run repeats the interrupted one's.
+    It depends on all three arguments and on nothing else. A resumed run therefore repeats the
+    random numbers of an uninterrupted one.
+
+    Args:
+        seed: seed of the run.
+        step: training step.
+        stream: name of the random stream.
     """
-    key = tf.constant([seed, zlib.crc32(purpose.encode()) & 0x7FFFFFFF], tf.int32)
+    key = tf.constant([seed, zlib.crc32(stream.encode()) & 0x7FFFFFFF], tf.int32)
     return tf.random.experimental.stateless_fold_in(key, tf.cast(step, tf.int32))
 
 
 def length(x: tf.Tensor) -> int | tf.Tensor:
-    """How many examples x [n, ...] has: a number where that is known before the step runs, so that
-    XLA sees static shapes within conditions too, else a tensor."""
+    """Return the number of examples n of x [n, ...]: an int if it is static, else a scalar tensor.
+
+    XLA requires static shapes within conditions, so an int is preferred.
+    """
     return tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
 
 
 @dataclasses.dataclass(frozen=True)
-class Batch:
-    """What one update is made from.
+class Growth:
+    """Size of the images that a growing model is trained at.
 
     Attributes:
-        x: images [b, h, w, c] in [-1, 1].
+        stage: number of doublings of the smallest size.
+        alpha: weight of the images of that size beside those of the size before, a scalar in
+            (0, 1]; None for the smallest size.
+    """
+
+    stage: int
+    alpha: tf.Tensor | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Batch:
+    """Inputs of one update.
+
+    Attributes:
+        x: real images [b, h, w, c] in [-1, 1].
         labels: int [b], or None.
-        seed: purpose -> an int32 [2] stateless seed of this update.
-        latents: name -> [b, d], what a G makes its images of.
+        seed: name of a random stream -> int32 [2], the stateless seed of this update.
+        latents: name -> [b, d], the generator's inputs.
+        growth: size of the images of a growing model; None for full images.
     """
 
     x: tf.Tensor
     labels: tf.Tensor | None
     seed: Callable[[str], tf.Tensor]
     latents: dict[str, tf.Tensor] = dataclasses.field(default_factory=dict)
+    growth: Growth | None = None
 
-    def uniform(self, purpose: str, shape) -> tf.Tensor:
-        """float32 draws in [0, 1) of this update."""
-        return tf.random.stateless_uniform(shape, self.seed(purpose), alg="philox")
+    def uniform(self, stream: str, shape) -> tf.Tensor:
+        """Return float32 draws of U[0, 1) from a random stream in this update."""
+        return tf.random.stateless_uniform(shape, self.seed(stream), alg="philox")
 
-    def normal(self, purpose: str, shape) -> tf.Tensor:
-        """float32 draws of N(0, 1) of this update."""
-        return tf.random.stateless_normal(shape, self.seed(purpose), alg="philox")
+    def normal(self, stream: str, shape) -> tf.Tensor:
+        """Return float32 draws of N(0, 1) from a random stream in this update."""
+        return tf.random.stateless_normal(shape, self.seed(stream), alg="philox")

@@ -1,28 +1,32 @@
-"""What StyleGAN and StyleGAN2 have in common: Karras et al. 2019, "A Style-Based Generator
-Architecture for Generative Adversarial Networks"."""
+"""Base of StyleGAN and StyleGAN2.
+
+Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversarial Networks".
+"""
 
 import numpy as np
 import tensorflow as tf
 
+from models import streams
 from models.adversarial import AdversarialModel
-from models.hyperparameters import StyleHyperparameters
+from models.declarations.style import StyleHyperparameters
 from models.networks import stylegan
 from models.randomness import length, stateless_seed
 
-MEAN_DECAY = 0.995  # a step, of the running mean of w, as in the authors' code
+MEAN_DECAY = 0.995  # per step, of the moving average of w, as in the authors' code
 
 
 class StyleBasedModel(AdversarialModel):
-    """G maps z to a style w, and w, at each layer, to the image, with noise of each pixel.
+    """GAN whose generator maps z to a style w, and w to an image, with noise for each pixel.
 
-    Hooks beyond those of AdversarialModel: `build_synthesis`, and `synthesise`, the images of a
-    training step.
+    Hooks in addition to those of AdversarialModel:
+        build_synthesis: returns the synthesis network.
+        synthesise: applies it in a training step.
     """
 
     Hyperparameters = StyleHyperparameters
 
     def build_generator(self):
-        """G: joined latents [b, d] -> images, its layers as stylegan.generator says."""
+        """Build G, joined latents [b, d] -> images; see models.networks.stylegan.generator."""
         hp = self.hp
         mapping = stylegan.mapping(self.latents.dim, hp.w_dim, hp.mapping_depth, hp.mapping_rate)
         return stylegan.generator(self.latents.dim, mapping, self.build_synthesis())
@@ -32,60 +36,72 @@ class StyleBasedModel(AdversarialModel):
         self.discriminator.build((None, *self.image_shape))
 
     def build_synthesis(self) -> stylegan.Synthesis:
-        """w of each layer [b, layers, w_dim] -> images; its name is "synthesis"."""
+        """Build the synthesis network, styles [b, layers, w_dim] -> images [b, h, w, c].
+
+        Its name must be "synthesis".
+        """
         raise NotImplementedError
 
-    def synthesise(self, w: tf.Tensor, noise: list[tf.Tensor]) -> tf.Tensor:
-        """Images [b, h, w, c] of a training step, of styles [b, layers, w_dim] and the noise of
-        each layer."""
+    def synthesise(self, w: tf.Tensor, noise: list[tf.Tensor], batch) -> tf.Tensor:
+        """Return the generated images [b, h, w, c] of a training step.
+
+        Args:
+            w: styles [b, layers, w_dim].
+            noise: [b, side, side, 1] for each layer.
+            batch: of the update.
+        """
         return self.generator.get_layer("synthesis")(w, noise)
 
-    def fake(self, batch):
-        """Images of mixed styles, with new noise."""
-        return self.synthesise(self.mixed_styles(batch), self.draw_noise(batch.normal, batch.x))
+    def fake_inputs(self, batch):
+        """Return generated images, with style mixing and new noise."""
+        noise = self.draw_noise(batch.normal, batch.x)
+        return self.synthesise(self.mixed_styles(batch), noise, batch)
 
     def mixed_styles(self, batch) -> tf.Tensor:
-        """w of each layer [b, layers, w_dim], in a share of the images that of a second z from
-        some layer on, each image's own: section 3.1."""
+        """Return the styles [b, layers, w_dim] of a batch, with style mixing: section 3.1.
+
+        A share `style_mixing` of the images has the style of a second z from a random layer on.
+        """
         mapping, layers = self.generator.get_layer("mapping"), self.layers
         w, n = mapping(self.latents.join(batch.latents)), length(batch.x)
         if not self.hp.style_mixing:
             return self.generator.get_layer("styles")(w)
-        other = mapping(self.latents.join(self.latents.draw(n, batch.seed("mixing"))))
-        layer, chance = tf.unstack(batch.uniform("crossover", [n, 2]), axis=1)
-        crossover = 1 + tf.cast(layer * (self.working_layers - 1), tf.int32)
+        other = mapping(self.latents.join(self.latents.draw(n, batch.seed(streams.MIXING))))
+        layer, chance = tf.unstack(batch.uniform(streams.CROSSOVER, [n, 2]), axis=1)
+        crossover = 1 + tf.cast(layer * (self.working_layers(batch) - 1), tf.int32)
         return mix(w, other, tf.where(chance < self.hp.style_mixing, crossover, layers), layers)
 
     @property
     def layers(self) -> int:
-        """How many layers have a style."""
+        """Number of layers with a style."""
         return self.generator.get_layer("styles").count
 
-    @property
-    def working_layers(self) -> int:
-        """How many of them, from the first on, are at work in this step."""
+    def working_layers(self, batch) -> int:
+        """Return the number of layers, counted from the first, that the images of a batch need."""
         return self.layers
 
     def draw_noise(self, normal, x: tf.Tensor) -> list[tf.Tensor]:
-        """The noise of each layer [b, side, side, 1], for as many images as x has.
+        """Return the noise [b, side, side, 1] of each layer.
 
         Args:
             normal: (purpose, shape) -> draws of N(0, 1).
-            x: [b, ...].
+            x: a tensor [b, ...] that gives the batch size.
         """
         shapes = self.generator.get_layer("synthesis").noise_shapes()
         n = length(x)
-        return [normal(f"noise {k}", [n, *shape]) for k, shape in enumerate(shapes)]
+        return [normal(streams.pixel_noise(k), [n, *shape]) for k, shape in enumerate(shapes)]
 
     def after_generator_update(self, terms, batch):
-        """Moves the running mean of w, which truncation is towards; that of the averaged G lags
-        behind it as its weights do."""
+        """Update the moving average of w, the target of truncation.
+
+        It is a variable of G, so the averaged generator has an average of it.
+        """
         w = self.generator.get_layer("mapping")(self.latents.join(batch.latents))
         mean = self.generator.get_layer("styles").mean
         mean.assign_add((1.0 - MEAN_DECAY) * (tf.reduce_mean(tf.cast(w, tf.float32), 0) - mean))
-        return {}
+        return super().after_generator_update(terms, batch)
 
-    # What a model with styles can be asked.
+    # Abilities.
 
     def styles(self, latents):
         network = self.generator_network()
@@ -100,28 +116,37 @@ class StyleBasedModel(AdversarialModel):
         synthesis = self.generator_network().get_layer("synthesis")
         images = []
         for start in range(0, len(w), batch_size):
-            some = w[start : start + batch_size]
-            maps = self._chosen_noise(some, noise_seed, start) if noise else self._no_noise(some)
-            images.append(np.clip(synthesis(some, maps), -1.0, 1.0))
+            part = w[start : start + batch_size]
+            maps = self._seeded_noise(part, noise_seed, start) if noise else self._zero_noise(part)
+            images.append(np.clip(synthesis(part, maps), -1.0, 1.0))
         return np.concatenate(images)
 
-    def _no_noise(self, w) -> list[tf.Tensor]:
+    def _zero_noise(self, w) -> list[tf.Tensor]:
         return self.draw_noise(lambda _, shape: tf.zeros(shape), w)
 
-    def _chosen_noise(self, w, seed: int | None, batch: int) -> list[tf.Tensor] | None:
-        """Draws of a seed for a batch of styles; None, which is the fixed noise, without one."""
+    def _seeded_noise(self, w, seed: int | None, start: int) -> list[tf.Tensor] | None:
+        """Return the noise of a batch of styles w, or None (the fixed noise) without a seed.
+
+        `start` is the index of the batch's first image.
+        """
         if seed is None:
             return None
         return self.draw_noise(
             lambda layer, shape: tf.random.stateless_normal(
-                shape, stateless_seed(seed, batch, layer)
+                shape, stateless_seed(seed, start, layer)
             ),
             w,
         )
 
 
 def mix(w: tf.Tensor, other: tf.Tensor, crossover: tf.Tensor, layers: int) -> tf.Tensor:
-    """Styles of each layer [b, layers, d]: w [b, d] before the crossover, an int [b] from 0 to
-    layers, and the other w [b, d] from it on."""
+    """Return mixed styles [b, layers, d].
+
+    Args:
+        w: [b, d], the style of the layers before the crossover.
+        other: [b, d], the style of the layers from the crossover on.
+        crossover: int [b], from 0 to `layers`.
+        layers: number of layers.
+    """
     before = tf.range(layers)[None, :, None] < crossover[:, None, None]
     return tf.where(before, w[:, None], other[:, None])

@@ -1,32 +1,35 @@
-"""StyleGAN: Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversarial
-Networks"."""
+"""StyleGAN.
 
-import functools
+Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversarial Networks".
+"""
+
+import dataclasses
 
 import keras
 import tensorflow as tf
 
 from models import layers
-from models.hyperparameters import StyleGANHyperparameters
+from models.declarations.stylegan import StyleGANHyperparameters
 from models.networks import stages, stylegan
+from models.randomness import Growth
 from models.style_based import StyleBasedModel
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class StyleGAN(StyleBasedModel):
-    """Styles by adaptive instance normalisation; images grow, if `growing_kimg` says so.
+    """StyleGAN: adaptive instance normalisation, and progressive growing if growing_kimg > 0.
 
-    Growing (Karras et al. 2018, section 2 and appendix A) begins with the smallest images, which
-    are learnt for growing_kimg thousand real images; each doubling is then faded in over as many,
-    and learnt for as many; the optimizers begin anew with each of these, as in the authors' code.
-    (They begin at 8 pixels, and have larger batches of smaller images.) A step at each size is a
-    graph of its own: what it costs is that of its size. Images are enlarged to their full size
-    wherever they are shown.
+    Progressive growing (Karras et al. 2018, section 2 and appendix A) starts at the smallest image
+    size. Each phase lasts growing_kimg thousand real images: the smallest size is trained for one
+    phase, then every further size is faded in for one phase and trained for another. The optimizers
+    are reset at the start of each phase, as in the authors' code. Unlike here, that code starts at
+    8 pixels and has larger batches at smaller sizes.
+
+    The train step of each size is a separate graph, so small sizes take less time. The images of
+    all sizes are upsampled to the full size.
     """
 
     Hyperparameters = StyleGANHyperparameters
-    unconnected = tf.UnconnectedGradients.ZERO  # of the layers of larger images
-    stage = alpha = None  # of the step that is being made, as AdaptiveSynthesis has them
 
     def build_synthesis(self):
         growing = self.hp.growing_kimg > 0
@@ -41,8 +44,10 @@ class StyleGAN(StyleBasedModel):
         )
 
     def level(self, step: tf.Tensor) -> tf.Tensor:
-        """How often the smallest size is doubled at a step, a float from 0 on: whole numbers while
-        a size is learnt, between them while one is faded in."""
+        """Return the number of doublings of the smallest size at a step, a float32 scalar.
+
+        It is an integer while a size is trained and in between while the next one is faded in.
+        """
         kimg = tf.cast(step, tf.float32) * self.hp.batch_size * self.hp.n_critic / 1000.0
         phases = tf.maximum(kimg / self.hp.growing_kimg - 1.0, 0.0)
         doubled = tf.floor(phases / 2.0)
@@ -51,7 +56,7 @@ class StyleGAN(StyleBasedModel):
 
     @property
     def doublings(self) -> int:
-        """How often the smallest size is doubled to be that of the image."""
+        """Number of doublings from the smallest size to the image size."""
         return stages(self.image_shape)[1]
 
     def update(self, data):
@@ -60,49 +65,55 @@ class StyleGAN(StyleBasedModel):
         earlier, level = self.level(self.step - 1), self.level(self.step)
         begins, ends = (rounded(level) > rounded(earlier) for rounded in (tf.math.ceil, tf.floor))
         tf.cond(begins | ends, self._restart_optimizers, lambda: None)
-        step = functools.partial(self._update_at, data)
-        return stylegan.at_level(level, self.doublings + 1, step)
+        batches = self.batches_of(data)
+
+        def step(stage: int, alpha: tf.Tensor):
+            growth = Growth(stage, alpha if stage else None)
+            return self.update_on([dataclasses.replace(b, growth=growth) for b in batches])
+
+        scalars = stylegan.at_level(level, self.doublings + 1, step)
+        for network in (self.generator, self.generator_ema):  # samples have the next step's size
+            network.get_layer("synthesis").level.assign(self.level(self.step + 1))
+        return scalars | {"growth": tf.convert_to_tensor(self.level(self.step))}
 
     def _restart_optimizers(self):
-        """Their averages, and their counts of steps, are 0: else the first steps of layers whose
-        gradients were 0 would be too large by far."""
+        """Set the optimizers' moments and step counts to 0.
+
+        Otherwise the first updates of new layers, whose second moments are 0, would be too large.
+        """
         for optimizer in self.optimizers.values():
             optimizer = getattr(optimizer, "inner_optimizer", optimizer)
             for variable in optimizer.variables:
                 if variable.name != "learning_rate":
                     variable.assign(tf.zeros_like(variable.value))
 
-    def _update_at(self, data, stage: int, alpha: tf.Tensor):
-        self.stage, self.alpha = stage, alpha if stage else None
-        try:
-            return super().update(data) | {"growth": tf.convert_to_tensor(self.level(self.step))}
-        finally:
-            self.stage = self.alpha = None
-
-    def real(self, batch):
-        """Images as a generator of this size and fading would have them: figure 2 there."""
-        if self.stage is None:
+    def real_inputs(self, batch):
+        """Return real images at the batch's size and fading: Karras et al. 2018, figure 2."""
+        if batch.growth is None:
             return batch.x
-        times = 2 ** (self.doublings - self.stage)
-        x = stylegan.shrink(batch.x, times)
-        if self.alpha is not None:
-            earlier = stylegan.enlarge(stylegan.shrink(x, 2), 2)
-            x = earlier + self.alpha * (x - earlier)
-        return stylegan.enlarge(x, times)
+        times = 2 ** (self.doublings - batch.growth.stage)
+        x = stylegan.downsample(batch.x, times)
+        if batch.growth.alpha is not None:
+            earlier = stylegan.upsample(stylegan.downsample(x, 2), 2)
+            x = earlier + batch.growth.alpha * (x - earlier)
+        return stylegan.upsample(x, times)
 
-    @property
-    def working_layers(self):
-        return self.layers if self.stage is None else 2 * (self.stage + 1)
+    def working_layers(self, batch):
+        return 2 * (batch.growth.stage + 1) if batch.growth else self.layers
 
-    def synthesise(self, w, noise):
-        return self.generator.get_layer("synthesis")(w, noise, stage=self.stage, alpha=self.alpha)
+    def synthesise(self, w, noise, batch):
+        return self.generator.get_layer("synthesis")(w, noise, **at(batch))
 
-    def critic(self, shown, batch):
-        d = self.discriminator(shown, stage=self.stage, alpha=self.alpha)
+    def minimise(self, loss, tape, side, unconnected=tf.UnconnectedGradients.ZERO):
+        """Take gradient steps; layers of larger sizes have no gradient, which counts as 0."""
+        return super().minimise(loss, tape, side, unconnected)
+
+    def discriminate(self, inputs, batch):
+        d = self.discriminator(inputs, **at(batch))
         return {"d": tf.squeeze(d, -1)}
 
-    def _update_averages(self):
-        """What is drawn is of the size of the next step."""
-        super()._update_averages()
-        for network in (self.generator, self.generator_ema) if self.hp.growing_kimg else ():
-            network.get_layer("synthesis").level.assign(self.level(self.step + 1))
+
+def at(batch) -> dict:
+    """Return the size of a batch's images as arguments of the networks."""
+    growth = batch.growth
+    return {"stage": growth.stage, "alpha": growth.alpha} if growth else {}

@@ -4,31 +4,32 @@ import keras
 import tensorflow as tf
 
 from losses.path_length import path_length_penalty, path_lengths
-from models import layers
-from models.hyperparameters import StyleGAN2Hyperparameters
+from models import layers, state_keys, streams
+from models.declarations.stylegan2 import StyleGAN2Hyperparameters
 from models.networks import stylegan
 from models.randomness import length
 from models.style_based import StyleBasedModel
+from models.terms import Term
 
-LENGTH_DECAY = 0.99  # a measurement, of the mean path length: appendix B
+LENGTH_DECAY = 0.99  # per measurement, of the mean path length: appendix B
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class StyleGAN2(StyleBasedModel):
-    """Modulated kernels, a skip generator and a residual D, and path lengths drawn to their mean.
+    """StyleGAN2: modulated convolutions, skip generator, residual D, path length regularization.
 
-    What is applied lazily is added to the loss of its step; the authors' code takes a step of its
-    own for it, and draws other latents and noise for the path lengths.
+    Lazy regularization adds its terms to the loss of every N-th step. The authors' code takes
+    separate optimizer steps for them, and draws new latents and noise for the path lengths.
 
     Attributes:
-        path_mean: float32 variable, the running mean of the path lengths, a in equation 4.
+        path_mean: float32 variable, the moving average of the path lengths, a in equation 4.
     """
 
     Hyperparameters = StyleGAN2Hyperparameters
 
     def build_networks(self):
         self.path_mean = self.add_weight(
-            name="path_mean", shape=(), initializer="zeros", trainable=False
+            name=state_keys.PATH_MEAN, shape=(), initializer="zeros", trainable=False
         )
         super().build_networks()
 
@@ -40,27 +41,30 @@ class StyleGAN2(StyleBasedModel):
             self.image_shape, self.hp.width, residual=True, name="discriminator"
         )
 
-    def pair_terms(self, real, fake, batch):
-        """The path lengths of every second image, at each `path_interval` steps, as many times as
-        strong: equation 4 and appendix B."""
+    def extra_generator_terms(self, real, fake, batch):
+        """Return the path length penalty: equation 4 and appendix B.
+
+        Lazy: computed every `path_interval` steps and scaled by `path_interval`. It uses half of
+        the batch.
+        """
         if not self.hp.path_weight:
             return {}
         due = tf.equal(self.step % self.hp.path_interval, 0)
         none = tf.zeros_like(batch.x[::2, 0, 0, 0])
-        return {"path": tf.cond(due, lambda: self._path_term(batch), lambda: none)}
+        value = tf.cond(due, lambda: self._path_term(batch), lambda: none)
+        return {"path": Term(value, self.hp.path_weight * self.hp.path_interval)}
 
     def _path_term(self, batch) -> tf.Tensor:
-        """[b / 2] of those images; moves the mean length."""
+        """Return the penalty of every second image, [b / 2]; update the mean length."""
         height, width, _ = self.image_shape
         noise = [one[::2] for one in self.draw_noise(batch.normal, batch.x)]
         w = self.mixed_styles(batch)[::2]
-        y = batch.normal("path", [length(w), *self.image_shape]) / (height * width) ** 0.5
-        lengths = path_lengths(lambda w: self.synthesise(w, noise), w, y)
+        y = batch.normal(streams.PATH, [length(w), *self.image_shape]) / (height * width) ** 0.5
+        lengths = path_lengths(lambda w: self.synthesise(w, noise, batch), w, y)
         rate = 1.0 - LENGTH_DECAY
         moved = self.path_mean + rate * (tf.reduce_mean(lengths) - self.path_mean)
         self.path_mean.assign(tf.where(tf.math.is_finite(moved), moved, self.path_mean))
-        weight = self.hp.path_weight * self.hp.path_interval
-        return weight * path_length_penalty(lengths, tf.stop_gradient(self.path_mean.value))
+        return path_length_penalty(lengths, tf.stop_gradient(self.path_mean.value))
 
     def after_generator_update(self, terms, batch):
         scalars = super().after_generator_update(terms, batch)

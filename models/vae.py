@@ -1,5 +1,8 @@
-"""VAE: Kingma and Welling 2014, "Auto-Encoding Variational Bayes"; beta-VAE: Higgins et al. 2017,
-"beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework"."""
+"""VAE and beta-VAE.
+
+Kingma and Welling 2014, "Auto-Encoding Variational Bayes"; Higgins et al. 2017, "beta-VAE: Learning
+Basic Visual Concepts with a Constrained Variational Framework".
+"""
 
 import math
 
@@ -8,20 +11,34 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+import fields
 from losses.divergence import gaussian_kl, with_free_bits
-from losses.schedules import SCHEDULES
-from models import layers
-from models.autoencoding import ERRORS, AutoencodingModel
-from models.base import ACTIVE, NotSupported, averaging_rate
-from models.hyperparameters import BetaVAEHyperparameters, VAEHyperparameters
+from models import layers, state_keys, streams
+from models.abilities import LIKELIHOOD
+from models.autoencoding import AutoencodingModel
+from models.base import ACTIVE
+from models.declarations.beta_vae import BetaVAEHyperparameters
+from models.declarations.vae import VAEHyperparameters
+from models.ema import averaging_rate
+from models.scalars import ScalarGroup
 
 tfd = tfp.distributions
+
+KL = ScalarGroup(title="KL divergence", names=("kl_loss",), unit="nats", order=12, is_loss=True)
+KL_WEIGHT = ScalarGroup(title="weight of the KL divergence", names=("kl_weight",), order=80)
+ACTIVE_UNITS = ScalarGroup(title="active latent dimensions", names=("active_units",), order=90)
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class VAE(AutoencodingModel):
-    """q(z|x) = N(m(x), v(x)) and p(z) = N(0, 1): encoder and decoder minimise -log p(x|z) +
-    KL(q || p), minus the bound of equation 10. Of a squared error p(x|z) is N(y, 1/2)."""
+    """VAE with q(z|x) = N(m(x), v(x)) and p(z) = N(0, 1).
+
+    It minimises -log p(x|z) + KL(q(z|x) || p(z)), the negative lower bound of equation 10. With the
+    squared error p(x|z) = N(y, 1/2), where y is the decoder's output.
+
+    Attributes:
+        dimension_kl: float32 variable [d], the moving average of the KL divergence per dimension.
+    """
 
     Hyperparameters = VAEHyperparameters
     heads = ("mean", "log_variance")
@@ -29,85 +46,108 @@ class VAE(AutoencodingModel):
     def build_networks(self):
         super().build_networks()
         self.dimension_kl = self.add_weight(
-            name="dimension_kl",
+            name=state_keys.DIMENSION_KL,
             shape=(self.hp.latent_dim,),
             initializer="zeros",
             trainable=False,
             dtype="float32",
         )
 
-    def inferred(self, found, batch):
-        """With a batch m + sqrt(v) epsilon, equation 4."""
+    def infer_codes(self, output, batch):
+        """Reparameterised samples m + sqrt(v) epsilon; the mean m without a batch: equation 4."""
         if batch is None:
-            return found["mean"]
-        epsilon = batch.normal("encoder", tf.shape(found["mean"]))
-        return found["mean"] + tf.exp(0.5 * found["log_variance"]) * epsilon
+            return output["mean"]
+        epsilon = batch.normal(streams.ENCODER, tf.shape(output["mean"]))
+        return output["mean"] + tf.exp(0.5 * output["log_variance"]) * epsilon
 
-    def code_terms(self, found):
-        """The divergence of each dimension, in nats."""
-        return {"kl": gaussian_kl(found["mean"], found["log_variance"])}
+    def code_terms(self, output):
+        """KL divergence from the prior per dimension, in nats."""
+        return {"kl": gaussian_kl(output["mean"], output["log_variance"])}
 
     @property
     def beta(self) -> float:
-        """What the divergence is multiplied with at the end."""
+        """Final weight of the KL divergence."""
         return 1.0
 
-    def objective(self, terms, learning):
+    def total_loss(self, terms, training):
         kl = with_free_bits(terms["kl"], self.hp.free_bits)
-        weight = self.kl_weight() if learning else self.beta
-        return super().objective(terms, learning) + weight * kl
+        weight = self.kl_weight() if training else self.beta
+        return super().total_loss(terms, training) + weight * kl
 
     def kl_weight(self):
-        """What the divergence is multiplied with at this step."""
+        """Weight of the KL divergence at this step."""
         return tf.constant(self.beta)
 
-    def after_update(self, found, terms):
-        """Moves the averages of the dimensions' divergences over the last few hundred batches."""
+    def after_update(self, output, terms):
+        """Update the moving average of the KL divergence per dimension (a few hundred batches)."""
         rate = averaging_rate(self.step, 0.99)
         self.dimension_kl.assign_add(rate * (tf.reduce_mean(terms["kl"], 0) - self.dimension_kl))
         active = tf.reduce_sum(tf.cast(self.dimension_kl > ACTIVE, tf.float32))
-        return {"kl_weight": self.kl_weight(), "active_units": active}
+        return KL_WEIGHT.single(self.kl_weight()) | ACTIVE_UNITS.single(active)
+
+    @property
+    def against_collapse(self) -> str:
+        """Hyperparameters that keep the posterior from collapsing."""
+        return "more free_bits" if self.hp.free_bits else "free_bits"
 
     def active_dimensions(self):
         return np.argsort(-np.asarray(self.dimension_kl), kind="stable").tolist()
 
     def posterior_kl(self, x):
-        found = self.encoder(self.batch_of(x, self.seed, "test").x, training=False)
-        return self.code_terms(found)["kl"]
+        output = self.encoder(self.make_batch(x, self.seed, streams.TEST).x, training=False)
+        return self.code_terms(output)["kl"]
 
     @property
-    def likelihood(self):
-        return "N(y, 1/2)" if self.hp.reconstruction == "squared_error" else "Bernoulli"
+    def likelihood(self) -> str:
+        """Name of the distribution p(x|z)."""
+        return self.reconstruction_error.likelihood
+
+    @property
+    def likelihood_is_density(self) -> bool:
+        """True if p(x|z) is a density, False if it is a probability."""
+        return self.reconstruction_error.is_density
+
+    def lacks(self, ability):
+        if ability is LIKELIHOOD and self.hp.binarisation == "none":
+            return "gray pixels have no Bernoulli likelihood (binarisation=none)"
+        return super().lacks(ability)
 
     def log_weights(self, x, samples, seed=0):
-        if self.hp.binarisation == "none":
-            raise NotSupported("gray pixels have no Bernoulli likelihood (--binarisation=none)")
-        batch = self.batch_of(x, seed, "likelihood")
-        found = self.encoder(batch.x, training=False)
-        draws = [self._log_weights(batch.x, found, batch.seed(f"{k}")) for k in range(samples)]
-        return tf.stack(draws)
+        self.require(LIKELIHOOD)
+        batch = self.make_batch(x, seed, streams.LIKELIHOOD)
+        output = self.encoder(batch.x, training=False)
+        seeds = [batch.seed(streams.posterior_draw(k)) for k in range(samples)]
+        return tf.stack([self._log_weights(batch.x, output, seed) for seed in seeds])
 
     @tf.function(reduce_retracing=True)
-    def _log_weights(self, x, found, seed):
-        """Those of one draw of q."""
-        posterior = tfd.Normal(found["mean"], tf.exp(0.5 * found["log_variance"]))
+    def _log_weights(self, x, output, seed):
+        """Return log p(x, z) - log q(z|x), [n], for one sample z of q(z|x)."""
+        posterior = tfd.Normal(output["mean"], tf.exp(0.5 * output["log_variance"]))
         z = posterior.sample(seed=seed)
         ratio = tf.reduce_sum(tfd.Normal(0.0, 1.0).log_prob(z) - posterior.log_prob(z), -1)
-        error = ERRORS[self.hp.reconstruction](x, self.decoder(z, training=False))
-        return ratio - error - self.error_constant()
+        error = self.reconstruction_error.make(x, self.decoder(z, training=False))
+        return ratio - error - self.log_likelihood_constant()
 
-    def error_constant(self):
-        """What -log p(x|z) is beyond the error of the reconstruction, in nats."""
-        if self.hp.reconstruction == "bernoulli":
+    def log_likelihood_constant(self):
+        """Constant to add to the reconstruction error to obtain -log p(x|z), in nats."""
+        if not self.reconstruction_error.is_density:
             return 0.0
         return 0.5 * math.prod(self.image_shape) * math.log(math.pi)
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class BetaVAE(VAE):
-    """The divergence is multiplied with beta, equation 4, or what a schedule says of it."""
+    """Beta-VAE: VAE whose KL divergence has the weight beta, constant or scheduled: equation 4."""
 
     Hyperparameters = BetaVAEHyperparameters
+    steps_per_epoch = 0
+
+    def before_training(self, steps_per_epoch):
+        self.steps_per_epoch = steps_per_epoch
+
+    @property
+    def against_collapse(self):
+        return f"a lower beta, a beta_schedule, or {super().against_collapse}"
 
     @property
     def beta(self):
@@ -115,11 +155,12 @@ class BetaVAE(VAE):
 
     def kl_weight(self):
         hp = self.hp
-        if hp.beta_schedule == "constant":
+        schedule = fields.selected(hp, "beta_schedule").make
+        if schedule is None:
             return super().kl_weight()
         if not self.steps_per_epoch:
             raise ValueError(
-                f"beta_schedule={hp.beta_schedule!r} is in epochs: set the model's steps_per_epoch"
+                f"beta_schedule={hp.beta_schedule} counts epochs: set the model's steps_per_epoch"
             )
         period = hp.beta_warmup_epochs * self.steps_per_epoch
-        return self.beta * SCHEDULES[hp.beta_schedule](self.step, period)
+        return self.beta * schedule(self.step, period)

@@ -1,15 +1,15 @@
-"""WGAN: Arjovsky et al. 2017, "Wasserstein GAN"."""
+"""WGAN: Arjovsky et al. 2017, "Wasserstein GAN", arXiv:1701.07875."""
 
 import keras
 
 from models import layers
 from models.adversarial import AdversarialModel
-from models.hyperparameters import WGANHyperparameters
+from models.declarations.wgan import WGANHyperparameters
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class WGAN(AdversarialModel):
-    """A critic whose weights are clipped, so that its slope is bounded: algorithm 1."""
+    """Critic whose weights are clipped, which bounds its gradient norm: algorithm 1."""
 
     Hyperparameters = WGANHyperparameters
 

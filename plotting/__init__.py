@@ -1,7 +1,9 @@
-"""Grids, curves, bars, matrices and GIFs: arrays in, files out. Nothing else in the zoo draws.
+"""Grids, curves, bars, matrices and GIFs, written from arrays to picture files.
 
-Pillow, imageio and matplotlib are imported by the functions that use them, so that importing this
-package costs next to nothing. Every file is written whole or not at all.
+Functions import Pillow, imageio and matplotlib when called, so that importing this package is
+fast. Every file is written atomically.
+
+May import: storage, fields, errors.
 """
 
 from plotting.bars import Bars, save_bars

@@ -1,4 +1,4 @@
-"""Curves over training: the losses of one run, or one metric of several."""
+"""Curves over training steps: losses of one run, or a metric of several runs."""
 
 import dataclasses
 import io
@@ -9,27 +9,27 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from files import write_atomically
 from plotting.paths import check_ending
+from storage.files import write_atomically
 
-# Okabe and Ito's palette, which colour-blind readers can tell apart, without its yellow.
+# Okabe and Ito's palette for colour-blind readers, without yellow.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
 INK, PALE_INK = "#333333", "#DDDDDD"
-MARKED = 60  # a series of at most so many points shows each as a dot
-WIDTH, DPI = 9.0, 100  # inches and dots an inch: 900 pixels wide
+MARKED = 60  # maximum number of points of a series that are drawn as dots
+WIDTH, DPI = 9.0, 100  # inches, dots per inch: 900 pixels wide
 
 
 @dataclasses.dataclass(frozen=True)
 class Panel:
-    """One pair of axes.
+    """Content of one pair of axes.
 
     Attributes:
-        title: what the values are, with the unit if there is one.
-        series: name -> (steps [k], values [k]), steps finite, drawn in the order given. A name has
-            one colour in all panels of a figure. A series without points is left out.
-        log_y: a logarithmic value axis; values <= 0 leave gaps, and the legend counts them.
-        smoothing: the time constant of the moving average as a share of the series' points, from
-            0, which turns it off, to 1. Series in which it is shorter than two points stay raw.
+        title: name of the values, with the unit if there is one.
+        series: name -> (steps [k], values [k]) with finite steps, drawn in the given order. A name
+            has one colour in all panels of a figure. Series without points are omitted.
+        log_y: whether the value axis is logarithmic; values <= 0 leave gaps, counted in the legend.
+        smoothing: time constant of the moving average as a fraction of the points, from 0 (off) to
+            1. A series is not smoothed if the time constant is less than two points.
     """
 
     title: str
@@ -41,16 +41,16 @@ class Panel:
 def save_curves(
     path: str | os.PathLike, panels: Sequence[Panel], x_label: str, title: str | None = None
 ) -> None:
-    """Draws the panels as a PNG file 900 pixels wide, whole or not at all.
+    """Draw the panels as a PNG file 900 pixels wide, written atomically.
 
-    Up to two panels stand one above the other, more in two columns; all share the range of steps.
-    A long series is drawn pale, with its moving average over it, geometric if the axis is
-    logarithmic. Values that are not finite leave gaps, and the legend counts them. The same
-    arguments give the same bytes.
+    Up to two panels are stacked, more are drawn in two columns; all share the range of steps. A
+    long series is drawn pale, with its moving average on top (geometric if the axis is
+    logarithmic). Values that are not finite leave gaps, counted in the legend. The same arguments
+    give the same bytes.
 
     Raises:
-        ValueError: no panels, steps and values that are not two equally long rows of numbers, steps
-            that are not finite, smoothing out of range, or a path that does not end in .png.
+        ValueError: there are no panels, steps and values differ in shape or are not [k], steps are
+            not finite, smoothing is out of range, or the path does not end in .png.
     """
     path = check_ending(path, ".png")
     if not panels:
@@ -66,7 +66,7 @@ def save_curves(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    # Legends stand above their axes and are given room, so that they never cover a curve.
+    # Legends are placed above their axes, with room of their own, so that they cover no curve.
     columns = 1 if len(panels) <= 2 else 2
     rows = math.ceil(len(panels) / columns)
     legend_columns = [_legend_columns(drawn, WIDTH / columns) for drawn in series]
@@ -93,10 +93,10 @@ def save_curves(
 
 
 def smoothed(values: np.ndarray, span: float) -> np.ndarray:
-    """The moving average [k] of values [k] that weighs a value by exp(-age / span).
+    """Return the moving average [k] of values [k] with weights exp(-age / span).
 
-    The weights at each point are those of the finite values so far, and they sum to one: the
-    average neither starts from zero nor looks ahead. Where a value is not finite, it is NaN.
+    The weights of the finite values so far are normalized to one, so the average is not biased
+    towards zero at the start. It is NaN where the value is not finite.
     """
     decay = math.exp(-1.0 / span)
     total = weight = 0.0
@@ -111,7 +111,7 @@ def smoothed(values: np.ndarray, span: float) -> np.ndarray:
 
 
 class _Series(NamedTuple):
-    """One series as it is drawn: steps and values float64 [k], NaN where there is a gap."""
+    """Series prepared for drawing: steps and values float64 [k], NaN at gaps."""
 
     name: str
     label: str
@@ -120,7 +120,7 @@ class _Series(NamedTuple):
 
 
 def _prepared(panel: Panel) -> list[_Series]:
-    """The panel's series that have points, checked."""
+    """Return the checked series of the panel, without empty ones."""
     if not 0 <= panel.smoothing <= 1:
         raise ValueError(f"{panel.title}: smoothing must be from 0 to 1, got {panel.smoothing}")
     prepared = []
@@ -140,27 +140,28 @@ def _prepared(panel: Panel) -> list[_Series]:
         negative = finite & (values <= 0) & panel.log_y
         if negative.any():
             notes.append(f"{np.sum(negative)} not positive")
-        label = _short(f"{name} ({', '.join(notes)})" if notes else f"{name}")
+        label = shortened(f"{name} ({', '.join(notes)})" if notes else f"{name}")
         if len(steps):
             gaps = ~finite | negative
             prepared.append(_Series(name, label, steps, np.where(gaps, np.nan, values)))
     return prepared
 
 
-def _short(text: str, length: int = 40) -> str:
-    """The text with its middle left out, if it is too long for half a figure."""
+def shortened(text: str, length: int = 40) -> str:
+    """Return the text in one line, without its middle if it exceeds the length."""
+    text = " ".join(str(text).split())
     half = length // 2
     return text if len(text) <= length else f"{text[: half - 1]}…{text[-half:]}"
 
 
 def _legend_columns(drawn: list[_Series], inches: float) -> int:
-    """How many legend entries fit side by side in a panel of that width."""
+    """Return the number of legend entries that fit side by side in a panel `inches` wide."""
     longest = max((len(one.label) for one in drawn), default=1)
     return max(1, min(len(drawn), int((inches - 0.8) / (0.5 + 0.075 * longest))))
 
 
 def _draw(axes, panel: Panel, drawn: list[_Series], styles, legend_columns: int) -> None:
-    """Draws the series into matplotlib axes, and the legend above them."""
+    """Draw the series into matplotlib axes and the legend above them."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     handles = []
@@ -168,7 +169,7 @@ def _draw(axes, panel: Panel, drawn: list[_Series], styles, legend_columns: int)
         line = dict(styles[name], lw=1.6)
         shown = np.isfinite(values)
 
-        # A point between two gaps makes no line: it is drawn as a dot, like all of a short series.
+        # Short series and points between two gaps, which have no line, are drawn as dots.
         few = len(steps) <= MARKED
         near = np.pad(shown, 1)
         dots = shown if few else shown & ~near[:-2] & ~near[2:]
@@ -201,7 +202,7 @@ def _draw(axes, panel: Panel, drawn: list[_Series], styles, legend_columns: int)
     legend = axes.legend(
         handles,
         [one.label for one in drawn],
-        title=_short(panel.title),
+        title=shortened(panel.title),
         title_fontproperties={"size": 11, "weight": "bold"},
         loc="lower left",
         bbox_to_anchor=(0.0, 1.0),
@@ -222,7 +223,7 @@ def _draw(axes, panel: Panel, drawn: list[_Series], styles, legend_columns: int)
 
 
 def _number(value: float, _) -> str:
-    """A tick's label, written in full: 0.0002, 25k, 1.5M."""
+    """Format a tick label: 0.0002, 25k, 1.5M."""
     for size, letter in ((1e6, "M"), (1e3, "k")):
         if size <= abs(value) < 1000 * size and abs(value) >= 1e4:
             return f"{value / size:g}{letter}"

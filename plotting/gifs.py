@@ -1,4 +1,4 @@
-"""Animations, such as the same latents drawn by a generator as it learns."""
+"""GIF animations, such as samples of fixed latents over training."""
 
 import io
 import os
@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from files import write_atomically
 from plotting.images import check_picture
 from plotting.paths import check_ending
+from storage.files import write_atomically
 
 
 def save_gif(
@@ -17,20 +17,22 @@ def save_gif(
     fps: float = 10.0,
     hold_last_seconds: float = 1.0,
 ) -> None:
-    """Writes frames, each uint8 [H, W, 1 or 3], as a GIF that loops for ever, whole or not at all.
+    """Write frames, each uint8 [H, W, 1 or 3], as an endlessly looping GIF, atomically.
 
-    A film of at most 256 colours, such as gray digits, is kept exactly. Another gets one palette
-    that suits all its frames, so that its colours do not flicker, and is dithered. GIF counts in
-    hundredths of a second: the frames' starts are rounded to it, not their lengths, so that the
-    film keeps its pace. Equal frames in succession may be stored as one that lasts as long.
+    Animations with at most 256 colours, such as gray digits, are stored exactly. Others are
+    dithered to one palette for all frames, so that colours do not flicker. GIF times are in
+    hundredths of a second: the start of each frame is rounded, not its duration, so that errors
+    do not accumulate. Equal successive frames may be merged.
 
     Args:
-        fps: frames a second, from 0.1 to 50, above which browsers slow a GIF down.
-        hold_last_seconds: how much longer the last frame is shown, from 0 to 60.
+        path: path of the file; ends in .gif.
+        frames: frames of one shape.
+        fps: frames per second, from 0.1 to 50; browsers slow faster GIFs down.
+        hold_last_seconds: additional duration of the last frame, from 0 to 60.
 
     Raises:
-        ValueError: no frames, frames of several shapes, another type, a number out of range, or a
-            path that does not end in .gif.
+        ValueError: there are no frames, their shapes or types are invalid, a number is out of
+            range, or the path does not end in .gif.
     """
     path = check_ending(path, ".gif")
     frames = [check_picture(f"frame {k}", frame) for k, frame in enumerate(frames)]
@@ -59,7 +61,7 @@ def save_gif(
         plugin="pillow",
         is_batch=True,
         save_all=True,
-        optimize=False,  # it recodes some frames' gray levels, and not exactly
+        optimize=False,  # optimization changes some gray levels
         duration=milliseconds.astype(int).tolist(),
         loop=0,
     )
@@ -67,13 +69,13 @@ def save_gif(
 
 
 def _in_256_colours(frames: np.ndarray) -> np.ndarray:
-    """Frames uint8 [k, H, W, 3] dithered to the 256 colours that suit them, if they have more."""
+    """Dither frames uint8 [k, H, W, 3] to a common palette if they have more than 256 colours."""
     codes = frames.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
     if len(np.unique(codes)) <= 256:
         return frames
     from PIL import Image
 
-    # Some frames, evenly spread and one above the other, stand for all.
+    # The palette is computed from about 16 evenly spaced frames.
     sample = frames[:: -(-len(frames) // 16)].reshape(-1, *frames.shape[2:])
     palette = Image.fromarray(sample).quantize(256, kmeans=1)
     dithered = (Image.fromarray(frame).quantize(palette=palette) for frame in frames)

@@ -1,4 +1,4 @@
-"""Grids of images, with or without labels, and the PNG files that they become."""
+"""Grids of images with optional labels, and PNG files."""
 
 import io
 import math
@@ -7,20 +7,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from files import write_atomically
 from plotting.paths import check_ending
+from storage.files import write_atomically
 
-PAPER = 255  # the gray level of padding, blank cells and margins
-READABLE = 64  # pixels; smaller images are enlarged up to this side
+PAPER = 255  # gray level of padding, blank cells and margins
+READABLE = 64  # pixels; smaller images are upsampled to at most this side
 
 
 def to_uint8(images) -> np.ndarray:
-    """Pixels of images [n, h, w, c] with c 1 or 3: floats in [-1, 1] become 0 to 255.
+    """Convert images [n, h, w, 1 or 3] from floats in [-1, 1] to uint8 from 0 to 255.
 
-    Floats outside the range are clipped, then rounded half up; uint8 is returned as it is.
+    Floats outside the range are clipped, then rounded half up; uint8 is returned unchanged.
 
     Raises:
-        ValueError: another shape or type, no image, or a NaN.
+        ValueError: the shape or type is invalid, there are no images, or a value is NaN.
     """
     images = np.asarray(images)
     if images.ndim != 4 or images.shape[-1] not in (1, 3) or 0 in images.shape:
@@ -43,20 +43,20 @@ def grid(
     row_labels: Sequence | None = None,
     column_labels: Sequence | None = None,
 ) -> np.ndarray:
-    """Images [n, h, w, c] in reading order on one white sheet, uint8 [H, W, c].
+    """Arrange images [n, h, w, c] in reading order on a white sheet, uint8 [H, W, c].
 
     Args:
-        images: what `to_uint8` takes.
-        columns: cells in a row; ceil(sqrt(n)) if None. The last row's unused cells stay blank.
+        images: as for `to_uint8`.
+        columns: cells per row; None: ceil(sqrt(n)). Unused cells of the last row are blank.
         padding: pixels around and between the cells.
-        scale: each pixel becomes a square of this side; if None, the largest that keeps a cell
-            within 64 pixels, and at least 1.
-        row_labels: one for each row, written to its left.
-        column_labels: one for each column, written above it, upright if one is too wide.
+        scale: integer upsampling factor; None: the largest that keeps cells within 64 pixels, and
+            at least 1.
+        row_labels: one per row, written to its left.
+        column_labels: one per column, written above it; all rotated if one is too wide.
 
     Raises:
-        ValueError: as `to_uint8`, a size out of range, a wrong number of labels, or cells too
-            small to be labelled.
+        ValueError: as `to_uint8`; or a size is out of range, the number of labels is wrong, or the
+            cells are too small for labels.
     """
     images = to_uint8(images)
     n, height, width, channels = images.shape
@@ -74,7 +74,7 @@ def grid(
     if any(text.shape[1] > width for text in column_texts):
         column_texts = [np.rot90(text) for text in column_texts]
 
-    # The cells start where the margins for the labels end.
+    # (x0, y0) is the first cell, after the margins for the labels.
     gap = 6
     x0 = padding + max((text.shape[1] + gap for text in row_texts), default=0)
     y0 = padding + max((text.shape[0] + gap for text in column_texts), default=0)
@@ -89,8 +89,8 @@ def grid(
 
     for k, image in enumerate(images):
         row, column = divmod(k, columns)
-        enlarged = image.repeat(scale, axis=0).repeat(scale, axis=1)
-        put(enlarged, y0 + row * (height + padding), x0 + column * (width + padding))
+        upsampled = image.repeat(scale, axis=0).repeat(scale, axis=1)
+        put(upsampled, y0 + row * (height + padding), x0 + column * (width + padding))
     for row, text in enumerate(row_texts):
         middle = y0 + row * (height + padding) + (height - text.shape[0]) // 2
         put(text, middle, x0 - gap - text.shape[1])
@@ -101,7 +101,7 @@ def grid(
 
 
 def _labels(name, labels, count, height, width) -> list[np.ndarray]:
-    """Each label's text, black on white, uint8 [line height, text width, 1]."""
+    """Return a picture of each label, black on white, uint8 [line height, text width, 1]."""
     if labels is None:
         return []
     if len(labels) != count:
@@ -121,7 +121,7 @@ def _labels(name, labels, count, height, width) -> list[np.ndarray]:
 
 
 def check_picture(name: str, array) -> np.ndarray:
-    """The array, or a ValueError unless it is uint8 [H, W, 1 or 3]."""
+    """Return the array. Raises ValueError unless it is uint8 [H, W, 1 or 3]."""
     array = np.asarray(array)
     if array.dtype != np.uint8:
         raise ValueError(f"{name} must be uint8, got {array.dtype}; see to_uint8")
@@ -131,10 +131,10 @@ def check_picture(name: str, array) -> np.ndarray:
 
 
 def save_image(path: str | os.PathLike, array) -> None:
-    """Writes a picture, uint8 [H, W, 1 or 3], as a PNG file, whole or not at all.
+    """Write a picture, uint8 [H, W, 1 or 3], as a PNG file, atomically.
 
     Raises:
-        ValueError: another shape or type, or a path that does not end in .png.
+        ValueError: the shape or type is invalid, or the path does not end in .png.
     """
     path = check_ending(path, ".png")
     array = check_picture("array", array)

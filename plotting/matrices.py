@@ -1,21 +1,22 @@
-"""Confusion matrices, such as the classes of images against the codes that a model gave them."""
+"""Confusion matrices, such as classes of images against predicted codes."""
 
+import functools
 import io
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from files import write_atomically
-from plotting.bars import GRAY_INK, fitted, ruler
+from plotting.bars import GRAY_INK
 from plotting.curves import DPI, INK, PALE_INK
 from plotting.paths import check_ending
+from storage.files import write_atomically
 
-SHADES = ("#FFFFFF", "#56B4E9", "#0072B2", "#00304D")  # from a share of 0 to one of 1
-UNKNOWN = "#EEEEEE"  # a row without counts has no shares
-READABLE = 7.0  # points: smaller numbers are left out
-LONGEST = 2.0  # inches that a name may take
-MARGIN, LINE, SPACE = 0.12, 0.24, 0.08  # inches; a line is a title's
+SHADES = ("#FFFFFF", "#56B4E9", "#0072B2", "#00304D")  # for shares from 0 to 1
+UNKNOWN = "#EEEEEE"  # for rows without counts
+READABLE = 7.0  # minimum font size in points; smaller numbers are omitted
+LONGEST = 2.0  # maximum length of a name in inches
+MARGIN, LINE, SPACE = 0.12, 0.24, 0.08  # inches; LINE is the height of a title
 
 
 def save_matrix(
@@ -26,15 +27,15 @@ def save_matrix(
     row_title: str = "",
     column_title: str = "",
 ) -> None:
-    """Draws counts [r, c] as a heat map in a PNG file, whole or not at all.
+    """Draw counts [r, c] as a heat map in a PNG file, written atomically.
 
-    A cell's colour is its share of its row; rows without counts are gray. The counts are written
-    into the cells if the longest fits. Where names would overlap, every second, third, ... is
+    The colour of a cell is its share of the row; rows without counts are gray. Counts are written
+    into the cells if the longest fits. Where names would overlap, only every second, third, ... is
     written. The same arguments give the same bytes.
 
     Raises:
-        ValueError: counts that are not a matrix of integers >= 0, or are empty, a wrong number of
-            names, or a path that does not end in .png.
+        ValueError: counts are not a non-empty matrix of integers >= 0, the number of names is
+            wrong, or the path does not end in .png.
     """
     path = check_ending(path, ".png")
     counts = np.asarray(counts)
@@ -64,11 +65,11 @@ def save_matrix(
     longest_row, longest_column = (max(map(inches, n)) for n in (row_names, column_names))
     longest_count = inches(f"{counts.max()}")
 
-    # Cells are whole pixels, so that equal ones look equal, and wide if that spares the reader.
+    # Cells have integer pixel sizes, so that equal cells look equal; they widen to fit texts.
     cell_h, cell_w = (_cell_pixels(n) / DPI for n in counts.shape)
-    for wish in (longest_count + SPACE, longest_column + SPACE):
-        if wish * counts.shape[1] <= 7.0:
-            cell_w = max(cell_w, _whole(wish))
+    for text_width in (longest_count + SPACE, longest_column + SPACE):
+        if text_width * counts.shape[1] <= 7.0:
+            cell_w = max(cell_w, _whole(text_width))
     upright = longest_column + SPACE > cell_w
 
     # From the left: title, names, map, scale. From the top: title, names, map.
@@ -81,7 +82,7 @@ def save_matrix(
     figure.set_size_inches(width, height)
 
     def box(x, y, w, h):
-        """The place of axes, x and y being inches from the left and from the top."""
+        """Return axes bounds in figure fractions; x and y are inches from the left and the top."""
         return (x / width, 1 - (y + h) / height, w / width, h / height)
 
     shades = LinearSegmentedColormap.from_list("shades", SHADES).with_extremes(bad=UNKNOWN)
@@ -93,9 +94,9 @@ def save_matrix(
         axes.set_yticks(np.arange(1, counts.shape[0]) - 0.5, minor=True)
         axes.grid(which="minor", color=PALE_INK, lw=0.6)
 
-    # Names, at most one for each line of text.
+    # At most one name per line of text.
     for axis, names, cell in ((axes.xaxis, column_names, cell_w), (axes.yaxis, row_names, cell_h)):
-        size = min(9.0, max(READABLE, cell / 0.017))  # points, and inches a line of one point
+        size = min(9.0, max(READABLE, cell / 0.017))  # points; 0.017 inches per point and line
         every = int(np.ceil(0.017 * size / cell - 1e-9))
         shown = np.arange(0, len(names), every)
         axis.set_ticks(shown, [names[k] for k in shown], parse_math=False)
@@ -120,25 +121,56 @@ def save_matrix(
     write_atomically(path, buffer.getvalue())
 
 
+def ruler(canvas) -> Callable[..., float]:
+    """Return a function inches(text, size=9, weight="normal"): width of a text on an Agg canvas."""
+    from matplotlib.font_manager import FontProperties
+
+    @functools.cache
+    def inches(text: str, size: float = 9, weight: str = "normal") -> float:
+        font = FontProperties(size=size, weight=weight)
+        return canvas.get_renderer().get_text_width_height_descent(text, font, False)[0] / DPI
+
+    return inches
+
+
+def fitted(text: str, limit: float, measure: Callable[[str], float]) -> str:
+    """Return the text in one line, shortened in the middle to at most the limit."""
+    text = " ".join(str(text).split())
+    if measure(text) <= limit:
+        return text
+    fits, too_long = 0, len(text)
+    while too_long - fits > 1:
+        kept = (fits + too_long) // 2
+        if measure(_without_middle(text, kept)) <= limit:
+            fits = kept
+        else:
+            too_long = kept
+    return _without_middle(text, fits)
+
+
+def _without_middle(text: str, kept: int) -> str:
+    return f"{text[: kept // 2]}…{text[len(text) - (kept + 1) // 2 :]}"
+
+
 def _cell_pixels(n: int) -> int:
-    """The side of n cells in a row: 700 pixels together, if none is too large or too small."""
+    """Return the side of each of n cells: 700 pixels in total, within limits per cell."""
     return max(1, min(50, max(700 // n, min(12, 1200 // n))))
 
 
 def _whole(inches: float) -> float:
-    """The length rounded up to whole pixels."""
+    """Round a length up to whole pixels."""
     return np.ceil(inches * DPI) / DPI
 
 
 def _write_counts(axes, counts, colours, cell_h: float, room: float) -> None:
-    """Writes the counts into their cells, if they fit at a readable size.
+    """Write the counts into their cells if they fit at a readable size.
 
-    `room` is a cell's width over that of the longest count at 9 points.
+    `room` is the width of a cell divided by that of the longest count at 9 points.
     """
     size = min(10.0, 9 * 0.85 * room, 0.62 * 72 * cell_h)
     if size < READABLE:
         return
-    # The WCAG's relative luminance tells whether black or white has the greater contrast.
+    # White on dark cells, by the relative luminance of the WCAG.
     rgb = colours[..., :3]
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     dark = linear @ [0.2126, 0.7152, 0.0722] < 0.179

@@ -1,4 +1,4 @@
-"""What all tests share: --slow, tiny data, scripts called in this process, one tiny run."""
+"""Shared by all tests: --slow, tiny data, scripts called in this process, and tiny runs."""
 
 import contextlib
 import dataclasses
@@ -56,7 +56,7 @@ def root():
 
 @dataclasses.dataclass(frozen=True)
 class Outcome:
-    """How a script ended, and what it printed."""
+    """Exit code and output of a script."""
 
     code: int | str
     out: str
@@ -76,7 +76,7 @@ def call():
     """call("train", "--model=gan", ...) -> Outcome: a script in this process, where it is quick."""
 
     def call(script: str, *argv) -> Outcome:
-        from training import flags
+        from cli import flags
 
         main = importlib.import_module(script).main
         out, err = io.StringIO(), io.StringIO()
@@ -118,7 +118,7 @@ class Blocked(importlib.abc.MetaPathFinder):
 sys.meta_path.insert(0, Blocked())
 script, lines = json.loads(sys.argv[1])
 main = importlib.import_module(script).main
-from training import flags
+from cli import flags
 for argv in lines:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -147,7 +147,7 @@ def without_tensorflow(python):
 
 
 def bars(n: int, seed: int):
-    """n gray images uint8 [28, 28] of a noisy bright bar, which stands where the label says."""
+    """N gray images uint8 [28, 28] of a noisy bright bar at the position of the label."""
     random = np.random.default_rng(seed)
     labels = np.arange(n) % 10
     columns = np.arange(28)[None, None, :]
@@ -159,7 +159,8 @@ def bars(n: int, seed: int):
 @pytest.fixture(scope="session")
 def cells():
     """cells(sheet, columns) -> the 28-pixel images uint8 [rows, columns, 28, 28, c] on a sheet that
-    plotting.grid made."""
+    plotting.grid made.
+    """
 
     def cells(sheet, columns: int, side=28, padding=2):
         scale = 64 // side
@@ -230,7 +231,7 @@ def tiny_run(tmp_path_factory, call, tiny):
 
 @pytest.fixture(scope="session")
 def told_run(tmp_path_factory, call, tiny):
-    """A finished run of a model that is told the class; nobody writes to it. Attributes: path."""
+    """A finished run of a class-conditional model, read-only. Attributes: path."""
     path = tmp_path_factory.mktemp("runs") / "told"
     small = ("--network=mlp", "--width=4", "--depth=1", "--g_learning_rate=1e-2")
     argv = [word for word in tiny if not word.startswith(("--model", "--width", "--depth"))]
@@ -243,7 +244,8 @@ def told_run(tmp_path_factory, call, tiny):
 @pytest.fixture(scope="session")
 def coded_run(tmp_path_factory, call, tiny):
     """A finished run of a model with a code of 4 categories and 2 continuous ones; nobody writes to
-    it. Attributes: path, outcome."""
+    it. Attributes: path, outcome.
+    """
     path = tmp_path_factory.mktemp("runs") / "coded"
     small = ("--network=mlp", "--width=8", "--depth=1", "--q_units=4", "--noise_dim=4")
     argv = [word for word in tiny if not word.startswith(("--model", "--width", "--depth"))]

@@ -89,4 +89,4 @@ def test_generate_draws_interpolations_and_traversals(call, vae_run, tmp_path):
 def test_flags_of_a_schedule_that_is_not_chosen_are_refused(call, digits):
     argv = ["--model=beta_vae", f"--dataset={digits}", "--beta_warmup_epochs=3"]
     refusal = call("train", *argv).refusal()
-    assert refusal.startswith("--beta_warmup_epochs: --beta_schedule=constant has none")
+    assert refusal.startswith("--beta_warmup_epochs: does not apply with beta_schedule=constant")

@@ -1,4 +1,4 @@
-"""generate.py from outside: what it draws of a tiny run, and what it refuses."""
+"""generate.py from outside: its outputs for tiny runs, and its errors."""
 
 import json
 import pathlib
@@ -13,21 +13,21 @@ import plotting
 
 
 def pixels(path):
-    """A picture as uint8 [H, W, c]."""
+    """Return a picture as uint8 [H, W, c]."""
     array = np.asarray(Image.open(path))
     return array[..., None] if array.ndim == 2 else array
 
 
 @pytest.fixture(scope="module")
 def model(tiny_run):
-    from training.setup import load_run
+    from training.loading import load_run
 
     return load_run(tiny_run.path)[2]
 
 
 @pytest.fixture
 def draw(call, tiny_run, tmp_path):
-    """draw("--output=grid", ...) -> the files that it made, by name, of the tiny run."""
+    """Return draw("--output=grid", ...) -> the files drawn of the tiny run, by name."""
 
     def draw(*argv, folder="drawn"):
         outdir = tmp_path / folder
@@ -42,7 +42,7 @@ def draw(call, tiny_run, tmp_path):
     return draw
 
 
-def test_images_are_one_png_each_with_the_pixels_of_the_npz(draw, model):
+def test_images_and_npz_of_a_seed_have_the_same_pixels(draw, model):
     images = draw("--output=images", "--n=5", "--seed=2")
     assert list(images) == [f"seed2-{k:05}.png" for k in range(5)]
     arrays = draw("--output=npz", "--n=5", "--seed=2", folder="npz")
@@ -55,13 +55,13 @@ def test_images_are_one_png_each_with_the_pixels_of_the_npz(draw, model):
     np.testing.assert_array_equal(stored, [pixels(path) for path in images.values()])
 
 
-def test_more_images_than_fit_one_batch_are_all_drawn_and_begin_as_fewer_do(draw):
+def test_npz_of_more_than_one_batch_has_all_images(draw):
     many = np.load(draw("--output=npz", "--n=260")["seed0-260.npz"])["images"]
     assert many.shape == (260, 28, 28, 1)
     assert len({image.tobytes() for image in many}) > 200
 
 
-def test_a_grid_shows_the_samples_in_reading_order(draw, model, cells):
+def test_grid_has_the_samples_in_reading_order(draw, model, cells):
     made = draw("--output=grid", "--n=7", "--seed=4")
     assert list(made) == ["grid-seed4.png"]
     sheet = pixels(made["grid-seed4.png"])
@@ -71,7 +71,7 @@ def test_a_grid_shows_the_samples_in_reading_order(draw, model, cells):
 
 
 @pytest.mark.parametrize("output", ["images", "npz", "grid", "interpolation"])
-def test_the_seed_alone_decides_what_is_drawn(draw, output):
+def test_output_is_a_function_of_the_seed(draw, output):
     def drawn(seed, folder):
         made = draw(f"--output={output}", "--n=2", f"--seed={seed}", folder=folder).values()
         if output == "npz":
@@ -84,7 +84,7 @@ def test_the_seed_alone_decides_what_is_drawn(draw, output):
 
 
 @pytest.mark.parametrize("path", ["linear", "spherical"])
-def test_an_interpolation_goes_from_one_latent_to_the_other(draw, model, path, cells):
+def test_interpolation_runs_from_one_latent_to_the_other(draw, model, path, cells):
     argv = ("--output=interpolation", "--n=3", "--frames=5", "--seed=1", f"--path={path}")
     made = draw(*argv)
     assert list(made) == [f"{path}-seed1.gif", f"{path}-seed1.png"]
@@ -100,7 +100,7 @@ def test_an_interpolation_goes_from_one_latent_to_the_other(draw, model, path, c
     assert max(middle) < abs(shown[:, 4] - shown[:, 0]).sum()
 
 
-def test_the_two_paths_differ_between_their_ends_alone(draw, cells):
+def test_linear_and_spherical_interpolations_differ_between_their_ends_only(draw, cells):
     sheets = []
     for path in ("linear", "spherical"):
         made = draw("--output=interpolation", "--n=2", "--frames=3", f"--path={path}", folder=path)
@@ -111,11 +111,11 @@ def test_the_two_paths_differ_between_their_ends_alone(draw, cells):
     assert difference[1] > 1
 
 
-def test_between_two_classes_lie_mixtures_of_them_whatever_the_path(
+def test_interpolation_of_a_class_conditional_model_mixes_classes_linearly(
     call, told_run, tmp_path, cells
 ):
     from models.latents import interpolate
-    from training.setup import load_run
+    from training.loading import load_run
 
     argv = (f"--run={told_run.path}", f"--outdir={tmp_path}", "--output=interpolation")
     assert call("generate", *argv, "--n=4", "--frames=3", "--path=spherical").code == 0
@@ -130,7 +130,7 @@ def test_between_two_classes_lie_mixtures_of_them_whatever_the_path(
     assert abs(shown - plotting.to_uint8(model.generate(middle))).max() <= 1
 
 
-def test_the_film_of_an_interpolation_goes_there_and_back(draw, cells):
+def test_gif_of_an_interpolation_runs_forth_and_back(draw, cells):
     made = draw("--output=interpolation", "--n=2", "--frames=4")
     frames = iio.imread(made["spherical-seed0.gif"], mode="L")
     assert len(frames) == 6
@@ -141,7 +141,7 @@ def test_the_film_of_an_interpolation_goes_there_and_back(draw, cells):
         np.testing.assert_array_equal(shown, sheet[:, k])
 
 
-def test_a_plane_is_over_the_first_two_latent_dimensions(draw, model, cells):
+def test_plane_varies_the_first_two_latent_dimensions(draw, model, cells):
     made = draw("--output=plane", "--span=1.5", "--seed=3")
     assert list(made) == ["plane-span1.5-seed3.png"]
     shown = cells(pixels(made["plane-span1.5-seed3.png"]), columns=10)
@@ -154,13 +154,13 @@ def test_a_plane_is_over_the_first_two_latent_dimensions(draw, model, cells):
 
 @pytest.fixture(scope="module")
 def coded_model(coded_run):
-    from training.setup import load_run
+    from training.loading import load_run
 
     return load_run(coded_run.path)[2]
 
 
 @pytest.mark.parametrize(("argv", "span"), [([], 1), (["--span=2.5"], 2.5), (["--span=1"], 1)])
-def test_a_traversal_is_a_picture_and_a_film_of_each_code(
+def test_traversal_writes_a_picture_and_a_gif_per_code(
     call, coded_run, coded_model, cells, tmp_path, argv, span
 ):
     argv = (f"--run={coded_run.path}", f"--outdir={tmp_path}", "--output=traversal", *argv)
@@ -187,7 +187,7 @@ def test_a_traversal_is_a_picture_and_a_film_of_each_code(
         assert abs(shown[:, 0] - shown[:, -1]).max() > 1
 
 
-def test_the_seed_decides_what_is_traversed(call, coded_run, tmp_path):
+def test_traversal_is_a_function_of_the_seed(call, coded_run, tmp_path):
     def drawn(seed, folder):
         argv = (f"--run={coded_run.path}", f"--outdir={tmp_path / folder}", "--output=traversal")
         assert call("generate", *argv, f"--seed={seed}").code == 0
@@ -198,42 +198,46 @@ def test_the_seed_decides_what_is_traversed(call, coded_run, tmp_path):
     assert not set(drawn(2, "other")) & set(first)
 
 
-def test_a_model_without_continuous_codes_has_nothing_to_traverse(call, tiny_run, tmp_path):
+def test_traversal_of_a_model_without_codes_or_ordered_dimensions_is_invalid(
+    call, tiny_run, tmp_path
+):
     folder = tmp_path / "none"
     argv = (f"--run={tiny_run.path}", f"--outdir={folder}", "--output=traversal")
     refusal = call("generate", *argv).refusal()
     assert refusal == (
-        "--output=traversal: GAN has no continuous codes, and no order of its dimensions"
+        "--output: traversal: GAN has no continuous codes; "
+        "GAN has no order of its latent dimensions"
     )
     assert not folder.exists()
     refusal = call("generate", *argv, "--span=0").refusal()
-    assert refusal == "--span=0.0: it must be a number > 0"
+    assert refusal == "--span: expected a number > 0, got 0.0"
 
 
 @pytest.mark.parametrize(
     ("output", "option", "having"),
     [
-        ("plane", "n=3", "images, npz, grid, interpolation have"),
-        ("traversal", "truncation=0.5", "images, npz, grid, interpolation have"),
-        ("grid", "path=linear", "interpolation has"),
-        ("styles", "frames=3", "interpolation has"),
-        ("grid", "span=2", "plane, traversal have"),
+        ("plane", "n=3", "images, npz, grid or interpolation"),
+        ("traversal", "truncation=0.5", "images, npz, grid or interpolation"),
+        ("grid", "path=linear", "interpolation"),
+        ("styles", "frames=3", "interpolation"),
+        ("grid", "span=2", "plane or traversal"),
     ],
 )
-def test_what_means_nothing_to_an_output_is_refused(output, option, having, call, tiny_run):
-    refusal = call("generate", f"--run={tiny_run.path}", f"--output={output}", f"--{option}")
+def test_option_of_another_output_is_invalid(output, option, having, call, tiny_run):
+    done = call("generate", f"--run={tiny_run.path}", f"--output={output}", f"--{option}")
     name = option.split("=")[0]
-    assert refusal.refusal() == f"--{name}: --output={output} has none; {having}"
+    message = f"--{name}: does not apply with output={output}, only with output={having}"
+    assert done.refusal() == message
 
 
-def test_a_label_is_refused_by_a_traversal_too(call, coded_run, tmp_path):
+def test_label_of_an_unconditional_model_is_invalid_with_every_output(call, coded_run, tmp_path):
     argv = (f"--run={coded_run.path}", f"--outdir={tmp_path}")
     for output in ("grid", "plane", "traversal"):
         done = call("generate", *argv, f"--output={output}", "--label=2")
-        assert done.refusal() == "--label=2: InfoGAN is not told the class", output
+        assert done.refusal() == "--label: InfoGAN is not class-conditional", output
 
 
-def test_between_two_categories_lie_mixtures_of_them_whatever_the_path(
+def test_interpolation_of_a_model_with_categories_mixes_them_linearly(
     call, coded_run, coded_model, tmp_path, monkeypatch
 ):
     from models.infogan import InfoGAN
@@ -247,7 +251,7 @@ def test_between_two_categories_lie_mixtures_of_them_whatever_the_path(
     np.testing.assert_allclose(np.sum(latents["category_0"], axis=1), 1, atol=1e-5)
 
 
-def test_a_plane_of_a_model_with_codes_is_over_its_noise(
+def test_plane_of_a_model_with_codes_varies_its_noise(
     call, coded_run, coded_model, tmp_path, cells
 ):
     argv = (f"--run={coded_run.path}", f"--outdir={tmp_path}", "--output=plane", "--seed=3")
@@ -262,8 +266,8 @@ def test_a_plane_of_a_model_with_codes_is_over_its_noise(
     assert abs(shown.reshape(expected.shape).astype(int) - expected).max() <= 1
 
 
-def test_a_label_draws_one_class(call, told_run, tmp_path, cells):
-    from training.setup import load_run
+def test_label_of_a_class_conditional_model_draws_one_class(call, told_run, tmp_path, cells):
+    from training.loading import load_run
 
     model = load_run(told_run.path)[2]
     argv = (f"--run={told_run.path}", f"--outdir={tmp_path}", "--n=4")
@@ -272,22 +276,22 @@ def test_a_label_draws_one_class(call, told_run, tmp_path, cells):
     np.testing.assert_array_equal(shown, plotting.to_uint8(model.sample(4, label=7)))
     assert not np.array_equal(shown, plotting.to_uint8(model.sample(4, label=6)))
     refusal = call("generate", *argv, "--label=10").refusal()
-    assert refusal == "--label=10: the classes are 0 to 9, not 10"
+    assert refusal == "--label: expected a class from 0 to 9, got 10"
 
 
-def test_a_label_is_refused_by_a_model_that_is_told_none(call, tiny_run, tmp_path):
+def test_label_of_an_unconditional_model_is_invalid(call, tiny_run, tmp_path):
     argv = (f"--run={tiny_run.path}", f"--outdir={tmp_path}")
-    assert call("generate", *argv, "--label=7").refusal() == "--label=7: GAN is not told the class"
+    assert call("generate", *argv, "--label=7").refusal() == "--label: GAN is not class-conditional"
 
 
-def test_without_an_outdir_the_files_are_in_the_run(call, copied_run):
+def test_files_without_outdir_are_in_the_run(call, copied_run):
     done = call("generate", f"--run={copied_run}", "--n=1")
     assert done.code == 0, done
     assert done.out == f"{copied_run / 'generated' / 'grid-seed0.png'}\n"
     assert (copied_run / "generated" / "grid-seed0.png").is_file()
 
 
-def test_the_run_is_not_changed_by_drawing_from_it(call, copied_run, tmp_path):
+def test_generate_leaves_the_run_unchanged(call, copied_run, tmp_path):
     def state():
         return {p: p.stat().st_mtime_ns for p in copied_run.rglob("*") if p.is_file()}
 
@@ -296,35 +300,33 @@ def test_the_run_is_not_changed_by_drawing_from_it(call, copied_run, tmp_path):
     assert state() == before
 
 
-def test_a_run_that_is_missing_is_refused_and_not_made(call, tmp_path):
+def test_missing_run_is_invalid_and_not_created(call, tmp_path):
     refusal = call("generate", f"--run={tmp_path / 'nothing'}").refusal()
     assert f"{tmp_path / 'nothing'}: no run there" in refusal
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_without_a_checkpoint_is_refused(call, copied_run):
+def test_run_without_a_checkpoint_is_invalid(call, copied_run):
     shutil.rmtree(copied_run / "checkpoints")
     refusal = call("generate", f"--run={copied_run}").refusal()
-    assert f"--run={copied_run}: it has no checkpoint yet" in refusal
+    assert f"{copied_run}: no checkpoint found" in refusal
 
 
-def test_a_run_of_another_version_is_refused(call, copied_run):
+def test_run_of_another_version_is_invalid(call, copied_run):
     saved = json.loads((copied_run / "config.json").read_text())
     saved["options"]["an_option_of_old"] = 1
     (copied_run / "config.json").write_text(json.dumps(saved))
     assert "an_option_of_old" in call("generate", f"--run={copied_run}").refusal()
 
 
-def test_an_outdir_that_cannot_be_written_is_refused(call, tiny_run, tmp_path):
+def test_outdir_that_cannot_be_written_is_invalid(call, tiny_run, tmp_path):
     (tmp_path / "file").write_text("")
     outdir = tmp_path / "file" / "below"
     refusal = call("generate", f"--run={tiny_run.path}", f"--outdir={outdir}", "--n=1").refusal()
-    assert f"--outdir={outdir}" in refusal
+    assert refusal == f"--outdir: cannot write to {outdir} (Not a directory)"
 
 
-def test_flags_are_checked_and_helped_with_before_tensorflow_is_imported(
-    without_tensorflow, tmp_path
-):
+def test_help_and_invalid_flags_leave_tensorflow_unimported(without_tensorflow, tmp_path):
     lines = [
         ["--help"], [], ["--runs=x"], ["--run=x", "--output=film"], ["--run=x", "--n=0"],
         ["--run=x"],
@@ -333,25 +335,25 @@ def test_flags_are_checked_and_helped_with_before_tensorflow_is_imported(
     assert (help_.code, help_.err) == (0, "")
     assert help_.out.startswith("usage: python generate.py --run DIR")
     assert "\n  --output  [grid]\n" in help_.out
-    assert "\n  --frames  [10]\n" in help_.out
+    assert "\n  --frames  (interpolation: 10)\n" in help_.out
     messages = [outcome.refusal() for outcome in refused]
-    assert messages[0].startswith("--run: say which run directory")
+    assert messages[0] == "--run: expected a run directory"
     assert messages[1] == "--runs: no such flag; did you mean --run?"
-    assert messages[2].startswith("--output=film: it must be one of images, npz, grid, ")
-    assert messages[3] == "--n=0: it must be a whole number >= 1"
+    assert messages[2].startswith("--output: expected one of images, npz, grid, ")
+    assert messages[3] == "--n: expected an integer >= 1, got 0"
     assert messages[4].startswith("x: no run there")
 
 
-def test_what_is_drawn_of_a_class_is_named_after_it(call, told_run, tmp_path):
+def test_file_names_contain_the_label(call, told_run, tmp_path):
     for label in ("--label=1", "--label=2"):
         assert call("generate", f"--run={told_run.path}", f"--outdir={tmp_path}", label).code == 0
     names = ["grid-seed0-label1.png", "grid-seed0-label2.png"]
     assert sorted(path.name for path in tmp_path.iterdir()) == names
 
 
-def test_a_refused_label_leaves_no_folder(call, copied_run, tmp_path):
+def test_invalid_label_leaves_no_folder(call, copied_run, tmp_path):
     argv = (f"--run={copied_run}", f"--outdir={tmp_path / 'new'}", "--label=1")
-    assert call("generate", *argv).refusal() == "--label=1: GAN is not told the class"
+    assert call("generate", *argv).refusal() == "--label: GAN is not class-conditional"
     assert not (tmp_path / "new").exists()
 
 
@@ -360,14 +362,14 @@ def test_a_refused_label_leaves_no_folder(call, copied_run, tmp_path):
 
 @pytest.fixture(scope="module")
 def styled(styled_run):
-    from training.setup import load_run
+    from training.loading import load_run
 
     return load_run(styled_run.path)[2]
 
 
 @pytest.fixture
 def draw_styled(call, styled_run, tmp_path):
-    """draw_styled("--output=grid", ...) -> the files that it made, by name, of that run."""
+    """Return draw_styled("--output=grid", ...) -> the files drawn of the run, by name."""
 
     def draw(*argv):
         outdir = tmp_path / "styled"
@@ -381,7 +383,7 @@ def draw_styled(call, styled_run, tmp_path):
 STYLES = ["truncation", "noise", "mixing-coarse", "mixing-middle", "mixing-fine"]
 
 
-def test_a_training_ends_with_pictures_of_its_styles(styled_run, draw_styled):
+def test_styles_output_repeats_the_pictures_at_the_end_of_training(styled_run, draw_styled):
     made = draw_styled("--output=styles", "--seed=0")
     assert list(made) == [f"{name}.png" for name in STYLES]
     for name, path in made.items():
@@ -390,14 +392,14 @@ def test_a_training_ends_with_pictures_of_its_styles(styled_run, draw_styled):
     assert "styles/" in styled_run.outcome.out.splitlines()[-1]
 
 
-def test_styles_of_another_seed_are_others_beside_them(draw_styled):
+def test_styles_of_another_seed_are_written_to_another_folder(draw_styled):
     first, second = (draw_styled("--output=styles", f"--seed={seed}") for seed in (1, 2))
     for name in first:
         assert first[name].parent.name == "styles-seed1"
         assert first[name].read_bytes() != second[name].read_bytes()
 
 
-def test_a_truncated_grid_is_of_truncated_styles(draw_styled, styled, cells):
+def test_grid_with_truncation_draws_truncated_styles(draw_styled, styled, cells):
     from models.latents import truncate
 
     made = draw_styled("--output=grid", "--n=4", "--seed=4", "--truncation=0.5")
@@ -412,7 +414,7 @@ def test_a_truncated_grid_is_of_truncated_styles(draw_styled, styled, cells):
     assert (mean == mean[0, 0]).all()
 
 
-def test_an_interpolation_of_styles_is_straight_in_w(draw_styled, styled, cells):
+def test_interpolation_of_styles_is_linear_in_w(draw_styled, styled, cells):
     made = draw_styled("--output=interpolation", "--path=styles", "--n=2", "--frames=4")
     assert list(made) == ["styles-seed0.png", "styles-seed0.gif"]
     shown = cells(pixels(made["styles-seed0.png"]), columns=4)
@@ -429,16 +431,21 @@ def test_an_interpolation_of_styles_is_straight_in_w(draw_styled, styled, cells)
 
 
 @pytest.mark.parametrize(
-    "argv", [["--output=styles"], ["--output=interpolation", "--path=styles"], ["--truncation=0.5"]]
+    ("argv", "message"),
+    [
+        (["--output=styles"], "--output: styles: GAN has no styles"),
+        (["--output=interpolation", "--path=styles"], "--path: GAN has no styles"),
+        (["--truncation=0.5"], "--truncation: GAN has no styles"),
+    ],
 )
-def test_styles_are_refused_by_a_model_without(argv, call, tiny_run, tmp_path):
+def test_styles_of_a_model_without_styles_are_invalid(argv, message, call, tiny_run, tmp_path):
     done = call("generate", f"--run={tiny_run.path}", f"--outdir={tmp_path / 'no'}", *argv)
-    assert done.refusal() == f"{argv[-1]}: GAN has no styles"
+    assert done.refusal() == message
     assert not (tmp_path / "no").exists()
 
 
-def test_what_is_not_truncated_is_refused(call, styled_run, tmp_path):
+def test_truncation_of_a_plane_is_invalid(call, styled_run, tmp_path):
     argv = [f"--run={styled_run.path}", f"--outdir={tmp_path / 'no'}"]
     done = call("generate", *argv, "--output=plane", "--truncation=0.5")
-    assert done.refusal().startswith("--truncation: --output=plane has none; images, npz, ")
+    assert done.refusal().startswith("--truncation: does not apply with output=plane, only with ")
     assert not (tmp_path / "no").exists()

@@ -1,4 +1,4 @@
-"""The Colab notebook: its commands are the scripts', and it runs from first to last."""
+"""The Colab notebook: its commands parse, and it runs from the first cell to the last."""
 
 import json
 import re
@@ -6,10 +6,11 @@ import shlex
 
 import pytest
 
-import evaluate
-import generate
+from cli import flags
+from evaluation.options import EvaluateOptions
 from models import REGISTRY
-from training import flags, options
+from training import options
+from training.drawing import OUTPUTS, GenerateOptions
 
 FIELD = re.compile(r'^(\w+) = ("[^"]*")(  # @param .*)$', re.MULTILINE)
 
@@ -21,12 +22,12 @@ def notebook(root):
 
 @pytest.fixture(scope="module")
 def cells(notebook):
-    """The source of its cells of code."""
+    """Return the sources of its code cells."""
     return ["".join(c["source"]) for c in notebook["cells"] if c["cell_type"] == "code"]
 
 
 def commands(cells):
-    """(script, arguments) of all that the cells call, their fields as they stand."""
+    """Yield (script, arguments) of each command in the cells, with the default fields."""
     values = {}
     for cell in cells:
         values |= {name: json.loads(value) for name, value, _ in FIELD.findall(cell)}
@@ -35,18 +36,18 @@ def commands(cells):
             yield script, shlex.split(line.replace("{", "%(").replace("}", ")s") % values)
 
 
-def test_it_is_without_outputs(notebook):
+def test_notebook_has_no_outputs(notebook):
     assert notebook["nbformat"] == 4
     for cell in notebook["cells"]:
         if cell["cell_type"] == "code":
             assert (cell["outputs"], cell["execution_count"]) == ([], None)
 
 
-def test_its_commands_are_those_of_the_scripts(cells):
+def test_commands_of_the_notebook_parse(cells):
     parse = {
         "train": options.parse,
-        "evaluate": lambda argv: flags.given(argv, evaluate.EvaluateOptions),
-        "generate": lambda argv: flags.given(argv, generate.GenerateOptions),
+        "evaluate": lambda argv: flags.given(argv, EvaluateOptions),
+        "generate": lambda argv: flags.given(argv, GenerateOptions),
     }
     found = list(commands(cells))
     assert [script for script, _ in found] == list(parse)
@@ -54,11 +55,11 @@ def test_its_commands_are_those_of_the_scripts(cells):
         parse[script](argv)
 
 
-def test_it_offers_every_model_and_every_output(cells):
+def test_forms_of_the_notebook_offer_every_model_and_output(cells):
     offered = {name: re.findall(r'"(\w+)"', form) for c in cells for name, _, form in
                FIELD.findall(c) if "[" in form}  # fmt: skip
     assert offered["model"] == list(REGISTRY)
-    assert sorted(offered["output"]) == sorted(generate.OUTPUTS)
+    assert sorted(offered["output"]) == sorted(OUTPUTS)
 
 
 RUN = """
@@ -72,8 +73,8 @@ for cell in json.loads(sys.argv[1]):
 
 
 @pytest.mark.slow
-def test_it_runs_from_the_first_cell_to_the_last(cells, digits, root, tmp_path, python):
-    """With a small model, and but for what needs Colab: pip, TensorBoard and Google Drive."""
+def test_notebook_with_a_small_model_runs_to_the_last_cell(cells, digits, root, tmp_path, python):
+    """Without the cells that require Colab: pip, TensorBoard and Google Drive."""
     given = {
         "runs": str(tmp_path / "runs"),
         "model": "gan",

@@ -1,4 +1,4 @@
-"""study.py from outside: it trains what is missing, goes on with what was stopped, and compares."""
+"""study.py from outside: it trains missing runs, resumes stopped ones, and compares all."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def last_step(run):
     return json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["step"]
 
 
-def test_each_flagfile_is_trained_with_each_seed_and_all_are_compared(
+def test_study_of_two_flagfiles_and_seeds_trains_and_compares_all_runs(
     study, flagfiles, tmp_path, trainings
 ):
     done = study("--seeds=0,1")
@@ -65,7 +65,7 @@ def test_each_flagfile_is_trained_with_each_seed_and_all_are_compared(
     assert len(trainings) == 4
 
 
-def test_what_is_finished_is_left_alone_and_what_was_stopped_goes_on(
+def test_study_with_a_finished_and_a_stopped_run_resumes_the_stopped_one_only(
     study, call, flagfiles, tmp_path, trainings
 ):
     assert call("train", f"--flagfile={flagfiles['a']}").code == 0
@@ -81,7 +81,7 @@ def test_what_is_finished_is_left_alone_and_what_was_stopped_goes_on(
     assert len(json.loads((tmp_path / "runs" / "b" / "config.json").read_text())["commands"]) == 2
 
 
-def test_what_was_measured_in_the_same_way_is_not_measured_again(study, tmp_path):
+def test_study_repeated_with_the_same_protocol_keeps_its_measurements(study, tmp_path):
     assert "measured already" not in study().out
     first = json.loads((tmp_path / "out" / "comparison.json").read_text())
     again = study()
@@ -96,8 +96,8 @@ def test_what_was_measured_in_the_same_way_is_not_measured_again(study, tmp_path
 
 
 @pytest.mark.slow
-def test_what_one_way_cannot_measure_is_not_taken_from_another(study, call, tmp_path):
-    """Precision needs more samples than 5 neighbours; what is known of it stays in the run."""
+def test_study_with_too_few_samples_takes_no_value_of_another_protocol(study, call, tmp_path):
+    """Precision requires more samples than 5 neighbours; its earlier value stays in the run."""
     wanted = "--metrics=pixel_mean,precision"
     run = tmp_path / "runs" / "a"
     assert study(wanted, "--features=digits", "--num_samples=60").code == 0
@@ -113,9 +113,7 @@ def test_what_one_way_cannot_measure_is_not_taken_from_another(study, call, tmp_
 
 
 @pytest.mark.slow
-def test_what_was_measured_between_two_studies_does_not_make_the_second_measure_again(
-    study, call, tmp_path
-):
+def test_study_after_another_measurement_keeps_its_measurements(study, call, tmp_path):
     assert study().code == 0
     run = tmp_path / "runs" / "a"
     assert call("evaluate", f"--run={run}", "--metrics=pixel_std", "--num_samples=7").code == 0
@@ -123,16 +121,14 @@ def test_what_was_measured_between_two_studies_does_not_make_the_second_measure_
 
 
 @pytest.mark.slow
-def test_what_was_measured_of_an_earlier_checkpoint_is_measured_again(
-    study, call, flagfiles, tmp_path
-):
+def test_study_of_a_later_checkpoint_measures_it(study, call, flagfiles, tmp_path):
     assert study().code == 0
     assert call("train", f"--flagfile={flagfiles['a']}", "--steps=5").code == 0
     flagfiles["a"].write_text(flagfiles["a"].read_text().replace("--steps=4", "--steps=5"))
     assert study().out.count("is measured already") == 1
 
 
-def test_a_run_without_its_last_checkpoint_or_export_is_not_finished(
+def test_study_of_runs_without_last_checkpoint_or_export_trains_them(
     study, flagfiles, call, tmp_path, trainings
 ):
     for flagfile in flagfiles.values():
@@ -170,35 +166,35 @@ def out_of_memory(run, flagfile, call, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("harm", "told"),
+    ("harm", "message"),
     [
         pytest.param(broken, "config.json: cannot be read", marks=pytest.mark.slow),
-        (begun_otherwise, "was begun otherwise: --batch_size was 3, is 16"),
+        (begun_otherwise, "started with another configuration: batch_size was 3, is 16"),
         pytest.param(out_of_memory, "MemoryError: all of it", marks=pytest.mark.slow),
     ],
 )
-def test_a_run_that_fails_does_not_keep_the_others_from_being_trained(
-    harm, told, study, call, flagfiles, tmp_path, monkeypatch
+def test_study_with_a_failing_run_trains_the_others_and_ends_with_code_1(
+    harm, message, study, call, flagfiles, tmp_path, monkeypatch
 ):
     a, b = tmp_path / "runs" / "a", tmp_path / "runs" / "b"
     assert call("train", f"--flagfile={flagfiles['a']}").code == 0
     harm(a, flagfiles["a"], call, monkeypatch)
     done = study()
     assert done.code == 1
-    assert told in done.err
-    assert done.err.splitlines()[-1].startswith(f"error: {a}: not trained, see above")
+    assert message in done.err
+    assert done.err.splitlines()[-1].startswith(f"error: {a}: training failed, see above")
     assert last_step(b) == 4
     assert not (tmp_path / "out").exists()
 
 
-def test_a_study_that_is_stopped_trains_no_more(study, tmp_path, monkeypatch):
+def test_study_stopped_in_a_training_starts_no_other(study, tmp_path, monkeypatch):
     monkeypatch.setattr(train, "main", lambda argv: 130)
     done = study()
     assert done.code == 130
     assert done.out.count("python train.py") == 1
 
 
-def test_a_signal_while_the_end_of_a_run_is_written_stops_the_study(study, tmp_path, monkeypatch):
+def test_study_interrupted_while_a_run_is_exported_starts_no_other(study, tmp_path, monkeypatch):
     from training import loop
 
     finish = loop.finish
@@ -214,7 +210,9 @@ def test_a_signal_while_the_end_of_a_run_is_written_stops_the_study(study, tmp_p
 
 
 @pytest.mark.slow
-def test_names_and_seeds_may_have_blanks_and_a_last_comma(call, flagfiles, tmp_path):
+def test_study_with_blanks_and_a_trailing_comma_in_lists_trains_each_once(
+    call, flagfiles, tmp_path
+):
     a = flagfiles["a"]
     argv = (f"--configs= {a} ,", "--seeds=0, 01,", *MEASURE, f"--outdir={tmp_path / 'out'}")
     assert call("study", *argv).code == 0
@@ -222,26 +220,31 @@ def test_names_and_seeds_may_have_blanks_and_a_last_comma(call, flagfiles, tmp_p
 
 
 @pytest.mark.parametrize(
-    ("argv", "told"),
+    ("argv", "message"),
     [
-        ([], "--configs: say which flagfiles to train"),
-        (["--configs=none.txt"], "--configs=none.txt: --flagfile: cannot open"),
-        (["--configs=a.txt", "--seeds=0,x"], "--seeds=0,x: --seed=x: it must be a whole number"),
-        (["--configs=a.txt", "--seeds=1,01"], "two runs have one folder"),
-        (["--configs=a.txt,a.txt"], "two runs have one folder"),
-        (["--configs=a.txt", "--publish"], "--publish: the tables are made with --repeats=3"),
+        ([], "--configs: expected flagfiles of train.py"),
+        (["--configs=none.txt"], "--configs: none.txt: --flagfile: cannot open"),
+        (["--configs=a.txt", "--seeds=0,x"], "--seeds: 0,x: seed: expected an integer"),
+        (["--configs=a.txt", "--seeds=1,01"], "--configs: two runs have the run directory"),
+        (["--configs=a.txt,a.txt"], "--configs: two runs have the run directory"),
+        (["--configs=a.txt", "--publish"], "--publish: requires repeats=3"),
         (["--configs=a.txt", "--run=runs/a"], "--run: no such flag"),
-        (["--configs=a.txt", "--metrics=foo"], "--metrics=foo: no such metric"),
-        (["--configs=a.txt", "--features=none.keras"], "--features=none.keras: "),
-        (["--configs=a.txt", "--baselines", "--split=train"], "--baselines: it holds"),
+        (["--configs=a.txt", "--metrics=foo"], "--metrics: no such metric: foo"),
+        (
+            ["--configs=a.txt", "--features=none.keras"],
+            "--features: none.keras: Keras cannot load it",
+        ),
+        (["--configs=a.txt", "--baselines", "--split=train"], "--baselines: requires test images"),
         (
             ["--configs=bad.txt,a.txt"],
-            "--configs=bad.txt: --widht: no such flag; did you mean --width",
+            "--configs: bad.txt: widht: no such flag; did you mean --width",
         ),
     ],
 )
-def test_it_refuses_before_it_trains(call, flagfiles, tmp_path, monkeypatch, argv, told):
+def test_study_with_invalid_flags_ends_before_the_first_training(
+    call, flagfiles, tmp_path, monkeypatch, argv, message
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "bad.txt").write_text("--model=gan\n--widht=3\n")
-    assert told in call("study", *argv).refusal()
+    assert call("study", *argv).refusal().startswith(message)
     assert not (tmp_path / "runs").exists()

@@ -1,4 +1,4 @@
-"""train_classifier.py: what it learns, writes, refuses, and how it changes its images."""
+"""train_classifier.py from outside, and the augmentation of its images."""
 
 import dataclasses
 
@@ -15,9 +15,11 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache" / "classifiers"
 
 
-def test_an_easy_set_is_learnt_and_the_classifier_found_again(call, digits, cache):
+def test_train_classifier_on_an_easy_set_saves_an_accurate_classifier_in_the_cache(
+    call, digits, cache
+):
     import data
-    from metrics import features
+    from evaluation import features
 
     options = (*QUICK, "--epochs=4", "--batch_size=4", "--learning_rate=1e-2")
     outcome = call("train_classifier", f"--dataset={digits}", *options)
@@ -39,8 +41,8 @@ def test_an_easy_set_is_learnt_and_the_classifier_found_again(call, digits, cach
         assert f'"test_accuracy": {accuracy}' in str(arrays["description"])
 
 
-def test_the_same_seed_gives_the_same_bytes(call, tmp_path):
-    """Of images that come without a test split."""
+def test_train_classifier_with_the_same_seed_writes_the_same_bytes(call, tmp_path):
+    """The data set has no test split."""
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (30, 8, 8, 3), np.uint8)
     np.savez(tmp_path / "few.npz", x_train=images, y_train=np.arange(30) % 3)
@@ -61,21 +63,23 @@ def test_the_same_seed_gives_the_same_bytes(call, tmp_path):
     assert len(list((tmp_path / "out").iterdir())) == 3
 
 
-def test_what_cannot_be_is_refused_before_tensorflow_is_imported(without_tensorflow, tmp_path):
+def test_train_classifier_with_invalid_flags_ends_before_tensorflow_is_imported(
+    without_tensorflow, tmp_path
+):
     np.savez(tmp_path / "plain.npz", x_train=np.zeros((9, 8, 8), np.uint8))
     refused = {
-        "--epochs=0": "--epochs=0",
-        "--batch_size=0": "--batch_size=0",
-        "--learning_rate=0": "--learning_rate=0",
-        "--width=none": "--width=none",
-        "--shift=0.6": "--shift=0.6",
-        "--rotation=-1": "--rotation=-1",
-        "--zoom=1": "--zoom=1",
-        "--seed=-1": "--seed=-1",
+        "--epochs=0": "--epochs: expected ",
+        "--batch_size=0": "--batch_size: expected ",
+        "--learning_rate=0": "--learning_rate: expected ",
+        "--width=none": "--width: expected ",
+        "--shift=0.6": "--shift: expected ",
+        "--rotation=-1": "--rotation: expected ",
+        "--zoom=1": "--zoom: expected ",
+        "--seed=-1": "--seed: expected ",
         "--epoch=3": "--epoch: no such flag; did you mean --epochs",
         "epochs=3": "epochs=3: not a flag; flags are --name=value",
-        "--dataset=none.npz": "none.npz",
-        "--dataset=plain.npz": "--dataset=plain.npz: it has no labels to learn",
+        "--dataset=none.npz": "--dataset: none.npz",
+        "--dataset=plain.npz": "--dataset: plain.npz has no labels",
     }
     outcomes = without_tensorflow("train_classifier", [[flag] for flag in refused], tmp_path)
     for outcome, message in zip(outcomes, refused.values(), strict=True):
@@ -84,8 +88,8 @@ def test_what_cannot_be_is_refused_before_tensorflow_is_imported(without_tensorf
     assert [path.name for path in tmp_path.iterdir()] == ["plain.npz"]
 
 
-def test_help_names_every_flag(without_tensorflow, tmp_path):
-    from train_classifier import ClassifierOptions
+def test_help_lists_every_flag(without_tensorflow, tmp_path):
+    from training.classifier_training import ClassifierOptions
 
     (outcome,) = without_tensorflow("train_classifier", [["--help"]], tmp_path)
     assert (outcome.code, outcome.err) == (0, "")
@@ -93,9 +97,9 @@ def test_help_names_every_flag(without_tensorflow, tmp_path):
         assert f"  --{spec.name}" in outcome.out
 
 
-def test_more_images_a_step_than_there_are_is_refused(call, digits, cache):
+def test_batch_size_above_the_training_images_is_invalid(call, digits, cache):
     outcome = call("train_classifier", f"--dataset={digits}", "--batch_size=201")
-    assert "--batch_size=201 is more than the 200 images" in outcome.refusal()
+    assert "--batch_size: 201 exceeds the 200 training images" in outcome.refusal()
     assert not cache.exists()
 
 
@@ -103,14 +107,14 @@ def test_more_images_a_step_than_there_are_is_refused(call, digits, cache):
 
 
 def augmented(images, **amounts):
-    """Images as they are shown to the network, by default as they are."""
+    """Return augmented images, by default unchanged."""
     import tensorflow as tf
 
-    import train_classifier
+    from training import classifier_training
 
     none = {"shift": 0.0, "rotation": 0.0, "zoom": 0.0, "flip": False}
-    asked = train_classifier.ClassifierOptions(**{**none, **amounts})
-    result = train_classifier.augmented(tf.constant(images), tf.constant([3, 4]), asked)
+    options = classifier_training.ClassifierOptions(**{**none, **amounts})
+    result = classifier_training.augment(tf.constant(images), tf.constant([3, 4]), options)
     assert result.dtype == tf.uint8
     assert result.shape == images.shape
     return result.numpy()
@@ -121,13 +125,13 @@ def pictures(n, height=6, width=6):
 
 
 @pytest.mark.parametrize("size", [(6, 6), (5, 8)])
-def test_amounts_of_zero_leave_images_as_they_are(size):
+def test_augment_by_zero_leaves_images_unchanged(size):
     images = pictures(50, *size)
     np.testing.assert_array_equal(augmented(images), images)
 
 
 @pytest.mark.parametrize("size", [(6, 6), (5, 8)])
-def test_flip_mirrors_every_second_image_from_left_to_right(size):
+def test_augment_with_flip_mirrors_half_of_the_images(size):
     images = pictures(200, *size)
     result = augmented(images, flip=True)
     same = (result == images).all((1, 2, 3))
@@ -137,36 +141,36 @@ def test_flip_mirrors_every_second_image_from_left_to_right(size):
 
 
 def blobs(n, x, y):
-    """Images of a bright spot that stands x to the right of the centre and y below it."""
+    """Return images of a bright spot x to the right of the centre and y below it."""
     at = np.arange(41) - 20
     spot = np.exp(-((at[None, :] - x) ** 2 + (at[:, None] - y) ** 2) / 8)
     return np.repeat(np.uint8(255 * spot)[None, ..., None], n, 0)
 
 
-def places(images):
-    """Where the spots are, [n, 2]: to the right of the centre, and below it."""
+def positions(images):
+    """Return the positions of the spots, [n, 2]: to the right of the centre, and below it."""
     weights, at = images[..., 0] / images.sum((1, 2, 3), keepdims=True)[..., 0], np.arange(41) - 20
     return np.stack([weights.sum(1) @ at, weights.sum(2) @ at], 1)
 
 
-def test_images_are_moved_by_up_to_the_share_of_their_side():
-    at = places(augmented(blobs(200, 0, 0), shift=0.2))
+def test_augment_with_shift_translates_by_up_to_the_share_of_the_side():
+    at = positions(augmented(blobs(200, 0, 0), shift=0.2))
     for moved in at.T:
         assert -8.4 < moved.min() < -7
         assert 7 < moved.max() < 8.4
     assert abs(np.corrcoef(at.T)[0, 1]) < 0.2
 
 
-def test_images_are_turned_by_up_to_the_angle():
-    x, y = places(augmented(blobs(200, 12, 0), rotation=30.0)).T
+def test_augment_with_rotation_rotates_by_up_to_the_angle():
+    x, y = positions(augmented(blobs(200, 12, 0), rotation=30.0)).T
     np.testing.assert_allclose(np.hypot(x, y), 12, atol=0.3)
     angles = np.degrees(np.arctan2(y, x))
     assert -31 < angles.min() < -27
     assert 27 < angles.max() < 31
 
 
-def test_images_are_enlarged_and_shrunk_by_up_to_the_share():
-    x, y = places(augmented(blobs(200, 6, 0), zoom=0.5)).T
+def test_augment_with_zoom_scales_by_up_to_the_share():
+    x, y = positions(augmented(blobs(200, 6, 0), zoom=0.5)).T
     np.testing.assert_allclose(y, 0, atol=0.1)
     assert 4 - 0.1 < x.min() < 4.3
     assert 8.6 < x.max() < 9 + 0.1

@@ -1,1 +1,4 @@
-"""Everything around a model that trains: options, run directory, checkpoints, callbacks."""
+"""Trainings, and the work of the scripts: configuration, data, callbacks, pictures, evaluation.
+
+May import: models, evaluation, augmentation, data, plotting, storage, cli, fields, errors.
+"""

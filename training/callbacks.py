@@ -1,9 +1,10 @@
-"""What happens beside the steps of a training: logs, pictures, checkpoints, a line of progress."""
+"""The end of a training step: measurements, log, pictures, checkpoints and the line of progress.
 
-import contextlib
+`in_order` puts the callbacks into the one order in which they run.
+"""
+
 import math
 import os
-import re
 import shutil
 import signal
 import sys
@@ -16,13 +17,35 @@ import numpy as np
 import tensorflow as tf
 
 import plotting
-from metrics.report import DISTANCES
-from models.base import NotSupported
-from training.checkpoints import Checkpoints
+from evaluation.metric import logged_metric
+from models.abilities import RECONSTRUCT
+from models.base import GRADIENT_NORMS
+from models.scalars import ScalarGroup, group_of
+from storage.checkpoints import Checkpoints
+from storage.run_directory import RunDirectory
+from training.curves import draw_curves
 from training.pictures import plane_grid, reconstruction_grid
-from training.run_directory import METRIC, RunDirectory
 
 PLANE_SPANS = (1, 3)
+LEARNING_RATES = ScalarGroup(title="learning rates", suffix="_learning_rate", order=70)
+SPEED = ScalarGroup(title="images per second", names=("images_per_second",), order=100)
+
+
+def in_order(
+    *,
+    gather: "Gather",
+    measure: list,
+    log: "Log",
+    draw: "Pictures",
+    save: "Saver",
+    show: "Progress",
+) -> list[keras.callbacks.Callback]:
+    """Return the callbacks in the order of the end of a step.
+
+    The scalars are gathered and checked first; measurements precede the log, the log precedes the
+    pictures, whose curves show both, and the checkpoint is of a step that is recorded.
+    """
+    return [gather, *measure, log, draw, save, show]
 
 
 class DivergedError(Exception):
@@ -35,7 +58,7 @@ class DivergedError(Exception):
 
 
 class StepCallback(keras.callbacks.Callback):
-    """A callback that knows the model's step: how many steps were done since the run began."""
+    """Callback with `step`, the number of steps since the run began."""
 
     def on_train_begin(self, logs=None):
         self.step = int(self.model.step)
@@ -46,110 +69,131 @@ class StepCallback(keras.callbacks.Callback):
         self.after_step(logs)
 
     def check_weights(self) -> None:
-        """Raises DivergedError if the step has left a weight that is not a finite number."""
+        """Raise DivergedError if a weight is not a finite number."""
         for name, player in self.model.players().items():
             if not all(tf.reduce_all(tf.math.is_finite(v.value)) for v in player.variables):
                 raise DivergedError(self.step, f"weights of the {name} are not finite")
 
     def begin(self) -> None:
-        """Runs before the first step."""
+        """Run before the first step."""
 
     def after_step(self, scalars: dict[str, float]) -> None:
-        """Runs after each step with what it returned."""
+        """Run after each step with the scalars that it returned."""
 
 
 class Log(StepCallback):
-    """Means over `every` steps into metrics.jsonl and TensorBoard, and the curves of all of them.
+    """Means over `every` steps, in metrics.jsonl and TensorBoard.
 
-    A line holds step, epoch, kimg (thousands of real images shown), seconds (of training since the
-    run began), images_per_second, each player's learning rate and the step's scalars.
-
-    Raises:
-        DivergedError: a loss is not finite.
+    A record has step, epoch, kimg (thousands of real images seen), seconds (of training since the
+    run began), images_per_second, the learning rate of each player and the scalars of the step.
     """
 
     def __init__(self, run: RunDirectory, writer, every: int, batches):
         super().__init__()
         self.run, self.writer, self.every, self.batches = run, writer, every, batches
         self.window: list[dict[str, float]] = []
+        self.busy = 0.0
 
     def begin(self):
         records = self.run.records()
         self.seconds = records[-1]["seconds"] if records else 0.0
         self.since = time.perf_counter()
-        self.busy = 0.0
         optimizers = self.model.optimizers.values()
         self.loss_scale = any(hasattr(optimizer, "dynamic_scale") for optimizer in optimizers)
 
-    def on_train_batch_begin(self, batch, logs=None):
-        self.started = time.perf_counter()
+    def add(self, scalars: dict[str, float], seconds: float) -> None:
+        """Add the scalars of a step, and the seconds that it took."""
+        self.window.append(scalars)
+        self.busy += seconds
 
     def after_step(self, scalars):
-        self.busy += time.perf_counter() - self.started
-        self.window.append(scalars)
-        for name, value in scalars.items():
-            if not math.isfinite(value) and not self.may_overflow(name):
-                self.flush()
-                raise DivergedError(self.step, f"{name} is {value}")
         if self.step % self.every == 0:
-            self.flush()
+            self.flush(self.step)
 
     def may_overflow(self, name: str) -> bool:
-        """Whether a scalar is a norm of gradients under a loss scale: where they overflow, Keras
-        does not apply them, and lowers the scale."""
-        return self.loss_scale and name.endswith("_gradient_norm")
+        """Return whether a scalar is a gradient norm under a loss scale.
+
+        Where gradients overflow, Keras skips the update and lowers the scale.
+        """
+        return self.loss_scale and GRADIENT_NORMS.label_of(name) is not None
 
     def mean(self, name: str) -> float:
-        """The mean of a scalar over the window, less what has overflowed."""
+        """Return the mean of a scalar over the window, without overflows."""
         values = [scalars[name] for scalars in self.window]
         if self.may_overflow(name):
             values = [value for value in values if math.isfinite(value)] or [0.0]
         return float(np.mean(values))
 
-    def place(self) -> dict[str, float]:
-        """Where the training is: what each record of the log begins with."""
+    def position(self, step: int) -> dict[str, float]:
+        """Return the position of a step in the training, the beginning of each record."""
         now = time.perf_counter()
         self.seconds += now - self.since
         self.since = now
         return {
-            "step": self.step,
-            "epoch": self.step / self.batches.steps_per_epoch,
-            "kimg": self.step * self.batches.images_per_step / 1000,
+            "step": step,
+            "epoch": step / self.batches.steps_per_epoch,
+            "kimg": step * self.batches.images_per_step / 1000,
             "seconds": round(self.seconds, 3),
         }
 
-    def flush(self) -> None:
-        """Writes the mean of the steps since the last line, if there were any."""
+    def flush(self, step: int) -> None:
+        """Write the mean of the steps since the last record up to a step, if there are any."""
         if not self.window:
             return
         images = len(self.window) * self.batches.images_per_step
         rates = {
-            f"{name}_learning_rate": float(optimizer.learning_rate)
+            name: float(optimizer.learning_rate)
             for name, optimizer in self.model.optimizers.items()
         }
         record = {
-            **self.place(),
-            "images_per_second": images / self.busy,
-            **rates,
+            **self.position(step),
+            **SPEED.single(images / self.busy),
+            **LEARNING_RATES.named(rates),
             **{name: self.mean(name) for name in self.window[0]},
         }
         self.run.log(record)
-        with self.writer.as_default(step=self.step):
+        with self.writer.as_default(step=step):
             for name, value in record.items():
                 if name != "step":
                     tf.summary.scalar(name, value)
         self.window, self.busy = [], 0.0
 
     def on_train_end(self, logs=None):
-        self.flush()
+        self.flush(self.step)
+
+
+class Gather(StepCallback):
+    """Hand the scalars of each step to the log, and check that they are finite.
+
+    Raises:
+        DivergedError: a scalar is not finite; the log is written up to this step.
+    """
+
+    def __init__(self, log: Log):
+        super().__init__()
+        self.log = log
+
+    def on_train_batch_begin(self, batch, logs=None):
+        self.started = time.perf_counter()
+
+    def after_step(self, scalars):
+        self.log.add(scalars, time.perf_counter() - self.started)
+        for name, value in scalars.items():
+            if not math.isfinite(value) and not self.log.may_overflow(name):
+                self.log.flush(self.step)
+                raise DivergedError(self.step, f"{name} is {value}")
 
 
 class Pictures(StepCallback):
-    """A grid of the same latents every so many steps, and the curves of the log so far.
+    """Grid of the same latents every `every` steps, and the curves of the log so far.
 
     Args:
-        real: uint8 images [n, h, w, c], drawn above their reconstructions if the model makes any.
-        planes: draw the images over the plane of the first two latent dimensions, too.
+        run: the run directory.
+        writer: TensorBoard's summary writer.
+        every: steps between two grids.
+        real: uint8 images [n, h, w, c], drawn above their reconstructions if the model
+            reconstructs images.
+        planes: whether to draw the images over the plane of the first two latent dimensions.
     """
 
     def __init__(
@@ -172,14 +216,14 @@ class Pictures(StepCallback):
             self.draw()
 
     def draw(self) -> None:
-        """Writes the pictures and the curves so far; the pictures into TensorBoard too."""
+        """Write the pictures, also to TensorBoard, and the curves so far."""
         self.check_weights()
         latents, columns = self.model.picture_latents()
         grid = plotting.grid(self.model.generate(latents), columns)
         plotting.save_image(self.run.samples / f"step-{self.step:07}.png", grid)
         plotting.save_image(self.run.path / "samples.png", grid)
         pictures = {"samples": grid}
-        with contextlib.suppress(NotSupported):
+        if not self.model.lacks(RECONSTRUCT):
             picture = reconstruction_grid(self.model, self.real)
             plotting.save_image(self.run.reconstructions / f"step-{self.step:07}.png", picture)
             plotting.save_image(self.run.path / "reconstructions.png", picture)
@@ -196,11 +240,16 @@ class Pictures(StepCallback):
 
 
 class Evaluator(StepCallback):
-    """What is measured every so many steps, and at the end of a training that is not stopped, into
-    metrics.jsonl, TensorBoard and the curves.
+    """Measurement every `every` steps and at the end, in metrics.jsonl and TensorBoard.
+
+    A training that is stopped is not measured at its end.
 
     Args:
-        measure: () -> name in the log -> value.
+        run: the run directory.
+        writer: TensorBoard's summary writer.
+        log: log whose position the records begin with.
+        every: steps between two measurements.
+        measure: function without arguments -> value by name in the log.
     """
 
     def __init__(self, run: RunDirectory, writer, log: Log, every: int, measure: Callable):
@@ -217,24 +266,25 @@ class Evaluator(StepCallback):
             self.evaluate()
 
     def evaluate(self) -> None:
+        """Measure, and write the record."""
         self.check_weights()
-        print("\n" * is_live(), end="")  # else what is told goes on with the line of progress
+        print("\n" * is_live(), end="")  # else the output would continue the line of progress
         values = self.measure()
-        self.run.log({**self.log.place(), **values})
+        self.run.log({**self.log.position(self.step), **values})
         with self.writer.as_default(step=self.step):
             for name, value in values.items():
                 tf.summary.scalar(name, value)
-        found = "  ".join(f"{k.removeprefix(METRIC)} {value:.4g}" for k, value in values.items())
+        found = "  ".join(f"{logged_metric(k) or k} {value:.4g}" for k, value in values.items())
         print(f"step {self.step}: {found}", flush=True)
 
 
 class StopRequest:
-    """While entered, SIGINT (Ctrl-C, a notebook's stop button) and SIGTERM only ask for a stop.
+    """Context in which SIGINT (Ctrl-C, a notebook's stop button) and SIGTERM request a stop.
 
-    The same signal a second time acts as it did before.
+    The same signal a second time has its usual effect.
 
     Attributes:
-        received: the one that came, or None.
+        received: the signal, or None.
     """
 
     received: signal.Signals | None = None
@@ -257,7 +307,7 @@ class StopRequest:
 
 
 class Saver(StepCallback):
-    """Checkpoints every so many steps, at the end, and when a stop is asked for, which it heeds."""
+    """Checkpoint every `every` steps, at the end, and at a requested stop of the training."""
 
     def __init__(self, checkpoints: Checkpoints, log: Log, every: int, stop: StopRequest):
         super().__init__()
@@ -276,20 +326,21 @@ class Saver(StepCallback):
         self.save()
 
     def save(self) -> None:
+        """Write the log and a checkpoint of this step, unless there is one."""
         if self.step > self.saved:
-            self.log.flush()
+            self.log.flush(self.step)
             self.check_weights()
             self.checkpoints.save()
             self.saved = self.step
 
 
 def is_live() -> bool:
-    """Whether a line that was printed can be rewritten: at a terminal, or in a notebook."""
+    """Return whether a printed line can be rewritten: at a terminal, or in a notebook."""
     return sys.stdout.isatty() or "ipykernel" in sys.modules
 
 
 class Progress(StepCallback):
-    """One line that is rewritten at a terminal or in a notebook; else a line every half minute."""
+    """Line of progress, rewritten at a terminal or in a notebook; else one every half minute."""
 
     def __init__(self, total: int, batches):
         super().__init__()
@@ -309,7 +360,11 @@ class Progress(StepCallback):
         pace = (self.step - self.first) / (now - self.since)
         minutes, seconds = divmod(round((self.total - self.step) / pace), 60)
         epoch = math.ceil(self.step / self.batches.steps_per_epoch)
-        losses = "  ".join(f"{k} {v:.3f}" for k, v in scalars.items() if k.endswith("loss"))
+        losses = "  ".join(
+            f"{name} {value:.3f}"
+            for name, value in scalars.items()
+            if (group := group_of(name)) and group.is_loss
+        )
         line = (
             f"step {self.step}/{self.total}  epoch {epoch}  {losses}  "
             f"{pace * self.batches.images_per_step:,.0f} images/s  "
@@ -324,45 +379,3 @@ class Progress(StepCallback):
     def on_train_end(self, logs=None):
         if self.live:
             print()
-
-
-# What stands in each panel of a run's curves: the names that match, less what the title says.
-PANELS = {
-    "distances of samples": rf"{METRIC}((?:{'|'.join(DISTANCES)}).*)",
-    "shares and scores": rf"{METRIC}(.*)",
-    "loss": r"((?:test_)?)loss",
-    "reconstruction loss": r"((?:test_)?)reconstruction_loss",
-    "KL divergence, in nats": r"((?:test_)?)kl_loss",
-    "losses": r"(.*_loss)",
-    "D's loss terms": r"d_loss_(.*)",
-    "G's loss terms": r"g_loss_(.*)",
-    "mutual information, at least, in nats": r"information_(.*)",
-    "D's accuracy": r"d_accuracy_(.*)",
-    "gradient norms": r"(.*)_gradient_norm",
-    "learning rates": r"(.*)_learning_rate",
-    "weight of the KL divergence": r"(kl)_weight",
-    "active latent dimensions": r"((?:test_)?)active_units",
-    "images a second": r"(images)_per_second",
-    "others": r"(?!(?:step|epoch|kimg|seconds)$)(.*)",
-}
-LOGARITHMIC = ("gradient norms", "distances of samples")
-
-
-def draw_curves(run: RunDirectory) -> None:
-    """curves.png of a run: what it has logged, over the steps."""
-    records = run.records()
-    names = list(dict.fromkeys(name for record in records for name in record))
-    panels = []
-    for title, pattern in PANELS.items():
-        matches = [match for name in names if (match := re.fullmatch(pattern, name))]
-        names = [name for name in names if not re.fullmatch(pattern, name)]
-        series = {
-            match[1].removesuffix("_") or "train": tuple(
-                zip(*[(r["step"], r[match[0]]) for r in records if match[0] in r], strict=True)
-            )
-            for match in matches
-        }
-        if series:
-            panels.append(plotting.Panel(title, series, log_y=title in LOGARITHMIC))
-    if panels:
-        plotting.save_curves(run.path / "curves.png", panels, "step")

@@ -1,8 +1,9 @@
-"""One training, from its configuration to its exported generator."""
+"""A training, from its configuration to the exported generator."""
 
 import contextlib
 import functools
 import gc
+import itertools
 import math
 import time
 from collections.abc import Callable
@@ -12,54 +13,65 @@ import numpy as np
 import tensorflow as tf
 
 import plotting
-from data import Batches, ImageData, Split
-from models.base import ACTIVE, GenerativeModel, NotSupported
-from training import callbacks, evaluation, setup
-from training.checkpoints import Checkpoints
-from training.flags import UsageError, listed
+from data import Batches, ImageData
+from errors import UserError
+from evaluation import runner, subject
+from evaluation.metric import LOGGED
+from evaluation.options import MeasureOptions
+from evaluation.reference import Reference
+from models.abilities import STYLES, VALIDATION
+from models.base import ACTIVE, GenerativeModel
+from storage.checkpoints import Checkpoints
+from storage.run_directory import RunDirectory
+from training import callbacks, loading, machine
+from training.curves import draw_curves
 from training.options import Config, RunOptions
 from training.pictures import save_style_pictures, save_traversals
-from training.run_directory import METRIC, RunDirectory
 
 GIF_FRAMES = 100
 TRAVERSAL_SPANS = (1, 2)
 
 
 def train(config: Config, run: RunDirectory, command: str) -> int:
-    """Trains, or goes on training, in a run directory that is held; returns the exit code.
+    """Train, or resume a training, in a run directory that is locked; return the exit code.
+
+    Args:
+        config: of the run.
+        run: the run directory.
+        command: the command line, for config.json.
 
     Raises:
-        UsageError, DataError: what the user can mend.
+        UserError: the run cannot begin or go on.
         DivergedError: a loss is not finite.
     """
     options = config.options
-    setup.prepare(config)
-    setup.warn_of_emulation(options.mixed_precision)
-    images = setup.load_data(config)
+    loading.prepare(config)
+    machine.warn_of_emulation(options.mixed_precision)
+    images = loading.load_data(config)
     batches = Batches(
         images.train,
         config.hp.batch_size,
         seed=options.seed,
-        n_critic=getattr(config.hp, "n_critic", 1),
+        n_critic=config.hp.n_critic,
         flip=options.flip,
-        labelled=getattr(config.hp, "supervised_fraction", 1.0),
+        labelled=config.hp.labelled_fraction,
     )
     epoch = batches.steps_per_epoch
     total = options.steps or config.hp.epochs * epoch
-    model = setup.build_model(config, images.image_shape, images.num_classes)
-    model.steps_per_epoch = epoch
+    model = loading.build_model(config, images.image_shape, images.num_classes)
+    model.before_training(epoch)
     compile_model(model, options.jit)
-    # After the model: a feature network draws from Keras' seed too.
+    # After the model, since building a feature network draws from the seed of Keras.
     measure = options.eval_every and sample_measure(options, images, model)
 
     every = options.checkpoint_every or epoch
-    checkpoints = Checkpoints(model, run.checkpoints, options.keep_checkpoints)
+    checkpoints = Checkpoints(model.state(), model.step, run.checkpoints, options.keep_checkpoints)
     start = resume(run, checkpoints, images.fingerprint, every, total)
-    environment = {**setup.environment(), "xla": model.jit_compile}
-    run.write_config(config, setup.describe_data(images), environment, command, total)
+    environment = {**machine.environment(), "xla": model.jit_compile}
+    run.write_config(config.as_dict(), loading.describe_data(images), environment, command, total)
     real = at_random(images.train.images, 64, options.seed)
     plotting.save_image(run.path / "real.png", plotting.grid(real))
-    say_start(config, run, model, images, f"steps {start} to {total} ({epoch} an epoch)")
+    print_start(config, run, model, images, f"steps {start} to {total} ({epoch} per epoch)")
 
     with (
         contextlib.closing(tf.summary.create_file_writer(str(run.path))) as writer,
@@ -70,8 +82,9 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         tf.summary.image("real", picture(run.path / "real.png")[None])
         log = callbacks.Log(run, writer, options.log_every, batches)
         evaluators = []
-        if model.can_validate and images.test:
-            validate = functools.partial(validation, model, images.test)
+        if not model.lacks(VALIDATION) and images.test:
+            reference = Reference(images, "test", None)
+            validate = functools.partial(validation, model, reference)
             evaluators += [callbacks.Evaluator(run, writer, log, epoch, validate)]
         if measure:
             evaluators += [callbacks.Evaluator(run, writer, log, options.eval_every, measure)]
@@ -79,23 +92,24 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
             model.fit(
                 batches.dataset(start),
                 steps_per_epoch=total - start,
-                callbacks=[
-                    log,
-                    callbacks.Pictures(
+                callbacks=callbacks.in_order(
+                    gather=callbacks.Gather(log),
+                    measure=evaluators,
+                    log=log,
+                    draw=callbacks.Pictures(
                         run,
                         writer,
                         options.sample_every or epoch,
                         at_random((images.test or images.train).images, 40, options.seed),
                         options.sample_planes,
                     ),
-                    callbacks.Saver(checkpoints, log, every, stop),
-                    *evaluators,
-                    callbacks.Progress(total, batches),
-                ],
+                    save=callbacks.Saver(checkpoints, log, every, stop),
+                    show=callbacks.Progress(total, batches),
+                ),
                 shuffle=False,
                 verbose=0,
             )
-            gc.collect()  # the batches' generator, which must end before the interpreter does
+            gc.collect()  # the generator of the batches has to end before the interpreter does
         step = int(model.step)
         if step == total:
             finish(run, model)
@@ -106,64 +120,54 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
 
 
 def sample_measure(options: RunOptions, images: ImageData, model: GenerativeModel) -> Callable:
-    """What --eval_every measures, of the same latents each time: () -> name -> value. It is tried
-    once, so that what cannot be measured is refused, and what it costs told, before the training.
+    """Return the measurement of `eval_every`: a function without arguments -> value by name.
+
+    It is run once, so that what cannot be measured raises an error before the training, and the
+    seconds that it takes are printed. The latents are the same each time.
 
     Raises:
-        UsageError: there is no such metric, no such feature network, or too few images.
+        UserError: there is no such metric, no such feature network, or too few images.
     """
-    extractor = evaluation.load_extractor("--eval_features", options.eval_features, images)
-    of_samples = evaluation.sample_metrics(extractor)
-    wanted = listed(options.eval_metrics) or of_samples[:1]
-    known = (*of_samples, *evaluation.RECONSTRUCTIONS, *evaluation.CODES, *evaluation.CLUSTERS)
-    evaluation.check_metrics("--eval_metrics", wanted, known, extractor)
-    real = evaluation.RealImages(images, "test", extractor)
-    start = time.perf_counter()
-    seen = real.statistics.n
-    print(
-        f"{images.name}: {extractor.name} features of {seen:,} real images, "
-        f"{time.perf_counter() - start:.1f} s"
+    asked = MeasureOptions(
+        metrics=options.eval_metrics,
+        features=options.eval_features,
+        num_samples=options.eval_samples,
+        seed=options.seed,
     )
+    reference = runner.load_reference(images, asked, prefix="eval_")
+    wanted = runner.wanted_metrics(asked, reference, prefix="eval_")
+    if not options.eval_metrics:
+        wanted = dict(itertools.islice(wanted.items(), 1))  # the Fréchet distance
+    if reference.extractor:
+        start = time.perf_counter()
+        count = reference.statistics.n
+        print(
+            f"{images.name}: {reference.extractor.name} features of {count:,} real images, "
+            f"{time.perf_counter() - start:.1f} s"
+        )
 
     def measure() -> dict[str, float]:
-        watch = evaluation.Stopwatch()
-        metrics = evaluation.measure_codes(model, images, wanted, watch)
-        metrics |= evaluation.measure_reconstructions(model, real, wanted, watch)
-        if set(wanted) & set(of_samples):
-            metrics |= evaluation.measure_samples(
-                evaluation.samples_of(model),
-                options.eval_samples,
-                options.seed,
-                real,
-                wanted,
-                watch,
-            )[0]
-        for name, metric in metrics.items():
+        found, _ = runner.measure(subject.of_model("", model, {}), reference, wanted, asked)
+        for name, metric in found.items():
             if metric.value is None:
-                count = f" (--eval_samples={options.eval_samples})" if name in of_samples else ""
-                raise UsageError(f"--eval_metrics={name}: {metric.protocol['reason']}{count}")
-        return {f"{METRIC}{name}": metric.value for name, metric in metrics.items()}
+                count = f" (eval_samples={asked.num_samples})" if wanted[name].samples else ""
+                raise UserError(f"{name}: {metric.protocol['reason']}{count}", "eval_metrics")
+        return {f"{LOGGED}{name}": metric.value for name, metric in found.items()}
 
     start = time.perf_counter()
     measure()
     seconds = time.perf_counter() - start
-    print(f"measuring samples takes {seconds:.1f} s, each {options.eval_every:,} steps")
+    print(f"measuring samples takes {seconds:.1f} s, every {options.eval_every:,} steps")
     return measure
 
 
-def validation(model: GenerativeModel, split: Split) -> dict[str, float]:
-    """The losses of images that are not learnt from, and how many dimensions of their codes are
-    active; says so if none is."""
-    losses = evaluation.losses_of(model, split)
-    active = evaluation.active_units(model, split, {}).value
-    if active is not None:
-        losses["active_units"] = active
-    if active == 0:
-        beta = "a lower --beta, a schedule of it, or " if hasattr(model.hp, "beta") else ""
-        more = "more " if model.hp.free_bits else ""
+def validation(model: GenerativeModel, reference: Reference) -> dict[str, float]:
+    """Return validation losses and active units; log a warning if the posterior has collapsed."""
+    losses = runner.validation_losses(subject.of_model("", model, {}), reference)
+    if losses.get("active_units") == 0:
         print(
             "warning: the posterior has collapsed: no latent dimension has a KL divergence above "
-            f"{ACTIVE} nats. Try {beta}{more}--free_bits"
+            f"{ACTIVE} nats. Try {model.against_collapse}"
         )
     return {f"test_{name}": value for name, value in losses.items()}
 
@@ -171,42 +175,50 @@ def validation(model: GenerativeModel, split: Split) -> dict[str, float]:
 def resume(
     run: RunDirectory, checkpoints: Checkpoints, fingerprint: str, every: int, total: int
 ) -> int:
-    """Restores the last checkpoint, drops what was logged after it, and says its step; 0 for a
-    new run, or one that ended before the first checkpoint was due.
+    """Restore the last checkpoint, and drop the records after it.
+
+    Args:
+        run: the run directory.
+        checkpoints: its checkpoints.
+        fingerprint: of the data set.
+        every: steps between two checkpoints.
+        total: last step of the training.
+
+    Returns:
+        The step of the checkpoint; 0 for a new run, or one that ended before the first checkpoint.
 
     Raises:
-        UsageError: the checkpoints are gone, or cannot be read, or are of other images, or go
-            beyond the last step that is asked for.
+        UserError: the checkpoints are missing or damaged, are of other images, or are beyond the
+            last step.
     """
     if not checkpoints.found():
         if any(record["step"] > every for record in run.records()):
-            raise UsageError(
-                f"{run.path}: it has a log and no checkpoints any more; move it away, or choose "
-                "another --outdir"
+            raise UserError(
+                f"{run.path}: has a log, but its checkpoints are missing; move it away, or set "
+                "another outdir"
             )
         run.forget_after(-1)
         return 0
     if run.read_config()["data"]["fingerprint"] != fingerprint:
-        raise UsageError(f"--dataset: its images are not those that {run.path} was trained on")
+        raise UserError(f"its images differ from those that {run.path} was trained on", "dataset")
     start = checkpoints.restore()
     if start > total:
-        raise UsageError(
-            f"{run.path}: it is at step {start} already, beyond the {total} asked for; raise "
-            "--epochs or --steps"
+        raise UserError(
+            f"{run.path}: is at step {start}, beyond the last step {total}; increase steps"
         )
     run.forget_after(start)
     return start
 
 
 def at_random(images: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """n of the images, or all if there are fewer, in their order."""
+    """Return n random images in their order, or all if there are fewer."""
     return images[np.sort(np.random.default_rng(seed).permutation(len(images))[:n])]
 
 
-def say_start(
+def print_start(
     config: Config, run: RunDirectory, model: GenerativeModel, images: ImageData, steps: str
 ) -> None:
-    """Prints what is trained on what, and what was done to the images."""
+    """Print the model, the data set with its notes, and the steps."""
     for note in images.notes:
         print(f"{images.name}: {note}")
     trained = [v for player in model.players().values() for v in player.variables]
@@ -218,22 +230,21 @@ def say_start(
 
 
 def compile_model(model: GenerativeModel, jit: str) -> None:
-    """Compiles the step as --jit says: "auto" takes XLA where there is an accelerator.
+    """Compile the model, by XLA if `jit` is "on", or "auto" and there is an accelerator.
 
     Raises:
-        UsageError: XLA is wanted, and Keras would do without it.
+        UserError: `jit` is "on", and Keras falls back to no XLA.
     """
     accelerated = any(d.device_type != "CPU" for d in tf.config.list_physical_devices())
     xla = jit == "on" or (jit == "auto" and accelerated)
     model.compile(jit_compile=xla)
     if xla and not model.jit_compile:
-        raise UsageError(f"--jit={jit}: this model does not compile under XLA; take --jit=off")
+        raise UserError("this model does not compile under XLA; use jit=off", "jit")
 
 
 def finish(run: RunDirectory, model: GenerativeModel) -> None:
-    """The curves, the GIF of the samples, traversals of continuous codes, pictures of styles, and
-    the generator for use elsewhere."""
-    callbacks.draw_curves(run)
+    """Write curves, the GIF of the samples, traversals, pictures of styles and the generator."""
+    draw_curves(run)
     drawn = sorted(run.samples.glob("step-*.png"))
     kept = np.linspace(0, len(drawn) - 1, min(len(drawn), GIF_FRAMES)).round().astype(int)
     frames = [picture(drawn[k]) for k in kept]
@@ -245,9 +256,7 @@ def finish(run: RunDirectory, model: GenerativeModel) -> None:
         for span in TRAVERSAL_SPANS
         for path in save_traversals(model, span, 0, run.path / "traversals")
     ]
-    styled = []
-    with contextlib.suppress(NotSupported):
-        styled = save_style_pictures(model, 0, run.path / "styles")
+    styled = [] if model.lacks(STYLES) else save_style_pictures(model, 0, run.path / "styles")
     network = model.generator_network()
     run.export.mkdir(exist_ok=True)
     network.save(run.export / "generator.keras")
@@ -257,6 +266,6 @@ def finish(run: RunDirectory, model: GenerativeModel) -> None:
 
 
 def picture(path) -> np.ndarray:
-    """A PNG file as uint8 [H, W, c]."""
+    """Return a PNG file as uint8 [H, W, c]."""
     pixels = iio.imread(path)
     return pixels[..., None] if pixels.ndim == 2 else pixels

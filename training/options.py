@@ -1,28 +1,24 @@
-"""What a training is told: the options of the run and the hyperparameters of its model."""
+"""Configuration of a training: the options of the run and the hyperparameters of its model."""
 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import fields
+from cli import flags
 from data import canonical_name
+from errors import UserError, near
+from fields import field
 from models import REGISTRY
-from models.hyperparameters import (
-    HyperparameterError,
-    Hyperparameters,
-    check_value,
-    field,
-    near,
-)
-from models.networks import ImageShapeError, stages
-from training import flags
-from training.flags import UnknownFlagError, UsageError
+from models.declarations.base import Hyperparameters
+from models.networks import stages
 
 
-@dataclasses.dataclass(frozen=True)
+@fields.options()
 class RunOptions:
-    """What does not depend on the model."""
+    """Options that do not depend on the model."""
 
-    model: str = field("", "which model: " + ", ".join(REGISTRY), group="run")
+    model: str = field("", "model to train: " + ", ".join(REGISTRY), group="run")
     dataset: str = field(
         "MNIST",
         "MNIST (embedded), FASHION_MNIST, CIFAR10 or another image set of TensorFlow Datasets by "
@@ -31,7 +27,7 @@ class RunOptions:
     )
     data_dir: str = field(
         "",
-        "where TensorFlow Datasets keeps its sets; else TFDS_DATA_DIR",
+        "directory of the sets of TensorFlow Datasets; default: TFDS_DATA_DIR",
         group="data",
         may_change=True,
     )
@@ -40,7 +36,8 @@ class RunOptions:
     )
     gray: str = field(
         "convert",
-        "gray images in a folder of colour images: repeat them over 3 channels, or leave them out",
+        "gray images in a folder of colour images: convert repeats them over 3 channels, skip "
+        "leaves them out",
         group="data",
         choices=("convert", "skip"),
     )
@@ -48,48 +45,49 @@ class RunOptions:
         False, "mirror each training image left to right with probability 1/2", group="data"
     )
     outdir: str = field(
-        "", "the run directory; else runs/<model>-<dataset>", group="run", may_change=True
+        "", "run directory; default: runs/<model>-<dataset>", group="run", may_change=True
     )
     resume: str = field(
         "auto",
-        "go on from the last checkpoint if there is one, never, or stop unless there is one",
+        "auto resumes from the last checkpoint if there is one; never raises an error if there is "
+        "one; must raises an error if there is none",
         group="run",
         choices=("auto", "never", "must"),
         may_change=True,
     )
     steps: int | None = field(
         None,
-        "how many steps to train, counted from the start of the run, instead of --epochs",
+        "steps to train, counted from the start of the run, instead of epochs",
         group="training",
         at_least=1,
         may_change=True,
     )
     seed: int = field(
-        0, "of the weights, the order of images and every draw", group="training", at_least=0,
+        0, "seed of the weights, the order of images and every draw", group="training", at_least=0,
         at_most=2**31 - 1,
     )  # fmt: skip
     sample_every: int | None = field(
-        None, "steps between two sample grids; else each epoch", group="outputs", at_least=1,
+        None, "steps between two sample grids; default: an epoch", group="outputs", at_least=1,
         may_change=True,
     )  # fmt: skip
     sample_planes: bool = field(
         False,
-        "with each sample grid also draw planes/: the images over the first two latent dimensions, "
+        "with each sample grid, draw planes/ as well: images over the first two latent dimensions, "
         "from -1 to 1 and from -3 to 3",
         group="outputs",
         may_change=True,
     )
     checkpoint_every: int | None = field(
-        None, "steps between two checkpoints; else each epoch", group="outputs", at_least=1,
+        None, "steps between two checkpoints; default: an epoch", group="outputs", at_least=1,
         may_change=True,
     )  # fmt: skip
     keep_checkpoints: int = field(
-        3, "how many of the last checkpoints are kept", group="outputs", at_least=1,
+        3, "number of last checkpoints that are kept", group="outputs", at_least=1,
         may_change=True,
     )  # fmt: skip
     log_every: int = field(
-        50, "steps that a line of metrics.jsonl is the mean of", group="outputs", at_least=1,
-        may_change=True,
+        50, "steps between two records of metrics.jsonl, each the mean over them",
+        group="outputs", at_least=1, may_change=True,
     )  # fmt: skip
     eval_every: int | None = field(
         None, "steps between two measurements of samples; none if not given", group="evaluation",
@@ -97,22 +95,22 @@ class RunOptions:
     )  # fmt: skip
     eval_metrics: str = field(
         "",
-        "what is measured then, with commas between: names of evaluate.py's metrics of samples, "
-        "reconstructions, encodings and clusters; else the Fréchet distance in the features",
+        "metrics to measure then, with commas between, as evaluate.py --help lists them; default: "
+        "the Fréchet distance in the features",
         group="evaluation",
         may_change=True,
     )
     eval_features: str = field(
-        "auto", "the feature network, as evaluate.py's --features", group="evaluation",
+        "auto", "feature network, as --features of evaluate.py", group="evaluation",
         may_change=True,
     )  # fmt: skip
     eval_samples: int = field(
-        1000, "how many samples are drawn for it: what it costs grows with them",
+        1000, "number of samples that are drawn for it; the time grows with it",
         group="evaluation", at_least=2, may_change=True,
     )  # fmt: skip
     jit: str = field(
         "auto",
-        "compile the step with XLA: auto does so on a GPU or TPU, not on a CPU",
+        "compilation of the step by XLA; auto: on a GPU or TPU, not on a CPU",
         group="speed",
         choices=("auto", "on", "off"),
         may_change=True,
@@ -126,17 +124,16 @@ class RunOptions:
     )
 
     def __post_init__(self):
-        for spec in dataclasses.fields(self):
-            check_value(spec, getattr(self, spec.name))
+        fields.check(self)
 
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """A training, resolved.
+    """Resolved configuration of a training.
 
     Attributes:
-        options: of the run.
-        hp: of the model.
+        options: options of the run.
+        hp: hyperparameters of the model.
     """
 
     options: RunOptions
@@ -144,15 +141,17 @@ class Config:
 
     @property
     def outdir(self) -> Path:
+        """Path of the run directory."""
         dataset = Path(self.options.dataset).stem.lower().replace("_", "-")
         name = f"{self.options.model}-{dataset}"
         return Path(self.options.outdir or Path("runs") / name).expanduser()
 
     def with_options(self, **changes) -> "Config":
-        """The same training with other options."""
+        """Return the same training with other options."""
         return dataclasses.replace(self, options=dataclasses.replace(self.options, **changes))
 
     def as_dict(self) -> dict:
+        """Return the content of config.json."""
         return {
             "options": dataclasses.asdict(self.options),
             "hyperparameters": dataclasses.asdict(self.hp),
@@ -160,20 +159,20 @@ class Config:
 
     @classmethod
     def from_dict(cls, saved: dict) -> "Config":
-        """The config that `as_dict` gave.
+        """Return the configuration that `as_dict` made.
 
         Raises:
-            UsageError: it was written by a version with other fields.
+            UserError: it is of a version with other fields.
         """
         try:
             hyperparameters = REGISTRY[saved["options"]["model"]].hyperparameters
             hp = hyperparameters.resolve(**saved["hyperparameters"])
             return cls(RunOptions(**saved["options"]), hp)
-        except (KeyError, TypeError, HyperparameterError) as error:
-            raise UsageError(f"config.json is of another version of the zoo ({error})") from None
+        except (KeyError, TypeError, UserError) as error:
+            raise UserError(f"config.json is of another version of the zoo ({error})") from None
 
     def fixed(self) -> dict:
-        """What a run that goes on must not change, as flag -> value."""
+        """Return the values that a resumed run must not change, by name."""
         return {
             spec.name: getattr(part, spec.name)
             for part in (self.options, self.hp)
@@ -183,24 +182,21 @@ class Config:
 
 
 def parse(argv: Sequence[str]) -> Config:
-    """The training that a command line asks for. Imports nothing slow.
+    """Return the configuration of a command line, without importing TensorFlow.
 
     Raises:
-        UsageError, HyperparameterError: one line that names the flag.
+        UserError: a flag is unknown, or a value invalid.
     """
     model = model_name(flags.given(argv, RunOptions, partial=True).get("model", ""))
     hyperparameters = REGISTRY[model].hyperparameters
     try:
         given = flags.given(argv, RunOptions, hyperparameters)
-    except UnknownFlagError as error:
-        flag = error.flag
+    except UserError as error:
+        flag = error.option
         owners = owners_of(flag) or owners_of(flag.removeprefix("no"), switches=True)
-        if not owners:
+        if model in owners or not owners:
             raise
-        have = "has" if len(owners) == 1 else "have"
-        raise UsageError(
-            f"--{flag}: {model} has no such flag; {', '.join(owners)} {have}"
-        ) from None
+        raise UserError(f"no such flag of {model}, only of {', '.join(owners)}", flag) from None
     ours = {name: value for name, value in given.items() if has(RunOptions, name)}
     theirs = {name: value for name, value in given.items() if not has(RunOptions, name)}
     dataset = canonical_name(given.get("dataset", "MNIST"))
@@ -208,16 +204,13 @@ def parse(argv: Sequence[str]) -> Config:
         dataset = str(Path(dataset).expanduser().resolve())
     options = RunOptions(**ours | {"model": model, "dataset": dataset})
     hp = hyperparameters.resolve(dataset, **theirs)
-    if options.image_size and getattr(hp, "network", "mlp") != "mlp":
-        try:
-            stages((options.image_size, options.image_size, 1))
-        except ImageShapeError as error:
-            raise UsageError(f"--image_size={options.image_size}: {error}") from None
+    if options.image_size and fields.selected(hp, "network").fixed_side:
+        stages((options.image_size, options.image_size, 1))
     return Config(options, hp)
 
 
 def owners_of(name: str, switches: bool = False) -> list[str]:
-    """The models that have a hyperparameter of that name; of `switches`, one that is on or off."""
+    """Return the models that have a hyperparameter of a name; of `switches`, a boolean one."""
     return [
         model
         for model, entry in REGISTRY.items()
@@ -227,15 +220,15 @@ def owners_of(name: str, switches: bool = False) -> list[str]:
 
 
 def has(cls: type, name: str) -> bool:
-    """Whether a dataclass has a field of that name."""
+    """Return whether a dataclass has a field of a name."""
     return name in cls.__dataclass_fields__
 
 
 def model_name(name: str) -> str:
-    """The registry's name of a model that the user named in any case."""
+    """Return the registry's name of a model that is named in any case."""
     if not name:
-        raise UsageError(f"--model: say which, one of {', '.join(REGISTRY)}")
+        raise UserError(f"expected one of {', '.join(REGISTRY)}", "model")
     if name.lower() not in REGISTRY:
         hint = near(name.lower(), REGISTRY) or f"; there are {', '.join(REGISTRY)}"
-        raise UsageError(f"--model={name}: no such model{hint}")
+        raise UserError(f"no such model: {name}{hint}", "model")
     return name.lower()

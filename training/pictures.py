@@ -1,6 +1,5 @@
-"""Pictures of what a model makes of chosen latents."""
+"""Pictures of planes, reconstructions, traversals and styles of a model."""
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,7 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 import plotting
-from models.base import GenerativeModel, NotSupported, to_unit_range
+from errors import UserError
+from models.abilities import ORDERED_DIMENSIONS, STYLES
+from models.base import GenerativeModel, to_unit_range
 from models.latents import (
     CATEGORY,
     CONTINUOUS,
@@ -19,34 +20,37 @@ from models.latents import (
     with_each,
     with_value,
 )
-from training.flags import UsageError
 
-POINTS = 11  # of a traversal
-PSIS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0, 1.25)  # of a sweep of truncation
-DRAWS = 100  # of noise, whose deviation is drawn
+POINTS = 11  # values per code in a traversal
+PSIS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0, 1.25)  # columns of the truncation sweep
+DRAWS = 100  # noise draws per standard deviation
 
 
 def plane_grid(model: GenerativeModel, latents: dict[str, tf.Tensor], span: float) -> np.ndarray:
-    """10 x 10 images over the first two dimensions of the first latent, from -span to span; all
-    else is as in the one draw `latents`, name -> [1, d]. uint8 [H, W, c].
+    """Return 10 x 10 images over the first two dimensions of the first latent, uint8 [H, W, c].
+
+    Args:
+        model: any model.
+        latents: one draw, name -> [1, d], which gives all other dimensions.
+        span: both dimensions range from -span to span.
 
     Raises:
-        UsageError: it has only one dimension.
+        UserError: the first latent has only one dimension.
     """
     first = next(iter(model.latents.parts))
     if latents[first].shape[1] < 2:
-        raise UsageError("a plane needs two latent dimensions, and the model has one")
+        raise UserError("a plane requires two latent dimensions, the model has one")
     repeated = {name: tf.repeat(part, 100, axis=0) for name, part in latents.items()}
     images = model.generate(repeated | {first: plane(latents[first][0], span, 10)})
     return plotting.grid(images, columns=10)
 
 
 def reconstruction_grid(model: GenerativeModel, images: np.ndarray) -> np.ndarray:
-    """Full rows of ten images, uint8 [n, h, w, c], or one of fewer, each above what the model makes
-    of it again: uint8 [H, W, c].
+    """Return rows of images, each row above its reconstructions, uint8 [H, W, c].
 
-    Raises:
-        NotSupported: the model does not reconstruct images.
+    Args:
+        model: a model that reconstructs images.
+        images: uint8 [n, h, w, c]; full rows of ten are drawn, or one row of fewer.
     """
     columns = min(len(images), 10)
     images = images[: len(images) // columns * columns]
@@ -60,32 +64,41 @@ def reconstruction_grid(model: GenerativeModel, images: np.ndarray) -> np.ndarra
 def traversals(
     model: GenerativeModel, span: float, seed: int, label: int | None = None
 ) -> Iterator[tuple[str, np.ndarray, list[np.ndarray]]]:
-    """Each continuous code from -span to span, all else fixed; of a model without any, but with an
-    order of its latent dimensions, the most active ten.
+    """Yield traversals of the continuous codes: each from -span to span, all other latents fixed.
 
-    Yields, for each code: its name; a picture, uint8 [H, W, c], of one draw, a row a category (or
-    a row a draw, of a model without categories) and a column a value; and the frames of a film,
-    uint8 [H, W, c] each, of one value each, of ten draws side by side. A model that is told the
-    class draws that of the label. The dimensions are all in one picture, a row each, of one draw,
-    and side by side in the film.
+    Of a model without continuous codes, but with an order of its latent dimensions, yield one
+    traversal of the ten most active dimensions.
+
+    Args:
+        model: any model; nothing is yielded without codes and without ordered dimensions.
+        span: largest value of a code.
+        seed: seed of the ten draws.
+        label: class of the draws of a class-conditional model.
+
+    Yields:
+        Tuples (name, picture, frames). The picture, uint8 [H, W, c], has one column per value and
+        one row per category of one draw (per draw for a model without categories; per dimension of
+        one draw in a traversal of dimensions). A frame, uint8 [H, W, c], has the images of one
+        value: of ten draws, or of the ten dimensions, side by side.
 
     Raises:
-        NotSupported: there is a label, and the model is not told the class, or has none of it.
+        UserError: a label is given, and the model is not class-conditional or has no such class.
     """
     draws = model.draw_latents(10, seed, label)
     values = np.linspace(-span, span, POINTS)
     columns = {"columns": POINTS, "column_labels": [f"{value:.2g}" for value in values]}
     if CONTINUOUS not in model.latents.parts:
-        with contextlib.suppress(NotSupported):
-            dimensions = model.active_dimensions()[:10]
-            one = {name: part[:1] for name, part in draws.items()}
-            latents = [with_value(one, "noise", k, value) for k in dimensions for value in values]
-            joined = {name: tf.concat([z[name] for z in latents], axis=0) for name in one}
-            images = model.generate(joined)
-            picture = plotting.grid(images, row_labels=[f"z{k}" for k in dimensions], **columns)
-            of_values = images.reshape(len(dimensions), POINTS, *images.shape[1:]).swapaxes(0, 1)
-            frames = [plotting.grid(each, columns=len(dimensions)) for each in of_values]
-            yield f"active-span-{span:g}", picture, frames
+        if model.lacks(ORDERED_DIMENSIONS):
+            return
+        dimensions = model.active_dimensions()[:10]
+        one = {name: part[:1] for name, part in draws.items()}
+        latents = [with_value(one, "noise", k, value) for k in dimensions for value in values]
+        joined = {name: tf.concat([z[name] for z in latents], axis=0) for name in one}
+        images = model.generate(joined)
+        picture = plotting.grid(images, row_labels=[f"z{k}" for k in dimensions], **columns)
+        per_value = images.reshape(len(dimensions), POINTS, *images.shape[1:]).swapaxes(0, 1)
+        frames = [plotting.grid(each, columns=len(dimensions)) for each in per_value]
+        yield f"active-span-{span:g}", picture, frames
         return
     category = f"{CATEGORY}0" in draws
     rows = draws
@@ -95,15 +108,15 @@ def traversals(
     for code in range(draws[CONTINUOUS].shape[1]):
         shown = np.stack([model.generate(with_code(rows, code, value)) for value in values])
         frames = [plotting.grid(images, columns=10) for images in shown]
-        of_one = shown[:, :: 10 if category else 1]
-        picture = plotting.grid(of_one.swapaxes(0, 1).reshape(-1, *shown.shape[2:]), **columns)
+        first_draw = shown[:, :: 10 if category else 1]
+        picture = plotting.grid(first_draw.swapaxes(0, 1).reshape(-1, *shown.shape[2:]), **columns)
         yield f"code-{code}-span-{span:g}", picture, frames
 
 
 def save_traversals(
     model: GenerativeModel, span: float, seed: int, folder: Path, label: int | None = None
 ) -> list[Path]:
-    """Writes a PNG and a GIF there and back of each of `traversals`; returns their paths."""
+    """Write a PNG and a GIF, which runs forth and back, per traversal; return their paths."""
     paths = []
     for name, picture, frames in traversals(model, span, seed, label):
         folder.mkdir(parents=True, exist_ok=True)
@@ -113,30 +126,36 @@ def save_traversals(
     return paths
 
 
-def truncated(model: GenerativeModel, latents: dict[str, tf.Tensor], psi: float) -> np.ndarray:
-    """Images of latents name -> [n, d], their styles truncated by psi: float32 in [-1, 1].
+def generate_truncated(
+    model: GenerativeModel, latents: dict[str, tf.Tensor], psi: float
+) -> np.ndarray:
+    """Return images of latents name -> [n, d], their styles truncated: float32 in [-1, 1].
 
-    Raises:
-        NotSupported: the model has no styles.
+    Args:
+        model: a style-based model.
+        latents: name -> [n, d].
+        psi: 1 for no truncation, 0 for the mean style.
     """
     return model.images_of_styles(truncate(model.styles(latents), model.mean_style(), psi))
 
 
 def truncation_sweep(model: GenerativeModel, seed: int) -> np.ndarray:
-    """A row a draw, a column a psi of PSIS, from the mean style to beyond the draw: uint8
-    [H, W, c]."""
+    """Return images with one row per draw and one column per truncation psi, uint8 [H, W, c]."""
     latents = model.draw_latents(8, seed)
-    images = np.stack([truncated(model, latents, psi) for psi in PSIS], axis=1)
+    images = np.stack([generate_truncated(model, latents, psi) for psi in PSIS], axis=1)
     labels = [f"{psi:g}" for psi in PSIS]
     return plotting.grid(images.reshape(-1, *images.shape[2:]), len(PSIS), column_labels=labels)
 
 
 def mixing_tables(model: GenerativeModel, seed: int) -> Iterator[tuple[str, np.ndarray]]:
-    """The styles of the images on top in some layers, those of the images on the left in all
-    others: Karras et al. 2019, figure 3.
+    """Yield tables of mixed styles: Karras et al. 2019, figure 3.
 
-    Yields "coarse", "middle" and "fine" with a picture uint8 [H, W, c] each: the layers of the
-    first third of the sizes, at least of one, those of the second, and the others.
+    A cell has the styles of the image at the top of its column in some layers, and those of the
+    image at the left of its row in all other layers.
+
+    Yields:
+        Tuples (name, picture uint8 [H, W, c]): "coarse" with the layers of the first third of the
+        resolutions, "middle" with those of the second, "fine" with the others.
     """
     w = model.styles(model.draw_latents(14, seed))
     left, top = w[:6], w[6:]
@@ -153,9 +172,12 @@ def mixing_tables(model: GenerativeModel, seed: int) -> Iterator[tuple[str, np.n
 
 
 def noise_picture(model: GenerativeModel, seed: int) -> np.ndarray:
-    """A row a draw: with the fixed noise, with three draws of it, the deviation of DRAWS of them
-    (the mean over channels, white at the greatest of all), and without: after Karras et al. 2019,
-    figures 4 and 5. uint8 [H, W, c]."""
+    """Return the effect of noise on images of six latents: Karras et al. 2019, figures 4 and 5.
+
+    A row per latent, uint8 [H, W, c]: the image with fixed noise, with three noise draws, the
+    standard deviation over DRAWS noise draws (mean over channels, white at the largest of all
+    rows), and the image without noise.
+    """
     w = model.styles(model.draw_latents(6, seed))
     draws = np.stack([model.images_of_styles(w, noise_seed=k) for k in range(DRAWS)])
     deviation = np.broadcast_to(draws.std(axis=0).mean(axis=-1, keepdims=True), draws.shape[1:])
@@ -168,12 +190,12 @@ def noise_picture(model: GenerativeModel, seed: int) -> np.ndarray:
 
 
 def save_style_pictures(model: GenerativeModel, seed: int, folder: Path) -> list[Path]:
-    """Writes truncation.png, noise.png and mixing-coarse, -middle and -fine.png of a model with
-    styles; returns their paths.
+    """Write truncation.png, noise.png and mixing-{coarse,middle,fine}.png; return their paths.
 
     Raises:
-        NotSupported: it has none.
+        UserError: the model has no styles.
     """
+    model.require(STYLES)
     pictures = {"truncation": truncation_sweep(model, seed), "noise": noise_picture(model, seed)}
     pictures |= {f"mixing-{name}": table for name, table in mixing_tables(model, seed)}
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,33 +1,41 @@
-"""Backbones: functions from an image shape to a generator or to a discriminator's trunk.
+"""Backbones: functions that build generators and discriminator trunks for an image shape.
 
-Each module has
+The modules mlp, dcgan and resnet define
 
     generator(image_shape, latent_dim, *, norm, num_classes, initializer, activation, ...)
     trunk(image_shape, *, norm, initializer, ...)
 
-that return a keras.Model. A generator maps joined latents [b, d] to images [b, h, w, c], float32:
-in [-1, 1] by the activation "tanh", its default, or of any value by "linear", as a discriminator's
-decoder may give. A trunk maps images to features [b, f], on which a model puts its heads. What
-`norm` may be, and what it does, is said by layers.Kit.
+Both return a keras.Model:
+
+    generator: joined latents [b, latent_dim] -> images [b, h, w, c], float32. The activation is
+        "tanh" by default, for pixels in [-1, 1], or "linear", for unbounded values such as logits.
+        With num_classes > 0 the latents end in a one-hot label, see layers.latent_inputs.
+    trunk: images [b, h, w, c] -> features [b, f]. A model adds its heads to these.
+
+`norm` and `initializer` are described in layers.LayerFactory, the other options in backbones.py.
 """
 
-
-class ImageShapeError(ValueError):
-    """Images of a size that a backbone cannot be built for; the message says which it can."""
+from errors import UserError
 
 
 def stages(image_shape: tuple[int, int, int]) -> tuple[int, int]:
-    """(side of the smallest feature map, halvings) of a square image: 28 -> (7, 2), 64 -> (4, 4).
+    """Return (side of the smallest feature map, number of halvings) for a square image.
+
+    Examples: a side of 28 gives (7, 2), a side of 64 gives (4, 4).
+
+    Args:
+        image_shape: (h, w, c).
 
     Raises:
-        ImageShapeError: unless the side is 4 or 7 times a power of two from 4 to 64.
+        UserError: unless h = w is 4 or 7 times a power of two from 4 to 64.
     """
     height, width, _ = image_shape
     for base in (4, 7):
         halvings = (height // base).bit_length() - 1
         if height == width == base * 2**halvings and 2 <= halvings <= 6:
             return base, halvings
-    raise ImageShapeError(
-        f"images of {height}x{width} do not fit these networks: use a side of 28, 32, 64 or 128 "
-        "pixels (4 or 7 times a power of two from 4 to 64)"
+    raise UserError(
+        f"expected square images with a side of 28, 32, 64 or 128 pixels (4 or 7 times a power of "
+        f"two from 4 to 64), got {height}x{width}",
+        "image_size",
     )

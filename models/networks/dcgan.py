@@ -1,13 +1,18 @@
-"""Strided convolutions after Radford et al. 2016, sized from the image."""
+"""DCGAN's convolutional networks, with a depth that follows from the image size.
+
+Radford et al. 2016, "Unsupervised Representation Learning with Deep Convolutional Generative
+Adversarial Networks".
+"""
 
 import keras
 
 from models import layers
+from models.initializers import INITIALIZERS
 from models.networks import stages
 
 
 def channels(width: int, halving: int) -> int:
-    """Channels after so many halvings of the image: width, 2 width, 4 width ... at most 8 width."""
+    """Return the channels after `halving` >= 1 halvings: width, 2 width, 4 width, then 8 width."""
     return width * min(2 ** (halving - 1), 8)
 
 
@@ -23,19 +28,36 @@ def generator(
     initializer: str,
     activation: str = "tanh",
 ) -> keras.Model:
-    """Dense to the smallest map, then transposed convolutions with ReLU, and the `activation`.
+    """Build G: a dense layer to the smallest map, then transposed convolutions with ReLU.
 
-    The smallest map is normalised before it is laid out, each unit on its own, as in the paper's
-    code and in InfoGAN's: normalised by channels, a pattern that all latents share takes the place
-    of what tells them apart, and G collapses under a discriminator without batch norm.
+    The norm of the smallest map is applied before the reshape, to each unit separately, as in the
+    code of the DCGAN and InfoGAN papers. With one statistic per channel instead, a spatial pattern
+    common to all latents dominates the variance, and G collapses against a discriminator without
+    batch norm.
 
-    For `norm` and `num_classes` see layers.latent_inputs.
+    Args:
+        image_shape: (h, w, c); see `stages` for the supported sides.
+        latent_dim: dimensions of the joined latents, label included.
+        width: channels of the layer nearest the image, see `channels`.
+        kernel_size: side of the kernels.
+        dense_units: units of a dense layer before the smallest map; 0 for none.
+        norm: "none" or "batch", applied after every layer but the last.
+        num_classes: length of the one-hot label that conditions the batch norms; 0 for none.
+        initializer: a name in INITIALIZERS.
+        activation: "tanh" or "linear", of the output.
+
+    Returns:
+        Model: latents [b, latent_dim] -> images [b, h, w, c], float32.
+
+    Raises:
+        UserError: if the image size is not supported.
+        ValueError: see layers.latent_inputs.
     """
     base, halvings = stages(image_shape)
-    z, h, kit = layers.latent_inputs(latent_dim, num_classes, norm, initializer)
+    z, h, factory = layers.latent_inputs(latent_dim, num_classes, norm, initializer)
     if dense_units:
-        h = keras.layers.ReLU()(kit.dense(h, dense_units, normalised=True))
-    h = kit.dense(h, base * base * channels(width, halvings), normalised=True)
+        h = keras.layers.ReLU()(factory.dense(h, dense_units, normalised=True))
+    h = factory.dense(h, base * base * channels(width, halvings), normalised=True)
     h = keras.layers.ReLU()(h)
     h = keras.layers.Reshape((base, base, -1))(h)
     for halving in range(halvings, 0, -1):
@@ -45,12 +67,12 @@ def generator(
             kernel_size,
             strides=2,
             padding="same",
-            use_bias=last or not kit.batch,
-            kernel_initializer=layers.initializer(initializer),
+            use_bias=last or not factory.batch_norm,
+            kernel_initializer=INITIALIZERS[initializer].make(),
         )(h)
         if not last:
-            h = keras.layers.ReLU()(kit.norm(h))
-    return keras.Model(z, layers.image(h, activation), name="generator")
+            h = keras.layers.ReLU()(factory.norm(h))
+    return keras.Model(z, layers.image_output(h, activation), name="generator")
 
 
 def trunk(
@@ -62,17 +84,32 @@ def trunk(
     norm: str,
     initializer: str,
 ) -> keras.Model:
-    """Strided convolutions with leaky ReLU, flattened; `norm` as in layers.Kit, after every layer
-    but the first where it is one of activations, as in the paper."""
+    """Build a trunk of strided convolutions with leaky ReLU, flattened.
+
+    Args:
+        image_shape: (h, w, c); see `stages` for the supported sides.
+        width: channels of the layer nearest the image, see `channels`.
+        kernel_size: side of the kernels.
+        dense_units: units of a dense layer after the convolutions; 0 for none.
+        norm: see layers.LayerFactory. A norm of activations follows every layer but the first, as
+            in the paper.
+        initializer: a name in INITIALIZERS.
+
+    Returns:
+        Model: images [b, h, w, c] -> features [b, f].
+
+    Raises:
+        UserError: if the image size is not supported.
+    """
     _, halvings = stages(image_shape)
-    kit = layers.Kit(norm, initializer)
+    factory = layers.LayerFactory(norm, initializer)
     x = h = keras.Input(image_shape, name="images")
     for halving in range(1, halvings + 1):
         filters = channels(width, halving)
-        h = kit.conv(h, filters, kernel_size, strides=2, normalised=halving > 1)
+        h = factory.conv(h, filters, kernel_size, strides=2, normalised=halving > 1)
         h = keras.layers.LeakyReLU(negative_slope=0.2)(h)
     h = keras.layers.Flatten()(h)
     if dense_units:
-        h = kit.dense(h, dense_units, normalised=True)
+        h = factory.dense(h, dense_units, normalised=True)
         h = keras.layers.LeakyReLU(negative_slope=0.2)(h)
     return keras.Model(x, h, name="trunk")

@@ -1,5 +1,7 @@
-"""A discriminator of pairs of an image and a latent, of three parts: F of images, H of latents, and
-J of what both see (Donahue and Simonyan 2019, figure 1)."""
+"""Joint discriminator of pairs (image, latent): Donahue and Simonyan 2019, figure 1.
+
+It has three parts: F for the image, H for the latent, and J for the features of both.
+"""
 
 from collections.abc import Callable, Sequence
 
@@ -19,33 +21,43 @@ def discriminator(
     norm: str,
     initializer: str,
 ) -> keras.Model:
-    """D: images [b, h, w, c] and joined latents [b, latent_dim] -> by name, scores [b, 1] and F's
-    "features" [b, f].
-
-    H is `depth` layers of `units`, and so is J, on F's and H's features side by side.
+    """Build D for pairs of images and joined latents.
 
     Args:
-        trunk: F.
-        scores: some of "sx", of F(x); "sz", of H(z); "sxz" or "d", of J. J is there only for these.
-        head: name of a score -> its layer.
-        norm: as in layers.Kit; as in a trunk, H's first layer has none of activations.
+        trunk: F, images [b, h, w, c] -> features [b, f].
+        latent_dim: dimensions of the joined latents.
+        scores: names of the outputs: "sx", a head on F(x); "sz", a head on H(z); "sxz" or "d", a
+            head on J(F(x), H(z)). J is built only if "sxz" or "d" is among them.
+        head: name of a score -> its output layer.
+        units: units of each layer of H and J.
+        depth: number of layers of H, and of J.
+        norm: see layers.LayerFactory. As in a trunk, no norm of activations follows H's first
+            layer.
+        initializer: a name in INITIALIZERS.
+
+    Returns:
+        Model: [images [b, h, w, c], latents [b, latent_dim]] -> dict of the scores, each [b, 1],
+        and F's "features" [b, f].
     """
-    kit = layers.Kit(norm, initializer)
+    factory = layers.LayerFactory(norm, initializer)
     x = keras.Input(trunk.input.shape[1:], name="images")
     z = keras.Input((latent_dim,), name="latents")
     f = trunk(x)
-    h = mlp(z, kit, units, depth, norm_first=False)
-    seen = {"sx": f, "sz": h}
-    if set(scores) - set(seen):
-        seen["sxz"] = seen["d"] = mlp(keras.layers.Concatenate()([f, h]), kit, units, depth)
-    outputs = {name: head(name)(seen[name]) for name in scores}
+    h = mlp(z, factory, units, depth, norm_first=False)
+    head_inputs = {"sx": f, "sz": h}
+    if set(scores) - set(head_inputs):
+        j = mlp(keras.layers.Concatenate()([f, h]), factory, units, depth)
+        head_inputs["sxz"] = head_inputs["d"] = j
+    outputs = {name: head(name)(head_inputs[name]) for name in scores}
     return keras.Model([x, z], {**outputs, "features": f}, name="discriminator")
 
 
-def mlp(h, kit: layers.Kit, units: int, depth: int, norm_first: bool = True):
-    """`depth` dense layers with leaky ReLU on h [b, f]; with `norm_first` the first has a norm of
-    activations, too."""
+def mlp(h, factory: layers.LayerFactory, units: int, depth: int, norm_first: bool = True):
+    """Apply `depth` dense layers with leaky ReLU to h [b, f] and return [b, units].
+
+    A norm of activations follows every layer, the first one only if `norm_first`.
+    """
     for layer in range(depth):
-        h = kit.dense(h, units, normalised=norm_first or layer > 0)
+        h = factory.dense(h, units, normalised=norm_first or layer > 0)
         h = keras.layers.LeakyReLU(negative_slope=0.2)(h)
     return h

@@ -1,26 +1,38 @@
-"""Residual networks of WGAN-GP (Gulrajani et al. 2017, appendix F) and SN-GAN (Miyato et al. 2018,
-table 4), sized from the image; self-attention after SAGAN (Zhang et al. 2019)."""
+"""Residual networks of WGAN-GP and SN-GAN, with a depth that follows from the image size.
+
+Gulrajani et al. 2017, appendix F; Miyato et al. 2018, table 4. Self-attention is that of SAGAN
+(Zhang et al. 2019).
+"""
 
 import keras
 
+from errors import UserError
 from models import layers
-from models.networks import ImageShapeError, stages
+from models.networks import stages
 
 
 def map_sides(image_shape: tuple[int, int, int], attention: int = 0) -> list[int]:
-    """The sides of a trunk's feature maps, which a generator has as well, down to 8 or 7:
-    64 -> [32, 16, 8], 28 -> [14, 7].
+    """Return the sides of a trunk's feature maps down to 8 or 7; a generator has them as well.
+
+    Examples: a side of 64 gives [32, 16, 8], a side of 28 gives [14, 7].
+
+    Args:
+        image_shape: (h, w, c); see `stages` for the supported sides.
+        attention: side of the feature map with self-attention; 0 for none.
 
     Raises:
-        ImageShapeError: the image does not fit, or `attention` is neither one of them nor 0.
+        UserError: if the image size is not supported, or if no feature map has the side
+            `attention`.
     """
     _, halvings = stages(image_shape)
     sides = [image_shape[0] >> k for k in range(1, halvings + 1)]
     sides = [side for side in sides if side >= 7]
     if attention not in (0, *sides):
-        raise ImageShapeError(
-            f"--attention={attention}: images of {image_shape[0]}x{image_shape[1]} have feature "
-            f"maps with a side of {' or '.join(map(str, sides))}; 0 is no attention"
+        raise UserError(
+            f"expected 0 (no attention) or the side of a feature map, "
+            f"{' or '.join(map(str, sides))} for images of {image_shape[0]}x{image_shape[1]}, "
+            f"got {attention}",
+            "attention",
         )
     return sides
 
@@ -36,25 +48,38 @@ def generator(
     initializer: str,
     activation: str = "tanh",
 ) -> keras.Model:
-    """Dense to the smallest map, residual blocks that double it, norm, ReLU, conv; `activation`.
+    """Build G: dense layer to the smallest map, upsampling blocks, norm, ReLU, 3x3 convolution.
 
     Args:
-        attention: side of the feature map that self-attention follows; 0: none.
-        norm, num_classes: see layers.latent_inputs.
+        image_shape: (h, w, c); see `stages` for the supported sides.
+        latent_dim: dimensions of the joined latents, label included.
+        width: channels of every block.
+        attention: side of the feature map followed by self-attention; 0 for none.
+        norm: "none" or "batch".
+        num_classes: length of the one-hot label that conditions the batch norms; 0 for none.
+        initializer: a name in INITIALIZERS.
+        activation: "tanh" or "linear", of the output.
+
+    Returns:
+        Model: latents [b, latent_dim] -> images [b, h, w, c], float32.
+
+    Raises:
+        UserError: see `map_sides`.
+        ValueError: see layers.latent_inputs.
     """
     base, halvings = stages(image_shape)
     map_sides(image_shape, attention)
-    z, h, kit = layers.latent_inputs(latent_dim, num_classes, norm, initializer)
-    h = kit.dense(h, base * base * width)
+    z, h, factory = layers.latent_inputs(latent_dim, num_classes, norm, initializer)
+    h = factory.dense(h, base * base * width)
     h = keras.layers.Reshape((base, base, width))(h)
     for doubling in range(halvings + 1):
         if doubling > 0:
-            h = block(h, kit, width, up=True)
+            h = block(h, factory, width, up=True)
         if attention == base << doubling:
-            h = layers.self_attention(h, kit)
-    h = keras.layers.ReLU()(kit.norm(h))
-    h = kit.conv(h, image_shape[-1], 3)
-    return keras.Model(z, layers.image(h, activation), name="generator")
+            h = layers.self_attention(h, factory)
+    h = keras.layers.ReLU()(factory.norm(h))
+    h = factory.conv(h, image_shape[-1], 3)
+    return keras.Model(z, layers.image_output(h, activation), name="generator")
 
 
 def trunk(
@@ -65,49 +90,67 @@ def trunk(
     norm: str,
     initializer: str,
 ) -> keras.Model:
-    """A residual block for each halving to 8x8 or 7x7, two without, ReLU, and the sum over places.
+    """Build a trunk: downsampling blocks to 8x8 or 7x7, two more blocks, ReLU, global sum pooling.
 
-    SN-GAN's sum, not WGAN-GP's mean: spectrally normalised kernels cannot make up for a mean,
-    which would hold the scores near 0; without a norm the two differ by a constant.
+    The pooling is SN-GAN's sum instead of WGAN-GP's mean. Spectrally normalised kernels cannot
+    compensate for the small scale of a mean, which would keep the scores near 0. Without spectral
+    norm the two differ only by a constant factor.
 
     Args:
-        attention: side of the feature map that self-attention follows; 0: none.
-        norm: see layers.Kit; the first block has none of activations, as in WGAN-GP.
+        image_shape: (h, w, c); see `stages` for the supported sides.
+        width: channels of every block.
+        attention: side of the feature map followed by self-attention; 0 for none.
+        norm: see layers.LayerFactory. The first block has no norm of activations, as in WGAN-GP.
+        initializer: a name in INITIALIZERS.
 
     Returns:
-        images [b, h, w, c] -> features [b, width], float32.
+        Model: images [b, h, w, c] -> features [b, width], float32.
+
+    Raises:
+        UserError: see `map_sides`.
     """
-    kit = layers.Kit(norm, initializer)
+    factory = layers.LayerFactory(norm, initializer)
     x = h = keras.Input(image_shape, name="images")
     for side in map_sides(image_shape, attention):
-        h = block(h, kit, width, down=True, first=h is x)
+        h = block(h, factory, width, down=True, first=h is x)
         if attention == side:
-            h = layers.self_attention(h, kit)
+            h = layers.self_attention(h, factory)
     for _ in range(2):
-        h = block(h, kit, width)
+        h = block(h, factory, width)
     h = keras.layers.ReLU(dtype="float32")(h)
     h = keras.layers.GlobalAveragePooling2D(dtype="float32")(h)
     h = keras.layers.Rescaling(float(side * side), dtype="float32")(h)
     return keras.Model(x, h, name="trunk")
 
 
-def block(h, kit: layers.Kit, width: int, *, up=False, down=False, first=False):
-    """norm, ReLU, conv 3x3, norm, ReLU, conv 3x3, beside a shortcut; on maps h [b, side, side, c].
+def block(h, factory: layers.LayerFactory, width: int, *, up=False, down=False, first=False):
+    """Apply a residual block: twice norm, ReLU and 3x3 convolution, added to a shortcut.
 
-    With `up` the first convolution sees the map doubled, with `down` the last one's is halved; the
-    shortcut then has a 1x1 convolution, on the small map, where it costs a quarter and gives the
-    same. The `first` block of a trunk has no norms, and no ReLU on the image.
+    The shortcut is the identity, or with `up` or `down` a 1x1 convolution. That convolution is
+    applied at the smaller of the two resolutions: the result is the same at a quarter of the cost.
+
+    Args:
+        h: feature maps [b, side, side, c]; c = width unless `up` or `down`.
+        factory: builds the layers.
+        width: channels of the output.
+        up: whether the map is upsampled by 2, before the first 3x3 convolution.
+        down: whether the map is downsampled by 2, after the last 3x3 convolution.
+        first: whether this is the first block of a trunk, which has no norms and no ReLU before
+            its first convolution.
+
+    Returns:
+        [b, side, side, width], with twice the side for `up` and half the side for `down`.
     """
     shortcut = h
-    use_bias = not (up and kit.batch)  # a generator's last norm would remove it
+    use_bias = not (up and factory.batch_norm)  # the generator's last norm cancels it
     if not first:
-        h = keras.layers.ReLU()(kit.norm(h))
+        h = keras.layers.ReLU()(factory.norm(h))
     if up:
         h = keras.layers.UpSampling2D(2)(h)
-        shortcut = keras.layers.UpSampling2D(2)(kit.conv(shortcut, width, 1, use_bias=use_bias))
-    h = kit.conv(h, width, 3, normalised=not first)
-    h = kit.conv(keras.layers.ReLU()(h), width, 3, use_bias=use_bias)
+        shortcut = keras.layers.UpSampling2D(2)(factory.conv(shortcut, width, 1, use_bias=use_bias))
+    h = factory.conv(h, width, 3, normalised=not first)
+    h = factory.conv(keras.layers.ReLU()(h), width, 3, use_bias=use_bias)
     if down:
         h = keras.layers.AveragePooling2D(2)(h)
-        shortcut = kit.conv(keras.layers.AveragePooling2D(2)(shortcut), width, 1)
+        shortcut = factory.conv(keras.layers.AveragePooling2D(2)(shortcut), width, 1)
     return keras.layers.Add()([shortcut, h])

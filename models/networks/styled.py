@@ -14,13 +14,15 @@ register = keras.saving.register_keras_serializable(PACKAGE)
 
 
 def activate(x):
-    """Leaky ReLU with a slope of 0.2, times sqrt(2), so that N(0, 1) keeps its scale."""
+    """Return sqrt(2) times leaky ReLU (0.2) of x; inputs of N(0, 1) keep their scale."""
     return tf.nn.leaky_relu(math.sqrt(2.0) * x, 0.2)
 
 
-def enlarge(x, times: int):
-    """Maps [b, h, w, c] -> [b, times h, times w, c], each pixel repeated; without tf.repeat, whose
-    gradient XLA does not compile within a condition."""
+def upsample(x, times: int):
+    """Upsample maps [b, h, w, c] to [b, times h, times w, c] by nearest neighbour.
+
+    It avoids tf.repeat, whose gradient XLA does not compile within a condition.
+    """
     if times == 1:
         return x
     _, height, width, channels = x.shape
@@ -28,8 +30,8 @@ def enlarge(x, times: int):
     return tf.reshape(squares, [-1, times * height, times * width, channels])
 
 
-def shrink(x, times: int):
-    """Maps [b, times h, times w, c] -> [b, h, w, c], the means of squares of pixels."""
+def downsample(x, times: int):
+    """Downsample maps [b, times h, times w, c] to [b, h, w, c] by average pooling."""
     if times == 1:
         return x
     _, height, width, channels = x.shape
@@ -38,9 +40,10 @@ def shrink(x, times: int):
 
 
 def blur(x):
-    """Maps [b, h, w, c] under the binomial filter [1, 2, 1] / 4 along both axes, zeros beyond.
+    """Filter maps [b, h, w, c] with the binomial kernel [1, 2, 1] / 4 along both axes.
 
-    After `enlarge`, or before `shrink`, that is the filter [1, 3, 3, 1] of the authors' code.
+    Outside the map the values are 0. After `upsample`, or before `downsample`, the combination is
+    the filter [1, 3, 3, 1] of the authors' code.
     """
     channels = x.shape[-1]
     square = np.outer([1.0, 2.0, 1.0], [1.0, 2.0, 1.0]) / 16.0
@@ -50,33 +53,34 @@ def blur(x):
 
 @register
 class EqualisedDense(keras.layers.Layer):
-    """A dense layer with an equalised learning rate: Karras et al. 2018, section 4.1.
+    """Dense layer with an equalised learning rate: Karras et al. 2018, section 4.1.
 
-    Its kernel is N(0, 1) and is multiplied, when it is used, by the constant 1 / sqrt(inputs), so
-    that all kernels have one range of values, and Adam one rate for them.
+    The kernel is initialised from N(0, 1) and multiplied by the constant 1 / sqrt(inputs) in every
+    call. All kernels then have the same dynamic range, so Adam's updates are relatively equal.
 
     Args:
-        units: outputs.
-        rate: what the learning rate of kernel and bias is multiplied with, by their scale.
-        bias: the first value of the biases.
-        activated: whether `activate` follows.
+        units: dimensions of the output.
+        rate: multiplier of the learning rate of kernel and bias.
+        bias: initial value of the biases.
+        activated: whether `activate` is applied to the output.
     """
 
     def __init__(self, units: int, *, rate=1.0, bias=0.0, activated=False, **kwargs):
         super().__init__(**kwargs)
-        self.units, self.rate, self.first, self.activated = units, rate, bias, activated
+        self.units, self.rate, self.activated = units, rate, activated
+        self.initial_bias = bias
 
     def get_config(self):
-        told = {"units": self.units, "rate": self.rate, "bias": self.first}
-        return {**super().get_config(), **told, "activated": self.activated}
+        config = {"units": self.units, "rate": self.rate, "bias": self.initial_bias}
+        return {**super().get_config(), **config, "activated": self.activated}
 
     def build(self, input_shape):
         inputs = input_shape[-1]
         self.scale = self.rate / math.sqrt(inputs)
         normal = keras.initializers.RandomNormal(stddev=1.0 / self.rate)
         self.kernel = self.add_weight(name="kernel", shape=(inputs, self.units), initializer=normal)
-        first = keras.initializers.Constant(self.first / self.rate)
-        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer=first)
+        constant = keras.initializers.Constant(self.initial_bias / self.rate)
+        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer=constant)
 
     def call(self, x):
         x = tf.matmul(x, self.scale * self.kernel) + self.rate * self.bias
@@ -85,16 +89,16 @@ class EqualisedDense(keras.layers.Layer):
 
 @register
 class EqualisedConv2D(keras.layers.Layer):
-    """A padded convolution with an equalised learning rate; see EqualisedDense.
+    """Convolution with padding "same" and an equalised learning rate; see EqualisedDense.
 
     Args:
         filters: channels of the output.
         kernel_size: side of the kernel, 1 or 3.
-        resample: "up", the map is enlarged before the convolution and blurred after it; "down", it
-            is blurred before and shrunk after. Each is one convolution with a stride of 2, whose
-            kernel is the sum of the four places that a pixel of the smaller map stands for.
+        resample: "up": upsample by 2 before the convolution and blur after it; "down": blur before
+            the convolution and downsample by 2 after it; "": neither. Convolution and resampling
+            are fused into one convolution with a stride of 2, see `sum_of_four_shifts`.
         use_bias: whether there are biases.
-        activated: whether `activate` follows.
+        activated: whether `activate` is applied to the output.
     """
 
     def __init__(
@@ -124,15 +128,15 @@ class EqualisedConv2D(keras.layers.Layer):
             self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
 
     def convolve(self, x):
-        """x [b, h, w, c] under the scaled kernel, resampled, without the bias."""
+        """Apply the scaled kernel and the resampling to x [b, h, w, c], without the bias."""
         kernel = self.scale * tf.convert_to_tensor(self.kernel)
         if self.resample == "up":
             _, height, width, _ = x.shape
-            kernel = tf.transpose(at_four_places(kernel[::-1, ::-1]), [0, 1, 3, 2])
+            kernel = tf.transpose(sum_of_four_shifts(kernel[::-1, ::-1]), [0, 1, 3, 2])
             shape = [length(x), 2 * height, 2 * width, self.filters]
             return blur(tf.nn.conv2d_transpose(x, kernel, shape, 2, "SAME"))
         if self.resample == "down":
-            return tf.nn.conv2d(blur(x), 0.25 * at_four_places(kernel), 2, "SAME")
+            return tf.nn.conv2d(blur(x), 0.25 * sum_of_four_shifts(kernel), 2, "SAME")
         return tf.nn.conv2d(x, kernel, 1, "SAME")
 
     def call(self, x):
@@ -141,16 +145,24 @@ class EqualisedConv2D(keras.layers.Layer):
         return activate(x) if self.activated else x
 
 
-def at_four_places(kernel):
-    """The sum of a kernel [k, k, i, o] at the corners of a square one pixel larger."""
-    places = itertools.product((0, 1), repeat=2)
-    return tf.add_n([tf.pad(kernel, [[i, 1 - i], [j, 1 - j], [0, 0], [0, 0]]) for i, j in places])
+def sum_of_four_shifts(kernel):
+    """Return the sum of a kernel [k, k, i, o] and its shifts by one pixel: [k + 1, k + 1, i, o].
+
+    A pixel of the smaller map corresponds to 2x2 pixels of the larger one. The kernel at these four
+    positions adds up to the kernel of the fused convolution.
+    """
+    shifts = itertools.product((0, 1), repeat=2)
+    return tf.add_n([tf.pad(kernel, [[i, 1 - i], [j, 1 - j], [0, 0], [0, 0]]) for i, j in shifts])
 
 
 @register
 class Noise(keras.layers.Layer):
-    """x + strength noise, with a strength, 0 at first, of each channel (Karras et al. 2019, section
-    2) or one that all share (Karras et al. 2020)."""
+    """Additive noise: x + strength * noise, with a trainable strength that is 0 initially.
+
+    Args:
+        shared: whether all channels share one strength (Karras et al. 2020) instead of one per
+            channel (Karras et al. 2019, section 2).
+    """
 
     def __init__(self, shared: bool = False, **kwargs):
         super().__init__(**kwargs)
@@ -169,9 +181,11 @@ class Noise(keras.layers.Layer):
 
 @register
 class AdaIN(keras.layers.Layer):
-    """Adaptive instance normalisation: y_s (x - mean(x)) / deviation(x) + y_b, with the mean and
-    the deviation of each channel of each image, and (y_s, y_b) an affine function of w, (1, 0) at
-    first: Karras et al. 2019, equation 1."""
+    """Adaptive instance normalisation: Karras et al. 2019, equation 1.
+
+    Returns y_s (x - mean(x)) / std(x) + y_b, with mean and standard deviation per image and
+    channel. The style (y_s, y_b) is an affine function of w, initially around (1, 0).
+    """
 
     def build(self, x_shape, style_shape):
         self.style = EqualisedDense(2 * x_shape[-1], dtype=self.dtype_policy, name="style")
@@ -187,16 +201,17 @@ class AdaIN(keras.layers.Layer):
 
 @register
 class ModulatedConv2D(EqualisedConv2D):
-    """A convolution whose kernel is multiplied, for each image, by a style of each input channel
-    (modulation) and divided by the norm of the result (demodulation): Karras et al. 2020,
-    equations 1 and 3.
+    """Modulated convolution: Karras et al. 2020, equations 1 and 3.
 
-    As in the paper's appendix B, the same is done by scaling the maps before and after a
-    convolution that all images share.
+    The kernel of each image is multiplied by a style per input channel (modulation), then divided
+    by its norm per output channel (demodulation). As in the paper's appendix B, this is computed
+    by scaling the maps before and after one convolution that is common to all images.
 
     Args:
-        filters, kernel_size, resample, use_bias, activated: as EqualisedConv2D.
-        demodulate: whether it is divided.
+        filters: channels of the output.
+        kernel_size: side of the kernel, 1 or 3.
+        demodulate: whether the kernel is divided by its norm.
+        **kwargs: `resample`, `use_bias` and `activated` of EqualisedConv2D.
     """
 
     def __init__(self, filters: int, kernel_size: int, *, demodulate=True, **kwargs):
@@ -213,7 +228,7 @@ class ModulatedConv2D(EqualisedConv2D):
 
     def call(self, x, style):
         s = self.style(tf.cast(style, tf.float32))
-        if self.demodulate:  # which takes the size of s away, that float16 may not hold
+        if self.demodulate:  # cancels the scale of s, which could overflow float16
             s *= tf.math.rsqrt(tf.reduce_mean(tf.square(s), axis=-1, keepdims=True) + 1e-8)
         x = self.convolve(x * tf.cast(s, x.dtype)[:, None, None])
         if self.demodulate:
@@ -224,24 +239,86 @@ class ModulatedConv2D(EqualisedConv2D):
         return activate(x) if self.activated else x
 
 
+class StyledLayer(keras.layers.Layer):
+    """Base of the layers of a synthesis network: convolution, noise, bias, activation, style.
+
+    Args:
+        filters: channels of the output.
+        resample: "up", or "" for no resampling; see EqualisedConv2D.
+        convolved: whether there is a convolution.
+    """
+
+    shared_noise = False  # whether all channels share one noise strength
+
+    def __init__(self, filters: int, resample: str, convolved: bool = True, **kwargs):
+        super().__init__(**kwargs)
+        self.filters, self.resample, self.convolved = filters, resample, convolved
+        self.noise = Noise(self.shared_noise, dtype=self.dtype_policy, name="noise")
+
+    def build_parts(self, input_side: int) -> None:
+        """Build the noise strength and the bias, and set `side`, that of the output."""
+        self.side = input_side * (2 if self.resample else 1)
+        self.noise.build((None, self.side, self.side, self.filters))
+        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
+
+
+class AdaptiveLayer(StyledLayer):
+    """Convolution (optional), noise, bias, activation, AdaIN: Karras et al. 2019, figure 1b."""
+
+    def build(self, x_shape, style_shape, noise_shape=None):
+        if self.convolved:
+            self.conv = EqualisedConv2D(
+                self.filters, 3, resample=self.resample, use_bias=False,
+                dtype=self.dtype_policy, name="conv",
+            )  # fmt: skip
+            self.conv.build(x_shape)
+        self.build_parts(x_shape[1])
+        self.adain = AdaIN(dtype=self.dtype_policy, name="adain")
+        self.adain.build((None, self.side, self.side, self.filters), style_shape)
+
+    def call(self, x, style, noise):
+        x = self.conv(x) if self.convolved else x
+        return self.adain(activate(self.noise(x, noise) + self.bias), style)
+
+
+class ModulatedLayer(StyledLayer):
+    """Modulated convolution, noise, bias, activation: Karras et al. 2020, figure 2d."""
+
+    shared_noise = True
+
+    def build(self, x_shape, style_shape, noise_shape=None):
+        self.conv = ModulatedConv2D(
+            self.filters, 3, resample=self.resample, use_bias=False,
+            dtype=self.dtype_policy, name="conv",
+        )  # fmt: skip
+        self.conv.build(x_shape, style_shape)
+        self.build_parts(x_shape[1])
+
+    def call(self, x, style, noise):
+        return activate(self.noise(self.conv(x, style), noise) + self.bias)
+
+
 @register
-class MinibatchDeviation(keras.layers.Layer):
-    """Adds a channel: in groups of four images (two, or one, if the batch does not divide), the
-    mean over pixels and channels of the deviation within the group. Karras et al. 2018, section 3.
+class MinibatchStandardDeviation(keras.layers.Layer):
+    """Minibatch standard deviation as an additional channel: Karras et al. 2018, section 3.
+
+    The batch is divided into groups of four images (of two or one if its size is not divisible by
+    four). The channel is the standard deviation within the group, averaged over pixels and
+    channels. Maps [b, h, w, c] become [b, h, w, c + 1].
     """
 
     def call(self, x):
         batch, height, width, channels = x.shape
-        group = math.gcd(4, batch) if batch else greatest_group(tf.shape(x)[0])
+        group = math.gcd(4, batch) if batch else largest_group(tf.shape(x)[0])
         x32 = tf.reshape(tf.cast(x, tf.float32), [group, -1, height, width, channels])
         x32 -= tf.reduce_mean(x32, axis=0, keepdims=True)
         deviation = tf.sqrt(tf.reduce_mean(tf.square(x32), axis=0) + 1e-8)
         deviation = tf.reduce_mean(deviation, axis=[1, 2, 3])
-        each = tf.tile(deviation, [group])[:, None, None, None]
-        maps = tf.ones_like(x[..., :1]) * tf.cast(each, x.dtype)
+        per_image = tf.tile(deviation, [group])[:, None, None, None]
+        maps = tf.ones_like(x[..., :1]) * tf.cast(per_image, x.dtype)
         return tf.concat([x, maps], axis=-1)
 
 
-def greatest_group(batch: tf.Tensor) -> tf.Tensor:
-    """The greatest common divisor of 4 and a batch size that is known only as the step runs."""
+def largest_group(batch: tf.Tensor) -> tf.Tensor:
+    """Return the greatest common divisor of 4 and a batch size that is a scalar tensor."""
     return tf.where(batch % 4 == 0, 4, tf.where(batch % 2 == 0, 2, 1))

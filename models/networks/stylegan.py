@@ -1,5 +1,8 @@
-"""The networks of StyleGAN (Karras et al. 2019) and StyleGAN2 (Karras et al. 2020), sized from the
-image."""
+"""Networks of StyleGAN and StyleGAN2, with a depth that follows from the image size.
+
+Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversarial Networks";
+Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN".
+"""
 
 import math
 
@@ -10,31 +13,42 @@ import tensorflow as tf
 from models.networks import stages
 from models.networks.dcgan import channels
 from models.networks.styled import (
-    AdaIN,
+    AdaptiveLayer,
     EqualisedConv2D,
     EqualisedDense,
-    MinibatchDeviation,
+    MinibatchStandardDeviation,
     ModulatedConv2D,
-    Noise,
-    activate,
+    ModulatedLayer,
+    StyledLayer,
     blur,
-    enlarge,
+    downsample,
     register,
-    shrink,
+    upsample,
 )
 from models.randomness import length
 
 
 def sizes(image_shape: tuple[int, int, int], width: int) -> list[tuple[int, int]]:
-    """(side, channels) of the maps from the smallest to the image: `width` channels there, doubled
-    at each halving up to eight times as many."""
+    """Return (side, channels) of the feature maps, from the smallest to the image's size.
+
+    There are `width` channels at the image's size, doubled at each halving up to 8 width.
+
+    Raises:
+        UserError: if the image size is not supported, see models.networks.stages.
+    """
     base, halvings = stages(image_shape)
     return [(base << k, channels(width, halvings - k + 1)) for k in range(halvings + 1)]
 
 
 def mapping(latent_dim: int, w_dim: int, depth: int, rate: float) -> keras.Model:
-    """z [b, latent_dim] -> w [b, w_dim]: z divided by its root mean square, then so many dense
-    layers with an equalised learning rate, `rate` times that of the rest."""
+    """Build the mapping network, z [b, latent_dim] -> w [b, w_dim].
+
+    Args:
+        latent_dim: dimensions of the joined latents, which are divided by their root mean square.
+        w_dim: dimensions of the style.
+        depth: number of dense layers.
+        rate: learning rate, as a multiple of that of the other layers.
+    """
     z = keras.Input((latent_dim,), name="latents")
     w = NormalisedLatent(name="normalised")(z)
     for k in range(depth):
@@ -44,7 +58,7 @@ def mapping(latent_dim: int, w_dim: int, depth: int, rate: float) -> keras.Model
 
 @register
 class NormalisedLatent(keras.layers.Layer):
-    """z / sqrt(mean(z²)): Karras et al. 2018, section 4.2."""
+    """Divide z [b, d] by its root mean square: Karras et al. 2018, section 4.2."""
 
     def call(self, z):
         z = tf.cast(z, tf.float32)
@@ -54,7 +68,11 @@ class NormalisedLatent(keras.layers.Layer):
 
 @register
 class Styles(keras.layers.Layer):
-    """w [b, d] -> that of each layer [b, layers, d]; knows the running mean of w, float32 [d]."""
+    """Broadcast w [b, d] to every layer of the synthesis network, [b, layers, d].
+
+    Attributes:
+        mean: float32 variable [d], the moving average of w, which a model updates.
+    """
 
     def __init__(self, layers: int, **kwargs):
         super().__init__(**kwargs)
@@ -73,71 +91,21 @@ class Styles(keras.layers.Layer):
         return w[:, None] * tf.ones([self.count, 1], w.dtype)
 
 
-class StyledLayer(keras.layers.Layer):
-    """What a synthesis network repeats: convolution, noise, bias, activation, and the style."""
-
-    shared_noise = False  # whether all channels have one strength of it
-
-    def __init__(self, filters: int, resample: str, convolved: bool = True, **kwargs):
-        super().__init__(**kwargs)
-        self.filters, self.resample, self.convolved = filters, resample, convolved
-        self.noise = Noise(self.shared_noise, dtype=self.dtype_policy, name="noise")
-
-    def build_parts(self, input_side: int) -> None:
-        """Makes the noise's strength and the bias; says the `side` of the output."""
-        self.side = input_side * (2 if self.resample else 1)
-        self.noise.build((None, self.side, self.side, self.filters))
-        self.bias = self.add_weight(name="bias", shape=(self.filters,), initializer="zeros")
-
-
-class AdaptiveLayer(StyledLayer):
-    """Convolution, if there is one, noise, bias, activation, AdaIN: Karras et al. 2019, figure
-    1b."""
-
-    def build(self, x_shape, style_shape, noise_shape=None):
-        if self.convolved:
-            self.conv = EqualisedConv2D(
-                self.filters, 3, resample=self.resample, use_bias=False,
-                dtype=self.dtype_policy, name="conv",
-            )  # fmt: skip
-            self.conv.build(x_shape)
-        self.build_parts(x_shape[1])
-        self.adain = AdaIN(dtype=self.dtype_policy, name="adain")
-        self.adain.build((None, self.side, self.side, self.filters), style_shape)
-
-    def call(self, x, style, noise):
-        x = self.conv(x) if self.convolved else x
-        return self.adain(activate(self.noise(x, noise) + self.bias), style)
-
-
-class ModulatedLayer(StyledLayer):
-    """Modulated convolution, noise, bias, activation: Karras et al. 2020, figure 2d."""
-
-    shared_noise = True
-
-    def build(self, x_shape, style_shape, noise_shape=None):
-        self.conv = ModulatedConv2D(
-            self.filters, 3, resample=self.resample, use_bias=False,
-            dtype=self.dtype_policy, name="conv",
-        )  # fmt: skip
-        self.conv.build(x_shape, style_shape)
-        self.build_parts(x_shape[1])
-
-    def call(self, x, style, noise):
-        return activate(self.noise(self.conv(x, style), noise) + self.bias)
-
-
 class Synthesis(keras.layers.Layer):
-    """Styles w of each layer -> images [b, h, w, c], float32 of any value: two layers at each
-    size, from a learnt constant on. That is N(0, 1) at first, as in StyleGAN2: of StyleGAN's ones
-    instance normalisation would leave nothing but noise.
+    """Base of synthesis networks: styles w [b, layers, d] -> images [b, h, w, c], float32.
 
-    Subclasses make the `layer`s and what turns maps into an image, and put these together in
-    `call`.
+    A learned constant is followed by two layers per size. The images are not bounded. The constant
+    is initialised from N(0, 1), as in StyleGAN2; with StyleGAN's ones, instance normalisation would
+    leave only the noise.
+
+    Subclasses build the layers in `layers_at` and `colour` and connect them in `call`.
 
     Args:
         image_shape: (h, w, c).
         width: channels at the size of the image; see `sizes`.
+
+    Attributes:
+        styles: number of layers with a style.
     """
 
     def __init__(self, image_shape: tuple[int, int, int], width: int, **kwargs):
@@ -167,27 +135,41 @@ class Synthesis(keras.layers.Layer):
             self.colours.append(self.colour(k, shape, style))
 
     def layers_at(self, k: int, filters: int) -> list[StyledLayer]:
-        """The layers at the k-th size."""
+        """Return the layers at the k-th size, not built yet."""
         raise NotImplementedError
 
     def colour(self, k: int, shape, style) -> keras.layers.Layer | None:
-        """What turns the maps of the k-th size into an image, built."""
+        """Return the built layer that converts maps of the k-th size to an image, or None.
+
+        Args:
+            k: index of the size.
+            shape: of the maps, (None, side, side, c).
+            style: shape of a layer's style, (None, d).
+        """
         raise NotImplementedError
 
     def noise_shapes(self) -> list[tuple[int, int, int]]:
-        """(side, side, 1) of the noise of each layer."""
+        """Return the shape of the noise of each layer, (side, side, 1)."""
         return [(layer.side, layer.side, 1) for layer in self.styled]
 
     def fixed_noise(self) -> list[tf.Tensor]:
-        """The noise that images are evaluated with: of each layer [1, side, side, 1], the same for
-        all images, and for all models of one size."""
+        """Return the noise for evaluation, [1, side, side, 1] for each layer.
+
+        It is the same for all images and for all models of one image size.
+        """
         return [
             tf.constant(np.random.default_rng(k).standard_normal((1, *shape)), tf.float32)
             for k, shape in enumerate(self.noise_shapes())
         ]
 
     def maps(self, w, noise, last: int):
-        """Yields the maps [b, side, side, c] of each size up to the last."""
+        """Yield the maps [b, side, side, c] of each size.
+
+        Args:
+            w: styles [b, layers, d].
+            noise: [b or 1, side, side, 1] for each layer; None for the fixed noise.
+            last: index of the last size.
+        """
         batch = length(w)
         noise = self.fixed_noise() if noise is None else noise
         noise = iter(tf.cast(one, self.compute_dtype) for one in noise)
@@ -201,11 +183,16 @@ class Synthesis(keras.layers.Layer):
 
 @register
 class AdaptiveSynthesis(Synthesis):
-    """The synthesis network of StyleGAN: Karras et al. 2019, figure 1b.
+    """Synthesis network of StyleGAN: Karras et al. 2019, figure 1b.
 
     Args:
-        image_shape, width: as Synthesis.
-        growing: whether it can be asked for smaller images.
+        image_shape: (h, w, c).
+        width: channels at the size of the image; see `sizes`.
+        growing: whether images of smaller sizes are supported (progressive growing).
+        **kwargs: of keras.layers.Layer.
+
+    Attributes:
+        level: float32 variable, only if growing: the current size, see `at_level`.
     """
 
     def __init__(self, image_shape, width: int, growing: bool = False, **kwargs):
@@ -239,14 +226,15 @@ class AdaptiveSynthesis(Synthesis):
         return colour
 
     def call(self, w, noise=None, stage=None, alpha=None):
-        """Images of the styles.
+        """Return images [b, h, w, c], float32.
 
         Args:
-            w: [b, layers, d].
-            noise: of each layer [b, side, side, 1]; else the fixed one.
-            stage: how many times the smallest size is doubled, of a network that grows; else what
-                its level says. The image is enlarged to its full size.
-            alpha: the weight of the image of that size, beside the enlarged one of the size before.
+            w: styles [b, layers, d].
+            noise: [b, side, side, 1] for each layer; None for the fixed noise.
+            stage: number of doublings of the smallest size, for a growing network; None for the
+                stage and alpha of `level`. The image is upsampled to the full size.
+            alpha: weight of the image of that size, in [0, 1]; 1 - alpha is the weight of the
+                upsampled image of the previous size. None for 1.
         """
         if stage is None and self.growing:
             return at_level(self.level, len(self.sizes), lambda *at: self.call(w, noise, *at))
@@ -254,14 +242,19 @@ class AdaptiveSynthesis(Synthesis):
         *_, before, x = [None, *self.maps(w, noise, last)]
         image = tf.cast(self.colours[last](x), tf.float32)
         if alpha is not None and before is not None:
-            earlier = enlarge(tf.cast(self.colours[last - 1](before), tf.float32), 2)
+            earlier = upsample(tf.cast(self.colours[last - 1](before), tf.float32), 2)
             image = earlier + tf.cast(alpha, tf.float32) * (image - earlier)
-        return enlarge(image, self.image_shape[0] // self.sizes[last][0])
+        return upsample(image, self.image_shape[0] // self.sizes[last][0])
 
 
 def at_level(level: tf.Tensor, sizes: int, function):
-    """function(stage, alpha) at a level from 0 to sizes - 1: at 1.3 the second doubling has a
-    weight of 0.3."""
+    """Return function(stage, alpha) at a level of progressive growing.
+
+    Args:
+        level: float scalar in [0, sizes - 1]. At 1.3, the stage is 2 and alpha is 0.3.
+        sizes: number of sizes.
+        function: (int stage, scalar tensor alpha) -> tensors. It is traced once per size.
+    """
     stage = tf.cast(tf.math.ceil(level), tf.int32)
     alpha = level - tf.math.ceil(level) + 1.0
     branches = [lambda s=s: function(s, alpha) for s in range(sizes)]
@@ -270,15 +263,18 @@ def at_level(level: tf.Tensor, sizes: int, function):
 
 @register
 class SkipSynthesis(Synthesis):
-    """The synthesis network of StyleGAN2: modulated convolutions, and the sum of the enlarged
-    images of all sizes. Karras et al. 2020, figures 2d and 7b."""
+    """Synthesis network of StyleGAN2: Karras et al. 2020, figures 2d and 7b.
+
+    The layers are modulated convolutions. The image is the sum of the upsampled images of all
+    sizes (skip connections).
+    """
 
     def layers_at(self, k, filters):
-        enlarging = ModulatedLayer(
+        upsampling = ModulatedLayer(
             filters, "up", dtype=self.dtype_policy, name=f"layer_{2 * k - 1}"
         )
         plain = ModulatedLayer(filters, "", dtype=self.dtype_policy, name=f"layer_{2 * k}")
-        return [enlarging, plain] if k else [plain]
+        return [upsampling, plain] if k else [plain]
 
     def colour(self, k, shape, style):
         colour = ModulatedConv2D(
@@ -288,26 +284,29 @@ class SkipSynthesis(Synthesis):
         return colour
 
     def call(self, w, noise=None):
-        """Images of the styles w [b, layers, d]; `noise` as AdaptiveSynthesis."""
+        """Return images [b, h, w, c], float32, for styles w [b, layers, d].
+
+        `noise` is as in AdaptiveSynthesis.
+        """
         image = None
         for k, x in enumerate(self.maps(w, noise, len(self.sizes) - 1)):
             addend = tf.cast(self.colours[k](x, w[:, 2 * k + 1]), tf.float32)
-            image = addend if image is None else blur(enlarge(image, 2)) + addend
+            image = addend if image is None else blur(upsample(image, 2)) + addend
         return image
 
 
 @register
 class Image(keras.layers.Layer):
-    """What lies beyond [-1, 1] is cut off; float32."""
+    """Clip images to [-1, 1], float32."""
 
     def call(self, x):
         return tf.clip_by_value(tf.cast(x, tf.float32), -1.0, 1.0)
 
 
 def generator(latent_dim: int, mapping_network: keras.Model, synthesis: Synthesis) -> keras.Model:
-    """Joined latents [b, d] -> images [b, h, w, c] in [-1, 1], with the fixed noise.
+    """Build G: joined latents [b, d] -> images [b, h, w, c] in [-1, 1], with the fixed noise.
 
-    Its layers `mapping`, `styles` and `synthesis` are the parts.
+    Its parts are the layers named "mapping", "styles" and "synthesis".
     """
     z = keras.Input((latent_dim,), name="latents")
     w = Styles(synthesis.styles, name="styles")(mapping_network(z))
@@ -316,14 +315,17 @@ def generator(latent_dim: int, mapping_network: keras.Model, synthesis: Synthesi
 
 @register
 class Discriminator(keras.layers.Layer):
-    """Images [b, h, w, c] -> scores [b, 1], float32: two convolutions at each size, the deviation
-    over the minibatch as a channel, a convolution and two dense layers. Karras et al. 2018, table
-    2; with residual blocks as Karras et al. 2020, figure 7c.
+    """Discriminator: images [b, h, w, c] -> scores [b, 1], float32.
+
+    Two convolutions per size, minibatch standard deviation, a convolution and two dense layers:
+    Karras et al. 2018, table 2. With residual blocks: Karras et al. 2020, figure 7c.
 
     Args:
-        image_shape, width: as Synthesis.
-        residual: whether the blocks are.
-        growing: whether it can be asked of smaller images.
+        image_shape: (h, w, c).
+        width: channels at the size of the image; see `sizes`.
+        residual: whether the blocks of two convolutions have residual connections.
+        growing: whether images of smaller sizes are supported (progressive growing).
+        **kwargs: of keras.layers.Layer.
     """
 
     def __init__(
@@ -335,9 +337,9 @@ class Discriminator(keras.layers.Layer):
         self.sizes = sizes(self.image_shape, width)
 
     def get_config(self):
-        told = {"image_shape": self.image_shape, "width": self.width}
-        told |= {"residual": self.residual, "growing": self.growing}
-        return {**super().get_config(), **told}
+        config = {"image_shape": self.image_shape, "width": self.width}
+        config |= {"residual": self.residual, "growing": self.growing}
+        return {**super().get_config(), **config}
 
     def build(self, input_shape):
         def built(layer, shape):
@@ -353,9 +355,9 @@ class Discriminator(keras.layers.Layer):
 
         self.colours, self.blocks, self.shortcuts = [], [], []
         for k, (side, filters) in enumerate(self.sizes):
-            wanted = self.growing or k + 1 == len(self.sizes)
+            reads_images = self.growing or k + 1 == len(self.sizes)
             image, maps = (None, side, side, self.image_shape[-1]), (None, side, side, filters)
-            self.colours.append(conv(f"colour_{k}", image, filters, 1) if wanted else None)
+            self.colours.append(conv(f"colour_{k}", image, filters, 1) if reads_images else None)
             if k == 0:
                 continue
             fewer = self.sizes[k - 1][1]
@@ -368,7 +370,7 @@ class Discriminator(keras.layers.Layer):
                     conv(f"shortcut_{k}", maps, fewer, 1, "down", activated=False, use_bias=False)
                 )
         side, filters = self.sizes[0]
-        self.deviation = MinibatchDeviation(dtype=self.dtype_policy, name="deviation")
+        self.deviation = MinibatchStandardDeviation(dtype=self.dtype_policy, name="deviation")
         self.last = conv("conv_0", (None, side, side, filters + 1), filters, 3)
         self.dense = built(
             EqualisedDense(filters, activated=True, dtype=self.dtype_policy, name="dense"),
@@ -377,27 +379,28 @@ class Discriminator(keras.layers.Layer):
         self.score = built(EqualisedDense(1, dtype="float32", name="score"), (None, filters))
 
     def block(self, k: int, x):
-        """Maps of the k-th size -> of the one before."""
+        """Apply the k-th block: maps of the k-th size -> maps of half that size."""
         first, second = self.blocks[2 * k - 2 : 2 * k]
         y = second(first(x))
         return (y + self.shortcuts[k - 1](x)) * 2**-0.5 if self.residual else y
 
     def call(self, x, stage=None, alpha=None):
-        """Scores of the images.
+        """Return scores [b, 1], float32.
 
         Args:
-            x: [b, h, w, c].
-            stage: how many times the smallest size is doubled, of a network that grows; the images
-                are shrunk to that size.
-            alpha: the weight of what is seen at that size, beside what is at the size before.
+            x: images [b, h, w, c].
+            stage: number of doublings of the smallest size, for a growing network: the images are
+                downsampled to that size. None for the full size.
+            alpha: weight of the features of that size, in [0, 1]; 1 - alpha is the weight of the
+                features of the image downsampled to the previous size. None for 1.
         """
         last = len(self.sizes) - 1 if stage is None else stage
-        x = shrink(x, self.image_shape[0] // self.sizes[last][0])
+        x = downsample(x, self.image_shape[0] // self.sizes[last][0])
         h = self.colours[last](x)
         for k in range(last, 0, -1):
             h = self.block(k, h)
             if k == last and alpha is not None:
-                earlier = self.colours[k - 1](shrink(x, 2))
+                earlier = self.colours[k - 1](downsample(x, 2))
                 h = earlier + tf.cast(alpha, h.dtype) * (h - earlier)
         h = self.last(self.deviation(h))
         h = self.dense(tf.reshape(h, [-1, math.prod(h.shape[1:])]))

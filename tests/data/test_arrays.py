@@ -1,9 +1,10 @@
-""".npz files in the Keras layout: what is read and what is refused."""
+""".npz files in the Keras layout, valid and invalid."""
 
 import numpy as np
 import pytest
 
-from data.catalogue import DataError, check, load
+from data.catalogue import check, load
+from errors import UserError
 
 
 def images(*shape, seed=0):
@@ -73,31 +74,38 @@ X = images(3, 8, 8, 3)
 @pytest.mark.parametrize(
     ("arrays", "line"),
     [
-        ({"images": X}, "has no x_train.*it holds images"),
-        ({}, "has no x_train.*it holds nothing"),
-        ({"x_train": X / 255}, "x_train is float64: it must be uint8"),
-        ({"x_train": X.astype(np.int64)}, "x_train is int64"),
-        ({"x_train": X[0, 0]}, r"x_train has the shape \(8, 3\)"),
-        ({"x_train": X[:0]}, r"x_train has the shape \(0, 8, 8, 3\).*not empty"),
+        ({"images": X}, r"expected the arrays x_train, .* optional\), got images"),
+        ({}, r"expected the arrays x_train, .* optional\), got none"),
+        ({"x_train": X / 255}, "x_train must be uint8 from 0 to 255, got float64"),
+        ({"x_train": X.astype(np.int64)}, "x_train must be uint8 .* got int64"),
+        ({"x_train": X[0, 0]}, r"x_train must be .* got the shape \(8, 3\)"),
+        ({"x_train": X[:0]}, r"x_train must be .* not empty, got the shape \(0, 8, 8, 3\)"),
         ({"x_train": images(3, 8, 8, 4)}, r"c = 1 or 3"),
-        ({"x_train": images(3, 8, 6, 3)}, "6 x 8 .*--image_size"),
+        ({"x_train": images(3, 8, 6, 3)}, "6 x 8 .* not square; set image_size=64"),
         ({"x_train": X.astype(object)}, "pickle"),
         ({"x_train": X, "y_train": np.array([0, 1])}, "one label for each of the 3 images"),
-        ({"x_train": X, "y_train": np.eye(3)}, r"y_train has the shape \(3, 3\)"),
-        ({"x_train": X, "y_train": np.array([0.0, 1, 2])}, "labels must be integers"),
-        ({"x_train": X, "y_train": np.array([0, -1, 2])}, "from -1 to 2: labels must be"),
-        ({"x_train": X, "y_train": np.array(["a", "b", "c"])}, "labels must be integers"),
-        ({"x_train": X, "y_test": np.arange(3)}, "y_test but no images"),
-        ({"x_train": X, "x_test": X, "y_test": np.arange(3)}, "y_test but no y_train"),
-        ({"x_train": X, "x_test": X[..., :1]}, "x_train and x_test differ"),
-        ({"x_train": X, "x_test": X.astype(np.float32)}, "x_test is float32"),
+        ({"x_train": X, "y_train": np.eye(3)}, r"y_train must be .* got the shape \(3, 3\)"),
+        ({"x_train": X, "y_train": np.array([0.0, 1, 2])}, "y_train must be integers .* float64"),
+        (
+            {"x_train": X, "y_train": np.array([0, -1, 2])},
+            "y_train must be integers .* from -1 to 2",
+        ),
+        ({"x_train": X, "y_train": np.array(["a", "b", "c"])}, "y_train must be integers"),
+        ({"x_train": X, "y_test": np.arange(3)}, "y_test is present but x_test is missing"),
+        (
+            {"x_train": X, "x_test": X, "y_test": np.arange(3)},
+            "y_test is present but y_train is missing; add y_train",
+        ),
+        ({"x_train": X, "x_test": X[..., :1]}, "x_train and x_test must have images of one shape"),
+        ({"x_train": X, "x_test": X.astype(np.float32)}, "x_test must be uint8 .* got float32"),
     ],
 )
-def test_bad_arrays_are_refused_in_one_line(tmp_path, arrays, line):
+def test_bad_arrays_raise_in_one_line(tmp_path, arrays, line):
     path = saved(tmp_path, **arrays)
-    with pytest.raises(DataError, match=line) as refusal:
+    with pytest.raises(UserError, match=line) as refusal:
         load(path)
-    assert path in str(refusal.value)
+    assert refusal.value.option == "dataset"
+    assert str(refusal.value).startswith(f"dataset: {path}: ")
     assert "\n" not in str(refusal.value)
 
 
@@ -122,15 +130,15 @@ def flipped(path):
     ("write", "line"),
     [
         (npy, "single array"),
-        (cut, "cannot be read as an .npz archive|is no .npz archive"),
-        (flipped, "cannot be read as an .npz archive"),
-        (lambda path: path.write_text("hello"), "is no .npz archive"),
-        (lambda path: path.write_bytes(b""), "cannot be read as an .npz archive"),
+        (cut, "cannot read it as an .npz archive|not an .npz archive"),
+        (flipped, "cannot read it as an .npz archive"),
+        (lambda path: path.write_text("hello"), "not an .npz archive; write it with np.savez"),
+        (lambda path: path.write_bytes(b""), "cannot read it as an .npz archive"),
     ],
 )
-def test_other_files_named_npz_are_refused_in_one_line(tmp_path, write, line):
+def test_other_files_named_npz_raise_in_one_line(tmp_path, write, line):
     path = tmp_path / "set.npz"
     write(path)
-    with pytest.raises(DataError, match=line) as refusal:
+    with pytest.raises(UserError, match=line) as refusal:
         load(str(path))
     assert "\n" not in str(refusal.value)

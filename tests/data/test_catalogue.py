@@ -1,5 +1,6 @@
-"""Which source a name means, and the embedded MNIST."""
+"""Resolution of names, the table of known sets, and the embedded MNIST."""
 
+import os
 import subprocess
 import sys
 import time
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 
 from data import arrays, catalogue, tfds_sets
-from data.catalogue import DataError, check, load
+from data.catalogue import check, load
+from errors import UserError
 
 
 def test_importing_the_catalogue_imports_nothing_slow():
@@ -21,9 +23,31 @@ def test_importing_the_catalogue_imports_nothing_slow():
     assert run.stdout.strip() == "[]"
 
 
+def test_known_finds_a_set_in_any_spelling_and_no_other():
+    assert catalogue.known("fashion-mnist") is catalogue.KNOWN["FASHION_MNIST"]
+    assert catalogue.known("emnist/letters") is None
+
+
+@pytest.mark.parametrize("entry", catalogue.KNOWN.values(), ids=lambda entry: entry.name)
+def test_known_facts_of_a_set_are_those_of_its_images(entry):
+    if entry.tfds_name:
+        tfds = pytest.importorskip("tensorflow_datasets")
+        if not os.environ.get("TFDS_DATA_DIR"):
+            pytest.skip(f"{entry.name}: TFDS_DATA_DIR is not set")
+        if not tfds.builder(entry.tfds_name, data_dir=os.environ["TFDS_DATA_DIR"]).is_prepared():
+            pytest.skip(f"{entry.name} is not prepared in TFDS_DATA_DIR")
+    data = load(entry.name)
+    assert (data.name, data.image_shape, data.num_classes) == (
+        entry.name,
+        entry.image_shape,
+        entry.num_classes,
+    )
+    assert catalogue.KNOWN[entry.name] == entry
+
+
 def test_mnist_is_the_published_set():
     mnist = load("mnist")
-    assert (mnist.name, mnist.image_shape, mnist.num_classes) == ("MNIST", (28, 28, 1), 10)
+    assert mnist.name == "MNIST"
     assert mnist.train.images.shape == (60000, 28, 28, 1)
     assert mnist.test.images.shape == (10000, 28, 28, 1)
     assert mnist.train.images.dtype == np.uint8
@@ -44,7 +68,7 @@ def test_a_file_with_the_content_of_mnist_has_its_fingerprint():
 
 
 @pytest.mark.parametrize("damage", ["flipped", "short", "missing"])
-def test_a_damaged_mnist_is_refused(tmp_path, monkeypatch, damage):
+def test_a_damaged_mnist_raises(tmp_path, monkeypatch, damage):
     content = bytearray(arrays.MNIST.read_bytes())
     content[len(content) // 2] ^= 1
     copy = tmp_path / "mnist.npz"
@@ -52,54 +76,55 @@ def test_a_damaged_mnist_is_refused(tmp_path, monkeypatch, damage):
         copy.write_bytes(content if damage == "flipped" else content[:-1])
     monkeypatch.setattr(arrays, "MNIST", copy)
     for call in (load, check):
-        with pytest.raises(DataError, match=r"mnist\.npz (is damaged|cannot be read).*check it"):
+        with pytest.raises(UserError, match=r"mnist\.npz: (damaged|cannot read).*restore it"):
             call("MNIST")
 
 
 @pytest.mark.parametrize(
-    ("name", "meant"),
+    ("name", "tfds_name", "canonical"),
     [
-        ("cifar10", "CIFAR10"),
-        ("Cifar-10", "CIFAR10"),
-        ("CIFAR_10", "CIFAR10"),
-        ("fashion-mnist", "FASHION_MNIST"),
-        ("Fashion_MNIST", "FASHION_MNIST"),
-        ("emnist/letters", "emnist/letters"),
+        ("cifar10", "cifar10", "CIFAR10"),
+        ("Cifar-10", "cifar10", "CIFAR10"),
+        ("CIFAR_10", "cifar10", "CIFAR10"),
+        ("fashion-mnist", "fashion_mnist", "FASHION_MNIST"),
+        ("Fashion_MNIST", "fashion_mnist", "FASHION_MNIST"),
+        ("emnist/letters", "emnist/letters", "MNIST"),
     ],
 )
-def test_names_reach_tfds_in_any_spelling(monkeypatch, name, meant):
+def test_names_reach_tfds_in_any_spelling(monkeypatch, name, tfds_name, canonical):
     asked = []
 
     def tfds_load(name, data_dir, image_size, known):
         asked.append((name, data_dir, image_size))
-        return load("mnist")
+        return load("mnist")  # named MNIST
 
     monkeypatch.setattr(tfds_sets, "load", tfds_load)
     data = load(name, data_dir="somewhere", image_size=16)
-    assert asked == [(meant, "somewhere", 16)]
-    assert data.name == (meant if meant in catalogue.KNOWN else "MNIST")
+    assert asked == [(tfds_name, "somewhere", 16)]
+    assert data.name == canonical
 
 
 @pytest.mark.parametrize(
     ("name", "line"),
     [
-        ("", "--dataset is empty"),
+        ("", "expected a name such as MNIST, or a path"),
         ("/no/such/folder", "no such folder or file"),
         ("./missing", "no such folder or file"),
         ("missing.npz", "no such file"),
         ("missing/missing.NPZ", "no such file"),
-        ("./text.txt", "neither a folder of images nor an .npz file"),
+        ("./text.txt", "expected a folder of images or an .npz file"),
         ("./empty", "no PNG or JPEG files"),
         ("empty", "no PNG or JPEG files"),
     ],
 )
-def test_bad_paths_are_refused_before_anything_slow(tmp_path, monkeypatch, name, line):
+def test_bad_paths_raise_before_anything_slow(tmp_path, monkeypatch, name, line):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.txt").write_text("text")
     (tmp_path / "empty").mkdir()
     for call in (load, check):
-        with pytest.raises(DataError, match=line) as refusal:
+        with pytest.raises(UserError, match=line) as refusal:
             call(name)
+        assert refusal.value.option == "dataset"
         assert "\n" not in str(refusal.value)
 
 
@@ -110,20 +135,24 @@ def test_check_leaves_names_to_load():
 
 def test_check_refuses_a_data_dir_that_is_a_file(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(DataError, match="--data_dir"):
+    with pytest.raises(
+        UserError, match=r"^data_dir: .*file: expected a folder of TFDS sets, got a file$"
+    ):
         check("cifar10", data_dir=str(tmp_path / "file"))
 
 
-def test_an_image_size_below_1_is_refused():
-    with pytest.raises(DataError, match="--image_size=0"):
+def test_an_image_size_below_1_raises():
+    with pytest.raises(UserError, match=r"^image_size: expected an integer >= 1, got 0$"):
         load("MNIST", image_size=0)
 
 
-def test_to_skip_gray_images_is_refused_where_there_is_no_folder(tmp_path):
+def test_skipping_gray_images_raises_without_a_folder(tmp_path):
     np.savez(tmp_path / "set.npz", x_train=np.zeros((2, 4, 4), np.uint8))
     for name in ("MNIST", "cifar10", str(tmp_path / "set.npz")):
         for call in (load, check):
-            with pytest.raises(DataError, match=r"--gray=skip: .* is no folder") as refusal:
+            with pytest.raises(
+                UserError, match=r"^gray: skip requires a folder of images"
+            ) as refusal:
                 call(name, gray="skip")
             assert name in str(refusal.value)
             assert "\n" not in str(refusal.value)
@@ -137,12 +166,12 @@ def test_to_skip_gray_images_is_refused_where_there_is_no_folder(tmp_path):
 def test_an_unknown_name_gets_the_near_ones(name, suggestion):
     pytest.importorskip("tensorflow_datasets")  # the import alone can be slow on a busy machine
     start = time.monotonic()
-    with pytest.raises(DataError, match=rf"did you mean .*\b{suggestion}\b") as refusal:
+    with pytest.raises(UserError, match=rf"did you mean .*\b{suggestion}\b") as refusal:
         load(name)
     assert "\n" not in str(refusal.value)
     assert time.monotonic() - start < 10
 
 
 def test_a_name_like_no_other_gets_the_known_ones():
-    with pytest.raises(DataError, match="known are MNIST, FASHION_MNIST, CIFAR10"):
+    with pytest.raises(UserError, match="known are MNIST, FASHION_MNIST, CIFAR10"):
         load("qqqqqqqq")

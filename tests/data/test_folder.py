@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from data import folder
-from data.catalogue import DataError, check, load
+from data.catalogue import check, load
+from errors import UserError
 
 SIZE = 8
 
@@ -169,11 +170,11 @@ def test_every_odd_kind_in_a_colour_folder(tmp_path):
         "1 CMYK image converted to RGB",
         "1 LA image composited over white",
         "1 image cropped to the centre square",
-        "1 image turned by the EXIF orientation",
+        "1 image rotated by the EXIF orientation",
         "1 palette image converted to RGB",
         "1 transparent palette image composited over white",
         "2 broken files left out: 14 truncated.png, 15 text.png",
-        "1 file ignored: no PNG or JPEG by name",
+        "1 file ignored: not named .png, .jpg or .jpeg",
     )
 
 
@@ -208,23 +209,23 @@ def test_more_files_than_a_chunk_keep_their_order(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("shapes", "line"),
     [
-        ([(8, 8), (8, 8), (16, 16)], r"8 x 8 \(2\), 16 x 16 \(1\).*--image_size"),
-        ([(8, 12), (8, 12)], r"12 x 8 \(2\).*--image_size"),
+        ([(8, 8), (8, 8), (16, 16)], r"8 x 8 \(2\), 16 x 16 \(1\); set image_size=64"),
+        ([(8, 12), (8, 12)], r"12 x 8 \(2\); set image_size=64"),
     ],
 )
 def test_sizes_that_differ_need_image_size(tmp_path, shapes, line):
     for k, shape in enumerate(shapes):
         save(tmp_path / f"{k}.png", random(*shape))
-    with pytest.raises(DataError, match=line):
+    with pytest.raises(UserError, match=line):
         load(str(tmp_path))
     assert load(str(tmp_path), image_size=4).image_shape == (4, 4, 1)
 
 
-def test_images_beside_class_folders_are_refused(tmp_path):
+def test_images_beside_class_folders_raise(tmp_path):
     save(tmp_path / "a.png", random(SIZE, SIZE))
     save(tmp_path / "cats" / "a.png", random(SIZE, SIZE))
     for call in (load, check):
-        with pytest.raises(DataError, match="1 image beside the class folders cats"):
+        with pytest.raises(UserError, match="1 image beside the class folders cats"):
             call(str(tmp_path))
 
 
@@ -234,22 +235,24 @@ def test_a_folder_without_images_inside_is_noted(tmp_path):
     assert load(str(tmp_path)).notes == ("1 folder without images: papers",)
 
 
-def test_classes_one_level_too_deep_are_refused(tmp_path):
+def test_classes_one_level_too_deep_raise(tmp_path):
     (tmp_path / "train").mkdir()
     save(tmp_path / "train" / "cats" / "a.png", random(SIZE, SIZE))
-    with pytest.raises(DataError, match="its folders train hold none directly"):
+    with pytest.raises(
+        UserError, match="no PNG or JPEG files there nor directly in its folders train"
+    ):
         load(str(tmp_path))
     assert load(str(tmp_path / "train")).class_names == ("cats",)
 
 
-def test_nothing_but_broken_files_is_refused(tmp_path, cache):
+def test_nothing_but_broken_files_raises(tmp_path, cache):
     (tmp_path / "a.png").write_text("text")
-    with pytest.raises(DataError, match="none of its 1 PNG and JPEG files can be read"):
+    with pytest.raises(UserError, match="cannot read any of its 1 PNG and JPEG files"):
         load(str(tmp_path))
     whole = io.BytesIO()
     Image.fromarray(random(64, 64, 3)).save(whole, "PNG")
     (tmp_path / "a.png").write_bytes(whole.getvalue()[:1000])
-    with pytest.raises(DataError, match="none of its 1 PNG and JPEG files can be read"):
+    with pytest.raises(UserError, match="cannot read any of its 1 PNG and JPEG files"):
         load(str(tmp_path))
     assert list(cache.iterdir()) == []
 
@@ -326,7 +329,7 @@ def test_each_choice_comes_from_the_cache_as_it_was(mixed, monkeypatch):
 
 def test_the_size_of_an_image_left_out_does_not_matter(mixed):
     save(mixed / "a" / "6 large.png", random(2 * SIZE, SIZE))
-    with pytest.raises(DataError, match="--image_size"):
+    with pytest.raises(UserError, match=r"not squares of one size .* set image_size=64"):
         load(str(mixed))
     assert load(str(mixed), gray="skip").image_shape == (SIZE, SIZE, 3)
 
@@ -360,11 +363,13 @@ def test_a_folder_of_gray_palettes_stays_gray(tmp_path):
     )
 
 
-def test_to_leave_out_all_is_refused_in_one_line(tmp_path, cache):
+def test_leaving_out_all_raises_in_one_line(tmp_path, cache):
     for k in range(3):
         save(tmp_path / f"{k}.png", random(SIZE, SIZE, seed=k))
     (tmp_path / "text.png").write_text("text")
-    with pytest.raises(DataError, match=r"--gray=skip: .* gray images alone \(3\)") as refusal:
+    with pytest.raises(
+        UserError, match=r"^gray: skip leaves no image: all 3 images of .* are gray"
+    ) as refusal:
         load(str(tmp_path), gray="skip")
     assert str(tmp_path) in str(refusal.value)
     assert "\n" not in str(refusal.value)

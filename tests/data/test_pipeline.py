@@ -5,12 +5,13 @@ import itertools
 import numpy as np
 import pytest
 
-from data.image_data import DataError, Split
+from data.image_data import Split
 from data.pipeline import Batches
+from errors import UserError
 
 
 def numbered(n=23, labelled=True, side=2, channels=1):
-    """n images, each full of its own number; the label of number k is k % 7."""
+    """N images, each full of its own number; the label of number k is k % 7."""
     numbers = np.arange(n)
     images = np.broadcast_to(numbers[:, None, None, None], (n, side, side, channels))
     return Split(images.astype(np.uint8), (numbers % 7).astype(np.int64) if labelled else None)
@@ -22,7 +23,7 @@ def numbers(images):
 
 
 def epoch(batches, k):
-    """The numbers of the images of an epoch, in the order in which they are shown."""
+    """The numbers of the images of an epoch, in order."""
     steps = range(k * batches.steps_per_epoch, (k + 1) * batches.steps_per_epoch)
     return [number for step in steps for number in numbers(batches.batch(step)[0])]
 
@@ -147,16 +148,16 @@ def test_a_read_only_memory_map_serves_as_an_array_does(tmp_path):
     assert_same(first(Batches(mapped, 4), 7), first(Batches(split, 4), 7))
 
 
-def test_a_batch_of_all_images_is_a_step_and_one_more_is_refused():
+def test_a_batch_of_all_images_is_a_step_and_one_more_raises():
     assert sorted(epoch(Batches(numbered(23), 23), 0)) == list(range(23))
-    with pytest.raises(DataError, match="--batch_size=24 is more than the 23 images") as error:
+    with pytest.raises(UserError, match=r"^batch_size: 24 exceeds the 23 training images") as error:
         Batches(numbered(23), 24)
     assert "\n" not in str(error.value)
 
 
 def test_the_critic_steps_together_must_fit_too():
     assert Batches(numbered(23), 7, n_critic=3).steps_per_epoch == 1
-    with pytest.raises(DataError, match="--batch_size=8 x --n_critic=3 is more than the 23"):
+    with pytest.raises(UserError, match=r"^batch_size: 8 x n_critic=3 exceeds the 23"):
         Batches(numbered(23), 8, n_critic=3)
 
 
@@ -164,14 +165,13 @@ def test_the_critic_steps_together_must_fit_too():
 
 
 def photographs(n=64, seed=0, shape=(4, 6, 3)):
-    """n images of random pixels with labels, none of which is its own mirror image."""
+    """N images of random pixels with labels, none of which is its own mirror image."""
     images = np.random.default_rng(seed).integers(0, 256, (n, *shape), dtype=np.uint8)
     return Split(images, np.arange(n) % 7)
 
 
 def mirrored(flipped, plain):
-    """bool, of the batches' shape: which images of a batch are mirrored; the others are as in the
-    plain batch, to the bit."""
+    """Return the mask of mirrored images; check that the others equal the plain batch."""
     mirror = (flipped == plain[..., ::-1, :]).all((-3, -2, -1))
     same = (flipped == plain).all((-3, -2, -1))
     assert (mirror != same).all()
@@ -179,7 +179,7 @@ def mirrored(flipped, plain):
 
 
 def flips(batches, plain, steps):
-    """Which images are mirrored in some steps."""
+    """Return the mask of mirrored images in some steps."""
     return np.array([mirrored(batches.batch(s)[0], plain.batch(s)[0]) for s in steps])
 
 
@@ -269,7 +269,7 @@ def test_without_flip_the_batches_are_the_plain_permutations_of_the_images():
 
 
 def kept(batches):
-    """Which images of the split keep their label."""
+    """Return the mask of the images of the split that keep their label."""
     return batches.split.labels >= 0
 
 
@@ -333,7 +333,9 @@ def test_where_there_are_no_labels_none_can_be_left_out():
     assert len(batches.batch(0)) == 1
 
 
-def test_a_share_of_labels_that_is_no_image_is_refused():
-    with pytest.raises(DataError) as refusal:
+def test_a_share_of_labels_that_is_no_image_raises():
+    with pytest.raises(UserError) as refusal:
         Batches(numbered(), 4, labelled=0.02)
-    assert str(refusal.value) == "--supervised_fraction=0.02: of the 23 images that is none"
+    assert str(refusal.value) == (
+        "supervised_fraction: 0.02 of 23 images is less than one image; set a larger fraction, or 0"
+    )

@@ -1,4 +1,4 @@
-"""The adversarial pairs, against scores that one can do in the head: logits 0, ln 3 and -ln 3."""
+"""Adversarial losses, by hand for logits 0, ln 3 and -ln 3, and by the papers' equations."""
 
 import inspect
 import math
@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from errors import UserError
 from losses.adversarial import (
+    EQUILIBRIUM,
     LOSSES,
-    SMOOTHED,
+    SMOOTHING,
     cross_entropy,
     least_squares,
     minimax,
@@ -25,6 +27,7 @@ LN4_3 = math.log(4 / 3)
 LOGITS = tf.constant([0.0, LN3, -LN3])
 LOGITS_64 = np.array([-2.5, -LN3, -0.3, 0.0, 0.4, LN3, 3.0])
 
+SMOOTHED = [name for name in LOSSES if SMOOTHING.keys() & LOSSES[name].options.keys()]
 RELATIVE = ("relativistic", "relativistic_average")
 ABSOLUTE = tuple(name for name in LOSSES if name not in RELATIVE)
 
@@ -95,7 +98,7 @@ BY_HAND = {
 
 
 def gradient(term, logits):
-    """d sum(term) / d logits, float64 [b]."""
+    """D sum(term) / d logits, float64 [b]."""
     logits = tf.constant(logits, tf.float64)
     with tf.GradientTape() as tape:
         tape.watch(logits)
@@ -129,7 +132,7 @@ def losses_of(pair):
 @pytest.mark.smoke
 @pytest.mark.parametrize("name", LOSSES)
 def test_pairs_by_hand(name):
-    pair = LOSSES[name]()
+    pair = LOSSES[name].make()
     discriminator, generator = BY_HAND[name]
     terms = pair.discriminator(LOGITS, LOGITS)
     assert set(terms) == set(discriminator)
@@ -143,7 +146,7 @@ def test_pairs_by_hand(name):
 @pytest.mark.parametrize("name", LOSSES)
 def test_pairs_against_the_papers_equations_in_numpy(name):
     d_real, d_fake = np.random.default_rng(0).normal(0.3, 3, (2, 50))
-    pair = LOSSES[name]()
+    pair = LOSSES[name].make()
     discriminator, generator = PAPERS[name]
     terms = pair.discriminator(tf.constant(d_real), tf.constant(d_fake))
     expected = discriminator(d_real, d_fake)
@@ -158,7 +161,7 @@ def test_pairs_against_the_papers_equations_in_numpy(name):
 def test_gradients_by_differences_in_both_players_scores(name):
     """Of each player's summed loss, in the scores of real and of fake images, one by one."""
     scores = np.random.default_rng(1).normal(0, 2, (2, 6))
-    for player, loss in losses_of(LOSSES[name]()).items():
+    for player, loss in losses_of(LOSSES[name].make()).items():
 
         def total(flat, loss=loss):
             return tf.reduce_sum(loss(tf.reshape(flat, [2, 6])))[None]
@@ -171,10 +174,11 @@ def test_gradients_by_differences_in_both_players_scores(name):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_the_players_pull_scores_in_opposite_directions(name):
-    """With scores between the labels, D gains by a higher real and a lower fake score, G by the
-    reverse; only a relativistic G gains by a lower real score."""
+    """For scores between the labels, the loss of D falls with a higher real and a lower fake score,
+    that of G with the reverse; only a relativistic G depends on the real score.
+    """
     scores = np.random.default_rng(2).uniform(0.1, 0.9, (2, 8))
-    losses = losses_of(LOSSES[name]())
+    losses = losses_of(LOSSES[name].make())
     by_real, by_fake = gradient(losses["discriminator"], scores)
     assert (by_real < 0).all()
     assert (by_fake > 0).all()
@@ -187,16 +191,16 @@ def test_the_players_pull_scores_in_opposite_directions(name):
 def test_a_discriminator_that_is_right_has_the_smaller_loss(name):
     """And the generator the greater one."""
     right, wrong = tf.constant([[2.0, 3.0], [-2.0, -1.0]]), tf.constant([[-2.0, -1.0], [2.0, 3.0]])
-    losses = losses_of(LOSSES[name]())
+    losses = losses_of(LOSSES[name].make())
     assert (losses["discriminator"](right) < losses["discriminator"](wrong)).numpy().all()
-    if name != "least_squares":  # whose G wants 1, and no more
+    if name != "least_squares":  # the target of its G is 1
         assert (losses["generator"](right) > losses["generator"](wrong)).numpy().all()
 
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_large_scores_give_finite_values_and_gradients(name):
     scores = tf.constant([[100.0, -100.0, 1e4, -1e4], [-100.0, 100.0, 1e4, -1e4]])
-    for loss in losses_of(LOSSES[name]()).values():
+    for loss in losses_of(LOSSES[name].make()).values():
         with tf.GradientTape() as tape:
             tape.watch(scores)
             value = loss(scores)
@@ -218,7 +222,7 @@ def test_large_logits_saturate_on_the_right_side(name):
         "fake": [1.0, 0.0],
         "generator": {"non_saturating": [0.0, -1.0], "minimax": [-1.0, 0.0]}[name],
     }
-    for term, function in terms_of(LOSSES[name]()).items():
+    for term, function in terms_of(LOSSES[name].make()).items():
         with tf.GradientTape() as tape:
             tape.watch(logits)
             value = function(logits)
@@ -229,7 +233,7 @@ def test_large_logits_saturate_on_the_right_side(name):
 @pytest.mark.parametrize("name", LOSSES)
 def test_terms_are_per_example(name):
     """Terms are [b], and the k-th depends on the k-th scores alone; on averages, others matter."""
-    pair = LOSSES[name]()
+    pair = LOSSES[name].make()
     scores = tf.constant(np.random.default_rng(3).uniform(0.1, 0.9, (2, 5)))
     with tf.GradientTape(persistent=True) as tape:
         tape.watch(scores)
@@ -245,14 +249,13 @@ def test_terms_are_per_example(name):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_the_boundary_is_where_d_is_undecided(name):
-    """There D's terms for real and for fake are equal, and above it an image is rather real."""
-    pair = LOSSES[name]()
-    expected = {"non_saturating": 0.0, "minimax": 0.0, "hinge": 0.0, "least_squares": 0.5}
-    assert pair.boundary == expected.get(name)
-    if pair.boundary is None:
+def test_terms_for_real_and_fake_are_equal_at_the_decision_threshold(name):
+    """Above it an image is classified as real."""
+    pair = LOSSES[name].make()
+    assert (pair.threshold is not None) == LOSSES[name].has_threshold
+    if pair.threshold is None:
         return
-    scores = pair.boundary + tf.constant([-0.4, 0.0, 0.4])
+    scores = pair.threshold + tf.constant([-0.4, 0.0, 0.4])
     terms = pair.discriminator(scores, scores)
     preference = (terms["fake"] - terms["real"]).numpy()
     assert preference[0] < 0 < preference[2]
@@ -260,39 +263,45 @@ def test_the_boundary_is_where_d_is_undecided(name):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_only_a_relativistic_generator_sees_real_scores(name):
-    pair = LOSSES[name]()
-    assert pair.generator_sees_real == (name in RELATIVE)
-    if not pair.generator_sees_real:
+def test_only_a_relativistic_generator_uses_scores_of_real_images(name):
+    pair = LOSSES[name].make()
+    assert pair.generator_uses_real == (name in RELATIVE)
+    if not pair.generator_uses_real:
         np.testing.assert_array_equal(
             pair.generator(None, LOGITS)["adversarial"],
             pair.generator(LOGITS + 1.0, LOGITS)["adversarial"],
         )
 
 
-# Cross-entropies and the smoothing of their labels.
+# Cross-entropies and one-sided label smoothing.
 
 
-def test_the_names_that_take_smoothing():
+def test_label_smoothing_applies_to_losses_of_probabilities():
     assert set(SMOOTHED) == {"non_saturating", "minimax"}
-    for name in set(LOSSES) - set(SMOOTHED) - {"least_squares"}:
-        assert not inspect.signature(LOSSES[name]).parameters
 
 
-@pytest.mark.parametrize("real_label", [0.9, 0.7])
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_loss_is_made_from_its_options_with_their_defaults(name):
+    parameters = inspect.signature(LOSSES[name].make).parameters
+    options = {option: spec.default for option, spec in LOSSES[name].options.items()}
+    assert {option: p.default for option, p in parameters.items()} == options
+
+
+@pytest.mark.parametrize("smoothing", [0.1, 0.3])
 @pytest.mark.parametrize("name", SMOOTHED)
-def test_smoothed_pairs_against_probabilities_in_numpy(name, real_label):
+def test_smoothed_losses_are_those_of_probabilities_in_numpy(name, smoothing):
     d_real, d_fake = np.random.default_rng(0).normal(0, 3, (2, 50))
     p_real, p_fake = sigmoid(d_real), sigmoid(d_fake)
-    terms = LOSSES[name](real_label).discriminator(tf.constant(d_real), tf.constant(d_fake))
-    smoothed = -real_label * np.log(p_real) - (1 - real_label) * np.log(1 - p_real)
+    pair = LOSSES[name].make(label_smoothing=smoothing)
+    terms = pair.discriminator(tf.constant(d_real), tf.constant(d_fake))
+    smoothed = -(1 - smoothing) * np.log(p_real) - smoothing * np.log(1 - p_real)
     np.testing.assert_allclose(terms["real"], smoothed, rtol=1e-9)
     np.testing.assert_allclose(terms["fake"], -np.log(1 - p_fake), rtol=1e-9)
 
 
 @pytest.mark.parametrize("name", SMOOTHED)
 def test_label_smoothing_is_one_sided(name):
-    plain, smooth = LOSSES[name](), LOSSES[name](real_label=0.9)
+    plain, smooth = LOSSES[name].make(), LOSSES[name].make(label_smoothing=0.1)
     before, after = (pair.discriminator(LOGITS, LOGITS) for pair in (plain, smooth))
     by_hand = [LN2, 0.9 * LN4_3 + 0.1 * LN4, 0.9 * LN4 + 0.1 * LN4_3]
     np.testing.assert_allclose(after["real"], by_hand, rtol=1e-6)
@@ -305,23 +314,23 @@ def test_label_smoothing_is_one_sided(name):
 
 def test_the_smoothed_optimum_lies_at_the_target():
     """The real term is least where sigmoid(l) = 0.75, and greater on both sides of it."""
-    term = terms_of(non_saturating(real_label=0.75))["real"]
+    term = terms_of(non_saturating(label_smoothing=0.25))["real"]
     np.testing.assert_allclose(gradient(term, np.array([LN3])), 0, atol=1e-12)
     below, at, above = term(tf.constant([LN3 - 0.1, LN3, LN3 + 0.1], tf.float64)).numpy()
     assert at < below
     assert at < above
 
 
-@pytest.mark.parametrize("real_label", [1.0, 0.8])
+@pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("name", SMOOTHED)
-def test_gradients_in_closed_form_and_by_differences(name, real_label):
+def test_gradients_in_closed_form_and_by_differences(name, smoothing):
     probability = sigmoid(LOGITS_64)
     closed = {
-        "real": probability - real_label,
+        "real": probability - (1 - smoothing),
         "fake": probability,
         "generator": {"non_saturating": probability - 1, "minimax": -probability}[name],
     }
-    for term, function in terms_of(LOSSES[name](real_label)).items():
+    for term, function in terms_of(LOSSES[name].make(smoothing)).items():
         found = gradient(function, LOGITS_64)
         np.testing.assert_allclose(found, closed[term], rtol=1e-9, atol=1e-12, err_msg=term)
         np.testing.assert_allclose(found, slope(function, LOGITS_64), rtol=1e-6, atol=1e-9)
@@ -332,7 +341,7 @@ def test_only_minimax_leaves_the_generator_without_gradient_where_d_is_sure():
     vanishing = gradient(terms_of(minimax())["generator"], sure)
     assert -1e-8 < vanishing[0] < 0
     for name in set(ABSOLUTE) - {"minimax"}:
-        assert gradient(terms_of(LOSSES[name]())["generator"], sure)[0] < -0.99
+        assert gradient(terms_of(LOSSES[name].make())["generator"], sure)[0] < -0.99
 
     # Where D is fooled it is the other way round.
     fooled = np.array([20.0])
@@ -352,7 +361,7 @@ def test_cross_entropy_of_a_soft_target_by_hand():
 def test_least_squares_with_labels_of_equation_8():
     """a, b, c = -1, 1, 0: the Pearson divergence's."""
     pair = least_squares(-1.0, 1.0, 0.0)
-    assert pair.boundary == 0.0
+    assert pair.threshold == 0.0
     scores = tf.constant([-1.0, 0.0, 1.0, 3.0])
     terms = pair.discriminator(scores, scores)
     np.testing.assert_allclose(terms["real"], [2.0, 0.5, 0.0, 2.0])
@@ -360,9 +369,20 @@ def test_least_squares_with_labels_of_equation_8():
     np.testing.assert_allclose(pair.generator(None, scores)["adversarial"], [0.5, 0.0, 0.5, 4.5])
 
 
-def test_least_squares_names_its_labels():
+@pytest.mark.parametrize("fake_label", [1.0, 1.5])
+def test_least_squares_with_a_fake_label_at_or_above_the_real_one_raises(fake_label):
+    validate = LOSSES["least_squares"].validate
+    with pytest.raises(UserError) as error:
+        validate(fake_label=fake_label, real_label=1.0, generator_label=1.0)
+    assert str(error.value) == (
+        f"fake_label: expected a number below real_label=1.0, got {fake_label}"
+    )
+    validate(fake_label=0.9, real_label=1.0, generator_label=-3.0)
+
+
+def test_least_squares_has_a_target_for_each_label():
     pair = least_squares(fake_label=0.0, real_label=4.0, generator_label=3.0)
-    assert pair.boundary == 2.0
+    assert pair.threshold == 2.0
     labels = {"real": 4.0, "fake": 0.0, "generator": 3.0}
     for term, function in terms_of(pair).items():
         at = np.array([labels[term]])
@@ -379,8 +399,8 @@ def test_least_squares_names_its_labels():
     ],
 )
 def test_the_optimal_discriminator(name, optimum):
-    """Of an image with the densities p among the real and q among the fakes."""
-    terms = terms_of(LOSSES[name]())
+    """At an image with density p among the real and q among the generated images."""
+    terms = terms_of(LOSSES[name].make())
     for p, q in ((0.5, 0.1), (0.2, 0.9)):
         grid = optimum(p, q) + np.linspace(-1, 1, 201)
         loss = (p * terms["real"](grid) + q * terms["fake"](grid)).numpy()
@@ -388,18 +408,18 @@ def test_the_optimal_discriminator(name, optimum):
 
 
 def test_the_hinge_is_flat_beyond_the_margin():
-    terms = terms_of(LOSSES["hinge"]())
+    terms = terms_of(LOSSES["hinge"].make())
     scores = np.array([-3.0, -1.1, -0.9, 0.9, 1.1, 3.0])
     np.testing.assert_array_equal(gradient(terms["real"], scores), [-1, -1, -1, -1, 0, 0])
     np.testing.assert_array_equal(gradient(terms["fake"], scores), [0, 0, 1, 1, 1, 1])
     np.testing.assert_array_equal(gradient(terms["generator"], scores), np.full(6, -1))
 
 
-def test_a_wasserstein_critic_is_paid_the_difference_of_the_means():
-    """E D(x) - E D(G(z)), which a constant added to all scores leaves alone."""
+def test_the_wasserstein_critic_maximises_the_difference_of_the_means():
+    """E D(x) - E D(G(z)), which does not change if a constant is added to all scores."""
     rng = np.random.default_rng(4)
     d_real, d_fake = rng.normal(3, 1, 100), rng.normal(-1, 1, 100)
-    loss = losses_of(LOSSES["wasserstein"]())["discriminator"]
+    loss = losses_of(LOSSES["wasserstein"].make())["discriminator"]
     for shift in (0.0, 17.0):
         value = np.mean(loss(np.stack([d_real, d_fake]) + shift))
         np.testing.assert_allclose(value, d_fake.mean() - d_real.mean())
@@ -411,7 +431,7 @@ def test_a_wasserstein_critic_is_paid_the_difference_of_the_means():
 @pytest.mark.parametrize("name", RELATIVE)
 def test_only_differences_of_scores_matter(name):
     scores = np.random.default_rng(5).normal(0, 2, (2, 6))
-    for loss in losses_of(LOSSES[name]()).values():
+    for loss in losses_of(LOSSES[name].make()).values():
         np.testing.assert_allclose(loss(scores + 7.5), loss(scores), rtol=1e-9)
         np.testing.assert_allclose(gradient(loss, scores).sum(), 0, atol=1e-12)
 
@@ -419,7 +439,7 @@ def test_only_differences_of_scores_matter(name):
 @pytest.mark.parametrize("name", RELATIVE)
 def test_a_relativistic_generator_is_the_discriminator_with_sides_exchanged(name):
     scores = np.random.default_rng(6).normal(0, 2, (2, 6))
-    losses = losses_of(LOSSES[name]())
+    losses = losses_of(LOSSES[name].make())
     np.testing.assert_allclose(losses["generator"](scores), losses["discriminator"](scores[::-1]))
 
 
@@ -453,7 +473,7 @@ def test_of_one_example_the_average_is_twice_the_pair():
         np.testing.assert_allclose(average[player](scores), 2 * paired[player](scores), rtol=1e-6)
 
 
-# Encoders, whose pairs D is to hold for fake: the papers' equations with the labels exchanged.
+# Encoders: the papers' equations with the labels of real and generated pairs exchanged.
 
 
 @pytest.mark.parametrize(
@@ -470,7 +490,7 @@ def test_an_encoder_minimises_the_loss_with_labels_exchanged(name, of_encoder):
     scores = tf.constant(LOGITS_64)
     with tf.GradientTape() as tape:
         tape.watch(scores)
-        (found,) = LOSSES[name]().encoder(scores).values()
+        (found,) = LOSSES[name].make().encoder(scores).values()
     np.testing.assert_allclose(found, of_encoder(LOGITS_64), rtol=1e-6, atol=1e-9)
     step = 1e-6
     slopes = (of_encoder(LOGITS_64 + step) - of_encoder(LOGITS_64 - step)) / (2 * step)
@@ -478,8 +498,9 @@ def test_an_encoder_minimises_the_loss_with_labels_exchanged(name, of_encoder):
 
 
 def test_least_squares_of_an_encoder_is_mirrored_between_the_labels():
-    """a, b, c = -1, 1, 0 (equation 8 of Mao et al. 2017): G and E both want 0; with 0, 1, 0.75 G
-    wants 0.75 and E 0.25."""
+    """a, b, c = -1, 1, 0 (equation 8 of Mao et al. 2017): the target of G and E is 0; with 0, 1,
+    0.75 that of G is 0.75 and that of E 0.25.
+    """
     scores = tf.constant([0.0, 0.5, 1.0])
     found = least_squares(-1.0, 1.0, 0.0).encoder(scores)["encoder"]
     np.testing.assert_allclose(found, [0.0, 0.125, 0.5])
@@ -488,5 +509,21 @@ def test_least_squares_of_an_encoder_is_mirrored_between_the_labels():
 
 
 @pytest.mark.parametrize("name", RELATIVE)
-def test_where_gs_terms_see_real_scores_an_encoder_has_no_others(name):
-    assert LOSSES[name]().encoder(LOGITS) == {}
+def test_an_encoder_has_no_terms_if_the_generators_use_real_scores(name):
+    assert LOSSES[name].make().encoder(LOGITS) == {}
+
+
+# BEGAN.
+
+
+def test_equilibrium_weights_generated_images_by_the_present_k():
+    k = tf.Variable(0.25)
+    pair = EQUILIBRIUM["equilibrium"].make(k.read_value)
+    real, fake = tf.constant([1.0, 2.0]), tf.constant([4.0, 8.0])
+    np.testing.assert_array_equal(pair.discriminator(real, fake)["real"], [1, 2])
+    np.testing.assert_array_equal(pair.discriminator(real, fake)["fake"], [-1, -2])
+    k.assign(0.5)
+    np.testing.assert_array_equal(pair.discriminator(real, fake)["fake"], [-2, -4])
+    np.testing.assert_array_equal(pair.generator(None, fake)["adversarial"], [4, 8])
+    assert pair.threshold is None
+    assert not EQUILIBRIUM["equilibrium"].has_threshold

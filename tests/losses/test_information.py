@@ -1,4 +1,4 @@
-"""What Q's codes cost, and the bounds, against mutual information that is known exactly."""
+"""Losses of codes, and bounds against mutual information that is known exactly."""
 
 import math
 
@@ -10,6 +10,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 from losses.information import (
+    CODE_LOSSES,
     LOG_STD,
     categorical_bound,
     categorical_nll,
@@ -30,14 +31,14 @@ def softplus(x):
     return np.logaddexp(0, x)
 
 
-def kept(log_std):
-    """What becomes of Q's log_std: bounded from above, then from below."""
+def bounded(log_std):
+    """Return the log_std of Q as it is used: bounded from above, then from below."""
     low, high = LOG_STD
     return low + softplus(high - softplus(high - np.asarray(log_std)) - low)
 
 
-def told(log_std):
-    """What Q has to say for a log_std to be kept: the inverse of `kept`."""
+def unbounded(log_std):
+    """Return the output of Q that leads to a log_std: the inverse of `bounded`."""
     low, high = LOG_STD
     log_std = low + np.log(np.expm1(log_std - low))
     return high - np.log(np.expm1(high - log_std))
@@ -48,7 +49,7 @@ def numpy_categorical(logits, code):
 
 
 def numpy_gaussian(mean, log_std, code):
-    return -scipy.stats.norm.logpdf(code, mean, np.exp(kept(log_std)))
+    return -scipy.stats.norm.logpdf(code, mean, np.exp(bounded(log_std)))
 
 
 def differences(function, *arrays, step=1e-6):
@@ -80,14 +81,14 @@ def gradients(function, *arrays):
 
 @pytest.mark.smoke
 def test_losses_by_hand():
-    """Q's odds are 1 : 3, a mean is 1/2 off, and a deviation is 1/e."""
+    """Odds of 1 : 3, a mean that is off by 1/2, and a standard deviation of 1/e."""
     logits = tf.constant([[0.0, math.log(3)]] * 2)
     np.testing.assert_allclose(
         categorical_nll(logits, tf.eye(2)), [math.log(4), math.log(4 / 3)], rtol=1e-6
     )
     mean, code = tf.constant([[0.5, -1.0]]), tf.constant([[0.0, 1.0]])
-    np.testing.assert_allclose(squared_error(mean, code), [[0.25, 4.0]], rtol=1e-6)
-    log_std = tf.fill([1, 2], float(told(-1.0)))
+    np.testing.assert_allclose(squared_error(mean, None, code), [[0.25, 4.0]], rtol=1e-6)
+    log_std = tf.fill([1, 2], float(unbounded(-1.0)))
     normal = 0.5 * math.log(2 * math.pi) - 1
     expected = [[normal + 0.125 * math.e**2, normal + 2 * math.e**2]]
     np.testing.assert_allclose(gaussian_nll(mean, log_std, code), expected, rtol=1e-5)
@@ -99,7 +100,7 @@ def test_losses_are_numpys_and_are_not_reduced():
     value = categorical_nll(logits, codes)
     assert value.shape == (6,)
     np.testing.assert_allclose(value, numpy_categorical(LOGITS, CODES), rtol=1e-5, atol=1e-6)
-    value = squared_error(means, targets)
+    value = squared_error(means, None, targets)
     assert value.shape == (6, 3)
     np.testing.assert_allclose(value, (TARGETS - MEANS) ** 2, rtol=1e-5, atol=1e-7)
     value = gaussian_nll(means, log_stds, targets)
@@ -123,7 +124,12 @@ def test_extreme_logits_have_finite_losses():
     ("loss", "numpy_loss", "parts", "code"),
     [
         (categorical_nll, numpy_categorical, (LOGITS,), CODES),
-        (squared_error, lambda mean, code: (code - mean) ** 2, (MEANS,), TARGETS),
+        (
+            lambda mean, code: squared_error(mean, None, code),
+            lambda mean, code: (code - mean) ** 2,
+            (MEANS,),
+            TARGETS,
+        ),
         (gaussian_nll, numpy_gaussian, (MEANS, LOG_STDS), TARGETS),
     ],
     ids=["categorical", "squared_error", "gaussian"],
@@ -151,7 +157,8 @@ def test_the_categorical_gradient_by_hand():
 )
 def test_within_its_range_the_deviation_is_distorted_by_so_much_at_most(inside, most):
     """The logarithm: next to nothing in the middle, 0.7 at the ends, and nowhere by a change of
-    order; against the distribution with the deviation as it was told."""
+    order; against the distribution with the deviation as it was told.
+    """
     log_std = np.linspace(*inside, 101)
     normal = tfp.distributions.Normal(np.zeros(101), np.exp(log_std))
     at_the_mean = gaussian_nll(np.zeros(101), log_std, np.zeros(101))
@@ -190,11 +197,11 @@ def test_neither_a_code_found_exactly_nor_one_not_found_makes_the_deviation_run_
             (gradient,) = tape.gradient(nll, [log_std])
             log_std.assign_sub(0.3 * tf.clip_by_value(gradient, -1, 1))
         assert abs(float(log_std[0, 0])) < 200
-        np.testing.assert_allclose(np.exp(kept(log_std)), [[s]], rtol=0.05)
+        np.testing.assert_allclose(np.exp(bounded(log_std)), [[s]], rtol=0.05)
 
 
 def test_what_is_known_of_a_continuous_code_has_an_upper_limit():
-    """ln 2 - ln(sqrt(2 pi) exp(-4)): 3.77 nats."""
+    """Ln 2 - ln(sqrt(2 pi) exp(-4)): 3.77 nats."""
     best = float(gaussian_bound(partial_nll(-1e4, 0.0)))
     np.testing.assert_allclose(best, LN2 - 0.5 * math.log(2 * math.pi) + 4, rtol=1e-5)
 
@@ -229,7 +236,7 @@ def test_both_continuous_bounds_agree_where_the_variance_is_the_mean_squared_err
     error = np.mean((TARGETS - MEANS) ** 2)
 
     def bound(variance):
-        log_std = np.full(MEANS.shape, told(0.5 * math.log(variance)))
+        log_std = np.full(MEANS.shape, unbounded(0.5 * math.log(variance)))
         return float(gaussian_bound(np.mean(gaussian_nll(MEANS, log_std, TARGETS))))
 
     of_error = float(squared_error_bound(tf.constant(error)))
@@ -371,13 +378,13 @@ def test_the_squared_error_bound_is_below_and_near_the_information(noisy):
     s, information, c, x = noisy
     mean, _ = truncated(x, s)
     plain, best = (
-        float(squared_error_bound(tf.reduce_mean(squared_error(m, c)))) for m in (x, mean)
+        float(squared_error_bound(tf.reduce_mean(squared_error(m, None, c)))) for m in (x, mean)
     )
     error = 4 * (0.5 * 2**0.5) / len(c) ** 0.5  # of half the logarithm of a mean square
     assert plain == pytest.approx(LN2 - 0.5 * math.log(2 * math.pi * math.e * s**2), abs=error)
     assert plain < best < information + error
     assert information - best < {0.05: 0.03, 0.2: 0.1, 1.0: 0.2}[s]
-    assert float(squared_error_bound(tf.reduce_mean(squared_error(x + s, c)))) < plain - 0.3
+    assert float(squared_error_bound(tf.reduce_mean(squared_error(x + s, None, c)))) < plain - 0.3
 
 
 def test_the_gaussian_bound_is_below_the_information_and_above_that_of_one_variance(noisy):
@@ -385,11 +392,40 @@ def test_the_gaussian_bound_is_below_the_information_and_above_that_of_one_varia
     s, information, c, x = noisy
     mean, variance = truncated(x, s)
     log_std = np.maximum(0.5 * np.log(variance), LOG_STD[0] + 0.01)
-    nll = np.asarray(gaussian_nll(mean, told(log_std), c))
+    nll = np.asarray(gaussian_nll(mean, unbounded(log_std), c))
     bound = float(gaussian_bound(nll.mean()))
     error = 4 * nll.std() / len(c) ** 0.5
     assert information - {0.05: 0.03, 0.2: 0.1, 1.0: 0.2}[s] < bound < information + error
-    assert bound > float(squared_error_bound(tf.reduce_mean(squared_error(mean, c)))) - error
+    assert bound > float(squared_error_bound(tf.reduce_mean(squared_error(mean, None, c)))) - error
     for wrong_mean, wrong_log_std in ((mean + s, log_std), (mean, log_std + 0.7)):
-        wrong = gaussian_nll(wrong_mean, told(wrong_log_std), c)
+        wrong = gaussian_nll(wrong_mean, unbounded(wrong_log_std), c)
         assert float(gaussian_bound(tf.reduce_mean(wrong))) < bound - 0.05
+
+
+# The declarations.
+
+
+@pytest.mark.parametrize("name", CODE_LOSSES)
+def test_the_bound_of_a_code_loss_is_that_of_its_mean(name):
+    """A better prediction has a lower loss and a higher bound, and blind guesses have none."""
+    loss = CODE_LOSSES[name]
+    code = tf.constant(np.linspace(-1, 1, 201)[:, None], tf.float32)
+    log_std = tf.constant(unbounded(math.log(0.1)) * np.ones((201, 1)), tf.float32)
+    bounds = [
+        float(loss.bound(tf.reduce_mean(loss.make(mean, log_std, code))))
+        for mean in (code + 0.1, code + 0.2, tf.zeros_like(code))
+    ]
+    assert bounds[0] > bounds[1] > bounds[2]
+    assert bounds[0] == pytest.approx(LN2 - 0.5 * math.log(2 * math.pi * math.e * 0.01), abs=1e-4)
+    assert bounds[2] < 0
+
+
+@pytest.mark.parametrize("name", CODE_LOSSES)
+def test_a_code_loss_depends_on_the_deviation_if_q_predicts_it(name):
+    mean, code = tf.zeros([3, 1]), tf.fill([3, 1], 0.5)
+    losses = [CODE_LOSSES[name].make(mean, tf.fill([3, 1], s), code).numpy() for s in (-1.0, 0.0)]
+    assert (losses[0] != losses[1]).all() == CODE_LOSSES[name].predicts_std
+
+
+def test_ols_is_an_alias_of_the_mean_squared_error():
+    assert CODE_LOSSES[CODE_LOSSES.aliases["ols"]].make is squared_error

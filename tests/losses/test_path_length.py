@@ -1,4 +1,4 @@
-"""Path lengths of generators whose Jacobian is known."""
+"""Path lengths of generators with a known Jacobian."""
 
 import numpy as np
 import pytest
@@ -13,8 +13,8 @@ def draw():
     return lambda *shape: tf.constant(rng.normal(size=shape), tf.float32)
 
 
-def test_the_path_length_of_a_linear_generator_is_its_closed_form(draw):
-    """G(w) = A w of the mean style: J = A / layers of each layer's style."""
+def test_path_lengths_of_a_linear_generator_are_the_closed_form(draw):
+    """G(w) = A mean(w) over layers, so the Jacobian of each layer is A / layers."""
     a, y, w = draw(3 * 4 * 2, 5), draw(6, 3, 4, 2), draw(6, 1, 5)
 
     def synthesise(w):
@@ -27,8 +27,8 @@ def test_the_path_length_of_a_linear_generator_is_its_closed_form(draw):
     np.testing.assert_allclose(four, np.linalg.norm(products, axis=1) / 4, rtol=1e-5)
 
 
-def test_an_orthogonal_generator_has_one_length_on_average(draw):
-    """|J^T y|² of a J with orthonormal columns has the mean d s² over y ~ N(0, s²)."""
+def test_path_lengths_of_an_orthogonal_generator_have_the_expected_mean_square(draw):
+    """For orthonormal columns of J, |J^T y|² has the mean d s² over y ~ N(0, s²)."""
     q, _ = np.linalg.qr(draw(64, 8))
     q = tf.constant(q, tf.float32)
     y = draw(5000, 8, 8, 1) / 8
@@ -38,20 +38,20 @@ def test_an_orthogonal_generator_has_one_length_on_average(draw):
     assert np.mean(np.square(lengths)) == pytest.approx(8 / 64, rel=0.03)
 
 
-def test_the_length_of_a_layer_that_does_nothing_counts_as_zero(draw):
+def test_path_lengths_count_an_unused_layer_as_zero(draw):
     y, w = draw(6, 2, 2, 1), draw(6, 2, 4)
     lengths = path_lengths(lambda w: tf.reshape(3 * w[:, 1], [-1, 2, 2, 1]), w, y)
     norms = np.linalg.norm(tf.reshape(y, [6, -1]), axis=1)
     np.testing.assert_allclose(lengths, 3 * norms / np.sqrt(2), rtol=1e-5)
 
 
-def test_the_penalty_is_the_squared_distance_from_the_mean():
+def test_path_length_penalty_is_the_squared_distance_from_the_mean():
     lengths = tf.constant([0.0, 1.0, 4.0])
     np.testing.assert_allclose(path_length_penalty(lengths, 1.5), [2.25, 0.25, 6.25])
 
 
-def test_its_gradient_is_that_of_finite_differences(draw):
-    """Through the gradient within: of a generator a tanh(w)."""
+def test_path_length_penalty_gradient_matches_finite_differences(draw):
+    """The generator is a tanh(w); the gradient with respect to a is of second order."""
     y, w = draw(6, 2, 2, 1), draw(6, 1, 4)
 
     def mean_penalty(a):
@@ -64,11 +64,11 @@ def test_its_gradient_is_that_of_finite_differences(draw):
     with tf.GradientTape() as tape:
         tape.watch(a)
         value = mean_penalty(a)
-    slope = (mean_penalty(a + step) - mean_penalty(a - step)) / (2 * step)
-    np.testing.assert_allclose(tape.gradient(value, a), slope, rtol=1e-3)
+    difference = (mean_penalty(a + step) - mean_penalty(a - step)) / (2 * step)
+    np.testing.assert_allclose(tape.gradient(value, a), difference, rtol=1e-3)
 
 
-def test_a_constant_generator_has_no_length_and_a_finite_gradient(draw):
+def test_path_lengths_of_a_constant_generator_are_zero_with_finite_gradient(draw):
     y, w, a = draw(6, 2, 2, 1), draw(6, 1, 4), tf.constant(0.0)
     with tf.GradientTape() as tape:
         tape.watch(a)

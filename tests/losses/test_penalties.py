@@ -1,11 +1,20 @@
-"""Penalties of the slope, against critics whose slope one knows and a network written in numpy."""
+"""Gradient penalties of critics with a known gradient norm and of a network written in numpy."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from losses.penalties import PENALTIES, dragan, gradient, r1, r2, slopes
+from losses.penalties import (
+    PENALTIES,
+    dragan,
+    gradient,
+    gradient_norms,
+    one_per_example,
+    r1,
+    r2,
+    squared_gradient_norms,
+)
 
 POINTS = np.random.default_rng(0).normal(0, 1, (2, 4, 3)).astype(np.float32)
 REAL, FAKE = POINTS
@@ -16,28 +25,28 @@ WEIGHTS = {
 }
 
 
-def handed(purpose, shape):
-    """The WEIGHTS, if they are asked for in the right shape."""
-    np.testing.assert_array_equal(shape, WEIGHTS[purpose].shape)
-    return tf.constant(WEIGHTS[purpose])
+def given_draws(stream, shape):
+    """Return the WEIGHTS of a stream, checked for their shape."""
+    np.testing.assert_array_equal(shape, WEIGHTS[stream].shape)
+    return tf.constant(WEIGHTS[stream])
 
 
-def drawn(purpose, shape):
-    """What a model hands in; the same stream of numbers under XLA and not."""
-    return tf.random.stateless_uniform(shape, [len(purpose), 1], alg="philox")
+def drawn(stream, shape):
+    """Draw as a model does: the same numbers with XLA and without."""
+    return tf.random.stateless_uniform(shape, [len(stream), 1], alg="philox")
 
 
-def refused(purpose, shape):
-    raise AssertionError(f"{purpose} was drawn")
+def unused(stream, shape):
+    raise AssertionError(f"{stream} was drawn")
 
 
 def linear(*w):
-    """D(x) = w . x + 5, of slope |w|."""
+    """D(x) = w . x + 5, of gradient norm |w|."""
     return lambda x: tf.linalg.matvec(x, tf.constant(w, x.dtype)) + 5.0
 
 
 def quadratic(x):
-    """D(x) = |x|² / 2, of slope |x|."""
+    """D(x) = |x|² / 2, of gradient norm |x|."""
     return 0.5 * tf.reduce_sum(tf.square(x), axis=list(range(1, x.shape.rank)))
 
 
@@ -50,21 +59,21 @@ def norms(x):
 
 @pytest.mark.smoke
 def test_a_linear_critic_by_hand():
-    """Of w = (3, 4): slope 5 everywhere, (5 - 1)² = 16, 5² / 2 = 12.5."""
+    """W = (3, 4): gradient norm 5 everywhere, (5 - 1)² = 16, 5² / 2 = 12.5."""
     x = tf.constant([[0.0, 0.0], [1.0, -2.0], [9.0, 7.0]])
     critic = linear(3.0, 4.0)
-    np.testing.assert_allclose(slopes(critic, x), [5, 5, 5], rtol=1e-6)
+    np.testing.assert_allclose(gradient_norms(critic, x), [5, 5, 5], rtol=1e-6)
     expected = {"gradient": 16.0, "dragan": 16.0, "r1": 12.5, "r2": 12.5}
     assert PENALTIES.keys() == expected.keys()
     for name, penalty in PENALTIES.items():
-        value = penalty(critic, x, -x, drawn)
+        value = penalty.make(critic, x, -x, drawn)
         assert value.dtype == tf.float32
         np.testing.assert_allclose(value, [expected[name]] * 3, rtol=1e-5, err_msg=name)
 
 
 @pytest.mark.smoke
 def test_a_quadratic_critic_in_closed_form():
-    """Its slope is the norm of the very image that it is shown, another one for each example."""
+    """Its gradient norm is the norm of its image, another one for each example."""
     epsilon, alpha, u = WEIGHTS.values()
     between = epsilon * REAL + (1 - epsilon) * FAKE
     around = REAL + alpha * (0.5 * REAL.std() * u)
@@ -74,44 +83,47 @@ def test_a_quadratic_critic_in_closed_form():
         "r1": norms(REAL) ** 2 / 2,
         "r2": norms(FAKE) ** 2 / 2,
     }
-    np.testing.assert_allclose(slopes(quadratic, REAL), norms(REAL), rtol=1e-6)
+    np.testing.assert_allclose(gradient_norms(quadratic, REAL), norms(REAL), rtol=1e-6)
     for name, penalty in PENALTIES.items():
-        value = penalty(quadratic, tf.constant(REAL), tf.constant(FAKE), handed)
+        value = penalty.make(quadratic, tf.constant(REAL), tf.constant(FAKE), given_draws)
         np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("shape", [(5,), (2, 3), (2, 3, 2), (4, 4, 3)])
 def test_the_norm_is_over_all_axes_but_the_batch(shape):
-    """D(x) = sum of x has the slope sqrt(number of pixels)."""
+    """D(x) = sum of x has the gradient norm sqrt(number of pixels)."""
 
     def critic(x):
         return tf.reduce_sum(x, axis=list(range(1, x.shape.rank)))
 
     x = np.random.default_rng(2).normal(0, 1, (2, 6, *shape)).astype(np.float32)
     size = np.prod(shape)
-    np.testing.assert_allclose(slopes(critic, x[0]), np.full(6, np.sqrt(size)), rtol=1e-6)
-    np.testing.assert_allclose(slopes(quadratic, x[0]), norms(x[0]), rtol=1e-6)
+    np.testing.assert_allclose(gradient_norms(critic, x[0]), np.full(6, np.sqrt(size)), rtol=1e-6)
+    np.testing.assert_allclose(gradient_norms(quadratic, x[0]), norms(x[0]), rtol=1e-6)
+    squares = squared_gradient_norms(quadratic, x[0])
+    np.testing.assert_allclose(squares, norms(x[0]) ** 2, rtol=1e-6)
+    np.testing.assert_array_equal(one_per_example(tf.constant(x[0])), [6] + [1] * len(shape))
     for name, penalty in PENALTIES.items():
         expected = (np.sqrt(size) - 1) ** 2 if name in ("gradient", "dragan") else size / 2
-        value = penalty(critic, tf.constant(x[0]), tf.constant(x[1]), drawn)
+        value = penalty.make(critic, tf.constant(x[0]), tf.constant(x[1]), drawn)
         np.testing.assert_allclose(value, np.full(6, expected), rtol=1e-5)
 
 
-# Where the slope is taken.
+# Images at which the gradient is computed.
 
 
-def shown(penalty, real, fake, uniform):
-    """The images that the critic is shown, and what was drawn as purpose -> array."""
+def points_of(penalty, real, fake, uniform):
+    """Return the images that the critic scores, and the draws as name of the stream -> array."""
     images, draws = [], {}
 
     def critic(x):
         images.append(x.numpy())
         return quadratic(x)
 
-    def recorded(purpose, shape):
-        assert purpose not in draws
-        draws[purpose] = uniform(purpose, shape).numpy()
-        return tf.constant(draws[purpose])
+    def recorded(stream, shape):
+        assert stream not in draws
+        draws[stream] = uniform(stream, shape).numpy()
+        return tf.constant(draws[stream])
 
     penalty(critic, tf.constant(real), tf.constant(fake), recorded)
     (image,) = images
@@ -119,9 +131,9 @@ def shown(penalty, real, fake, uniform):
 
 
 def test_interpolates_lie_on_each_examples_own_segment():
-    """At one uniform weight an example, the same for all pixels."""
+    """One uniform weight per example, the same for all pixels."""
     real, fake = np.random.default_rng(3).normal(0, 1, (2, 500, 4, 4, 2)).astype(np.float32)
-    between, draws = shown(gradient, real, fake, drawn)
+    between, draws = points_of(gradient, real, fake, drawn)
     (epsilon,) = draws.values()
     assert epsilon.shape == (500, 1, 1, 1)
     weights = np.sum((between - fake) * (real - fake), (1, 2, 3)) / norms(real - fake) ** 2
@@ -136,15 +148,15 @@ def test_interpolates_lie_on_each_examples_own_segment():
 
 def test_epsilon_is_the_weight_of_the_real_image():
     for value, expected in ((0.0, FAKE), (1.0, REAL)):
-        at, _ = shown(gradient, REAL, FAKE, lambda _, shape, v=value: tf.fill(shape, v))
+        at, _ = points_of(gradient, REAL, FAKE, lambda _, shape, v=value: tf.fill(shape, v))
         np.testing.assert_allclose(at, expected, atol=1e-6)
 
 
 def test_dragan_perturbs_real_images_by_up_to_half_the_batchs_deviation():
-    """x + alpha std(x) u / 2, with one alpha an example and one u a pixel, of their own draws."""
+    """X + alpha std(x) u / 2, one alpha per example, one u per pixel, of their own draws."""
     rng = np.random.default_rng(4)
     real = rng.normal(0.3, [[[[0.2]]], [[[2.0]]], [[[1.0]]]], (3, 4, 4, 2)).astype(np.float32)
-    around, draws = shown(dragan, real, np.full_like(real, np.nan), drawn)
+    around, draws = points_of(dragan, real, np.full_like(real, np.nan), drawn)
     shapes = sorted(draw.shape for draw in draws.values())
     assert shapes == [(3, 1, 1, 1), (3, 4, 4, 2)]
     expected = real + draws["alpha"] * (real + 0.5 * real.std() * draws["perturbation"] - real)
@@ -152,19 +164,19 @@ def test_dragan_perturbs_real_images_by_up_to_half_the_batchs_deviation():
     assert (around - real > -1e-6).all()
     assert (around - real < 0.5 * real.std()).all()
 
-    none, _ = shown(dragan, real, real, lambda _, shape: tf.zeros(shape))
+    none, _ = points_of(dragan, real, real, lambda _, shape: tf.zeros(shape))
     np.testing.assert_array_equal(none, real)
 
 
 @pytest.mark.parametrize(("penalty", "at"), [(r1, REAL), (r2, FAKE)])
-def test_r1_and_r2_look_at_one_side_and_draw_nothing(penalty, at):
-    np.testing.assert_array_equal(shown(penalty, REAL, FAKE, refused)[0], at)
+def test_r1_and_r2_penalise_one_side_and_draw_nothing(penalty, at):
+    np.testing.assert_array_equal(points_of(penalty, REAL, FAKE, unused)[0], at)
 
 
 # A small nonlinear critic, against the same one in numpy and float64.
 
 
-def numpy_slopes(w, x):
+def numpy_norms(w, x):
     """Of D(x) = v . tanh(x W + b): the gradient is W (v * (1 - tanh²))."""
     weights, bias, v = w[:15].reshape(3, 5), w[15:20], w[20:]
     return np.linalg.norm((v * (1 - np.tanh(x @ weights + bias) ** 2)) @ weights.T, axis=1)
@@ -173,10 +185,10 @@ def numpy_slopes(w, x):
 def numpy_penalty(name, w, real, fake):
     epsilon, alpha, u = (draw.astype(np.float64) for draw in WEIGHTS.values())
     if name == "gradient":
-        return (numpy_slopes(w, epsilon * real + (1 - epsilon) * fake) - 1) ** 2
+        return (numpy_norms(w, epsilon * real + (1 - epsilon) * fake) - 1) ** 2
     if name == "dragan":
-        return (numpy_slopes(w, real + alpha * 0.5 * real.std() * u) - 1) ** 2
-    return numpy_slopes(w, {"r1": real, "r2": fake}[name]) ** 2 / 2
+        return (numpy_norms(w, real + alpha * 0.5 * real.std() * u) - 1) ** 2
+    return numpy_norms(w, {"r1": real, "r2": fake}[name]) ** 2 / 2
 
 
 @pytest.mark.parametrize("name", PENALTIES)
@@ -192,7 +204,7 @@ def test_values_and_weight_gradients_of_a_nonlinear_critic(name):
         return tf.linalg.matvec(tf.tanh(x @ weights + bias), v)
 
     with tf.GradientTape() as tape:
-        value = PENALTIES[name](critic, tf.constant(REAL), tf.constant(FAKE), handed)
+        value = PENALTIES[name].make(critic, tf.constant(REAL), tf.constant(FAKE), given_draws)
     found = tape.gradient(value, variable)
     np.testing.assert_allclose(value, numpy_penalty(name, w, real, fake), rtol=1e-4, atol=1e-6)
 
@@ -205,38 +217,40 @@ def test_values_and_weight_gradients_of_a_nonlinear_critic(name):
     assert np.abs(by_differences).max() > 0.1
 
 
-def test_the_gradient_of_slopes_by_hand():
-    """D(x) = |x|² / 2 has slope |x|, whose gradient is x / |x|."""
+def test_the_gradient_of_gradient_norms_by_hand():
+    """D(x) = |x|² / 2 has gradient norm |x|, whose gradient is x / |x|."""
     x = tf.constant([[3.0, 4.0], [0.0, -2.0]])
     with tf.GradientTape() as tape:
         tape.watch(x)
-        value = slopes(quadratic, x)
+        value = gradient_norms(quadratic, x)
     np.testing.assert_allclose(value, [5, 2])
     np.testing.assert_allclose(tape.gradient(value, x), [[0.6, 0.8], [0, -1]], rtol=1e-6)
 
 
 @pytest.mark.parametrize("scale", [0.5, 2.0])
 @pytest.mark.parametrize("name", PENALTIES)
-def test_which_way_a_penalty_moves_the_slope(name, scale):
+def test_a_penalty_moves_the_gradient_norm_towards_its_target(name, scale):
     """WGAN-GP's and DRAGAN's towards 1 from either side, R1 and R2 towards 0."""
     a = tf.Variable(scale)
     with tf.GradientTape() as tape:
-        value = PENALTIES[name](lambda x: a * x[:, 0], tf.constant(REAL), tf.constant(FAKE), handed)
+        value = PENALTIES[name].make(
+            lambda x: a * x[:, 0], tf.constant(REAL), tf.constant(FAKE), given_draws
+        )
     expected = 2 * (scale - 1) if name in ("gradient", "dragan") else scale
     np.testing.assert_allclose(tape.gradient(value, a), 4 * expected, rtol=1e-5)
 
 
-# Slopes of 0.
+# Gradient norms of 0.
 
 
 @pytest.mark.parametrize("weight", [0.0, 1e-30, 1e-20, 1e-18])
 @pytest.mark.parametrize("name", PENALTIES)
 def test_a_flat_critic_has_finite_gradients(name, weight):
-    """Also where the square of the slope is less than float32 can say."""
+    """Also if the square of the gradient norm underflows in float32."""
     w = tf.Variable([weight, 0.0, weight])
     with tf.GradientTape() as tape:
         critic = lambda x: tf.linalg.matvec(x, w)  # noqa: E731
-        value = PENALTIES[name](critic, tf.constant(REAL), tf.constant(FAKE), handed)
+        value = PENALTIES[name].make(critic, tf.constant(REAL), tf.constant(FAKE), given_draws)
     expected = 1.0 if name in ("gradient", "dragan") else 0.0
     np.testing.assert_allclose(value, np.full(4, expected), atol=1e-6)
     found = tape.gradient(value, w).numpy()
@@ -246,11 +260,11 @@ def test_a_flat_critic_has_finite_gradients(name, weight):
         np.testing.assert_array_equal(found, np.zeros(3))
 
 
-def test_the_slope_at_a_minimum_is_zero_and_leaves_its_neighbours_alone():
+def test_the_gradient_norm_at_a_minimum_is_zero_and_does_not_affect_other_examples():
     x = tf.constant([[0.0, 0.0], [3.0, 4.0]])
     with tf.GradientTape() as tape:
         tape.watch(x)
-        value = slopes(quadratic, x)
+        value = gradient_norms(quadratic, x)
     np.testing.assert_allclose(value, [0, 5], atol=1e-15)
     np.testing.assert_allclose(tape.gradient(value, x), [[0, 0], [0.6, 0.8]], rtol=1e-6)
 
@@ -279,12 +293,12 @@ def network():
 
 
 def step(critic, kernels, batch=5, **options):
-    """What a function of 5 real and 5 fake images computes: name -> (values, gradients)."""
+    """Return the results for 5 real and 5 fake images: name -> (values, gradients)."""
 
     @tf.function(input_signature=[tf.TensorSpec((2, batch, *SHAPE))], **options)
     def function(x):
         with tf.GradientTape(persistent=True) as tape:
-            values = {name: f(critic, x[0], x[1], drawn) for name, f in PENALTIES.items()}
+            values = {name: p.make(critic, x[0], x[1], drawn) for name, p in PENALTIES.items()}
         return {
             name: (value, tape.gradient(value, [kernel.value for kernel in kernels]))
             for name, value in values.items()
@@ -296,7 +310,7 @@ def step(critic, kernels, batch=5, **options):
 
 @pytest.fixture(scope="module")
 def plain():
-    """What a step in float32 without XLA computes."""
+    """The results of a step in float32 without XLA."""
     return step(*network())
 
 
@@ -333,10 +347,10 @@ def test_the_norm_is_taken_in_float32(dtype):
         return tf.reduce_sum(tf.cast(x, dtype), axis=1)
 
     x = tf.zeros([2, 10_001], dtype)
-    assert slopes(critic, x).dtype == tf.float32
-    np.testing.assert_allclose(slopes(critic, x), np.full(2, np.sqrt(10_001)), rtol=1e-6)
+    assert gradient_norms(critic, x).dtype == tf.float32
+    np.testing.assert_allclose(gradient_norms(critic, x), np.full(2, np.sqrt(10_001)), rtol=1e-6)
     for name, penalty in PENALTIES.items():
-        value = penalty(critic, x, x, drawn)
+        value = penalty.make(critic, x, x, drawn)
         assert value.dtype == tf.float32
         expected = (np.sqrt(10_001) - 1) ** 2 if name in ("gradient", "dragan") else 10_001 / 2
         np.testing.assert_allclose(value, np.full(2, expected), rtol=1e-6)

@@ -16,6 +16,6 @@ def mnist_test():
 @pytest.fixture(scope="session")
 def shipped():
     """The shipped classifier of digits."""
-    from metrics.features import classifier
+    from evaluation.features import classifier
 
     return classifier.load_digits()

@@ -1,4 +1,4 @@
-"""Writes goldens.json: what the reference programs say of the features that this file makes.
+"""Write goldens.json: values of the reference programs for the features made by this file.
 
     pip install torch==2.13.0 torchvision torch-fidelity==0.4.0 pytorch-fid==0.3.0 prdc==0.2
     python tests/metrics/make_goldens.py
@@ -32,7 +32,8 @@ LOGITS = (1003, 10)
 
 def features(n: int, m: int, d: int) -> tuple[np.ndarray, np.ndarray]:
     """Fake and real features float64 [n, d] and [m, d], correlated and rectified like those of an
-    image network; the fake ones are a little brighter."""
+    image network; the fake ones are a little brighter.
+    """
     random = np.random.default_rng([n, m, d])
     mix = random.normal(size=(d, d)) * np.geomspace(1, 1e-3, d)[:, None]
     fake, real = (np.maximum(random.normal(size=(size, d)) @ mix, 0) for size in (n, m))

@@ -1,4 +1,4 @@
-"""Slant and thickness of strokes that one knows, and what codes know of factors."""
+"""Slant and thickness of known strokes, and the dependence of factors on codes."""
 
 import math
 
@@ -9,17 +9,18 @@ from metrics.factors import (
     BINS,
     FACTORS,
     binned,
+    measured_stroke_thickness,
     mutual_information_gap,
     rank_correlations,
     slant,
-    stroke_thickness,
 )
-from metrics.report import MetricError
+from metrics.measurement import MetricError
 
 
 def bars(width=4.0, degrees=0.0, length=20, side=28, light=255, shift=(0.0, 0.0)):
     """A bar of so many pixels across, sheared to the right by degrees, with smooth edges, on black:
-    uint8 [1, side, side, 1]."""
+    uint8 [1, side, side, 1].
+    """
     y, x = np.mgrid[:side, :side].astype(float)
     middle = (side - 1) / 2
     across = np.abs(x - shift[0] - middle - math.tan(math.radians(degrees)) * (middle - y))
@@ -81,7 +82,7 @@ def test_blank_images_and_flat_strokes_have_no_slant_beside_others():
 
 
 def by_hand(width, length):
-    """Four times the mean height of a roof of slope 1 over a rectangle: its ends are lower."""
+    """Four times the mean distance to the edge of a rectangle, which is lower at its ends."""
     return width * (1 - width / (3 * length))
 
 
@@ -89,44 +90,46 @@ def by_hand(width, length):
 @pytest.mark.parametrize("length", [12, 24])
 def test_the_thickness_of_a_bar_is_its_width_but_for_its_ends(width, length):
     images = bars(width, length=length)
-    np.testing.assert_allclose(stroke_thickness(images), by_hand(width, length), rtol=0.02)
-    np.testing.assert_allclose(stroke_thickness(turned(images)), by_hand(width, length), rtol=0.02)
-    np.testing.assert_allclose(stroke_thickness(images), width, rtol=0.17)
+    np.testing.assert_allclose(measured_stroke_thickness(images), by_hand(width, length), rtol=0.02)
+    np.testing.assert_allclose(
+        measured_stroke_thickness(turned(images)), by_hand(width, length), rtol=0.02
+    )
+    np.testing.assert_allclose(measured_stroke_thickness(images), width, rtol=0.17)
 
 
 def test_of_a_long_bar_it_is_the_width():
     widths = (2, 4, 6)
-    found = [stroke_thickness(bars(w, length=300, side=302))[0] for w in widths]
+    found = [measured_stroke_thickness(bars(w, length=300, side=302))[0] for w in widths]
     np.testing.assert_allclose(found, widths, rtol=0.015)
 
 
 def test_a_width_between_pixels_is_seen():
-    found = [stroke_thickness(bars(w))[0] for w in (2.0, 2.5, 3.0, 3.5, 4.0)]
+    found = [measured_stroke_thickness(bars(w))[0] for w in (2.0, 2.5, 3.0, 3.5, 4.0)]
     assert (np.diff(found) > 0.3).all()
 
 
 def test_a_stroke_at_the_border_ends_there():
     images = np.zeros((2, 28, 28, 1), np.uint8)
     images[0, 4:24, :4] = images[1, 4:24, 10:14] = 255
-    at_border, inside = stroke_thickness(images)
+    at_border, inside = measured_stroke_thickness(images)
     assert at_border == pytest.approx(inside, rel=0.05)
 
 
 def test_slanted_bars_are_as_thick_as_they_are_across():
     for degrees in (15, 30):
         across = 5 * math.cos(math.radians(degrees))
-        found = stroke_thickness(bars(5, degrees, length=20))
+        found = measured_stroke_thickness(bars(5, degrees, length=20))
         np.testing.assert_allclose(found, by_hand(across, 20 / (across / 5)), rtol=0.08)
 
 
 def test_where_there_is_no_stroke_the_thickness_is_0_and_it_is_measured_one_by_one():
     images = np.concatenate([bars(2), np.zeros_like(bars()), bars(6), bars(light=120)])
-    found = stroke_thickness(images)
+    found = measured_stroke_thickness(images)
     assert found.shape == (4,)
     assert found.dtype == np.float64
     np.testing.assert_allclose(found[[1, 3]], 0)
-    np.testing.assert_array_equal(found[::2], [*stroke_thickness(bars(2)),
-                                               *stroke_thickness(bars(6))])  # fmt: skip
+    np.testing.assert_array_equal(found[::2], [*measured_stroke_thickness(bars(2)),
+                                               *measured_stroke_thickness(bars(6))])  # fmt: skip
 
 
 def test_digits_made_thicker_are_thicker_and_those_sheared_lean(mnist_test):
@@ -135,7 +138,7 @@ def test_digits_made_thicker_are_thicker_and_those_sheared_lean(mnist_test):
     images = mnist_test[0][:200]
     thin, thick = (scipy.ndimage.grey_erosion(images, (1, 2, 2, 1)),
                    scipy.ndimage.grey_dilation(images, (1, 2, 2, 1)))  # fmt: skip
-    found = [stroke_thickness(x) for x in (thin, images, thick)]
+    found = [measured_stroke_thickness(x) for x in (thin, images, thick)]
     assert (found[1] > found[0]).mean() > 0.95
     assert (found[2] > found[1]).mean() > 0.95
     np.testing.assert_allclose(np.median(found[2] - found[1]), 1, atol=0.4)
@@ -146,7 +149,7 @@ def test_digits_made_thicker_are_thicker_and_those_sheared_lean(mnist_test):
 
 
 def test_the_factors_are_these_two():
-    assert list(FACTORS.items()) == [("slant", slant), ("thickness", stroke_thickness)]
+    assert list(FACTORS.items()) == [("slant", slant), ("thickness", measured_stroke_thickness)]
 
 
 # Rank correlations.
@@ -175,7 +178,7 @@ def test_what_does_not_vary_has_no_correlation(constant):
         factor[:] = 3
     else:
         codes[:, 1] = 3
-    said = r"^a code, or what it is held against, is the same in all samples$"
+    said = r"^requires codes and factors that vary, one is constant$"
     with pytest.raises(MetricError, match=said):
         rank_correlations(codes, factor)
 

@@ -1,4 +1,4 @@
-"""Frechet distances: closed forms, reference programs, and what they must not depend on."""
+"""Frechet distances: closed forms, reference programs, and invariances."""
 
 import importlib.util
 import json
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from metrics.frechet import extrapolated_frechet_distance, frechet_distance
+from metrics.measurement import MetricError
 from metrics.moments import Moments
-from metrics.report import MetricError
 
 HERE = pathlib.Path(__file__).parent
 spec = importlib.util.spec_from_file_location("make_goldens", HERE / "make_goldens.py")
@@ -31,7 +31,8 @@ def distance(fake, real):
 
 def exact_distance(fake, real):
     """By tr (C1 C2)^(1/2) = the nuclear norm of A B^T / sqrt((n - 1) (m - 1)), for centred features
-    A [n, d] and B [m, d]: no eigenvalue is ever rooted."""
+    A [n, d] and B [m, d]: no eigenvalue is ever rooted.
+    """
     shift = fake.mean(axis=0) - real.mean(axis=0)
     a, b = ((x - x.mean(axis=0)) / np.sqrt(len(x) - 1) for x in (fake, real))
     overlap = np.linalg.svd(a @ b.T, compute_uv=False).sum()
@@ -125,7 +126,7 @@ def test_the_protocol_tells_of_collapsed_samples_and_of_constant_features(n):
 
 
 @pytest.mark.parametrize("one", ["fake", "real"])
-def test_a_set_of_one_image_is_refused(one):
+def test_a_set_of_one_image_raises(one):
     sets = {"fake": np.ones((9, 3)), "real": np.ones((9, 3))}
     sets[one] = np.ones((1, 3))
     with pytest.raises(MetricError, match=r"^needs at least 2 images, there are 1$"):

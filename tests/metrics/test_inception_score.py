@@ -1,4 +1,4 @@
-"""Inception scores worked out by hand, and against the reference program."""
+"""Inception Scores worked out by hand, and compared with the reference program."""
 
 import importlib.util
 import json
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from metrics.inception_score import ClassProbabilities
-from metrics.report import MetricError
+from metrics.measurement import MetricError
 
 HERE = pathlib.Path(__file__).parent
 spec = importlib.util.spec_from_file_location("make_goldens", HERE / "make_goldens.py")
@@ -70,20 +70,20 @@ def test_adding_a_constant_to_the_logits_changes_nothing():
     assert score(logits + 1e4).value == pytest.approx(score(logits).value, rel=1e-9)
 
 
-def test_fewer_images_than_splits_are_refused():
+def test_fewer_images_than_splits_raise():
     with pytest.raises(MetricError, match=r"^needs at least 10 images, there are 9$"):
         ClassProbabilities(9)
 
 
 @pytest.mark.parametrize("came", [0, 19, 21])
-def test_another_number_of_images_than_promised_is_refused(came):
+def test_another_number_of_images_than_promised_raises(came):
     probabilities = ClassProbabilities(20)
     probabilities.update(np.zeros((came, 3)))
     with pytest.raises(MetricError, match=rf"^needs 20 images, there are {came}$"):
         probabilities.score()
 
 
-def test_logits_that_are_not_finite_are_refused():
+def test_logits_that_are_not_finite_raise():
     with pytest.raises(MetricError, match=r"^needs finite logits, some are NaN or infinite$"):
         ClassProbabilities(20).update(np.array([[0.0, np.nan]]))
 

@@ -1,4 +1,4 @@
-"""Kernel distance: by hand, against the reference program, and unbiased."""
+"""Kernel distance: by hand, compared with the reference program, and unbiased."""
 
 import importlib.util
 import json
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from metrics.kernel import kernel_distance
-from metrics.report import MetricError
+from metrics.measurement import MetricError
 
 HERE = pathlib.Path(__file__).parent
 spec = importlib.util.spec_from_file_location("make_goldens", HERE / "make_goldens.py")
@@ -92,7 +92,7 @@ def test_the_distance_grows_with_the_shift():
     assert values == sorted(values)
 
 
-def test_sets_smaller_than_a_subset_are_refused():
+def test_sets_smaller_than_a_subset_raise():
     few, many = np.zeros((500, 2)), np.zeros((1000, 2))
     with pytest.raises(MetricError, match=r"^needs at least 1,000 samples, there are 500$"):
         kernel_distance(few, many)
@@ -100,6 +100,6 @@ def test_sets_smaller_than_a_subset_are_refused():
         kernel_distance(many, few)
 
 
-def test_features_that_are_not_finite_are_refused():
+def test_features_that_are_not_finite_raise():
     with pytest.raises(MetricError, match="finite"):
         kernel_distance(np.full((10, 2), np.nan), np.zeros((10, 2)), subset_size=10)

@@ -5,7 +5,7 @@ import pytest
 import scipy.stats
 
 from metrics.likelihood import bits_per_dimension, elbo, importance_weighted_bound
-from metrics.report import MetricError
+from metrics.measurement import MetricError
 
 
 def test_both_bounds_by_hand():
@@ -16,7 +16,7 @@ def test_both_bounds_by_hand():
 
 
 def test_the_bounds_rise_to_the_likelihood():
-    """z is N(0, 1) and x is N(z, 1), so that x is N(0, 2); q is off the posterior N(x/2, 1/2)."""
+    """Z is N(0, 1) and x is N(z, 1), so that x is N(0, 2); q is off the posterior N(x/2, 1/2)."""
     rng, x = np.random.default_rng(0), np.array([-1.0, 0.3, 2.0])
     q = scipy.stats.norm(x / 2 + 0.4, 0.9)
     z = q.rvs((20_000, 3), random_state=rng)
@@ -43,7 +43,7 @@ def test_bits_are_of_cells_of_eight_bits():
     assert bits_per_dimension(nats + 12 * np.log(2), 12) == pytest.approx(np.log2(255) - 1)
 
 
-def test_weights_that_are_no_numbers_are_refused():
+def test_weights_that_are_no_numbers_raise():
     for bound in (elbo, importance_weighted_bound):
         with pytest.raises(MetricError):
             bound(np.array([[0.0], [np.nan]]))

@@ -5,8 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 
+from metrics.measurement import MetricError
 from metrics.moments import Moments
-from metrics.report import MetricError
 
 
 def streamed(features, batch):
@@ -72,7 +72,7 @@ def test_one_image_has_no_covariance(features):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_features_that_are_not_finite_are_refused_and_not_counted(features, value):
+def test_features_that_are_not_finite_raise_and_are_not_counted(features, value):
     moments = Moments.of(features)
     with pytest.raises(MetricError, match=r"^needs finite numbers, some are NaN or infinite$"):
         moments.update(np.array([[value] * 6]))

@@ -1,11 +1,11 @@
-"""Nearest images against all distances, and what copied_share says of copies and of new images."""
+"""Nearest images compared with all distances, and copied_share of copies and of new images."""
 
 import numpy as np
 import pytest
 
 from metrics import neighbours
+from metrics.measurement import MetricError
 from metrics.neighbours import copied_share, nearest
-from metrics.report import MetricError
 
 
 def images(n, seed, side=6, channels=3):
@@ -46,7 +46,7 @@ def test_a_copy_is_at_a_distance_of_exactly_0():
     assert not distances.any()
 
 
-def test_more_neighbours_than_references_are_refused():
+def test_more_neighbours_than_references_raise():
     with pytest.raises(MetricError, match=r"^needs at least 6 images to search, there are 5$"):
         nearest(images(2, 1), images(5, 2), 6)
 
@@ -103,7 +103,7 @@ def test_the_threshold_is_met_by_a_hundredth_of_the_unseen_images():
     }
 
 
-def test_too_few_images_are_refused():
+def test_too_few_images_raise():
     many = images(100, 1)
     with pytest.raises(MetricError, match=r"^needs at least 100 unseen images, there are 99$"):
         copied_share(many, many, many[:99])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from metrics.measurement import MetricError
 from metrics.path_length import path_length
-from metrics.report import MetricError
 
 
 def arc(t):
@@ -22,7 +22,8 @@ def test_the_length_of_an_arc_is_its_speed_squared():
 
 def test_a_linear_generator_has_its_closed_form():
     """Features A (w + t v), A orthogonal to itself: d = |A v|² where w is orthogonal to v and of
-    length 1, and the features are compared at t = 0."""
+    length 1, and the features are compared at t = 0.
+    """
     rng = np.random.default_rng(0)
     a = 2 * np.linalg.qr(rng.normal(size=(6, 4)))[0]
     w, v = np.array([1.0, 0, 0, 0]), np.array([0, 0.5, 0, 0])
@@ -46,7 +47,8 @@ def test_the_length_of_features_does_not_matter():
 
 def test_a_hundredth_at_each_end_is_left_out():
     """Of 1 to 201 times the same distance, whose percentiles are 3 and 199, those between; of 1 to
-    200, whose percentiles are 2.99 and 198.01, those from 2 to 199."""
+    200, whose percentiles are 2.99 and 198.01, those from 2 to 199.
+    """
     for n, kept in ((201, range(3, 200)), (200, range(2, 200))):
         move = 1e-6 * np.sqrt(np.arange(1, n + 1))
         random, zero = np.random.default_rng(0).permutation(n), arc(np.zeros(n))
@@ -58,7 +60,7 @@ def test_a_hundredth_at_each_end_is_left_out():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_features_that_are_not_finite_are_refused(bad):
+def test_features_that_are_not_finite_raise(bad):
     features = np.ones((5, 3))
     broken = features.copy()
     broken[2, 1] = bad

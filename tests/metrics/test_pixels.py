@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from metrics import pixels
+from metrics.measurement import MetricError
 from metrics.pixels import PixelStatistics
-from metrics.report import MetricError
 
 
 def images(*rows):
@@ -89,7 +89,7 @@ def test_the_values_are_plain_numbers_that_json_can_hold():
     assert {type(metric.value) for metric in metrics.values()} == {float}
 
 
-def test_a_set_without_images_is_refused():
+def test_a_set_without_images_raises():
     with pytest.raises(MetricError, match=r"^needs samples, there are none$"):
         pixel_statistics(images([0])[:0], images([0]))
     with pytest.raises(MetricError, match=r"^needs real images, there are none$"):

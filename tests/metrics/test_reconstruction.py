@@ -1,10 +1,10 @@
-"""Distances of reconstructions, against what can be done by hand."""
+"""Distances of reconstructions, worked out by hand."""
 
 import numpy as np
 import pytest
 
+from metrics.measurement import MetricError
 from metrics.reconstruction import feature_distances, squared_errors
-from metrics.report import MetricError
 
 
 def test_squared_errors_are_means_over_pixels_and_channels():
@@ -35,7 +35,7 @@ def test_features_that_are_0_are_1_from_others_and_0_from_each_other():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_what_is_not_finite_is_refused(bad):
+def test_values_that_are_not_finite_raise(bad):
     with pytest.raises(MetricError, match="finite"):
         squared_errors(np.zeros((1, 2, 2, 1)), np.full((1, 2, 2, 1), bad))
     with pytest.raises(MetricError, match="finite"):

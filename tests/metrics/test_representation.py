@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from metrics.report import MetricError
+from metrics.measurement import MetricError
 from metrics.representation import clustering, knn_accuracy, linear_probe_accuracy
 
 
@@ -69,7 +69,7 @@ def test_the_probe_says_whether_it_converged(recwarn):
     assert not recwarn.list
 
 
-def test_codes_that_cannot_be_classified_are_refused():
+def test_codes_that_cannot_be_classified_raise():
     x, y = codes(20, 1)
     with pytest.raises(MetricError, match=r"^needs at least 5 training codes, there are 3$"):
         knn_accuracy(x[:3], y[:3], x, y)
@@ -148,6 +148,6 @@ def test_random_clusters_score_about_nothing():
     assert values["ari"] == pytest.approx(0, abs=0.01)
 
 
-def test_no_images_are_refused():
+def test_no_images_raise():
     with pytest.raises(MetricError, match=r"^needs labelled images, there are none$"):
         clustering(np.zeros(0, int), np.zeros(0, int), 3, 3)

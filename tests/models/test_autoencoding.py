@@ -7,9 +7,11 @@ import scipy.special
 import scipy.stats
 import tensorflow as tf
 
+from errors import UserError
 from losses.divergence import gaussian_kl
+from models.abilities import LIKELIHOOD
 from models.autoencoder import Autoencoder
-from models.base import ACTIVE, NotSupported
+from models.base import ACTIVE
 from models.vae import VAE, BetaVAE
 
 SHAPE = (2, 2, 1)
@@ -48,16 +50,16 @@ def linear():
 
 
 def gradients_of(model, x):
-    batch = model.batch_of(tf.constant(x), 0, "train", 0)
+    batch = model.make_batch(tf.constant(x), 0, "train", 0)
     with tf.GradientTape() as tape:
         _, terms = model.forward(batch, training=True)
-        loss = model.objective(terms, learning=True)
+        loss = model.total_loss(terms, training=True)
     variables = [v for v in model.trainable_variables if "log_variance" not in v.path]
     return float(loss), tape.gradient(loss, variables)
 
 
 def test_without_noise_and_divergence_a_vae_is_an_autoencoder(linear, monkeypatch):
-    monkeypatch.setattr(VAE, "inferred", lambda self, found, batch: found["mean"])
+    monkeypatch.setattr(VAE, "infer_codes", lambda self, output, batch: output["mean"])
     plain, vae = linear(Autoencoder), linear(BetaVAE, beta=0.0)
     shared = [v for v in vae.trainable_variables if "log_variance" not in v.path]
     for target, source in zip(shared, plain.trainable_variables, strict=True):
@@ -82,7 +84,7 @@ def test_what_a_beta_vae_minimises(linear, take_step, beta):
     """The noise is that of (seed, step, purpose)."""
     model, x = linear(BetaVAE, beta=beta), images()
     found = model.encoder(x)
-    epsilon = model.batch_of(tf.constant(x), 0, "train", 0).normal("encoder", (6, 3))
+    epsilon = model.make_batch(tf.constant(x), 0, "train", 0).normal("encoder", (6, 3))
     z = found["mean"] + tf.exp(found["log_variance"] / 2) * epsilon
     error = np.mean(np.sum((x - model.decoder(z)) ** 2, axis=(1, 2, 3)))
     kl = np.mean(np.sum(gaussian_kl(found["mean"], found["log_variance"]), axis=1))
@@ -124,7 +126,7 @@ def test_the_loss_of_a_test_set_has_the_full_weight_at_any_step(linear, schedule
 
 def test_a_schedule_needs_to_know_how_long_an_epoch_is(linear, take_step):
     model = linear(BetaVAE, beta_schedule="linear")
-    with pytest.raises(ValueError, match=r"^beta_schedule='linear' is in epochs: set the"):
+    with pytest.raises(ValueError, match=r"^beta_schedule=linear counts epochs: set the"):
         take_step(model, images())
 
 
@@ -134,7 +136,7 @@ def test_a_schedule_needs_to_know_how_long_an_epoch_is(linear, take_step):
 def test_bernoulli_pixels_are_drawn_anew_each_step(linear):
     model = linear(VAE, reconstruction="bernoulli")
     x = tf.constant(np.full((400, *SHAPE), 0.5, np.float32))  # a probability of 3/4
-    first, second, same = (model.batch_of(x, 0, "train", step).x.numpy() for step in (0, 1, 0))
+    first, second, same = (model.make_batch(x, 0, "train", step).x.numpy() for step in (0, 1, 0))
     assert set(np.unique(first)) == {-1.0, 1.0}
     assert np.mean(first == 1) == pytest.approx(0.75, abs=0.04)
     np.testing.assert_array_equal(first, same)
@@ -145,7 +147,7 @@ def test_bernoulli_pixels_are_drawn_anew_each_step(linear):
 def test_bernoulli_pixels_may_be_left_or_cut(linear, binarisation):
     model, x = linear(VAE, reconstruction="bernoulli", binarisation=binarisation), images()
     expected = x if binarisation == "none" else np.where(x > 0, 1, -1)
-    np.testing.assert_array_equal(model.batch_of(tf.constant(x), 0, "train", 0).x, expected)
+    np.testing.assert_array_equal(model.make_batch(tf.constant(x), 0, "train", 0).x, expected)
 
 
 def test_images_of_logits_are_their_probabilities(linear):
@@ -157,7 +159,8 @@ def test_images_of_logits_are_their_probabilities(linear):
 
 def test_bounds_are_of_binary_images_alone(linear):
     model = linear(VAE, reconstruction="bernoulli", binarisation="none")
-    with pytest.raises(NotSupported, match="gray pixels have no Bernoulli likelihood"):
+    assert model.lacks(LIKELIHOOD).startswith("gray pixels have no Bernoulli likelihood")
+    with pytest.raises(UserError, match="gray pixels have no Bernoulli likelihood"):
         model.log_weights(images(), 2)
 
 
@@ -245,7 +248,8 @@ def fitted():
 
 def test_a_linear_vae_recovers_the_principal_subspace(fitted):
     """And the variances within: W W^T = U (L - 1/2) U^T (Tipping and Bishop 1999; Lucas et al.
-    2019)."""
+    2019).
+    """
     axes, lengths, _ = np.linalg.svd(fitted.decoder.layers[1].kernel.numpy().T)
     angles = np.linalg.svd(Gaussian.principal.T @ axes[:, :2])[1]
     assert (angles > 0.995).all(), angles

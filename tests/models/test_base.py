@@ -1,6 +1,7 @@
-"""What the base class adds to Keras, and the use of a model from Python."""
+"""Base class of the models: its additions to Keras, and the use of a model from Python."""
 
 import csv
+import operator
 
 import keras
 import numpy as np
@@ -8,9 +9,10 @@ import pytest
 import tensorflow as tf
 
 import models
+from errors import UserError
 from models import DCGAN, GAN
-from models.base import NotSupported, ScalarMeans, to_unit_range
-from models.hyperparameters import HyperparameterError
+from models.abilities import CATEGORICAL_CODE, ENCODE, RECONSTRUCT
+from models.base import ScalarMeans, to_unit_range
 
 TINY = {"width": 4, "noise_dim": 5}
 TINY_CONV = {**TINY, "dense_units": 6}
@@ -65,11 +67,13 @@ def test_a_model_resolves_its_hyperparameters():
 
 
 def test_a_model_refuses_what_its_hyperparameters_refuse():
-    with pytest.raises(HyperparameterError, match="no hyperparameter widht; did you mean width"):
+    with pytest.raises(UserError, match=r"^widht: no such option of .*; did you mean width"):
         GAN((28, 28, 1), widht=8)
-    with pytest.raises(HyperparameterError, match=r"--d_norm=group: it must be one of none, batch"):
+    with pytest.raises(UserError, match=r"^d_norm: expected one of none, batch, .*, got group$"):
         DCGAN((28, 28, 1), d_norm="group")
-    with pytest.raises(HyperparameterError, match=r"^--depth: --network=dcgan has none; mlp has$"):
+    with pytest.raises(
+        UserError, match=r"^depth: does not apply with network=dcgan, only with network=mlp$"
+    ):
         DCGAN((28, 28, 1), depth=2)
 
 
@@ -79,14 +83,14 @@ def test_a_config_makes_the_same_model():
     assert again.get_config() == model.get_config()
     assert (again.image_shape, again.num_classes, again.seed) == ((32, 32, 3), 10, 5)
     assert again.hp == model.hp
-    assert again.hp.depth is None  # what its network has none of
+    assert again.hp.depth is None  # which dcgan does not have
 
 
-@pytest.mark.parametrize("ability", ["encode", "reconstruct", "code_logits"])
+@pytest.mark.parametrize("ability", [ENCODE, RECONSTRUCT, CATEGORICAL_CODE])
 def test_these_models_only_sample(ability):
     model = GAN((28, 28, 1), **TINY)
-    with pytest.raises(NotSupported, match="GAN"):
-        getattr(model, ability)(pictures())
+    assert model.lacks(ability).startswith("GAN ")
+    assert not any(hasattr(model, method) for method in ability.methods)
 
 
 # Compiling.
@@ -116,23 +120,52 @@ def test_state_names_everything_that_a_step_changes(batches, take_step):
     model = DCGAN((28, 28, 1), d_norm="both", **TINY_CONV)
     model.compile()
     images, labels = batches(1)
-    groups = {name: [id(v) for v in group] for name, group in model.state().items()}
+    state = model.state()
     before = [np.array(tf.convert_to_tensor(v)) for v in model.variables]
     trained = list(model.variables)
     take_step(model, images[0], labels[0])
-    assert groups == {name: [id(v) for v in group] for name, group in model.state().items()}
+    tf.nest.assert_same_structure(state, model.state())
+    assert all(map(operator.is_, tf.nest.flatten(state), tf.nest.flatten(model.state())))
 
-    named = [v for group in groups.values() for v in group]
+    named = [id(v) for v in tf.nest.flatten(state)]
     assert len(named) == len(set(named))
     expected = [*trained]
     for optimizer in model.optimizers.values():
         expected += optimizer.variables
     assert set(named) == {id(v.value) for v in expected}
-
     pairs = zip(trained, before, strict=True)
     moved = {v.path for v, old in pairs if not np.array_equal(tf.convert_to_tensor(v), old)}
     for part in ("kernel", "gamma", "beta", "moving_mean", "moving_variance", "/u", "step"):
         assert any(part in path for path in moved), part
+
+
+STYLE = {"width": 2, "noise_dim": 4, "w_dim": 4, "mapping_depth": 1}
+MLP = {"network": "mlp", "width": 4, "depth": 1}
+
+
+@pytest.mark.parametrize(
+    ("name", "hyperparameters", "expected"),
+    [
+        ("began", MLP, ["step", "k"]),
+        ("stylegan2", {**STYLE, "augment": "ada"}, ["step", "path_mean", "augment_p"]),
+        ("autoencoder", MLP, ["step", "code_mean", "code_covariance"]),
+        ("beta_vae", MLP, ["step", "dimension_kl"]),
+    ],
+)
+def test_own_variables_have_the_order_of_old_checkpoints(name, hyperparameters, expected):
+    model = models.REGISTRY[name].load()((16, 16, 1), **hyperparameters)
+    assert list(model.state()["own"]) == expected
+
+
+def test_state_with_an_undeclared_network_raises():
+    class WithClassifier(GAN):
+        def build_networks(self):
+            super().build_networks()
+            dense = keras.layers.Dense
+            self.classifier = keras.Sequential([keras.Input((3,)), dense(2), dense(2)])
+
+    with pytest.raises(ValueError, match=r"named .*kernel.*return all networks in networks\(\)"):
+        WithClassifier((8, 8, 1), **TINY).state()
 
 
 # Fitting.
@@ -168,7 +201,8 @@ def test_history_holds_the_epochs_means_of_the_steps_scalars():
 @pytest.mark.parametrize("d_norm", ["batch", "spectral"])
 def test_an_exhausted_dataset_is_no_step(d_norm, state_of, assert_same):
     """Of a data set of unknown length Keras asks for one batch more than there are; this changes
-    nothing of the state: it is that of a training on the same batches counted beforehand."""
+    nothing of the state: it is that of a training on the same batches counted beforehand.
+    """
     images = pictures()
     signature = tf.TensorSpec((4, 28, 28, 1), tf.uint8)
 

@@ -1,4 +1,4 @@
-"""BEGAN held against sections 3.1 to 3.4 of Berthelot et al. 2017, worked out in numpy."""
+"""BEGAN compared with sections 3.1 to 3.4 of Berthelot et al. 2017, worked out in numpy."""
 
 import keras
 import numpy as np
@@ -79,7 +79,7 @@ def test_k_begins_at_0_and_the_first_step_leaves_fakes_out(pictures, take_step):
 
 @pytest.mark.parametrize(("gamma", "lambda_k", "clipped"), [(1.0, 0.1, False), (0.7, 4.0, True)])
 def test_k_follows_the_balance_of_the_scores(gamma, lambda_k, clipped, take_step):
-    """k + lambda (gamma L(x) - L(G(z))), clipped to [0, 1]; M = L(x) + |gamma L(x) - L(G(z))|.
+    """K + lambda (gamma L(x) - L(G(z))), clipped to [0, 1]; M = L(x) + |gamma L(x) - L(G(z))|.
 
     The images are in turns bright, which D cannot make yet, and gray, which is all it makes.
     """
@@ -151,7 +151,7 @@ def test_g_learns_to_make_what_d_reconstructs(pictures, fit):
 
 @pytest.mark.slow
 def test_the_balance_is_reached_where_k_has_time_to_move(fit):
-    """gamma = E L(G(z)) / E L(x), equation 4, over the last steps."""
+    """Gamma = E L(G(z)) / E L(x), equation 4, over the last steps."""
     rng = np.random.default_rng(0)
     x = rng.uniform(-0.9, 0.9, (1500, 16, 2, 2, 1)).astype(np.float32)
 
@@ -170,7 +170,7 @@ def test_the_balance_is_reached_where_k_has_time_to_move(fit):
 
 def test_k_is_part_of_the_state_and_is_saved(pictures, take_step, tmp_path):
     model = make(k=0.3)
-    assert any(v is model.k.value for v in model.state()["own"])
+    assert model.state()["own"]["k"] is model.k.value
     take_step(model, pictures(5))
     assert float(model.k) not in (0, 0.3)
     path = tf.train.Checkpoint(**model.state()).save(str(tmp_path / "checkpoint"))

@@ -1,4 +1,4 @@
-"""BiGAN: what D is shown, what E and G minimise, and an encoder that is known."""
+"""BiGAN: the inputs of D, the losses of E and G, and an encoder with known weights."""
 
 import functools
 
@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from errors import UserError
 from models.bigan import BiGAN
 from models.bigbigan import BigBiGAN
-from models.hyperparameters import HyperparameterError
 from training import options
 
 DIM = 3  # of the noise
@@ -26,7 +26,7 @@ def x(paired_images):
     return paired_images(8)
 
 
-# What D is shown.
+# Inputs of D.
 
 
 def test_real_pairs_are_images_with_their_codes_and_fake_ones_latents_with_their_images(
@@ -65,10 +65,11 @@ def test_a_gaussian_encoder_draws_with_its_scale_and_encodes_by_its_mean(x, make
 
 
 def test_a_gaussian_encoder_of_uniform_codes_is_refused():
-    with pytest.raises(HyperparameterError) as refusal:
+    with pytest.raises(UserError) as refusal:
         options.parse(["--model=bigan", "--encoder=gaussian"])
     assert str(refusal.value) == (
-        "--encoder=gaussian: its draws leave the range of --prior=uniform; take --prior=normal"
+        "encoder: the draws of a gaussian encoder leave the range of prior=uniform; use "
+        "prior=normal"
     )
 
 
@@ -78,7 +79,8 @@ def test_a_gaussian_encoder_of_uniform_codes_is_refused():
 @pytest.mark.parametrize("loss", ["minimax", "non_saturating"])
 def test_the_terms_are_those_of_the_paper(loss, x, make, batch_of):
     """V = E log D(x, E(x)) + E log(1 - D(G(z), z)): D minimises -V, G and E V, or what has the
-    gradients of the non-saturating game, with the labels exchanged."""
+    gradients of the non-saturating game, with the labels exchanged.
+    """
     model = make(loss=loss)
     batch = batch_of(model, x)
     shown = {"real": model.real(batch), "fake": model.fake(batch)}

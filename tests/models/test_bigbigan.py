@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from errors import UserError
 from models.bigan import BiGAN
 from models.bigbigan import BigBiGAN
-from models.hyperparameters import HyperparameterError
 from training import options
 
 SWITCHES = [
@@ -58,7 +58,8 @@ def test_adaptive_augmentation_is_by_the_scores_that_see_images(make):
     """Were the score of latents among them, the mean sign of these real pairs would be 1 / 3."""
     model = make(augment="ada", augment_target=0.0)
     real = scores_of(sx=[-1.0, -1.0], sz=[1.0, 1.0], sxz=[1.0, -1.0])
-    scalars = model._adapt_augmentation(real)
+    scores = [real[score] for score in model.scores_of_images]
+    scalars = model.augmenter.adapt(scores, model.loss_pair.threshold)
     assert float(scalars["d_sign_real"]) == -0.5
 
 
@@ -105,14 +106,13 @@ def test_a_term_that_is_off_is_neither_computed_nor_built(off, x, take_step, mak
     assert scalars["generator_gradient_norm"] > 0
 
 
-@pytest.mark.parametrize(
-    ("off", "network"), [(("--nosx", "--nosxz"), "G"), (("--nosz", "--nosxz"), "E")]
-)
-def test_a_network_that_nothing_trains_is_refused(off, network):
-    with pytest.raises(HyperparameterError) as refusal:
-        options.parse(["--model=bigbigan", *off])
-    said = f"{off[0]}: with --nosxz nothing trains {network}; give only one of the two"
-    assert str(refusal.value) == said
+@pytest.mark.parametrize(("off", "network"), [("sx", "generator"), ("sz", "encoder")])
+def test_scores_that_leave_a_network_untrained_raise(off, network):
+    with pytest.raises(UserError) as refusal:
+        options.parse(["--model=bigbigan", f"--no{off}", "--nosxz"])
+    assert str(refusal.value) == (
+        f"{off}: is off, and with sxz off as well nothing trains the {network}; switch one on"
+    )
 
 
 @pytest.mark.parametrize("encoder", ["deterministic", "gaussian"])

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from errors import UserError
 from models import CGAN, layers
-from models.base import NotSupported
 
 WAYS = [
     pytest.param({"g_conditioning": g, "d_conditioning": d}, id=f"{g}-{d}")
@@ -34,7 +34,7 @@ def one_hot(labels):
     return np.eye(10, dtype=np.float32)[labels]
 
 
-# What G and D are told.
+# Labels of G and D.
 
 
 @pytest.mark.parametrize("labels", [np.array([3, 0, 9, 3]), np.array([3, 0, 9, 3], np.uint8)])
@@ -92,7 +92,8 @@ def test_a_wrong_label_changes_the_score_and_another_label_the_image(network, wa
 @pytest.mark.parametrize("way", [WAYS[0], WAYS[-1]])
 def test_weights_that_one_class_alone_has_move_if_it_is_in_the_batch(way, take_step):
     """D's rows of it: of the projection, or of the first kernel behind the image's; and G's: of
-    each gain and bias, or of the first kernel behind the noise's."""
+    each gain and bias, or of the first kernel behind the noise's.
+    """
     model = make(**way)
     of_d = model.discriminator.trainable_variables
     if way["d_conditioning"] == "projection":
@@ -143,7 +144,7 @@ def test_classes_are_told_apart_after_some_learning(way, fit):
 
 @pytest.mark.parametrize("way", [WAYS[0], WAYS[-1]])
 def test_the_slope_of_a_penalty_is_that_over_images(way, take_step):
-    """Of real, fake and perturbed images D is told the class of the real ones."""
+    """D scores real, fake and perturbed images with the classes of the real images."""
     given = []
 
     class Spy(CGAN):
@@ -203,7 +204,7 @@ def test_latents_of_a_class_have_the_noise_of_those_of_all():
 def test_a_class_that_there_is_none_of_is_refused(label):
     model = make()
     for ask in (model.sample, model.draw_latents):
-        with pytest.raises(NotSupported, match=r"^the classes are 0 to 9, not "):
+        with pytest.raises(UserError, match=r"^label: expected a class from 0 to 9, got "):
             ask(3, label=label)
 
 

@@ -1,18 +1,18 @@
-"""What every model of the registry promises."""
+"""Contracts of all models of the registry."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+import fields
+from errors import UserError
 from losses.penalties import PENALTIES
 from models import REGISTRY
-from models.base import NeedsLabels, NotSupported
-from models.hyperparameters import WITHOUT_BOUNDARY, AdversarialHyperparameters
+from models.declarations.adversarial import AdversarialHyperparameters
 from models.networks.backbones import BACKBONES
 from models.randomness import Batch
-from training import options, setup
-from training.flags import UsageError
+from training import loading, options
 
 NAMES = list(REGISTRY)
 ADVERSARIAL = [
@@ -26,7 +26,8 @@ OF_EACH_KIND = ("gan", "cgan", "wgan_gp", "infogan", "bigbigan", "began", "vae")
 
 def spared(names):
     """As parameters: what models inherit is tested of one of each kind at each run, and of all of
-    them with --slow."""
+    them with --slow.
+    """
     return [pytest.param(name, marks=unless_of_each_kind(name)) for name in names]
 
 
@@ -38,36 +39,14 @@ def unless_of_each_kind(name):
 STYLED = ("stylegan", "stylegan2")
 ANY_NETWORK = [name for name in ADVERSARIAL if name not in STYLED]
 
-OF_POSTERIORS = {"posterior_kl", "log_weights", "active_dimensions"}
-
-# Abilities beyond sampling, by name; those not named here must be refused.
-ABILITIES: dict[str, set[str]] = {
-    "infogan": {"encode", "code_logits"},
-    "bigan": {"encode", "reconstruct"},
-    "bigbigan": {"encode", "reconstruct"},
-    "info_bigbigan": {"encode", "reconstruct", "code_logits"},
-    "stylegan": {"mean_style"},
-    "stylegan2": {"mean_style"},
-    "autoencoder": {"encode", "reconstruct", "active_dimensions"},
-    "vae": {"encode", "reconstruct", *OF_POSTERIORS},
-    "beta_vae": {"encode", "reconstruct", *OF_POSTERIORS},
-}
-ASKED = {
-    "active_dimensions": lambda model, x: model.active_dimensions(),
-    "log_weights": lambda model, x: model.log_weights(x, 2),
-    "mean_style": lambda model, x: model.mean_style(),
-}
-
 # Models that have a penalty by default. (D of STYLED sees the deviation over the batch.)
-PENALISED = [
-    name for name in ANY_NETWORK if REGISTRY[name].hyperparameters.resolve().penalty != "none"
-]
+PENALISED = [name for name in ANY_NETWORK if REGISTRY[name].hyperparameters.resolve().penalty]
 
-# Models whose scores have a boundary, by which the strength of augmentation adapts.
+# Models with a decision threshold, which adaptive augmentation requires.
 ADAPTIVE = [
     name
     for name in ADVERSARIAL
-    if REGISTRY[name].hyperparameters.resolve().loss not in WITHOUT_BOUNDARY
+    if fields.selected(REGISTRY[name].hyperparameters.resolve(), "loss").has_threshold
 ]
 
 # Models that cannot train without labels.
@@ -152,10 +131,6 @@ COMPUTED = [
 ]
 
 
-def ask(model, ability, x):
-    return ASKED[ability](model, x) if ability in ASKED else getattr(model, ability)(x)
-
-
 def values(variables):
     return [np.array(tf.convert_to_tensor(v)) for v in variables]
 
@@ -165,12 +140,12 @@ def each_moved(before, after):
 
 
 def updates_of_d(model):
-    """How many batches a step takes."""
+    """Number of batches per step."""
     return getattr(model.hp, "n_critic", 1)
 
 
 def can_move(name, player):
-    """Which of a player's variables have a gradient, by the theory of its loss."""
+    """Variables of a player that have a gradient, by the theory of its loss."""
     return [not v.path.endswith(IDLE.get(name, ())) for v in player.variables]
 
 
@@ -204,8 +179,9 @@ def test_players_share_no_variable_and_leave_none_out(name, tiny):
 
 @pytest.mark.parametrize("name", spared(NAMES))
 def test_a_players_optimizer_moves_its_networks_and_no_others(name, tiny, batches, take_step):
-    """One step in which a single player has a learning rate above 0, held against one in which
-    none has: G stands still while D is updated, and D while G is."""
+    """One step with a single learning rate above 0, compared with a step with none: G does not
+    change while D is updated, nor D while G is.
+    """
     images, labels = batches(1)
 
     can = {player: can_move(name, p) for player, p in tiny(name).players().items()}
@@ -423,7 +399,7 @@ def test_a_model_takes_any_augmentation(augment, name, tiny, batches, take_step)
         keras.utils.set_random_seed(1)
         model = tiny(name, augment=augment)
         if augment == "ada":
-            model.augment_p.assign(0.8)
+            model.augmenter.p.assign(0.8)
         first = model.sample(2)
         model.compile()
         return first, take_step(model, images[0], labels[0])
@@ -472,13 +448,13 @@ def test_images_alone_will_do(name, tiny, batches, take_step):
 
 
 @pytest.mark.parametrize("name", CONDITIONAL)
-def test_a_model_of_classes_is_refused_where_there_are_none(name, tiny, tmp_path):
-    with pytest.raises(NeedsLabels, match=f"^{name} needs images with labels$"):
+def test_a_class_conditional_model_without_labels_raises(name, tiny, tmp_path):
+    with pytest.raises(UserError, match=f"^dataset: {name} requires images with labels$"):
         tiny(name, num_classes=0)
     config = options.parse([f"--model={name}", "--dataset=CIFAR10"])
-    with pytest.raises(UsageError) as refusal:
-        setup.build_model(config, (32, 32, 3), num_classes=0)
-    assert str(refusal.value) == f"--dataset=CIFAR10: {name} needs images with labels"
+    with pytest.raises(UserError) as refusal:
+        loading.build_model(config, (32, 32, 3), num_classes=0)
+    assert str(refusal.value) == f"dataset: {name} requires images with labels"
 
 
 @pytest.mark.parametrize("name", CONDITIONAL)
@@ -508,14 +484,6 @@ def test_a_model_of_classes_learns_from_the_labels(name, tiny, batches, take_ste
     assert wrong["g_loss"] != told["g_loss"]
     for player, other in zip(players.values(), others.values(), strict=True):
         assert any(each_moved(values(player.variables), values(other.variables)))
-
-
-@pytest.mark.parametrize("name", spared([name for name in NAMES if name not in CONDITIONAL]))
-def test_a_model_without_classes_refuses_to_be_asked_for_one(name, tiny):
-    model = tiny(name)
-    for ask in (model.sample, model.draw_latents):
-        with pytest.raises(NotSupported, match=f"{type(model).__name__} is not told the class"):
-            ask(3, label=7)
 
 
 @pytest.mark.parametrize(
@@ -591,8 +559,8 @@ def test_xla_and_plain_graphs_agree(name, variant, tiny, batches, fit, monkeypat
                 compiled[scalar], plain[scalar], rtol=1e-4, atol=1e-4, err_msg=scalar
             )
     assert logs[True][0] != logs[True][1]
-    if getattr(model.hp, "penalty", "none") != "none":
-        values = [log[f"d_loss_{model.hp.penalty}"] for log in logs[True]]
+    for penalty in model.hp.penalty_weights() if name in ADVERSARIAL else ():
+        values = [log[f"d_loss_{penalty}"] for log in logs[True]]
         due = [step % model.hp.penalty_interval == 0 for step in range(3)]
         assert [value > 0 for value in values] == due
 
@@ -727,34 +695,6 @@ def test_samples_batch_by_batch_are_those_in_one_array(name, tiny):
     assert [len(batch) for batch in batches] == [100, 100, 60]
     assert all(batch.dtype == np.float32 for batch in batches)
     np.testing.assert_allclose(np.concatenate(batches), whole, atol=1e-5)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_model_says_what_it_cannot_do(name, tiny, batches):
-    model = tiny(name)
-    x = tf.cast(batches(1)[0][0], tf.float32) / 127.5 - 1
-    for ability in ("encode", "reconstruct", "code_logits", "mean_style", *OF_POSTERIORS):
-        if ability in ABILITIES.get(name, set()):
-            assert np.isfinite(ask(model, ability, x)).all(), ability
-        else:
-            with pytest.raises(NotSupported, match=type(model).__name__):
-                ask(model, ability, x)
-
-
-@pytest.mark.parametrize(
-    ("name", "ability"),
-    [
-        (n, a)
-        for n, abilities in ABILITIES.items()
-        for a in sorted(abilities - {"active_dimensions", "mean_style"})
-    ],
-)
-def test_a_model_is_asked_of_bytes_and_of_the_same_floats_alike(name, ability, tiny, batches):
-    model, images = tiny(name), batches(1)[0][0]
-    floats = images.astype(np.float32) / np.float32(127.5) - 1
-    np.testing.assert_array_equal(ask(model, ability, images), ask(model, ability, floats))
-    with pytest.raises(ValueError, match=r"^images must be uint8"):
-        ask(model, ability, images.astype(np.int32))
 
 
 # Saving and going on.

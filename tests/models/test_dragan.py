@@ -1,4 +1,4 @@
-"""DRAGAN: its default penalty, and where Kodali et al. 2017 take the slope."""
+"""DRAGAN: its default penalty, and the points of its gradients (Kodali et al. 2017)."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from models import DRAGAN
 
 
 def test_the_penalty_is_on_by_default_and_weighs_10(linear, pictures, take_step):
-    """The slope of a linear D is |w| everywhere: 10 (|w| - 1)², beside the loss of a GAN."""
+    """The gradient norm of a linear D is |w|: the GAN loss plus 10 (|w| - 1)²."""
     model = linear(DRAGAN, d_norm="none")
     assert list(model.penalties()) == ["dragan"]
     w = model.kernel.numpy()

@@ -1,4 +1,4 @@
-"""What the fields refuse and allow, and what the registry's models say of theirs."""
+"""The models' declarations: defaults, options of their choices, and combinations that raise."""
 
 import dataclasses
 import json
@@ -7,338 +7,283 @@ import sys
 
 import pytest
 
+import fields
 import models
-from models import hyperparameters as hp
-from models.hyperparameters import HyperparameterError, Hyperparameters, field
+from augmentation.policies import POLICIES
+from data.catalogue import KNOWN
+from errors import UserError, either
+from losses.adversarial import LOSSES, SMOOTHING
+from losses.information import CODE_LOSSES
+from losses.penalties import PENALTIES
+from models.declarations.adversarial import AdversarialHyperparameters
+from models.declarations.infogan import InfoGANHyperparameters
+from models.initializers import INITIALIZERS
+from models.networks.backbones import BACKBONES, STYLED
+from models.norms import GENERATOR_NORMS, NORMS
+from models.optimizers import OPTIMIZERS
+from training import options
+
+resolve = AdversarialHyperparameters.resolve
+
+CLASSES = {name: entry.hyperparameters for name, entry in models.REGISTRY.items()}
+CHOICES = [
+    pytest.param(cls, spec, id=f"{name}-{spec.name}")
+    for name, cls in CLASSES.items()
+    for spec in dataclasses.fields(cls)
+    if spec.metadata["alternatives"]
+]
+UNMIXED = [name for name, norm in NORMS.items() if not norm.batch]
+MIXED = [name for name, norm in NORMS.items() if norm.batch]
 
 
-@dataclasses.dataclass(frozen=True)
-class Toy(Hyperparameters):
-    """One field of each kind."""
-
-    share: float = field(0.5, "a share", group="toy", at_least=0, below=1)
-    rate: float = field(0.1, "a rate", group="toy", above=0, at_most=2)
-    count: int = field(3, "a count", group="toy", at_least=1, by_dataset={"MNIST": 5, "CIFAR10": 7})
-    shape: str = field("round", "a shape", group="toy", choices=("round", "square"))
-    codes: int | None = field(None, "derived", group="toy", at_least=2)
-    flip: bool = field(False, "whether", group="toy")
+# Backbones.
 
 
-@dataclasses.dataclass(frozen=True)
-class House(Hyperparameters):
-    """Fields that mean something to some roofs only."""
-
-    roof: str = field("flat", "its form", group="toy", choices=("flat", "gable", "dome", "none"))
-    pitch: float | None = field(
-        None, "a slope", group="toy", above=0, by=("roof", {"flat": 0.1, "gable": 1.0})
-    )
-    tiles: int | None = field(
-        None, "how many", group="toy", at_least=0, by=("roof", {"gable": 30, "dome": 0}),
-        by_dataset={"MNIST": 12},
-    )  # fmt: skip
+@pytest.mark.parametrize("network", BACKBONES)
+def test_layout_is_the_options_of_the_backbone(network):
+    options = BACKBONES[network].options
+    defaults = {name: spec.default for name, spec in options.items()}
+    assert fields.options_of(resolve(network=network), "network") == defaults
+    wide = fields.options_of(resolve(network=network, width=7), "network")
+    assert wide == {**defaults, "width": 7}
 
 
-@dataclasses.dataclass(frozen=True)
-class Chalet(House):
-    """Another roof, and a pitch of its own whichever it is."""
-
-    roof: str = hp.override(House, "roof", "gable")
-    pitch: float | None = hp.override(House, "pitch", 2.0)
-
-
-# Values.
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("share", 0),
-        ("share", 0.999),
-        ("rate", 2),
-        ("rate", 1e-9),
-        ("count", 1),
-        ("shape", "square"),
-        ("codes", None),
-        ("codes", 2),
-        ("flip", True),
-    ],
-)
-def test_values_on_the_edge_of_a_range_are_allowed(name, value):
-    assert getattr(Toy(**{name: value}), name) == value
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "allowed"),
-    [
-        ("share", -0.001, "a number >= 0 and < 1"),
-        ("share", 1, "a number >= 0 and < 1"),
-        ("share", float("nan"), "a number >= 0 and < 1"),
-        ("share", "0.5", "a number >= 0 and < 1"),
-        ("share", True, "a number >= 0 and < 1"),
-        ("share", None, "a number >= 0 and < 1"),
-        ("rate", 0, "a number > 0 and <= 2"),
-        ("rate", 2.001, "a number > 0 and <= 2"),
-        ("count", 0, "a whole number >= 1"),
-        ("count", 1.5, "a whole number >= 1"),
-        ("count", True, "a whole number >= 1"),
-        ("count", None, "a whole number >= 1"),
-        ("shape", "oval", "one of round, square"),
-        ("shape", 1, "one of round, square"),
-        ("codes", 1, "a whole number >= 2"),
-        ("flip", 1, "true or false"),
-    ],
-)
-def test_values_out_of_range_are_refused_in_one_line(name, value, allowed):
-    with pytest.raises(HyperparameterError) as refusal:
-        Toy(**{name: value})
-    assert str(refusal.value) == f"--{name}={value}: it must be {allowed}"
-
-
-@pytest.mark.parametrize("value", [float("inf"), float("-inf"), float("nan")])
-def test_numbers_must_be_finite_where_there_is_no_upper_limit(value):
-    with pytest.raises(HyperparameterError, match="must be a number > 0"):
-        hp.AdversarialHyperparameters(g_learning_rate=value)
-
-
-def test_hyperparameters_are_frozen():
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        Toy().count = 4
-
-
-# Resolution.
-
-
-def test_given_values_stand_over_the_data_sets_and_these_over_the_models():
-    assert Toy.resolve().count == 3
-    assert Toy.resolve(dataset="MNIST").count == 5
-    assert Toy.resolve(dataset="CIFAR10").count == 7
-    assert Toy.resolve(dataset="unheard of").count == 3
-    assert Toy.resolve(dataset="MNIST", count=9).count == 9
-    assert Toy.resolve(dataset="MNIST", count=3).count == 3
-    assert Toy.resolve(dataset="MNIST", rate=1.0) == Toy(count=5, rate=1.0)
-
-
-def test_resolution_checks_what_it_is_given():
-    with pytest.raises(HyperparameterError, match="--count=0"):
-        Toy.resolve(dataset="MNIST", count=0)
-
-
-def test_an_unknown_name_is_refused_with_those_nearest_to_it():
-    with pytest.raises(HyperparameterError) as refusal:
-        Toy.resolve(cuont=3)
-    assert str(refusal.value) == "no hyperparameter cuont; did you mean count?"
-    with pytest.raises(HyperparameterError) as refusal:
-        Toy.resolve(zzz=3)
-    assert str(refusal.value) == "no hyperparameter zzz"
-
-
-@pytest.mark.parametrize("given", [{}, {"pitch": None}, {"roof": None, "tiles": None}])
-def test_none_counts_as_not_given(given):
-    assert House.resolve(**given) == House.resolve() == House(pitch=0.1)
-    assert Toy.resolve("MNIST", count=None, share=None, flip=None).count == 5
-
-
-def test_none_of_an_unknown_name_is_refused_all_the_same():
-    with pytest.raises(HyperparameterError, match="no hyperparameter rof; did you mean roof"):
-        House.resolve(rof=None)
-
-
-# Fields that depend on another.
-
-
-@pytest.mark.parametrize(
-    ("roof", "pitch", "tiles"),
-    [("flat", 0.1, None), ("gable", 1.0, 30), ("dome", None, 0), ("none", None, None)],
-)
-def test_a_default_is_that_of_the_selectors_value(roof, pitch, tiles):
-    house = House.resolve(roof=roof)
-    assert (house.pitch, house.tiles) == (pitch, tiles)
-
-
-def test_a_value_given_stands_over_the_selectors_default():
-    assert House.resolve(pitch=0.3).pitch == 0.3
-    assert House.resolve(roof="gable", pitch=0.3) == House(roof="gable", pitch=0.3, tiles=30)
-    assert House.resolve(roof="dome", tiles=0).tiles == 0
-
-
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"roof": "dome", "pitch": 0.3}, "--pitch: --roof=dome has none; flat, gable has"),
-        ({"tiles": 3}, "--tiles: --roof=flat has none; gable, dome has"),
-        ({"tiles": 0}, "--tiles: --roof=flat has none; gable, dome has"),
-        # The default of another roof is no excuse, and a value out of range says the same.
-        ({"roof": "none", "pitch": 1.0}, "--pitch: --roof=none has none; flat, gable has"),
-        ({"roof": "none", "pitch": -1.0}, "--pitch: --roof=none has none; flat, gable has"),
-    ],
-)
-def test_what_means_nothing_to_the_selectors_value_is_refused_in_one_line(given, said):
-    with pytest.raises(HyperparameterError) as refusal:
-        House.resolve(**given)
-    assert str(refusal.value) == said
-
-
-def test_a_range_is_checked_where_the_selectors_value_has_the_field():
-    with pytest.raises(HyperparameterError) as refusal:
-        House.resolve(roof="gable", pitch=0)
-    assert str(refusal.value) == "--pitch=0: it must be a number > 0"
-
-
-@pytest.mark.parametrize("given", [{}, {"pitch": 1.0}])
-def test_a_selectors_value_out_of_its_choices_is_what_is_refused(given):
-    with pytest.raises(HyperparameterError) as refusal:
-        House.resolve(roof="tent", **given)
-    assert str(refusal.value) == "--roof=tent: it must be one of flat, gable, dome, none"
-
-
-def test_an_overriding_default_goes_before_those_of_the_selectors_values():
-    assert Chalet.resolve() == Chalet(roof="gable", pitch=2.0, tiles=30)
-    assert Chalet.resolve(roof="flat").pitch == 2.0
-    assert Chalet.resolve(roof="dome").pitch is None  # it has none still
-    assert Chalet.resolve(pitch=0.5).pitch == 0.5
-    with pytest.raises(HyperparameterError, match="--pitch: --roof=dome has none"):
-        Chalet.resolve(roof="dome", pitch=0.5)
-
-
-def test_the_data_sets_default_goes_before_the_selectors_where_the_field_means_something():
-    assert House.resolve("MNIST", roof="gable").tiles == 12
-    assert House.resolve("CIFAR10", roof="gable").tiles == 30
-    assert House.resolve("MNIST", roof="gable", tiles=5).tiles == 5
-    assert House.resolve("MNIST").tiles is None
-    with pytest.raises(HyperparameterError, match="--tiles: --roof=flat has none"):
-        House.resolve("MNIST", tiles=12)
-
-
-@pytest.mark.parametrize("given", [{}, {"roof": "dome"}, {"roof": "gable", "tiles": 3}])
-def test_what_is_resolved_is_resolved_to_itself(given):
-    """None stands where a field means nothing, as in config.json."""
-    house = House.resolve("MNIST", **given)
-    saved = json.loads(json.dumps(dataclasses.asdict(house)))
-    assert House.resolve(**saved) == house
-    assert House.resolve("CIFAR10", **saved) == house
-
-
-# Adversarial models.
-
-
-@pytest.mark.parametrize(
-    ("network", "layout"),
-    [
-        ("mlp", {"width": 512, "depth": 3, "initializer": "xavier"}),
-        ("dcgan", {"width": 64, "kernel_size": 4, "dense_units": 0, "initializer": "normal"}),
-        ("resnet", {"width": 128, "attention": 0, "initializer": "he"}),
-    ],
-)
-def test_a_networks_layout_is_all_that_it_is_told_but_for_norms(network, layout):
-    assert hp.AdversarialHyperparameters.resolve(network=network).layout() == layout
-    wide = hp.AdversarialHyperparameters.resolve(network=network, width=7)
-    assert wide.layout() == {**layout, "width": 7}
-
-
-def test_a_layout_depends_on_the_data_set_where_its_field_does():
-    resolve = hp.AdversarialHyperparameters.resolve
-    assert resolve("MNIST").layout()["dense_units"] == 1024
-    assert "dense_units" not in resolve("MNIST", network="mlp").layout()
+def test_layout_depends_on_the_data_set_if_an_option_does():
+    """The dense layer of Chen et al. 2016, table 1, has 1024 units."""
+    assert fields.options_of(resolve("MNIST"), "network")["dense_units"] == 1024
     assert resolve("MNIST", network="mlp").dense_units is None
 
 
-@pytest.mark.parametrize(
-    ("network", "norms"),
-    [("mlp", ("none", "none")), ("dcgan", ("batch", "batch")), ("resnet", ("batch", "none"))],
-)
-def test_norms_depend_on_the_network(network, norms):
-    found = hp.AdversarialHyperparameters.resolve(network=network)
-    assert (found.g_norm, found.d_norm) == norms
+@pytest.mark.parametrize("network", BACKBONES)
+def test_default_norms_are_those_of_the_backbone(network):
+    found, backbone = resolve(network=network), BACKBONES[network]
+    assert (found.g_norm, found.d_norm) == (backbone.generator_norm, backbone.trunk_norm)
+    assert found.g_norm in GENERATOR_NORMS
+    assert found.d_norm in NORMS
 
 
-@pytest.mark.parametrize(
-    ("given", "said"),
-    [
-        ({"network": "resnet", "depth": 2}, "--depth: --network=resnet has none; mlp has"),
-        ({"kernel_size": 4, "network": "mlp"}, "--kernel_size: --network=mlp has none; dcgan has"),
-        ({"attention": 8}, "--attention: --network=dcgan has none; resnet has"),
-        (
-            {"optimizer": "rmsprop", "beta_1": 0.5},
-            "--beta_1: --optimizer=rmsprop has none; adam has",
-        ),
-        (
-            {"penalty_weight": 1.0},
-            "--penalty_weight: --penalty=none has none; gradient, dragan, r1, r2 has",
-        ),
-        (
-            {"penalty_interval": 1},
-            "--penalty_interval: --penalty=none has none; gradient, dragan, r1, r2 has",
-        ),
-        *(
-            (
-                {"loss": loss, "label_smoothing": smoothing},
-                f"--label_smoothing: --loss={loss} has none; non_saturating, minimax has",
-            )
-            for loss, smoothing in [
-                ("least_squares", 0.1), ("wasserstein", 0.1), ("hinge", 0.0),
-                ("relativistic", 0.1), ("relativistic_average", 0.1),
-            ]
-        ),
-    ],
-)  # fmt: skip
-def test_what_the_chosen_network_loss_penalty_or_optimizer_lacks_is_refused(given, said):
-    with pytest.raises(HyperparameterError) as refusal:
-        hp.AdversarialHyperparameters.resolve(**given)
-    assert str(refusal.value) == said
+def test_norms_of_style_based_models_cannot_be_selected():
+    cls = CLASSES["stylegan"]
+    assert (cls.resolve().g_norm, cls.resolve().d_norm) == (None, None)
+    with pytest.raises(UserError, match=r"^d_norm: does not apply with network=styled$"):
+        cls.resolve(d_norm="layer")
+
+
+# Options of the selected alternatives.
+
+
+def beside(cls, spec):
+    """Return values of other options with which all alternatives of a choice are valid."""
+    specs = cls.__dataclass_fields__
+    if spec.name == "penalty" and specs["d_norm"].metadata["of_choice"]:
+        return {"d_norm": "none"}
+    if spec.name == "augment":
+        losses = specs["loss"].metadata["alternatives"].values()
+        return {"loss": next((loss.name for loss in losses if loss.has_threshold), None)}
+    return {}
+
+
+@pytest.mark.parametrize(("cls", "spec"), CHOICES)
+def test_further_options_apply_to_the_alternatives_that_declare_them_alone(cls, spec):
+    alternatives = spec.metadata["alternatives"]
+    for option in sorted({option for one in alternatives.values() for option in one.options}):
+        of_choice = cls.__dataclass_fields__[option].metadata["of_choice"]
+        assert list(of_choice) == [n for n, one in alternatives.items() if option in one.options]
+        value = next(iter(of_choice.values()))
+        for name in alternatives:
+            given = {**beside(cls, spec), spec.name: name, option: value}
+            if name not in of_choice:
+                with pytest.raises(UserError) as error:
+                    cls.resolve(**given)
+                assert str(error.value) == (
+                    f"{option}: does not apply with {spec.name}={name}, only with "
+                    f"{spec.name}={either(list(of_choice))}"
+                )
+            elif None not in given.values():  # the loss of BEGAN has no threshold for ADA
+                assert getattr(cls.resolve(**given), option) == value
+
+
+@pytest.mark.parametrize(("cls", "spec"), CHOICES)
+def test_an_unknown_alternative_raises_with_the_known_ones(cls, spec):
+    with pytest.raises(UserError) as error:
+        cls.resolve(**{spec.name: "unheard_of"})
+    assert error.value.option == spec.name
+    if getattr(cls.resolve(), spec.name) is not None:
+        assert str(error.value) == f"{spec.name}: expected {fields.allowed(spec)}, got unheard_of"
+        assert all(name in str(error.value) for name in spec.metadata["alternatives"])
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_an_optimizer_is_made_from_its_options(optimizer):
+    found = OPTIMIZERS[optimizer].make(
+        0.125, **fields.options_of(resolve(optimizer=optimizer), "optimizer")
+    )
+    assert found.get_config()["learning_rate"] == 0.125
 
 
 def test_rmsprop_has_one_decay_and_adam_two():
-    resolve = hp.AdversarialHyperparameters.resolve
     assert (resolve().beta_1, resolve().beta_2) == (0.5, 0.999)
     rmsprop = resolve(optimizer="rmsprop")
     assert (rmsprop.beta_1, rmsprop.beta_2) == (None, 0.99)
     assert resolve(optimizer="rmsprop", beta_2=0.9).beta_2 == 0.9
 
 
-@pytest.mark.parametrize("loss", ["non_saturating", "minimax"])
-def test_labels_can_be_smoothed_where_there_are_labels(loss):
-    assert hp.AdversarialHyperparameters.resolve(loss=loss).label_smoothing == 0
-    found = hp.AdversarialHyperparameters.resolve(loss=loss, label_smoothing=0.1)
-    assert found.label_smoothing == 0.1
+@pytest.mark.parametrize("loss", LOSSES)
+def test_labels_can_be_smoothed_if_the_loss_declares_it(loss):
+    if SMOOTHING.keys() <= LOSSES[loss].options.keys():
+        assert resolve(loss=loss).label_smoothing == 0
+        assert resolve(loss=loss, label_smoothing=0.1).label_smoothing == 0.1
+    else:
+        assert resolve(loss=loss).label_smoothing is None
 
 
-@pytest.mark.parametrize("d_norm", ["batch", "both"])
-@pytest.mark.parametrize("name", ["dcgan", "wgan_gp", "dragan"])
-@pytest.mark.parametrize("penalty", ["gradient", "dragan", "r1", "r2"])
-def test_a_penalty_refuses_a_d_that_mixes_images(penalty, name, d_norm):
-    resolve = models.REGISTRY[name].hyperparameters.resolve
-    refusal = f"^--d_norm={d_norm}: --penalty={penalty} is of each image alone"
-    with pytest.raises(HyperparameterError, match=refusal) as error:
-        resolve(penalty=penalty, d_norm=d_norm)
-    assert "\n" not in str(error.value)
-    for good in ("none", "layer", "spectral"):
-        assert resolve(penalty=penalty, d_norm=good).d_norm == good
-
-
-def test_a_penalty_refuses_the_batch_norm_that_a_network_has_by_default():
-    with pytest.raises(HyperparameterError, match="--d_norm=batch: --penalty=gradient"):
-        hp.AdversarialHyperparameters.resolve(network="dcgan", penalty="gradient")
-    for network in ("mlp", "resnet"):
-        found = hp.AdversarialHyperparameters.resolve(network=network, penalty="gradient")
-        assert found.d_norm == "none"
-
-
-def test_the_labels_of_least_squares_are_those_of_any_model_with_that_loss():
-    resolve = hp.AdversarialHyperparameters.resolve
+def test_labels_of_least_squares_are_options_of_any_model_with_that_loss():
     found = resolve(loss="least_squares", fake_label=-1.0, generator_label=0.0)
     assert (found.fake_label, found.real_label, found.generator_label) == (-1.0, 1.0, 0.0)
     assert resolve().fake_label is None
-    with pytest.raises(HyperparameterError, match=r"^--fake_label=2\.0: it must be below"):
+    with pytest.raises(UserError) as error:
         resolve(loss="least_squares", fake_label=2.0)
+    assert str(error.value) == "fake_label: expected a number below real_label=1.0, got 2.0"
 
 
-# Each paper's.
+# Gradient penalties.
+
+
+@pytest.mark.parametrize("d_norm", MIXED)
+@pytest.mark.parametrize("name", ["dcgan", "wgan_gp", "dragan"])
+@pytest.mark.parametrize("penalty", [*PENALTIES, "r1,r2"])
+def test_a_penalty_with_batch_norm_in_the_discriminator_raises(penalty, name, d_norm):
+    with pytest.raises(UserError) as error:
+        CLASSES[name].resolve(penalty=penalty, d_norm=d_norm)
+    assert str(error.value) == (
+        "d_norm: a gradient penalty is of each image alone, and batch norm mixes the images of a "
+        f"batch; use layer, spectral or none with penalty={penalty}, got {d_norm}"
+    )
+    for good in UNMIXED:
+        assert CLASSES[name].resolve(penalty=penalty, d_norm=good).d_norm == good
+
+
+@pytest.mark.parametrize("network", BACKBONES)
+def test_a_penalty_with_the_default_norm_of_a_backbone_raises_if_it_is_batch_norm(network):
+    norm = BACKBONES[network].trunk_norm
+    if NORMS[norm].batch:
+        with pytest.raises(UserError, match=f"^d_norm: .* got {norm}$"):
+            resolve(network=network, penalty="gradient")
+    else:
+        assert resolve(network=network, penalty="gradient").d_norm == norm
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
+    ("given", "weights"),
     [
-        ("gan", {"network": "mlp", "loss": "non_saturating", "penalty": "none", "n_critic": 1}),
+        ({}, {}),
+        ({"penalty": "none"}, {}),
+        ({"penalty": "r1"}, {"r1": 10.0}),
+        ({"penalty": "r1", "penalty_weight": 2.0}, {"r1": 2.0}),
+        ({"penalty": "r1,r2"}, {"r1": 10.0, "r2": 10.0}),
+        ({"penalty": "r1,r2", "penalty_weight": 3.0}, {"r1": 3.0, "r2": 3.0}),
+        ({"penalty": "r1:5,r2:0.5"}, {"r1": 5.0, "r2": 0.5}),
+        ({"penalty": "r1:5,r2:0.5", "penalty_weight": 3.0}, {"r1": 5.0, "r2": 0.5}),
+        ({"penalty": ("r2", "gradient:5"), "penalty_weight": 3.0}, {"r2": 3.0, "gradient": 5.0}),
+        ({"penalty": ["r2", "gradient:5"]}, {"r2": 10.0, "gradient": 5.0}),
+    ],
+)
+def test_penalty_weights_are_their_own_or_the_common_one_or_their_defaults(given, weights):
+    """Lambda = 10: Gulrajani et al. 2017."""
+    found = resolve(d_norm="none", **given)
+    assert found.penalty_weights() == weights
+    assert list(found.penalty_weights()) == list(weights)
+    saved = json.loads(json.dumps(dataclasses.asdict(found)))
+    assert resolve(**saved) == found
+    assert resolve(**saved).penalty_weights() == weights
+
+
+@pytest.mark.parametrize(
+    ("penalty", "weights"),
+    [
+        ("r1", {"r1": 1.0}),
+        ("r1,r2", {"r1": 1.0, "r2": 1.0}),
+        ("r1,gradient", {"r1": 1.0, "gradient": 10.0}),
+        ("r1:3,dragan", {"r1": 3.0, "dragan": 10.0}),
+    ],
+)
+def test_penalty_weights_of_style_based_models_depend_on_the_penalty(penalty, weights):
+    found = CLASSES["stylegan2"].resolve(penalty=penalty)
+    assert found.penalty_weights() == weights
+    saved = json.loads(json.dumps(dataclasses.asdict(found)))
+    assert CLASSES["stylegan2"].resolve(**saved) == found
+
+
+@pytest.mark.parametrize("penalty", ["r1,r1", "r1,r3", "r1:0", "r1:-1", "r1:x", "none,r1"])
+def test_penalties_that_are_unknown_repeated_or_of_an_invalid_weight_raise(penalty):
+    spec = AdversarialHyperparameters.__dataclass_fields__["penalty"]
+    with pytest.raises(UserError) as error:
+        resolve(d_norm="none", penalty=penalty)
+    assert str(error.value) == f"penalty: expected {fields.allowed(spec)}, got {penalty}"
+
+
+# Augmentation.
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("policy", POLICIES)
+def test_an_adaptive_augmentation_requires_a_decision_threshold(policy, loss):
+    if POLICIES[policy].adapts and not LOSSES[loss].has_threshold:
+        with pytest.raises(UserError) as error:
+            resolve(augment=policy, loss=loss)
+        assert str(error.value) == (
+            f"augment: {policy} adapts to how many real images score above the decision threshold, "
+            f"and loss={loss} has none; use diffaug"
+        )
+    else:
+        assert resolve(augment=policy, loss=loss).augment == policy
+
+
+# Data sets, the command line, and config.json.
+
+
+@pytest.mark.parametrize("name", models.REGISTRY)
+@pytest.mark.parametrize("dataset", KNOWN)
+def test_resolve_returns_what_the_command_line_parses(name, dataset):
+    parsed = options.parse([f"--model={name}", f"--dataset={dataset}"])
+    assert CLASSES[name].resolve(dataset) == parsed.hp
+    parsed = options.parse([f"--model={name}", f"--dataset={dataset.lower()}", "--epochs=7"])
+    assert CLASSES[name].resolve(dataset, epochs=7) == parsed.hp
+
+
+@pytest.mark.parametrize("name", models.REGISTRY)
+@pytest.mark.parametrize("dataset", KNOWN)
+def test_defaults_resolve_to_themselves_from_config_json(name, dataset):
+    found = CLASSES[name].resolve(dataset)
+    saved = json.loads(json.dumps(dataclasses.asdict(found)))
+    assert None in saved.values()
+    assert CLASSES[name].resolve(**saved) == found
+
+
+@pytest.mark.parametrize(
+    ("saved", "expected"),
+    [
+        ({"penalty": "none"}, {"penalty": ()}),
+        ({"penalty": "r1", "d_norm": "none"}, {"penalty": ("r1",), "penalty_weight": 10.0}),
+        ({"continuous_loss": "ols"}, {"continuous_loss": "mse"}),
+        ({"continuous_loss": "gaussian"}, {"continuous_loss": "gaussian"}),
+    ],
+)
+def test_values_of_older_configs_are_read(saved, expected):
+    found = InfoGANHyperparameters.resolve(**saved)
+    assert {name: getattr(found, name) for name in expected} == expected
+    flags = [f"--{name}={value}" for name, value in saved.items()]
+    parsed = options.parse(["--model=infogan", "--dataset=none", *flags])
+    assert parsed.hp == found
+
+
+# The papers.
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("gan", {"network": "mlp", "loss": "non_saturating", "penalty": (), "n_critic": 1}),
         (
             "dcgan",
             {
@@ -361,7 +306,7 @@ def test_the_labels_of_least_squares_are_those_of_any_model_with_that_loss():
             {
                 "loss": "wasserstein", "optimizer": "rmsprop", "g_learning_rate": 5e-5,
                 "d_learning_rate": 5e-5, "clip": 0.01, "batch_size": 64, "n_critic": 5,
-                "beta_1": None, "penalty": "none", "penalty_weight": None, "d_norm": "none",
+                "beta_1": None, "penalty": (), "penalty_weight": None, "d_norm": "none",
             },
         ),
         (
@@ -370,18 +315,18 @@ def test_the_labels_of_least_squares_are_those_of_any_model_with_that_loss():
             {
                 "loss": "wasserstein", "optimizer": "adam", "g_learning_rate": 1e-4,
                 "d_learning_rate": 1e-4, "beta_1": 0.0, "beta_2": 0.9, "batch_size": 64,
-                "n_critic": 5, "penalty": "gradient", "penalty_weight": 10.0,
+                "n_critic": 5, "penalty": ("gradient",), "penalty_weight": 10.0,
                 "penalty_interval": 1, "d_norm": "layer",
             },
         ),
         (
             "dragan",
             {
-                "loss": "non_saturating", "penalty": "dragan", "penalty_weight": 10.0,
+                "loss": "non_saturating", "penalty": ("dragan",), "penalty_weight": 10.0,
                 "n_critic": 1, "d_norm": "layer",
             },
         ),
-        ("sngan", {"loss": "hinge", "d_norm": "spectral", "penalty": "none"}),
+        ("sngan", {"loss": "hinge", "d_norm": "spectral", "penalty": ()}),
         (
             # Appendix C.1: one code of 10, two continuous ones, 62 of noise, rates 2e-4 and 1e-3.
             "infogan",
@@ -422,14 +367,14 @@ def test_the_labels_of_least_squares_are_those_of_any_model_with_that_loss():
                 "loss": "equilibrium", "noise_dim": 64, "prior": "uniform", "hidden_dim": 64,
                 "lambda_k": 0.001, "gamma": 0.5, "optimizer": "adam", "g_learning_rate": 1e-4,
                 "d_learning_rate": 1e-4, "g_norm": "none", "d_norm": "none",
-                "label_smoothing": None, "penalty": "none",
+                "label_smoothing": None, "penalty": (),
             },
         ),
     ],
 )  # fmt: skip
-def test_a_models_defaults_are_its_papers(name, said):
-    found = models.REGISTRY[name].hyperparameters.resolve()
-    assert {field: getattr(found, field) for field in said} == said
+def test_defaults_are_those_of_the_paper(name, expected):
+    found = CLASSES[name].resolve()
+    assert {field: getattr(found, field) for field in expected} == expected
 
 
 @pytest.mark.parametrize(
@@ -454,41 +399,65 @@ def test_a_models_defaults_are_its_papers(name, said):
         ("infogan", {"g_conditioning": "concat"}),
     ],
 )
-def test_a_model_refuses_what_its_paper_leaves_no_room_for(name, given):
-    with pytest.raises(HyperparameterError) as refusal:
-        models.REGISTRY[name].hyperparameters.resolve(**given)
-    assert next(iter(given)) in str(refusal.value)
-    assert "\n" not in str(refusal.value)
+def test_options_that_a_model_does_not_have_or_combine_raise(name, given):
+    with pytest.raises(UserError) as error:
+        CLASSES[name].resolve(**given)
+    assert error.value.option == next(iter(given))
+    assert "\n" not in str(error.value)
 
 
-def test_near_suggests_close_names_only():
-    assert hp.near("nois_dim", ["noise_dim", "width"]) == "; did you mean noise_dim?"
-    assert hp.near("zzz", ["noise_dim", "width"]) == ""
-    assert hp.near("rate", ["d_rate", "g_rate"]) in (
-        "; did you mean d_rate or g_rate?",
-        "; did you mean g_rate or d_rate?",
+# Codes of InfoGAN.
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (
+            {"categorical_codes": "10,1"},
+            "categorical_codes: expected integers >= 2 with commas between, or an empty text, got "
+            "10,1",
+        ),
+        (
+            {"categorical_codes": "", "continuous_codes": 0},
+            "categorical_codes: is empty, and with continuous_codes=0 the model has no code; set "
+            "one of the two",
+        ),
+        (
+            {"categorical_codes": "", "supervised_fraction": 0.5},
+            "supervised_fraction: requires a categorical code, and categorical_codes is empty",
+        ),
+        (
+            {"continuous_codes": 0, "thickness_guidance": True},
+            "thickness_guidance: requires a continuous code, and continuous_codes is 0",
+        ),
+        (
+            {"augment": "diffaug", "invariance_weight": 1.0},
+            "invariance_weight: does not combine with augment=diffaug, which changes the images of "
+            "Q; use one of the two",
+        ),
+    ],
+)
+def test_options_of_codes_that_do_not_fit_together_raise_one_line(given, message):
+    with pytest.raises(UserError) as error:
+        InfoGANHyperparameters.resolve(**given)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize(
+    ("codes", "sizes"), [("10", (10,)), ("10,4", (10, 4)), (" 3 , 2 ", (3, 2)), ("", ())]
+)
+def test_categories_are_the_sizes_of_the_categorical_codes(codes, sizes):
+    assert InfoGANHyperparameters.resolve(categorical_codes=codes).categories == sizes
+
+
+@pytest.mark.parametrize("off", ["sx", "sz"])
+def test_scores_of_bigbigan_that_leave_a_network_untrained_raise(off):
+    network = {"sx": "generator", "sz": "encoder"}[off]
+    with pytest.raises(UserError) as error:
+        CLASSES["bigbigan"].resolve(sxz=False, **{off: False})
+    assert str(error.value) == (
+        f"{off}: is off, and with sxz off as well nothing trains the {network}; switch one on"
     )
-
-
-def test_an_override_changes_the_default_and_what_it_names_only():
-    @dataclasses.dataclass(frozen=True)
-    class Child(Toy):
-        count: int = hp.override(Toy, "count", 4, help="another count")
-
-    spec = Child.__dataclass_fields__["count"]
-    assert Child().count == 4
-    assert spec.metadata["help"] == "another count"
-    assert spec.metadata["by_dataset"] == {"MNIST": 5, "CIFAR10": 7}
-    assert Toy.__dataclass_fields__["count"].metadata["help"] == "a count"
-    with pytest.raises(HyperparameterError, match=">= 1"):
-        Child(count=0)
-
-
-def test_an_optional_field_has_the_type_of_its_values():
-    types = {spec.name: hp.value_type(spec) for spec in dataclasses.fields(Toy)}
-    assert types["codes"] is int
-    assert types["share"] is float
-    assert types["flip"] is bool
 
 
 # The registry.
@@ -496,81 +465,62 @@ def test_an_optional_field_has_the_type_of_its_values():
 
 FIELDS = [
     pytest.param(spec, id=f"{name}-{spec.name}")
-    for name, entry in models.REGISTRY.items()
-    for spec in dataclasses.fields(entry.hyperparameters)
+    for name, cls in CLASSES.items()
+    for spec in dataclasses.fields(cls)
 ]
 
 
 @pytest.mark.parametrize("spec", FIELDS)
-def test_every_field_explains_itself_and_allows_its_defaults(spec):
+def test_every_field_has_a_help_text_and_allows_its_defaults(spec):
     assert spec.metadata["help"].strip()
     assert spec.metadata["group"].strip()
-    assert hp.allowed(spec)
-    _, by_selector = spec.metadata["by"]
-    for value in (spec.default, *by_selector.values(), *spec.metadata["by_dataset"].values()):
-        hp.check_value(spec, value)
+    assert fields.allowed(spec)
+    defaults = {**spec.metadata["of_choice"], **spec.metadata["by_dataset"]}
+    for value in (spec.default, *defaults.values()):
+        fields.check_value(spec, value)
 
 
 @pytest.mark.parametrize("name", models.REGISTRY)
-def test_a_field_that_depends_on_another_stands_after_it_and_names_its_choices(name):
-    specs = {spec.name: spec for spec in dataclasses.fields(models.REGISTRY[name].hyperparameters)}
-    dependent = [spec for spec in specs.values() if spec.metadata["by"][0]]
+def test_a_field_of_alternatives_follows_its_choice_and_may_be_none(name):
+    specs = {spec.name: spec for spec in dataclasses.fields(CLASSES[name])}
+    dependent = [spec for spec in specs.values() if spec.metadata["owner"]]
     assert dependent
     for spec in dependent:
-        selector, defaults = spec.metadata["by"]
-        assert list(specs).index(selector) < list(specs).index(spec.name)
-        of_parent = hp.AdversarialHyperparameters.__dataclass_fields__
-        chooser = of_parent.get(selector, specs[selector])
-        assert set(defaults) <= set(chooser.metadata["choices"])
-        assert None not in defaults.values()
-        hp.check_value(spec, None)  # where it means nothing
+        owner = spec.metadata["owner"]
+        assert list(specs).index(owner) < list(specs).index(spec.name)
+        assert set(spec.metadata["of_choice"]) <= set(specs[owner].metadata["alternatives"])
+        assert None not in spec.metadata["of_choice"].values()
+        fields.check_value(spec, None)  # if it does not apply
 
 
-@pytest.mark.parametrize("name", models.REGISTRY)
-@pytest.mark.parametrize("dataset", ["MNIST", "CIFAR10"])
-def test_a_models_defaults_resolve_to_themselves_from_config_json(name, dataset):
-    hyperparameters = models.REGISTRY[name].hyperparameters
-    found = hyperparameters.resolve(dataset)
-    saved = json.loads(json.dumps(dataclasses.asdict(found)))
-    assert None in saved.values()
-    assert hyperparameters.resolve(**saved) == found
+def test_choices_select_from_the_declarations_of_their_room():
+    declared = {
+        "loss": LOSSES, "penalty": PENALTIES, "augment": POLICIES, "optimizer": OPTIMIZERS,
+        "network": BACKBONES, "g_norm": GENERATOR_NORMS, "d_norm": NORMS,
+        "continuous_loss": CODE_LOSSES,
+    }  # fmt: skip
+    for name, alternatives in declared.items():
+        spec = InfoGANHyperparameters.__dataclass_fields__[name]
+        assert spec.metadata["alternatives"] is alternatives
+    assert CLASSES["stylegan"].__dataclass_fields__["network"].metadata["alternatives"] is STYLED
 
 
-def test_choices_are_those_that_the_product_has():
-    from losses.adversarial import LOSSES, SMOOTHED
-    from losses.penalties import PENALTIES
+def test_priors_and_initializers_are_those_that_models_make():
     from models.latents import noise
-    from models.layers import initializer
-    from models.networks.backbones import BACKBONES
 
-    fields = hp.AdversarialHyperparameters.__dataclass_fields__
-    choices = {name: spec.metadata["choices"] for name, spec in fields.items()}
-    by = {name: spec.metadata["by"] for name, spec in fields.items()}
-    assert set(choices["loss"]) == set(LOSSES)
-    assert by["label_smoothing"] == ("loss", dict.fromkeys(SMOOTHED, 0.0))
-    assert set(choices["penalty"]) == {"none", *PENALTIES}
-    for name in ("penalty_weight", "penalty_interval"):
-        assert by[name][0] == "penalty"
-        assert set(by[name][1]) == set(PENALTIES)
-    assert set(choices["network"]) == set(BACKBONES)
-    for name in ("width", "g_norm", "d_norm", "initializer"):
-        assert by[name][0] == "network"
-        assert set(by[name][1]) == set(BACKBONES)
-    for prior in choices["prior"]:
+    specs = AdversarialHyperparameters.__dataclass_fields__
+    for prior in specs["prior"].metadata["choices"]:
         assert noise(3, prior).event_shape == (3,)
-    for name in choices["initializer"]:
-        assert initializer(name)((2, 2)).shape == (2, 2)
+    assert specs["initializer"].metadata["choices"] == tuple(INITIALIZERS)
+    for initializer in INITIALIZERS.values():
+        assert initializer.make()((2, 2)).shape == (2, 2)
 
 
-@pytest.mark.parametrize("name", models.REGISTRY)
-def test_a_models_own_choices_are_its_parents_but_for_a_loss_or_networks_of_its_own(name):
-    own = {("began", "loss"): {"equilibrium"}}
-    own |= {(model, "network"): {"styled"} for model in ("stylegan", "stylegan2")}
-    parent = hp.AdversarialHyperparameters.__dataclass_fields__
-    for spec in dataclasses.fields(models.REGISTRY[name].hyperparameters):
-        if spec.name in parent and parent[spec.name].metadata["choices"]:
-            beyond = set(spec.metadata["choices"]) - set(parent[spec.name].metadata["choices"])
-            assert beyond == own.get((name, spec.name), set())
+@pytest.mark.parametrize("backbone", [*BACKBONES.values(), *STYLED.values()], ids=lambda b: b.name)
+def test_a_backbone_loads_the_module_that_implements_it(backbone):
+    module = backbone.load()
+    assert module.__name__ == backbone.module
+    assert callable(module.generator)
 
 
 @pytest.mark.parametrize("name", models.REGISTRY)
@@ -585,7 +535,7 @@ def test_a_name_that_is_no_model_is_no_attribute():
         models.Perceptron  # noqa: B018
 
 
-@pytest.mark.parametrize("module", ["models", "models.hyperparameters"])
+@pytest.mark.parametrize("module", ["models", "models.declarations"])
 def test_importing_the_registry_loads_no_tensorflow(module):
     check = f"import sys, {module}; print(sorted({{'tensorflow', 'keras'}} & set(sys.modules)))"
     done = subprocess.run(

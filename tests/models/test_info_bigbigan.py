@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from errors import UserError
 from losses.adversarial import AdversarialLoss
-from models.base import NotSupported
 from models.info_bigbigan import InfoBigBiGAN
 
 DIM = 3  # of the noise
@@ -121,7 +121,7 @@ def test_the_code_of_an_image_is_that_of_e(x, make):
 
 def test_without_categories_there_is_no_code_to_say(x, make):
     model = make(categorical_codes="", continuous_codes=1)
-    with pytest.raises(NotSupported, match=r"^InfoBigBiGAN has no categorical code"):
+    with pytest.raises(UserError, match=r"^InfoBigBiGAN has no categorical code"):
         model.code_logits(x)
 
 

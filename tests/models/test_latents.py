@@ -1,4 +1,4 @@
-"""The priors, and the paths between latents."""
+"""Priors, and edits and paths of latents."""
 
 import math
 
@@ -23,7 +23,7 @@ from models.latents import (
 
 
 def two_parts():
-    """Noise z [3], declared before a narrow part a [2] at 10: not the alphabet's order."""
+    """Noise z [3] and a narrow part a [2] around 10, not in alphabetical order."""
     narrow = tfd.Sample(tfd.Normal(10.0, 0.01), sample_shape=[2])
     return Latents(z=noise(3, "normal"), a=narrow)
 
@@ -31,7 +31,7 @@ def two_parts():
 # Priors.
 
 
-def test_the_normal_prior_has_the_standard_moments():
+def test_normal_prior_has_the_standard_moments():
     z = Latents(noise=noise(4, "normal")).draw(20_000, 0)["noise"].numpy()
     assert z.shape == (20_000, 4)
     assert z.dtype == np.float32
@@ -40,7 +40,7 @@ def test_the_normal_prior_has_the_standard_moments():
     np.testing.assert_allclose((z**4).mean(0), 3, atol=0.3)
 
 
-def test_the_uniform_prior_fills_its_range():
+def test_uniform_prior_covers_its_range():
     z = Latents(noise=noise(4, "uniform")).draw(20_000, 0)["noise"].numpy()
     assert z.dtype == np.float32
     assert z.min() >= -1
@@ -51,28 +51,28 @@ def test_the_uniform_prior_fills_its_range():
     np.testing.assert_allclose(np.cov(z.T), np.eye(4) / 3, atol=0.02)
 
 
-def test_a_prior_without_a_name_is_refused():
+def test_noise_with_an_unknown_prior_raises():
     with pytest.raises(KeyError):
         noise(4, "cauchy")
 
 
 @pytest.mark.parametrize("prior", ["normal", "uniform"])
-def test_draws_are_a_function_of_the_seed(prior):
+def test_draw_depends_on_the_seed_only(prior):
     latents = Latents(noise=noise(4, prior))
     first = latents.draw(5, 3)["noise"].numpy()
-    tf.random.normal([7])  # moves TensorFlow's own state
+    tf.random.normal([7])  # changes TensorFlow's global random state
     np.testing.assert_array_equal(first, latents.draw(5, 3)["noise"])
     np.testing.assert_array_equal(first, latents.draw(5, tf.constant([0, 3], tf.int32))["noise"])
     assert not np.isclose(first, latents.draw(5, 4)["noise"]).any()
 
 
-def test_parts_of_one_prior_are_drawn_apart():
+def test_draw_of_equal_parts_is_independent():
     latents = Latents(a=noise(4, "normal"), b=noise(4, "normal"))
     drawn = latents.draw(5, 0)
     assert not np.isclose(drawn["a"], drawn["b"]).any()
 
 
-def test_parts_are_joined_in_the_order_of_their_declaration():
+def test_join_concatenates_in_the_order_of_declaration():
     latents = two_parts()
     drawn = latents.draw(6, 0)
     assert {name: tuple(part.shape) for name, part in drawn.items()} == {"z": (6, 3), "a": (6, 2)}
@@ -84,12 +84,12 @@ def test_parts_are_joined_in_the_order_of_their_declaration():
     assert (joined[:, :3] < 9).all()
 
 
-def test_dim_counts_all_parts():
+def test_dim_is_the_sum_over_parts():
     assert Latents(noise=noise(7, "normal")).dim == 7
     assert two_parts().dim == 5
 
 
-def test_the_normal_log_density_is_the_closed_form():
+def test_normal_prior_log_prob_is_the_closed_form():
     latents = Latents(a=noise(3, "normal"), b=noise(2, "normal"))
     drawn = latents.draw(6, 1)
     z = latents.join(drawn).numpy().astype(np.float64)
@@ -97,7 +97,7 @@ def test_the_normal_log_density_is_the_closed_form():
     np.testing.assert_allclose(latents.prior.log_prob(drawn), closed, rtol=1e-5)
 
 
-def test_the_uniform_log_density_is_the_closed_form():
+def test_uniform_prior_log_prob_is_the_closed_form():
     latents = Latents(noise=noise(3, "uniform"))
     inside = latents.prior.log_prob(latents.draw(6, 1))
     np.testing.assert_allclose(inside, [-3 * math.log(2)] * 6, rtol=1e-6)
@@ -108,7 +108,7 @@ def test_the_uniform_log_density_is_the_closed_form():
 # Classes.
 
 
-def test_classes_are_one_hot_and_each_as_likely():
+def test_one_hot_prior_is_uniform_over_classes():
     y = Latents(label=one_hot(5)).draw(20_000, 0)["label"].numpy()
     assert y.shape == (20_000, 5)
     assert y.dtype == np.float32
@@ -116,7 +116,7 @@ def test_classes_are_one_hot_and_each_as_likely():
     np.testing.assert_allclose(y.mean(0), 0.2, atol=0.01)
 
 
-def test_classes_are_drawn_apart_from_the_noise_and_by_the_seed():
+def test_one_hot_prior_is_independent_of_the_noise_and_seeded():
     latents = Latents(noise=noise(2, "normal"), label=one_hot(4))
     drawn = latents.draw(5000, 0)
     drawn_noise = drawn["noise"].numpy()
@@ -129,7 +129,7 @@ def test_classes_are_drawn_apart_from_the_noise_and_by_the_seed():
     np.testing.assert_array_equal(joined[:, 2:], drawn["label"])
 
 
-def test_the_log_probability_of_a_class_is_that_of_one_in_so_many():
+def test_one_hot_prior_log_prob_is_minus_the_log_of_the_number_of_classes():
     latents = Latents(label=one_hot(4))
     log_prob = latents.prior.log_prob({"label": tf.eye(4)})
     np.testing.assert_allclose(log_prob, [-math.log(4)] * 4, rtol=1e-6)
@@ -139,7 +139,7 @@ def test_the_log_probability_of_a_class_is_that_of_one_in_so_many():
 
 
 def coded(n=3):
-    """Draws of noise, a category of 4 and 2 continuous codes; as arrays too."""
+    """Draws of noise, one of 4 categories and 2 continuous codes, and a copy as arrays."""
     latents = Latents(
         noise=noise(5, "normal"), category_0=one_hot(4), continuous=noise(2, "uniform")
     )
@@ -147,24 +147,24 @@ def coded(n=3):
     return drawn, {name: part.numpy().copy() for name, part in drawn.items()}
 
 
-def test_codes_have_names_that_their_kind_begins():
+def test_names_of_codes_begin_with_their_kind():
     drawn, _ = coded()
     assert [name for name in drawn if name.startswith(CATEGORY)] == ["category_0"]
     assert CONTINUOUS in drawn
 
 
-def test_each_value_comes_with_all_draws_and_these_in_their_order():
+def test_with_each_combines_each_value_with_all_latents_in_order():
     drawn, before = coded()
     found = with_each(drawn, "category_0", tf.eye(4))
     assert set(found) == set(drawn)
     np.testing.assert_array_equal(found["category_0"], np.repeat(np.eye(4), 3, axis=0))
     for name in ("noise", "continuous"):
         np.testing.assert_array_equal(found[name], np.concatenate([before[name]] * 4))
-    for name, part in drawn.items():  # as they were
+    for name, part in drawn.items():  # not modified
         np.testing.assert_array_equal(part, before[name])
 
 
-def test_values_are_of_any_number_and_become_float32():
+def test_with_each_accepts_any_number_of_values_and_returns_float32():
     drawn, before = coded(1)
     values = np.array([[0.5, -1.0], [0.0, 1.0]])
     found = with_each(drawn, "continuous", values)
@@ -176,7 +176,7 @@ def test_values_are_of_any_number_and_become_float32():
 
 
 @pytest.mark.parametrize(("code", "value"), [(0, -1.0), (1, 2.5), (1, 0.0)])
-def test_one_code_is_set_in_all_draws_and_nothing_else_is(code, value):
+def test_with_code_sets_one_code_and_leaves_the_rest_unchanged(code, value):
     drawn, before = coded()
     found = with_code(drawn, code, value)
     assert set(found) == set(drawn)
@@ -187,10 +187,10 @@ def test_one_code_is_set_in_all_draws_and_nothing_else_is(code, value):
     assert found["continuous"].dtype == tf.float32
     for name in ("noise", "category_0"):
         np.testing.assert_array_equal(found[name], before[name])
-    np.testing.assert_array_equal(drawn["continuous"], before["continuous"])  # as it was
+    np.testing.assert_array_equal(drawn["continuous"], before["continuous"])  # not modified
 
 
-def test_a_code_that_there_is_none_of_cannot_be_set():
+def test_with_code_of_an_invalid_index_raises():
     with pytest.raises(IndexError):
         with_code(coded()[0], 2, 0.0)
 
@@ -198,7 +198,7 @@ def test_a_code_that_there_is_none_of_cannot_be_set():
 # Planes.
 
 
-def test_a_plane_is_a_square_of_the_first_two_dimensions():
+def test_plane_is_a_grid_over_the_first_two_dimensions():
     latent = tf.constant([9.0, 9.0, 5.0, -7.0])
     points = plane(latent, span=3.0, points=3).numpy()
     square = [[a, b] for a in (-3, 0, 3) for b in (-3, 0, 3)]
@@ -207,7 +207,7 @@ def test_a_plane_is_a_square_of_the_first_two_dimensions():
     assert points.dtype == np.float32
 
 
-def test_a_plane_of_two_dimensions_has_no_others():
+def test_plane_of_two_dimensions_is_the_grid_alone():
     points = plane(tf.constant([1.0, 2.0]), span=0.5, points=4).numpy()
     assert points.shape == (16, 2)
     np.testing.assert_allclose(points[0], [-0.5, -0.5])
@@ -226,7 +226,7 @@ def ends(n=5, d=8):
 
 
 @pytest.mark.parametrize("path", ["linear", "spherical"])
-def test_both_ends_belong_to_the_path(path):
+def test_interpolate_includes_both_ends(path):
     start, end = ends()
     points = interpolate(tf.constant(start), tf.constant(end), 7, path).numpy()
     assert points.shape == (5, 7, 8)
@@ -235,7 +235,7 @@ def test_both_ends_belong_to_the_path(path):
     assert not np.allclose(points[:, 0], points[:, 1], atol=0.1)
 
 
-def test_the_linear_path_has_equal_steps_and_passes_the_midpoint():
+def test_interpolate_linear_has_equal_steps_and_the_midpoint():
     start, end = ends()
     points = interpolate(tf.constant(start), tf.constant(end), 5, "linear").numpy()
     np.testing.assert_array_equal(points[:, 0], start)
@@ -244,7 +244,7 @@ def test_the_linear_path_has_equal_steps_and_passes_the_midpoint():
     np.testing.assert_allclose(np.diff(points, 2, axis=1), 0, atol=1e-5)
 
 
-def test_the_spherical_path_keeps_the_norm_and_the_linear_does_not():
+def test_interpolate_spherical_keeps_the_norm_and_linear_does_not():
     start, end = map(tf.constant, ends())
     spherical = np.linalg.norm(interpolate(start, end, 9, "spherical"), axis=-1)
     linear = np.linalg.norm(interpolate(start, end, 9, "linear"), axis=-1)
@@ -252,7 +252,7 @@ def test_the_spherical_path_keeps_the_norm_and_the_linear_does_not():
     assert (linear[:, 4] < 1.9).all()
 
 
-def test_the_spherical_path_of_a_quarter_circle_by_hand():
+def test_interpolate_spherical_over_a_quarter_circle_by_hand():
     start, end = tf.constant([[3.0, 0.0]]), tf.constant([[0.0, 3.0]])
     points = interpolate(start, end, 4, "spherical").numpy()[0]
     angles = np.radians([0, 30, 60, 90])
@@ -261,7 +261,7 @@ def test_the_spherical_path_of_a_quarter_circle_by_hand():
 
 @pytest.mark.parametrize("factor", [1.0, 2.0, -1.0, 0.0])
 @pytest.mark.parametrize("path", ["linear", "spherical"])
-def test_parallel_opposite_and_zero_ends_are_joined(path, factor):
+def test_interpolate_between_parallel_opposite_and_zero_ends_is_finite(path, factor):
     start, _ = ends()
     end = factor * start
     points = interpolate(tf.constant(start), tf.constant(end), 5, path).numpy()
@@ -270,7 +270,7 @@ def test_parallel_opposite_and_zero_ends_are_joined(path, factor):
     np.testing.assert_allclose(points[:, -1], end, atol=1e-5)
 
 
-def test_truncation_goes_from_the_mean_to_the_style_and_beyond():
+def test_truncate_scales_the_distance_from_the_mean_by_psi():
     w, mean = tf.constant([[[1.0, 2.0]], [[5.0, 0.0]]]), tf.constant([[1.0, 4.0]])
     np.testing.assert_array_equal(truncate(w, mean, 1.0), w)
     np.testing.assert_array_equal(truncate(w, mean, 0.0), [mean, mean])
@@ -278,7 +278,7 @@ def test_truncation_goes_from_the_mean_to_the_style_and_beyond():
     np.testing.assert_allclose(truncate(w, mean, 2.0), [[[1, 0]], [[9, -4]]])
 
 
-def test_a_point_between_is_that_of_the_path():
+def test_between_returns_the_points_of_interpolate():
     start, end = tf.constant([[1.0, 0.0]]), tf.constant([[0.0, 2.0]])
     for path in ("linear", "spherical"):
         points = interpolate(start, end, 5, path)

@@ -1,4 +1,4 @@
-"""Initialisers, spectral normalisation against numpy's singular values, norms, self-attention."""
+"""Spectral norm against numpy's singular values, initializers, norms, self-attention."""
 
 import math
 
@@ -8,12 +8,14 @@ import pytest
 import tensorflow as tf
 
 from models import layers
+from models.initializers import INITIALIZERS
+from models.norms import NORMS
 
 KINDS = ["dense", "conv"]
 
 
 def build(kind, dtype=None, **kwargs):
-    """A spectral layer, built and with a bias that is not 0, and a batch of inputs for it."""
+    """Return a built spectral layer with random kernel and bias, and a batch of inputs."""
     rng = np.random.default_rng(0)
     if kind == "dense":
         layer, shape = layers.SpectralDense(5, dtype=dtype, **kwargs), (4, 7)
@@ -42,26 +44,26 @@ def linear(kind, x, kernel):
     return tf.nn.conv2d(x, kernel, strides=2, padding="SAME")
 
 
-# Initialisers.
+# Initializers.
 
 
 @pytest.mark.parametrize(
     ("name", "deviation"),
     [("normal", 0.02), ("xavier", (2 / (300 + 500)) ** 0.5), ("he", (2 / 300) ** 0.5)],
 )
-def test_initialisers_have_the_deviation_of_their_name(name, deviation):
-    kernel = layers.initializer(name)((300, 500)).numpy()
+def test_initializers_draw_kernels_of_their_standard_deviation(name, deviation):
+    kernel = INITIALIZERS[name].make()((300, 500)).numpy()
     np.testing.assert_allclose(kernel.mean(), 0, atol=deviation / 50)
     np.testing.assert_allclose(kernel.std(), deviation, rtol=0.01)
 
 
-def test_initialisers_count_the_window_of_a_convolution():
-    kernel = layers.initializer("he")((5, 5, 20, 100)).numpy()
+def test_he_initializer_for_a_convolution_uses_the_fan_in_of_the_window():
+    kernel = INITIALIZERS["he"].make()((5, 5, 20, 100)).numpy()
     np.testing.assert_allclose(kernel.std(), (2 / (5 * 5 * 20)) ** 0.5, rtol=0.02)
 
 
-def test_two_initialisers_draw_two_kernels():
-    one, two = (layers.initializer("normal")((4, 4)).numpy() for _ in range(2))
+def test_initializers_made_twice_draw_different_kernels():
+    one, two = (INITIALIZERS["normal"].make()((4, 4)).numpy() for _ in range(2))
     assert not np.isclose(one, two).any()
 
 
@@ -69,16 +71,16 @@ def test_two_initialisers_draw_two_kernels():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_sigma_converges_to_the_largest_singular_value(kind):
+def test_sigma_after_many_iterations_is_the_largest_singular_value(kind):
     layer, _ = build(kind)
     converge(layer)
     values = np.linalg.svd(matrix(layer), compute_uv=False)
     np.testing.assert_allclose(layer.sigma(), values[0], rtol=1e-4)
-    assert values[1] < 0.99 * values[0]  # or any of two would have passed
+    assert values[1] < 0.99 * values[0]  # the test can distinguish them
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_one_power_iteration_is_that_of_numpy(kind):
+def test_power_iteration_once_matches_numpy(kind):
     layer, _ = build(kind)
     w, u = matrix(layer), layer.u.numpy().astype(np.float64)
     np.testing.assert_allclose(layer.sigma(), np.linalg.norm(w @ u / np.linalg.norm(u)), rtol=1e-5)
@@ -90,8 +92,8 @@ def test_one_power_iteration_is_that_of_numpy(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_power_iterations_never_shrink_sigma(kind):
-    """|W u| grows towards the largest singular value, which it never passes."""
+def test_power_iteration_never_decreases_sigma(kind):
+    """|W u| increases towards the largest singular value and never exceeds it."""
     layer, _ = build(kind)
     sigmas = []
     for _ in range(20):
@@ -102,16 +104,16 @@ def test_power_iterations_never_shrink_sigma(kind):
     assert sigmas[-1] < np.linalg.svd(matrix(layer), compute_uv=False)[0] + 1e-4
 
 
-def test_a_new_layer_begins_near_its_singular_value():
+def test_sigma_of_a_new_layer_is_close_to_the_largest_singular_value():
     keras.utils.set_random_seed(0)
-    layer = layers.SpectralDense(20, kernel_initializer=layers.initializer("normal"))
+    layer = layers.SpectralDense(20, kernel_initializer=INITIALIZERS["normal"].make())
     layer.build((None, 50))
     largest = np.linalg.svd(matrix(layer), compute_uv=False)[0]
     assert 0.85 * largest < float(layer.sigma()) < 1.001 * largest
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_outputs_are_those_of_the_kernel_over_sigma(kind):
+def test_spectral_layer_outputs_are_those_of_the_kernel_divided_by_sigma(kind):
     layer, x = build(kind)
     converge(layer)
     largest = np.linalg.svd(matrix(layer), compute_uv=False)[0]
@@ -121,7 +123,7 @@ def test_outputs_are_those_of_the_kernel_over_sigma(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_outputs_do_not_depend_on_the_scale_of_the_kernel(kind):
+def test_spectral_layer_with_a_scaled_kernel_has_the_same_outputs(kind):
     layer, x = build(kind)
     before = layer(x)
     layer.kernel.assign(7.0 * layer.kernel.numpy())
@@ -129,7 +131,7 @@ def test_outputs_do_not_depend_on_the_scale_of_the_kernel(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_activation_and_a_missing_bias_are_heeded(kind):
+def test_spectral_layer_applies_its_activation_and_may_have_no_bias(kind):
     layer, x = build(kind)
     plain = layer(x)
     rectified = layer.__class__.from_config({**layer.get_config(), "activation": "relu"})
@@ -148,7 +150,7 @@ def test_the_activation_and_a_missing_bias_are_heeded(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_call_leaves_u_alone_and_power_iteration_moves_it(kind):
+def test_u_is_updated_by_power_iteration_and_not_by_calls(kind):
     layer, x = build(kind)
     u = layer.u.numpy().copy()
     first = layer(x, training=True) if kind == "conv" else layer(x)
@@ -161,7 +163,7 @@ def test_a_call_leaves_u_alone_and_power_iteration_moves_it(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_u_is_no_trainable_weight(kind):
+def test_u_is_not_trainable(kind):
     layer, _ = build(kind)
     assert [v.name for v in layer.trainable_variables] == ["kernel", "bias"]
     assert [v.name for v in layer.non_trainable_variables] == ["u"]
@@ -171,8 +173,8 @@ def test_u_is_no_trainable_weight(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_gradient_goes_through_sigma(kind):
-    """Against float64 differences of sum(c f(W / |W u|)) with u held fixed."""
+def test_spectral_layer_gradient_includes_that_of_sigma(kind):
+    """Against float64 finite differences of sum(c f(W / |W u|)) with u fixed."""
     layer, x = build(kind)
     c = np.random.default_rng(1).normal(size=layer(x).shape)
     with tf.GradientTape() as tape:
@@ -188,12 +190,12 @@ def test_the_gradient_goes_through_sigma(kind):
         return float(np.sum(c * linear(kind, x64, kernel / sigma).numpy()))
 
     def differences(**kwargs):
-        slopes, step = np.zeros_like(w), 1e-5
+        gradient, step = np.zeros_like(w), 1e-5
         for index in np.ndindex(*w.shape):
             nudge = np.zeros_like(w)
             nudge[index] = step
-            slopes[index] = (value(w + nudge, **kwargs) - value(w - nudge, **kwargs)) / (2 * step)
-        return slopes
+            gradient[index] = (value(w + nudge, **kwargs) - value(w - nudge, **kwargs)) / (2 * step)
+        return gradient
 
     scale = np.abs(found).max()
     np.testing.assert_allclose(found, differences(), rtol=1e-3, atol=1e-4 * scale)
@@ -202,8 +204,8 @@ def test_the_gradient_goes_through_sigma(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_no_gradient_lies_along_the_kernel(kind):
-    """The outputs do not change with the kernel's scale, so <gradient, W> is 0."""
+def test_spectral_layer_gradient_is_orthogonal_to_the_kernel(kind):
+    """The outputs do not depend on the kernel's scale, so <gradient, W> is 0."""
     layer, x = build(kind)
     with tf.GradientTape() as tape:
         loss = tf.reduce_sum(layer(x) ** 2)
@@ -213,7 +215,7 @@ def test_no_gradient_lies_along_the_kernel(kind):
     assert abs(np.sum(gradient * layer.kernel.numpy())) < 1e-4 * lengths
 
 
-def test_a_kernel_of_zeros_gives_finite_outputs():
+def test_spectral_layer_with_a_zero_kernel_has_finite_outputs():
     layer, x = build("dense")
     layer.kernel.assign(np.zeros(layer.kernel.shape))
     layer.power_iteration()
@@ -225,7 +227,7 @@ def test_a_kernel_of_zeros_gives_finite_outputs():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_bfloat16_outputs_follow_those_of_float32(kind):
+def test_spectral_layer_in_bfloat16_agrees_with_float32(kind):
     layer, x = build(kind)
     mixed, _ = build(kind, dtype="mixed_bfloat16")
     mixed.u.assign(layer.u)
@@ -241,7 +243,7 @@ def test_bfloat16_outputs_follow_those_of_float32(kind):
     assert np.abs(gradient).max() > 0
 
 
-def test_spectral_layers_are_saved_with_their_u(tmp_path):
+def test_spectral_layers_saved_and_loaded_keep_u(tmp_path):
     network = keras.Sequential(
         [
             keras.Input((8, 8, 1)),
@@ -262,7 +264,7 @@ def test_spectral_layers_are_saved_with_their_u(tmp_path):
     assert type(first) is layers.SpectralConv2D
 
 
-def test_spectral_layers_finds_them_at_any_depth_and_no_others():
+def test_spectral_layers_of_nested_networks_finds_all_and_no_others():
     inner = keras.Sequential(
         [keras.Input((4,)), layers.SpectralDense(3, name="deep"), keras.layers.Dense(3)]
     )
@@ -280,7 +282,7 @@ def test_spectral_layers_finds_them_at_any_depth_and_no_others():
 
 
 @pytest.mark.parametrize("spectral", [False, True])
-def test_heads_are_linear_and_in_float32(spectral, policy):
+def test_head_in_mixed_precision_is_linear_and_float32(spectral, policy):
     policy("mixed_bfloat16")
     head = layers.head(3, "xavier", spectral=spectral, name="score")
     outputs = head(100.0 * tf.ones((2, 5), tf.bfloat16))
@@ -292,9 +294,9 @@ def test_heads_are_linear_and_in_float32(spectral, policy):
 
 
 @pytest.mark.parametrize(("activation", "function"), [("tanh", np.tanh), ("linear", np.array)])
-def test_images_are_float32(activation, function, policy):
+def test_image_output_in_mixed_precision_is_float32(activation, function, policy):
     policy("mixed_bfloat16")
-    outputs = layers.image(tf.constant([-9.0, 0.0, 0.5, 9.0], tf.bfloat16), activation)
+    outputs = layers.image_output(tf.constant([-9.0, 0.0, 0.5, 9.0], tf.bfloat16), activation)
     assert outputs.dtype == tf.float32
     np.testing.assert_allclose(outputs, function([-9.0, 0.0, 0.5, 9.0]), atol=1e-6)
 
@@ -303,12 +305,12 @@ def test_images_are_float32(activation, function, policy):
 
 
 def normed(norm, shape, label=None):
-    """Kit.norm as a model of h, or of h and a label."""
+    """Return a model that applies LayerFactory.norm to h, with or without a label."""
     h = keras.Input(shape)
     if label is None:
-        return keras.Model(h, layers.Kit(norm, "he").norm(h))
-    given = keras.Input((label,))
-    return keras.Model([h, given], layers.Kit(norm, "he", given).norm(h))
+        return keras.Model(h, layers.LayerFactory(norm, "he").norm(h))
+    classes = keras.Input((label,))
+    return keras.Model([h, classes], layers.LayerFactory(norm, "he", classes).norm(h))
 
 
 def drawn(*shape, seed=0):
@@ -320,20 +322,20 @@ def randomise(network):
         weight.assign(drawn(*weight.shape))
 
 
-def test_an_unknown_norm_is_refused():
-    with pytest.raises(ValueError, match="norm='group': it must be one of none, batch, layer, sp"):
-        layers.Kit("group", "he")
+def test_layer_factory_with_an_unknown_norm_raises():
+    with pytest.raises(ValueError, match=r"^norm: expected one of none, batch, .*, got 'group'$"):
+        layers.LayerFactory("group", "he")
 
 
 @pytest.mark.parametrize("norm", ["none", "spectral"])
-def test_norms_of_kernels_leave_activations_alone(norm):
+def test_layer_factory_without_a_norm_of_activations_returns_them_unchanged(norm):
     h = keras.Input((4, 4, 2))
-    assert layers.Kit(norm, "he").norm(h) is h
+    assert layers.LayerFactory(norm, "he").norm(h) is h
 
 
 @pytest.mark.parametrize("shape", [(7,), (4, 5, 3)])
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_layer_norm_is_over_an_example_with_a_gain_and_a_bias_a_channel(shape, precision, policy):
+def test_layer_norm_is_per_example_with_gain_and_bias_per_channel(shape, precision, policy):
     policy(precision)
     network, h = normed("layer", shape), drawn(6, *shape)
     gain, bias = network.trainable_weights
@@ -347,21 +349,26 @@ def test_layer_norm_is_over_an_example_with_a_gain_and_a_bias_a_channel(shape, p
 
 
 @pytest.mark.parametrize("shape", [(7,), (3, 4, 2)])
-def test_the_gradient_of_a_slope_through_a_layer_norm(shape):
-    """|grad f|^2 of f(x) = w . norm(A x), by hand: grad f = A' (w - mean w - n mean(w n)) / s with
-    the deviation s of A x and its normalised n; and its gradient, by finite differences."""
+def test_layer_norm_second_order_gradient_matches_finite_differences(shape):
+    """The squared gradient norm of f(x) = w . norm(A x) by hand, and its gradient numerically.
+
+    grad f = A' (w - mean w - n mean(w n)) / s for n = norm(A x) and the standard deviation s.
+    """
     rng = np.random.default_rng(0)
     size = math.prod(shape)
-    a = rng.normal(1.0, 0.5, (size, 5))  # not of mean 0: it moves the mean of what is normalised
+    a = rng.normal(1.0, 0.5, (size, 5))  # not of mean 0, so that x changes the mean of A x
     x, w = rng.normal(0.0, 1.0, 5), rng.normal(0.0, 1.0, size)
 
-    def squared_slope(x):
+    def squared_gradient_norm(x):
         h = a @ x
         s = np.sqrt(h.var() + 1e-5)
         n = (h - h.mean()) / s
         return np.sum(np.square(a.T @ (w - w.mean() - n * (w * n).mean()) / s))
 
-    expected = [(squared_slope(x + h) - squared_slope(x - h)) / 2e-5 for h in 1e-5 * np.eye(5)]
+    expected = [
+        (squared_gradient_norm(x + h) - squared_gradient_norm(x - h)) / 2e-5
+        for h in 1e-5 * np.eye(5)
+    ]
     norm, point = layers.LayerNorm(), tf.constant(x[:, None], tf.float32)
     with tf.GradientTape() as outer:
         outer.watch(point)
@@ -369,15 +376,15 @@ def test_the_gradient_of_a_slope_through_a_layer_norm(shape):
             inner.watch(point)
             h = tf.reshape(tf.constant(a, tf.float32) @ point, (1, *shape))
             f = tf.reduce_sum(norm(h) * tf.constant(w.reshape(shape), tf.float32))
-        slope = tf.reduce_sum(tf.square(inner.gradient(f, point)))
-    assert float(slope) == pytest.approx(squared_slope(x), rel=1e-3)
-    found = np.ravel(outer.gradient(slope, point))
+        penalty = tf.reduce_sum(tf.square(inner.gradient(f, point)))
+    assert float(penalty) == pytest.approx(squared_gradient_norm(x), rel=1e-3)
+    found = np.ravel(outer.gradient(penalty, point))
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("shape", [(7,), (4, 5, 3)])
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_a_conditional_norm_is_a_batch_norm_with_the_gains_of_the_label(shape, precision, policy):
+def test_conditional_batch_norm_uses_gain_and_bias_of_the_label(shape, precision, policy):
     policy(precision)
     network, h = normed("batch", shape, label=2), drawn(6, *shape)
     labels = np.array([0, 1, 1, 0, 1, 0])
@@ -408,45 +415,44 @@ def test_a_conditional_norm_is_a_batch_norm_with_the_gains_of_the_label(shape, p
     np.testing.assert_allclose(tf.cast(found, tf.float32), expected, rtol=tolerance, atol=0.3)
 
 
-@pytest.mark.parametrize("norm", layers.NORMS)
-def test_a_bias_is_left_out_only_where_a_batch_norm_removes_it(norm):
-    kit, x, maps = layers.Kit(norm, "he"), keras.Input((6,)), keras.Input((8, 8, 2))
-    batch = norm in ("batch", "both")
+@pytest.mark.parametrize("norm", NORMS)
+def test_layer_factory_omits_a_bias_only_before_a_batch_norm(norm):
+    factory, x, maps = layers.LayerFactory(norm, "he"), keras.Input((6,)), keras.Input((8, 8, 2))
+    facts = NORMS[norm]
     for normalised in (False, True):
-        dense = keras.Model(x, kit.dense(x, 3, normalised=normalised))
-        conv = keras.Model(maps, kit.conv(maps, 3, 4, strides=2, normalised=normalised))
+        dense = keras.Model(x, factory.dense(x, 3, normalised=normalised))
+        conv = keras.Model(maps, factory.conv(maps, 3, 4, strides=2, normalised=normalised))
         assert conv.output_shape == (None, 4, 4, 3)
         for network in (dense, conv):
-            assert network.layers[1].use_bias == (not (normalised and batch))
-            norms = normalised and (batch or norm == "layer")
+            assert network.layers[1].use_bias == (not (normalised and facts.batch))
+            norms = normalised and (facts.batch or facts.layer)
             assert len(network.layers) == 2 + norms
-            spectral = norm in ("spectral", "both")
-            assert len(layers.spectral_layers(network)) == spectral
-    assert not keras.Model(x, kit.dense(x, 3, use_bias=False)).layers[1].use_bias
+            assert len(layers.spectral_layers(network)) == facts.spectral
+    assert not keras.Model(x, factory.dense(x, 3, use_bias=False)).layers[1].use_bias
 
 
-def test_latents_end_in_the_label():
-    z, h, kit = layers.latent_inputs(7, 3, "batch", "he")
+def test_latent_inputs_splits_off_the_label_at_the_end():
+    z, h, factory = layers.latent_inputs(7, 3, "batch", "he")
     rows = drawn(2, 7)
-    first, label = keras.Model(z, [h, kit.label])(rows)
+    first, label = keras.Model(z, [h, factory.label])(rows)
     np.testing.assert_array_equal(first, rows[:, :4])
     np.testing.assert_array_equal(label, rows[:, 4:])
-    z, h, kit = layers.latent_inputs(7, 0, "batch", "he")
+    z, h, factory = layers.latent_inputs(7, 0, "batch", "he")
     assert h is z
-    assert kit.label is None
+    assert factory.label is None
 
 
 # Self-attention.
 
 
 def attending(norm="none", shape=(4, 4, 16)):
-    """self_attention as a model of maps."""
+    """Return a model that applies self_attention to maps."""
     maps = keras.Input(shape)
-    return keras.Model(maps, layers.self_attention(maps, layers.Kit(norm, "he")))
+    return keras.Model(maps, layers.self_attention(maps, layers.LayerFactory(norm, "he")))
 
 
 def matrices(network):
-    """f, g, h and v [inputs, outputs] of `attending`, found by where they stand."""
+    """Return the kernels f, g, h and v [inputs, outputs] of `attending`."""
     maker = {id(layer.output): layer for layer in network.layers}
     (attend,) = (x for x in network.layers if isinstance(x, keras.layers.Attention))
     query, value, key = (maker[id(maps)] for maps in attend.input)
@@ -456,7 +462,7 @@ def matrices(network):
 
 
 @pytest.mark.parametrize("norm", ["none", "spectral"])
-def test_self_attention_is_the_identity_at_first(norm):
+def test_self_attention_with_initial_weights_is_the_identity(norm):
     network, x = attending(norm), drawn(2, 4, 4, 16)
     np.testing.assert_array_equal(network(x), x)
     assert [w.shape for w in network.trainable_weights if w.path.startswith("gamma/")] == [(1, 1)]
@@ -465,7 +471,7 @@ def test_self_attention_is_the_identity_at_first(norm):
 
 @pytest.mark.parametrize(("shape", "inner"), [((4, 4, 16), 2), ((3, 5, 4), 1)])
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_self_attention_is_that_of_the_paper(shape, inner, precision, policy):
+def test_self_attention_matches_the_equations_in_numpy(shape, inner, precision, policy):
     """Zhang et al. 2019, equations 1 to 3, with numpy: y = x + gamma v(sum_i beta_ji h(x_i))."""
     policy(precision)
     network, maps = attending(shape=shape), drawn(2, *shape) / 5
@@ -482,7 +488,7 @@ def test_self_attention_is_that_of_the_paper(shape, inner, precision, policy):
         assert np.abs(expected - x).max() > 0.3
 
 
-def test_spectral_self_attention_has_four_spectral_kernels_and_a_free_gamma():
+def test_self_attention_with_spectral_norm_leaves_gamma_unnormalised():
     network = attending("spectral")
     assert len(layers.spectral_layers(network)) == 4
     assert type(network.get_layer("gamma")) is keras.layers.Dense

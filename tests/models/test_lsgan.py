@@ -24,7 +24,7 @@ def test_the_defaults_are_the_papers_equation_9(linear):
     assert (hp.fake_label, hp.real_label, hp.generator_label) == (0.0, 1.0, 1.0)
 
 
-def test_the_boundary_of_the_accuracies_lies_between_the_labels(linear, pictures, take_step):
+def test_the_threshold_of_the_accuracies_lies_between_the_labels(linear, pictures, take_step):
     still = {name: keras.optimizers.SGD(0.0) for name in ("discriminator", "generator")}
     for labels, real, fake in [((0.0, 1.0), 0, 1), ((-1.0, 1.0), 1, 0)]:
         model = linear(LSGAN, still, fake_label=labels[0], real_label=labels[1])

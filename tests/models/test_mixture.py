@@ -23,21 +23,21 @@ SETTINGS = {
 
 
 def points(n, seed=0):
-    """n draws of the mixture as images [n, 1, 1, 2]."""
+    """N draws of the mixture as images [n, 1, 1, 2]."""
     rng = np.random.default_rng(seed)
     drawn = CENTRES[rng.integers(0, 8, n)] + rng.normal(0, STD, (n, 2))
     return drawn.astype(np.float32).reshape(n, 1, 1, 2)
 
 
 def modes(drawn):
-    """How many samples are within 4 standard deviations of each of the 8 centres."""
+    """Number of samples within 4 standard deviations of each of the 8 centres."""
     distances = np.linalg.norm(drawn.reshape(-1, 1, 2) - CENTRES, axis=-1)
     near = distances.min(axis=1) < 4 * STD
     return np.bincount(distances.argmin(axis=1)[near], minlength=8)
 
 
 def covered(counts, n):
-    """How many modes have at least 2 % of n samples, where 12.5 % would be right."""
+    """Number of modes with at least 2 % of n samples; 12.5 % would be right."""
     return int(np.sum(counts >= 0.02 * n))
 
 

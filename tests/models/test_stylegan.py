@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from errors import UserError
 from losses.path_length import path_lengths
 from models import REGISTRY
-from models.base import NotSupported
-from models.networks import ImageShapeError, stylegan
+from models.abilities import STYLES
+from models.networks import stylegan
 from models.style_based import MEAN_DECAY, mix
 from models.stylegan2 import LENGTH_DECAY
 
@@ -62,7 +63,7 @@ def test_sizes_are_those_of_the_image_halved(shape, sides):
 
 def test_other_sizes_are_refused():
     for name in NAMES:
-        with pytest.raises(ImageShapeError, match="4 or 7 times a power of two"):
+        with pytest.raises(UserError, match="4 or 7 times a power of two"):
             REGISTRY[name].load()((30, 30, 1), **SMALL)
 
 
@@ -87,7 +88,7 @@ def test_a_latent_is_normalised(build):
 
 
 def test_the_mapping_learns_at_its_rate(build):
-    """Its kernels are as many times as large, and scaled down as they are used."""
+    """Kernels are initialised 1 / rate times larger, and scaled by the rate when used."""
     for rate in (1.0, 0.01):
         mapping = build("stylegan", w_dim=200, mapping_rate=rate).generator.get_layer("mapping")
         kernel = mapping.get_layer("dense_1").kernel.numpy()
@@ -197,13 +198,8 @@ def test_the_running_mean_of_w_follows_its_formula(name, build, batch_of, take_s
 
 def test_other_models_have_no_styles(tiny):
     model = tiny("dcgan")
-    for ask in (
-        lambda: model.styles(model.draw_latents(2)),
-        lambda: model.images_of_styles(np.zeros((2, 6, 5))),
-        model.mean_style,
-    ):
-        with pytest.raises(NotSupported, match="DCGAN has no styles"):
-            ask()
+    assert model.lacks(STYLES) == "DCGAN has no styles"
+    assert not any(hasattr(model, method) for method in STYLES.methods)
 
 
 # Growing.
@@ -225,9 +221,9 @@ def test_fading_goes_from_one_size_to_the_next(network, build):
         def at(stage, alpha=None):
             return model.generator.get_layer("synthesis")(w, stage=stage, alpha=alpha)
 
-        np.testing.assert_array_equal(stylegan.enlarge(stylegan.shrink(at(0), 4), 4), at(0))
-        np.testing.assert_array_equal(stylegan.enlarge(stylegan.shrink(at(1), 2), 2), at(1))
-        assert not np.allclose(stylegan.shrink(at(2), 2), at(1)[:, ::2, ::2], atol=1e-3)
+        np.testing.assert_array_equal(stylegan.upsample(stylegan.downsample(at(0), 4), 4), at(0))
+        np.testing.assert_array_equal(stylegan.upsample(stylegan.downsample(at(1), 2), 2), at(1))
+        assert not np.allclose(stylegan.downsample(at(2), 2), at(1)[:, ::2, ::2], atol=1e-3)
     else:
         x = tf.constant(np.random.default_rng(0).normal(size=(4, *RGB)), tf.float32)
 
@@ -334,7 +330,7 @@ def test_samples_are_of_the_size_of_the_next_step(build, take_step):
     for step in range(5):
         sample = model.sample(2)
         factors = [n for n in (4, 2, 1) if np.allclose(
-            stylegan.enlarge(stylegan.shrink(sample, n), n), sample, atol=1e-6)]  # fmt: skip
+            stylegan.upsample(stylegan.downsample(sample, n), n), sample, atol=1e-6)]  # fmt: skip
         sides.append(16 // factors[0])
         take_step(model, images(seed=step))
     assert sides == [4, 4, 8, 8, 16]
@@ -342,7 +338,8 @@ def test_samples_are_of_the_size_of_the_next_step(build, take_step):
 
 def test_a_resume_in_the_middle_of_growing_is_exact(fit, state_of, assert_same, tmp_path):
     """In graphs, which are slow to build: two steps, and five twice, in which a size that is faded
-    in is learnt, and the next is faded in."""
+    in is learnt, and the next is faded in.
+    """
 
     def build():
         keras.utils.set_random_seed(1)

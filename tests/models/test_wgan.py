@@ -1,4 +1,4 @@
-"""WGAN held against algorithm 1 of Arjovsky et al. 2017, written out in numpy."""
+"""WGAN compared with algorithm 1 of Arjovsky et al. 2017, written out in numpy."""
 
 import keras
 import numpy as np
@@ -15,7 +15,8 @@ def rms_step(w, gradient, mean_square, rate=5e-5):
 
 def test_two_steps_are_those_of_algorithm_1(linear, pictures, take_step):
     """The critic is f(x) = w x + b, whose gradient with respect to w is x: five critic updates on
-    fresh images, each clipped, and one of G = tanh(z A + a) against the last critic."""
+    fresh images, each clipped, and one of G = tanh(z A + a) against the last critic.
+    """
     drawn = []
 
     class Spy(WGAN):
@@ -54,7 +55,8 @@ def test_two_steps_are_those_of_algorithm_1(linear, pictures, take_step):
 
 def test_g_moves_at_its_rate_from_the_first_steps_on(batches, take_step):
     """With the default networks and clip: RMSProp moves a weight by about its rate a step, however
-    small the gradient, unless it vanishes."""
+    small the gradient, unless it vanishes.
+    """
     model = WGAN((28, 28, 1), width=8, dense_units=16, n_critic=2)
     model.compile()
     images, _ = batches(10, n_critic=2)

@@ -1,4 +1,4 @@
-"""WGAN-GP held against algorithm 1 of Gulrajani et al. 2017, written out in numpy."""
+"""WGAN-GP compared with algorithm 1 of Gulrajani et al. 2017, written out in numpy."""
 
 import numpy as np
 import pytest
@@ -20,8 +20,9 @@ class Adam:
 
 
 def test_two_steps_are_those_of_algorithm_1(linear, pictures, take_step):
-    """The critic is f(x) = w x + b, of slope |w| everywhere: its gradient with respect to w is
-    mean G(z) - mean x + 10 * 2 (|w| - 1) w / |w|; then one of G = tanh(z A + a)."""
+    """The critic is f(x) = w x + b, with the gradient norm |w|: its gradient with respect to w is
+    mean G(z) - mean x + 10 * 2 (|w| - 1) w / |w|; then one of G = tanh(z A + a).
+    """
     drawn = []
 
     class Spy(WGANGP):

@@ -1,4 +1,4 @@
-"""Curves: the moving average by hand, awkward series, and what ends up in the file."""
+"""Curves: the moving average by hand, awkward series, and the written file."""
 
 import math
 import sys
@@ -20,7 +20,7 @@ def pixels(path):
 
 
 def ink(path, colour):
-    """How many pixels have nearly that colour, such as "#0072B2"."""
+    """Return the number of pixels of nearly that colour, such as "#0072B2"."""
     wanted = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
     return int((np.abs(pixels(path) - wanted).max(axis=-1) <= 8).sum())
 

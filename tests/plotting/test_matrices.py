@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from plotting import save_matrix
-from plotting.matrices import SHADES, UNKNOWN
+from plotting.matrices import SHADES, UNKNOWN, fitted
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -160,3 +160,17 @@ def test_refuses_and_writes_nothing(tmp_path, name, counts, names, message):
     with pytest.raises(ValueError, match=message):
         save_matrix(tmp_path / name, counts, *names)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "expected"),
+    [
+        ("short", 5, "short"),
+        ("a  name\nin lines", 20, "a name in lines"),
+        ("abcdefghij", 7, "abc…hij"),
+        ("abcdefghij", 6, "ab…hij"),
+        ("abcdefghij", 0, "…"),
+    ],
+)
+def test_fitted_of_a_long_text_loses_its_middle(text, limit, expected):
+    assert fitted(text, limit, len) == expected

@@ -1,4 +1,4 @@
-"""What the backbones have in common: norms, classes, gradients, exports."""
+"""Contract of the backbones: signatures, norms, classes, gradients, export."""
 
 import inspect
 
@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from models import layers
 from models.networks import dcgan, mlp, resnet
+from models.norms import NORMS
 
 MODULES = {"mlp": mlp, "dcgan": dcgan, "resnet": resnet}
 OWN = {
@@ -36,20 +37,20 @@ def count(network, kind):
 
 
 def set_gamma(network, value=0.7):
-    """Lets self-attention take part, which it does not at first."""
+    """Set gamma of self-attention, whose initial value 0 disables it."""
     for layer in network._flatten_layers():
         if layer.name == "gamma":
             layer.kernel.assign([[value]])
 
 
 def joined(labels, seed=0):
-    """The same noise [5] for each label, and the labels as one-hot vectors, side by side."""
+    """Return latents [n, 5 + CLASSES]: the same noise for each label, then the one-hot label."""
     z = np.random.default_rng(seed).normal(size=5).astype(np.float32)
     return np.hstack([np.tile(z, (len(labels), 1)), np.eye(CLASSES, dtype=np.float32)[labels]])
 
 
 def gains_and_biases(network):
-    """The kernels [classes, channels] of the layers that the label feeds."""
+    """Return the kernels [classes, channels] of the layers whose input is the label."""
     return [
         layer.kernel
         for layer in network._flatten_layers()
@@ -58,14 +59,14 @@ def gains_and_biases(network):
     ]
 
 
-def tell_classes_apart(network):
+def randomise_gains_and_biases(network):
     rng = np.random.default_rng(0)
     for kernel in gains_and_biases(network):
         kernel.assign(kernel + 0.3 * rng.normal(size=kernel.shape))
 
 
 @backbones
-def test_signatures_are_the_same_but_for_own_options(name):
+def test_signatures_differ_only_in_the_options_of_the_backbone(name):
     for function, first in (
         ("generator", ["image_shape", "latent_dim"]),
         ("trunk", ["image_shape"]),
@@ -80,27 +81,27 @@ def test_signatures_are_the_same_but_for_own_options(name):
         assert defaults == optional
 
 
-# Kinds of norm.
+# Norms.
 
 
 @backbones
 @pytest.mark.parametrize("norm", ["layer", "spectral", "both", "instance"])
-def test_a_generator_has_batch_norms_or_none(name, norm):
-    with pytest.raises(ValueError, match="must be none or batch") as refusal:
+def test_generator_with_another_norm_than_batch_or_none_raises(name, norm):
+    with pytest.raises(ValueError, match="expected one of none, batch for a generator") as error:
         generator(name, norm=norm)
-    assert norm in str(refusal.value)
+    assert norm in str(error.value)
     assert count(generator(name, norm="none"), keras.layers.BatchNormalization) == 0
     assert count(generator(name), keras.layers.BatchNormalization) > 0
 
 
 @backbones
-def test_an_unknown_norm_of_a_trunk_is_refused(name):
-    with pytest.raises(ValueError, match="norm='instance': it must be one of none, batch, layer"):
+def test_trunk_with_an_unknown_norm_raises(name):
+    with pytest.raises(ValueError, match=r"expected one of none, batch, layer, .* got 'instance'"):
         trunk(name, norm="instance")
 
 
 @backbones
-def test_without_a_norm_every_layer_that_lacks_one_has_a_bias(name):
+def test_networks_without_a_norm_have_biases_except_in_attention(name):
     for network in (generator(name, norm="none"), trunk(name)):
         linear = [x for x in network._flatten_layers() if hasattr(x, "kernel")]
         bare = [x for x in linear if not x.use_bias]
@@ -110,8 +111,8 @@ def test_without_a_norm_every_layer_that_lacks_one_has_a_bias(name):
 
 
 @backbones
-@pytest.mark.parametrize("norm", layers.NORMS)
-def test_a_trunk_has_the_layers_of_its_norm(name, norm):
+@pytest.mark.parametrize("norm", NORMS)
+def test_trunk_has_the_layers_of_its_norm(name, norm):
     network = trunk(name, norm)
     norms = {"mlp": 1, "dcgan": 2, "resnet": 4}[name]
     kernels = {"mlp": 2, "dcgan": 3, "resnet": 7 + 4}[name]
@@ -133,16 +134,16 @@ def test_a_trunk_has_the_layers_of_its_norm(name, norm):
 
 
 @backbones
-def test_classes_without_batch_norms_are_refused(name):
-    with pytest.raises(ValueError, match="needs norm='batch'") as refusal:
+def test_generator_with_classes_and_without_batch_norm_raises(name):
+    with pytest.raises(ValueError, match="requires 'batch', got 'none'") as error:
         generator(name, 5 + CLASSES, norm="none", num_classes=CLASSES)
-    assert "\n" not in str(refusal.value)
+    assert "\n" not in str(error.value)
 
 
 @backbones
 @pytest.mark.parametrize("training", [False, True])
-def test_at_first_the_label_sets_gains_of_1_and_biases_of_0(name, training):
-    """So that the images are those of the generator without classes."""
+def test_generator_with_classes_initially_equals_the_unconditional_one(name, training):
+    """All gains are 1 and all biases 0."""
     keras.utils.set_random_seed(0)
     plain = generator(name)
     keras.utils.set_random_seed(0)
@@ -164,7 +165,7 @@ def test_at_first_the_label_sets_gains_of_1_and_biases_of_0(name, training):
 
 @pytest.mark.smoke
 @backbones
-def test_each_class_has_gains_and_biases_of_its_own(name):
+def test_generator_gains_and_biases_of_a_class_change_only_its_images(name):
     network = generator(name, 5 + CLASSES, num_classes=CLASSES)
     before = np.asarray(network(joined([0, 1, 2])))
     np.testing.assert_allclose(before[0], before[2], atol=1e-6)
@@ -181,38 +182,38 @@ def test_each_class_has_gains_and_biases_of_its_own(name):
 
 
 @backbones
-def test_the_label_feeds_the_norms_and_nothing_else(name):
+def test_generator_label_feeds_the_norms_only(name):
     network = generator(name, 5 + CLASSES, num_classes=CLASSES)
     (first,) = (
         x for x in network._flatten_layers() if hasattr(x, "kernel") and x.kernel.shape[0] == 5
     )
     assert isinstance(first, keras.layers.Dense)
-    tell_classes_apart(network)
+    randomise_gains_and_biases(network)
     z = tf.constant(joined([0, 1, 2]))
     with tf.GradientTape() as tape:
         tape.watch(z)
         value = tf.reduce_sum(network(z) ** 2)
-    slopes = tape.gradient(value, z).numpy()
-    assert (np.abs(slopes).max(axis=0) > 0).all()
+    gradient = tape.gradient(value, z).numpy()
+    assert (np.abs(gradient).max(axis=0) > 0).all()
 
 
 # Gradients.
 
 
-def slopes_of_penalty(network, x):
-    """Gradients of a score and of its squared slope at x, as in WGAN-GP."""
+def penalty_gradients(network, x):
+    """Return the weights' gradients of a score and its squared gradient norm at x (WGAN-GP)."""
     with tf.GradientTape() as outer:
         with tf.GradientTape() as inner:
             inner.watch(x)
             score = tf.reduce_sum(tf.cast(network(x, training=True), tf.float32) ** 2, axis=1)
-        slope = inner.gradient(score, x)
-        penalty = tf.reduce_sum(slope**2, axis=[1, 2, 3])
+        gradient = inner.gradient(score, x)
+        penalty = tf.reduce_sum(gradient**2, axis=[1, 2, 3])
         loss = tf.reduce_mean(0.1 * score + penalty)
     return outer.gradient(loss, network.trainable_variables)
 
 
 def assert_gradients_agree(network, found, expected):
-    largest = max(np.abs(slope).max() for slope in expected)
+    largest = max(np.abs(gradient).max() for gradient in expected)
     for variable, one, two in zip(network.trainable_variables, found, expected, strict=True):
         scale = np.abs(two).max()
         assert scale > 1e-5 * largest, variable.path
@@ -221,30 +222,30 @@ def assert_gradients_agree(network, found, expected):
 
 @backbones
 @pytest.mark.parametrize("norm", ["none", "layer", "spectral"])
-def test_slopes_of_slopes_reach_all_weights_and_xla_agrees(name, norm):
+def test_trunk_second_order_gradients_reach_all_weights_and_agree_with_xla(name, norm):
     network = trunk(name, norm)
     set_gamma(network)
     x = tf.constant(np.random.default_rng(0).uniform(-1, 1, (6, *SHAPE)), tf.float32)
-    compiled = tf.function(slopes_of_penalty, jit_compile=True)
-    assert_gradients_agree(network, compiled(network, x), slopes_of_penalty(network, x))
+    compiled = tf.function(penalty_gradients, jit_compile=True)
+    assert_gradients_agree(network, compiled(network, x), penalty_gradients(network, x))
 
 
-def test_gradients_reach_all_weights_of_a_generator_and_xla_agrees():
+def test_generator_gradients_reach_all_weights_and_agree_with_xla():
     network = generator("resnet", 5 + CLASSES, num_classes=CLASSES)
     set_gamma(network)
     noise = np.random.default_rng(0).normal(size=(6, 5)).astype(np.float32)
     z = tf.constant(np.hstack([noise, joined([0, 1, 2, 0, 1, 2])[:, 5:]]))
     weights = tf.random.stateless_normal((6, *SHAPE), [0, 1])
 
-    def slopes():
+    def gradients():
         with tf.GradientTape() as tape:
             value = tf.reduce_sum(weights * network(z, training=True))
         return tape.gradient(value, network.trainable_variables)
 
-    assert_gradients_agree(network, tf.function(slopes, jit_compile=True)(), slopes())
+    assert_gradients_agree(network, tf.function(gradients, jit_compile=True)(), gradients())
 
 
-# Copies.
+# Export.
 
 
 LOAD = """
@@ -258,13 +259,13 @@ assert not [name for name in sys.modules if name.split(".")[0] in ("models", "lo
 
 
 @pytest.mark.smoke
-def test_saved_generators_need_nothing_of_the_zoo(python, tmp_path):
-    """And are copied, as for the average of G's weights."""
+def test_generator_saved_loads_without_this_package(python, tmp_path):
+    """A clone, as made for the EMA of G, is saved and loaded in a process without this package."""
     expected = {}
     for name in MODULES:
         network = generator(name, 5 + CLASSES, num_classes=CLASSES)
         set_gamma(network)
-        tell_classes_apart(network)
+        randomise_gains_and_biases(network)
         z = joined([0, 1, 2])
         network(z, training=True)
         copy = keras.models.clone_model(network)

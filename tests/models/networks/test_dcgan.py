@@ -4,8 +4,9 @@ import keras
 import numpy as np
 import pytest
 
+from errors import UserError
 from models import layers
-from models.networks import ImageShapeError, dcgan, stages
+from models.networks import dcgan, stages
 
 SIDES = {28: (7, 2), 32: (4, 3), 64: (4, 4), 128: (4, 5)}
 LAYOUT = {"width": 4, "kernel_size": 4, "dense_units": 0, "initializer": "normal"}
@@ -16,7 +17,7 @@ def count(network, kind):
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_stages_halve_the_image_to_its_base(side):
+def test_stages_returns_the_smallest_side_and_the_halvings(side):
     assert stages((side, side, 3)) == SIDES[side]
 
 
@@ -25,7 +26,7 @@ def test_channels_double_up_to_eight_times_the_width():
 
 
 @pytest.mark.parametrize("side", [28, 32])
-def test_a_dense_layer_gives_the_trunk_its_features(side):
+def test_dense_units_add_a_dense_layer_to_both_networks(side):
     layout = {**LAYOUT, "dense_units": 5}
     trunk = dcgan.trunk((side, side, 1), norm="both", **layout)
     assert trunk.output_shape == (None, 5)
@@ -39,7 +40,7 @@ def test_a_dense_layer_gives_the_trunk_its_features(side):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("side", SIDES)
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_generated_images_have_shape_range_and_type(side, channels, precision, policy):
+def test_generator_images_have_shape_range_and_dtype(side, channels, precision, policy):
     policy(precision)
     network = dcgan.generator(
         (side, side, channels), 6, norm="batch", **{**LAYOUT, "initializer": "he"}
@@ -56,7 +57,7 @@ def test_generated_images_have_shape_range_and_type(side, channels, precision, p
 
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("side", SIDES)
-def test_a_trunk_flattens_its_smallest_map(side, channels):
+def test_trunk_features_are_the_flattened_smallest_map(side, channels):
     base, halvings = SIDES[side]
     trunk = dcgan.trunk((side, side, channels), norm="batch", **LAYOUT)
     features = base * base * dcgan.channels(4, halvings)
@@ -67,7 +68,7 @@ def test_a_trunk_flattens_its_smallest_map(side, channels):
 
 
 @pytest.mark.parametrize("kernel_size", [2, 3, 5])
-def test_other_kernels_give_the_same_shapes(kernel_size):
+def test_networks_with_other_kernel_sizes_have_the_same_shapes(kernel_size):
     layout = {**LAYOUT, "kernel_size": kernel_size}
     network = dcgan.generator((28, 28, 1), 6, norm="batch", **layout)
     assert network.output_shape == (None, 28, 28, 1)
@@ -76,22 +77,22 @@ def test_other_kernels_give_the_same_shapes(kernel_size):
 
 @pytest.mark.parametrize("shape", [(30, 30, 1), (28, 32, 1), (32, 28, 3), (8, 8, 1), (512, 512, 3)])
 @pytest.mark.parametrize("network", ["generator", "trunk"])
-def test_a_size_that_does_not_fit_is_refused_in_one_line(network, shape):
+def test_networks_for_an_unsupported_image_size_raise_in_one_line(network, shape):
     build = {
         "generator": lambda: dcgan.generator(shape, 6, norm="batch", **LAYOUT),
         "trunk": lambda: dcgan.trunk(shape, norm="none", **LAYOUT),
     }[network]
-    with pytest.raises(ImageShapeError, match="28, 32, 64 or 128") as refusal:
+    with pytest.raises(UserError, match="28, 32, 64 or 128") as error:
         build()
-    assert f"{shape[0]}x{shape[1]}" in str(refusal.value)
-    assert "\n" not in str(refusal.value)
+    assert f"{shape[0]}x{shape[1]}" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize(
     ("norm", "batch_norms", "spectral"),
     [("none", 0, False), ("batch", 3, False), ("spectral", 0, True), ("both", 3, True)],
 )
-def test_a_trunk_has_the_layers_of_its_normalisation(norm, batch_norms, spectral):
+def test_trunk_has_the_layers_of_its_norm(norm, batch_norms, spectral):
     trunk = dcgan.trunk((64, 64, 1), norm=norm, **LAYOUT)
     convolutions = [x for x in trunk._flatten_layers() if isinstance(x, keras.layers.Conv2D)]
     assert len(convolutions) == 4
@@ -103,7 +104,7 @@ def test_a_trunk_has_the_layers_of_its_normalisation(norm, batch_norms, spectral
 
 
 @pytest.mark.parametrize("norm", ["none", "batch", "spectral", "both"])
-def test_a_trunks_dense_layer_is_normalised_as_the_convolutions_are(norm):
+def test_trunk_dense_layer_has_the_norm_of_the_convolutions(norm):
     trunk = dcgan.trunk((64, 64, 1), norm=norm, **{**LAYOUT, "dense_units": 5})
     spectral, batch_norm = norm in ("spectral", "both"), norm in ("batch", "both")
     (dense,) = (x for x in trunk._flatten_layers() if isinstance(x, keras.layers.Dense))
@@ -113,7 +114,7 @@ def test_a_trunks_dense_layer_is_normalised_as_the_convolutions_are(norm):
     assert len(layers.spectral_layers(trunk)) == 5 * spectral
 
 
-def test_a_generator_normalises_all_but_its_image():
+def test_generator_normalises_all_layers_but_the_output():
     network = dcgan.generator((64, 64, 3), 6, norm="batch", **LAYOUT)
     transposed = [
         x for x in network._flatten_layers() if isinstance(x, keras.layers.Conv2DTranspose)
@@ -124,14 +125,14 @@ def test_a_generator_normalises_all_but_its_image():
     assert count(network, keras.layers.ReLU) == 4
 
 
-def test_a_generator_without_norms_has_biases():
+def test_generator_without_norms_has_biases():
     network = dcgan.generator((28, 28, 1), 6, norm="none", **{**LAYOUT, "dense_units": 5})
     kernels = [x for x in network._flatten_layers() if hasattr(x, "kernel")]
     assert [x.use_bias for x in kernels] == [True] * 4
     assert count(network, keras.layers.BatchNormalization) == 0
 
 
-def test_layer_norm_stands_where_batch_norm_would_and_leaves_the_biases():
+def test_trunk_with_layer_norm_keeps_the_biases():
     trunk = dcgan.trunk((64, 64, 1), norm="layer", **{**LAYOUT, "dense_units": 5})
     assert count(trunk, layers.LayerNorm) == 4
     assert [type(layer).__name__ for layer in trunk.layers[:5]] == [
@@ -140,18 +141,20 @@ def test_layer_norm_stands_where_batch_norm_would_and_leaves_the_biases():
     assert all(x.use_bias for x in trunk._flatten_layers() if hasattr(x, "kernel"))
 
 
-def test_latents_are_told_apart_beside_a_pattern_that_they_share():
-    """Each unit of the smallest map is normalised on its own: a bias of each does not drown what
-    differs between latents."""
+def test_generator_with_a_pattern_common_to_all_latents_keeps_their_differences():
+    """Each unit of the smallest map is normalised separately.
+
+    A large pattern common to all latents therefore does not reduce their differences.
+    """
     network = dcgan.generator((28, 28, 1), 6, norm="batch", **LAYOUT)
     z = np.random.default_rng(0).normal(size=(64, 6)).astype(np.float32)
     alone = np.std(network(z, training=True), axis=0)
-    z[:, 0] += 100.0  # as much for all: through the first row of the kernel, a shared pattern
+    z[:, 0] += 100.0  # the same for all latents: adds the first row of the kernel
     np.testing.assert_allclose(np.std(network(z, training=True), axis=0), alone, rtol=0.05)
 
 
-def test_the_networks_of_the_paper_keep_their_weights():
-    """Those of runs that are already saved."""
+def test_networks_keep_layers_and_weights():
+    """Saved runs depend on them."""
     layout = {**LAYOUT, "dense_units": 5, "norm": "batch"}
     network = dcgan.generator((28, 28, 1), 6, **layout)
     assert [type(layer).__name__ for layer in network.layers] == [

@@ -16,7 +16,7 @@ def dense_units(network):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("side", [28, 32, 64, 128])
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_generated_images_have_shape_range_and_type(side, channels, precision, policy):
+def test_generator_images_have_shape_range_and_dtype(side, channels, precision, policy):
     policy(precision)
     network = mlp.generator((side, side, channels), 6, **LAYOUT)
     z = 50 * np.random.default_rng(0).normal(size=(2, 6)).astype(np.float32)
@@ -30,7 +30,7 @@ def test_generated_images_have_shape_range_and_type(side, channels, precision, p
 
 
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3), (30, 17, 3)])
-def test_images_of_any_size_fit(shape):
+def test_networks_accept_images_of_any_size(shape):
     assert mlp.generator(shape, 6, **LAYOUT).output_shape == (None, *shape)
     trunk = mlp.trunk(shape, **LAYOUT)
     assert trunk.input_shape == (None, *shape)
@@ -38,14 +38,14 @@ def test_images_of_any_size_fit(shape):
 
 
 @pytest.mark.parametrize("depth", [1, 3])
-def test_depth_counts_the_hidden_layers(depth):
+def test_depth_is_the_number_of_hidden_layers(depth):
     layout = {**LAYOUT, "depth": depth}
     assert dense_units(mlp.generator((28, 28, 1), 6, **layout)) == [4] * depth + [784]
     assert dense_units(mlp.trunk((28, 28, 1), **layout)) == [4] * depth
 
 
-def test_the_first_gans_networks_keep_their_weights():
-    """Those of runs that are already saved."""
+def test_networks_of_the_first_gan_keep_layers_and_weights():
+    """Saved runs depend on them."""
     hidden = ["Dense", "LeakyReLU", "Dense", "LeakyReLU"]
     network = mlp.generator((28, 28, 1), 6, **LAYOUT)
     kinds = [type(layer).__name__ for layer in network.layers]
@@ -58,7 +58,7 @@ def test_the_first_gans_networks_keep_their_weights():
     assert [weight.shape for weight in trunk.weights] == [(784, 4), (4,), (4, 4), (4,)]
 
 
-def test_a_norm_follows_every_layer_but_a_trunks_first_and_the_pixels():
+def test_norm_follows_every_layer_but_the_trunks_first_and_the_output():
     layout = {**LAYOUT, "norm": "batch", "depth": 3}
     normalised = ["Dense", "BatchNormalization", "LeakyReLU"]
     network = mlp.generator((28, 28, 1), 6, **layout)

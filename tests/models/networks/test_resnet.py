@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from errors import UserError
 from models import layers
-from models.networks import ImageShapeError, resnet
+from models.networks import resnet
 
 SIDES = {16: [8], 28: [14, 7], 32: [16, 8], 64: [32, 16, 8]}
 LAYOUT = {"width": 8, "attention": 0, "initializer": "he"}
@@ -17,7 +18,7 @@ def kinds(network, kind):
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_maps_are_halved_down_to_8_or_7(side):
+def test_map_sides_are_halved_down_to_8_or_7(side):
     assert resnet.map_sides((side, side, 3)) == SIDES[side]
     for attention in (0, *SIDES[side]):
         assert resnet.map_sides((side, side, 3), attention) == SIDES[side]
@@ -26,7 +27,7 @@ def test_maps_are_halved_down_to_8_or_7(side):
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("side", [28, 32, 64])
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
-def test_images_and_features_have_shape_range_and_type(side, channels, precision, policy):
+def test_networks_outputs_have_shape_range_and_dtype(side, channels, precision, policy):
     policy(precision)
     layout = {**LAYOUT, "attention": SIDES[side][-1]}
     network = resnet.generator((side, side, channels), 6, norm="batch", **layout)
@@ -50,11 +51,11 @@ def test_images_and_features_have_shape_range_and_type(side, channels, precision
 
 @pytest.mark.parametrize("shape", [(30, 30, 1), (28, 32, 1), (8, 8, 1), (512, 512, 3)])
 @pytest.mark.parametrize("network", ["generator", "trunk"])
-def test_a_size_that_does_not_fit_is_refused_in_one_line(network, shape):
-    with pytest.raises(ImageShapeError, match="28, 32, 64 or 128") as refusal:
+def test_networks_for_an_unsupported_image_size_raise_in_one_line(network, shape):
+    with pytest.raises(UserError, match="28, 32, 64 or 128") as error:
         build(network, shape)
-    assert f"{shape[0]}x{shape[1]}" in str(refusal.value)
-    assert "\n" not in str(refusal.value)
+    assert f"{shape[0]}x{shape[1]}" in str(error.value)
+    assert "\n" not in str(error.value)
 
 
 def build(network, shape, norm="none", **changes):
@@ -66,16 +67,18 @@ def build(network, shape, norm="none", **changes):
 
 @pytest.mark.parametrize(("side", "attention"), [(32, 4), (32, 32), (28, 8), (64, 12), (28, -7)])
 @pytest.mark.parametrize("network", ["generator", "trunk"])
-def test_attention_on_a_map_that_is_not_there_is_refused_in_one_line(network, side, attention):
+def test_attention_without_a_map_of_its_side_raises_in_one_line(network, side, attention):
     sides = " or ".join(map(str, SIDES[side]))
-    with pytest.raises(ImageShapeError, match=f"a side of {sides}; 0 is no") as refusal:
+    with pytest.raises(
+        UserError, match=f"{sides} for images of {side}x{side}, got {attention}$"
+    ) as error:
         build(network, (side, side, 3), attention=attention)
-    assert str(refusal.value).startswith(f"--attention={attention}: images of {side}x{side} ")
-    assert "\n" not in str(refusal.value)
+    assert str(error.value).startswith("attention: expected 0 ")
+    assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_a_generator_has_a_block_for_each_doubling(side):
+def test_generator_has_a_block_per_doubling(side):
     doublings = {16: 2, 28: 2, 32: 3, 64: 4}[side]
     network = build("generator", (side, side, 3), norm="batch")
     assert len(kinds(network, keras.layers.Add)) == doublings
@@ -84,14 +87,14 @@ def test_a_generator_has_a_block_for_each_doubling(side):
     convolutions = kinds(network, keras.layers.Conv2D)
     assert len(convolutions) == 3 * doublings + 1
     assert [c.filters for c in convolutions] == [8] * 3 * doublings + [3]
-    # The last batch norm removes what the biases of all blocks add.
+    # The last batch norm cancels the biases of all blocks.
     assert [c.use_bias for c in convolutions] == [False] * 3 * doublings + [True]
     (dense,) = kinds(network, keras.layers.Dense)
     assert dense.units == {28: 7 * 7 * 8}.get(side, 4 * 4 * 8)
 
 
 @pytest.mark.parametrize("side", SIDES)
-def test_a_trunk_has_a_block_for_each_halving_and_two(side):
+def test_trunk_has_a_block_per_halving_and_two_more(side):
     halvings = len(SIDES[side])
     network = build("trunk", (side, side, 3), norm="batch")
     assert len(kinds(network, keras.layers.Add)) == halvings + 2
@@ -100,18 +103,18 @@ def test_a_trunk_has_a_block_for_each_halving_and_two(side):
     convolutions = kinds(network, keras.layers.Conv2D)
     assert len(convolutions) == 3 * halvings + 4
     assert {c.filters for c in convolutions} == {8}
-    # Only a convolution with a batch norm right behind it has no bias.
+    # Only a convolution directly before a batch norm has no bias.
     assert sum(not c.use_bias for c in convolutions) == halvings + 1
 
 
-def test_the_first_block_of_a_trunk_has_no_norms():
+def test_block_with_first_has_no_norms():
     x = keras.Input((8, 8, 3))
     for first, norms in ((True, 0), (False, 2)):
-        h = resnet.block(x, layers.Kit("layer", "he"), 3, down=True, first=first)
+        h = resnet.block(x, layers.LayerFactory("layer", "he"), 3, down=True, first=first)
         assert len(kinds(keras.Model(x, h), layers.LayerNorm)) == norms
 
 
-def test_features_are_sums_over_places():
+def test_trunk_features_are_sums_over_positions():
     network = build("trunk", (28, 28, 1))
     x = np.random.default_rng(0).uniform(-1, 1, (2, 28, 28, 1)).astype(np.float32)
     last = kinds(network, keras.layers.ReLU)[-1].output
@@ -122,7 +125,7 @@ def test_features_are_sums_over_places():
 
 @pytest.mark.parametrize("network", ["generator", "trunk"])
 @pytest.mark.parametrize("side", [28, 32])
-def test_attention_stands_on_the_map_of_its_side(network, side):
+def test_attention_is_applied_to_the_map_of_its_side(network, side):
     for attention in SIDES[side]:
         built = build(network, (side, side, 1), attention=attention)
         (attend,) = kinds(built, keras.layers.Attention)
@@ -136,7 +139,7 @@ def test_attention_stands_on_the_map_of_its_side(network, side):
 
 
 @pytest.mark.smoke
-def test_attention_takes_part_once_gamma_is_not_0():
+def test_attention_with_a_nonzero_gamma_changes_outputs():
     for network, given in (("generator", (3, 6)), ("trunk", (3, 16, 16, 1))):
         built = build(network, (16, 16, 1), attention=8)
         x = np.random.default_rng(0).normal(size=given).astype(np.float32)
@@ -150,13 +153,14 @@ def test_attention_takes_part_once_gamma_is_not_0():
 
 
 def run_block(**options):
-    """A block without norms and of random weights on random maps: (its layers, x, what it gives).
+    """Apply a block without norms and with random weights to random maps.
 
-    Its convolutions are those of the main path and, where there is one, of the shortcut.
+    Returns:
+        (3x3 convolutions of the main path, 1x1 convolutions of the shortcut, input, output).
     """
     x = keras.Input((8, 8, 3))
     width = 5 if options else 3
-    model = keras.Model(x, resnet.block(x, layers.Kit("none", "he"), width, **options))
+    model = keras.Model(x, resnet.block(x, layers.LayerFactory("none", "he"), width, **options))
     rng = np.random.default_rng(0)
     for weight in model.weights:
         weight.assign(rng.normal(size=weight.shape))
@@ -179,7 +183,7 @@ def doubled(x):
     return np.repeat(np.repeat(x, 2, axis=1), 2, axis=2)
 
 
-def test_a_plain_block_adds_to_its_input():
+def test_block_without_resampling_adds_to_its_input():
     (one, two), shortcut, x, found = run_block()
     expected = x + convolve(tf.nn.relu(convolve(tf.nn.relu(x), one)), two)
     assert not shortcut
@@ -187,7 +191,7 @@ def test_a_plain_block_adds_to_its_input():
 
 
 @pytest.mark.parametrize("first", [False, True])
-def test_a_halving_block_pools_what_its_convolutions_give(first):
+def test_block_with_down_pools_after_its_convolutions(first):
     (one, two), (side,), x, found = run_block(down=True, first=first)
     h = convolve(x if first else tf.nn.relu(x), one)
     expected = halved(convolve(x, side)) + halved(convolve(tf.nn.relu(h), two))
@@ -195,7 +199,7 @@ def test_a_halving_block_pools_what_its_convolutions_give(first):
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-3)
 
 
-def test_a_doubling_block_convolves_what_it_has_enlarged():
+def test_block_with_up_convolves_the_upsampled_map():
     (one, two), (side,), x, found = run_block(up=True)
     h = convolve(doubled(tf.nn.relu(x)), one)
     expected = convolve(doubled(x), side) + convolve(tf.nn.relu(h), two)

@@ -10,7 +10,7 @@ from models.networks import styled
 
 @pytest.fixture
 def draw():
-    """(*shape) -> N(0, 1) draws float32 of that shape."""
+    """Return a function (*shape) -> float32 draws of N(0, 1)."""
     rng = np.random.default_rng(0)
     return lambda *shape: rng.normal(size=shape).astype(np.float32)
 
@@ -43,14 +43,16 @@ def activated(x):
 # Resampling.
 
 
-def test_enlarging_and_shrinking_are_each_others_reverse(draw):
+def test_downsample_inverts_upsample(draw):
     x = draw(2, 4, 4, 3)
-    large = styled.enlarge(tf.constant(x), 4)
+    large = styled.upsample(tf.constant(x), 4)
     np.testing.assert_array_equal(large, repeated(repeated(x)))
-    np.testing.assert_allclose(styled.shrink(large, 4), x, rtol=1e-6)
-    np.testing.assert_allclose(styled.shrink(tf.constant(x), 2), halved(x), rtol=1e-5, atol=1e-6)
-    assert styled.enlarge(x, 1) is x
-    assert styled.shrink(x, 1) is x
+    np.testing.assert_allclose(styled.downsample(large, 4), x, rtol=1e-6)
+    np.testing.assert_allclose(
+        styled.downsample(tf.constant(x), 2), halved(x), rtol=1e-5, atol=1e-6
+    )
+    assert styled.upsample(x, 1) is x
+    assert styled.downsample(x, 1) is x
 
 
 def test_blur_is_the_binomial_filter(draw):
@@ -60,7 +62,7 @@ def test_blur_is_the_binomial_filter(draw):
     np.testing.assert_allclose(inside, np.ones((4, 4, 1)), rtol=1e-6)
 
 
-def test_activation_keeps_the_mean_square_of_a_normal_variable():
+def test_activate_keeps_the_mean_square_of_normal_inputs():
     x = np.random.default_rng(0).normal(size=200_000).astype(np.float32)
     y = styled.activate(tf.constant(x)).numpy()
     np.testing.assert_allclose(y, activated(x), rtol=1e-6)
@@ -71,7 +73,7 @@ def test_activation_keeps_the_mean_square_of_a_normal_variable():
 
 
 @pytest.mark.parametrize("rate", [1.0, 0.01])
-def test_an_equalised_dense_layer_scales_its_kernel_as_it_is_used(rate, draw):
+def test_equalised_dense_scales_its_kernel_in_each_call(rate, draw):
     layer = styled.EqualisedDense(300, rate=rate, bias=0.5)
     x = draw(4, 200)
     layer(x)
@@ -82,9 +84,8 @@ def test_an_equalised_dense_layer_scales_its_kernel_as_it_is_used(rate, draw):
     assert np.std(layer(x) - 0.5) == pytest.approx(1, rel=0.1)
 
 
-def test_a_step_of_adam_changes_outputs_by_the_rate(draw):
-    """The same step size moves the output of a layer with a hundredth of the rate a hundredth as
-    far."""
+def test_equalised_dense_rate_scales_the_update_of_adam(draw):
+    """At one learning rate, a layer with rate=0.01 changes its output 0.01 times as much."""
     x = draw(64, 50)
 
     def moved(rate):
@@ -101,7 +102,7 @@ def test_a_step_of_adam_changes_outputs_by_the_rate(draw):
     assert moved(0.01) == pytest.approx(moved(1.0) / 100, rel=1e-2)
 
 
-def test_an_equalised_convolution_scales_its_kernel_by_its_fan_in(draw):
+def test_equalised_conv_scales_its_kernel_by_the_fan_in(draw):
     layer = styled.EqualisedConv2D(40, 3, activated=True)
     x = draw(2, 6, 6, 30)
     layer(x)
@@ -113,25 +114,25 @@ def test_an_equalised_convolution_scales_its_kernel_by_its_fan_in(draw):
 
 
 @pytest.mark.parametrize("size", [1, 3])
-def test_a_convolution_that_resamples_equals_its_two_steps(size, draw):
+def test_equalised_conv_with_resampling_equals_the_two_separate_steps(size, draw):
     up = styled.EqualisedConv2D(5, size, resample="up", use_bias=False)
     down = styled.EqualisedConv2D(5, size, resample="down", use_bias=False)
     x = draw(2, 6, 6, 3)
-    enlarged, shrunk = up(x), down(x)
-    assert enlarged.shape == (2, 12, 12, 5)
+    upsampled, downsampled = up(x), down(x)
+    assert upsampled.shape == (2, 12, 12, 5)
     kernel = up.kernel.numpy() / np.sqrt(size * size * 3)
     expected = blurred(convolved(repeated(x), kernel))
-    np.testing.assert_allclose(enlarged, expected, rtol=1e-4, atol=1e-5)
-    assert shrunk.shape == (2, 3, 3, 5)
+    np.testing.assert_allclose(upsampled, expected, rtol=1e-4, atol=1e-5)
+    assert downsampled.shape == (2, 3, 3, 5)
     kernel = down.kernel.numpy() / np.sqrt(size * size * 3)
     expected = halved(convolved(blurred(x).astype(np.float32), kernel))
-    np.testing.assert_allclose(shrunk, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(downsampled, expected, rtol=1e-4, atol=1e-5)
 
 
 # Styles.
 
 
-def test_adain_gives_each_channel_the_mean_and_the_deviation_of_its_style(draw):
+def test_adain_outputs_have_mean_and_standard_deviation_of_the_style(draw):
     layer = styled.AdaIN()
     x, w = 3 * draw(2, 8, 8, 5) + 1, draw(2, 4)
     layer(x, w)
@@ -145,7 +146,7 @@ def test_adain_gives_each_channel_the_mean_and_the_deviation_of_its_style(draw):
 
 @pytest.mark.parametrize("resample", ["", "up"])
 @pytest.mark.parametrize("demodulate", [True, False])
-def test_modulation_equals_a_kernel_of_each_image(demodulate, resample, draw):
+def test_modulated_conv_equals_a_kernel_per_image(demodulate, resample, draw):
     """Equations 1 and 3: w' = s w, w'' = w' / sqrt(sum w'² + e)."""
     layer = styled.ModulatedConv2D(7, 3, demodulate=demodulate, resample=resample)
     x, w = draw(2, 6, 6, 5), draw(2, 4)
@@ -164,7 +165,7 @@ def test_modulation_equals_a_kernel_of_each_image(demodulate, resample, draw):
         np.testing.assert_allclose(y[k : k + 1], expected, rtol=1e-3, atol=1e-4)
 
 
-def test_demodulated_maps_do_not_depend_on_the_size_of_a_style(draw):
+def test_modulated_conv_with_demodulation_is_invariant_to_the_scale_of_the_style(draw):
     layer = styled.ModulatedConv2D(7, 3, use_bias=False)
     x, w = draw(2, 6, 6, 5), draw(2, 4)
     y = layer(x, w)
@@ -173,7 +174,7 @@ def test_demodulated_maps_do_not_depend_on_the_size_of_a_style(draw):
     np.testing.assert_allclose(layer(x, w), y, rtol=1e-3, atol=1e-4)
 
 
-def test_noise_is_added_by_a_strength_of_each_channel(draw):
+def test_noise_is_scaled_by_the_strength_per_channel_or_shared(draw):
     layer = styled.Noise()
     x, noise = draw(2, 4, 4, 3), draw(2, 4, 4, 1)
     np.testing.assert_array_equal(layer(x, noise), x)
@@ -185,14 +186,14 @@ def test_noise_is_added_by_a_strength_of_each_channel(draw):
     np.testing.assert_allclose(layer(x, noise), x + 3 * noise, rtol=1e-5, atol=1e-6)
 
 
-# The deviation over a minibatch.
+# Minibatch standard deviation.
 
 
 @pytest.mark.parametrize(("batch", "group"), [(8, 4), (4, 4), (6, 2), (3, 1)])
 @pytest.mark.parametrize("static", [True, False])
-def test_the_deviation_within_a_group_is_a_channel_more(batch, group, static, draw):
+def test_minibatch_standard_deviation_appends_that_of_each_group(batch, group, static, draw):
     x = draw(batch, 3, 3, 5)
-    layer = styled.MinibatchDeviation()
+    layer = styled.MinibatchStandardDeviation()
     shape = [batch if static else None, 3, 3, 5]
     y = tf.function(layer, input_signature=[tf.TensorSpec(shape)])(x).numpy()
     np.testing.assert_array_equal(y[..., :5], x)
@@ -203,6 +204,6 @@ def test_the_deviation_within_a_group_is_a_channel_more(batch, group, static, dr
     )
 
 
-def test_equal_images_have_no_deviation(draw):
+def test_minibatch_standard_deviation_of_equal_images_is_zero(draw):
     x = np.repeat(draw(1, 3, 3, 5), 4, axis=0)
-    assert np.abs(styled.MinibatchDeviation()(x)[..., 5]).max() < 1e-3
+    assert np.abs(styled.MinibatchStandardDeviation()(x)[..., 5]).max() < 1e-3

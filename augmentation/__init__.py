@@ -1,0 +1,6 @@
+"""Stateless, differentiable operations on images, and the policies that apply them.
+
+Policies augment the discriminator's inputs; copies are transformed images of consistency losses.
+
+May import: fields, errors.
+"""

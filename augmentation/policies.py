@@ -1,0 +1,47 @@
+"""Augmentation policies of the discriminator's images, selected by `augment`."""
+
+import dataclasses
+
+from fields import Choice, Choices, field
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Policy(Choice):
+    """Schedule of the augmentation.
+
+    Attributes:
+        augments: True if images are augmented.
+        adapts: True if the probability of augmentation adapts to the scores of real images, which
+            requires a loss with a decision threshold.
+    """
+
+    augments: bool = True
+    adapts: bool = False
+
+
+POLICIES = Choices(
+    Policy,
+    Policy(name="none", augments=False),
+    Policy(name="diffaug"),
+    Policy(
+        name="ada",
+        adapts=True,
+        options={
+            "augment_target": field(
+                0.6,
+                "mean sign of the discriminator's scores of real images that the probability of "
+                "augmentation adapts to (Karras et al. 2020a, section 3.1)",
+                group="augmentation",
+                above=-1,
+                below=1,
+            ),
+            "augment_kimg": field(
+                500.0,
+                "thousands of real images in which the probability can rise from 0 to 1 (Karras "
+                "et al. 2020a, section 3.1)",
+                group="augmentation",
+                above=0,
+            ),
+        },
+    ),
+)

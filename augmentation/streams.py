@@ -1,0 +1,36 @@
+"""Names of the random streams of augmentation.
+
+A name is part of what a seed determines: changing one changes every run with that seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+# (name of a random stream, shape) -> a float32 tensor in [0, 1).
+Uniform = Callable[[str, list], "tf.Tensor"]
+
+# Augmented inputs of the discriminator, each of which has a stream per operation.
+REAL = "augment real"
+FAKE = "augment fake"
+REAL_OF_GENERATOR = "augment real of generator"
+FAKE_OF_GENERATOR = "augment fake of generator"
+PENALTY = "augment penalty"
+
+# Operations, in the second part of such a name.
+COLOUR = "colour"
+TRANSLATION = "translation"
+CUTOUT = "cutout"
+
+# Copies of the consistency loss.
+AFFINE_COPIES = "affine copies"
+UPRIGHT_COPIES = "upright copies"
+
+
+def of_operation(stream: str, operation: str) -> str:
+    """Return the name of the stream of one operation on one input, as "augment real colour"."""
+    return f"{stream} {operation}"

@@ -1,0 +1,134 @@
+"""Flags of the scripts, made from option classes and checked before the slow imports.
+
+Flags live in a private absl FlagValues, so that a script can run any number of times in one
+process, as by %run in a notebook.
+"""
+
+import contextlib
+import dataclasses
+import os
+import signal
+import sys
+import textwrap
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from absl import flags
+
+from errors import UserError, as_text, near
+from fields import allowed, check_value, names_of, normalised, value_type
+
+
+class _Parser(flags.ArgumentParser):
+    """Parser of a flag's text into a value that its field may have."""
+
+    syntactic_help = ""
+
+    def __init__(self, spec: dataclasses.Field):
+        super().__init__()
+        self.spec = spec
+
+    def parse(self, argument: Any) -> Any:
+        value = argument
+        if value_type(self.spec) in (int, float):
+            with contextlib.suppress(ValueError):
+                value = value_type(self.spec)(argument)
+        value = normalised(self.spec, value)
+        check_value(self.spec, value)
+        return value
+
+
+def _define(values: flags.FlagValues, cls: type) -> None:
+    for spec in dataclasses.fields(cls):
+        if value_type(spec) is bool:
+            flags.DEFINE_boolean(spec.name, None, spec.metadata["help"], values)
+        else:
+            flags.DEFINE(_Parser(spec), spec.name, None, spec.metadata["help"], values)
+
+
+def given(argv: Sequence[str], *classes: type, partial: bool = False) -> dict[str, Any]:
+    """Return the values that a command line gives to fields of some option classes, by name.
+
+    Args:
+        argv: the arguments after the program's name; --flagfile=F stands for those in the file F.
+        *classes: option classes, whose fields are the flags.
+        partial: ignore the flags of other classes.
+
+    Raises:
+        UserError: an unknown flag, an invalid value, or an argument that is no flag.
+    """
+    values = flags.FlagValues()
+    for cls in classes:
+        _define(values, cls)
+    try:
+        rest = values(["", *argv], known_only=partial)[1:]
+    except flags.UnrecognizedFlagError as error:
+        hint = near(error.flagname, values, prefix="--")
+        raise UserError(f"no such flag{hint}", error.flagname) from None
+    except (flags.Error, ValueError) as error:  # ValueError: --noflag=value
+        if isinstance(error.__context__, UserError):  # of a flag's parser
+            raise error.__context__ from None
+        message = str(error).replace("ERROR:: Unable to open flagfile", "--flagfile: cannot open")
+        raise UserError(message) from None
+    if rest and not partial:
+        raise UserError(f"{rest[0]}: not a flag; flags are --name=value")
+    return {name: values[name].value for name in values if values[name].present}
+
+
+def describe(*classes: type) -> str:
+    """Return the flags of some option classes by group, with their defaults and values."""
+    groups: dict[str, list[str]] = {}
+    for cls in classes:
+        for spec in dataclasses.fields(cls):
+            lines = groups.setdefault(spec.metadata["group"], [])
+            lines.append(f"  --{spec.name}{_defaults(spec)}")
+            text = spec.metadata["help"]
+            if value_type(spec) is not str or names_of(spec):
+                text = f"{text}; {allowed(spec)}"
+            indent = " " * 6
+            lines.append(textwrap.fill(text, 96, initial_indent=indent, subsequent_indent=indent))
+    return "\n\n".join("\n".join([f"{group}:", *lines]) for group, lines in groups.items())
+
+
+def _defaults(spec: dataclasses.Field) -> str:
+    """Return the default of a field, and those for an alternative or a data set."""
+    special = dict(spec.metadata["by_dataset"])
+    default = "" if spec.default in (None, "") else f"  [{as_text(spec.default)}]"
+    if not default:
+        special = {**spec.metadata["of_choice"], **special}
+    exceptions = ", ".join(f"{name}: {value}" for name, value in special.items())
+    return default + (f"  ({exceptions})" if exceptions else "")
+
+
+def wants_help(argv: Sequence[str]) -> bool:
+    """Return whether a command line asks for help."""
+    return any(argument in ("-h", "-help", "--help", "--helpfull") for argument in argv)
+
+
+Main = Callable[[Sequence[str]], int]
+
+
+def run_script(main: Main, argv: Sequence[str] | None = None) -> int:
+    """Run the main function of a script; print an error of the user in one line, with code 2.
+
+    An OSError is one of them: a full disk, a folder that cannot be written. If the reader of the
+    output has gone away, as `head` does, the script ends without an error message.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TF 2.21 logs some lines regardless
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # the default on some CPUs only
+    try:
+        code = main(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+        return code
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 128 + signal.SIGINT
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
+    except UserError as error:
+        print(f"error: {'--' if error.option else ''}{error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2

@@ -1,0 +1,42 @@
+"""The error of the user's own making, which every room raises, and the words of its messages."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+class UserError(ValueError):
+    """A request that cannot be met, and that the user can mend.
+
+    The command line prints it in one line, with the option as a flag, and exits with code 2;
+    in Python it is a ValueError. Messages name options without dashes.
+
+    Args:
+        message: what is wrong and what to do, in one line.
+        option: name of the option at fault, a flag of the scripts and an argument in Python; empty
+            if it is none, such as a damaged file.
+
+    Attributes:
+        option: as given.
+    """
+
+    def __init__(self, message: str, option: str = ""):
+        super().__init__(f"{option}: {message}" if option else message)
+        self.option = option
+
+
+def near(name: str, names: Iterable[str], prefix: str = "") -> str:
+    """Return "; did you mean x?" for the closest of some names, or an empty string."""
+    found = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
+    return f"; did you mean {either([prefix + name for name in found])}?" if found else ""
+
+
+def either(names: Sequence[str]) -> str:
+    """Return "a", "a or b" or "a, b or c"."""
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
+def as_text(value: Any) -> str:
+    """Return the value of a field as a user writes it."""
+    return ",".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)

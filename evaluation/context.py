@@ -1,0 +1,186 @@
+"""Context of a measurement: samples, features and other results shared by its metrics."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evaluation.features import Extractor
+from evaluation.features.statistics import FeatureStatistics
+from evaluation.metric import Features, Images, Metric
+from evaluation.reference import Reference
+from evaluation.subject import Subject
+from metrics.measurement import MetricError
+from metrics.pixels import PixelStatistics
+
+if TYPE_CHECKING:
+    from models.base import GenerativeModel
+
+FIRST = 1000  # number of samples kept as images
+
+
+class Stopwatch:
+    """Timer of stages; the seconds of a nested stage do not count for the outer stage."""
+
+    def __init__(self):
+        self.seconds = collections.Counter()
+        self._inner = [0.0]
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the seconds spent in the block to a stage."""
+        start = time.perf_counter()
+        self._inner.append(0.0)
+        try:
+            yield
+        finally:
+            total = time.perf_counter() - start
+            self.seconds[name] += total - self._inner.pop()
+            self._inner[-1] += total
+
+
+@dataclasses.dataclass(frozen=True)
+class Samples:
+    """Statistics of the drawn samples.
+
+    Attributes:
+        pixels: pixel statistics of all samples.
+        features: feature statistics of all samples; None if no wanted metric needs them.
+        first: the first FIRST samples, uint8 [n, h, w, c].
+    """
+
+    pixels: PixelStatistics
+    features: FeatureStatistics | None
+    first: np.ndarray
+
+
+class Context:
+    """Shared inputs and results of the metrics of one evaluation seed, computed at first use.
+
+    Args:
+        subject: the model, baseline or images to measure.
+        reference: the reference images and the feature network.
+        wanted: the metrics to measure, by name.
+        n: number of samples.
+        seed: evaluation seed.
+        likelihood_samples: number of latent samples per image.
+        watch: timer of the stages.
+    """
+
+    def __init__(
+        self,
+        subject: Subject,
+        reference: Reference,
+        wanted: Mapping[str, Metric],
+        *,
+        n: int,
+        seed: int = 0,
+        likelihood_samples: int = 1,
+        watch: Stopwatch | None = None,
+    ):
+        self.subject, self.reference, self.wanted = subject, reference, wanted
+        self.n, self.seed, self.likelihood_samples = n, seed, likelihood_samples
+        self.watch = watch or Stopwatch()
+        self._shared: dict[Callable, Any] = {}
+
+    @property
+    def model(self) -> GenerativeModel | None:
+        """The model, or None if images are measured."""
+        return self.subject.model
+
+    @property
+    def extractor(self) -> Extractor | None:
+        """The feature network, or None."""
+        return self.reference.extractor
+
+    @property
+    def has_classifier(self) -> bool:
+        """True if the feature network classifies the data set."""
+        return bool(self.extractor) and self.extractor.classes_of == self.reference.data.name
+
+    @property
+    def features_protocol(self) -> dict[str, str]:
+        """Protocol entries of the feature network."""
+        network = self.extractor
+        return {
+            "features": network.name,
+            "features_sha256": network.sha256,
+            "resizing": network.resizing,
+        }
+
+    def shared(self, function: Callable[[Context], Any]) -> Any:
+        """Return function(context), computed once and cached.
+
+        Raises:
+            MetricError: the function raised it, now or before.
+        """
+        if function not in self._shared:
+            try:
+                self._shared[function] = function(self)
+            except MetricError as error:
+                self._shared[function] = error
+        if isinstance(value := self._shared[function], MetricError):
+            raise value
+        return value
+
+    @functools.cached_property
+    def samples(self) -> Samples:
+        """Statistics of n samples, drawn once, batch by batch."""
+        gathers = any(m.samples and m.features is not Features.NONE for m in self.wanted.values())
+        statistics = FeatureStatistics(self.extractor, self.n) if gathers else None
+        pixels, first = PixelStatistics(), []
+        batches = iter(self.subject.draw(self.n, self.seed))
+        while True:
+            with self.watch.stage("sampling"):
+                images = next(batches, None)
+            if images is None:
+                break
+            if statistics:
+                with self.watch.stage("features of samples"):
+                    statistics.update(images)
+            with self.watch.stage("pixels"):
+                pixels.update(images)
+            if sum(map(len, first)) < FIRST:
+                first.append(images)
+        return Samples(pixels, statistics, np.concatenate(first)[:FIRST])
+
+    @property
+    def real_features(self) -> FeatureStatistics:
+        """Feature statistics of the reference images."""
+        with self.watch.stage("features of real images"):
+            return self.reference.statistics
+
+    @property
+    def compared_features(self) -> tuple[np.ndarray, np.ndarray]:
+        """Stored features of the samples and of the reference images, [n, d] and [m, d]."""
+        return self.samples.features.features, self.real_features.features
+
+    def wants(self, name: str) -> bool:
+        """Return True if a metric is wanted and nothing that it needs is missing."""
+        return name in self.wanted and self.missing(name) is None
+
+    def missing(self, name: str) -> str | None:
+        """Return the reason why a wanted metric cannot be measured, or None."""
+        metric, data, split = self.wanted[name], self.reference.data, self.reference.split
+        if not metric.samples and self.model is None:
+            return "requires a model"
+        if metric.ability and (reason := self.model.lacks(metric.ability)):
+            return reason
+        if metric.features is Features.CLASSIFIER and not self.has_classifier:
+            return f"{name} needs a classifier of {data.name}; use features=classifier"
+        if metric.features is Features.LOGITS and self.samples.features.logits is None:
+            return "these features come without classes"
+        if metric.images is Images.UNSEEN and split == "train":
+            return "needs images that were not trained on"
+        if metric.images is Images.LABELLED and self.reference.images.labels is None:
+            return f"{data.name} has no labelled {split} images"
+        if metric.images is Images.LABELLED_TEST and (not data.test or data.test.labels is None):
+            return f"{data.name} has no labelled test images"
+        return None

@@ -1,0 +1,78 @@
+"""Families of metrics, one per file; the files of this folder are discovered automatically.
+
+They are readable without TensorFlow, which is imported inside functions.
+"""
+
+import functools
+import importlib
+import pkgutil
+import textwrap
+
+from evaluation.features import NAMES
+from evaluation.metric import NEITHER, NETWORK, TABLES, Family, Features, Metric
+
+INDENT = " " * 6
+
+
+@functools.cache
+def families() -> tuple[Family, ...]:
+    """Return the families in the order of the tables."""
+    modules = [
+        importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)
+    ]
+    found = [f for module in modules for f in vars(module).values() if isinstance(f, Family)]
+    return tuple(sorted(found, key=lambda f: (TABLES.index(f.metrics[0].table), f.order)))
+
+
+def declared() -> list[Metric]:
+    """Return all metrics in the order of the tables."""
+    return [metric for family in families() for metric in family.metrics]
+
+
+def named(network: str | None) -> dict[str, Metric]:
+    """Return the metrics by their names in the features of a network.
+
+    Without a network, return those that require no features.
+    """
+    if network is None:
+        return {m.name: m for m in declared() if m.features is Features.NONE}
+    return {metric.name_in(network): metric for metric in declared()}
+
+
+def find(name: str) -> Metric | None:
+    """Return the metric of a name in any features, or None."""
+    found = [metric for metric in declared() if metric.network_of(name) is not None]
+    return max(found, key=lambda metric: len(metric.name), default=None)
+
+
+def networks_of(name: str) -> list[str]:
+    """Return the built-in feature networks in which a metric of this name exists."""
+    fixed = [network for network in NAMES if network not in ("auto", "classifier")]
+    return [network for network in fixed if name in named(network)]
+
+
+def of_all_samples(name: str) -> str | None:
+    """Return the all-samples counterpart of the name of a one-batch metric; None for others."""
+    metric = find(name)
+    if metric is None or not metric.batch_of:
+        return None
+    (whole,) = (other for other in declared() if other.name == metric.batch_of)
+    return whole.name_in(metric.network_of(name))
+
+
+def describe() -> str:
+    """Return the help text: all metrics by family."""
+    return "\n\n".join(
+        "\n".join([f"{family.title}:", *map(_described, family.metrics)]) for family in families()
+    )
+
+
+def _described(metric: Metric) -> str:
+    name = metric.name.replace(NETWORK, "<features>")
+    alias = f"  (inception: {metric.inception})" if metric.inception else ""
+    better = "" if metric.better == NEITHER else f"; {metric.better} is better"
+    source = f" ({metric.source})" if metric.source else ""
+    text = f"{metric.meaning}{source}{better}"
+    return f"  {name}{alias}\n" + textwrap.fill(
+        text, 96, initial_indent=INDENT, subsequent_indent=INDENT, break_on_hyphens=False
+    )

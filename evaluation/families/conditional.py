@@ -1,0 +1,28 @@
+"""Class accuracy of class-conditional samples."""
+
+import numpy as np
+
+import plotting
+from evaluation.metric import HIGHER, SAMPLES, Family, Features
+from metrics.measurement import Measurement
+from models.abilities import CLASS_CONDITIONAL
+
+CONDITIONS = Family("samples of classes", order=60, table=SAMPLES)
+
+
+@CONDITIONS.metric(
+    "conditional_accuracy",
+    "share of samples, equally many per class, that a classifier assigns to their class",
+    better=HIGHER,
+    ability=CLASS_CONDITIONAL,
+    features=Features.CLASSIFIER,
+)
+def conditional_accuracy(context):
+    model, n = context.model, context.n
+    labels = np.arange(n) % context.reference.data.num_classes
+    latents = model.draw_latents(n, context.seed, labels)
+    right = 0
+    for images in map(plotting.to_uint8, model.generate_batches(latents)):
+        asked, labels = labels[: len(images)], labels[len(images) :]
+        right += int((context.extractor.classes(images) == asked).sum())
+    return Measurement(right / n, {"n_fake": n, **context.features_protocol})

@@ -1,0 +1,121 @@
+"""Dependence of the samples' slant, stroke thickness and class on the continuous codes."""
+
+import collections
+
+import numpy as np
+
+import plotting
+from evaluation.metric import CODES, HIGHER, NEITHER, Family, Features
+from metrics import factors
+from metrics.measurement import Measurement, MetricError
+from models.abilities import CONTINUOUS_CODES
+
+FACTORS = Family("factors", order=10, table=CODES, ability=CONTINUOUS_CODES)
+CHANGED = 1000  # maximum number of samples whose codes are changed
+GAP = "mutual_information_gap"
+
+
+def latents(context) -> dict:
+    """Return the latents of the samples, name -> [n, d]."""
+    return context.model.latents.draw(context.n, context.seed)
+
+
+def measured(context) -> dict[str, np.ndarray]:
+    """Return the factors of the samples that the wanted metrics require, name -> [n].
+
+    Slant and thickness require gray images, the class a classifier of the data set.
+    """
+    gap = context.wants(GAP)
+    measures = {
+        name: measure
+        for name, measure in factors.FACTORS.items()
+        if context.reference.data.image_shape[-1] == 1
+        and (gap or context.wants(f"{name}_correlation"))
+    }
+    if gap and context.has_classifier:
+        measures["class"] = context.extractor.classes
+    found = collections.defaultdict(list)
+    drawn = context.shared(latents)
+    batches = context.model.generate_batches(drawn) if measures else ()
+    for images in map(plotting.to_uint8, batches):
+        for name, measure in measures.items():
+            found[name].append(measure(images))
+    return {name: np.concatenate(parts) for name, parts in found.items()}
+
+
+def best_correlation(context, factor: str) -> Measurement:
+    """Return the largest absolute rank correlation of a code with a factor."""
+    values = context.shared(measured)
+    if factor not in values:
+        raise MetricError(f"the {factor} is measured in gray images, light on dark")
+    codes = np.asarray(context.shared(latents)[CONTINUOUS_CODES.latent])
+    each = factors.rank_correlations(codes, values[factor])
+    best = int(np.argmax(np.abs(each)))
+    protocol = {"n_fake": len(values[factor]), "code": best, "correlations": each}
+    return Measurement(abs(each[best]), protocol)
+
+
+@FACTORS.metric(
+    "slant_correlation",
+    "largest absolute rank correlation of a continuous code with the slant of gray samples, by "
+    "image moments; codes.png has that of each code",
+    better=HIGHER,
+)
+def slant_correlation(context):
+    return best_correlation(context, "slant")
+
+
+@FACTORS.metric(
+    "thickness_correlation",
+    "largest absolute rank correlation with the stroke thickness, by a distance transform",
+    better=HIGHER,
+)
+def thickness_correlation(context):
+    return best_correlation(context, "thickness")
+
+
+@FACTORS.metric(
+    "class_change",
+    "share of samples whose class changes when a continuous code goes from -1 to 1",
+    better=NEITHER,
+    features=Features.CLASSIFIER,
+)
+def class_change(context):
+    """Measure the mean over the codes, for up to CHANGED samples, with other latents fixed."""
+    from models.latents import with_code
+
+    few = {name: part[:CHANGED] for name, part in context.shared(latents).items()}
+    n, codes = few[CONTINUOUS_CODES.latent].shape
+
+    def classes(code: int, value: float) -> np.ndarray:
+        images = plotting.to_uint8(context.model.generate(with_code(few, code, value)))
+        return context.extractor.classes(images)
+
+    shares = [float((classes(k, -1.0) != classes(k, 1.0)).mean()) for k in range(codes)]
+    protocol = {"n_fake": n, **context.features_protocol, "shares": shares}
+    return Measurement(float(np.mean(shares)), protocol)
+
+
+@FACTORS.metric(
+    GAP,
+    "difference of the mutual information of a factor with the best and the second best code, "
+    "over its entropy; mean of slant, thickness and, with a classifier of the data set, class",
+    source="Chen et al. 2018",
+    better=HIGHER,
+    features=Features.OPTIONAL,
+)
+def mutual_information_gap(context):
+    from models.latents import CATEGORY
+
+    drawn, values = context.shared(latents), context.shared(measured)
+    codes = np.asarray(drawn[CONTINUOUS_CODES.latent])
+    known = {n: np.argmax(part, 1) for n, part in drawn.items() if n.startswith(CATEGORY)}
+    known |= {f"code {k}": factors.binned(code) for k, code in enumerate(codes.T)}
+    if len(known) < 2:
+        raise MetricError(f"{GAP} needs two codes")
+    if not values:
+        raise MetricError(f"{GAP} needs gray images or a classifier of them")
+    told = {n: v if n == "class" else factors.binned(v) for n, v in values.items()}
+    gap, gaps = factors.mutual_information_gap(known, told)
+    network = context.features_protocol if "class" in values else {}
+    return Measurement(gap, {"n_fake": len(codes), "bins": factors.BINS, **network, "gaps": gaps})

@@ -1,0 +1,146 @@
+"""Small convolutional classifier whose last hidden layer is used as features.
+
+The classifier of MNIST, `digits`, is shipped; train_classifier.py trains one on any labelled data
+set.
+"""
+
+import dataclasses
+import hashlib
+import io
+import json
+import pathlib
+import zipfile
+
+import numpy as np
+
+from errors import UserError
+from evaluation.features.extractor import RESERVED_NAMES, Extractor, plain_name
+from storage.cache import cache_directory
+from storage.files import write_atomically
+
+DIGITS = pathlib.Path(__file__).resolve().parents[2] / "assets" / "digits.npz"
+DIGITS_SHA256 = "2e2175fd2589a9806f7d1a05180b1d957b5b713bf8ca71ca7403e78509beb042"
+
+
+@dataclasses.dataclass(frozen=True)
+class Description:
+    """Architecture and origin of a classifier, saved with its weights.
+
+    Attributes:
+        dataset: name of the data set that it was trained on.
+        image_shape: (h, w, c).
+        num_classes: number of logits.
+        width: channels of its first layer.
+        test_accuracy: accuracy on the test split, from 0 to 1; None without a test split.
+    """
+
+    dataset: str
+    image_shape: tuple[int, int, int]
+    num_classes: int
+    width: int
+    test_accuracy: float | None = None
+
+
+def build(image_shape: tuple[int, int, int], num_classes: int, width: int):
+    """Build the network: images [b, h, w, c] from 0 to 255 -> features [b, 4 width], logits [b, k].
+
+    Four convolutions with batch norm and ReLU and 1, 2, 4 and 4 times `width` channels. The first
+    has stride 2; max pooling follows the second; global average pooling of the last yields the
+    features. Computes in float32 under any Keras dtype policy.
+    """
+    from keras import Input, Model, layers
+
+    plain = {"dtype": "float32"}
+    x = image = Input(image_shape, dtype="float32")
+    x = layers.Rescaling(1 / 127.5, -1.0, **plain)(x)
+    for multiple, size, stride in ((1, 5, 2), (2, 3, 1), (4, 3, 1), (4, 3, 1)):
+        x = layers.Conv2D(multiple * width, size, stride, padding="same", use_bias=False, **plain)(
+            x
+        )
+        x = layers.BatchNormalization(**plain)(x)
+        x = layers.ReLU(**plain)(x)
+        if multiple == 2:
+            x = layers.MaxPooling2D(**plain)(x)
+    features = layers.GlobalAveragePooling2D(**plain)(x)
+    logits = layers.Dense(num_classes, **plain)(features)
+    return Model(image, [features, logits])
+
+
+def save(path: pathlib.Path, network, description: Description) -> None:
+    """Save the weights and the description as an .npz file of plain arrays."""
+    buffer = io.BytesIO()
+    weights = {f"weight_{k:02}": np.asarray(w) for k, w in enumerate(network.weights)}
+    np.savez(buffer, description=json.dumps(dataclasses.asdict(description)), **weights)
+    write_atomically(path, buffer.getvalue())
+
+
+def load(path: pathlib.Path, name: str) -> Extractor:
+    """Load a classifier from a file that `save` wrote. No code in the file is executed.
+
+    Raises:
+        UserError: the file is missing or damaged.
+    """
+    import tensorflow as tf
+
+    try:
+        content = path.read_bytes()
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+        of = Description(**json.loads(str(arrays.pop("description"))))
+        network = build(tuple(of.image_shape), of.num_classes, of.width)
+        network.set_weights([arrays[key] for key in sorted(arrays)])
+    except (
+        OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile
+    ) as error:  # fmt: skip
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(
+            f"{path}: not the weights of a classifier ({reason[0]}); delete it and run "
+            "train_classifier.py again"
+        ) from None
+
+    @tf.function(autograph=False)
+    def outputs(images):
+        if images.shape[1:] != tuple(of.image_shape):
+            raise UserError(
+                f"{name} requires images {list(of.image_shape)}, got {list(images.shape[1:])}; "
+                "choose another feature network"
+            )
+        return network(images, training=False)
+
+    digest = hashlib.sha256(content).hexdigest()
+    return Extractor(name, digest, "none", network.output_shape[0][-1], outputs, of.dataset)
+
+
+def load_digits() -> Extractor:
+    """Load the shipped classifier of MNIST.
+
+    Raises:
+        UserError: its file is missing, or its SHA-256 differs from this version's.
+    """
+    content = DIGITS.read_bytes() if DIGITS.exists() else b""
+    if hashlib.sha256(content).hexdigest() != DIGITS_SHA256:
+        raise UserError(
+            f"{DIGITS}: missing or damaged; restore it with git checkout assets/digits.npz"
+        )
+    return load(DIGITS, "digits")
+
+
+def cached_file(fingerprint: str) -> pathlib.Path:
+    """Return the path of a data set's classifier in the cache; `fingerprint` is of the data set."""
+    return cache_directory() / "classifiers" / f"{fingerprint}.npz"
+
+
+def load_cached(dataset: str, fingerprint: str) -> Extractor:
+    """Load the classifier of a data set that train_classifier.py trained, named after the set.
+
+    Raises:
+        UserError: there is no such classifier, or its file is damaged.
+    """
+    path = cached_file(fingerprint)
+    if not path.exists():
+        raise UserError(
+            f"no classifier of {dataset} found; train it with train_classifier.py and the dataset, "
+            "data_dir and image_size of the run"
+        )
+    name = plain_name(dataset)
+    return load(path, f"{name}_classifier" if name in RESERVED_NAMES else name)

@@ -1,0 +1,68 @@
+"""User-defined feature networks: .keras files."""
+
+import hashlib
+import pathlib
+
+from errors import UserError
+from evaluation.features.extractor import RESERVED_NAMES, Extractor, plain_name
+
+
+def load(path: str) -> Extractor:
+    """Load the model of a .keras file as a feature network with the file's name.
+
+    The model receives images as float32 in [-1, 1], resized (bilinear, antialiased) to its input
+    size if that is fixed; gray images are repeated over 3 channels if it requires 3. It must return
+    features [b, d], or a pair of features and class logits.
+
+    Raises:
+        UserError: the file cannot be read, its name is reserved, or the model has other inputs or
+            outputs.
+    """
+    import keras
+    import tensorflow as tf
+
+    file = pathlib.Path(path).expanduser()
+    name = plain_name(file.stem)
+    if not name or name.startswith(RESERVED_NAMES):
+        raise UserError(
+            f"the file name must not start with {', '.join(RESERVED_NAMES)}; rename the file"
+        )
+    try:
+        content = file.read_bytes()
+        model = keras.models.load_model(file, compile=False, safe_mode=True)
+        inputs, outputs = model.inputs, model.outputs
+    except Exception as error:  # Keras raises errors of many types for damaged files
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UserError(f"Keras cannot load the file ({reason})") from None
+    if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[-1] not in (1, 3):
+        raise UserError(f"the model must take images [b, h, w, 1 or 3], takes {_shapes(inputs)}")
+    if len(outputs) not in (1, 2) or any(len(o.shape) != 2 or not o.shape[1] for o in outputs):
+        raise UserError(
+            "the model must return features [b, d], or features and logits [b, k], returns "
+            f"{_shapes(outputs)}"
+        )
+    _, height, width, channels = inputs[0].shape
+
+    @tf.function(autograph=False)
+    def network(images):
+        x = tf.cast(images, tf.float32) / 127.5 - 1.0
+        if x.shape[-1] == 1 and channels == 3:
+            x = tf.repeat(x, 3, -1)
+        if x.shape[-1] != channels:
+            raise UserError(f"{name} requires gray images, got colour images")
+        size = (height or x.shape[1], width or x.shape[2])
+        if size != x.shape[1:3]:
+            x = tf.image.resize(x, size, antialias=True)
+        features, *logits = (
+            tf.cast(y, tf.float32) for y in tf.nest.flatten(model(x, training=False))
+        )
+        return features, logits[0] if logits else None
+
+    resizing = f"bilinear, antialiased, to {height} x {width}" if height or width else "none"
+    return Extractor(
+        name, hashlib.sha256(content).hexdigest(), resizing, outputs[0].shape[1], network
+    )
+
+
+def _shapes(tensors) -> str:
+    return " and ".join(str(list(tensor.shape)) for tensor in tensors)

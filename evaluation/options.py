@@ -1,0 +1,111 @@
+"""Options of a measurement, and their values for published results."""
+
+import dataclasses
+
+from errors import UserError
+from evaluation.features import NAMES
+from fields import field
+
+# Options of published results.
+PUBLISHED = {
+    "repeats": 3,
+    "num_samples": 10000,
+    "likelihood_samples": 200,
+    "seed": 0,
+    "metrics": "",
+    "features": "auto",
+    "split": "test",
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class MeasureOptions:
+    """Options of evaluate.py and study.py: metrics, features, samples, seeds and output."""
+
+    metrics: str = field(
+        "", "metrics (listed below), separated by commas; default: all", group="what"
+    )
+    baselines: bool = field(
+        False,
+        "also measure training images, blurred training images and uniform noise in place of "
+        "samples, as a scale of the values",
+        group="what",
+    )
+    features: str = field(
+        "auto",
+        f"feature network: {', '.join(NAMES)}, or the path of a .keras file; auto: digits for "
+        "MNIST, else inception if its weights are in the cache, else efficientnet_lite0",
+        group="how",
+    )
+    num_samples: int = field(10000, "number of samples", group="how", at_least=2)
+    likelihood_samples: int = field(
+        200,
+        "number of latent samples per real image, for the bounds of its likelihood",
+        group="how",
+        at_least=1,
+    )
+    split: str = field(
+        "test",
+        "split of the reference images; train if the data set has no test images",
+        group="how",
+        choices=("test", "train"),
+    )
+    seed: int = field(0, "evaluation seed", group="how", at_least=0, at_most=2**31 - 1)
+    repeats: int = field(
+        1,
+        "number of evaluation seeds: seed, seed + 1, ...; tables have the median and the range",
+        group="how",
+        at_least=1,
+    )
+    data_dir: str = field(
+        "",
+        "directory of TensorFlow Datasets, if it differs from that of the run",
+        group="how",
+    )
+    outdir: str = field(
+        "runs/comparison",
+        "directory for the comparison of several runs, and for the evaluation of images",
+        group="output",
+    )
+    publish: bool = field(
+        False,
+        "also add the finished runs to assets/results.json, copy their pictures and the figures of "
+        "the comparison there, and update the README's tables",
+        group="output",
+    )
+
+    def __post_init__(self):
+        for name, value in PUBLISHED.items() if self.publish else ():
+            if getattr(self, name) != value:
+                raise UserError(f"requires {name}={value}", "publish")
+
+    @property
+    def seeds(self) -> range:
+        """The evaluation seeds."""
+        return range(self.seed, self.seed + self.repeats)
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateOptions(MeasureOptions):
+    """Options of evaluate.py: the runs or images to measure, and `MeasureOptions`."""
+
+    run: str = field("", "run directories, separated by commas", group="what")
+    images: str = field(
+        "",
+        "instead of a run: samples of any program, uint8 images of the same size as the data set: "
+        "a folder of PNG or JPEG files, or an .npz file with an array images, x, x_train, samples "
+        "or arr_0",
+        group="what",
+    )
+    dataset: str = field(
+        "", "data set that images are compared with, named as in train.py", group="what"
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if bool(self.run) == bool(self.images):
+            raise UserError("expected either run directories or images to measure", "run")
+        if bool(self.images) != bool(self.dataset):
+            raise UserError("images and dataset belong together", "dataset")
+        if self.images and self.publish:
+            raise UserError("only runs are published", "publish")

@@ -1,0 +1,90 @@
+"""Reference images, and their cached feature statistics."""
+
+import contextlib
+import functools
+import hashlib
+import json
+import zipfile
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from data import ImageData, Split
+from evaluation.features import Extractor
+from evaluation.features.statistics import FeatureStatistics
+from metrics.measurement import MetricError
+from metrics.pixels import PixelStatistics
+from storage.cache import cache_directory
+
+BATCH = 250
+FORMAT = 1  # version of the cached statistics; raise it when they change
+
+
+class Reference:
+    """Reference images and a feature network.
+
+    Attributes:
+        data: the data set.
+        extractor: the feature network, or None.
+        split: "test" or "train"; "train" for data sets without test images.
+        images: the reference images.
+    """
+
+    def __init__(self, data: ImageData, split: str, extractor: Extractor | None):
+        self.data, self.extractor = data, extractor
+        self.split = split if data.test else "train"
+        self.images = data.test if self.split == "test" else data.train
+
+    @property
+    def protocol(self) -> dict:
+        """Protocol entries of the reference images."""
+        return {"split": self.split, "n_real": len(self.images.images)}
+
+    @functools.cached_property
+    def pixels(self) -> PixelStatistics:
+        """Pixel statistics of the reference images."""
+        pixels = PixelStatistics()
+        for batch in in_batches(self.images):
+            pixels.update(batch)
+        return pixels
+
+    @functools.cached_property
+    def statistics(self) -> FeatureStatistics:
+        """Feature statistics of the reference images, cached on disk."""
+        content = [FORMAT, self.data.fingerprint, self.split, list(self.images.images.shape)]
+        content += [self.extractor.name, self.extractor.sha256, self.extractor.resizing]
+        key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+        path = cache_directory() / "statistics" / f"{key}.npz"
+        damaged = (EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile)
+        with contextlib.suppress(OSError, *damaged):
+            return FeatureStatistics.load(self.extractor, path)
+
+        # In random order, since only the first features of a large split are stored.
+        statistics = FeatureStatistics(self.extractor, len(self.images.images))
+        for batch in in_batches(self.images, seed=0):
+            statistics.update(batch)
+        with contextlib.suppress(OSError, MetricError):  # a single image has no covariance
+            statistics.save(path)
+        return statistics
+
+
+def in_batches(
+    split: Split, seed: int | None = None, most: int | None = None
+) -> Iterator[np.ndarray]:
+    """Yield batches of a split, or of its first `most` images, shuffled if there is a seed."""
+    order = np.arange(len(split.images))
+    if seed is not None:
+        order = np.random.default_rng(seed).permutation(order)
+    order = order[:most]
+    for start in range(0, len(order), BATCH):
+        yield np.asarray(split.images[order[start : start + BATCH]])
+
+
+def over_batches(function: Callable, split: Split) -> np.ndarray:
+    """Return the outputs float32 [n, d] of a function of images in [-1, 1] on a split."""
+    import tensorflow as tf
+
+    from models.base import to_unit_range
+
+    parts = [np.asarray(function(to_unit_range(tf.constant(b)))) for b in in_batches(split)]
+    return np.concatenate(parts)

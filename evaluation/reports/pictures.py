@@ -1,0 +1,78 @@
+"""Pictures of an evaluation: neighbours.png, codes.png and confusion.png."""
+
+import statistics
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+import plotting
+from evaluation.context import Context
+from metrics import neighbours
+from metrics.measurement import Measurement
+
+CODE_PANELS = (
+    ("slant: rank correlation", "slant_correlation", "correlations"),
+    ("thickness: rank correlation", "thickness_correlation", "correlations"),
+    ("samples whose class changes from -1 to 1", "class_change", "shares"),
+)
+
+
+def draw(measured: Mapping[str, Measurement], context: Context, folder: Path) -> None:
+    """Write the pictures of the measured metrics."""
+    if any(metric.samples for metric in context.wanted.values()):
+        train = context.reference.data.train.images
+        picture = neighbours_grid(context.samples.first, train)
+        plotting.save_image(folder / "neighbours.png", picture)
+    draw_codes(measured, folder)
+    draw_confusion(measured, context.reference.data.class_names, folder)
+
+
+def neighbours_grid(samples: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """Return a grid of ten samples, each followed by its nearest training images, uint8."""
+    samples = samples[:10]
+    indices, _ = neighbours.nearest(samples, train, min(8, len(train)))
+    rows = [
+        np.concatenate([samples[k : k + 1], train[nearest]]) for k, nearest in enumerate(indices)
+    ]
+    labels = ["sample", *range(1, indices.shape[1] + 1)]
+    return plotting.grid(np.concatenate(rows), columns=len(labels), column_labels=labels)
+
+
+def draw_codes(measured: Mapping[str, Measurement], folder: Path) -> None:
+    """Write codes.png: rank correlations and share of class changes of each continuous code."""
+    panels = []
+    for title, name, key in CODE_PANELS:
+        metric = measured.get(name)
+        if metric is None or metric.value is None:
+            continue
+        of_seeds = metric.protocol[key]
+        of_seeds = of_seeds if isinstance(of_seeds[0], list) else [of_seeds]
+        values = {
+            f"code {code}": (min(each), statistics.median(each), max(each))
+            for code, each in enumerate(zip(*of_seeds, strict=True))
+        }
+        panels.append(plotting.Bars(title, values))
+    if panels:
+        plotting.save_bars(folder / "codes.png", panels)
+
+
+def draw_confusion(
+    measured: Mapping[str, Measurement], class_names: tuple[str, ...], folder: Path
+) -> None:
+    """Write confusion.png: the number of images of each class in each cluster."""
+    metric = measured.get("cluster_accuracy")
+    if metric is None or metric.value is None:
+        return
+    columns = [
+        f"{cluster}: {'-' if label is None else class_names[label]}"
+        for cluster, label in enumerate(metric.protocol["mapping"])
+    ]
+    plotting.save_matrix(
+        folder / "confusion.png",
+        metric.protocol["confusion"],
+        row_names=list(class_names),
+        column_names=columns,
+        row_title="class",
+        column_title="cluster: class matched to it",
+    )

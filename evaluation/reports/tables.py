@@ -1,0 +1,121 @@
+"""Tables and notes of evaluations."""
+
+import collections
+from collections.abc import Sequence
+from typing import Any
+
+HASHES = ("fingerprint", "features_sha256", "images_sha256")
+# Keys of a protocol that notes omit: in the table, in a picture, or long.
+UNTOLD = ("values", "mapping", "confusion", "kl_of_dimensions")
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Return a Markdown table with aligned columns, numbers to the right."""
+    cells = [[cell(value) for value in row] for row in rows]
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    right = [all(not isinstance(row[k], str) for row in rows) for k in range(len(header))]
+    lines = [list(header), [], *cells]
+    lines[1] = ["-" * (w - r) + ":" * r for w, r in zip(widths, right, strict=True)]
+    return "\n".join(
+        "| "
+        + " | ".join(
+            text.rjust(w) if r else text.ljust(w)
+            for text, w, r in zip(line, widths, right, strict=True)
+        )
+        + " |"
+        for line in lines
+    )
+
+
+def cell(value: Any) -> str:
+    """Return a value as text for a table: a number with four digits, None as n/a.
+
+    A stored metric has its range in brackets if it was measured with several seeds, with one seed
+    its spread over subsets or splits if it has one, and the number of its code if it is of one.
+    """
+    if value is None:
+        return "n/a"
+    if isinstance(value, dict):
+        protocol = value["protocol"]
+        code = protocol.get("code")
+        of = f", code {code}" if isinstance(code, int) else ""
+        if "values" not in protocol:
+            spread = f" ± {protocol['spread']:.2g}" if protocol.get("spread") else ""
+            return cell(value["value"]) + spread + of
+        low, high = (cell(end(protocol["values"])) for end in (min, max))
+        return cell(value["value"]) + (f" ({low} to {high})" if low != high else "") + of
+    if isinstance(value, float):
+        return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def low_middle_high(entry: dict | None) -> tuple[float, float, float] | None:
+    """Return the lowest value, the median and the highest of a measured metric, or None."""
+    if entry is None or entry["value"] is None:
+        return None
+    values = entry["protocol"].get("values", [entry["value"]])
+    return min(values), entry["value"], max(values)
+
+
+def metric_names(evaluations: Sequence[dict]) -> list[str]:
+    """Return the metrics that any of several evaluations has a value of, in order."""
+    measured = (
+        n for e in evaluations for n, entry in e["metrics"].items() if low_middle_high(entry)
+    )
+    return list(dict.fromkeys(measured))
+
+
+def by_dataset(evaluations: Sequence[dict]) -> dict[str, list[dict]]:
+    """Return the evaluations by data set, within which they can be compared."""
+    groups = collections.defaultdict(list)
+    for evaluation in evaluations:
+        groups[evaluation["dataset"]].append(evaluation)
+    return dict(groups)
+
+
+def tables(evaluations: Sequence[dict]) -> str:
+    """Return a table per data set, with a row per metric and a column per evaluation."""
+    return "\n\n".join(
+        table(
+            [dataset, *(e["name"] for e in group)],
+            [[name, *(e["metrics"].get(name) for e in group)] for name in metric_names(group)],
+        )
+        for dataset, group in by_dataset(evaluations).items()
+    )
+
+
+def notes(evaluation: dict) -> str:
+    """Return the notes below a table, one per line.
+
+    They are the protocol that all metrics of an evaluation share, what one of them adds to it, the
+    missing metrics with their reasons, and the seconds by stage.
+    """
+    entries = {n: e["protocol"] for n, e in evaluation["metrics"].items() if e["value"] is not None}
+    lacking = collections.defaultdict(list)
+    for name, entry in evaluation["metrics"].items():
+        if entry["value"] is None:
+            lacking[entry["protocol"]["reason"]].append(name)
+    said = collections.defaultdict(list)
+    for protocol in entries.values():
+        for key, value in protocol.items():
+            said[key].append(value)
+    shared = {k: v[0] for k, v in said.items() if len(v) > 1 and all(x == v[0] for x in v)}
+    lines = [f"{evaluation['name']}: {told(shared)}"]
+    for name, protocol in entries.items():
+        own = {k: v for k, v in protocol.items() if k not in (*shared, *UNTOLD)}
+        lines += [f"  {name}: {told(own)}"] if own else []
+    lines += [f"  n/a: {', '.join(names)}: {reason}" for reason, names in lacking.items()]
+    return "\n".join([*lines, f"  seconds: {told(evaluation['seconds'])}"])
+
+
+def told(protocol: dict) -> str:
+    """Return a protocol in one line, with the first 12 digits of hashes."""
+
+    def text(key: str, value: Any) -> str:
+        if isinstance(value, list):
+            return "[" + ", ".join(text(key, x) for x in value) + "]"
+        return (
+            value[:12] if key in HASHES else cell(value) if isinstance(value, float) else str(value)
+        )
+
+    return ", ".join(f"{key} {text(key, value)}" for key, value in protocol.items())

@@ -1,0 +1,162 @@
+"""Runner of the metrics, for evaluate.py, study.py and the evaluations during training."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+
+import fields
+from data import ImageData
+from errors import UserError, near
+from evaluation import families, features
+from evaluation.context import Context, Stopwatch
+from evaluation.features import Extractor
+from evaluation.metric import Features, Metric
+from evaluation.options import MeasureOptions
+from evaluation.reference import Reference
+from evaluation.subject import Subject
+from metrics.measurement import Measurement, MetricError
+
+
+def load_reference(data: ImageData, asked: MeasureOptions, prefix: str = "") -> Reference:
+    """Return the reference images and, if a wanted metric requires it, the feature network.
+
+    Args:
+        data: the data set.
+        asked: options of the measurement.
+        prefix: prefix of the option names in errors.
+
+    Raises:
+        UserError: the metrics, the features or the baselines are invalid for the data set.
+    """
+    if asked.baselines and (asked.split == "train" or data.test is None):
+        raise UserError(
+            "compares training images with test images, and there are none", "baselines"
+        )
+    if asked.baselines and asked.num_samples > len(data.train.images):
+        raise UserError(
+            f"expected at most {len(data.train.images)}, the training images that baselines takes, "
+            f"got {asked.num_samples}",
+            "num_samples",
+        )
+    extractor, wanted = None, fields.listed(asked.metrics)
+    if not wanted or set(wanted) - set(families.named(None)):
+        extractor = load_extractor(data, asked.features, f"{prefix}features")
+    reference = Reference(data, asked.split, extractor)
+    wanted_metrics(asked, reference, prefix)
+    return reference
+
+
+def load_extractor(data: ImageData, name: str, option: str) -> Extractor:
+    """Return the feature network of a name; raise UserError with the option if there is none."""
+    try:
+        return features.load(name, data.name, data.fingerprint, data.image_shape)
+    except UserError as error:
+        raise UserError(f"{name}: {error}", option) from None
+
+
+def wanted_metrics(
+    asked: MeasureOptions, reference: Reference, prefix: str = ""
+) -> dict[str, Metric]:
+    """Return the selected metrics, by default all, by name.
+
+    Raises:
+        UserError: a metric does not exist in these features.
+    """
+    network = reference.extractor.name if reference.extractor else None
+    known = families.named(network)
+    wanted = fields.listed(asked.metrics) or list(known)
+    for name in wanted:
+        if name in known:
+            continue
+        if networks := families.networks_of(name):
+            raise UserError(
+                f"{name} is measured in the features {networks[0]}, and these are {network}; use "
+                f"{prefix}features={networks[0]}",
+                f"{prefix}metrics",
+            )
+        hint = near(name, known) or f"; there are {', '.join(known)}"
+        raise UserError(f"no such metric: {name}{hint}", f"{prefix}metrics")
+    return {name: known[name] for name in wanted}
+
+
+def measure(
+    subject: Subject,
+    reference: Reference,
+    wanted: Mapping[str, Metric],
+    asked: MeasureOptions,
+    watch: Stopwatch | None = None,
+) -> tuple[dict[str, Measurement], Context]:
+    """Return the measurements by name, and the context of the first evaluation seed.
+
+    Samples are drawn once per evaluation seed; metrics that do not depend on it are measured once.
+    """
+    watch = watch or Stopwatch()
+    of_seeds: dict[str, list[Measurement]] = {name: [] for name in wanted}
+    n = min(asked.num_samples, subject.count or asked.num_samples)
+    first = None
+    for seed in asked.seeds:
+        context = Context(
+            subject,
+            reference,
+            wanted,
+            n=n,
+            seed=seed,
+            likelihood_samples=asked.likelihood_samples,
+            watch=watch,
+        )
+        for name, metric in wanted.items():
+            if metric.seeded or first is None:
+                of_seeds[name].append(measure_one(context, name))
+        first = first or context
+    measured = {
+        name: over_seeds(found, asked.seeds) if wanted[name].seeded else found[0]
+        for name, found in of_seeds.items()
+    }
+    return measured, first
+
+
+def measure_one(context: Context, name: str) -> Measurement:
+    """Return a measurement; its value is None, with the reason, if it is not defined."""
+    metric, reference = context.wanted[name], context.reference
+    try:
+        if reason := context.missing(name):
+            raise MetricError(reason)
+        with context.watch.stage(metric.stage):
+            found = metric.measure(context)
+    except MetricError as error:
+        found = Measurement(None, {"reason": str(error)})
+    if not metric.samples:
+        return found
+    network = {} if metric.features is Features.NONE else context.features_protocol
+    protocol = {**reference.protocol, "n_fake": context.n, **network}
+    return Measurement(found.value, {**protocol, **found.protocol})
+
+
+def over_seeds(measurements: Sequence[Measurement], seeds: Sequence[int]) -> Measurement:
+    """Return the median over evaluation seeds.
+
+    The protocol lists the values, and other entries that differ between seeds, with None for a
+    missing entry. The median is None if a seed has no value.
+    """
+    if len(measurements) == 1:
+        return Measurement(measurements[0].value, {**measurements[0].protocol, "seed": seeds[0]})
+    values = [measurement.value for measurement in measurements]
+    if None in values:
+        lacking = measurements[values.index(None)]
+        return Measurement(None, {**lacking.protocol, "seeds": list(seeds)})
+    protocol = {}
+    for key in dict.fromkeys(key for m in measurements for key in m.protocol):
+        found = [measurement.protocol.get(key) for measurement in measurements]
+        protocol[key] = found[0] if all(x == found[0] for x in found) else found
+    protocol |= {"seeds": list(seeds), "values": values}
+    return Measurement(statistics.median(values), protocol)
+
+
+def validation_losses(subject: Subject, reference: Reference) -> dict[str, float]:
+    """Return the validation losses of a model on the reference images, and its active units."""
+    from evaluation.families.posterior import losses
+
+    wanted = {"active_units": families.named(None)["active_units"]}
+    context = Context(subject, reference, wanted, n=0)
+    found = dict(context.shared(losses))
+    active = measure_one(context, "active_units").value
+    return found if active is None else found | {"active_units": active}

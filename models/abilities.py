@@ -1,0 +1,59 @@
+"""Abilities of some models; `model.lacks(ability)` is the reason why one is missing, or None."""
+
+import dataclasses
+
+LABEL, CONTINUOUS = "label", "continuous"  # parts of a model's latents
+
+
+@dataclasses.dataclass(frozen=True)
+class Ability:
+    """Something that can be asked of a model that implements it.
+
+    A model has an ability if it has its methods and its part of the latents; where that depends on
+    hyperparameters, the model overrides `lacks`.
+
+    Attributes:
+        reason: predicate of a model without it, as in "GAN does not encode images".
+        methods: names of the methods that the model has to implement.
+        latent: name of the part that its latents have to have.
+    """
+
+    reason: str
+    methods: tuple[str, ...] = ()
+    latent: str = ""
+
+
+ENCODE = Ability("does not encode images", ("encode",))
+"""encode(x): code of each image, [n, d]."""
+
+RECONSTRUCT = Ability("does not reconstruct images", ("reconstruct",))
+"""reconstruct(x): image of the code of each image, [n, h, w, c] in [-1, 1]."""
+
+CATEGORICAL_CODE = Ability("has no categorical code", ("code_logits",))
+"""code_logits(x): logits of the (first) categorical code of each image, [n, k]."""
+
+CONTINUOUS_CODES = Ability("has no continuous codes", latent=CONTINUOUS)
+"""Part of the latents, [n, d]."""
+
+CLASS_CONDITIONAL = Ability("is not class-conditional", latent=LABEL)
+"""Part of the latents, one-hot [n, classes]; `draw_latents` and `sample` take a label."""
+
+VALIDATION = Ability("has no validation loss", ("validate",))
+"""validate(data): losses of a batch that is not trained on, name -> scalar; a function of the
+batch. `evaluate` averages them."""
+
+POSTERIOR = Ability("has no posterior of codes", ("posterior_kl",))
+"""posterior_kl(x): KL(q(z|x) || p(z)) of each image and latent dimension, in nats, [n, d]."""
+
+LIKELIHOOD = Ability("has no likelihood", ("log_weights",))
+"""log_weights(x, samples, seed): log p(x, z) - log q(z|x) of `samples` draws z of q, in nats,
+[samples, n]. The mean over draws is an evidence lower bound, the log of the mean of their
+exponentials a tighter one. `likelihood` names p(x|z); `likelihood_is_density`: it is a density."""
+
+ORDERED_DIMENSIONS = Ability("has no order of its latent dimensions", ("active_dimensions",))
+"""active_dimensions(): latent dimensions, the most active first."""
+
+STYLES = Ability("has no styles", ("styles", "mean_style", "images_of_styles"))
+"""styles(latents): style w of each layer, [n, layers, w_dim], of latents name -> [n, d].
+mean_style(): running mean of w, the target of truncation, [layers, w_dim].
+images_of_styles(w, noise_seed, noise, batch_size): images of styles w, float32 [n, h, w, c]."""

@@ -1,0 +1,71 @@
+"""Augmentation of the discriminator's images during training."""
+
+from collections.abc import Callable
+
+import keras
+import tensorflow as tf
+
+import fields
+from augmentation.diffaug import augment
+from models import state_keys
+from models.declarations.adversarial import AdversarialHyperparameters
+from models.randomness import Batch
+
+
+class Augmenter:
+    """Augments the discriminator's images by the policy that `augment` selects.
+
+    Args:
+        hp: the model's hyperparameters.
+        add_weight: the model's `add_weight`; a probability that adapts is a variable of the model.
+
+    Attributes:
+        policy: the selected policy.
+        p: probability of each operation per image: 1.0, or a float32 variable if it adapts.
+    """
+
+    def __init__(self, hp: AdversarialHyperparameters, add_weight: Callable[..., keras.Variable]):
+        self.policy = fields.selected(hp, "augment")
+        self.target, self.kimg = hp.augment_target, hp.augment_kimg
+        self.p = 1.0
+        if self.policy.adapts:
+            self.p = add_weight(
+                name=state_keys.AUGMENT_P, shape=(), initializer="zeros", trainable=False
+            )
+
+    def augmented(self, inputs, batch: Batch, stream: str):
+        """Return the discriminator's inputs with augmented images.
+
+        Args:
+            inputs: a structure of tensors, the first of which is images [b, h, w, c] in [-1, 1].
+            batch: the batch of the update, for its draws.
+            stream: name of the random stream.
+        """
+        if not self.policy.augments:
+            return inputs
+        x, *others = tf.nest.flatten(inputs)
+        x = augment(x, batch.uniform, stream, self.p)
+        return tf.nest.pack_sequence_as(inputs, [x, *others])
+
+    def adapt(self, real_scores: list[tf.Tensor], threshold: float | None) -> dict[str, tf.Tensor]:
+        """Adapt the probability to the discriminator's scores of real images.
+
+        It rises if the mean sign of the scores, relative to the decision threshold, is above its
+        target, and falls otherwise: Karras et al. 2020a, section 3.1, equation 1 (r_t), at each
+        update of the discriminator instead of each fourth.
+
+        Args:
+            real_scores: scores [b] of the same real images, one tensor per score.
+            threshold: decision threshold of the loss, which a policy that adapts requires.
+
+        Returns:
+            The scalars to log, name -> value; none if the policy does not adapt.
+        """
+        if not self.policy.adapts:
+            return {}
+        scores = tf.concat(real_scores, axis=0)
+        sign = tf.reduce_mean(tf.sign(tf.cast(scores, tf.float32) - threshold))
+        images = tf.cast(tf.shape(real_scores[0])[0], tf.float32)
+        step = tf.sign(sign - self.target) * images / (1000.0 * self.kimg)
+        self.p.assign(tf.clip_by_value(self.p + step, 0.0, 1.0))
+        return {"augment_p": tf.convert_to_tensor(self.p), "d_sign_real": sign}

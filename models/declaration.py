@@ -1,0 +1,74 @@
+"""Declaration of a model, which says where its class is without importing it."""
+
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import fields
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Model:
+    """A model of the zoo.
+
+    Attributes:
+        name: value of `--model`.
+        class_name: name of its class, an attribute of the package `models`.
+        paper: "arXiv:" and the number of the paper, or another identifier of it.
+        year: year of the paper.
+        hyperparameters: its option class.
+        module: module that defines the class; of a preset, `models.presets`.
+        base: of a preset, "module:class" of the class that it parametrises; empty for others.
+        doc: documentation: citation and equations.
+    """
+
+    name: str
+    class_name: str
+    paper: str
+    year: int
+    hyperparameters: type
+    module: str
+    base: str = ""
+    doc: str = ""
+
+    def load(self) -> type:
+        """Return the class; imports TensorFlow."""
+        return getattr(importlib.import_module(self.module), self.class_name)
+
+
+def preset(
+    name: str,
+    class_name: str,
+    *,
+    paper: str,
+    year: int,
+    doc: str,
+    of: type,
+    base: str = "models.adversarial:AdversarialModel",
+    defaults: Mapping[str, Any] = MappingProxyType({}),
+) -> Model:
+    """Return the declaration of a model that differs from its base in defaults alone.
+
+    Args:
+        name: as `Model`.
+        class_name: as `Model`.
+        paper: as `Model`.
+        year: as `Model`.
+        doc: as `Model`.
+        of: option class of the base.
+        base: as `Model`.
+        defaults: name of a hyperparameter -> new default.
+    """
+    hyperparameters = type(f"{class_name}Hyperparameters", (of,), {"__doc__": doc})
+    return Model(
+        name=name,
+        class_name=class_name,
+        paper=paper,
+        year=year,
+        hyperparameters=fields.options(defaults=defaults)(hyperparameters),
+        module="models.presets",
+        base=base,
+        doc=doc,
+    )

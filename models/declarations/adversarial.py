@@ -1,0 +1,119 @@
+"""Hyperparameters of a generator trained against a discriminator."""
+
+import fields
+from augmentation.policies import POLICIES
+from errors import UserError
+from fields import choice, field, options
+from losses.adversarial import LOSSES
+from losses.penalties import PENALTIES
+from models.declarations.base import NetworkHyperparameters
+from models.norms import GENERATOR_NORMS, NORMS
+from models.optimizers import OPTIMIZERS
+
+
+@options()
+class AdversarialHyperparameters(NetworkHyperparameters):
+    """Hyperparameters of every adversarial model."""
+
+    noise_dim: int = field(
+        100,
+        "dimensions of the noise z (Radford et al. 2016, section 4)",
+        group="latents",
+        at_least=1,
+    )
+    prior: str = field(
+        "normal",
+        "distribution of each dimension of z: N(0, 1) or uniform(-1, 1)",
+        group="latents",
+        choices=("normal", "uniform"),
+    )
+    loss: str = choice(
+        LOSSES,
+        "non_saturating",
+        "adversarial loss of the discriminator and the generator (losses/adversarial.py has the "
+        "equations)",
+        group="loss",
+    )
+    penalty: tuple[str, ...] = choice(
+        PENALTIES,
+        (),
+        'gradient penalty on the discriminator: "gradient" on interpolates of real and generated '
+        'images (Gulrajani et al. 2017), "dragan" around real images (Kodali et al. 2017), "r1" '
+        'at real images, "r2" at generated images (Mescheder et al. 2018)',
+        group="loss",
+        several=True,
+    )
+    augment: str = choice(
+        POLICIES,
+        "none",
+        "augmentation of the discriminator's images by colour, translation and cutout: every image "
+        "(DiffAugment, Zhao et al. 2020), or with a probability that adapts to overfitting of the "
+        "discriminator (ADA, Karras et al. 2020a)",
+        group="augmentation",
+    )
+    n_critic: int = field(
+        1,
+        "updates of the discriminator, each on new images, per update of the generator (k in "
+        "Goodfellow et al. 2014)",
+        group="training",
+        at_least=1,
+    )
+    optimizer: str = choice(
+        OPTIMIZERS,
+        "adam",
+        "optimizer of all networks: Adam (Kingma and Ba 2015) or RMSprop (Hinton 2012)",
+        group="optimisation",
+    )
+    g_learning_rate: float = field(
+        2e-4, "learning rate of the generator", group="optimisation", above=0
+    )
+    d_learning_rate: float = field(
+        2e-4, "learning rate of the discriminator", group="optimisation", above=0
+    )
+    ema_decay: float = field(
+        0.999,
+        "decay per step of the exponential moving average (EMA) of the weights of the generator "
+        "and the encoder, from which samples are drawn; 0: no average",
+        group="optimisation",
+        at_least=0,
+        below=1,
+    )
+    g_norm: str | None = choice(
+        GENERATOR_NORMS,
+        None,
+        "normalisation in the generator: batch (Ioffe and Szegedy 2015)",
+        group="networks",
+        follows=("network", "generator_norm"),
+    )
+    d_norm: str | None = choice(
+        NORMS,
+        None,
+        "normalisation in the discriminator: batch, layer (Ba et al. 2016), spectral (Miyato et "
+        "al. 2018), or both batch and spectral",
+        group="networks",
+        follows=("network", "trunk_norm"),
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.penalty and self.d_norm and NORMS[self.d_norm].batch:
+            raise UserError(
+                "a gradient penalty is of each image alone, and batch norm mixes the images of a "
+                f"batch; use layer, spectral or none with penalty={','.join(self.penalty)}, got "
+                f"{self.d_norm}",
+                "d_norm",
+            )
+        if POLICIES[self.augment].adapts and not fields.selected(self, "loss").has_threshold:
+            raise UserError(
+                f"{self.augment} adapts to how many real images score above the decision "
+                f"threshold, and loss={self.loss} has none; use diffaug",
+                "augment",
+            )
+
+    def penalty_weights(self) -> dict[str, float]:
+        """Map each selected penalty to its weight."""
+        defaults = self.__dataclass_fields__["penalty_weight"].metadata["of_choice"]
+        return {
+            name: weight or self.penalty_weight or defaults[name]
+            for name, weight in fields.weighted(self.penalty).items()
+        }

@@ -1,0 +1,58 @@
+"""Hyperparameters of BEGAN: Berthelot et al. 2017, arXiv:1703.10717."""
+
+from fields import PerDataset, field, options
+from losses.adversarial import EQUILIBRIUM
+from losses.penalties import PENALTIES
+from models.declaration import Model
+from models.declarations.adversarial import AdversarialHyperparameters
+from models.norms import GENERATOR_NORMS
+
+
+@options(
+    alternatives={
+        "loss": EQUILIBRIUM,
+        "penalty": PENALTIES.only(lambda _: False),
+        "d_norm": GENERATOR_NORMS,
+    },
+    defaults={
+        "noise_dim": 64,
+        "prior": "uniform",
+        "loss": "equilibrium",
+        # On MNIST the paper's settings soon collapse to one image, which is reconstructed well.
+        "g_learning_rate": PerDataset(1e-4, MNIST=5e-4),
+        "d_learning_rate": PerDataset(1e-4, MNIST=5e-4),
+        "g_norm": PerDataset("none", MNIST="batch"),
+        "d_norm": PerDataset("none", MNIST="batch"),
+        "initializer": "he",
+    },
+)
+class BEGANHyperparameters(AdversarialHyperparameters):
+    """Berthelot et al. 2017."""
+
+    hidden_dim: int = field(
+        64,
+        "dimensions of the discriminator's code of an image",
+        group="networks",
+        at_least=1,
+    )
+    gamma: float = field(
+        PerDataset(0.5, MNIST=0.75),
+        "diversity ratio: reconstruction error of generated images over that of real ones at "
+        "equilibrium (section 3.4)",
+        group="loss",
+        above=0,
+        at_most=1,
+    )
+    lambda_k: float = field(
+        PerDataset(0.001, MNIST=0.1), "learning rate of k (section 3.4)", group="loss", above=0
+    )
+
+
+MODEL = Model(
+    name="began",
+    class_name="BEGAN",
+    paper="arXiv:1703.10717",
+    year=2017,
+    hyperparameters=BEGANHyperparameters,
+    module="models.began",
+)

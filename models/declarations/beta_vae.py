@@ -1,0 +1,30 @@
+"""Hyperparameters of the beta-VAE: Higgins et al. 2017, openreview:Sy2fzU9gl."""
+
+from fields import choice, field, options
+from losses.schedules import SCHEDULES
+from models.declaration import Model
+from models.declarations.vae import VAEHyperparameters
+
+
+@options()
+class BetaVAEHyperparameters(VAEHyperparameters):
+    """Higgins et al. 2017."""
+
+    beta: float = field(4.0, "weight of the KL divergence (equation 4)", group="loss", at_least=0)
+    beta_schedule: str = choice(
+        SCHEDULES,
+        "constant",
+        "schedule of the weight: constant; linear: rises from 0 to beta; cyclical: the same over "
+        "the first half of each cycle (Fu et al. 2019)",
+        group="loss",
+    )
+
+
+MODEL = Model(
+    name="beta_vae",
+    class_name="BetaVAE",
+    paper="openreview:Sy2fzU9gl",
+    year=2017,
+    hyperparameters=BetaVAEHyperparameters,
+    module="models.vae",
+)

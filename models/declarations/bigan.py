@@ -1,0 +1,62 @@
+"""Hyperparameters of BiGAN: Donahue et al. 2017, arXiv:1605.09782."""
+
+from errors import UserError
+from fields import choice, field, options
+from models.declaration import Model
+from models.declarations.adversarial import AdversarialHyperparameters
+from models.norms import GENERATOR_NORMS
+
+
+@options(defaults={"noise_dim": 50, "prior": "uniform"})
+class BiGANHyperparameters(AdversarialHyperparameters):
+    """Donahue et al. 2017."""
+
+    encoder: str = field(
+        "deterministic",
+        "output of the encoder: z itself, or the mean and the standard deviation of a Gaussian "
+        "from which z is drawn",
+        group="networks",
+        choices=("deterministic", "gaussian"),
+    )
+    e_learning_rate: float = field(
+        2e-4, "learning rate of the encoder", group="optimisation", above=0
+    )
+    e_norm: str | None = choice(
+        GENERATOR_NORMS,
+        "batch",
+        "normalisation in the encoder: batch (Ioffe and Szegedy 2015)",
+        group="networks",
+    )
+    reconstruction_weight: float = field(
+        0.0,
+        "weight of the mean squared error of G(E(x)) per pixel and channel, in the loss of "
+        "generator and encoder (Li et al. 2017); 0: off",
+        group="loss",
+        at_least=0,
+    )
+    joint_units: int = field(
+        512,
+        "units of the discriminator's layers on z, and on its features of image and z",
+        group="networks",
+        at_least=1,
+    )
+    joint_depth: int = field(2, "number of each of these layers", group="networks", at_least=1)
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.encoder == "gaussian" and self.prior != "normal":
+            raise UserError(
+                f"the draws of a gaussian encoder leave the range of prior={self.prior}; use "
+                "prior=normal",
+                "encoder",
+            )
+
+
+MODEL = Model(
+    name="bigan",
+    class_name="BiGAN",
+    paper="arXiv:1605.09782",
+    year=2017,
+    hyperparameters=BiGANHyperparameters,
+    module="models.bigan",
+)

@@ -1,0 +1,43 @@
+"""Hyperparameters of cGAN: Mirza and Osindero 2014, arXiv:1411.1784."""
+
+from errors import UserError
+from fields import field, options
+from models.declaration import Model
+from models.declarations.adversarial import AdversarialHyperparameters
+
+
+@options()
+class CGANHyperparameters(AdversarialHyperparameters):
+    """Class-conditional networks."""
+
+    g_conditioning: str = field(
+        "concat",
+        "conditioning of the generator on the class: concat, beside the noise (Mirza and Osindero "
+        "2014), or batch_norm, by the gains and biases of its batch norm (de Vries et al. 2017)",
+        group="networks",
+        choices=("concat", "batch_norm"),
+    )
+    d_conditioning: str = field(
+        "concat",
+        "conditioning of the discriminator on the class: concat, as further channels of the image "
+        "(Mirza and Osindero 2014), or projection of its features (Miyato and Koyama 2018)",
+        group="networks",
+        choices=("concat", "projection"),
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.g_conditioning == "batch_norm" and self.g_norm != "batch":
+            raise UserError(
+                f"batch_norm requires g_norm=batch, got {self.g_norm}", "g_conditioning"
+            )
+
+
+MODEL = Model(
+    name="cgan",
+    class_name="CGAN",
+    paper="arXiv:1411.1784",
+    year=2014,
+    hyperparameters=CGANHyperparameters,
+    module="models.cgan",
+)

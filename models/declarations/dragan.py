@@ -1,0 +1,25 @@
+"""DRAGAN: Kodali et al. 2017, "On Convergence and Stability of GANs", arXiv:1705.07215.
+
+The game of GAN with a gradient penalty around real images in the discriminator's loss,
+
+    lambda E[(|grad D(x + d)| - 1)²],
+
+with random perturbations d (section 2.3). The penalty is `dragan` in losses/penalties.py, whose
+default weight is lambda = 10.
+"""
+
+from models.declaration import preset
+from models.declarations.adversarial import AdversarialHyperparameters
+
+MODEL = preset(
+    "dragan",
+    "DRAGAN",
+    paper="arXiv:1705.07215",
+    year=2017,
+    doc=__doc__,
+    of=AdversarialHyperparameters,
+    defaults={
+        "penalty": ("dragan",),  # section 2.3
+        "d_norm": "layer",  # batch norm mixes images, whose gradients the penalty takes apart
+    },
+)

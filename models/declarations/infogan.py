@@ -1,0 +1,145 @@
+"""Hyperparameters of InfoGAN."""
+
+from augmentation.policies import POLICIES
+from errors import UserError
+from fields import PerDataset, choice, field, options
+from losses.information import CODE_LOSSES
+from models.declaration import Model
+from models.declarations.adversarial import AdversarialHyperparameters
+
+
+@options(
+    defaults={
+        "epochs": PerDataset(50, MNIST=50, CIFAR10=150),
+        "batch_size": 256,
+        "noise_dim": PerDataset(62, CIFAR10=64),
+        # On CIFAR-10 a faster G outpaces D, and its images stay blurred.
+        "g_learning_rate": PerDataset(1e-3, CIFAR10=2e-4),
+    }
+)
+class InfoGANHyperparameters(AdversarialHyperparameters):
+    """Chen et al. 2016."""
+
+    categorical_codes: str = field(
+        "10",
+        "sizes of the categorical codes, with commas between, as in 10,4; empty: none",
+        group="latents",
+    )
+    continuous_codes: int = field(
+        2, "number of continuous codes, each uniform(-1, 1)", group="latents", at_least=0
+    )
+    categorical_weight: float = field(
+        1.0, "lambda of the categorical codes (equation 6)", group="loss", above=0
+    )
+    continuous_weight: float = field(
+        PerDataset(0.5, CIFAR10=1.0), "lambda of the continuous codes", group="loss", above=0
+    )
+    continuous_warmup: int = field(
+        0,
+        "steps over which the weights of the continuous codes, that of their consistency loss "
+        "included, rise from 0, so that the categories are learnt first",
+        group="loss",
+        at_least=0,
+    )
+    continuous_loss: str = choice(
+        CODE_LOSSES,
+        "mse",
+        "loss of the continuous codes: mean squared error, or negative log likelihood of a "
+        "Gaussian whose standard deviation Q predicts as well",
+        group="loss",
+    )
+    information_trains: str = field(
+        "trunk",
+        "weights that learn to predict the codes: trunk, Q's own layers and the discriminator's "
+        "trunk below them, as in the authors' code, or heads, Q's own layers alone; the generator "
+        "learns predictable codes with either",
+        group="loss",
+        choices=("trunk", "heads"),
+    )
+    q_learning_rate: float = field(1e-3, "learning rate of Q", group="optimisation", above=0)
+    q_units: int = field(
+        128, "units of the hidden layer of Q (appendix C)", group="networks", at_least=1
+    )
+    invariance_weight: float = field(
+        0.0,
+        "weight of the consistency loss: Q predicts the same codes for a real image and for copies "
+        "of it (after Hu et al. 2017); continuous codes for stretched, resized and shifted copies, "
+        "categories for copies that are sheared and rotated as well; 0: off",
+        group="loss",
+        at_least=0,
+    )
+    supervised_fraction: float = field(
+        0.0,
+        "share of the training images whose label trains Q, so that category k is class k",
+        group="loss",
+        at_least=0,
+        at_most=1,
+    )
+    thickness_guidance: bool = field(
+        False,
+        "train Q to predict the stroke thickness (light on dark) as the first continuous code",
+        group="loss",
+    )
+
+    def __post_init__(self):
+        super().__post_init__()
+        sizes = [size.strip() for size in self.categorical_codes.split(",")]
+        if sizes != [""] and not all(size.isdecimal() and int(size) > 1 for size in sizes):
+            raise UserError(
+                "expected integers >= 2 with commas between, or an empty text, got "
+                f"{self.categorical_codes}",
+                "categorical_codes",
+            )
+        if not self.categories and not self.continuous_codes:
+            raise UserError(
+                "is empty, and with continuous_codes=0 the model has no code; set one of the two",
+                "categorical_codes",
+            )
+        if not self.categories:
+            self._require_default(
+                "requires a categorical code, and categorical_codes is empty",
+                "supervised_fraction",
+                "categorical_weight",
+            )
+        if not self.continuous_codes:
+            self._require_default(
+                "requires a continuous code, and continuous_codes is 0",
+                "thickness_guidance",
+                "continuous_warmup",
+                "continuous_loss",
+                "continuous_weight",
+            )
+        if POLICIES[self.augment].augments:
+            self._require_default(
+                f"does not combine with augment={self.augment}, which changes the images of Q; "
+                "use one of the two",
+                "invariance_weight",
+                "thickness_guidance",
+            )
+
+    def _require_default(self, reason: str, *names: str) -> None:
+        """Raise UserError, for a reason, if one of the options does not have a default value."""
+        for name in names:
+            spec = self.__dataclass_fields__[name]
+            if getattr(self, name) not in (spec.default, *spec.metadata["by_dataset"].values()):
+                raise UserError(reason, name)
+
+    @property
+    def labelled_fraction(self) -> float:
+        """Share of the training images whose label trains Q."""
+        return self.supervised_fraction
+
+    @property
+    def categories(self) -> tuple[int, ...]:
+        """Sizes of the categorical codes."""
+        return tuple(int(size) for size in self.categorical_codes.split(",") if size.strip())
+
+
+MODEL = Model(
+    name="infogan",
+    class_name="InfoGAN",
+    paper="arXiv:1606.03657",
+    year=2016,
+    hyperparameters=InfoGANHyperparameters,
+    module="models.infogan",
+)

@@ -1,0 +1,50 @@
+"""Hyperparameters of the style-based models."""
+
+from fields import PerChoice, field, options
+from models.declarations.adversarial import AdversarialHyperparameters
+from models.networks.backbones import STYLED
+
+
+@options(
+    alternatives={"network": STYLED},
+    help={
+        "network": "backbone: styles in the generator, convolutions at each size in the "
+        "discriminator (Karras et al. 2018, table 2)",
+        "penalty_weight": "weight of each gradient penalty that is selected without a weight "
+        "of its own: gamma of R1 (2019: 10 at 1024 pixels; smaller images need less)",
+    },
+    defaults={
+        "network": "styled",
+        "batch_size": 32,
+        "noise_dim": 512,
+        "penalty": ("r1",),
+        "penalty_weight": PerChoice(r1=1.0, r2=1.0),
+        "penalty_interval": 16,
+        "g_learning_rate": 1e-3,
+        "d_learning_rate": 1e-3,
+        "beta_1": 0.0,
+        "beta_2": 0.99,
+    },
+)
+class StyleHyperparameters(AdversarialHyperparameters):
+    """Hyperparameters that StyleGAN and StyleGAN2 share: Karras et al. 2019 and 2020."""
+
+    w_dim: int = field(
+        512, "dimensions of the style w (2019, appendix C)", group="latents", at_least=1
+    )
+    mapping_depth: int = field(
+        8, "dense layers from z to w (2019, section 2)", group="networks", at_least=1
+    )
+    mapping_rate: float = field(
+        0.01,
+        "learning rate of the mapping network, as a multiple of the generator's (2019, appendix C)",
+        group="optimisation",
+        above=0,
+    )
+    style_mixing: float = field(
+        0.9,
+        "share of the images whose later layers have the style of a second z (2019, section 3.1)",
+        group="loss",
+        at_least=0,
+        at_most=1,
+    )

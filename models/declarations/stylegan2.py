@@ -1,0 +1,34 @@
+"""Hyperparameters of StyleGAN2: Karras et al. 2020, arXiv:1912.04958."""
+
+from fields import field, options
+from models.declaration import Model
+from models.declarations.style import StyleHyperparameters
+
+
+@options(defaults={"g_learning_rate": 2e-3, "d_learning_rate": 2e-3})
+class StyleGAN2Hyperparameters(StyleHyperparameters):
+    """Karras et al. 2020."""
+
+    path_weight: float = field(
+        2.0,
+        "weight of the path length penalty (2020, equation 4); 0: off",
+        group="loss",
+        at_least=0,
+    )
+    path_interval: int = field(
+        8,
+        "lazy regularization: the path length penalty is computed every N steps, scaled by N "
+        "(2020, appendix B)",
+        group="loss",
+        at_least=1,
+    )
+
+
+MODEL = Model(
+    name="stylegan2",
+    class_name="StyleGAN2",
+    paper="arXiv:1912.04958",
+    year=2020,
+    hyperparameters=StyleGAN2Hyperparameters,
+    module="models.stylegan2",
+)

@@ -1,0 +1,28 @@
+"""Hyperparameters of the VAE: Kingma and Welling 2014, arXiv:1312.6114."""
+
+from fields import field, options
+from models.declaration import Model
+from models.declarations.autoencoding import AutoencodingHyperparameters
+
+
+@options()
+class VAEHyperparameters(AutoencodingHyperparameters):
+    """Kingma and Welling 2014."""
+
+    free_bits: float = field(
+        0.0,
+        "nats per latent dimension below which its KL divergence, averaged over the batch, is not "
+        "minimised (Kingma et al. 2016, equation 15)",
+        group="loss",
+        at_least=0,
+    )
+
+
+MODEL = Model(
+    name="vae",
+    class_name="VAE",
+    paper="arXiv:1312.6114",
+    year=2014,
+    hyperparameters=VAEHyperparameters,
+    module="models.vae",
+)

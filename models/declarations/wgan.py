@@ -1,0 +1,37 @@
+"""Hyperparameters of WGAN: Arjovsky et al. 2017, arXiv:1701.07875."""
+
+from fields import field, options
+from models.declaration import Model
+from models.declarations.adversarial import AdversarialHyperparameters
+
+
+@options(
+    defaults={
+        "loss": "wasserstein",
+        "n_critic": 5,
+        "optimizer": "rmsprop",
+        "g_learning_rate": 5e-5,
+        "d_learning_rate": 5e-5,
+        # The paper's critic has batch norm; gains within the clip leave G almost no gradient.
+        "d_norm": "none",
+    }
+)
+class WGANHyperparameters(AdversarialHyperparameters):
+    """Arjovsky et al. 2017, algorithm 1."""
+
+    clip: float = field(
+        0.01,
+        "c: weights of the critic are clipped to [-c, c] after each update",
+        group="loss",
+        above=0,
+    )
+
+
+MODEL = Model(
+    name="wgan",
+    class_name="WGAN",
+    paper="arXiv:1701.07875",
+    year=2017,
+    hyperparameters=WGANHyperparameters,
+    module="models.wgan",
+)

@@ -1,0 +1,43 @@
+"""Exponential moving averages (EMA) of the weights of networks."""
+
+import keras
+import tensorflow as tf
+
+
+class ExponentialMovingAverage:
+    """Networks whose weights are the EMA of other networks' weights, batch norm statistics too.
+
+    Args:
+        decay: the decay per step, which the first steps approach from below.
+
+    Attributes:
+        pairs: the averages, each with its network.
+    """
+
+    def __init__(self, decay: float):
+        self.decay = decay
+        self.pairs: list[tuple[keras.Model, keras.Model]] = []
+
+    def follow(self, network: keras.Model) -> keras.Model:
+        """Return a copy of a network that `update` moves towards it from now on."""
+        average = keras.models.clone_model(network)
+        average.set_weights(network.get_weights())
+        average.trainable = False
+        self.pairs.append((average, network))
+        return average
+
+    def update(self, step: tf.Tensor) -> None:
+        """Move each average towards its network."""
+        rate = averaging_rate(step, self.decay)
+        for average, network in self.pairs:
+            for mean, weight in zip(average.weights, network.weights, strict=True):
+                mean.assign_add(rate * (weight - mean))
+
+
+def averaging_rate(step: tf.Tensor, decay: float) -> tf.Tensor:
+    """Return 1 - decay of a moving average at a step: 1 - min(decay, (1 + t) / (10 + t)).
+
+    The first values are forgotten soon, as the decay starts at 0.1.
+    """
+    t = tf.cast(step, tf.float32)
+    return 1.0 - tf.minimum(decay, (1.0 + t) / (10.0 + t))

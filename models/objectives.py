@@ -1,0 +1,196 @@
+"""Further terms of an adversarial model's losses that tie codes to images.
+
+An objective adds terms to the loss of the generator, of the discriminator, or of both; which of
+them, it states in `sides`. `models.adversarial.AdversarialModel` adds them up.
+"""
+
+import math
+from collections.abc import Callable
+
+import tensorflow as tf
+
+import fields
+from augmentation.copies import affine_copies
+from errors import UserError
+from losses import guidance, information
+from models.codes import CodeReader
+from models.latents import CONTINUOUS
+from models.randomness import Batch
+from models.scalars import ScalarGroup
+from models.terms import Term, Terms
+
+INFORMATION = ScalarGroup(
+    title="lower bound of the mutual information", prefix="information_", unit="nats", order=40
+)
+
+
+class Objective:
+    """Terms of a loss beside the adversarial ones.
+
+    Attributes:
+        sides: update steps that it has terms in: "generator", "discriminator" or both.
+        uses_real: whether its terms need the discriminator's outputs for real images.
+    """
+
+    sides: tuple[str, ...] = ("generator",)
+    uses_real = False
+
+    def terms(self, real: dict | None, fake: dict, batch: Batch) -> Terms:
+        """Return the terms by name.
+
+        Args:
+            real: outputs of `discriminate` for real images; None in the generator's update unless
+                an objective there has `uses_real`.
+            fake: outputs of `discriminate` for generated images.
+            batch: of the update.
+        """
+        raise NotImplementedError
+
+    def scalars(self, terms: Terms) -> dict[str, tf.Tensor]:
+        """Return scalars to log after the generator's update, of all its terms."""
+        return {}
+
+
+class CodeLosses:
+    """Weighted losses of predicted codes, as the hyperparameters select them.
+
+    Args:
+        hp: InfoGAN's hyperparameters.
+        step: function that returns the step, an int64 scalar.
+    """
+
+    def __init__(self, hp, step: Callable[[], tf.Tensor]):
+        self.hp, self.step = hp, step
+        self.choice = fields.selected(hp, "continuous_loss")
+
+    def categorical(self, logits: tf.Tensor, code: tf.Tensor) -> Term:
+        """Return -lambda log Q(c | x) of one-hot codes [b, k]."""
+        nll = information.categorical_nll(logits, code)
+        return Term(nll, self.hp.categorical_weight)
+
+    def continuous(self, q: dict[str, tf.Tensor], code: tf.Tensor) -> list[Term]:
+        """Return a term for each of the continuous codes [b, n], the first n that Q predicts."""
+        n = code.shape[-1]
+        q = {name: part[:, :n] for name, part in q.items() if name in (CONTINUOUS, "log_std")}
+        loss = self.choice.make(q[CONTINUOUS], q.get("log_std"), code)
+        weight = self.hp.continuous_weight * self.continuous_warmup_factor()
+        return [Term(loss[:, k], weight) for k in range(n)]
+
+    def continuous_warmup_factor(self):
+        """Return the share of their weight that terms of the continuous codes have at this step."""
+        if not self.hp.continuous_warmup:
+            return 1.0
+        step = tf.cast(self.step() + 1, tf.float32)
+        return tf.minimum(step / self.hp.continuous_warmup, 1.0)
+
+
+class MutualInformation(Objective):
+    """-lambda L_I(G, Q) of equation 6, one term for each code of the generated images.
+
+    Chen et al. 2016. The mean squared error with lambda = 0.5 is the negative log likelihood of a
+    Gaussian of standard deviation 1, but for a constant.
+    """
+
+    def __init__(self, reader: CodeReader, losses: CodeLosses, sides: tuple[str, ...]):
+        self.reader, self.losses, self.sides = reader, losses, sides
+
+    def terms(self, real, fake, batch):
+        q = self.reader.of_features(fake["features"])
+        terms = {
+            name: self.losses.categorical(q[name], batch.latents[name])
+            for name in self.reader.codes.categorical
+        }
+        if self.reader.codes.continuous:
+            each = self.losses.continuous(q, batch.latents[CONTINUOUS])
+            terms |= {f"{CONTINUOUS}_{k}": term for k, term in enumerate(each)}
+        return terms
+
+    def scalars(self, terms):
+        """Return the lower bound L_I of each code, in nats."""
+        bounds = {}
+        for name, size in self.reader.codes.categorical.items():
+            nll = tf.reduce_mean(terms[name].value)
+            bounds[name] = information.categorical_bound(nll, size)
+        for k in range(self.reader.codes.continuous):
+            loss = tf.reduce_mean(terms[f"{CONTINUOUS}_{k}"].value)
+            bounds[f"{CONTINUOUS}_{k}"] = self.losses.choice.bound(loss)
+        return INFORMATION.named(bounds)
+
+
+class RealImageLosses(Objective):
+    """Losses of the codes that Q predicts for real images.
+
+    Args:
+        reader: of the codes.
+        parts: functions (outputs of Q for the real images, batch) -> terms.
+        side: update step that trains Q.
+    """
+
+    uses_real = True
+
+    def __init__(self, reader: CodeReader, parts: list[Callable[[dict, Batch], Terms]], side: str):
+        self.reader, self.parts, self.sides = reader, parts, (side,)
+
+    def terms(self, real, fake, batch):
+        q = self.reader.of_features(real["features"])
+        return {name: term for part in self.parts for name, term in part(q, batch).items()}
+
+
+class Consistency:
+    """Consistency loss: Q predicts the same codes for an image and for copies of it.
+
+    The prediction for the image is a stop-gradient target (after the self-augmented training of Hu
+    et al. 2017). Categories, by cross-entropy, are to be the same in copies that are also sheared
+    and rotated; the means of continuous codes, so that these can be the slant, by squared error in
+    copies that are stretched, resized and shifted only.
+    """
+
+    def __init__(self, reader: CodeReader, losses: CodeLosses, weight: float):
+        self.reader, self.losses, self.weight = reader, losses, weight
+
+    def __call__(self, q: dict[str, tf.Tensor], batch: Batch) -> Terms:
+        target = {name: tf.stop_gradient(part) for name, part in q.items()}
+        codes, terms = self.reader.codes, {}
+        if codes.categorical:
+            found = self._of_copies(batch, upright=False)
+            for name in codes.categorical:
+                probabilities = tf.nn.softmax(target[name])
+                terms[name] = information.categorical_nll(found[name], probabilities)
+        if codes.continuous:
+            found = self._of_copies(batch, upright=True)[CONTINUOUS]
+            error = information.squared_error(found, None, target[CONTINUOUS])
+            factor = self.losses.continuous_warmup_factor()
+            terms[CONTINUOUS] = factor * tf.reduce_sum(error, axis=-1)
+        return {f"invariance_{name}": Term(term, self.weight) for name, term in terms.items()}
+
+    def _of_copies(self, batch: Batch, upright: bool) -> dict[str, tf.Tensor]:
+        copies = affine_copies(batch.x, batch.uniform, upright)
+        return self.reader.of_images(copies, training=True)
+
+
+class Supervision:
+    """Cross-entropy of the first categorical code with the class, where the label is known."""
+
+    def __init__(self, reader: CodeReader, losses: CodeLosses, fraction: float):
+        self.reader, self.losses, self.fraction = reader, losses, fraction
+
+    def __call__(self, q: dict[str, tf.Tensor], batch: Batch) -> Terms:
+        if batch.labels is None:
+            raise UserError("requires batches of images and labels", "supervised_fraction")
+        name, size = next(iter(self.reader.codes.categorical.items()))
+        term = self.losses.categorical(q[name], tf.one_hot(batch.labels, size))
+        # The gradient has the variance of that with all labels; 1 / share would outweigh the rest.
+        known = tf.cast(batch.labels >= 0, tf.float32) / math.sqrt(self.fraction)
+        return {"supervised": Term(term.value, term.weight * known)}
+
+
+class ThicknessGuidance:
+    """Loss of the first continuous code against the rank of the stroke thickness in the batch."""
+
+    def __init__(self, losses: CodeLosses):
+        self.losses = losses
+
+    def __call__(self, q: dict[str, tf.Tensor], batch: Batch) -> Terms:
+        thickness = guidance.stroke_thickness_target(batch.x)
+        (term,) = self.losses.continuous(q, guidance.uniform_ranks(thickness)[:, None])
+        return {"thickness": term}

@@ -1,0 +1,36 @@
+"""Optimizers by name."""
+
+from fields import Choice, Choices, field
+
+OPTIMIZERS = Choices(Choice)
+
+
+def _decay(default: float, of: str, source: str = ""):
+    help = f"decay of the moving average of the {of}{source}"
+    return field(default, help, group="optimisation", at_least=0, below=1)
+
+
+@OPTIMIZERS.add(
+    "adam",
+    options={
+        "beta_1": _decay(0.5, "gradient", " (Radford et al. 2016, section 4)"),
+        "beta_2": _decay(0.999, "squared gradient"),
+    },
+)
+def adam(learning_rate: float, beta_1: float, beta_2: float):
+    """Adam: Kingma and Ba 2015."""
+    import keras
+
+    return keras.optimizers.Adam(learning_rate, beta_1, beta_2)
+
+
+@OPTIMIZERS.add("rmsprop", options={"beta_2": _decay(0.99, "squared gradient")})
+def rmsprop(learning_rate: float, beta_2: float):
+    """RMSprop: Hinton 2012.
+
+    Epsilon is within the square root, so 1e-16 acts as 1e-8 beside it: a critic with clipped
+    weights has small gradients.
+    """
+    import keras
+
+    return keras.optimizers.RMSprop(learning_rate, beta_2, epsilon=1e-16)

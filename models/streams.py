@@ -1,0 +1,45 @@
+"""Names of the random streams of training; penalties and augmentation have their own.
+
+A draw is a function of the run's seed, the step and the name of its stream. A changed name changes
+the draws, and with them every training of a seed.
+"""
+
+# Adversarial models: of each update.
+LATENTS = "latents"
+MIXING = "mixing"  # latents of the second style
+CROSSOVER = "crossover"  # layer and chance of style mixing
+PATH = "path"  # image noise of path lengths
+
+# Adversarial and autoencoding models.
+ENCODER = "encoder"  # draws of the posterior
+
+# Autoencoding models: of each batch.
+BINARISATION = "binarisation"
+TRAIN = "train"
+TEST = "test"
+LIKELIHOOD = "likelihood"
+
+
+def of_update(stream: str, update: int) -> str:
+    """Return the stream of one of the discriminator updates of a step, counted from 0."""
+    return f"{stream} {update}"
+
+
+def of_batch(kind: str, stream: str) -> str:
+    """Return the stream of a batch of an autoencoding model: TRAIN, TEST or LIKELIHOOD."""
+    return f"{kind} {stream}"
+
+
+def pixel_noise(layer: int) -> str:
+    """Return the stream of the noise of a synthesis layer."""
+    return f"noise {layer}"
+
+
+def categorical_draw(code: str) -> str:
+    """Return the stream of the encoder's draws of a categorical code."""
+    return code
+
+
+def posterior_draw(k: int) -> str:
+    """Return the stream of the k-th draw of a likelihood estimate."""
+    return f"{k}"

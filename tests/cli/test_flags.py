@@ -1,0 +1,297 @@
+"""Command lines made from option classes."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from cli import flags
+from errors import UserError
+from fields import Choice, Choices, PerDataset, choice, field, options
+
+WEIGHT = {"weight": field(2.5, "weight of a layer", group="third", above=0)}
+LAYERS = Choices(
+    Choice, Choice(name="felt", options=WEIGHT, aliases=("wool",)), Choice(name="foil")
+)
+SKINS = Choices(Choice, Choice(name="felt", aliases=("wool",)), Choice(name="foil"))
+
+
+@options()
+class Toy:
+    """One field of each kind."""
+
+    number: int = field(3, "a count", group="first", at_least=1, at_most=9)
+    rate: float = field(0.5, "a share", group="first", above=0, below=1)
+    smooth: bool = field(True, "a switch", group="second")
+    sort: str = field("a", "a choice", group="second", choices=("a", "b"))
+    word: str = field("", "any text", group="second")
+    maybe: int | None = field(None, "a count or what follows from the rest", group="second")
+
+
+@options()
+class Other:
+    depth: int = field(PerDataset(1, CIFAR10=5, MNIST=2), "a depth", group="first")
+
+
+@options()
+class Layered:
+    layers: tuple[str, ...] = choice(LAYERS, (), "layers", group="third", several=True)
+    outer: str = choice(SKINS, "foil", "the last layer", group="third")
+    inner: tuple[str, ...] = choice(
+        SKINS, ("felt", "foil:2"), "layers", group="third", several=True
+    )
+
+
+def given(*argv, **kwargs):
+    return flags.given(argv, Toy, **kwargs)
+
+
+def test_given_returns_the_flags_of_the_command_line_alone():
+    assert given() == {}
+    assert given("--number=4", "--word=x") == {"number": 4, "word": "x"}
+    assert given("--number=3") == {"number": 3}  # the default, but said
+
+
+@pytest.mark.parametrize(
+    "argv", [["--number=4"], ["--number", "4"], ["-number=4"], ["--number=7", "--number=4"]]
+)
+def test_given_accepts_each_form_of_a_flag_and_the_last_one_counts(argv):
+    assert given(*argv) == {"number": 4}
+
+
+def test_values_have_the_types_of_their_fields():
+    values = given("--number=4", "--rate=.25", "--maybe=-7", "--sort=b", "--word=5")
+    assert values == {"number": 4, "rate": 0.25, "maybe": -7, "sort": "b", "word": "5"}
+    assert {name: type(value) for name, value in values.items()} == {
+        "number": int, "rate": float, "maybe": int, "sort": str, "word": str,
+    }  # fmt: skip
+    assert given("--rate=1e-3") == {"rate": 0.001}
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("--smooth", True), ("--nosmooth", False), ("--smooth=true", True), ("--smooth=0", False)],
+)
+def test_a_switch_is_turned_on_by_its_name_and_off_by_no(argument, value):
+    assert given(argument) == {"smooth": value}
+
+
+def test_a_switch_does_not_take_the_next_word():
+    assert given("--smooth", "--number=4") == {"smooth": True, "number": 4}
+    with pytest.raises(UserError, match="false: not a flag"):
+        given("--smooth", "false")
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--number=0", "number: expected an integer >= 1 and <= 9, got 0"),
+        ("--number=10", "number: expected an integer >= 1 and <= 9, got 10"),
+        ("--number=1.5", "number: expected an integer >= 1 and <= 9, got 1.5"),
+        ("--number=x", "number: expected an integer >= 1 and <= 9, got x"),
+        ("--rate=0", "rate: expected a number > 0 and < 1, got 0.0"),
+        ("--rate=nan", "rate: expected a number > 0 and < 1, got nan"),
+        ("--sort=c", "sort: expected one of a, b, got c"),
+        ("--maybe=x", "maybe: expected an integer, got x"),
+        ("--numbr=4", "numbr: no such flag; did you mean --number?"),
+        ("--nonumber", "nonumber: no such flag; did you mean --number?"),
+        ("word", "word: not a flag; flags are --name=value"),
+    ],
+)
+def test_given_of_an_invalid_argument_raises_one_line(argument, message):
+    with pytest.raises(UserError) as error:
+        given(argument)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("argument", ["--smooth=perhaps", "--nosmooth=true", "--number"])
+def test_errors_of_absl_become_user_errors_of_one_line_with_the_flag(argument):
+    with pytest.raises(UserError) as error:
+        given(argument)
+    assert argument.split("=")[0].removeprefix("--no").removeprefix("--") in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_flagfile_stands_for_its_lines(tmp_path):
+    (tmp_path / "inner.txt").write_text("--rate=0.125\n")
+    outer = tmp_path / "outer.txt"
+    outer.write_text(f"# a comment\n\n--number=4\n// another\n--flagfile={tmp_path}/inner.txt\n")
+    assert given(f"--flagfile={outer}") == {"number": 4, "rate": 0.125}
+    assert given("--flagfile", str(outer)) == {"number": 4, "rate": 0.125}
+
+
+def test_a_flag_goes_before_the_flagfiles_that_stand_before_it(tmp_path):
+    file = tmp_path / "flags.txt"
+    file.write_text("--number=4\n--nosmooth\n")
+    assert given(f"--flagfile={file}", "--number=5") == {"number": 5, "smooth": False}
+    assert given("--number=5", f"--flagfile={file}") == {"number": 4, "smooth": False}
+
+
+def test_a_flagfile_that_cannot_be_opened_raises_a_user_error(tmp_path):
+    with pytest.raises(UserError, match=r"--flagfile: cannot open: .*nothing.txt") as error:
+        given(f"--flagfile={tmp_path}/nothing.txt")
+    assert "ERROR" not in str(error.value)
+
+
+def test_a_second_command_line_has_no_flags_of_the_first():
+    assert given("--number=4", "--nosmooth", "--word=x") == {
+        "number": 4, "smooth": False, "word": "x",
+    }  # fmt: skip
+    assert given("--rate=0.25") == {"rate": 0.25}
+    assert given() == {}
+
+
+def test_given_of_several_classes_parses_one_command_line():
+    assert flags.given(["--depth=2", "--number=4"], Toy, Other) == {"depth": 2, "number": 4}
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--depth=5", "--number=4"],
+        ["--number=4", "--depth=5"],
+        ["--number", "4", "--depth", "5"],
+        ["--depth", "5", "--number", "4"],
+        ["--deep", "--number=4", "rest"],
+    ],
+)
+def test_partial_ignores_flags_of_other_classes_wherever_they_stand(argv):
+    assert given(*argv, partial=True) == {"number": 4}
+
+
+def test_partial_reads_a_flagfile_behind_flags_of_other_classes(tmp_path):
+    (tmp_path / "flags.txt").write_text("--number=4\n")
+    argv = ["--depth", "5", f"--flagfile={tmp_path}/flags.txt"]
+    assert given(*argv, partial=True) == {"number": 4}
+
+
+def test_describe_lists_flags_by_group_with_defaults_and_values():
+    assert flags.describe(Toy, Other) == "\n".join(
+        [
+            "first:",
+            "  --number  [3]",
+            "      a count; an integer >= 1 and <= 9",
+            "  --rate  [0.5]",
+            "      a share; a number > 0 and < 1",
+            "  --depth  [1]  (CIFAR10: 5, MNIST: 2)",
+            "      a depth; an integer",
+            "",
+            "second:",
+            "  --smooth  [True]",
+            "      a switch; true or false",
+            "  --sort  [a]",
+            "      a choice; one of a, b",
+            "  --word",
+            "      any text",
+            "  --maybe",
+            "      a count or what follows from the rest; an integer",
+        ]
+    )
+
+
+def test_describe_lists_options_of_alternatives_with_their_defaults():
+    names = (
+        "      layers; none, or some of felt, foil, each once, with a weight > 0 or without: "
+        "felt,foil or\n      felt:5,foil:0.5"
+    )
+    assert flags.describe(Layered) == "\n".join(
+        [
+            "third:",
+            "  --layers  [none]",
+            names,
+            "  --weight  (felt: 2.5)",
+            "      weight of a layer; a number > 0",
+            "  --outer  [foil]",
+            "      the last layer; one of felt, foil",
+            "  --inner  [felt,foil:2]",
+            names,
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("argv", "expected"),
+    [
+        (["--layers=felt,foil:0.50"], {"layers": ("felt", "foil:0.5")}),
+        (["--layers=none"], {"layers": ()}),
+        (["--layers=wool", "--outer=wool"], {"layers": ("felt",), "outer": "felt"}),
+        (["--weight=3"], {"weight": 3.0}),
+    ],
+)
+def test_values_of_choices_are_given_in_their_stored_form(argv, expected):
+    assert flags.given(argv, Layered) == expected
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--outer=wood", "outer: expected one of felt, foil, got wood"),
+        (
+            "--layers=felt,felt",
+            "layers: expected none, or some of felt, foil, each once, with a weight > 0 or "
+            "without: felt,foil or felt:5,foil:0.5, got felt,felt",
+        ),
+    ],
+)
+def test_invalid_values_of_choices_raise_one_line(argument, message):
+    with pytest.raises(UserError) as error:
+        flags.given([argument], Layered)
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("argument", ["-h", "--help", "-help", "--helpfull"])
+def test_wants_help_of_each_form_is_true(argument):
+    assert flags.wants_help(["--model=gan", argument])
+
+
+def test_wants_help_of_a_value_with_the_word_in_it_is_false():
+    assert not flags.wants_help(["--outdir=help", "helpful", "--width=-h"])
+
+
+@pytest.mark.parametrize("kind", [UserError, OSError])
+def test_user_errors_end_a_script_with_one_line_and_code_2(kind, capsys):
+    def main(argv):
+        raise kind(f"what is wrong with {argv[0]}")
+
+    assert flags.run_script(main, ["it"]) == 2
+    assert capsys.readouterr() == ("", "error: what is wrong with it\n")
+
+
+def test_a_users_error_names_its_option_as_a_flag(capsys):
+    def main(argv):
+        raise UserError("expected an integer >= 1, got -3", "width")
+
+    assert flags.run_script(main, []) == 2
+    assert capsys.readouterr().err == "error: --width: expected an integer >= 1, got -3\n"
+
+
+def test_run_script_returns_the_code_of_main_and_reads_sys_argv(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["script.py", "a", "b"])
+    assert flags.run_script(lambda argv: len(argv)) == 2
+    assert flags.run_script(lambda argv: len(argv), ["a"]) == 1
+
+
+def test_ctrl_c_ends_a_script_without_a_traceback(capfd):
+    def interrupted(argv):
+        raise KeyboardInterrupt
+
+    assert flags.run_script(interrupted, []) == 130
+    assert capfd.readouterr().err == "stopped\n"
+
+
+def test_a_reader_that_has_gone_away_ends_a_script_quietly():
+    root = pathlib.Path(__file__).resolve().parents[2]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "train.py", "--help"], cwd=root, **pipes) as script:
+        script.stdout.close()
+        assert script.stderr.read() == b""
+    assert script.returncode == 141
+
+
+def test_other_errors_are_not_hidden():
+    def main(argv):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        flags.run_script(main, [])

@@ -1,0 +1,374 @@
+"""evaluate.py of one run: its table, evaluation.json and pictures, and what it refuses."""
+
+import dataclasses
+import json
+import pathlib
+import shutil
+import types
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import plotting
+from evaluation.features.classifier import DIGITS_SHA256
+from evaluation.reports import tables
+from tests.evaluate.cases import (
+    ANYWHERE,
+    CLUSTERS,
+    CODES,
+    CONDITIONS,
+    FACTORS,
+    PIXELS,
+    RECONSTRUCTIONS,
+    evaluation_of,
+    metrics_in,
+    rows,
+    values_of,
+)
+
+pytestmark = pytest.mark.usefixtures("cache")
+
+
+# One run.
+
+
+@pytest.fixture(scope="module")
+def alone(call, run):
+    """The evaluation of one run by all metrics: outcome, path, evaluation."""
+    argv = ("--features=digits", "--num_samples=50", "--seed=3", f"--outdir={run / 'none'}")
+    done = call("evaluate", f"--run={run}", *argv)
+    assert (done.code, done.err) == (0, ""), done
+    evaluation = evaluation_of(run)
+    return types.SimpleNamespace(outcome=done, path=run, evaluation=evaluation)
+
+
+@pytest.mark.smoke
+def test_evaluation_json_has_each_metric_with_its_protocol(alone):
+    metrics = alone.evaluation["metrics"]
+    assert set(alone.evaluation) == {"name", "dataset", "seconds", "metrics", "protocol_hashes"}
+    assert list(alone.evaluation["protocol_hashes"]) == list(metrics)
+    assert len(set(alone.evaluation["protocol_hashes"].values())) == 1
+    assert alone.evaluation["name"] == str(alone.path)
+    assert alone.evaluation["dataset"] == "digits"
+    assert list(metrics) == [
+        *metrics_in("digits"),
+        *PIXELS,
+        "path_length_digits",
+        *CONDITIONS,
+        *FACTORS,
+        *RECONSTRUCTIONS,
+        *ANYWHERE,
+    ]
+    run = {
+        "dataset": "digits", "image_shape": [28, 28, 1], "model": "gan",
+        "checkpoint_step": 6, "ema_decay": 0.999, "precision": "off",
+    }  # fmt: skip
+    sampled = {**run, "n_fake": 50, "split": "test", "seed": 3}
+    scores = {"is_digits": 0, "is_digits_256": 40}
+    features = {"features": "digits", "features_sha256": DIGITS_SHA256, "resizing": "none"}
+    for name in metrics_in("digits"):
+        assert (sampled | features).items() <= metrics[name]["protocol"].items(), name
+        assert metrics[name]["protocol"]["n_real"] == scores.get(name, 40)
+    for name in PIXELS:
+        assert sampled.items() <= metrics[name]["protocol"].items(), name
+        assert "features" not in metrics[name]["protocol"]
+    for name in CODES + CLUSTERS:
+        assert run.items() <= metrics[name]["protocol"].items(), name
+    paths = {**run, **features, "n_fake": 1000, "epsilon": 1e-4, "space": "z", "seed": 3}
+    assert paths.items() <= metrics["path_length_digits"]["protocol"].items()
+    assert metrics["path_length_digits"]["value"] > 0
+
+
+def test_the_seconds_of_an_evaluation_are_by_stage(alone):
+    seconds = alone.evaluation["seconds"]
+    assert {"loading", "sampling", "features of samples", "distances", "pixels"} <= set(seconds)
+    assert all(s >= 0 for s in seconds.values())
+
+
+def test_what_there_are_too_few_images_or_no_codes_for_is_na_with_the_reason(alone):
+    values = values_of(alone.evaluation)
+    lacking = {name for name, value in values.items() if value is None}
+    assert lacking == {
+        "kd_digits", "fd_digits_256", "is_digits_256", "copied_share", *CONDITIONS, *FACTORS,
+        *RECONSTRUCTIONS, *ANYWHERE,
+    }  # fmt: skip
+    reasons = {n: alone.evaluation["metrics"][n]["protocol"]["reason"] for n in lacking}
+    assert reasons["kd_digits"] == "needs at least 1,000 samples, there are 50"
+    assert reasons["fd_digits_256"] == "needs at least 256 images, there are 40"
+    assert reasons["copied_share"] == "needs at least 100 unseen images, there are 40"
+    assert reasons["conditional_accuracy"] == "GAN is not class-conditional"
+    assert {reasons[name] for name in FACTORS} == {"GAN has no continuous codes"}
+    assert reasons["nmi"] == "GAN has no categorical code"
+    notes = alone.outcome.out[alone.outcome.out.index(f"\n{alone.path}: ") :]
+    shared = notes.splitlines()[1]
+    assert shared.startswith(f"{alone.path}: dataset digits, fingerprint ")
+    assert "model gan, checkpoint_step 6, ema_decay 0.999, precision off" in shared
+    assert f"features digits, features_sha256 {DIGITS_SHA256[:12]}, resizing none" in shared
+    assert "seed 3" in shared
+    for reason in reasons.values():
+        assert notes.count(reason) == 1
+
+
+def test_the_pixels_are_those_of_the_samples_of_the_seed(alone, digits):
+    from training.loading import load_run
+
+    fake = plotting.to_uint8(load_run(alone.path)[2].sample(50, seed=3))
+    mean = alone.evaluation["metrics"]["pixel_mean"]
+    assert mean["value"] == pytest.approx(fake.mean())
+    assert mean["protocol"]["real"] == pytest.approx(np.load(digits)["x_test"].mean())
+
+
+def test_the_table_of_one_run_has_a_row_for_each_metric_it_has(alone):
+    header, _, *body = rows(alone.outcome.out)
+    assert header == ["digits", str(alone.path)]
+    assert body == [
+        [name, tables.cell(entry)]
+        for name, entry in alone.evaluation["metrics"].items()
+        if entry["value"] is not None
+    ]
+    assert "±" in dict(body)["is_digits"]
+
+
+def test_one_run_is_compared_with_nothing(alone):
+    assert not (alone.path / "none").exists()
+    assert not (alone.path / "confusion.png").exists()
+    assert not (alone.path / "codes.png").exists()
+
+
+def test_neighbours_png_has_ten_samples_each_before_its_nearest_training_images(alone, digits):
+    picture = np.asarray(Image.open(alone.path / "neighbours.png"))
+    # Cells of 56 pixels, 2 between them, and the names of the columns above.
+    assert picture.shape[1] == 2 + 9 * 58
+    assert picture.shape[0] > 2 + 10 * 58
+    bottom = picture[-58:-2]
+    x_train = np.load(digits)["x_train"]
+    for column in range(1, 9):
+        cell = bottom[:, 2 + 58 * column :][::2, :56:2]
+        assert (cell == x_train).all((1, 2)).any(), column
+
+
+def test_the_same_seed_gives_the_same_numbers_and_another_one_others(evaluate):
+    argv = ("--metrics=fd_digits,fd_digits_infinity", "--features=digits", "--num_samples=20")
+    first = evaluate("--seed=1", *argv)[1]["metrics"]
+    assert evaluate("--seed=1", *argv)[1]["metrics"] == first
+    other = evaluate("--seed=2", *argv)[1]["metrics"]
+    assert all(other[name]["value"] != first[name]["value"] for name in first)
+
+
+def test_metrics_names_what_is_measured_in_that_order_and_no_more(evaluate):
+    done, evaluation = evaluate("--metrics=distinct_share, pixel_mean", "--num_samples=5")
+    assert done.code == 0, done
+    assert list(evaluation["metrics"]) == ["distinct_share", "pixel_mean"]
+    assert [row[0] for row in rows(done.out)[2:]] == ["distinct_share", "pixel_mean"]
+    # No network was needed for them.
+    assert not any("features" in stage for stage in evaluation["seconds"])
+
+
+def test_other_metrics_of_the_same_checkpoint_stay_in_evaluation_json(call, copied_run):
+    argv = (f"--run={copied_run}", "--features=digits", "--num_samples=20")
+    assert call("evaluate", *argv, "--metrics=pixel_mean,fd_digits").code == 0
+    first = evaluation_of(copied_run)["metrics"]
+    assert call("evaluate", *argv, "--metrics=pixel_std,pixel_mean,nmi", "--seed=1").code == 0
+    second = evaluation_of(copied_run)["metrics"]
+    assert set(second) == {"pixel_std", "pixel_mean", "nmi", "fd_digits"}
+    assert second["fd_digits"] == first["fd_digits"]
+    assert second["pixel_mean"]["protocol"]["seed"] == 1
+
+    saved = evaluation_of(copied_run)
+    saved["metrics"]["fd_digits"]["protocol"]["checkpoint_step"] = 5
+    (copied_run / "evaluation.json").write_text(json.dumps(saved))
+    assert call("evaluate", *argv, "--metrics=pixel_std").code == 0
+    assert "fd_digits" not in evaluation_of(copied_run)["metrics"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["--metrics=fd_digit"], "--metrics: no such metric: fd_digit; did you mean fd_digits"),
+        (["--metrics=pixel_mean,zzz"], "--metrics: no such metric: zzz; there are fd_digits, "),
+        (["--metrics=fid"],
+         "--metrics: fid is measured in the features inception, and these are digits; use "
+         "features=inception"),
+        (["--metrics=fd_efficientnet_lite0"],
+         "--metrics: fd_efficientnet_lite0 is measured in the features efficientnet_lite0, "
+         "and these are digits"),
+        (["--metrics=knn1_accuracy"], "--metrics: knn1_accuracy: GAN does not encode images"),
+        (["--metrics=nmi,ari"], "--metrics: nmi,ari: GAN has no categorical code"),
+        (["--metrics=class_change"], "--metrics: class_change: GAN has no continuous codes"),
+        (["--metrics=kd_digits"],
+         "--metrics: kd_digits: needs at least 1,000 samples, there are 50"),
+        (["--metrics=copied_share"],
+         "--metrics: copied_share: needs at least 100 unseen images, there are 40"),
+        (["--baselines", "--num_samples=201"],
+         "--num_samples: expected at most 200, the training images that baselines takes, got 201"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_measured_is_refused_in_one_line(evaluate, argv, message):
+    done, evaluation = evaluate("--features=digits", "--num_samples=50", *argv)
+    assert done.refusal().startswith(message)
+    assert done.out == ""
+    assert evaluation is None
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ("absent.keras", "Keras cannot load the file"),
+        ("{broken}", "Keras cannot load the file"),
+        ("digit", "expected one of auto, inception, digits, "),
+        ("classifier", "no classifier of digits found; train it with train_classifier.py"),
+    ],
+)
+def test_a_missing_or_wrong_network_is_refused_in_one_line(evaluate, tmp_path, features, message):
+    broken = tmp_path / "broken.keras"
+    broken.write_bytes(b"not a network")
+    features = features.format(broken=broken)
+    done, evaluation = evaluate(f"--features={features}", "--num_samples=5")
+    assert done.refusal().startswith(f"--features: {features}: {message}")
+    assert evaluation is None
+
+
+def test_a_network_that_the_images_do_not_fit_is_refused(call, unlabelled):
+    argv = ("--features=digits", "--num_samples=5", "--metrics=fd_digits")
+    refusal = call("evaluate", f"--run={unlabelled}", *argv).refusal()
+    assert refusal.startswith("digits requires images [28, 28, 1], got [8, 8, 3]")
+
+
+def test_a_model_that_encodes_is_measured_by_its_codes(evaluate, monkeypatch):
+    import tensorflow as tf
+
+    from models import GAN
+
+    # The bars of the classes are 2.4 columns apart.
+    def columns(model, x):
+        return tf.reduce_mean(x, (1, 3))
+
+    def classes(model, x):
+        return tf.gather(columns(model, x), [3, 5, 8, 10, 13, 15, 17, 20, 22, 25], axis=1)
+
+    monkeypatch.setattr(GAN, "encode", columns, raising=False)
+    monkeypatch.setattr(GAN, "code_logits", classes, raising=False)
+    done, evaluation = evaluate(f"--metrics={','.join(CODES + CLUSTERS)}")
+    assert (done.code, done.err) == (0, ""), done
+    assert list(evaluation["metrics"]) == CODES + CLUSTERS
+    assert all(value > 0.9 for value in values_of(evaluation).values()), values_of(evaluation)
+    protocol = evaluation["metrics"]["knn1_accuracy"]["protocol"]
+    counts = {"n_train": 200, "n_test": 40, "code_dimension": 28}
+    assert counts.items() <= protocol.items()
+    assert evaluation["metrics"]["nmi"]["protocol"]["n_test"] == 40
+    folder = pathlib.Path(evaluation["name"])
+    assert Image.open(folder / "confusion.png").size[0] > 100
+    # No samples were drawn for them.
+    assert "sampling" not in evaluation["seconds"]
+    assert not (folder / "neighbours.png").exists()
+
+
+def test_how_well_a_model_minds_the_class_is_what_the_classifier_says(
+    call, told_run, tmp_path, monkeypatch
+):
+    from evaluation import features
+    from evaluation.features import classifier
+    from training.loading import load_run
+
+    run = pathlib.Path(shutil.copytree(told_run.path, tmp_path / "told"))
+    argv = (f"--run={run}", "--metrics=conditional_accuracy", "--num_samples=40")
+    refusal = call("evaluate", *argv, "--features=digits").refusal()
+    assert "needs a classifier of digits; use features=classifier" in refusal
+
+    # The shipped classifier, as if it were of the run's own data set.
+    extractor = dataclasses.replace(classifier.load_digits(), classes_of="digits")
+    monkeypatch.setattr(features, "load", lambda *_: extractor)
+    assert call("evaluate", *argv, "--features=digits", "--seed=2").code == 0
+    found = evaluation_of(run)["metrics"]["conditional_accuracy"]
+    asked = np.arange(40) % 10
+    images = plotting.to_uint8(load_run(run)[2].sample(40, seed=2, label=asked))
+    assert found["value"] == (extractor(images)[1].argmax(1) == asked).mean()
+    assert (found["protocol"]["n_fake"], found["protocol"]["seed"]) == (40, 2)
+    assert found["protocol"]["features_sha256"] == DIGITS_SHA256
+
+
+# What is refused.
+
+
+def test_other_images_than_the_run_was_trained_on_are_refused(call, copied_run, tmp_path):
+    saved = json.loads((copied_run / "config.json").read_text())
+    saved["options"]["dataset"] = str(tmp_path / "other.npz")
+    (copied_run / "config.json").write_text(json.dumps(saved))
+    x = np.random.default_rng(0).integers(0, 256, (30, 28, 28)).astype(np.uint8)
+    np.savez(tmp_path / "other.npz", x_train=x)
+    refusal = call("evaluate", f"--run={copied_run}", "--num_samples=5").refusal()
+    assert "images" in refusal
+    assert not (copied_run / "evaluation.json").exists()
+
+
+def test_a_missing_run_and_one_without_a_checkpoint_are_refused(call, copied_run, tmp_path):
+    missing = tmp_path / "missing"
+    assert f"{missing}: no run there" in call("evaluate", f"--run={missing}").refusal()
+    assert not missing.exists()
+    shutil.rmtree(copied_run / "checkpoints")
+    refusal = call("evaluate", f"--run={copied_run}", "--num_samples=5").refusal()
+    assert refusal == (
+        f"--run: {copied_run}: no checkpoint found. Train it first with outdir={copied_run}"
+    )
+
+
+def test_flags_are_checked_and_helped_with_before_tensorflow_is_imported(
+    without_tensorflow, tmp_path
+):
+    lines = [
+        ["--help"], [], ["--run=x", "--images=y"], ["--run=x", "--num_sample=9"],
+        ["--run=x", "--num_samples=1"],
+        ["--run=x", "--publish=perhaps"], ["--run=x", "--nopublish=true"], ["--run=x"],
+        ["--run=x", "--split=validation"], ["--run=x", "--repeats=0"],
+    ]  # fmt: skip
+    help_, *refused = without_tensorflow("evaluate", lines, tmp_path)
+    assert (help_.code, help_.err) == (0, "")
+    assert help_.out.startswith("usage: python evaluate.py --run DIR[,DIR ...]")
+    assert "\n  --num_samples  [10000]\n" in help_.out
+    assert "\n  --publish  [False]\n" in help_.out
+    assert "\n  --features  [auto]\n" in help_.out
+    assert "\n  fd_<features>  (inception: fid)\n" in help_.out
+    messages = [outcome.refusal() for outcome in refused]
+    assert (
+        messages[0] == messages[1] == "--run: expected either run directories or images to measure"
+    )
+    assert messages[2] == (
+        "--num_sample: no such flag; did you mean --num_samples or --likelihood_samples?"
+    )
+    assert messages[3] == "--num_samples: expected an integer >= 2, got 1"
+    assert "--publish=perhaps" in messages[4]
+    assert "--nopublish" in messages[5]
+    assert messages[6].startswith("x: no run there")
+    assert messages[7] == "--split: expected one of test, train, got validation"
+    assert messages[8] == "--repeats: expected an integer >= 1, got 0"
+
+
+# Images of any program.
+
+
+def test_images_of_a_folder_are_measured_in_the_place_of_samples(call, digits, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    x = np.load(digits)["x_train"][:30]
+    for k, image in enumerate(x):
+        Image.fromarray(image).save(folder / f"{k:02}.png")
+    out = tmp_path / "out"
+    argv = (f"--images={folder}", f"--dataset={digits}", f"--outdir={out}")
+    done = call("evaluate", *argv, "--metrics=pixel_mean,fd_digits,nmi", "--features=digits")
+    assert done.code == 0, done
+    metrics = evaluation_of(out)["metrics"]
+    assert metrics["pixel_mean"]["value"] == pytest.approx(x.mean())
+    assert metrics["fd_digits"]["protocol"]["n_fake"] == 30
+    assert metrics["fd_digits"]["protocol"]["images"] == str(folder)
+    assert metrics["nmi"]["value"] is None
+    assert metrics["nmi"]["protocol"]["reason"] == "requires a model"
+    assert (out / "neighbours.png").exists()
+    assert rows(done.out)[0] == ["digits", str(folder)]
+
+
+def test_images_and_their_data_set_belong_together(call, digits, tmp_path):
+    refusal = call("evaluate", f"--images={tmp_path}").refusal()
+    assert refusal == "--dataset: images and dataset belong together"
+    argv = (f"--images={tmp_path / 'absent'}", f"--dataset={digits}", "--metrics=pixel_mean")
+    assert "absent: expected a folder or an .npz file" in call("evaluate", *argv).refusal()

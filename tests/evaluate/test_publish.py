@@ -1,0 +1,163 @@
+"""evaluate.py --publish."""
+
+import json
+import os
+import pathlib
+import signal
+
+import pytest
+
+from evaluation import options
+from evaluation.reports import publishing, readme
+from tests.evaluate.cases import (
+    evaluation_of,
+    rows,
+)
+
+pytestmark = pytest.mark.usefixtures("cache")
+
+
+# What is published.
+
+FLAGFILE_ONLY = "only a run of one flagfile and a seed, without other flags, is published"
+
+README = "<!-- results: training -->\n<!-- end of results -->\n\n" + (
+    "<!-- results: metrics -->\n<!-- end of results -->\n"
+)
+
+
+def test_only_what_is_measured_as_the_tables_say_is_published(call, copied_run):
+    for argv, told in (
+        (["--num_samples=5", "--repeats=3"], "num_samples=10000"),
+        ([], "repeats=3"),
+        (["--repeats=3", "--split=train"], "split=test"),
+    ):
+        refusal = call("evaluate", f"--run={copied_run}", "--publish", *argv).refusal()
+        assert refusal == f"--publish: requires {told}"
+
+
+@pytest.fixture
+def published(tmp_path, monkeypatch):
+    """evaluation.reports.publishing, writing into a folder of its own."""
+    monkeypatch.setattr(publishing, "RESULTS", tmp_path / "assets" / "results.json")
+    monkeypatch.setattr(readme, "README", tmp_path / "README.md")
+    monkeypatch.setattr(options, "PUBLISHED", {})
+    readme.README.write_text(README)
+    return publishing
+
+
+def assert_nothing_published(published):
+    assert not published.RESULTS.exists()
+    assert readme.README.read_text() == README
+
+
+@pytest.fixture(scope="module")
+def flagfile(tiny, tmp_path_factory):
+    path = tmp_path_factory.mktemp("configs") / "tiny.txt"
+    path.write_text("# A tiny run.\n" + "\n".join([*tiny, "--steps=4"]) + "\n")
+    return path
+
+
+def test_a_finished_run_of_a_flagfile_is_recorded_and_shown(call, flagfile, tmp_path, published):
+    run = tmp_path / "run"
+    done = call("train", f"--flagfile={flagfile}", "--seed=3", f"--outdir={run}")
+    assert done.code == 0, done
+    argv = (f"--run={run}", "--num_samples=5", "--metrics=pixel_mean,distinct_share")
+    assert call("evaluate", *argv, "--nopublish").code == 0
+    assert_nothing_published(published)
+    refusal = call("evaluate", f"--run={run}", "--metrics=nmi", "--publish").refusal()
+    assert refusal == "--metrics: nmi: GAN has no categorical code"
+    assert_nothing_published(published)
+
+    for _ in range(2):
+        done = call("evaluate", *argv, "--publish")
+        assert (done.code, done.err) == (0, ""), done
+        (record,) = json.loads(published.RESULTS.read_text())
+    assert list(record) == [
+        "model", "dataset", "flagfile", "seed", "steps", "kimg", "wall_minutes", "machine",
+        "metrics",
+    ]  # fmt: skip
+    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    environment = json.loads((run / "config.json").read_text())["environment"]
+    assert (record["model"], record["dataset"]) == ("gan", "digits")
+    assert (record["flagfile"], record["seed"]) == (str(flagfile), 3)
+    assert (record["steps"], record["kimg"]) == (4, 0.064)
+    assert record["wall_minutes"] == round(last["seconds"] / 60, 1)
+    assert record["machine"] == environment["machine"]
+    assert record["metrics"] == evaluation_of(run)["metrics"]
+    for name in ("samples.png", "curves.png", "progress.gif", "neighbours.png"):
+        copy = published.RESULTS.parent / "tiny-seed3" / name
+        assert copy.read_bytes() == (run / name).read_bytes(), name
+    assert readme.README.read_text() == readme.fill(README, [record])
+    assert "[tiny](" in readme.README.read_text()
+
+    outdir = f"--outdir={tmp_path / 'comparison'}"
+    assert call("evaluate", *argv, "--publish", "--baselines", outdir).code == 0
+    records = json.loads(published.RESULTS.read_text())
+    assert [(r["model"], r["flagfile"], r["dataset"]) for r in records] == [
+        ("gan", str(flagfile), "digits"),
+        ("blurred", "", "digits"),
+        ("training images", "", "digits"),
+        ("uniform noise", "", "digits"),
+    ]
+    assert all(list(r["metrics"]) == ["pixel_mean", "distinct_share"] for r in records)
+    header, _, *body = rows(readme.metrics_table(records))
+    assert header == ["digits"]
+    assert [name for (name,) in body] == [
+        "tiny, seed 3", "blurred", "training images", "uniform noise"
+    ]  # fmt: skip
+    assert readme.README.read_text() == readme.fill(README, records)
+    assert not (published.RESULTS.parent / "comparison").exists()
+
+
+def test_the_figures_of_several_published_runs_are_copied(call, flagfile, tmp_path, published):
+    runs = [tmp_path / f"run{seed}" for seed in range(2)]
+    for seed, run in enumerate(runs):
+        argv = (f"--flagfile={flagfile}", f"--seed={seed}", f"--outdir={run}")
+        assert call("train", *argv).code == 0
+    argv = ("--num_samples=5", "--metrics=pixel_mean", f"--outdir={tmp_path / 'study'}")
+    listed = "--run=" + ",".join(map(str, runs))
+    assert call("evaluate", listed, *argv, "--publish").code == 0
+    for name in ("comparison.png", "curves.png"):
+        copy = published.RESULTS.parent / "study" / name
+        assert copy.read_bytes() == (tmp_path / "study" / name).read_bytes()
+
+
+def test_a_run_that_a_flagfile_did_not_make_is_not_published(call, copied_run, published):
+    refusal = call("evaluate", f"--run={copied_run}", "--publish").refusal()
+    assert refusal == f"--publish: {copied_run}: {FLAGFILE_ONLY}"
+    assert_nothing_published(published)
+    assert not (copied_run / "evaluation.json").exists()
+
+
+def test_a_run_with_flags_beside_its_flagfile_is_not_published(call, flagfile, tmp_path, published):
+    run = tmp_path / "run"
+    argv = (f"--flagfile={flagfile}", "--width=9", f"--outdir={run}")
+    assert call("train", *argv).code == 0
+    refusal = call("evaluate", f"--run={run}", "--publish").refusal()
+    assert refusal == f"--publish: {run}: {FLAGFILE_ONLY}"
+    assert_nothing_published(published)
+
+
+def test_a_run_that_is_not_finished_is_not_published(
+    call, flagfile, tmp_path, monkeypatch, published
+):
+    from training import callbacks
+
+    after_step = callbacks.Log.after_step
+
+    def stopped(log, scalars):
+        after_step(log, scalars)
+        if log.step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    run = pathlib.Path(tmp_path / "run")
+    with monkeypatch.context() as patch:
+        patch.setattr(callbacks.Log, "after_step", stopped)
+        assert call("train", f"--flagfile={flagfile}", f"--outdir={run}").code == 143
+    refusal = call("evaluate", f"--run={run}", "--publish").refusal()
+    assert refusal == f"--publish: {run}: the run stopped at step 3. Finish it"
+    (run / "metrics.jsonl").write_text("")
+    assert "the run stopped at" in call("evaluate", f"--run={run}", "--publish").refusal()
+    assert_nothing_published(published)
+    assert not (run / "evaluation.json").exists()

@@ -1,0 +1,244 @@
+"""The classifiers: the shipped one of digits, the file that one is kept in, what it refuses."""
+
+import dataclasses
+import hashlib
+import io
+import pickle
+
+import keras
+import numpy as np
+import pytest
+
+from errors import UserError
+from evaluation.features import classifier
+
+
+def refusal(load, *args) -> str:
+    """Return the one-line message of the UserError that a call raises."""
+    with pytest.raises(UserError) as raised:
+        load(*args)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+# The shipped one.
+
+
+def test_the_shipped_classifier_knows_the_digits(shipped, mnist_test):
+    images, labels = mnist_test
+    _, logits = shipped(images)
+    assert np.mean(logits.argmax(1) == labels) >= 0.994
+
+
+def test_the_shipped_classifier_is_small_and_says_what_it_is(shipped):
+    assert classifier.DIGITS.stat().st_size < 2e6
+    assert shipped.sha256 == hashlib.sha256(classifier.DIGITS.read_bytes()).hexdigest()
+    assert shipped.sha256 == classifier.DIGITS_SHA256
+    assert (shipped.name, shipped.dimension, shipped.resizing) == ("digits", 128, "none")
+    with np.load(classifier.DIGITS) as arrays:
+        assert '"dataset": "MNIST"' in str(arrays["description"])
+
+
+def test_a_shipped_file_that_was_changed_raises(monkeypatch, saved):
+    monkeypatch.setattr(classifier, "DIGITS", saved)
+    assert refusal(classifier.load_digits) == (
+        f"{saved}: missing or damaged; restore it with git checkout assets/digits.npz"
+    )
+
+
+def test_features_are_those_of_float32_whatever_the_precision_of_keras(shipped, mnist_test):
+    images = mnist_test[0][:20]
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    mixed = dataclasses.replace(classifier.load_digits(), batch_size=20)
+    for x, y in zip(mixed(images), shipped(images), strict=True):
+        assert x.dtype == y.dtype == np.float32
+        np.testing.assert_allclose(x, y, atol=1e-5 * y.std())  # bfloat16 is off by 1e-2
+
+
+@pytest.mark.parametrize("size", [1, 7, 16, 50])
+def test_an_image_does_not_depend_on_the_others_of_its_batch(shipped, mnist_test, size):
+    """50 fills a last batch of 16 up from 2, and a batch of 50 not at all."""
+    images = mnist_test[0][:50]
+    for x, y in zip(
+        dataclasses.replace(shipped, batch_size=size)(images), shipped(images), strict=True
+    ):
+        assert x.shape == (50, y.shape[1])
+        np.testing.assert_allclose(x, y, atol=1e-5 * y.std())
+
+
+def test_floats_from_0_to_255_are_not_rounded(shipped, mnist_test):
+    images = mnist_test[0][:5]
+    features, _ = shipped(images)
+    np.testing.assert_array_equal(shipped(images.astype(np.float32))[0], features)
+    assert (shipped(images + np.float32(0.25))[0] != features).any()
+
+
+def test_the_network_is_given_batches_of_one_size(shipped):
+    shapes = []
+
+    def network(images):
+        shapes.append(images.shape)
+        return images.reshape(len(images), -1).astype(np.float32), None
+
+    stand_in = dataclasses.replace(shipped, network=network, batch_size=8)
+    images = np.random.default_rng(0).integers(0, 256, (19, 2, 2, 1), np.uint8)
+    features, logits = stand_in(images)
+    assert shapes == [(8, 2, 2, 1)] * 3
+    assert logits is None
+    np.testing.assert_array_equal(features, images.reshape(19, 4))
+
+
+# Files.
+
+SMALL = classifier.Description("Stripes", (8, 8, 3), num_classes=3, width=2, test_accuracy=0.5)
+
+
+@pytest.fixture(scope="module")
+def small():
+    """A small network whose weights are all random, those of batch norm too."""
+    network = classifier.build(SMALL.image_shape, SMALL.num_classes, SMALL.width)
+    random = np.random.default_rng(0)
+    network.set_weights([random.uniform(0.1, 1, w.shape) for w in network.weights])
+    return network
+
+
+@pytest.fixture
+def saved(tmp_path, small):
+    """Its file."""
+    path = tmp_path / "classifier.npz"
+    classifier.save(path, small, SMALL)
+    return path
+
+
+def test_a_saved_classifier_is_read_back(saved, small):
+    images = np.random.default_rng(1).integers(0, 256, (5, 8, 8, 3), np.uint8)
+    extractor = classifier.load(saved, "stripes")
+    for x, y in zip(extractor(images), small(images, training=False), strict=True):
+        np.testing.assert_allclose(x, y, rtol=1e-5)
+    assert (extractor.name, extractor.dimension) == ("stripes", 8)
+    assert extractor.sha256 == hashlib.sha256(saved.read_bytes()).hexdigest()
+    assert [path.name for path in saved.parent.iterdir()] == [saved.name]
+
+
+class Trap:
+    """Object that creates a file when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return open, (str(self.path), "w")
+
+
+def with_arrays(content: bytes, **changes) -> bytes:
+    """An archive with some of its arrays changed, or left out where the change is None."""
+    with np.load(io.BytesIO(content)) as archive:
+        arrays = {**archive, **changes}
+    buffer = io.BytesIO()
+    np.savez(buffer, **{name: array for name, array in arrays.items() if array is not None})
+    return buffer.getvalue()
+
+
+def single_array(_: bytes) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(3))
+    return buffer.getvalue()
+
+
+def utf32(text: str) -> bytes:
+    """As NumPy writes text."""
+    return text.encode("utf-32-le")
+
+
+def flagged(content: bytes) -> bytes:
+    """The archive's first file is said to be encrypted, in the directory at the end."""
+    changed = bytearray(content)
+    changed[content.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(changed)
+
+
+DAMAGES = {
+    "empty": lambda content: b"",
+    "garbage": lambda content: bytes(range(256)) * 9,
+    "a single array": single_array,
+    "cut": lambda content: content[: len(content) // 2],
+    "a letter changed": lambda content: content.replace(*map(utf32, ("Stripes", "Strides"))),
+    "a flag of the archive": lambda content: flagged(content),
+    "no description": lambda content: with_arrays(content, description=None),
+    "no json": lambda content: with_arrays(content, description="{"),
+    "a description of what else": lambda content: with_arrays(content, description='{"a": 1}'),
+    "a description in a list": lambda content: with_arrays(content, description="[1]"),
+    "a weight short": lambda content: with_arrays(content, weight_00=None),
+    "a weight more": lambda content: with_arrays(content, weight_99=np.zeros(3)),
+    "a weight of another shape": lambda content: with_arrays(content, weight_00=np.zeros(3)),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_file_raises(saved, damage):
+    content = DAMAGES[damage](saved.read_bytes())
+    assert content != saved.read_bytes()
+    saved.write_bytes(content)
+    assert refusal(classifier.load, saved, "x").startswith(
+        f"{saved}: not the weights of a classifier ("
+    )
+
+
+def test_a_missing_file_raises(tmp_path):
+    message = refusal(classifier.load, tmp_path / "none.npz", "x")
+    assert "No such file" in message
+
+
+@pytest.mark.parametrize("kind", ["pickle", "array of objects"])
+def test_a_pickle_raises_and_is_not_executed(saved, tmp_path, kind):
+    trap = Trap(tmp_path / "sprung")
+    content = pickle.dumps(trap)
+    if kind == "array of objects":
+        weight = np.array([trap], object)
+        content = with_arrays(saved.read_bytes(), weight_00=weight)
+    saved.write_bytes(content)
+    assert ": not the weights of a classifier (" in refusal(classifier.load, saved, "x")
+    assert not trap.path.exists()
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (9, 8, 3), (28, 28, 3)])
+def test_images_of_another_shape_raise(saved, shape):
+    extractor = classifier.load(saved, "stripes")
+    message = refusal(extractor, np.zeros((4, *shape), np.uint8))
+    assert message == (
+        f"stripes requires images [8, 8, 3], got {list(shape)}; choose another feature network"
+    )
+
+
+# The cache.
+
+
+def test_a_classifier_is_cached_by_the_content_of_its_data_set(tmp_path, monkeypatch, small):
+    monkeypatch.setenv("GAN_ZOO_CACHE", str(tmp_path))
+    message = refusal(classifier.load_cached, "Stripes", "a1b2")
+    assert message == (
+        "no classifier of Stripes found; train it with train_classifier.py and the dataset, "
+        "data_dir and image_size of the run"
+    )
+    classifier.save(classifier.cached_file("a1b2"), small, SMALL)
+    assert classifier.load_cached("Stripes", "a1b2").name == "stripes"
+    refusal(classifier.load_cached, "Stripes", "c3d4")
+    assert classifier.cached_file("a1b2").is_relative_to(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "name"),
+    [
+        ("CIFAR10", "cifar10"),
+        ("my set, 2", "my_set_2"),
+        ("Inception", "inception_classifier"),
+        ("digits", "digits_classifier"),
+    ],
+)
+def test_a_classifier_goes_by_the_name_of_its_data_set_alone(
+    tmp_path, monkeypatch, small, dataset, name
+):
+    """Or else a distance in its features would be called the FID."""
+    monkeypatch.setenv("GAN_ZOO_CACHE", str(tmp_path))
+    classifier.save(classifier.cached_file("a1b2"), small, SMALL)
+    assert classifier.load_cached(dataset, "a1b2").name == name

@@ -1,0 +1,219 @@
+"""Feature networks of the user's own: what a .keras file is given, gives, and may not be."""
+
+import dataclasses
+import hashlib
+import json
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from errors import UserError
+from evaluation.features import keras_file
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """saved(model, name) -> the path of its file, as text."""
+
+    def saved(model, name="My net-2.keras") -> str:
+        model.save(tmp_path / name)
+        return str(tmp_path / name)
+
+    return saved
+
+
+def flattening(shape, heads=1) -> keras.Model:
+    """A model that gives its pixels, and their doubles as logits if it has two heads."""
+    image = keras.Input(shape)
+    pixels = keras.layers.Flatten()(image)
+    double = keras.layers.Rescaling(2.0)(pixels)
+    return keras.Model(image, [pixels, double, double][:heads] if heads > 1 else pixels)
+
+
+def pictures(*shape):
+    return np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+
+
+def flat(images):
+    return images.reshape(len(images), -1)
+
+
+def load(path: str):
+    return dataclasses.replace(keras_file.load(path), batch_size=4)
+
+
+def refusal(path: str) -> str:
+    """Return the one-line message of the UserError that loading a file raises."""
+    with pytest.raises(UserError) as raised:
+        keras_file.load(path)
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+# What it is given, and gives.
+
+
+def test_a_model_of_one_output_gives_features(saved):
+    path = saved(flattening((3, 2, 3)))
+    extractor, images = load(path), pictures(5, 3, 2, 3)
+    features, logits = extractor(images)
+    np.testing.assert_allclose(features, flat(images) / 127.5 - 1, atol=1e-6)
+    assert features.dtype == np.float32
+    assert logits is None
+    with open(path, "rb") as file:
+        assert extractor.sha256 == hashlib.sha256(file.read()).hexdigest()
+    assert (extractor.name, extractor.dimension) == ("my_net_2", 18)
+
+
+def test_a_model_of_two_outputs_gives_features_and_logits(saved):
+    features, logits = load(saved(flattening((2, 2, 1), heads=2)))(pictures(5, 2, 2, 1))
+    assert features.shape == (5, 4)
+    np.testing.assert_array_equal(logits, 2 * features)
+
+
+def test_what_a_model_learnt_is_loaded(saved):
+    image = keras.Input((2, 2, 1))
+    model = keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(image)))
+    images = pictures(5, 2, 2, 1)
+    features, _ = load(saved(model))(images)
+    np.testing.assert_allclose(features, model(images / np.float32(127.5) - 1), atol=1e-6)
+
+
+def test_images_are_resized_to_a_fixed_input(saved):
+    """Four pixels of one level beside four of another, made half as large."""
+    images = np.zeros((1, 8, 8, 1), np.uint8)
+    images[:, :, 4:] = 255
+    extractor = load(saved(flattening((4, 4, 1))))
+    rows = extractor(images)[0].reshape(4, 4)
+    np.testing.assert_allclose(rows, np.broadcast_to(rows[0], (4, 4)), atol=1e-6)
+    np.testing.assert_allclose(rows[0], -rows[0, ::-1], atol=1e-6)
+    assert rows[0, 0] == pytest.approx(-1, abs=0.01)
+    assert extractor.resizing == "bilinear, antialiased, to 4 x 4"
+
+
+def test_resizing_is_antialiased(saved):
+    """A checkerboard of single pixels is gray from afar; without antialiasing it is black."""
+    images = np.zeros((1, 16, 16, 1), np.uint8)
+    images[:, ::2, ::2] = images[:, 1::2, 1::2] = 255
+    features, _ = load(saved(flattening((4, 4, 1))))(images)
+    assert np.abs(features).max() < 0.1
+
+
+@pytest.mark.parametrize("size", [(5, 7), (9, 3)])
+def test_images_are_left_as_they_are_where_the_input_is_of_any_size(saved, size):
+    image = keras.Input((None, None, 1))
+    model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(image))
+    extractor, images = load(saved(model)), pictures(5, *size, 1)
+    assert extractor.resizing == "none"
+    features, _ = extractor(images)
+    np.testing.assert_allclose(features, images.mean((1, 2)) / 127.5 - 1, atol=1e-5)
+
+
+def test_gray_images_are_shown_in_three_channels(saved):
+    extractor, gray = load(saved(flattening((2, 2, 3)))), pictures(5, 2, 2, 1)
+    np.testing.assert_array_equal(extractor(gray)[0], extractor(np.repeat(gray, 3, -1))[0])
+
+
+def test_images_in_colour_raise_by_a_model_of_gray_ones(saved):
+    path = saved(flattening((2, 2, 1)))
+    with pytest.raises(UserError) as raised:
+        load(path)(pictures(5, 2, 2, 3))
+    assert str(raised.value) == "my_net_2 requires gray images, got colour images"
+
+
+def test_a_model_is_used_as_in_inference(saved):
+    image = keras.Input((4, 4, 1))
+    x = keras.layers.Dropout(0.5)(keras.layers.BatchNormalization()(image))
+    images = pictures(5, 4, 4, 1)
+    features, _ = load(saved(keras.Model(image, keras.layers.Flatten()(x))))(images)
+    np.testing.assert_allclose(features, flat(images) / 127.5 - 1, rtol=2e-3, atol=1e-6)
+
+
+# Invalid files.
+
+
+def two_images():
+    images = [keras.Input((2, 2, 1)), keras.Input((2, 2, 1))]
+    return keras.Model(images, keras.layers.Flatten()(keras.layers.Add()(images)))
+
+
+def of_vectors():
+    vector = keras.Input((3,))
+    return keras.Model(vector, keras.layers.Rescaling(2.0)(vector))
+
+
+def with_maps():
+    image = keras.Input((2, 2, 1))
+    return keras.Model(image, keras.layers.Rescaling(2.0)(image))
+
+
+IMAGES = "the model must take images [b, h, w, 1 or 3], takes "
+FEATURES = "the model must return features [b, d], or features and logits [b, k], returns "
+
+
+@pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (two_images, IMAGES),
+        (of_vectors, IMAGES),
+        (lambda: flattening((2, 2, 4)), IMAGES),
+        (lambda: flattening((None, None, 1)), FEATURES),
+        (lambda: flattening((2, 2, 1), heads=3), FEATURES),
+        (with_maps, FEATURES),
+    ],
+)
+def test_a_model_of_something_else_raises(saved, build, message):
+    assert refusal(saved(build())).startswith(f"{message}[")
+
+
+def test_a_missing_file_raises(tmp_path):
+    assert "No such file" in refusal(str(tmp_path / "none.keras"))
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage", bytes(range(256)) * 9])
+def test_garbage_raises(tmp_path, content):
+    path = tmp_path / "garbage.keras"
+    path.write_bytes(content)
+    assert refusal(str(path)).startswith("Keras cannot load the file (")
+
+
+def test_an_archive_that_is_cut_raises(saved, tmp_path):
+    path = saved(flattening((2, 2, 1)))
+    with open(path, "r+b") as file:
+        file.truncate(len(file.read()) // 2)
+    assert refusal(path).startswith("Keras cannot load the file (")
+
+
+def test_an_archive_of_something_else_raises(tmp_path):
+    path = tmp_path / "else.keras"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("config.json", json.dumps({"class_name": "Nothing"}))
+    assert refusal(str(path)).startswith("Keras cannot load the file (")
+
+
+def test_python_code_in_a_file_raises_and_is_not_executed(saved, tmp_path):
+    sprung = str(tmp_path / "sprung")
+    image = keras.Input((2, 2, 1))
+    trap = eval(f"lambda x: (open({sprung!r}, 'w').close(), x)[1]")
+    x = keras.layers.Lambda(trap, output_shape=(2, 2, 1))(image)
+    path = saved(keras.Model(image, keras.layers.Flatten()(x)))
+    if tf.io.gfile.exists(sprung):
+        tf.io.gfile.remove(sprung)
+    assert "deserialization of a `Lambda` layer" in refusal(path)
+    assert not tf.io.gfile.exists(sprung)
+
+    # The trap works: who trusts the file has it executed.
+    keras.models.load_model(path, safe_mode=False)(np.zeros((1, 2, 2, 1)))
+    assert tf.io.gfile.exists(sprung)
+
+
+@pytest.mark.parametrize("name", ["inception", "Digits", "efficientnet-lite0"])
+def test_a_file_does_not_go_by_the_name_of_a_network_of_the_zoo(saved, name):
+    """Or else a distance in its features would be called the FID."""
+    message = refusal(saved(flattening((2, 2, 1)), f"{name}.keras"))
+    assert message == (
+        "the file name must not start with inception, digits, efficientnet_lite0; rename the file"
+    )

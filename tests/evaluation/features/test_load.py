@@ -1,0 +1,66 @@
+"""Resolution of the names of feature networks."""
+
+import pytest
+
+from errors import UserError
+from evaluation import features
+from evaluation.features import classifier, efficientnet_lite0, inception, keras_file
+
+MNIST = ("MNIST", "a1b2", (28, 28, 1))
+OTHER = ("CIFAR10", "c3d4", (32, 32, 3))
+
+
+@pytest.fixture(autouse=True)
+def loaded(monkeypatch):
+    """Each network is loaded as its name and what it was asked for."""
+    monkeypatch.setattr(classifier, "load_digits", lambda: "digits")
+    monkeypatch.setattr(classifier, "load_cached", lambda *of: ("classifier", *of))
+    monkeypatch.setattr(inception, "load", lambda: "inception")
+    monkeypatch.setattr(inception, "available", lambda: False)
+    monkeypatch.setattr(efficientnet_lite0, "load", lambda: "efficientnet_lite0")
+    monkeypatch.setattr(keras_file, "load", lambda path: ("keras", path))
+
+
+@pytest.mark.parametrize("available", [False, True])
+def test_of_mnist_auto_is_its_own_classifier(monkeypatch, available):
+    monkeypatch.setattr(inception, "available", lambda: available)
+    assert features.load("auto", *MNIST) == "digits"
+    assert features.load("auto", "MNIST", "a1b2", [28, 28, 1]) == "digits"
+
+
+@pytest.mark.parametrize(
+    "images", [OTHER, ("FASHION_MNIST", "e5", (28, 28, 1)), ("MNIST", "f6", (32, 32, 1))]
+)
+def test_of_other_images_auto_is_inception_where_its_file_is(monkeypatch, images):
+    assert features.load("auto", *images) == "efficientnet_lite0"
+    monkeypatch.setattr(inception, "available", lambda: True)
+    assert features.load("auto", *images) == "inception"
+
+
+@pytest.mark.parametrize("name", ["digits", "inception", "efficientnet_lite0"])
+@pytest.mark.parametrize("images", [MNIST, OTHER])
+def test_a_network_that_is_named_is_taken(name, images):
+    assert features.load(name, *images) == name
+
+
+def test_classifier_is_that_of_the_data_set():
+    assert features.load("classifier", *OTHER) == ("classifier", "CIFAR10", "c3d4")
+
+
+def test_what_ends_in_keras_is_a_file():
+    assert features.load("nets/Mine.keras", *OTHER) == ("keras", "nets/Mine.keras")
+
+
+@pytest.mark.parametrize("name", ["", "Inception", "vgg", "mine.h5", "digits.npz"])
+def test_other_names_raise_with_the_known_names(name):
+    with pytest.raises(UserError) as raised:
+        features.load(name, *MNIST)
+    assert str(raised.value) == (
+        "expected one of auto, inception, digits, efficientnet_lite0, classifier or the path of a "
+        ".keras file"
+    )
+
+
+def test_no_slow_import_comes_with_the_names(python):
+    code = "import sys, evaluation.features; print({'keras', 'tensorflow'} & {*sys.modules})"
+    assert python("-c", code).out == "set()\n"

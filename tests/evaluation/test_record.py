@@ -1,0 +1,72 @@
+"""Records: evaluation.json, its protocol hashes, and what an earlier one had."""
+
+import json
+
+import pytest
+
+from evaluation import subject
+from evaluation.options import MeasureOptions
+from evaluation.record import evaluate
+from models import GAN
+from tests.evaluation.cases import reference_of
+
+pytestmark = pytest.mark.usefixtures("cache")
+
+
+@pytest.fixture
+def evaluated(unlabelled, tmp_path):
+    """evaluated(metrics, step=1, ...) -> the record of a model at a step, and evaluation.json."""
+    model = GAN((4, 4, 1), width=4, depth=1)
+    reference = reference_of(unlabelled)
+
+    def evaluated(metrics, step=1, only_new=False, **how):
+        asked = MeasureOptions(metrics=metrics, **{"num_samples": 5, **how})
+        measured = subject.of_model("run", model, {"checkpoint_step": step}, ["hp", 0, step, ""])
+        record = evaluate(measured, reference, asked, tmp_path, only_new=only_new)
+        return record, json.loads((tmp_path / "evaluation.json").read_text())
+
+    return evaluated
+
+
+def test_a_record_has_a_protocol_hash_of_each_metric(evaluated):
+    record, saved = evaluated("pixel_mean,pixel_std")
+    assert "protocol_hashes" not in record
+    assert list(saved["protocol_hashes"]) == ["pixel_mean", "pixel_std"]
+    assert len(set(saved["protocol_hashes"].values())) == 1
+    _, other = evaluated("pixel_std", seed=1)
+    assert other["protocol_hashes"]["pixel_mean"] == saved["protocol_hashes"]["pixel_mean"]
+    assert other["protocol_hashes"]["pixel_std"] != saved["protocol_hashes"]["pixel_std"]
+
+
+@pytest.mark.parametrize("key", ["protocol_hashes", "ways"])
+def test_measured_by_the_same_protocol_is_not_measured_again(evaluated, tmp_path, capsys, key):
+    """Also if an older version wrote it, which had another name for the hashes."""
+    first, saved = evaluated("pixel_mean")
+    saved[key] = saved.pop("protocol_hashes")
+    (tmp_path / "evaluation.json").write_text(json.dumps(saved))
+    again, _ = evaluated("pixel_mean", only_new=True)
+    assert again == first
+    assert capsys.readouterr().out == "run is measured already\n"
+    for changes in ({"step": 2}, {"num_samples": 6}, {"seed": 1}, {"repeats": 2}):
+        evaluated("pixel_mean", only_new=True, **changes)
+        assert capsys.readouterr().out == ""
+
+
+def test_earlier_metrics_of_the_same_checkpoint_stay(evaluated, tmp_path):
+    _, first = evaluated("pixel_mean")
+    first["ways"] = first.pop("protocol_hashes")
+    (tmp_path / "evaluation.json").write_text(json.dumps(first))
+    _, second = evaluated("pixel_std", seed=1)
+    assert second["metrics"]["pixel_mean"] == first["metrics"]["pixel_mean"]
+    assert second["protocol_hashes"]["pixel_mean"] == first["ways"]["pixel_mean"]
+    assert "ways" not in second
+    _, third = evaluated("pixel_std", step=2)
+    assert list(third["metrics"]) == ["pixel_std"]
+
+
+def test_a_value_is_not_replaced_by_na(evaluated):
+    _, first = evaluated("copied_share,pixel_mean")
+    assert first["metrics"]["copied_share"]["value"] is not None
+    _, second = evaluated("nmi,pixel_mean")
+    assert second["metrics"]["nmi"]["value"] is None
+    assert second["metrics"]["copied_share"] == first["metrics"]["copied_share"]

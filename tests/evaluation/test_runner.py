@@ -1,0 +1,196 @@
+"""The runner: names of metrics, evaluation seeds, and the reference that options ask for."""
+
+import pytest
+
+from errors import UserError
+from evaluation import families, runner, subject
+from evaluation.metric import SAMPLES
+from evaluation.options import MeasureOptions
+from metrics.measurement import Measurement
+from models import GAN
+from tests.evaluation.cases import (
+    CLUSTERS,
+    CODES,
+    FACTORS,
+    LIKELIHOODS,
+    PIXELS,
+    POSTERIORS,
+    RECONSTRUCTIONS,
+    STROKES,
+    data_of,
+    pictures,
+    reference_of,
+)
+
+pytestmark = pytest.mark.usefixtures("cache")
+
+
+def test_named_lists_all_metrics_in_the_order_of_the_tables():
+    assert tuple(families.named("pixels")) == (
+        *("fd_pixels", "fd_pixels_infinity", "kd_pixels", "is_pixels"),
+        *("precision", "recall", "density", "coverage"),
+        *("fd_pixels_256", "is_pixels_256"),
+        *PIXELS,
+        "path_length_pixels",
+        "conditional_accuracy",
+        *FACTORS,
+        *RECONSTRUCTIONS,
+        *CODES,
+        *CLUSTERS,
+        *POSTERIORS,
+        *LIKELIHOODS,
+    )
+    error = "reconstruction_error"
+    plain = (*PIXELS, *STROKES, error, *CODES, *CLUSTERS, *POSTERIORS, *LIKELIHOODS)
+    assert tuple(families.named(None)) == plain
+
+
+def test_only_inception_features_give_what_is_called_fid():
+    alone = set(families.named("inception")) - set(families.named("digits"))
+    assert alone == {
+        "fid", "fid_infinity", "fid_256", "kid", "inception_score", "inception_score_256",
+        "path_length_inception",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("network", ["digits", "efficientnet_lite0", "cifar10", "my_net"])
+def test_no_other_features_share_a_distance_with_another_network(network):
+    shared = set(families.named(network)) & set(families.named("inception"))
+    assert all(families.find(name).network_of(name) == "" for name in shared)
+    own = set(families.named(network)) - shared
+    assert own
+    assert all(network in name for name in own)
+
+
+@pytest.mark.parametrize("network", ["inception", "digits", "my_net", "x_256_infinity"])
+def test_find_returns_the_declaration_of_each_stored_name(network):
+    for name, metric in families.named(network).items():
+        if network == "x_256_infinity" and metric.name == "fd_{features}":
+            continue  # the name of another metric of the network x_256
+        assert families.find(name) is metric, name
+        assert metric.network_of(name) in (network, "")
+    assert families.find("psnr") is None
+    assert families.find("fd_") is None
+
+
+@pytest.mark.parametrize(
+    ("name", "whole"),
+    [
+        ("fid_256", "fid"),
+        ("fd_digits_256", "fd_digits"),
+        ("inception_score_256", "inception_score"),
+        ("is_my_net_256", "is_my_net"),
+        ("fid", None),
+        ("psnr", None),
+    ],
+)
+def test_of_all_samples_names_the_counterpart_of_a_batch(name, whole):
+    assert families.of_all_samples(name) == whole
+
+
+def test_metrics_of_samples_alone_are_in_their_table():
+    assert {m.table for m in families.declared() if m.samples} == {SAMPLES}
+    assert all(m.better in ("higher", "lower", "") and m.meaning for m in families.declared())
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        (
+            "fid",
+            "metrics: fid is measured in the features inception, and these are pixels; "
+            "use features=inception",
+        ),
+        (
+            "kd_digits",
+            "metrics: kd_digits is measured in the features digits, and these are pixels; "
+            "use features=digits",
+        ),
+        ("recal", "metrics: no such metric: recal; did you mean recall?"),
+        ("?", "metrics: no such metric: ?; there are fd_pixels, "),
+    ],
+)
+def test_a_metric_that_cannot_be_had_is_refused(unlabelled, extractor, name, message):
+    reference = reference_of(unlabelled, extractor)
+    known = runner.wanted_metrics(MeasureOptions(metrics="ari,recall"), reference)
+    assert list(known) == ["ari", "recall"]
+    with pytest.raises(UserError) as refused:
+        runner.wanted_metrics(MeasureOptions(metrics=f"ari,{name}"), reference)
+    assert str(refused.value).startswith(message)
+
+
+def test_load_reference_loads_no_network_for_what_needs_none(unlabelled):
+    asked = MeasureOptions(metrics="pixel_mean,nmi", features="absent.keras")
+    assert runner.load_reference(unlabelled, asked).extractor is None
+    with pytest.raises(UserError, match=r"^eval_features: absent\.keras: ") as refusal:
+        runner.load_reference(
+            unlabelled, MeasureOptions(metrics="recall", features="absent.keras"), prefix="eval_"
+        )
+    assert refusal.value.option == "eval_features"
+
+
+@pytest.mark.parametrize(
+    ("asked", "test", "option"),
+    [
+        ({"split": "train"}, pictures(5, 1), "baselines"),
+        ({}, None, "baselines"),
+        ({"num_samples": 10}, pictures(5, 1), "num_samples"),
+    ],
+)
+def test_load_reference_refuses_baselines_that_there_are_none_of(asked, test, option):
+    asked = MeasureOptions(
+        **{"baselines": True, "metrics": "pixel_mean", "num_samples": 5, **asked}
+    )
+    with pytest.raises(UserError) as refusal:
+        runner.load_reference(data_of(pictures(9, 0), test), asked)
+    assert refusal.value.option == option
+
+
+def test_measure_measures_once_what_does_not_depend_on_the_evaluation_seed(unlabelled):
+    model = GAN((4, 4, 1), width=4, depth=1)
+    reference = reference_of(unlabelled)
+    asked = MeasureOptions(metrics="pixel_mean,ari", num_samples=7, seed=3, repeats=2)
+    wanted = runner.wanted_metrics(asked, reference)
+    found, first = runner.measure(subject.of_model("gan", model, {}), reference, wanted, asked)
+    assert (first.seed, list(found)) == (3, ["pixel_mean", "ari"])
+    mean = found["pixel_mean"]
+    assert mean.protocol["seeds"] == [3, 4]
+    assert mean.value == pytest.approx(sum(mean.protocol["values"]) / 2)
+    assert found["ari"] == Measurement(None, {"reason": "GAN has no categorical code"})
+
+
+def test_measure_takes_as_many_images_as_there_are(unlabelled):
+    images = subject.Subject("few", lambda n, seed: [pictures(n, seed).images], count=6)
+    asked = MeasureOptions(metrics="pixel_mean")
+    reference = reference_of(unlabelled)
+    wanted = runner.wanted_metrics(asked, reference)
+    found, _ = runner.measure(images, reference, wanted, asked)
+    assert found["pixel_mean"].protocol["n_fake"] == 6
+
+
+def test_over_seeds_one_value_stays_and_several_give_their_median():
+    first = Measurement(5.0, {"n_fake": 10, "spread": 0.1})
+    assert runner.over_seeds([first], [7]) == Measurement(5.0, {**first.protocol, "seed": 7})
+    others = [Measurement(value, {"n_fake": 10, "spread": 0.2}) for value in (1.0, 2.0)]
+    metric = runner.over_seeds([first, *others], [7, 8, 9])
+    assert metric.value == 2.0
+    assert metric.protocol["seeds"] == [7, 8, 9]
+    assert metric.protocol["values"] == [5.0, 1.0, 2.0]
+    assert "seed" not in metric.protocol
+    assert runner.over_seeds([first, others[0]], [0, 1]).value == 3.0
+
+
+def test_over_seeds_what_not_all_protocols_say_is_listed():
+    silent, telling = Measurement(1.0), Measurement(2.0, {"singular_covariance": "fake"})
+    for metrics, listed in (
+        ([silent, telling], [None, "fake"]),
+        ([telling, silent], ["fake", None]),
+    ):
+        assert runner.over_seeds(metrics, [0, 1]).protocol["singular_covariance"] == listed
+
+
+def test_over_seeds_what_one_of_them_lacks_is_lacking_with_the_reason():
+    lacking = Measurement(None, {"reason": "too few"})
+    found = runner.over_seeds([Measurement(1.0), lacking], [0, 1])
+    assert found == Measurement(None, {"reason": "too few", "seeds": [0, 1]})
+    assert runner.over_seeds([lacking], [3]).protocol["reason"] == "too few"

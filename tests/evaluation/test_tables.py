@@ -1,0 +1,124 @@
+"""Cells, tables and notes of evaluations."""
+
+import pytest
+
+from evaluation.reports import tables
+from tests.evaluation.cases import cells, entry
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, "n/a"),
+        (0.0, "0"),
+        (0.5, "0.5"),
+        (1 / 3, "0.3333"),
+        (0.00001234, "1.234e-05"),
+        (123.456, "123.5"),
+        (-2.0, "-2"),
+        (999.94, "999.9"),
+        (999.96, "1,000"),
+        (1234.5678, "1,235"),
+        (12345678.0, "12,345,678"),
+        (float("nan"), "nan"),
+        (7, "7"),
+        (28110, "28,110"),
+        ("text", "text"),
+    ],
+)
+def test_a_cell_shows_four_digits_and_na_for_what_a_model_lacks(value, text):
+    assert tables.cell(value) == text
+
+
+def test_a_table_lines_up_with_its_numbers_to_the_right():
+    assert tables.table(
+        ["run", "fid", "note"],
+        [["a", 1234.5678, "long note"], ["longer", None, ""], ["b", 0.25, "x"]],
+    ).splitlines() == [
+        "| run    |   fid | note      |",
+        "| ------ | ----: | --------- |",
+        "| a      | 1,235 | long note |",
+        "| longer |   n/a |           |",
+        "| b      |  0.25 | x         |",
+    ]
+
+
+def test_a_header_wider_than_its_column_sets_the_width():
+    assert tables.table(["distinct_share"], [[1.0]]).splitlines() == [
+        "| distinct_share |",
+        "| -------------: |",
+        "|              1 |",
+    ]
+
+
+def test_a_row_of_another_length_is_refused():
+    with pytest.raises(ValueError, match="argument"):
+        tables.table(["a", "b"], [[1.0]])
+
+
+def test_a_measured_metric_is_shown_with_its_range_if_there_were_several_seeds():
+    assert tables.cell(entry(7.25, seed=0)) == "7.25"
+    assert tables.cell(entry(7.25, seed=0, spread=0.1234)) == "7.25 ± 0.12"
+    assert tables.cell(entry(7.25, seed=0, spread=0.0)) == "7.25"
+    assert tables.cell(entry(None, reason="no classes")) == "n/a"
+    assert tables.cell(entry(2.5, values=[3.0, 1.0, 2.5], seeds=[0, 1, 2])) == "2.5 (1 to 3)"
+
+
+def test_a_metric_of_a_code_names_it_unless_the_seeds_differ():
+    assert tables.cell(entry(0.9, code=1)) == "0.9, code 1"
+    several = {"seeds": [0, 1], "values": [0.85, 0.95]}
+    assert tables.cell(entry(0.9, code=0, **several)) == "0.9 (0.85 to 0.95), code 0"
+    assert tables.cell(entry(0.9, code=[0, 1], **several)) == "0.9 (0.85 to 0.95)"
+
+
+def test_measured_metrics_stand_to_the_right_like_numbers():
+    lines = tables.table(["a"], [[entry(1.0)], [entry(22.5)], [None]]).splitlines()
+    assert lines[1:] == ["| ---: |", "|    1 |", "| 22.5 |", "|  n/a |"]
+
+
+def test_low_middle_high():
+    assert tables.low_middle_high(None) is None
+    assert tables.low_middle_high(entry(None, reason="no")) is None
+    assert tables.low_middle_high(entry(4.0, seed=0)) == (4.0, 4.0, 4.0)
+    assert tables.low_middle_high(entry(2.5, values=[3.0, 1.0, 2.5])) == (1.0, 2.5, 3.0)
+
+
+def test_a_table_has_a_row_for_each_metric_that_any_has_and_a_column_for_each():
+    lacking = entry(None, reason="x")
+    one = {"name": "one", "dataset": "A", "metrics": {"fid": lacking, "nmi": entry(0.5)}}
+    two = {"name": "two", "dataset": "A", "metrics": {"fid": lacking, "ari": entry(0.25)}}
+    assert tables.metric_names([one, two]) == ["nmi", "ari"]
+    assert cells(tables.tables([one, two])) == [
+        ["A", "one", "two"],
+        ["nmi", "0.5", "n/a"],
+        ["ari", "n/a", "0.25"],
+    ]
+
+
+def test_each_data_set_has_a_table_of_its_own():
+    one, two, three = (
+        {"name": name, "dataset": dataset, "metrics": {"fid": entry(value)}}
+        for name, dataset, value in (("one", "B", 1.0), ("two", "A", 2.0), ("three", "B", 3.0))
+    )
+    assert tables.by_dataset([one, two, three]) == {"B": [one, three], "A": [two]}
+    first, second = tables.tables([one, two, three]).split("\n\n")
+    assert cells(first) == [["B", "one", "three"], ["fid", "1", "3"]]
+    assert cells(second) == [["A", "two"], ["fid", "2"]]
+
+
+def test_notes_say_the_protocol_the_reasons_and_the_seconds():
+    metrics = {
+        "fid": entry(
+            2.0, n_fake=50, features="inception", features_sha256="0123456789" * 6, split="test"
+        ),
+        "fid_256": entry(1.0, n_fake=256, split="test"),
+        "nmi": entry(None, reason="no labels"),
+        "ari": entry(None, reason="no labels"),
+    }
+    assert tables.notes({"name": "one", "metrics": metrics, "seconds": {"loading": 1.5}}) == (
+        "one: split test\n"
+        "  fid: n_fake 50, features inception, features_sha256 012345678901\n"
+        "  fid_256: n_fake 256\n"
+        "  n/a: nmi, ari: no labels\n"
+        "  seconds: loading 1.5"
+    )

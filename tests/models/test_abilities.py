@@ -1,0 +1,101 @@
+"""Abilities: each model of the registry has the methods of those that it does not lack."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from errors import UserError
+from models import REGISTRY, abilities
+from models.abilities import Ability
+from models.base import GenerativeModel
+from models.latents import Latents, noise
+
+ABILITIES = {name: a for name, a in vars(abilities).items() if isinstance(a, Ability)}
+ASKED = {
+    "active_dimensions": lambda model, x: model.active_dimensions(),
+    "log_weights": lambda model, x: model.log_weights(x, 2),
+    "validate": lambda model, x: list(model.validate(x).values()),
+    "styles": lambda model, x: model.styles(model.draw_latents(4)),
+    "mean_style": lambda model, x: model.mean_style(),
+    "images_of_styles": lambda model, x: model.images_of_styles(
+        model.styles(model.draw_latents(4))
+    ),
+}
+OF_IMAGES = ("encode", "reconstruct", "code_logits", "posterior_kl", "log_weights")
+
+
+def ask(model, method, x):
+    """The result of a method of an ability, of four images."""
+    ask = ASKED.get(method, lambda model, x: getattr(model, method)(x))
+    return np.asarray(ask(model, x))
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("ability", ABILITIES.values(), ids=ABILITIES)
+def test_a_model_has_what_it_does_not_lack(name, ability, tiny, batches):
+    model = tiny(name)
+    reason = model.lacks(ability)
+    if reason is None:
+        x = tf.cast(batches(1)[0][0], tf.float32) / 127.5 - 1
+        for method in ability.methods:
+            assert np.isfinite(ask(model, method, x)).all(), method
+        assert not ability.latent or ability.latent in model.draw_latents(4)
+        model.require(ability)
+    else:
+        assert "\n" not in reason
+        with pytest.raises(UserError) as refusal:
+            model.require(ability, "flag")
+        assert str(refusal.value) == f"flag: {reason}"
+        assert not all(hasattr(model, m) for m in ability.methods) or ability.latent
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_a_label_is_refused_unless_the_model_is_class_conditional(name, tiny):
+    model = tiny(name)
+    if reason := model.lacks(abilities.CLASS_CONDITIONAL):
+        for ask in (model.sample, model.draw_latents):
+            with pytest.raises(UserError) as refusal:
+                ask(3, label=7)
+            assert str(refusal.value) == f"label: {reason}"
+    else:
+        np.testing.assert_array_equal(model.draw_latents(3, label=7)["label"][:, 7], np.ones(3))
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+@pytest.mark.parametrize("method", OF_IMAGES)
+def test_bytes_and_the_same_floats_give_the_same(name, method, tiny, batches):
+    model, images = tiny(name), batches(1)[0][0]
+    if not hasattr(model, method):
+        pytest.skip("the model has no such method")
+    floats = images.astype(np.float32) / np.float32(127.5) - 1
+    np.testing.assert_array_equal(ask(model, method, images), ask(model, method, floats))
+    with pytest.raises(ValueError, match=r"^images must be uint8"):
+        ask(model, method, images.astype(np.int32))
+
+
+class Bare(GenerativeModel):
+    """A model of noise alone."""
+
+    def build_networks(self):
+        self.latents = Latents(noise=noise(2, "normal"))
+
+
+def test_the_base_class_has_no_ability():
+    assert all(Bare((4, 4, 1)).lacks(ability) for ability in ABILITIES.values())
+
+
+def test_a_new_ability_needs_no_change_of_the_base_class():
+    upscale = Ability("does not upscale images", ("upscale",))
+
+    class Upscaling(Bare):
+        def upscale(self, x):
+            return keras.ops.repeat(x, 2, axis=1)
+
+    assert Bare((4, 4, 1)).lacks(upscale) == "Bare does not upscale images"
+    assert Upscaling((4, 4, 1)).lacks(upscale) is None
+
+
+@pytest.mark.parametrize(("prior", "path"), [("normal", "spherical"), ("uniform", "linear")])
+def test_latents_path_is_spherical_for_normal_noise(prior, path):
+    assert Latents(noise=noise(2, prior)).path("noise") == path

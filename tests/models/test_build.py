@@ -1,0 +1,56 @@
+"""models.build against the command line."""
+
+import dataclasses
+
+import pytest
+
+import models
+from data.catalogue import KNOWN
+from errors import UserError
+from training import options
+
+
+@pytest.fixture
+def resolved(monkeypatch):
+    """resolved(name, data, **hyperparameters): constructor arguments of models.build."""
+
+    class Recorded:
+        def __init__(self, image_shape, **arguments):
+            self.arguments = {"image_shape": image_shape, **arguments}
+
+    monkeypatch.setattr("models.declaration.Model.load", lambda self: Recorded)
+    return lambda *args, **kwargs: models.build(*args, **kwargs).arguments
+
+
+@pytest.mark.parametrize("data", KNOWN)
+@pytest.mark.parametrize("name", models.REGISTRY)
+def test_build_of_a_known_data_set_resolves_as_the_command_line(name, data, resolved):
+    config = options.parse([f"--model={name}", f"--dataset={data}", "--seed=3"])
+    assert resolved(name, data, seed=3) == {
+        "image_shape": KNOWN[data].image_shape,
+        "num_classes": KNOWN[data].num_classes,
+        "seed": 3,
+        **dataclasses.asdict(config.hp),
+    }
+
+
+def test_build_with_hyperparameters_puts_them_over_the_defaults(resolved):
+    assert resolved("infogan", "cifar-10", noise_dim=7)["noise_dim"] == 7
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("dcgn",), r"^name: no such model: dcgn; did you mean dcgan"),
+        (("dcgan", "birds"), r"^data: birds: not one of MNIST, "),
+    ],
+)
+def test_build_of_an_unknown_name_raises_one_line(arguments, message):
+    with pytest.raises(UserError, match=message) as error:
+        models.build(*arguments)
+    assert "\n" not in str(error.value)
+
+
+def test_build_returns_a_model_that_samples():
+    model = models.build("gan", "MNIST", width=4, depth=1)
+    assert model.sample(2).shape == (2, 28, 28, 1)

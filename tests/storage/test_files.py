@@ -1,0 +1,95 @@
+"""Files that are written whole or not at all."""
+
+import json
+import os
+
+import pytest
+
+from storage.cache import cache_directory
+from storage.files import write_atomically, write_json
+
+
+@pytest.mark.parametrize(
+    ("content", "read"), [("two\nlines, ü", "two\nlines, ü".encode()), (b"\x00\xff\r\n", None)]
+)
+def test_write_atomically_writes_text_and_bytes_unchanged(tmp_path, content, read):
+    write_atomically(tmp_path / "file", content)
+    assert (tmp_path / "file").read_bytes() == (content if read is None else read)
+
+
+def test_write_atomically_makes_missing_folders(tmp_path):
+    write_atomically(str(tmp_path / "a" / "b" / "file"), "x")
+    assert (tmp_path / "a" / "b" / "file").read_text() == "x"
+
+
+def test_write_atomically_leaves_open_readers_of_the_old_file(tmp_path):
+    path = tmp_path / "file"
+    write_atomically(path, "old")
+    with path.open() as reader:
+        write_atomically(path, "new and longer")
+        assert reader.read() == "old"
+    assert path.read_text() == "new and longer"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+def test_failed_write_leaves_the_old_file_only(tmp_path, monkeypatch, failing):
+    path = tmp_path / "file"
+    write_atomically(path, "old")
+
+    def fail(*_):
+        raise OSError("no space left")
+
+    monkeypatch.setattr(os, failing, fail)
+    with pytest.raises(OSError, match="no space left"):
+        write_atomically(path, "new")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_interrupted_write_leaves_the_old_file_only(tmp_path, monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(tmp_path / "file", "new")
+    assert os.listdir(tmp_path) == []
+
+
+def test_write_atomically_syncs_before_it_replaces(tmp_path, monkeypatch):
+    calls = []
+    fsync, replace = os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda fd: (calls.append("fsync"), fsync(fd)))
+    monkeypatch.setattr(os, "replace", lambda a, b: (calls.append("replace"), replace(a, b)))
+    write_atomically(tmp_path / "file", "x")
+    assert calls == ["fsync", "replace"]
+
+
+def test_write_json_indents_and_keeps_the_order(tmp_path):
+    value = {"b": [1, 2.5, None], "a": {"text": "x"}}
+    write_json(tmp_path / "value.json", value)
+    text = (tmp_path / "value.json").read_text()
+    assert json.loads(text) == value
+    assert text.index('"b"') < text.index('"a"')
+    assert text.startswith('{\n  "b"')
+    assert text.endswith("}\n")
+
+
+def test_write_json_of_an_unsupported_value_leaves_the_old_file(tmp_path):
+    write_json(tmp_path / "value.json", [1])
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "value.json", [object()])
+    assert json.loads((tmp_path / "value.json").read_text()) == [1]
+    assert os.listdir(tmp_path) == ["value.json"]
+
+
+def test_cache_directory_follows_the_environment(monkeypatch, tmp_path):
+    monkeypatch.setenv("GAN_ZOO_CACHE", "/elsewhere")
+    assert str(cache_directory()) == "/elsewhere"
+    monkeypatch.delenv("GAN_ZOO_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/xdg")
+    assert str(cache_directory()) == "/xdg/gan-zoo"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_directory() == tmp_path / ".cache" / "gan-zoo"

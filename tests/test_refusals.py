@@ -1,0 +1,196 @@
+"""Help texts and invalid command lines of all scripts, in processes that cannot import TensorFlow.
+
+The command lines are derived from the declarations of the options.
+"""
+
+import dataclasses
+
+import pytest
+
+from evaluation.options import EvaluateOptions, MeasureOptions
+from fields import listed, names_of, value_type
+from models import REGISTRY
+from training.classifier_training import ClassifierOptions
+from training.drawing import GenerateOptions
+from training.options import RunOptions
+from training.studying import StudyOptions
+
+SCRIPTS = {
+    "train": (RunOptions,),
+    "evaluate": (EvaluateOptions,),
+    "generate": (GenerateOptions,),
+    "study": (StudyOptions, MeasureOptions),
+    "train_classifier": (ClassifierOptions,),
+}
+
+
+def invalid_values(spec):
+    """Yield texts that a field may not have, one of each kind."""
+    kind, limits = value_type(spec), spec.metadata["range"]
+    if names_of(spec) or kind is tuple:
+        yield "unheard_of"
+    if kind is tuple and names_of(spec):
+        name = names_of(spec)[0]
+        yield from (f"{name},{name}", f"{name}:0", f"{name}:x", f"{name},unheard_of")
+    if kind in (int, float):
+        yield from ("x", "")
+        outside = {
+            ">=": lambda limit: limit - 1,
+            ">": lambda limit: limit,
+            "<=": lambda limit: limit + 1,
+            "<": lambda limit: limit,
+        }
+        yield from (kind(outside[sign](limit)) for sign, limit in limits.items())
+    if kind is float:
+        yield from ("nan", "inf")
+
+
+def new_fields(model):
+    """Return the fields of a model that no earlier one of the registry has, unchanged."""
+    earlier = list(REGISTRY)[: list(REGISTRY).index(model)]
+    known = [s for name in earlier for s in dataclasses.fields(REGISTRY[name].hyperparameters)]
+    specs = dataclasses.fields(REGISTRY[model].hyperparameters)
+    return [spec for spec in specs if not any(spec is one for one in known)]
+
+
+def misapplied_options(cls):
+    """Yield (option, value, owner, alternative without the option) of an option class."""
+    for spec in dataclasses.fields(cls):
+        owner, of_choice = spec.metadata["owner"], spec.metadata["of_choice"]
+        if owner and of_choice:
+            value = next(iter(of_choice.values()))
+            alternatives = cls.__dataclass_fields__[owner].metadata["alternatives"]
+            none = ["none"] if cls.__dataclass_fields__[owner].metadata["several"] else []
+            for alternative in [*none, *alternatives]:
+                if alternative not in of_choice:
+                    yield spec.name, value, owner, alternative
+
+
+def invalid_lines(specs):
+    """Map command lines with an invalid value to the beginnings of their messages."""
+    return {
+        (f"--{spec.name}={value}",): f"--{spec.name}: expected "
+        for spec in specs
+        for value in invalid_values(spec)
+    }
+
+
+def misapplied_lines(cls):
+    """Map command lines with an option of another alternative to the beginnings of messages."""
+    return {
+        (f"--{owner}={alternative}", f"--{option}={value}"): (
+            f"--{option}: does not apply with {owner}={alternative}"
+        )
+        for option, value, owner, alternative in misapplied_options(cls)
+    }
+
+
+def of_model(model):
+    """Return the invalid command lines of train.py with a model."""
+    lines = invalid_lines(new_fields(model))
+    lines |= misapplied_lines(REGISTRY[model].hyperparameters)
+    others = {
+        spec.name: spec
+        for entry in REGISTRY.values()
+        for spec in dataclasses.fields(entry.hyperparameters)
+        if spec.name not in REGISTRY[model].hyperparameters.__dataclass_fields__
+    }
+    for name in others:
+        lines[f"--{name}=1",] = f"--{name}: no such flag of {model}, only of "
+    return {(f"--model={model}", *line): message for line, message in lines.items()}
+
+
+LINES = {
+    script: invalid_lines(spec for cls in classes for spec in dataclasses.fields(cls))
+    for script, classes in SCRIPTS.items()
+}
+LINES["generate"] |= misapplied_lines(GenerateOptions)
+for lines in LINES.values():
+    lines["--unheard_of=1",] = "--unheard_of: no such flag"
+LINES["train"] = {("--model=gan", *line): message for line, message in LINES["train"].items()}
+LINES["train"][()] = "--model: expected one of "
+LINES["train"]["--model=unheard_of",] = "--model: no such model: unheard_of"
+LINES["evaluate"][()] = "--run: "
+LINES["generate"][()] = "--run: "
+LINES["study"][()] = "--configs: "
+
+
+LINES["train"]["--model=unheard_of", "--help"] = "--model: no such model: unheard_of"
+OF_MODELS = {model: of_model(model) for model in REGISTRY}
+HELP = {script: [("--help",), ("-h",)] for script in SCRIPTS}
+HELP_OF_MODELS = {model: (f"--model={model}", "--help") for model in REGISTRY}
+
+
+@pytest.fixture(scope="module")
+def outcomes(without_tensorflow, tmp_path_factory):
+    """Return a function of a script: command line -> outcome, of few processes."""
+    known = {}
+
+    def of_script(script):
+        if script not in known:
+            lines = [*LINES[script], *HELP[script]]
+            if script == "train":
+                lines += [line for of_one in OF_MODELS.values() for line in of_one]
+                lines += HELP_OF_MODELS.values()
+            cwd = tmp_path_factory.mktemp("cwd")
+            ended = []
+            for first in range(0, len(lines), 1000):  # an argument has at most 128 KiB
+                part = [list(line) for line in lines[first : first + 1000]]
+                ended += without_tensorflow(script, part, cwd)
+            assert list(cwd.iterdir()) == []
+            known[script] = dict(zip(lines, ended, strict=True))
+        return known[script]
+
+    return of_script
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_invalid_options_of_a_script_end_it_in_one_line(script, outcomes):
+    for line, message in LINES[script].items():
+        outcome = outcomes(script)[line]
+        assert outcome.refusal().startswith(message), line
+        assert outcome.out == "", line
+
+
+@pytest.mark.parametrize("model", REGISTRY)
+def test_invalid_options_of_a_model_end_train_in_one_line(model, outcomes):
+    assert len(OF_MODELS[model]) > 20
+    for line, message in OF_MODELS[model].items():
+        outcome = outcomes("train")[line]
+        assert outcome.refusal().startswith(message), line
+        assert outcome.out == "", line
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_help_of_a_script_lists_its_options(script, outcomes):
+    for line in HELP[script]:
+        outcome = outcomes(script)[line]
+        assert (outcome.code, outcome.err) == (0, "")
+        flags = {line.split()[0] for line in outcome.out.splitlines() if line.startswith("  --")}
+        assert flags == {f"--{s.name}" for cls in SCRIPTS[script] for s in dataclasses.fields(cls)}
+
+
+@pytest.mark.parametrize("model", REGISTRY)
+def test_help_of_a_model_lists_its_options_with_their_values(model, outcomes):
+    outcome = outcomes("train")[HELP_OF_MODELS[model]]
+    assert (outcome.code, outcome.err) == (0, "")
+    words = set(listed(outcome.out.replace(";", ",").replace("\n", ",").replace(" ", ",")))
+    for spec in dataclasses.fields(REGISTRY[model].hyperparameters):
+        assert {f"--{spec.name}", *names_of(spec)} <= words
+
+
+DECLARATIONS = (
+    "cli.flags", "fields", "models", "models.networks.backbones", "augmentation.policies",
+    "losses.adversarial", "losses.information", "losses.penalties", "losses.reconstruction",
+    "losses.schedules", "models.initializers", "models.norms", "models.optimizers",
+)  # fmt: skip
+
+
+def test_declarations_are_read_without_tensorflow(python):
+    code = f"""
+import importlib, sys
+for module in {DECLARATIONS}:
+    importlib.import_module(module)
+    print(module, *sorted({{"tensorflow", "keras"}} & set(sys.modules)))
+"""
+    assert python("-c", code).out.split("\n") == [*DECLARATIONS, ""]

@@ -1,0 +1,91 @@
+"""The machine: its description, the warning about bfloat16, and the memory allocator."""
+
+import types
+
+import pytest
+import tensorflow as tf
+
+from training import machine
+
+CPU = types.SimpleNamespace(device_type="CPU", name="cpu:0")
+GPU = types.SimpleNamespace(device_type="GPU", name="gpu:0")
+TPU = types.SimpleNamespace(device_type="TPU", name="tpu:0")
+
+
+@pytest.mark.parametrize(
+    ("devices", "usable", "described"),
+    [
+        ([CPU], {0, 1, 2, 3}, "4 cores AMD EPYC, no GPU"),
+        ([CPU, GPU], {0, 1, 2, 3}, "4 cores AMD EPYC, Tesla T4"),
+        ([CPU, GPU, GPU], {3}, "1 of 4 cores AMD EPYC, Tesla T4, Tesla T4"),
+        ([CPU, TPU], {0, 1, 2, 3}, "4 cores AMD EPYC, TPU"),
+    ],
+)
+def test_environment_describes_cores_processor_and_accelerators(
+    devices, usable, described, monkeypatch
+):
+    details = {"gpu:0": {"device_name": "Tesla T4"}}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda: devices)
+    monkeypatch.setattr(
+        tf.config.experimental, "get_device_details", lambda device: details.get(device.name, {})
+    )
+    monkeypatch.setattr(machine.os, "cpu_count", lambda: 4)
+    monkeypatch.setattr(machine.os, "sched_getaffinity", lambda pid: usable, raising=False)
+    monkeypatch.setattr(machine, "cpu_info", {"model name": "AMD EPYC"}.get)
+    environment = machine.environment()
+    assert environment["machine"] == described
+    assert environment["tensorflow"] == tf.__version__
+    assert set(environment) == {"machine", "python", "tensorflow", "keras", "numpy"}
+
+
+@pytest.mark.parametrize(
+    ("precision", "flags", "gpus", "warns"),
+    [
+        ("bfloat16", "fpu avx2 avx512f", [], True),
+        ("bfloat16", "fpu avx2 avx512_bf16", [], False),
+        ("bfloat16", "fpu amx_bf16", [], False),
+        ("bfloat16", "", [], False),  # not Linux, or not x86
+        ("bfloat16", "fpu avx2", ["Tesla T4"], False),
+        ("float16", "fpu avx2", [], False),
+        ("off", "fpu avx2", [], False),
+    ],
+)
+def test_warn_of_emulation_prints_one_line_if_a_cpu_emulates_bfloat16(
+    precision, flags, gpus, warns, monkeypatch, capsys
+):
+    monkeypatch.setattr(machine, "cpu_info", {"flags": flags}.get)
+    monkeypatch.setattr(machine, "accelerators", lambda: gpus)
+    machine.warn_of_emulation(precision)
+    printed = capsys.readouterr().err
+    expected = (
+        "warning: mixed_precision=bfloat16: this CPU emulates bfloat16, which is many times slower "
+        "than float32. Use mixed_precision=off\n"
+    )
+    assert printed == expected * warns
+
+
+def failing(error):
+    def library(name):
+        raise error
+
+    return library
+
+
+@pytest.mark.parametrize(
+    "library",
+    [failing(OSError("no library")), failing(TypeError("no name")), lambda name: object()],
+    ids=["no library", "no library without a name", "no mallopt"],
+)
+def test_keep_freed_memory_without_mallopt_does_nothing(library, monkeypatch):
+    monkeypatch.setattr(machine.ctypes, "CDLL", library)
+    assert machine.keep_freed_memory() is None
+
+
+def test_keep_freed_memory_with_mallopt_sets_valid_parameters(monkeypatch):
+    parameters = {}
+    library = types.SimpleNamespace(mallopt=parameters.__setitem__)
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: library)
+    machine.keep_freed_memory()
+    # The numbers of malloc.h: M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX.
+    assert set(parameters) == {-1, -2, -3, -8}
+    assert all(0 < value < 2**31 for value in parameters.values())

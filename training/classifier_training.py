@@ -1,0 +1,165 @@
+"""Training of the classifiers whose features distances are measured in, for train_classifier.py.
+
+The options are readable without TensorFlow.
+"""
+
+import dataclasses
+import pathlib
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import data
+from errors import UserError
+from evaluation.features import classifier
+from fields import field
+
+if TYPE_CHECKING:
+    import keras
+    import tensorflow as tf
+
+MEASURED_AT_ONCE = 500  # images
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassifierOptions:
+    """Options of train_classifier.py."""
+
+    dataset: str = field("MNIST", "data set with labels, as train.py names it", group="data")
+    data_dir: str = field(
+        "", "folder of the sets of TensorFlow Datasets; by default TFDS_DATA_DIR", group="data"
+    )
+    image_size: int | None = field(
+        None, "side in pixels that images are resized to, antialiased", group="data", at_least=4
+    )
+    out: str = field("", "the .npz file to write; by default a file in the cache", group="data")
+    epochs: int = field(12, "passes over the training images", group="training", at_least=1)
+    batch_size: int = field(128, "images per step", group="training", at_least=1)
+    learning_rate: float = field(
+        2e-3, "initial learning rate of Adam, which decays to 0 by a cosine schedule",
+        group="training", above=0,
+    )  # fmt: skip
+    width: int = field(32, "channels of the first layer", group="network", at_least=1)
+    seed: int = field(
+        0, "seed of weights, order of images and augmentation", group="training", at_least=0,
+        at_most=2**31 - 1,
+    )  # fmt: skip
+    shift: float = field(
+        0.1, "maximal translation, as a share of the side", group="augmentation", at_least=0,
+        at_most=0.5,
+    )  # fmt: skip
+    rotation: float = field(
+        10.0, "maximal rotation, in degrees", group="augmentation", at_least=0, at_most=180
+    )
+    zoom: float = field(
+        0.1, "maximal change of scale: by 1 + zoom or its inverse", group="augmentation",
+        at_least=0, below=1,
+    )  # fmt: skip
+    flip: bool = field(
+        False, "mirror each image left to right with probability 1/2", group="augmentation"
+    )
+
+
+def train_classifier(options: ClassifierOptions) -> str:
+    """Train a classifier and write its file; return a line with its accuracy and path.
+
+    Raises:
+        UserError: the data set is missing or has no labels, or the batch size exceeds it.
+    """
+    data.check(options.dataset, data_dir=options.data_dir or None)
+    images = data.load(
+        options.dataset, data_dir=options.data_dir or None, image_size=options.image_size
+    )
+    if images.train.labels is None:
+        raise UserError(f"{options.dataset} has no labels", "dataset")
+    network = fit(options, images.train, images.num_classes)
+    labelled = images.test is not None and images.test.labels is not None
+    accuracy = accuracy_of(network, images.test) if labelled else None
+    path = pathlib.Path(options.out or classifier.cached_file(images.fingerprint)).expanduser()
+    description = classifier.Description(
+        images.name, images.image_shape, images.num_classes, options.width, accuracy
+    )
+    classifier.save(path, network, description)
+    result = "no labelled test images" if accuracy is None else f"test accuracy {accuracy:.2%}"
+    return f"{images.name}: {result}; {path}, sha256 {classifier.load(path, 'written').sha256}"
+
+
+def fit(options: ClassifierOptions, split: data.Split, num_classes: int) -> "keras.Model":
+    """Return a classifier trained on a split; print a line per epoch."""
+    import keras
+    import tensorflow as tf
+
+    from models.randomness import stateless_seed
+
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(options.seed)
+    network = classifier.build(split.images.shape[1:], num_classes, options.width)
+    batches = data.Batches(split, options.batch_size, seed=options.seed)
+    steps = options.epochs * batches.steps_per_epoch
+    optimizer = keras.optimizers.Adam(
+        keras.optimizers.schedules.CosineDecay(options.learning_rate, steps)
+    )
+    optimizer.build(network.trainable_variables)
+
+    @tf.function
+    def step(images, labels, number):
+        images = augment(images, stateless_seed(options.seed, number, "augmentation"), options)
+        with tf.GradientTape() as tape:
+            _, logits = network(images, training=True)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            loss = tf.reduce_mean(losses)
+        optimizer.apply(
+            tape.gradient(loss, network.trainable_variables), network.trainable_variables
+        )
+        return loss
+
+    start, total = time.perf_counter(), 0.0
+    for number, (images, labels) in enumerate(batches.dataset().take(steps), start=1):
+        total += step(images, labels, tf.constant(number, tf.int64))
+        if number % batches.steps_per_epoch == 0:
+            epoch, seconds = number // batches.steps_per_epoch, time.perf_counter() - start
+            mean = float(total) / batches.steps_per_epoch
+            print(f"epoch {epoch}/{options.epochs}: loss {mean:.4f}, {seconds:.0f} s", flush=True)
+            total = 0.0
+    return network
+
+
+def augment(images: "tf.Tensor", seed: "tf.Tensor", options: ClassifierOptions) -> "tf.Tensor":
+    """Return images translated, rotated, scaled and mirrored at random, uint8 [b, h, w, c].
+
+    Args:
+        images: uint8 [b, h, w, c].
+        seed: of stateless draws, [2].
+        options: the ranges of the transformations.
+    """
+    import tensorflow as tf
+
+    from augmentation.operations import affine_maps, resample
+
+    n, (height, width) = tf.shape(images)[0], images.shape[1:3]
+    draws = tf.random.stateless_uniform([5, n], seed, -1.0, 1.0)
+    angle = draws[0] * (options.rotation * np.pi / 180)
+    zoom = tf.exp(draws[1] * np.log1p(options.zoom))
+    mirror = tf.where(draws[4] > 0, 1.0, -1.0) if options.flip else tf.ones([n])
+    cos, sin = tf.cos(angle) * zoom, tf.sin(angle) * zoom
+    # Positions are (y, x) in half sides from the centre; angles are of square pixels.
+    half_height, half_width = (height - 1) / 2, (width - 1) / 2
+    down = draws[3] * options.shift * height / half_height
+    right = draws[2] * options.shift * width / half_width
+    rows = [
+        [cos, sin * (half_width / half_height), down],
+        [-mirror * sin * (half_height / half_width), mirror * cos, right],
+    ]
+    moved = resample(tf.cast(images, tf.float32), affine_maps(rows))
+    return tf.cast(tf.round(tf.clip_by_value(moved, 0.0, 255.0)), tf.uint8)
+
+
+def accuracy_of(network: "keras.Model", split: data.Split) -> float:
+    """Return the share of images that the network classifies correctly."""
+    correct = 0
+    for start in range(0, len(split.images), MEASURED_AT_ONCE):
+        part = slice(start, start + MEASURED_AT_ONCE)
+        _, logits = network(np.asarray(split.images[part]), training=False)
+        correct += int(np.sum(np.argmax(logits, 1) == split.labels[part]))
+    return correct / len(split.images)

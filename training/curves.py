@@ -1,0 +1,40 @@
+"""curves.png of a run: everything that it has logged, over the steps."""
+
+import plotting
+from evaluation.metric import logged_metric
+from evaluation.reports.comparison import is_logarithmic
+from models.scalars import ScalarGroup, group_of, groups
+from storage.run_directory import RunDirectory
+
+POSITION = ("step", "epoch", "kimg", "seconds")  # of a record, not drawn
+DISTANCES = ScalarGroup(title="distances of samples", names=("",), order=-2, log=True)
+SHARES = ScalarGroup(title="shares and scores", names=("",), order=-1)
+OTHERS = ScalarGroup(title="others", names=("",), order=1000)
+
+
+def panel_of(name: str) -> tuple[ScalarGroup, str]:
+    """Return the group that a logged scalar is drawn with, and its label there."""
+    if metric := logged_metric(name):
+        return (DISTANCES if is_logarithmic(metric) else SHARES), metric
+    group = group_of(name)
+    return (group, group.label_of(name)) if group else (OTHERS, name)
+
+
+def draw_curves(run: RunDirectory) -> None:
+    """Draw curves.png of a run, one panel per group of scalars."""
+    records = run.records()
+    series = {group.heading: {} for group in groups()}
+    logarithmic = {group.heading for group in groups() if group.log}
+    for name in dict.fromkeys(name for record in records for name in record):
+        if name in POSITION:
+            continue
+        group, label = panel_of(name)
+        points = [(r["step"], r[name]) for r in records if name in r]
+        series[group.heading][label] = tuple(zip(*points, strict=True))
+    panels = [
+        plotting.Panel(heading, curves, log_y=heading in logarithmic)
+        for heading, curves in series.items()
+        if curves
+    ]
+    if panels:
+        plotting.save_curves(run.path / "curves.png", panels, "step")

@@ -1,0 +1,272 @@
+"""Outputs of generate.py: images, grids, interpolations, planes, traversals, pictures of styles.
+
+The declarations of outputs and of their options are readable without TensorFlow.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import fields
+import plotting
+from errors import UserError
+from fields import Choice, Choices, choice, field
+from models.abilities import CONTINUOUS_CODES, ORDERED_DIMENSIONS, STYLES, Ability
+from storage.run_directory import RunDirectory
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from models.base import GenerativeModel
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Output(Choice):
+    """An output; its `make` is (model, options, outdir) -> lines to print, mostly paths of files.
+
+    Attributes:
+        meaning: the files that it writes, in one phrase of the help text.
+        needs: abilities of which the model must have at least one; any model if empty.
+    """
+
+    meaning: str
+    needs: tuple[Ability, ...] = ()
+
+
+OUTPUTS = Choices(Output)
+
+SAMPLES = {
+    "n": field(64, "number of images", group="images", at_least=1),
+    "truncation": field(
+        1.0,
+        "truncation psi of the styles of a style-based model: 1 for none, 0 for the mean style "
+        "(Karras et al. 2019, appendix B)",
+        group="images",
+        at_least=0,
+    ),
+}
+INTERPOLATION = {
+    "n": field(64, "number of rows", group="images", at_least=1),
+    "truncation": SAMPLES["truncation"],
+    "path": field(
+        "spherical",
+        "interpolate latents on the chord (linear) or on the great circle (spherical), or styles w "
+        "on the chord (styles)",
+        group="interpolation",
+        choices=("linear", "spherical", "styles"),
+    ),
+    "frames": field(
+        10, "images per row, both ends included", group="interpolation", at_least=2
+    ),
+}  # fmt: skip
+PLANE_SPAN = field(
+    3.0, "both dimensions range from -span to span", group="plane and traversal", above=0
+)
+TRAVERSAL_SPAN = field(
+    1.0, "each code ranges from -span to span", group="plane and traversal", above=0
+)
+
+
+def draw(options: "GenerateOptions") -> list[str]:
+    """Draw the output of a run that the options select; return the lines to print.
+
+    Raises:
+        UserError: there is no trained run, its model lacks an ability or has no such class, or the
+            files cannot be written.
+    """
+    RunDirectory(options.run).read_config()  # raises before TensorFlow is imported
+    from training.loading import load_run
+
+    _, _, model = load_run(options.run)
+    check_model(model, options)
+    outdir = Path(options.outdir or Path(options.run) / "generated")
+    try:
+        outdir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"cannot write to {outdir} ({error.strerror})", "outdir") from None
+    lines = fields.selected(options, "output").make(model, options, outdir)
+    return [str(line) for line in lines]
+
+
+def check_model(model: "GenerativeModel", options: "GenerateOptions") -> None:
+    """Raise UserError if the model lacks an ability that the options require, or the class."""
+    model.draw_latents(1, options.seed, options.label)
+    output = fields.selected(options, "output")
+    reasons = [model.lacks(ability) for ability in output.needs]
+    if reasons and all(reasons):
+        raise UserError(f"{output.name}: {'; '.join(reasons)}", "output")
+    if options.path == "styles":
+        model.require(STYLES, "path")
+    if truncates(options):
+        model.require(STYLES, "truncation")
+
+
+def truncates(options: "GenerateOptions") -> bool:
+    """Return whether styles are truncated."""
+    return options.truncation not in (None, 1.0)
+
+
+def stem(options: "GenerateOptions") -> str:
+    """Return the part of file names that identifies the draw, such as "seed0-label7-psi0.5"."""
+    label = "" if options.label is None else f"-label{options.label}"
+    psi = f"-psi{options.truncation:g}" if truncates(options) else ""
+    return f"seed{options.seed}{label}{psi}"
+
+
+def sample(model: "GenerativeModel", options: "GenerateOptions") -> np.ndarray:
+    """Return n images, uint8 [n, h, w, c]."""
+    latents = model.draw_latents(options.n, options.seed, options.label)
+    return plotting.to_uint8(generate(model, options, latents))
+
+
+def generate(
+    model: "GenerativeModel", options: "GenerateOptions", latents: dict[str, "tf.Tensor"]
+) -> np.ndarray:
+    """Return the images of latents name -> [n, d], truncated on request: float32 in [-1, 1]."""
+    if not truncates(options):
+        return model.generate(latents)
+    from training.pictures import generate_truncated
+
+    return generate_truncated(model, latents, options.truncation)
+
+
+@OUTPUTS.add("images", options=SAMPLES, meaning="one PNG file per image")
+def save_images(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
+    """Write one PNG file per image; return one line about their folder."""
+    for k, image in enumerate(sample(model, options)):
+        plotting.save_image(outdir / f"{stem(options)}-{k:05}.png", image)
+    return [f"{options.n} images in {outdir}"]
+
+
+@OUTPUTS.add("npz", options=SAMPLES, meaning="one array `images`, uint8 [n, h, w, c]")
+def save_npz(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
+    """Write all images to one compressed file; return its path."""
+    path = outdir / f"{stem(options)}-{options.n}.npz"
+    np.savez_compressed(path, images=sample(model, options))
+    return [path]
+
+
+@OUTPUTS.add("grid", options=SAMPLES, meaning="one picture of all images")
+def save_grid(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
+    """Write all images to one picture; return its path."""
+    path = outdir / f"grid-{stem(options)}.png"
+    plotting.save_image(path, plotting.grid(sample(model, options)))
+    return [path]
+
+
+@OUTPUTS.add(
+    "interpolation",
+    options=INTERPOLATION,
+    meaning="a picture with one row per pair of latents, and a GIF",
+)
+def save_interpolation(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
+    """Write a row of images per pair of latents, and the rows as a GIF that runs forth and back."""
+    ends = model.draw_latents(2 * options.n, options.seed, options.label)
+    between = interpolate_styles if options.path == "styles" else interpolate_latents
+    images = between(model, options, ends)
+    path = outdir / f"{options.path}-{stem(options)}"
+    plotting.save_image(f"{path}.png", plotting.grid(images, columns=options.frames))
+    rows = images.reshape(options.n, options.frames, *images.shape[1:])
+    forth = [plotting.grid(rows[:, k]) for k in range(options.frames)]
+    plotting.save_gif(f"{path}.gif", forth + forth[-2:0:-1], fps=8, hold_last_seconds=0)
+    return [f"{path}.png", f"{path}.gif"]
+
+
+def interpolate_latents(
+    model: "GenerativeModel", options: "GenerateOptions", ends: dict[str, "tf.Tensor"]
+) -> np.ndarray:
+    """Return the images between the first and the second half of latents, row by row.
+
+    One-hot parts (classes, categorical codes) are always interpolated linearly: they sum to 1.
+    """
+    from models.latents import interpolate
+
+    points = {
+        name: interpolate(
+            part[: options.n],
+            part[options.n :],
+            options.frames,
+            options.path if name == "noise" else "linear",
+        )
+        for name, part in ends.items()
+    }
+    points = {k: np.reshape(v, (-1, v.shape[-1])) for k, v in points.items()}
+    return generate(model, options, points)
+
+
+def interpolate_styles(
+    model: "GenerativeModel", options: "GenerateOptions", ends: dict[str, "tf.Tensor"]
+) -> np.ndarray:
+    """Return the images on the chords between the styles of latents, row by row."""
+    from models.latents import interpolate, truncate
+
+    w = truncate(model.styles(ends), model.mean_style(), options.truncation)
+    flat = np.reshape(w, (len(w), -1))
+    points = interpolate(flat[: options.n], flat[options.n :], options.frames, "linear")
+    return model.images_of_styles(np.reshape(points, (-1, *w.shape[1:])))
+
+
+@OUTPUTS.add(
+    "plane",
+    options={"span": PLANE_SPAN},
+    meaning="a picture of 10 x 10 images over the first two latent dimensions",
+)
+def save_plane(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
+    """Write 10 x 10 images over the first two latent dimensions; return the picture's path."""
+    from training.pictures import plane_grid
+
+    path = outdir / f"plane-span{options.span:g}-{stem(options)}.png"
+    latents = model.draw_latents(1, options.seed, options.label)
+    plotting.save_image(path, plane_grid(model, latents, options.span))
+    return [path]
+
+
+@OUTPUTS.add(
+    "traversal",
+    options={"span": TRAVERSAL_SPAN},
+    needs=(CONTINUOUS_CODES, ORDERED_DIMENSIONS),
+    meaning="for each continuous code a picture with one row per category, and a GIF; for an "
+    "autoencoder the ten most active latent dimensions",
+)
+def save_traversals(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
+    """Write a picture and a GIF per continuous code; return their paths."""
+    from training import pictures
+
+    return pictures.save_traversals(model, options.span, options.seed, outdir, options.label)
+
+
+@OUTPUTS.add(
+    "styles",
+    needs=(STYLES,),
+    meaning="pictures of truncation, style mixing and noise of a style-based model",
+)
+def save_styles(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
+    """Write the pictures of truncation, style mixing and noise; return their paths."""
+    from training.pictures import save_style_pictures
+
+    return save_style_pictures(model, options.seed, outdir / f"styles-{stem(options)}")
+
+
+@fields.options()
+class GenerateOptions:
+    """Options of generate.py."""
+
+    run: str = field("", "run directory of the model", group="run")
+    output: str = choice(
+        OUTPUTS,
+        "grid",
+        "; ".join(f"{output.name}: {output.meaning}" for output in OUTPUTS.values()),
+        group="run",
+    )
+    outdir: str = field("", "output folder; by default generated/ in the run", group="run")
+    seed: int = field(0, "seed of the latents", group="run", at_least=0, at_most=2**31 - 1)
+    label: int | None = field(
+        None, "class of all images, for a class-conditional model", group="run", at_least=0
+    )
+
+    def __post_init__(self):
+        fields.check(self)
+        if not self.run:
+            raise UserError("expected a run directory", "run")

@@ -1,0 +1,86 @@
+"""Data and model of a configuration, for a new training and for a run that was trained before."""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+
+import keras
+
+import data
+import models
+from models.base import GenerativeModel
+from models.loading import dtype_policy
+from storage.run_directory import RunDirectory
+from training import machine
+from training.options import Config
+
+
+def prepare(config: Config) -> None:
+    """Reset Keras, and set the seed and the precision of a configuration."""
+    machine.keep_freed_memory()
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(config.options.seed)
+    keras.config.set_dtype_policy(dtype_policy(config.options.mixed_precision))
+
+
+def load_data(config: Config) -> data.ImageData:
+    """Return the data set of a configuration.
+
+    Raises:
+        UserError: the data set is missing or invalid.
+    """
+    options = config.options
+    return data.load(
+        options.dataset,
+        data_dir=options.data_dir or None,
+        image_size=options.image_size,
+        gray=options.gray,
+    )
+
+
+def describe_data(images: data.ImageData) -> dict:
+    """Return the description of a data set in config.json."""
+    return {
+        "name": images.name,
+        "fingerprint": images.fingerprint,
+        "image_shape": list(images.image_shape),
+        "num_classes": images.num_classes,
+        "train_images": len(images.train.images),
+        "test_images": len(images.test.images) if images.test else 0,
+        "notes": list(images.notes),
+    }
+
+
+def build_model(config: Config, image_shape: Sequence[int], num_classes: int) -> GenerativeModel:
+    """Return the untrained model of a configuration, not compiled.
+
+    Args:
+        config: model, hyperparameters and seed.
+        image_shape: height, width and channels.
+        num_classes: number of classes of the data set, 0 without labels.
+
+    Raises:
+        UserError: the networks do not support the image shape, or the model requires labels.
+    """
+    options = config.options
+    model_class = models.REGISTRY[options.model].load()
+    return model_class(
+        tuple(image_shape),
+        num_classes=num_classes,
+        seed=options.seed,
+        **dataclasses.asdict(config.hp),
+    )
+
+
+def load_run(path: str | os.PathLike) -> tuple[Config, dict, GenerativeModel]:
+    """Return a run's configuration, the description of its data, and its model as last saved.
+
+    Keras is left as `prepare` sets it for the run.
+
+    Raises:
+        UserError: there is no run, or it has no checkpoint.
+    """
+    saved = RunDirectory(path).read_config()
+    config = Config.from_dict(saved)
+    prepare(config)
+    return config, saved["data"], models.load(path)

@@ -1,0 +1,87 @@
+"""The machine that trains: its devices and versions, its memory, and a warning where it is slow."""
+
+import ctypes
+import os
+import platform
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+def environment() -> dict[str, str]:
+    """Return a description of the machine, and the versions of Python and the libraries."""
+    devices = ", ".join(accelerators()) or "no GPU"
+    return {
+        "machine": f"{cores()} {processor()}, {devices}",
+        "python": platform.python_version(),
+        "tensorflow": tf.__version__,
+        "keras": keras.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def accelerators() -> list[str]:
+    """Return the names of the GPUs and TPUs, such as "Tesla T4"."""
+    return [
+        tf.config.experimental.get_device_details(d).get("device_name", d.device_type)
+        for d in tf.config.list_physical_devices()
+        if d.device_type != "CPU"
+    ]
+
+
+def cores() -> str:
+    """Return the number of cores that this process may use: "2 cores" or "1 of 2 cores"."""
+    present = os.cpu_count()
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else present
+    return f"{present} cores" if usable == present else f"{usable} of {present} cores"
+
+
+def processor() -> str:
+    """Return the name of the processor, such as "AMD EPYC"."""
+    return cpu_info("model name") or platform.processor() or platform.machine()
+
+
+def cpu_info(name: str) -> str:
+    """Return an entry of /proc/cpuinfo for the first processor; empty on other systems."""
+    info = Path("/proc/cpuinfo")
+    for line in info.read_text().splitlines() if info.exists() else ():
+        if line.startswith(name):
+            return line.split(":", 1)[1].strip()
+    return ""
+
+
+def warn_of_emulation(precision: str) -> None:
+    """Print a warning to stderr if the CPU emulates bfloat16 and no accelerator is present.
+
+    Args:
+        precision: value of the option `mixed_precision`.
+    """
+    if precision != "bfloat16" or accelerators():
+        return
+    flags = cpu_info("flags")
+    if flags and not {"avx512_bf16", "amx_bf16"} & set(flags.split()):
+        print(
+            "warning: mixed_precision=bfloat16: this CPU emulates bfloat16, which is many times "
+            "slower than float32. Use mixed_precision=off",
+            file=sys.stderr,
+        )
+
+
+def keep_freed_memory() -> None:
+    """Configure glibc, where present, to reuse freed memory instead of returning it to the system.
+
+    Each step on a CPU frees and allocates the same large arrays. The system clears returned memory
+    before it hands it out again, which takes up to half of the time of a step.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return
+    arena_max, mmap_threshold, top_pad, trim_threshold = -8, -3, -2, -1
+    mallopt(arena_max, 1)  # other arenas keep at most 64 MiB
+    mallopt(mmap_threshold, 32 * 2**20)  # the maximum
+    mallopt(top_pad, 256 * 2**20)
+    mallopt(trim_threshold, 2**31 - 1)

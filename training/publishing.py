@@ -1,0 +1,41 @@
+"""Runs that can be published: finished, and made by one flagfile and a seed."""
+
+import shlex
+
+from errors import UserError
+from storage.run_directory import RunDirectory
+from training import options
+
+
+def published_record(run: RunDirectory) -> dict:
+    """Return the record of a finished run for assets/results.json, without its metrics.
+
+    Raises:
+        UserError: the run is not finished, or was made with other flags than those of one flagfile
+            and a seed.
+    """
+    saved = run.read_config()
+    config = options.Config.from_dict(saved)
+    words = shlex.split(saved["commands"][0].replace("--flagfile=", "--flagfile "))
+    flagfile = words[words.index("--flagfile") + 1] if "--flagfile" in words else ""
+    anywhere = config.with_options(outdir="", data_dir="")
+    seed = f"--seed={config.options.seed}"
+    argv = [f"--flagfile={flagfile}", seed, "--outdir=", "--data_dir="]
+    if not flagfile or options.parse(argv) != anywhere:
+        raise UserError(
+            f"{run.path}: only a run of one flagfile and a seed, without other flags, is published",
+            "publish",
+        )
+    last = (run.records() or [{"step": 0}])[-1]
+    if not run.finished:
+        raise UserError(f"{run.path}: the run stopped at step {last['step']}. Finish it", "publish")
+    return {
+        "model": config.options.model,
+        "dataset": saved["data"]["name"],
+        "flagfile": flagfile,
+        "seed": config.options.seed,
+        "steps": last["step"],
+        "kimg": last["kimg"],
+        "wall_minutes": round(last["seconds"] / 60, 1),
+        "machine": saved["environment"]["machine"],
+    }

@@ -1,0 +1,47 @@
+"""Check of a configuration against the run that it would resume. Imports no TensorFlow."""
+
+from errors import UserError
+from storage.run_directory import RunDirectory
+from training.options import Config
+
+
+def check(config: Config, run: RunDirectory) -> None:
+    """Check that a training may start, or resume, in a run directory with a configuration.
+
+    Raises:
+        UserError: `resume` forbids it, or the run was started with another configuration.
+    """
+    resume = config.options.resume
+    trained = run.has_checkpoints
+    if resume == "must" and not trained:
+        raise UserError(f"resume=must requires a checkpoint, {run.path} has none", "resume")
+    if resume == "never" and trained:
+        raise UserError(
+            f"resume=never requires a new directory, {run.path} has checkpoints. Choose another "
+            "outdir or move it away",
+            "resume",
+        )
+    if trained and (changed := differences(Config.from_dict(run.read_config()), config)):
+        raise UserError(
+            f"{run.path} was started with another configuration: {'; '.join(changed)}. Resume it "
+            "with the old values, or choose another outdir"
+        )
+
+
+def differences(old: Config, new: Config) -> list[str]:
+    """Return one phrase per option that a resumed run must not change, but that differs.
+
+    Of another model only the model is named.
+    """
+    was, now = old.fixed(), new.fixed()
+    names = ["model"] if was["model"] != now["model"] else now
+    return [
+        f"{name} was {displayed(was[name])}, is {displayed(now[name])}"
+        for name in names
+        if was[name] != now[name]
+    ]
+
+
+def displayed(value) -> str:
+    """Return an option's value as messages display it."""
+    return "not given" if value is None else str(value)

@@ -1,0 +1,33 @@
+"""Start of a training from the command line. Imports no TensorFlow before the checks."""
+
+import sys
+
+import data
+from storage.run_directory import RunDirectory
+from training import resume
+from training.options import Config
+
+
+def run_training(config: Config, command: str) -> int:
+    """Train, or resume, the run of a configuration; return the exit code, 1 if it diverges.
+
+    Args:
+        config: the configuration.
+        command: the command line, which config.json records.
+
+    Raises:
+        UserError: the data set is missing, or the run directory is locked or of another
+            configuration.
+    """
+    options = config.options
+    data.check(options.dataset, data_dir=options.data_dir or None, gray=options.gray)
+    with RunDirectory(config.outdir) as run:
+        resume.check(config, run)
+        from training.callbacks import DivergedError
+        from training.loop import train
+
+        try:
+            return train(config, run, command)
+        except DivergedError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return 1

@@ -1,0 +1,157 @@
+"""Studies: runs of several flagfiles and seeds, trained in turn and compared, for study.py.
+
+The options are readable without TensorFlow.
+"""
+
+import dataclasses
+import functools
+import shlex
+import sys
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import fields
+from cli import flags
+from errors import UserError
+from evaluation.options import EvaluateOptions
+from fields import field
+from storage.run_directory import RunDirectory
+from training import options
+
+Run = tuple[list[str], options.Config]  # command line of train.py, and its configuration
+
+
+@dataclasses.dataclass(frozen=True)
+class StudyOptions:
+    """Options of study.py, beside those of a measurement."""
+
+    configs: str = field("", "flagfiles of train.py, with commas between", group="training")
+    seeds: str = field(
+        "",
+        "training seeds of each flagfile, with commas between; by default the flagfile's own",
+        group="training",
+    )
+
+
+def run_study(asked: StudyOptions, measuring: Mapping[str, Any], train: flags.Main) -> int:
+    """Train the runs of a study in turn, then measure and compare them; return the exit code.
+
+    Args:
+        asked: flagfiles and seeds.
+        measuring: the given options of the measurement, name -> value.
+        train: main function of train.py.
+
+    Raises:
+        UserError: a flagfile, a seed, a data set or an option of the measurement is invalid.
+    """
+    runs = runs_of(asked, measuring.get("data_dir", ""))
+    folders = ",".join(str(config.outdir) for _, config in runs)
+    measured = EvaluateOptions(**measuring, run=folders)
+    check_measurable([config for _, config in runs], measured)
+    if code := train_all(runs, train):
+        return code
+    from training.evaluating import evaluate_all
+
+    print(evaluate_all(measured, only_new=True))
+    return 0
+
+
+def runs_of(asked: StudyOptions, data_dir: str = "") -> list[Run]:
+    """Return the runs of a study, flagfile by flagfile, each checked as train.py checks it.
+
+    Raises:
+        UserError: no flagfile is given, a flagfile or a seed is invalid, or two runs have the same
+            run directory.
+    """
+    files = fields.listed(asked.configs)
+    if not files:
+        raise UserError("expected flagfiles of train.py", "configs")
+    runs = [run for file in files for run in runs_of_flagfile(file, asked.seeds, data_dir)]
+    folders = [config.outdir.resolve() for _, config in runs]
+    for folder in folders:
+        if folders.count(folder) > 1:
+            raise UserError(
+                f"two runs have the run directory {folder}. Give each flagfile its own outdir, and "
+                "each seed once",
+                "configs",
+            )
+    return runs
+
+
+def runs_of_flagfile(file: str, seeds: str, data_dir: str) -> list[Run]:
+    """Return the runs of a flagfile, one per seed."""
+    own = parsed([f"--flagfile={file}"], file, "configs")
+    runs = []
+    for seed in fields.listed(seeds) or [str(own.options.seed)]:
+        command = [f"--flagfile={file}", f"--seed={seed}"]
+        seed = parsed(command, seeds, "seeds").options.seed
+        if seed != own.options.seed:
+            command.append(f"--outdir={own.outdir}-seed{seed}")
+        if data_dir:
+            command.append(f"--data_dir={data_dir}")
+        runs.append((command, options.parse(command)))
+    return runs
+
+
+def parsed(command: Sequence[str], value: str, option: str) -> options.Config:
+    """Return the configuration of a command line of train.py; an error names the study's option."""
+    try:
+        return options.parse(command)
+    except UserError as error:
+        raise UserError(f"{value}: {error}", option) from None
+
+
+def check_measurable(configs: Sequence[options.Config], measured: EvaluateOptions) -> None:
+    """Raise UserError if a data set is missing, or has no such metrics, features or baselines."""
+    from evaluation import runner
+    from training import loading
+
+    about = ("dataset", "data_dir", "image_size", "gray")
+    for config in {tuple(getattr(c.options, n) for n in about): c for c in configs}.values():
+        runner.load_reference(loading.load_data(config), measured)
+
+
+def train_all(runs: Sequence[Run], train: flags.Main) -> int:
+    """Train the runs that are not finished, one after the other; return the exit code.
+
+    After a run that fails the next one is trained; after a signal none.
+    """
+    failed = []
+    for number, (command, config) in enumerate(runs, 1):
+        print(f"run {number} of {len(runs)}: python train.py {shlex.join(command)}", flush=True)
+        train_one = functools.partial(train_unless_finished, config=config, train=train)
+        try:
+            code = flags.run_script(train_one, command)
+        except Exception:
+            traceback.print_exc()
+            code = 1
+        if code > 128:
+            return code
+        if code:
+            failed.append(str(config.outdir))
+    if failed:
+        print(
+            f"error: {', '.join(failed)}: training failed, see above. The other runs are trained, "
+            "and nothing is measured yet",
+            file=sys.stderr,
+        )
+    return 1 if failed else 0
+
+
+def train_unless_finished(command: Sequence[str], config: options.Config, train: flags.Main) -> int:
+    """Train a run, or only print a line if it is finished; return the exit code."""
+    if finished(config):
+        print(f"{config.outdir} is finished")
+        return 0
+    return train(command)
+
+
+def finished(config: options.Config) -> bool:
+    """Return whether a run is trained to its end with this configuration."""
+    run = RunDirectory(config.outdir)
+    return (
+        run.has_checkpoints
+        and run.finished
+        and options.Config.from_dict(run.read_config()) == config
+    )
