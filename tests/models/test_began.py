@@ -79,7 +79,7 @@ def test_first_step_with_k_0_omits_generated_images(pictures, take_step):
 
 @pytest.mark.parametrize(("gamma", "lambda_k", "clipped"), [(1.0, 0.1, False), (0.7, 4.0, True)])
 def test_k_after_each_step_follows_the_balance_of_the_scores(gamma, lambda_k, clipped, take_step):
-    """k + lambda (gamma L(x) - L(G(z))), clipped to [0, 1]; M = L(x) + |gamma L(x) - L(G(z))|.
+    """K + lambda (gamma L(x) - L(G(z))), clipped to [0, 1]; M = L(x) + |gamma L(x) - L(G(z))|.
 
     The images alternate between bright ones, which D reconstructs badly, and gray ones.
     """
@@ -151,7 +151,7 @@ def test_generator_against_a_fixed_discriminator_lowers_the_reconstruction_loss(
 
 @pytest.mark.slow
 def test_fit_of_1500_steps_reaches_the_equilibrium(fit):
-    """gamma = E L(G(z)) / E L(x), equation 4, over the last steps."""
+    """Gamma = E L(G(z)) / E L(x), equation 4, over the last steps."""
     rng = np.random.default_rng(0)
     x = rng.uniform(-0.9, 0.9, (1500, 16, 2, 2, 1)).astype(np.float32)
 

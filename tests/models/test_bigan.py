@@ -77,7 +77,8 @@ def test_gaussian_encoder_with_a_uniform_prior_raises():
 @pytest.mark.parametrize("loss", ["minimax", "non_saturating"])
 def test_terms_equal_equation_3(loss, x, make, batch_of):
     """V = E log D(x, E(x)) + E log(1 - D(G(z), z)): D minimises -V, and G and E minimise V, or with
-    the non-saturating loss D's loss with exchanged labels."""
+    the non-saturating loss D's loss with exchanged labels.
+    """
     model = make(loss=loss)
     batch = batch_of(model, x)
     pairs = {"real": model.real_inputs(batch), "fake": model.fake_inputs(batch)}

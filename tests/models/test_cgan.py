@@ -92,7 +92,8 @@ def test_another_label_changes_the_score_and_the_generated_image(network, way):
 @pytest.mark.parametrize("way", [WAYS[0], WAYS[-1]])
 def test_weights_of_one_class_move_only_if_it_is_in_the_batch(way, take_step):
     """These are rows of D's projection, or of its first kernel after the rows of the image; and of
-    G's gains and biases, or of its first kernel after the rows of the noise."""
+    G's gains and biases, or of its first kernel after the rows of the noise.
+    """
     model = make(**way)
     of_d = model.discriminator.trainable_variables
     if way["d_conditioning"] == "projection":

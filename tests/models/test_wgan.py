@@ -15,7 +15,8 @@ def rms_step(w, gradient, mean_square, rate=5e-5):
 
 def test_two_steps_equal_algorithm_1(linear, pictures, take_step):
     """The critic is f(x) = w x + b, whose gradient with respect to w is x: five critic updates on
-    fresh images, each clipped, and one of G = tanh(z A + a) against the last critic."""
+    fresh images, each clipped, and one of G = tanh(z A + a) against the last critic.
+    """
     drawn = []
 
     class Spy(WGAN):

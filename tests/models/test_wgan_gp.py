@@ -21,7 +21,8 @@ class Adam:
 
 def test_two_steps_equal_algorithm_1(linear, pictures, take_step):
     """The critic f(x) = w x + b has the gradient norm |w|, and its loss the gradient
-    mean G(z) - mean x + 10 * 2 (|w| - 1) w / |w|; then G = tanh(z A + a) is updated."""
+    mean G(z) - mean x + 10 * 2 (|w| - 1) w / |w|; then G = tanh(z A + a) is updated.
+    """
     drawn = []
 
     class Spy(WGANGP):
