@@ -74,7 +74,7 @@ def test_study_with_a_finished_and_a_stopped_run_resumes_the_stopped_one_only(
     trainings.clear()
     done = study()
     assert done.code == 0, done
-    assert f"{tmp_path / 'runs' / 'a'} is finished\n" in done.out
+    assert f"{tmp_path / 'runs' / 'a'} is finished; skipped\n" in done.out
     assert [argv[0] for argv in trainings] == [f"--flagfile={flagfiles['b']}"]
     assert (tmp_path / "runs" / "a" / "config.json").read_bytes() == before
     assert last_step(tmp_path / "runs" / "b") == 4
@@ -222,7 +222,7 @@ def test_study_with_blanks_and_a_trailing_comma_in_lists_trains_each_once(
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ([], "--configs: expected flagfiles of train.py"),
+        ([], "--configs: expected at least one flagfile of train.py"),
         (["--configs=none.txt"], "--configs: none.txt: --flagfile: cannot open"),
         (["--configs=a.txt", "--seeds=0,x"], "--seeds: 0,x: seed: expected an integer"),
         (["--configs=a.txt", "--seeds=1,01"], "--configs: two runs have the run directory"),

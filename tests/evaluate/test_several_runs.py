@@ -193,7 +193,7 @@ def test_what_any_of_the_runs_lacks_is_refused_before_one_is_measured(
     assert refusal == "--baselines: requires test images, and there are none"
     assert not (path / "evaluation.json").exists()
     refusal = call("evaluate", f"--run={path},{path}/", *argv[1:]).refusal()
-    assert refusal.endswith("a run is named twice")
+    assert refusal.endswith("a run is given twice")
 
 
 def test_baselines_stand_beside_the_run(baselines):
