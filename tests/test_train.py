@@ -599,7 +599,7 @@ def test_resumed_run_has_each_evaluation_once(call, tiny, tmp_path, monkeypatch,
     [
         ("fd_digit", "digits", "--eval_metrics: no such metric: fd_digit; did you mean fd_digits"),
         ("pixel_mean,fid", "digits",
-         "--eval_metrics: fid is measured in the features inception, and these are digits"),
+         "--eval_metrics: fid requires eval_features=inception, got digits"),
         ("nmi", "digits", "--eval_metrics: nmi: GAN has no categorical code"),
         ("knn1_accuracy", "digits", "--eval_metrics: knn1_accuracy: GAN does not encode images"),
         ("conditional_accuracy", "digits", "--eval_metrics: conditional_accuracy: GAN is not"),

@@ -93,8 +93,8 @@ def references_of(runs: Sequence[RunDirectory], asked: MeasureOptions) -> list[R
         images = loading.load_data(config.with_options(data_dir=data_dir))
         if images.fingerprint != saved["data"]["fingerprint"]:
             raise UserError(
-                f"{run.path}: the run was trained on other images of {saved['data']['name']} than "
-                "those found now"
+                f"{run.path}: the run was trained on other images of {saved['data']['name']}. "
+                "Restore the data set or set data_dir"
             )
         references.append(runner.load_reference(images, asked))
     return references

@@ -170,7 +170,7 @@ class Config:
             return cls(RunOptions(**saved["options"]), hp)
         except (KeyError, TypeError, UserError) as error:
             raise UserError(
-                f"config.json: written by another version of this project ({error})"
+                f"config.json: written by another version of the code ({error})"
             ) from None
 
     def fixed(self) -> dict:
