@@ -2,9 +2,9 @@
 
     python -m benchmarks.xla --models=stylegan
 
-Prints for each model and each size of colour images, in a process per pair: the seconds of the
-first step, including its compilation, and of the second, without lazy regularization, and the peak
-memory of the process. Flags with their defaults:
+Runs one process per model and size of colour images. Prints the seconds of the first step,
+including its compilation, and of the second, without lazy regularization, and the peak memory.
+Flags, with their defaults in brackets:
 """
 
 import dataclasses
@@ -27,11 +27,15 @@ from models import REGISTRY
 class XlaOptions:
     """Options of the benchmark."""
 
-    models: str = field("stylegan,stylegan2", "names of models, with commas between", group="what")
-    sides: str = field("32,64,128", "sides of images in pixels, with commas between", group="what")
-    batch_size: int = field(4, "batch size", group="what", at_least=1)
+    models: str = field(
+        "stylegan,stylegan2", "names of models, separated by commas", group="benchmark"
+    )
+    sides: str = field(
+        "32,64,128", "sides of the images in pixels, separated by commas", group="benchmark"
+    )
+    batch_size: int = field(4, "batch size", group="benchmark", at_least=1)
     width: int | None = field(
-        None, "width of the networks; by default the model's", group="what", at_least=1
+        None, "width of the networks; default: that of the model", group="benchmark", at_least=1
     )
 
 
@@ -45,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
     if unknown := set(models) - set(REGISTRY):
         raise UserError(f"no such model: {', '.join(sorted(unknown))}", "models")
     if not all(side.isdecimal() for side in sides):
-        raise UserError(f"expected integers with commas between, got {asked.sides}", "sides")
+        raise UserError(f"expected integers separated by commas, got {asked.sides}", "sides")
     rows = []
     for name in models:
         for side in sides:

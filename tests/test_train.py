@@ -446,7 +446,7 @@ def test_sigterm_saves_and_the_resumed_run_has_the_same_bits(
     stopped = python("-c", STOPPED, 13, int(signal.SIGTERM), *argv)
     assert stopped.code == 128 + signal.SIGTERM == 143, stopped
     assert "stopping after this step; a second signal stops" in stopped.err
-    assert "stopped by SIGTERM at step 13: the same command goes on" in stopped.out
+    assert "stopped by SIGTERM at step 13; run the same command to resume" in stopped.out
     assert "Traceback" not in stopped.err
     assert steps_saved(tmp_path) == [5, 10, 13]
     assert [line["step"] for line in records(tmp_path)] == [4, 5, 8, 10, 12, 13]
@@ -515,7 +515,7 @@ def test_eval_every_logs_metrics_with_their_step(measured):
     assert len({line["metric_fd_digits"] for line in lines}) == 6
     seconds = [line["seconds"] for line in records(measured.path)]
     assert seconds == sorted(seconds)
-    assert re.search(r"measuring samples takes \d+\.\d s, every 4 steps\n", measured.outcome.out)
+    assert re.search(r"evaluation takes \d+\.\d s, every 4 steps\n", measured.outcome.out)
     told = re.findall(r"^step (\d+): fd_digits \S+  pixel_mean", measured.outcome.out, re.M)
     assert told == [str(line["step"]) for line in lines]
 
@@ -599,7 +599,7 @@ def test_resumed_run_has_each_evaluation_once(call, tiny, tmp_path, monkeypatch,
     [
         ("fd_digit", "digits", "--eval_metrics: no such metric: fd_digit; did you mean fd_digits"),
         ("pixel_mean,fid", "digits",
-         "--eval_metrics: fid is measured in the features inception, and these are digits"),
+         "--eval_metrics: fid requires eval_features=inception, got digits"),
         ("nmi", "digits", "--eval_metrics: nmi: GAN has no categorical code"),
         ("knn1_accuracy", "digits", "--eval_metrics: knn1_accuracy: GAN does not encode images"),
         ("conditional_accuracy", "digits", "--eval_metrics: conditional_accuracy: GAN is not"),
@@ -764,7 +764,7 @@ INVALID = {
     "model like no other": (["--model=0"], r"--model: no such model: 0; there are .*gan"),
     "unknown flag": (["--batchsize=3"], "--batchsize: no such flag; did you mean --batch_size"),
     "flag like no other": (["--zzz=1"], "--zzz: no such flag$"),
-    "flag of another model": (["--clip=0.1"], "--clip: no such flag of gan, only of wgan$"),
+    "flag of another model": (["--clip=0.1"], "--clip: not a flag of gan, only of wgan$"),
     "below the range": (["--batch_size=0"], "--batch_size: expected an integer >= 1, got 0$"),
     "at an open end": (["--beta_1=1"], r"--beta_1: expected a number >= 0 and < 1, got 1.0$"),
     "above the range": (["--seed=2147483648"], "--seed: expected .* <= 2147483647, got 2147483648"),

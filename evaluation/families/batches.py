@@ -1,4 +1,4 @@
-"""Distances of one batch of samples, as some studies report them."""
+"""Distances of one batch of samples, for comparison with studies that report these."""
 
 import numpy as np
 

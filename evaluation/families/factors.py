@@ -58,7 +58,7 @@ def best_correlation(context, factor: str) -> Measurement:
 @FACTORS.metric(
     "slant_correlation",
     "largest absolute rank correlation of a continuous code with the slant of gray samples, by "
-    "image moments; codes.png has that of each code",
+    "image moments; codes.png shows each code",
     better=HIGHER,
 )
 def slant_correlation(context):
@@ -76,7 +76,7 @@ def thickness_correlation(context):
 
 @FACTORS.metric(
     "class_change",
-    "share of samples whose class changes when a continuous code goes from -1 to 1",
+    "share of samples whose class changes when a continuous code changes from -1 to 1",
     better=NEITHER,
     features=Features.CLASSIFIER,
 )
@@ -115,7 +115,7 @@ def mutual_information_gap(context):
         raise MetricError(f"{GAP} needs two codes")
     if not values:
         raise MetricError(f"{GAP} needs gray images or a classifier of them")
-    told = {n: v if n == "class" else factors.binned(v) for n, v in values.items()}
-    gap, gaps = factors.mutual_information_gap(known, told)
+    targets = {n: v if n == "class" else factors.binned(v) for n, v in values.items()}
+    gap, gaps = factors.mutual_information_gap(known, targets)
     network = context.features_protocol if "class" in values else {}
     return Measurement(gap, {"n_fake": len(codes), "bins": factors.BINS, **network, "gaps": gaps})

@@ -53,7 +53,7 @@ def elbo(context):
 
 @LIKELIHOODS.metric(
     "importance_weighted_bound",
-    "tighter lower bound from the same latent samples",
+    "tighter lower bound of the log likelihood in nats, from the same latent samples",
     source="Burda et al. 2016",
     better=HIGHER,
 )

@@ -18,7 +18,7 @@ def pixels(context) -> dict[str, Measurement]:
 
 
 @PIXELS.metric(
-    "pixel_mean", "mean gray level; the protocol has that of real images", better=NEITHER
+    "pixel_mean", "mean gray level; the protocol lists that of real images", better=NEITHER
 )
 def pixel_mean(context):
     return context.shared(pixels)["pixel_mean"]
@@ -26,7 +26,7 @@ def pixel_mean(context):
 
 @PIXELS.metric(
     "pixel_std",
-    "standard deviation of gray levels; the protocol has that of real images",
+    "standard deviation of gray levels; the protocol lists that of real images",
     better=NEITHER,
 )
 def pixel_std(context):
@@ -51,7 +51,7 @@ def distinct_share(context):
 
 @PIXELS.metric(
     "copied_share",
-    "share of samples as near to a training image as only 1 % of the test images are; "
+    "share of samples nearer to a training image than 99 % of the test images; "
     "neighbours.png shows samples beside their nearest training images",
     better=LOWER,
     published=True,

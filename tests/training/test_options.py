@@ -96,17 +96,17 @@ def test_default_of_a_model_depends_on_the_data_set():
 def test_switch_of_a_model_with_no_is_off(toy):
     assert options.parse(["--model=toy"]).hp.smooth is True
     assert options.parse(["--model=toy", "--nosmooth"]).hp.smooth is False
-    with pytest.raises(UserError, match=r"^nosmooth: no such flag of gan, only of toy$"):
+    with pytest.raises(UserError, match=r"^nosmooth: not a flag of gan, only of toy$"):
         options.parse(["--model=gan", "--nosmooth"])
 
 
 def test_flag_of_other_models_raises_with_their_names(toy):
     with pytest.raises(UserError) as error:
         options.parse(["--model=gan", "--strength=2"])
-    assert str(error.value) == "strength: no such flag of gan, only of toy"
+    assert str(error.value) == "strength: not a flag of gan, only of toy"
     with pytest.raises(UserError) as error:
         options.parse(["--model=bigan", "--nosx"])
-    assert str(error.value) == "nosx: no such flag of bigan, only of bigbigan, info_bigbigan"
+    assert str(error.value) == "nosx: not a flag of bigan, only of bigbigan, info_bigbigan"
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_a_configuration_with_options_that_do_not_apply_survives_config_json(mod
     assert options.Config.from_dict(saved) == config
     saved["hyperparameters"]["kernel_size"] = 4
     with pytest.raises(
-        UserError, match=r"config.json is of another version .*kernel_size: does not apply"
+        UserError, match=r"config.json: written by another version .*kernel_size: does not apply"
     ):
         options.Config.from_dict(saved)
 
