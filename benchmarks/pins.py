@@ -233,7 +233,10 @@ def of_new(new: Tree, flagfile: Flagfile, cache: pathlib.Path) -> dict:
         if flagfile.script != "train":
             return resolved(new, flagfile, folder)
         found = begin(new, flagfile, folder)
-        after = trained(new, flagfile, cache / flagfile.place / "begun" / "run", folder)
+        try:
+            after = trained(new, flagfile, cache / flagfile.place / "begun" / "run", folder)
+        except Failed as error:  # after the hyperparameters and weights are known
+            return {**found, "failed": str(error)}
         return {**found, **after, "seconds": round(found["seconds"] + after["seconds"], 1)}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -346,6 +349,9 @@ def compare(flagfile: Flagfile, old: dict, new: dict) -> Result:
         return result
     for differs, told in compare_weights(flagfile.name, old["weights"], new["weights"]):
         (result.differs if differs else result.remarks).append(told)
+    if "failed" in new:
+        result.differs.append(new["failed"])
+        return result
     result.differs += compare_scalars(flagfile.name, old["scalars"], new["scalars"])
     more = set(new["scalars"]["1"]) - {SCALARS.get(k, k) for k in old["scalars"]["1"]}
     if more:

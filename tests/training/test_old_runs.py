@@ -1,4 +1,4 @@
-"""Run directories that an older commit has begun, of tests/fixtures/make_old_runs.py."""
+"""Run directories made by an older commit (tests/fixtures/make_old_runs.py): load and resume."""
 
 import json
 import shlex
@@ -11,17 +11,17 @@ KINDS = ("stylegan2", "began", "info_bigbigan", "beta_vae", "wgan")
 
 @pytest.fixture
 def old_runs(root):
-    """The folder of what the older commit has left."""
+    """Return the folder of the run directories."""
     return root / "tests" / "fixtures" / "old_runs"
 
 
 class Trained(Exception):
-    """Ends a training after its last step, before what follows, which would take longer."""
+    """Exception that ends a training after its last step, before the slower work that follows."""
 
 
 @pytest.fixture
 def ends_when_trained(monkeypatch):
-    """Has trainings raise Trained."""
+    """Make trainings raise Trained after the last step."""
     import keras
 
     fit = keras.Model.fit
@@ -34,7 +34,7 @@ def ends_when_trained(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_old_run_is_measured_and_goes_on_as_it_did(
+def test_an_old_run_is_evaluated_and_resumed_with_the_same_results(
     kind, old_runs, call, tmp_path, ends_when_trained
 ):
     expected = json.loads((old_runs / "expected.json").read_text())[kind]
