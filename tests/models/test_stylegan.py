@@ -341,6 +341,7 @@ def test_sample_while_growing_has_the_size_of_the_next_step(build, take_step):
     assert sides == [4, 4, 8, 8, 16]
 
 
+@pytest.mark.slow
 def test_training_resumed_while_growing_is_exact(fit, state_of, assert_same, tmp_path):
     """Two steps, then five twice, in graphs; in these one size is faded in and trained, and the
     next is faded in."""
