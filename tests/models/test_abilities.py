@@ -26,15 +26,30 @@ OF_IMAGES = ("encode", "reconstruct", "code_logits", "posterior_kl", "log_weight
 
 
 def ask(model, method, x):
-    """The result of a method of an ability, of four images."""
+    """Return the result of a method of an ability for four images."""
     ask = ASKED.get(method, lambda model, x: getattr(model, method)(x))
     return np.asarray(ask(model, x))
 
 
+BUILT = {}
+
+
+@pytest.fixture
+def built(tiny):
+    """(name) -> a tiny model, which all tests of this file share and do not change."""
+
+    def build(name):
+        if name not in BUILT:
+            BUILT[name] = tiny(name)
+        return BUILT[name]
+
+    return build
+
+
 @pytest.mark.parametrize("name", REGISTRY)
 @pytest.mark.parametrize("ability", ABILITIES.values(), ids=ABILITIES)
-def test_a_model_has_what_it_does_not_lack(name, ability, tiny, batches):
-    model = tiny(name)
+def test_model_has_the_abilities_that_it_does_not_lack(name, ability, built, batches):
+    model = built(name)
     reason = model.lacks(ability)
     if reason is None:
         x = tf.cast(batches(1)[0][0], tf.float32) / 127.5 - 1
@@ -51,8 +66,8 @@ def test_a_model_has_what_it_does_not_lack(name, ability, tiny, batches):
 
 
 @pytest.mark.parametrize("name", REGISTRY)
-def test_a_label_is_refused_unless_the_model_is_class_conditional(name, tiny):
-    model = tiny(name)
+def test_label_of_a_model_that_is_not_class_conditional_raises(name, built):
+    model = built(name)
     if reason := model.lacks(abilities.CLASS_CONDITIONAL):
         for ask in (model.sample, model.draw_latents):
             with pytest.raises(UserError) as refusal:
@@ -62,12 +77,17 @@ def test_a_label_is_refused_unless_the_model_is_class_conditional(name, tiny):
         np.testing.assert_array_equal(model.draw_latents(3, label=7)["label"][:, 7], np.ones(3))
 
 
-@pytest.mark.parametrize("name", REGISTRY)
-@pytest.mark.parametrize("method", OF_IMAGES)
-def test_bytes_and_the_same_floats_give_the_same(name, method, tiny, batches):
-    model, images = tiny(name), batches(1)[0][0]
-    if not hasattr(model, method):
-        pytest.skip("the model has no such method")
+@pytest.mark.parametrize(
+    ("method", "name"),
+    [
+        (method, name)
+        for method in OF_IMAGES
+        for name, entry in REGISTRY.items()
+        if hasattr(entry.load(), method)
+    ],
+)
+def test_method_on_uint8_and_on_equal_floats_returns_the_same(method, name, built, batches):
+    model, images = built(name), batches(1)[0][0]
     floats = images.astype(np.float32) / np.float32(127.5) - 1
     np.testing.assert_array_equal(ask(model, method, images), ask(model, method, floats))
     with pytest.raises(ValueError, match=r"^images must be uint8"):
@@ -81,11 +101,11 @@ class Bare(GenerativeModel):
         self.latents = Latents(noise=noise(2, "normal"))
 
 
-def test_the_base_class_has_no_ability():
+def test_base_class_lacks_every_ability():
     assert all(Bare((4, 4, 1)).lacks(ability) for ability in ABILITIES.values())
 
 
-def test_a_new_ability_needs_no_change_of_the_base_class():
+def test_lacks_of_a_new_ability_follows_its_methods():
     upscale = Ability("does not upscale images", ("upscale",))
 
     class Upscaling(Bare):

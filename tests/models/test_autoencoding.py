@@ -1,4 +1,4 @@
-"""Autoencoder, VAE and beta-VAE: what they minimise, and what a linear one finds."""
+"""Autoencoder, VAE and beta-VAE: their losses, and the solutions of linear ones."""
 
 import keras
 import numpy as np
@@ -22,7 +22,7 @@ def images(n=6, seed=0):
 
 
 class Linear:
-    """Encoder and decoder of a layer each, so that all can be followed by hand."""
+    """Encoder and decoder of one linear layer each, for calculations by hand."""
 
     def build_encoder(self):
         x = keras.Input(self.image_shape)
@@ -37,7 +37,7 @@ class Linear:
 
 @pytest.fixture
 def linear():
-    """linear(model class, **hyperparameters) -> a compiled one of linear networks."""
+    """(model class, **hyperparameters) -> a compiled model with linear networks."""
 
     def build(cls, rate=1e-3, **hyperparameters):
         keras.utils.set_random_seed(0)
@@ -58,7 +58,7 @@ def gradients_of(model, x):
     return float(loss), tape.gradient(loss, variables)
 
 
-def test_without_noise_and_divergence_a_vae_is_an_autoencoder(linear, monkeypatch):
+def test_vae_without_noise_and_divergence_equals_an_autoencoder(linear, monkeypatch):
     monkeypatch.setattr(VAE, "infer_codes", lambda self, output, batch: output["mean"])
     plain, vae = linear(Autoencoder), linear(BetaVAE, beta=0.0)
     shared = [v for v in vae.trainable_variables if "log_variance" not in v.path]
@@ -70,7 +70,7 @@ def test_without_noise_and_divergence_a_vae_is_an_autoencoder(linear, monkeypatc
         np.testing.assert_array_equal(mine, other)
 
 
-def test_what_an_autoencoder_minimises_is_the_summed_squared_error(linear, take_step):
+def test_autoencoder_minimises_the_summed_squared_error(linear, take_step):
     model, x = linear(Autoencoder), images()
     y = model.reconstruct(x).numpy()
     expected = np.mean(np.sum((x - y) ** 2, axis=(1, 2, 3)))
@@ -80,8 +80,10 @@ def test_what_an_autoencoder_minimises_is_the_summed_squared_error(linear, take_
 
 
 @pytest.mark.parametrize("beta", [0.0, 0.5, 3.0])
-def test_what_a_beta_vae_minimises(linear, take_step, beta):
-    """The noise is that of (seed, step, purpose)."""
+def test_beta_vae_minimises_the_reconstruction_loss_and_beta_times_the_divergence(
+    linear, take_step, beta
+):
+    """The noise depends on seed, step and random stream."""
     model, x = linear(BetaVAE, beta=beta), images()
     found = model.encoder(x)
     epsilon = model.make_batch(tf.constant(x), 0, "train", 0).normal("encoder", (6, 3))
@@ -95,14 +97,14 @@ def test_what_a_beta_vae_minimises(linear, take_step, beta):
     assert scalars["kl_weight"] == beta
 
 
-def test_free_bits_are_in_what_is_minimised_and_not_in_what_is_logged(linear, take_step):
+def test_free_bits_change_the_loss_and_not_the_logged_divergence(linear, take_step):
     plain = take_step(linear(VAE), images())
     free = take_step(linear(VAE, free_bits=10.0), images())
     assert free["kl_loss"] == plain["kl_loss"] < 30
     assert free["loss"] == pytest.approx(plain["reconstruction_loss"] + 30, rel=1e-5)
 
 
-def test_beta_follows_its_schedule_by_the_step(linear, take_step):
+def test_kl_weight_follows_its_schedule_per_step(linear, take_step):
     model = linear(BetaVAE, beta=2.0, beta_schedule="linear", beta_warmup_epochs=2)
     model.steps_per_epoch = 5
     found = [take_step(model, images())["kl_weight"] for _ in range(12)]
@@ -115,8 +117,8 @@ def test_beta_follows_its_schedule_by_the_step(linear, take_step):
 
 
 @pytest.mark.parametrize("schedule", ["linear", "cyclical"])
-def test_the_loss_of_a_test_set_has_the_full_weight_at_any_step(linear, schedule):
-    """And needs no length of an epoch; a whole number will do for beta."""
+def test_loss_of_a_test_set_has_the_full_kl_weight(linear, schedule):
+    """The length of an epoch is not needed; beta may be an int."""
     scheduled = linear(BetaVAE, beta=2, beta_schedule=schedule)
     x = tf.constant(images())
     found = scheduled.validate(x)
@@ -124,7 +126,7 @@ def test_the_loss_of_a_test_set_has_the_full_weight_at_any_step(linear, schedule
     assert linear(BetaVAE, beta=2).validate(x) == found
 
 
-def test_a_schedule_needs_to_know_how_long_an_epoch_is(linear, take_step):
+def test_step_of_a_schedule_without_the_epoch_length_raises(linear, take_step):
     model = linear(BetaVAE, beta_schedule="linear")
     with pytest.raises(ValueError, match=r"^beta_schedule=linear counts epochs: set the"):
         take_step(model, images())
@@ -133,7 +135,7 @@ def test_a_schedule_needs_to_know_how_long_an_epoch_is(linear, take_step):
 # Bernoulli pixels.
 
 
-def test_bernoulli_pixels_are_drawn_anew_each_step(linear):
+def test_bernoulli_pixels_are_drawn_in_each_step(linear):
     model = linear(VAE, reconstruction="bernoulli")
     x = tf.constant(np.full((400, *SHAPE), 0.5, np.float32))  # a probability of 3/4
     first, second, same = (model.make_batch(x, 0, "train", step).x.numpy() for step in (0, 1, 0))
@@ -144,36 +146,36 @@ def test_bernoulli_pixels_are_drawn_anew_each_step(linear):
 
 
 @pytest.mark.parametrize("binarisation", ["none", "threshold"])
-def test_bernoulli_pixels_may_be_left_or_cut(linear, binarisation):
+def test_bernoulli_pixels_without_draws_are_kept_or_thresholded(linear, binarisation):
     model, x = linear(VAE, reconstruction="bernoulli", binarisation=binarisation), images()
     expected = x if binarisation == "none" else np.where(x > 0, 1, -1)
     np.testing.assert_array_equal(model.make_batch(tf.constant(x), 0, "train", 0).x, expected)
 
 
-def test_images_of_logits_are_their_probabilities(linear):
+def test_images_of_bernoulli_logits_are_probabilities(linear):
     model = linear(VAE, reconstruction="bernoulli")
     z = tf.random.normal((5, 3), seed=1)
     p = scipy.special.expit(model.decoder(z).numpy())
     np.testing.assert_allclose(model.generate({"noise": z}), 2 * p - 1, rtol=1e-4, atol=1e-6)
 
 
-def test_bounds_are_of_binary_images_alone(linear):
+def test_likelihood_of_images_that_are_not_binary_is_lacking(linear):
     model = linear(VAE, reconstruction="bernoulli", binarisation="none")
     assert model.lacks(LIKELIHOOD).startswith("gray pixels have no Bernoulli likelihood")
     with pytest.raises(UserError, match="gray pixels have no Bernoulli likelihood"):
         model.log_weights(images(), 2)
 
 
-def test_the_posterior_is_of_the_images_that_the_losses_are_of(linear):
+def test_posterior_is_of_the_images_of_the_losses(linear):
     model, x = linear(VAE, reconstruction="bernoulli"), images()
     total = float(tf.reduce_mean(tf.reduce_sum(model.posterior_kl(x), axis=1)))
     assert float(model.validate(tf.constant(x))["kl_loss"]) == pytest.approx(total, rel=1e-5)
 
 
-# What is not learnt from.
+# Images that are not trained on.
 
 
-def test_bytes_and_the_same_floats_have_the_same_draws(linear):
+def test_uint8_and_equal_floats_have_the_same_draws(linear):
     model = linear(VAE)
     levels = np.arange(256, dtype=np.uint8).reshape(64, *SHAPE)
     found = [
@@ -183,8 +185,8 @@ def test_bytes_and_the_same_floats_have_the_same_draws(linear):
     np.testing.assert_allclose(found, found[0], rtol=1e-5)
 
 
-def test_the_losses_of_a_test_set_are_means_over_its_images(linear):
-    """Of batches of four, four and two; with the same draws each time."""
+def test_evaluate_returns_means_over_all_images(linear):
+    """In batches of four, four and two; the draws are the same in each evaluation."""
     model, x = linear(VAE), images(10)
     batches = tf.data.Dataset.from_tensor_slices(x).batch(4)
     found = model.evaluate(batches, return_dict=True, verbose=0)
@@ -197,7 +199,7 @@ def test_the_losses_of_a_test_set_are_means_over_its_images(linear):
     assert int(model.step) == 0
 
 
-def test_a_test_set_leaves_the_means_of_a_training_and_its_state_alone(linear, state_of):
+def test_evaluate_during_a_training_keeps_its_means_and_state(linear, state_of):
     model = linear(VAE)
     data = tf.data.Dataset.from_tensor_slices(images()).batch(3)
 
@@ -217,11 +219,11 @@ def test_a_test_set_leaves_the_means_of_a_training_and_its_state_alone(linear, s
     assert set(validated) - set(alone) == {"val_loss", "val_reconstruction_loss", "val_kl_loss"}
 
 
-# What is found.
+# Linear models.
 
 
 class Gaussian:
-    """x = W z + noise of the variance 1/2, in four dimensions, of two latents."""
+    """Images x = W z + noise of variance 1/2, in four dimensions, with two latents."""
 
     rotation = scipy.stats.ortho_group(4, seed=3).rvs()
     variances = np.array([6.0, 3.0, 0.5, 0.5])
@@ -236,7 +238,7 @@ class Gaussian:
 
 @pytest.fixture(scope="module")
 def fitted():
-    """A linear VAE of Gaussian images, with two latents more than these have."""
+    """Linear VAE of Gaussian images, with two latents more than needed."""
     keras.utils.set_random_seed(0)
     model = type("LinearVAE", (Linear, VAE), {})(SHAPE, latent_dim=4, network="mlp")
     rate = keras.optimizers.schedules.CosineDecay(5e-2, 1500)
@@ -246,18 +248,16 @@ def fitted():
     return model
 
 
-def test_a_linear_vae_recovers_the_principal_subspace(fitted):
-    """And the variances within: W W^T = U (L - 1/2) U^T (Tipping and Bishop 1999; Lucas et al.
-    2019).
-    """
+def test_linear_vae_recovers_the_principal_subspace(fitted):
+    """W W^T = U (L - 1/2) U^T (Tipping and Bishop 1999; Lucas et al. 2019)."""
     axes, lengths, _ = np.linalg.svd(fitted.decoder.layers[1].kernel.numpy().T)
     angles = np.linalg.svd(Gaussian.principal.T @ axes[:, :2])[1]
     assert (angles > 0.995).all(), angles
     np.testing.assert_allclose(lengths**2, [5.5, 2.5, 0, 0], atol=0.2)
 
 
-def test_its_bounds_are_the_likelihood(fitted):
-    """A linear VAE's posterior is of the family, so that the bounds are tight."""
+def test_bounds_of_a_linear_vae_equal_the_likelihood(fitted):
+    """The true posterior of a linear VAE is Gaussian, so that the bounds are tight."""
     x = Gaussian.draw(500, 1)
     exact = scipy.stats.multivariate_normal(np.zeros(4), Gaussian.covariance)
     weights = fitted.log_weights(x, 100).numpy()
@@ -267,14 +267,14 @@ def test_its_bounds_are_the_likelihood(fitted):
     assert weights.mean() == pytest.approx(bound.mean(), abs=0.05)
 
 
-def test_latents_that_nothing_is_left_for_collapse(fitted):
+def test_superfluous_latents_of_a_linear_vae_collapse(fitted):
     kl = np.mean(fitted.posterior_kl(Gaussian.draw(2000, 1)), axis=0)
     order = fitted.active_dimensions()
     assert (kl[order[:2]] > 0.5).all()
     assert (kl[order[2:]] < ACTIVE).all()
 
 
-def test_active_units_are_logged_and_none_is_left_under_a_great_beta(linear):
+def test_active_units_with_a_large_beta_fall_to_0(linear):
     model = linear(BetaVAE, rate=2e-2, beta=50.0)
     data = tf.data.Dataset.from_tensor_slices(Gaussian.draw(128, 0)).repeat().batch(128)
     assert model.fit(data, steps_per_epoch=1, verbose=0).history["active_units"] == [3.0]
@@ -286,7 +286,7 @@ def test_active_units_are_logged_and_none_is_left_under_a_great_beta(linear):
 # The plain autoencoder's samples.
 
 
-def test_an_autoencoder_is_sampled_from_a_gaussian_fitted_to_its_codes(linear):
+def test_sample_of_an_autoencoder_is_of_a_gaussian_fitted_to_its_codes(linear):
     model = linear(Autoencoder, latent_dim=4, rate=0.0)
     data = tf.data.Dataset.from_tensor_slices(Gaussian.draw(512 * 400, 0)).batch(512)
     model.fit(data, verbose=0)
@@ -299,7 +299,7 @@ def test_an_autoencoder_is_sampled_from_a_gaussian_fitted_to_its_codes(linear):
     np.testing.assert_allclose(np.cov(drawn.T), np.cov(codes.T), atol=0.05 * scale)
     np.testing.assert_allclose(network(latents[:5]), model.decoder(drawn[:5]), atol=1e-4)
 
-    # Its latents are principal axes, the greatest first.
+    # The latents are principal axes in descending order.
     axes = network.get_layer("fitted_gaussian").kernel.numpy()
     lengths = np.linalg.norm(axes, axis=1)
     assert (np.diff(lengths) <= 0).all()
@@ -307,7 +307,7 @@ def test_an_autoencoder_is_sampled_from_a_gaussian_fitted_to_its_codes(linear):
     assert model.active_dimensions() == [0, 1, 2, 3]
 
 
-def test_a_fitted_gaussian_forgets_the_first_codes(linear):
+def test_fitted_gaussian_forgets_the_first_codes(linear):
     """The rate of step t is 1 - min(0.99, (1 + t) / (10 + t))."""
     model, x = linear(Autoencoder, rate=0.0), images()
     model.train_step(tf.constant(x))

@@ -1,4 +1,4 @@
-"""Base class of the models: its additions to Keras, and the use of a model from Python."""
+"""Base class of the models, and the use of a model from Python."""
 
 import csv
 import operator
@@ -25,21 +25,21 @@ def pictures(n=12, seed=0):
 # Images.
 
 
-def test_bytes_become_floats_from_minus_one_to_one():
+def test_to_unit_range_of_uint8_is_from_minus_1_to_1():
     images = to_unit_range(tf.constant([0, 51, 255], tf.uint8))
     assert images.dtype == tf.float32
     np.testing.assert_allclose(images, [-1, -0.6, 1], atol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [tf.float16, tf.float32, tf.float64])
-def test_floats_are_left_as_they_are(dtype):
+def test_to_unit_range_of_floats_keeps_their_values(dtype):
     images = to_unit_range(tf.constant([-1, 0.25, 1], dtype))
     assert images.dtype == tf.float32
     np.testing.assert_array_equal(images, [-1, 0.25, 1])
 
 
 @pytest.mark.parametrize("dtype", [tf.int32, tf.int64, tf.bool])
-def test_images_of_other_types_are_refused(dtype):
+def test_to_unit_range_of_other_types_raises(dtype):
     with pytest.raises(ValueError, match=f"uint8, or floats in .*, not {dtype.name}"):
         to_unit_range(tf.zeros((2, 2), dtype))
 
@@ -47,7 +47,7 @@ def test_images_of_other_types_are_refused(dtype):
 # Scalars.
 
 
-def test_scalar_means_are_of_the_steps_since_the_last_reset():
+def test_scalar_means_after_a_reset_are_of_later_steps():
     means = ScalarMeans(["a", "b"])
     means.update_state({"a": tf.constant(1.0), "b": tf.constant(10.0)})
     means.update_state({"b": tf.constant(30.0), "a": tf.constant(2.0)})
@@ -60,13 +60,13 @@ def test_scalar_means_are_of_the_steps_since_the_last_reset():
 # Construction.
 
 
-def test_a_model_resolves_its_hyperparameters():
+def test_model_resolves_its_hyperparameters():
     model = GAN((28, 28, 1), width=8)
     assert model.hp.width == 8
     assert model.hp == models.REGISTRY["gan"].hyperparameters.resolve(width=8)
 
 
-def test_a_model_refuses_what_its_hyperparameters_refuse():
+def test_model_of_invalid_hyperparameters_raises():
     with pytest.raises(UserError, match=r"^widht: no such option of .*; did you mean width"):
         GAN((28, 28, 1), widht=8)
     with pytest.raises(UserError, match=r"^d_norm: expected one of none, batch, .*, got group$"):
@@ -77,17 +77,17 @@ def test_a_model_refuses_what_its_hyperparameters_refuse():
         DCGAN((28, 28, 1), depth=2)
 
 
-def test_a_config_makes_the_same_model():
+def test_from_config_returns_an_equal_model():
     model = DCGAN((32, 32, 3), num_classes=10, seed=5, d_norm="spectral", **TINY_CONV)
     again = DCGAN.from_config(model.get_config())
     assert again.get_config() == model.get_config()
     assert (again.image_shape, again.num_classes, again.seed) == ((32, 32, 3), 10, 5)
     assert again.hp == model.hp
-    assert again.hp.depth is None  # which dcgan does not have
+    assert again.hp.depth is None  # not an option of dcgan
 
 
 @pytest.mark.parametrize("ability", [ENCODE, RECONSTRUCT, CATEGORICAL_CODE])
-def test_these_models_only_sample(ability):
+def test_gan_lacks_codes(ability):
     model = GAN((28, 28, 1), **TINY)
     assert model.lacks(ability).startswith("GAN ")
     assert not any(hasattr(model, method) for method in ability.methods)
@@ -96,13 +96,13 @@ def test_these_models_only_sample(ability):
 # Compiling.
 
 
-def test_an_optimizer_for_no_player_is_refused():
+def test_compile_with_an_unknown_player_raises():
     model = GAN((28, 28, 1), **TINY)
     with pytest.raises(ValueError, match="no player critic; there are discriminator, generator"):
         model.compile({"critic": keras.optimizers.SGD(0.1)})
 
 
-def test_given_optimizers_are_used_and_the_others_made():
+def test_compile_with_some_optimizers_makes_the_others():
     model = DCGAN((28, 28, 1), d_learning_rate=3e-4, beta_1=0.25, beta_2=0.9, **TINY_CONV)
     given = keras.optimizers.SGD(0.1)
     model.compile({"generator": given})
@@ -115,8 +115,8 @@ def test_given_optimizers_are_used_and_the_others_made():
     assert {id(v) for v in made._trainable_variables} == own
 
 
-def test_state_names_everything_that_a_step_changes(batches, take_step):
-    """All variables of the model and of its optimizers, each once; no metric's."""
+def test_state_has_all_variables_that_a_step_changes(batches, take_step):
+    """All variables of the model and of its optimizers are in the state once, and no metric's."""
     model = DCGAN((28, 28, 1), d_norm="both", **TINY_CONV)
     model.compile()
     images, labels = batches(1)
@@ -182,7 +182,7 @@ class BatchLogs(keras.callbacks.Callback):
         self.epochs[-1].append(dict(logs))
 
 
-def test_history_holds_the_epochs_means_of_the_steps_scalars():
+def test_history_of_fit_has_the_means_per_epoch():
     model = GAN((28, 28, 1), **TINY)
     model.compile()
     logs = BatchLogs()
@@ -199,10 +199,9 @@ def test_history_holds_the_epochs_means_of_the_steps_scalars():
 
 @pytest.mark.filterwarnings("ignore:.*ran out of data")
 @pytest.mark.parametrize("d_norm", ["batch", "spectral"])
-def test_an_exhausted_dataset_is_no_step(d_norm, state_of, assert_same):
-    """Of a data set of unknown length Keras asks for one batch more than there are; this changes
-    nothing of the state: it is that of a training on the same batches counted beforehand.
-    """
+def test_fit_of_an_exhausted_dataset_makes_no_further_step(d_norm, state_of, assert_same):
+    """With a data set of unknown length Keras asks for one batch more than there are. The state
+    equals that of a training with known length."""
     images = pictures()
     signature = tf.TensorSpec((4, 28, 28, 1), tf.uint8)
 
@@ -227,7 +226,7 @@ def test_an_exhausted_dataset_is_no_step(d_norm, state_of, assert_same):
     assert_same(state_of(counted), state_of(exhausted))
 
 
-def test_arrays_can_be_fitted():
+def test_fit_of_arrays_makes_a_step_per_batch():
     model = GAN((28, 28, 1), **TINY)
     model.compile()
     model.fit(pictures(), batch_size=4, verbose=0)
@@ -236,14 +235,14 @@ def test_arrays_can_be_fitted():
     assert int(model.step) == 6
 
 
-def test_images_in_a_tuple_of_one_can_be_fitted():
+def test_fit_of_tuples_of_one_makes_a_step_per_batch():
     model = GAN((28, 28, 1), **TINY)
     model.compile()
     model.fit(tf.data.Dataset.from_tensor_slices((pictures(),)).batch(4), verbose=0)
     assert int(model.step) == 3
 
 
-def test_arrays_can_be_trained_on_a_batch_at_a_time():
+def test_train_on_batch_of_an_array_makes_one_step():
     model = GAN((28, 28, 1), **TINY)
     model.compile()
     scalars = model.train_on_batch(pictures(4), return_dict=True)
@@ -251,7 +250,7 @@ def test_arrays_can_be_trained_on_a_batch_at_a_time():
     assert int(model.step) == 1
 
 
-def test_several_steps_in_one_execution_are_as_many_single_ones(state_of, assert_same):
+def test_fit_with_several_steps_per_execution_equals_single_steps(state_of, assert_same):
     data = tf.data.Dataset.from_tensor_slices(pictures()).batch(4)
 
     def trained(**kwargs):
@@ -269,7 +268,7 @@ def test_several_steps_in_one_execution_are_as_many_single_ones(state_of, assert
 
 
 @pytest.mark.smoke
-def test_a_model_trains_with_ordinary_keras_callbacks(tmp_path):
+def test_fit_with_keras_callbacks_runs_them(tmp_path):
     data = tf.data.Dataset.from_tensor_slices((pictures(), np.arange(12) % 10)).batch(4)
     ended = []
     gan = DCGAN(image_shape=(28, 28, 1), **TINY_CONV)
@@ -305,7 +304,7 @@ def test_a_model_trains_with_ordinary_keras_callbacks(tmp_path):
     assert int(restored.step) == 3
 
 
-def test_early_stopping_ends_a_training_and_brings_back_its_best_weights():
+def test_fit_with_early_stopping_restores_the_best_weights():
     """No value of g_loss is below the first by 100, so the second epoch is the last."""
     data = tf.data.Dataset.from_tensor_slices(pictures()).batch(4)
     gan = GAN((28, 28, 1), **TINY)

@@ -1,4 +1,4 @@
-"""Contracts of all models of the registry."""
+"""Contracts of every model of the registry."""
 
 import keras
 import numpy as np
@@ -12,7 +12,7 @@ from models import REGISTRY
 from models.declarations.adversarial import AdversarialHyperparameters
 from models.networks.backbones import BACKBONES
 from models.randomness import Batch
-from training import loading, options
+from training import options, setup
 
 NAMES = list(REGISTRY)
 ADVERSARIAL = [
@@ -24,10 +24,8 @@ ADVERSARIAL = [
 OF_EACH_KIND = ("gan", "cgan", "wgan_gp", "infogan", "bigbigan", "began", "vae")
 
 
-def spared(names):
-    """As parameters: what models inherit is tested of one of each kind at each run, and of all of
-    them with --slow.
-    """
+def slow_unless_of_each_kind(names):
+    """Return the names as parameters; all but one model of each kind are marked slow."""
     return [pytest.param(name, marks=unless_of_each_kind(name)) for name in names]
 
 
@@ -35,11 +33,16 @@ def unless_of_each_kind(name):
     return () if name in OF_EACH_KIND else pytest.mark.slow
 
 
-# Those with networks of their own.
+# Errors of the base class are tested of GAN in each run, and of the other models with --slow.
+SLOW_BUT_GAN = [
+    pytest.param(name, marks=() if name == "gan" else pytest.mark.slow) for name in ADVERSARIAL
+]
+
+# Models with networks of their own.
 STYLED = ("stylegan", "stylegan2")
 ANY_NETWORK = [name for name in ADVERSARIAL if name not in STYLED]
 
-# Models that have a penalty by default. (D of STYLED sees the deviation over the batch.)
+# Models with a penalty by default, but STYLED, whose D has minibatch standard deviation.
 PENALISED = [name for name in ANY_NETWORK if REGISTRY[name].hyperparameters.resolve().penalty]
 
 # Models with a decision threshold, which adaptive augmentation requires.
@@ -52,17 +55,17 @@ ADAPTIVE = [
 # Models that cannot train without labels.
 CONDITIONAL = {"cgan"}
 
-# Models that draw nothing as they learn.
+# Models without random draws in training.
 WITHOUT_DRAWS = {"autoencoder"}
 
-# Models that are given codes beside the noise.
+# Models with codes beside the noise.
 CODED = {"infogan", "info_bigbigan"}
 
-# Of a difference of scores, or a hinge loss before its bend, D's last bias has no gradient.
+# A difference of scores, or a hinge loss within its margin, has no gradient at D's last bias.
 IDLE = dict.fromkeys(("wgan", "wgan_gp", "sngan"), ("score/bias",))
 
-# What is saved: every model, and those of their variants that keep other variables.
-TOLD_OTHERWISE = {
+# Saved models: all of them, and their variants with other variables.
+CONDITIONED_OTHERWISE = {
     "g_conditioning": "batch_norm",
     "d_conditioning": "projection",
     "network": "dcgan",
@@ -75,11 +78,11 @@ ALL_TERMS = {
     "continuous_loss": "gaussian",
     "thickness_guidance": True,
 }
-GROWING = {"growing_kimg": 0.003}  # of 4 images a step, the second is of a size that is faded in
+GROWING = {"growing_kimg": 0.003}  # with 4 images per step, the second step fades a size in
 ALL_TERMS_OF_PAIRS = ALL_TERMS | {"continuous_codes": 2, "reconstruction_weight": 1.0}
 VARIANTS = {
     "dcgan-spectral": ("dcgan", {"d_norm": "spectral"}),
-    "cgan-projection": ("cgan", TOLD_OTHERWISE),
+    "cgan-projection": ("cgan", CONDITIONED_OTHERWISE),
     "wgan_gp-critic-twice": ("wgan_gp", {"n_critic": 2}),
     "infogan-all-terms": ("infogan", ALL_TERMS),
     "info_bigbigan-all-terms": ("info_bigbigan", ALL_TERMS_OF_PAIRS),
@@ -94,16 +97,24 @@ SAVED = [
     for key, (name, variant) in ({name: (name, {}) for name in NAMES} | VARIANTS).items()
 ]
 
-# Those of them that are resumed in graphs, which are slow to build; the others go on eagerly.
+# Whole files are saved of one of each kind, and of its variants with --slow.
+SAVED_FILES = [
+    pytest.param(
+        *param.values, id=param.id, marks=pytest.mark.slow if param.values[1] else param.marks
+    )
+    for param in SAVED
+]
+
+# Models that are resumed in graphs, which are slow to build; the others are resumed eagerly.
 IN_GRAPHS = ("gan", "dcgan", "began")
 
-# The steps that are computed differently; those of the other models take minutes.
+# Steps that are compared with and without XLA; those of the other models take minutes.
 LAZY = {"penalty": "r2", "penalty_interval": 2}
 DIFFERENT = ("gan", "began", "vae")
 UNMIXED = {"style_mixing": 0.0}  # the second latents are drawn
 COMPUTED = [
     *(pytest.param(name, {}, id=name) for name in DIFFERENT),
-    pytest.param("infogan", ALL_TERMS, id="infogan-all-terms"),
+    pytest.param("infogan", ALL_TERMS, id="infogan-all-terms", marks=pytest.mark.slow),
     pytest.param("gan", LAZY | {"augment": "diffaug"}, id="gan-lazy-r2-diffaug"),
     *(pytest.param(name, UNMIXED, id=name, marks=pytest.mark.slow) for name in STYLED),
     pytest.param("stylegan", UNMIXED | GROWING, id="stylegan-growing", marks=pytest.mark.slow),
@@ -140,21 +151,21 @@ def each_moved(before, after):
 
 
 def updates_of_d(model):
-    """Number of batches per step."""
+    """Return the number of batches per step."""
     return getattr(model.hp, "n_critic", 1)
 
 
 def can_move(name, player):
-    """Variables of a player that have a gradient, by the theory of its loss."""
+    """Return for each of a player's variables if the loss has a gradient there, by its theory."""
     return [not v.path.endswith(IDLE.get(name, ())) for v in player.variables]
 
 
-# Who moves what.
+# Variables that a step moves.
 
 
 @pytest.mark.smoke
 @pytest.mark.parametrize("name", NAMES)
-def test_one_step_moves_every_variable_of_every_player(name, tiny, batches, take_step):
+def test_step_moves_every_variable_of_every_player(name, tiny, batches, take_step):
     model = tiny(name)
     model.compile()
     images, labels = batches(1)
@@ -170,18 +181,17 @@ def test_one_step_moves_every_variable_of_every_player(name, tiny, batches, take
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_players_share_no_variable_and_leave_none_out(name, tiny):
+def test_players_partition_the_trainable_variables(name, tiny):
     model = tiny(name)
     owned = [id(v) for player in model.players().values() for v in player.variables]
     assert len(owned) == len(set(owned))
     assert set(owned) == {id(v) for v in model.trainable_variables}
 
 
-@pytest.mark.parametrize("name", spared(NAMES))
-def test_a_players_optimizer_moves_its_networks_and_no_others(name, tiny, batches, take_step):
-    """One step with a single learning rate above 0, compared with a step with none: G does not
-    change while D is updated, nor D while G is.
-    """
+@pytest.mark.parametrize("name", slow_unless_of_each_kind(NAMES))
+def test_optimizer_of_a_player_moves_its_networks_alone(name, tiny, batches, take_step):
+    """A step in which one player has a learning rate above 0 moves that player alone, compared with
+    a step in which none has."""
     images, labels = batches(1)
 
     can = {player: can_move(name, p) for player, p in tiny(name).players().items()}
@@ -201,8 +211,8 @@ def test_a_players_optimizer_moves_its_networks_and_no_others(name, tiny, batche
             assert moved == (can[player] if player == learner else [False] * len(moved))
 
 
-@pytest.mark.parametrize("name", spared(ADVERSARIAL))
-def test_the_average_of_g_moves_by_its_formula(name, tiny, batches, take_step):
+@pytest.mark.parametrize("name", slow_unless_of_each_kind(ADVERSARIAL))
+def test_generator_ema_after_a_step_equals_its_formula(name, tiny, batches, take_step):
     """Batch norm statistics too; the decay is min(ema_decay, (1 + t) / (10 + t))."""
     model = tiny(name, ema_decay=0.9)
     model.compile()
@@ -223,8 +233,8 @@ def test_the_average_of_g_moves_by_its_formula(name, tiny, batches, take_step):
     assert len(model.generator_ema.weights) == len(model.generator.weights)
 
 
-@pytest.mark.parametrize("name", spared(ADVERSARIAL))
-def test_an_average_without_memory_is_g_itself(name, tiny, batches, take_step):
+@pytest.mark.parametrize("name", slow_unless_of_each_kind(ADVERSARIAL))
+def test_generator_ema_with_decay_0_equals_the_generator(name, tiny, batches, take_step):
     model = tiny(name, ema_decay=0.0)
     model.compile()
     images, labels = batches(1)
@@ -239,26 +249,26 @@ def test_an_average_without_memory_is_g_itself(name, tiny, batches, take_step):
 # The updates of D in a step.
 
 
-@pytest.mark.parametrize("name", spared(ADVERSARIAL))
-def test_d_is_updated_n_critic_times_each_on_fresh_reals_and_latents(
+@pytest.mark.parametrize("name", slow_unless_of_each_kind(ADVERSARIAL))
+def test_step_of_n_critic_updates_d_on_new_images_and_latents_each_time(
     name, tiny, batches, take_step
 ):
-    shown, drawn, told = [], [], []
+    inputs_of_d, drawn, labels_seen = [], [], []
 
     def spy(cls):
         class Spy(cls):
-            def real(self, batch):
-                told.append(np.array(batch.labels))
-                return super().real(batch)
+            def real_inputs(self, batch):
+                labels_seen.append(np.array(batch.labels))
+                return super().real_inputs(batch)
 
             def draw(self, batch):
                 drawn.append(super().draw(batch))
                 return drawn[-1]
 
-            def critic(self, given, batch):
-                parts = tf.nest.flatten(given)
-                shown.extend(np.array(p) for p in parts if p.shape[1:] == self.image_shape)
-                return super().critic(given, batch)
+            def discriminate(self, inputs, batch):
+                parts = tf.nest.flatten(inputs)
+                inputs_of_d.extend(np.array(p) for p in parts if p.shape[1:] == self.image_shape)
+                return super().discriminate(inputs, batch)
 
         return Spy
 
@@ -267,16 +277,16 @@ def test_d_is_updated_n_critic_times_each_on_fresh_reals_and_latents(
     model.compile()
     images, labels = batches(2, n_critic=n)
     for step in range(2):
-        shown.clear(), drawn.clear(), told.clear()
+        inputs_of_d.clear(), drawn.clear(), labels_seen.clear()
         take_step(model, images[step], labels[step])
         reals = images[step].astype(np.float32) / 127.5 - 1
         seen = [
-            k for x in shown for k in range(n) if x.shape == reals[k].shape
+            k for x in inputs_of_d for k in range(n) if x.shape == reals[k].shape
             if np.allclose(x, reals[k], atol=1e-6)
         ]  # fmt: skip
         assert sorted(set(seen)) == list(range(n))
         assert seen == sorted(seen)
-        np.testing.assert_array_equal(told, labels[step])
+        np.testing.assert_array_equal(labels_seen, labels[step])
         assert len(drawn) == n
         noise = [np.array(latents["noise"]) for latents in drawn]
         assert not any(np.isclose(noise[j], noise[k]).any() for j in range(n) for k in range(j))
@@ -286,25 +296,27 @@ def test_d_is_updated_n_critic_times_each_on_fresh_reals_and_latents(
     assert int(model.step) == 2
 
 
-@pytest.mark.parametrize("name", spared(ADVERSARIAL))
-def test_a_batch_of_the_wrong_rank_is_refused_with_the_right_one(name, tiny, batches, take_step):
+@pytest.mark.parametrize("name", SLOW_BUT_GAN)
+def test_step_of_n_critic_with_a_batch_of_another_rank_raises(name, tiny, batches, take_step):
     model = tiny(name, n_critic=2)
     model.compile()
     images, labels = batches(3)
-    said = r"^n_critic=2 needs batches \[2, b, h, w, c\], not \(.*\)"
-    with pytest.raises(ValueError, match=said):
+    message = r"^n_critic=2 requires batches \[2, b, h, w, c\], got \(.*\)$"
+    with pytest.raises(ValueError, match=message):
         take_step(model, images[0], labels[0])
-    with pytest.raises(ValueError, match=said):
+    with pytest.raises(ValueError, match=message):
         take_step(model, images, labels)  # three batches for two updates
     take_step(model, images[:2], labels[:2])
     assert int(model.step) == 1
 
 
-@pytest.mark.parametrize("name", spared(ADVERSARIAL))
-def test_stacked_batches_are_refused_where_d_is_updated_once(name, tiny, batches, take_step):
+@pytest.mark.parametrize("name", SLOW_BUT_GAN)
+def test_step_of_one_update_with_stacked_batches_raises(name, tiny, batches, take_step):
     model = tiny(name)
     model.compile()
-    with pytest.raises(ValueError, match="n_critic=1 needs batches"):  # two batches for one update
+    with pytest.raises(
+        ValueError, match="n_critic=1 requires batches"
+    ):  # two batches for one update
         take_step(model, *batches(2))
     assert int(model.step) == 0
 
@@ -312,24 +324,33 @@ def test_stacked_batches_are_refused_where_d_is_updated_once(name, tiny, batches
 # Any network, any penalty.
 
 
-# Those that the other tests do not build a model with.
+# Networks and models that the other tests do not combine.
 FURTHER = {
     "mlp": ["dcgan"],
     "dcgan": [name for name in ANY_NETWORK if name != "dcgan"],
     "resnet": ANY_NETWORK,
 }
 
+# Models whose parts of a ResNet differ: a conditional G, a D of features, a decoder in D.
+WITH_RESNET = ("cgan", "bigbigan", "began")
+
 
 @pytest.mark.parametrize(
     ("network", "name"),
     [
-        pytest.param(network, *param.values, marks=param.marks)
+        pytest.param(
+            network,
+            name,
+            marks=pytest.mark.slow
+            if network == "resnet" and name not in WITH_RESNET
+            else unless_of_each_kind(name),
+        )
         for network, names in FURTHER.items()
-        for param in spared(names)
+        for name in names
     ],
 )
-def test_a_model_takes_any_network(network, name, tiny, batches, take_step):
-    """Built, and moved by a step."""
+def test_step_with_another_network_moves_the_model(network, name, tiny, batches, take_step):
+    """A step moves most variables of the model."""
     model = tiny(name, network=network, width=4, depth=2 if network == "mlp" else None)
     model.compile()
     assert model.hp.network == network
@@ -338,28 +359,37 @@ def test_a_model_takes_any_network(network, name, tiny, batches, take_step):
     scalars = take_step(model, images[0], labels[0])
     assert np.isfinite(list(scalars.values())).all(), scalars
     for player, p in model.players().items():
-        # Of rectified linear units some are silent on four images.
+        # Some rectified linear units are 0 on all four images.
         assert np.mean(each_moved(before[player], values(p.variables))) > 0.7
     assert model.sample(2).shape == (2, *model.image_shape)
 
 
-def test_every_model_is_built_with_every_network(tiny):
+@pytest.mark.slow
+def test_model_with_every_network_is_built(tiny):
     for network, names in FURTHER.items():
         for name in set(ANY_NETWORK) - set(names):
             assert tiny(name).hp.network == network
 
 
-@pytest.mark.parametrize("penalty", PENALTIES)
-@pytest.mark.parametrize("network", BACKBONES)
-def test_a_network_takes_any_penalty(network, penalty, tiny, batches):
-    """It reaches every kernel of D, and none of G."""
+@pytest.mark.parametrize(
+    ("network", "penalty"),
+    [
+        pytest.param(network, penalty, marks=() if network == "mlp" or k == 0 else pytest.mark.slow)
+        for network in BACKBONES
+        for k, penalty in enumerate(PENALTIES)
+    ],
+)
+def test_penalty_of_each_network_has_gradients_at_every_kernel_of_d(
+    network, penalty, tiny, batches
+):
+    """Its gradient is not 0 at every kernel of D, and None at all variables of G."""
     model = tiny("dcgan", network=network, penalty=penalty, d_norm="layer")
-    batch = model._critic_batches(tf.constant(batches(1)[0][0]))[0]
+    batch = model.batches_of(tf.constant(batches(1)[0][0]))[0]
     kernels = [v for v in model.discriminator.trainable_variables if v.path.endswith("kernel")]
     of_g = model.generator.trainable_variables
     with tf.GradientTape() as tape:
-        fake = tf.stop_gradient(model.fake(batch))
-        penalties = model.penalties()[penalty].function(model.real(batch), fake, batch)
+        fake = tf.stop_gradient(model.fake_inputs(batch))
+        penalties = model.penalties()[penalty].function(model.real_inputs(batch), fake, batch)
     assert penalties.shape == (4,)
     assert (penalties.numpy() > 0).all()
     gradients = tape.gradient(penalties, [*kernels, *of_g])
@@ -370,8 +400,8 @@ def test_a_network_takes_any_penalty(network, penalty, tiny, batches):
 
 
 @pytest.mark.parametrize("name", PENALISED)
-def test_no_norm_of_a_penalised_d_mixes_images(name, tiny, batches):
-    """A score is the same whatever the other images."""
+def test_discriminator_with_a_penalty_scores_each_image_independently(name, tiny, batches):
+    """The score of an image does not depend on the other images of its batch."""
     model = tiny(name)
     assert model.hp.d_norm == "layer"
     x = batches(1)[0][0].astype(np.float32) / 127.5 - 1
@@ -388,11 +418,13 @@ def test_no_norm_of_a_penalised_d_mixes_images(name, tiny, batches):
     [
         pytest.param(augment, *param.values, marks=param.marks)
         for augment, names in (("diffaug", ADVERSARIAL), ("ada", ADAPTIVE))
-        for param in spared(names)
+        for param in slow_unless_of_each_kind(names)
     ],
 )
-def test_a_model_takes_any_augmentation(augment, name, tiny, batches, take_step):
-    """Its D sees other images than without, and its samples know nothing of it."""
+def test_step_with_augmentation_changes_the_losses_and_not_the_samples(
+    augment, name, tiny, batches, take_step
+):
+    """The losses differ from those without augmentation, and the samples do not."""
     images, labels = batches(1)
 
     def after_a_step(augment):
@@ -414,11 +446,11 @@ def test_a_model_takes_any_augmentation(augment, name, tiny, batches, take_step)
     )
 
 
-# What a step is given.
+# Data of a step.
 
 
-@pytest.mark.parametrize("name", spared(NAMES))
-def test_bytes_and_the_same_floats_make_the_same_step(
+@pytest.mark.parametrize("name", slow_unless_of_each_kind(NAMES))
+def test_step_on_uint8_and_on_equal_floats_is_the_same(
     name, tiny, batches, take_step, state_of, assert_same
 ):
     images, labels = batches(1)
@@ -438,8 +470,10 @@ def test_bytes_and_the_same_floats_make_the_same_step(
     assert other != scalars
 
 
-@pytest.mark.parametrize("name", spared([name for name in NAMES if name not in CONDITIONAL]))
-def test_images_alone_will_do(name, tiny, batches, take_step):
+@pytest.mark.parametrize(
+    "name", slow_unless_of_each_kind([name for name in NAMES if name not in CONDITIONAL])
+)
+def test_step_without_labels_is_finite(name, tiny, batches, take_step):
     images, _ = batches(1)
     model = tiny(name)
     model.compile()
@@ -448,27 +482,29 @@ def test_images_alone_will_do(name, tiny, batches, take_step):
 
 
 @pytest.mark.parametrize("name", CONDITIONAL)
-def test_a_class_conditional_model_without_labels_raises(name, tiny, tmp_path):
+def test_class_conditional_model_of_a_data_set_without_labels_raises(name, tiny, tmp_path):
     with pytest.raises(UserError, match=f"^dataset: {name} requires images with labels$"):
         tiny(name, num_classes=0)
     config = options.parse([f"--model={name}", "--dataset=CIFAR10"])
     with pytest.raises(UserError) as refusal:
-        loading.build_model(config, (32, 32, 3), num_classes=0)
+        setup.build_model(config, (32, 32, 3), num_classes=0)
     assert str(refusal.value) == f"dataset: {name} requires images with labels"
 
 
 @pytest.mark.parametrize("name", CONDITIONAL)
-def test_a_model_of_classes_is_refused_images_alone(name, tiny, batches, take_step):
+def test_step_of_a_class_conditional_model_without_labels_raises(name, tiny, batches, take_step):
     images, _ = batches(1)
     model = tiny(name)
     model.compile()
-    with pytest.raises(ValueError, match="needs batches of images and labels"):
+    with pytest.raises(ValueError, match=r"^dataset: .* requires batches of images and labels$"):
         take_step(model, images[0])
     assert int(model.step) == 0
 
 
 @pytest.mark.parametrize("name", CONDITIONAL)
-def test_a_model_of_classes_learns_from_the_labels(name, tiny, batches, take_step, state_of):
+def test_step_of_a_class_conditional_model_depends_on_the_labels(
+    name, tiny, batches, take_step, state_of
+):
     images, labels = batches(1)
 
     def after_a_step(y):
@@ -477,27 +513,27 @@ def test_a_model_of_classes_learns_from_the_labels(name, tiny, batches, take_ste
         model.compile()
         return take_step(model, images[0], y), model.players()
 
-    (told, players), (same, _) = after_a_step(labels[0]), after_a_step(labels[0].copy())
-    assert told == same
+    (right, players), (same, _) = after_a_step(labels[0]), after_a_step(labels[0].copy())
+    assert right == same
     wrong, others = after_a_step((labels[0] + 1) % 10)
-    assert wrong["d_loss_real"] != told["d_loss_real"]
-    assert wrong["g_loss"] != told["g_loss"]
+    assert wrong["d_loss_real"] != right["d_loss_real"]
+    assert wrong["g_loss"] != right["g_loss"]
     for player, other in zip(players.values(), others.values(), strict=True):
         assert any(each_moved(values(player.variables), values(other.variables)))
 
 
 @pytest.mark.parametrize(
-    "name", spared([name for name in NAMES if name not in (*CONDITIONAL, *CODED)])
+    "name", slow_unless_of_each_kind([name for name in NAMES if name not in (*CONDITIONAL, *CODED)])
 )
-def test_a_picture_of_a_model_of_noise_alone_is_of_draws_of_it(name, tiny):
+def test_picture_latents_of_a_model_without_codes_are_draws(name, tiny):
     model = tiny(name)
     latents, columns = model.picture_latents()
     np.testing.assert_array_equal(latents["noise"], model.latents.draw(64, 0)["noise"])
     assert (list(latents), columns) == (["noise"], 8)
 
 
-@pytest.mark.parametrize("name", ["gan", "dcgan", "infogan"])
-def test_a_model_without_classes_ignores_labels(
+@pytest.mark.parametrize("name", ["gan", pytest.param("dcgan", marks=pytest.mark.slow), "infogan"])
+def test_step_of_an_unconditional_model_ignores_labels(
     name, tiny, batches, take_step, state_of, assert_same
 ):
     images, labels = batches(1)
@@ -512,12 +548,12 @@ def test_a_model_without_classes_ignores_labels(
     assert_same(after_a_step(images[0]), after_a_step(images[0], labels[0]))
 
 
-# How a step is computed.
+# Precision and compilation.
 
 
 @pytest.mark.parametrize(("name", "variant"), COMPUTED)
-def test_xla_and_plain_graphs_agree(name, variant, tiny, batches, fit, monkeypatch):
-    """The draws are handed in, as the streams of random numbers may differ."""
+def test_fit_with_xla_equals_fit_without(name, variant, tiny, batches, fit, monkeypatch):
+    """The draws are fixed, since XLA may draw other numbers."""
     rng = np.random.default_rng(0)
     shapes = {"epsilon": (4, 1, 1, 1), "alpha": (4, 1, 1, 1), "perturbation": (4, 28, 28, 1)}
     shapes |= {"affine copies": (4, 6), "upright copies": (4, 6), "category_0": (4, 10)}
@@ -570,8 +606,8 @@ def scaled(model):
     return [isinstance(optimizer, kind) for optimizer in model.optimizers.values()]
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_step_in_bfloat16_is_finite_and_moves_the_weights(name, policy, tiny, batches, take_step):
+@pytest.mark.parametrize("name", slow_unless_of_each_kind(NAMES))
+def test_step_in_bfloat16_is_finite_and_moves_the_weights(name, policy, tiny, batches, take_step):
     policy("mixed_bfloat16")
     model = tiny(name)
     model.compile()
@@ -587,11 +623,9 @@ def test_a_step_in_bfloat16_is_finite_and_moves_the_weights(name, policy, tiny, 
     assert model.sample(2).dtype == np.float32
 
 
-@pytest.mark.parametrize("name", spared(NAMES))
-def test_float16_halves_its_loss_scale_until_a_step_is_finite(
-    name, policy, tiny, batches, take_step
-):
-    """Losses are finite at once; gradients that overflow are skipped and move no weight."""
+@pytest.mark.parametrize("name", slow_unless_of_each_kind(NAMES))
+def test_steps_in_float16_halve_the_loss_scale_until_finite(name, policy, tiny, batches, take_step):
+    """Losses are finite from the first step; gradients that overflow are skipped."""
     policy("mixed_float16")
     model = tiny(name)
     model.compile()
@@ -618,8 +652,10 @@ def test_float16_halves_its_loss_scale_until_a_step_is_finite(
     assert model.sample(2).dtype == np.float32
 
 
-@pytest.mark.parametrize("name", spared(NAMES))
-def test_logged_gradient_norms_are_without_the_loss_scale(name, policy, tiny, batches, take_step):
+@pytest.mark.parametrize("name", slow_unless_of_each_kind(NAMES))
+def test_gradient_norms_in_float16_are_logged_without_the_loss_scale(
+    name, policy, tiny, batches, take_step
+):
     images, labels = batches(1)
     found = {}
     for precision in ("float32", "mixed_float16"):
@@ -643,8 +679,8 @@ def test_logged_gradient_norms_are_without_the_loss_scale(name, policy, tiny, ba
 # Samples.
 
 
-@pytest.mark.parametrize("name", spared(NAMES))
-def test_samples_are_images_and_a_function_of_the_seed(name, tiny, batches, take_step):
+@pytest.mark.parametrize("name", slow_unless_of_each_kind(NAMES))
+def test_sample_returns_images_determined_by_the_seed(name, tiny, batches, take_step):
     model = tiny(name)
     model.compile()
     images, labels = batches(1)
@@ -659,8 +695,8 @@ def test_samples_are_images_and_a_function_of_the_seed(name, tiny, batches, take
     assert int(model.step) == 1
 
 
-@pytest.mark.parametrize("name", spared(ADVERSARIAL))
-def test_samples_are_drawn_from_the_average_of_g(name, tiny, batches, take_step):
+@pytest.mark.parametrize("name", slow_unless_of_each_kind(ADVERSARIAL))
+def test_sample_uses_the_generator_ema(name, tiny, batches, take_step):
     model = tiny(name)
     model.compile()
     images, labels = batches(2)
@@ -672,8 +708,8 @@ def test_samples_are_drawn_from_the_average_of_g(name, tiny, batches, take_step)
     assert not np.allclose(expected, model.generator(z, training=False), atol=1e-5)
 
 
-@pytest.mark.parametrize("name", spared(NAMES))
-def test_samples_do_not_depend_on_how_many_are_made_at_a_time(name, tiny):
+@pytest.mark.parametrize("name", slow_unless_of_each_kind(NAMES))
+def test_generate_does_not_depend_on_the_batch_size(name, tiny):
     model = tiny(name)
     latents = model.latents.draw(7, 1)
     whole = model.generate(latents)
@@ -683,8 +719,8 @@ def test_samples_do_not_depend_on_how_many_are_made_at_a_time(name, tiny):
     assert not np.allclose(whole[:-1], whole[1:], atol=1e-3 * whole.std())
 
 
-@pytest.mark.parametrize("name", spared(NAMES))
-def test_samples_batch_by_batch_are_those_in_one_array(name, tiny):
+@pytest.mark.parametrize("name", slow_unless_of_each_kind(NAMES))
+def test_sample_batches_concatenated_equal_sample(name, tiny):
     model = tiny(name)
     whole = model.sample(260, seed=1)
     batches = list(model.sample_batches(260, seed=1))
@@ -701,8 +737,10 @@ def test_samples_batch_by_batch_are_those_in_one_array(name, tiny):
 
 
 @pytest.mark.filterwarnings("ignore:.*compile.*was not called as part of model loading")
-@pytest.mark.parametrize(("name", "variant"), SAVED)
-def test_a_saved_model_gives_the_same_images(name, variant, tiny, batches, take_step, tmp_path):
+@pytest.mark.parametrize(("name", "variant"), SAVED_FILES)
+def test_saved_model_when_loaded_gives_the_same_images(
+    name, variant, tiny, batches, take_step, tmp_path
+):
     model = tiny(name, **variant)
     model.compile()
     images, labels = batches(1, updates_of_d(model))
@@ -716,7 +754,7 @@ def test_a_saved_model_gives_the_same_images(name, variant, tiny, batches, take_
     np.testing.assert_array_equal(loaded.sample(5, seed=2), model.sample(5, seed=2))
     assert not np.allclose(tiny(name, **variant).sample(5, seed=2), model.sample(5, seed=2))
 
-    # It can be trained further.
+    # Training can continue.
     loaded.compile()
     take_step(loaded, images[0], labels[0])
     assert int(loaded.step) == 2
@@ -725,12 +763,15 @@ def test_a_saved_model_gives_the_same_images(name, variant, tiny, batches, take_
 @pytest.mark.parametrize(
     ("name", "variant", "compiled"),
     [
-        *(pytest.param(*param.values, False, id=param.id, marks=param.marks) for param in SAVED),
+        *(
+            pytest.param(*param.values, False, id=param.id, marks=param.marks)
+            for param in SAVED_FILES
+        ),
         pytest.param("gan", {}, True, id="gan-compiled"),
         pytest.param("dcgan", {"d_norm": "both"}, True, id="dcgan-both-compiled"),
     ],
 )
-def test_saved_weights_give_the_same_images(
+def test_saved_weights_when_loaded_give_the_same_images(
     name, variant, compiled, tiny, batches, take_step, tmp_path
 ):
     model = tiny(name, **variant)
@@ -750,7 +791,7 @@ def test_saved_weights_give_the_same_images(
 
 
 def go_on(build, directory, batches, fit, state_of, assert_same, eagerly=False):
-    """4 steps in one go, and 2 steps from a checkpoint of the second."""
+    """Compare 4 steps with 2 steps, a restored checkpoint and 2 further steps."""
     model = build()
     model.compile(run_eagerly=eagerly)
     images, labels = batches(4, updates_of_d(model))
@@ -773,7 +814,7 @@ def go_on(build, directory, batches, fit, state_of, assert_same, eagerly=False):
 
 
 @pytest.mark.parametrize(("name", "variant"), SAVED)
-def test_four_steps_are_two_a_restore_and_two(
+def test_training_resumed_after_two_steps_equals_four_steps(
     name, variant, tiny, batches, fit, state_of, assert_same, tmp_path
 ):
     eagerly = name not in IN_GRAPHS
@@ -781,7 +822,7 @@ def test_four_steps_are_two_a_restore_and_two(
 
 
 @pytest.mark.smoke
-def test_four_steps_are_two_a_restore_and_two_in_float16(
+def test_training_resumed_in_float16_equals_four_steps(
     policy, tiny, batches, fit, state_of, assert_same, tmp_path
 ):
     """The loss scales are part of the state."""
@@ -789,9 +830,11 @@ def test_four_steps_are_two_a_restore_and_two_in_float16(
     go_on(lambda: tiny("gan"), tmp_path, batches, fit, state_of, assert_same)
 
 
-@pytest.mark.parametrize("name", spared([name for name in NAMES if name not in WITHOUT_DRAWS]))
-def test_another_seed_is_another_run(name, tiny, batches, take_step):
-    """From the same weights the draws, and so the losses, differ."""
+@pytest.mark.parametrize(
+    "name", slow_unless_of_each_kind([name for name in NAMES if name not in WITHOUT_DRAWS])
+)
+def test_step_with_another_seed_has_other_losses(name, tiny, batches, take_step):
+    """From the same initial weights the draws differ, and with them the losses."""
     images, labels = batches(1)
     found = []
     for seed in (3, 3, 4):

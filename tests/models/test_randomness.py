@@ -1,11 +1,11 @@
-"""Stateless seeds depend on the run's seed, the step and the purpose, and on nothing else."""
+"""Stateless seeds depend on the run's seed, the step and the random stream, and on nothing else."""
 
 import numpy as np
 import tensorflow as tf
 
 from models.randomness import stateless_seed
 
-ARGUMENTS = {"seed": 7, "step": 3, "purpose": "latents 0"}
+ARGUMENTS = {"seed": 7, "step": 3, "stream": "latents 0"}
 
 
 def numbers(**changes):
@@ -25,16 +25,16 @@ def test_stateless_seed_with_equal_arguments_is_equal():
 
 
 def test_stateless_seed_with_any_changed_argument_differs():
-    for change in ({"seed": 8}, {"step": 4}, {"purpose": "latents 1"}):
+    for change in ({"seed": 8}, {"step": 4}, {"stream": "latents 1"}):
         assert not np.isclose(numbers(), numbers(**change)).any(), change
 
 
 def test_stateless_seed_over_many_arguments_is_unique():
     seeds = {
-        tuple(stateless_seed(seed, step, purpose).numpy())
+        tuple(stateless_seed(seed, step, stream).numpy())
         for seed in (0, 1, 2**31 - 1)
         for step in range(20)
-        for purpose in ("latents 0", "latents 1", "gp 0", "")
+        for stream in ("latents 0", "latents 1", "gp 0", "")
     }
     assert len(seeds) == 3 * 20 * 4
 

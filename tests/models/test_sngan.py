@@ -1,4 +1,4 @@
-"""SNGAN: the hinge loss, and kernels of a largest singular value near 1."""
+"""SNGAN: the hinge loss, and kernels whose largest singular value is near 1."""
 
 import keras
 import numpy as np
@@ -9,15 +9,15 @@ from models import SNGAN, layers
 
 
 def kernels(network):
-    """The kernels that a network multiplies with, as matrices [inputs, outputs]."""
+    """Yield the normalised kernels of a network as matrices [inputs, outputs]."""
     for layer in layers.spectral_layers(network):
-        kernel = np.asarray(layer.normalised(tf.convert_to_tensor(layer.kernel)), np.float64)
+        kernel = np.asarray(layer.normalised_kernel(tf.convert_to_tensor(layer.kernel)), np.float64)
         yield kernel.reshape(-1, kernel.shape[-1])
 
 
 @pytest.mark.parametrize("network", ["dcgan", "mlp"])
-def test_kernels_of_d_have_a_largest_singular_value_near_1(network, tiny, batches, fit):
-    """While it learns; every kernel of D is among them, and none of G."""
+def test_kernels_of_d_in_training_have_a_largest_singular_value_near_1(network, tiny, batches, fit):
+    """All kernels of D are normalised in training, and none of G."""
     model = tiny("sngan", network=network)
     model.compile()
     images, labels = batches(10)
@@ -28,11 +28,11 @@ def test_kernels_of_d_have_a_largest_singular_value_near_1(network, tiny, batche
     for matrix in found:
         np.testing.assert_allclose(np.linalg.svd(matrix, compute_uv=False)[0], 1, atol=0.1)
     raw = [np.linalg.norm(np.asarray(v).reshape(-1, v.shape[-1]), 2) for v in every]
-    assert max(abs(sigma - 1) for sigma in raw) > 0.2  # the kernels themselves are free
+    assert max(abs(sigma - 1) for sigma in raw) > 0.2  # the raw kernels are not normalised
     assert not layers.spectral_layers(model.generator)
 
 
-def test_the_loss_is_the_hinge(linear, pictures, take_step):
+def test_step_logs_the_hinge_loss(linear, pictures, take_step):
     """Scores of 0.25 for all: D's terms are 0.75 and 1.25, G's -0.25."""
     still = {name: keras.optimizers.SGD(0.0) for name in ("discriminator", "generator")}
     model = linear(SNGAN, still)
@@ -43,7 +43,7 @@ def test_the_loss_is_the_hinge(linear, pictures, take_step):
     assert scalars["g_loss"] == -0.25
 
 
-def test_scores_beyond_the_margin_do_not_move_d(linear, pictures, take_step):
+def test_step_with_scores_beyond_the_margin_does_not_move_d(linear, pictures, take_step):
     """D(x) = 1.5 at real images, and D(G(z)) = -1.5 at fake ones."""
     sgd = {"discriminator": keras.optimizers.SGD(1.0), "generator": keras.optimizers.SGD(0.0)}
     model = linear(SNGAN, sgd)

@@ -1,5 +1,7 @@
 """StyleGAN and StyleGAN2: styles, their mean, mixing, noise, growing, path lengths."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from losses.path_length import path_lengths
 from models import REGISTRY
 from models.abilities import STYLES
 from models.networks import stylegan
+from models.randomness import Growth
 from models.style_based import MEAN_DECAY, mix
 from models.stylegan2 import LENGTH_DECAY
 
@@ -36,7 +39,7 @@ def images(n=4, shape=RGB, seed=0):
 
 
 def noisy(model):
-    """The model, the strength of all its noise 1."""
+    """Return the model with noise of strength 1 in all layers."""
     for network in (model.generator, model.generator_ema):
         for layer in network.get_layer("synthesis").styled:
             layer.noise.strength.assign(tf.ones_like(layer.noise.strength))
@@ -55,13 +58,13 @@ def noisy(model):
         ((256, 256, 3), [4, 8, 16, 32, 64, 128, 256]),
     ],
 )
-def test_sizes_are_those_of_the_image_halved(shape, sides):
+def test_sizes_of_an_image_are_its_halvings(shape, sides):
     found = stylegan.sizes(shape, 4)
     assert [side for side, _ in found] == sides
     assert [channels for _, channels in found[::-1]] == [4, 8, 16, 32, 32, 32, 32][: len(sides)]
 
 
-def test_other_sizes_are_refused():
+def test_build_of_another_size_raises():
     for name in NAMES:
         with pytest.raises(UserError, match="4 or 7 times a power of two"):
             REGISTRY[name].load()((30, 30, 1), **SMALL)
@@ -69,7 +72,7 @@ def test_other_sizes_are_refused():
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3)])
-def test_each_size_has_two_styles_and_samples_are_images(name, shape, build):
+def test_model_has_two_styles_per_size_and_samples_images(name, shape, build):
     model = build(name, shape)
     assert model.layers == 2 * len(stylegan.sizes(shape, 2))
     sample = model.sample(3)
@@ -78,7 +81,7 @@ def test_each_size_has_two_styles_and_samples_are_images(name, shape, build):
     assert model.discriminator(sample).shape == (3, 1)
 
 
-def test_a_latent_is_normalised(build):
+def test_mapping_normalises_the_latent(build):
     model = build("stylegan")
     mapping = model.generator.get_layer("mapping")
     z = np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32)
@@ -87,8 +90,8 @@ def test_a_latent_is_normalised(build):
     np.testing.assert_allclose(np.mean(np.square(normal), axis=1), np.ones(3), rtol=1e-5)
 
 
-def test_the_mapping_learns_at_its_rate(build):
-    """Kernels are initialised 1 / rate times larger, and scaled by the rate when used."""
+def test_mapping_kernels_are_scaled_by_the_mapping_rate(build):
+    """Kernels are larger by 1 / rate, and scaled when they are used."""
     for rate in (1.0, 0.01):
         mapping = build("stylegan", w_dim=200, mapping_rate=rate).generator.get_layer("mapping")
         kernel = mapping.get_layer("dense_1").kernel.numpy()
@@ -96,8 +99,8 @@ def test_the_mapping_learns_at_its_rate(build):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_layer_has_a_say_in_the_image(name, build):
-    """Of its style, and of its noise once that has a strength."""
+def test_style_and_noise_of_every_layer_change_the_image(name, build):
+    """Each style changes the image, and each noise if its strength is not 0."""
     model = noisy(build(name))
     synthesis = model.generator.get_layer("synthesis")
     rng = np.random.default_rng(0)
@@ -117,7 +120,7 @@ def test_every_layer_has_a_say_in_the_image(name, build):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_noise_is_of_seed_step_and_layer(name, build, batch_of):
+def test_draw_noise_depends_on_seed_step_and_layer(name, build, batch_of):
     model = build(name)
     x = tf.constant(images())
 
@@ -138,7 +141,7 @@ def test_noise_is_of_seed_step_and_layer(name, build, batch_of):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_samples_have_the_fixed_noise(name, build):
+def test_images_of_styles_without_a_seed_have_the_fixed_noise(name, build):
     model = noisy(build(name))
     w = model.styles(model.draw_latents(3, 1))
     np.testing.assert_allclose(model.images_of_styles(w), model.sample(3, 1), atol=1e-6)
@@ -155,21 +158,21 @@ def test_samples_have_the_fixed_noise(name, build):
 # Styles.
 
 
-def test_mixing_takes_the_second_style_from_the_crossover_on():
+def test_mix_takes_the_second_style_from_the_crossover_on():
     w, other = tf.zeros([3, 2]), tf.ones([3, 2])
     mixed = mix(w, other, tf.constant([1, 3, 4]), 4)[..., 0]
     np.testing.assert_array_equal(mixed, [[0, 1, 1, 1], [0, 0, 0, 1], [0, 0, 0, 0]])
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_mixing_a_style_with_itself_is_no_mixing(name, build):
+def test_mix_of_a_style_with_itself_is_that_style(name, build):
     model = build(name)
     w = model.generator.get_layer("mapping")(tf.constant(np.eye(4, dtype=np.float32)))
     mixed = mix(w, w, tf.constant([1, 2, 3, 4]), model.layers)
     np.testing.assert_array_equal(mixed, model.generator.get_layer("styles")(w))
 
 
-def test_a_share_of_the_images_is_mixed(build, batch_of):
+def test_mixed_styles_mix_a_share_of_the_images(build, batch_of):
     x = tf.constant(images(400))
     for share in (0.0, 0.5, 1.0):
         model = build("stylegan", style_mixing=share, batch_size=400)
@@ -182,7 +185,7 @@ def test_a_share_of_the_images_is_mixed(build, batch_of):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_running_mean_of_w_follows_its_formula(name, build, batch_of, take_step):
+def test_mean_style_after_a_step_equals_its_formula(name, build, batch_of, take_step):
     model = build(name, ema_decay=0.0)
     styles = model.generator.get_layer("styles")
     styles.mean.assign(tf.ones(5))
@@ -196,7 +199,7 @@ def test_the_running_mean_of_w_follows_its_formula(name, build, batch_of, take_s
     np.testing.assert_allclose(means[-1], expected, rtol=1e-5)
 
 
-def test_other_models_have_no_styles(tiny):
+def test_dcgan_lacks_styles(tiny):
     model = tiny("dcgan")
     assert model.lacks(STYLES) == "DCGAN has no styles"
     assert not any(hasattr(model, method) for method in STYLES.methods)
@@ -205,15 +208,15 @@ def test_other_models_have_no_styles(tiny):
 # Growing.
 
 
-def test_a_size_is_learnt_and_the_next_is_faded_in(build):
-    """16 pixels: 4, 8, 16; a phase is 2 steps."""
+def test_level_of_a_step_rises_by_fading_phases(build):
+    """The sizes are 4, 8 and 16 pixels, and a phase is 2 steps."""
     model = build("stylegan", growing_kimg=0.008)
     levels = [float(model.level(tf.constant(step, tf.int64))) for step in range(14)]
     assert levels == [0, 0, 0, 0.5, 1, 1, 1, 1.5, 2, 2, 2, 2, 2, 2]
 
 
 @pytest.mark.parametrize("network", ["generator", "discriminator"])
-def test_fading_goes_from_one_size_to_the_next(network, build):
+def test_networks_fade_from_one_size_to_the_next(network, build):
     model = build("stylegan", growing_kimg=1.0)
     if network == "generator":
         w = np.random.default_rng(0).normal(size=(4, model.layers, 5)).astype(np.float32)
@@ -239,25 +242,27 @@ def test_fading_goes_from_one_size_to_the_next(network, build):
             np.testing.assert_allclose(half, (zero + one) / 2, atol=1e-5)
 
 
-def test_real_images_are_shown_as_small_as_those_of_g(build, batch_of):
+def test_real_inputs_have_the_size_and_fading_of_the_batch(build, batch_of):
     model = build("stylegan", growing_kimg=1.0)
     x = images()
     batch = batch_of(model, tf.constant(x))
     plain = x.astype(np.float32) / 127.5 - 1
-    np.testing.assert_allclose(model.real(batch), plain, atol=1e-6)
+    np.testing.assert_allclose(model.real_inputs(batch), plain, atol=1e-6)
     eighths = plain.reshape(4, 8, 2, 8, 2, 3).mean(axis=(2, 4))
     quarters = plain.reshape(4, 4, 4, 4, 4, 3).mean(axis=(2, 4))
     eighths, quarters = (
         np.repeat(np.repeat(small, n, 1), n, 2) for small, n in ((eighths, 2), (quarters, 4))
     )
-    model.stage, model.alpha = 0, None
-    np.testing.assert_allclose(model.real(batch), quarters, atol=1e-5)
-    model.stage, model.alpha = 1, tf.constant(0.25)
-    np.testing.assert_allclose(model.real(batch), 0.75 * quarters + 0.25 * eighths, atol=1e-5)
+    batch = dataclasses.replace(batch, growth=Growth(0, None))
+    np.testing.assert_allclose(model.real_inputs(batch), quarters, atol=1e-5)
+    batch = dataclasses.replace(batch, growth=Growth(1, tf.constant(0.25)))
+    np.testing.assert_allclose(
+        model.real_inputs(batch), 0.75 * quarters + 0.25 * eighths, atol=1e-5
+    )
 
 
-def test_only_what_is_at_work_moves(build, take_step):
-    """In the phase of the smallest size neither a larger layer of G nor one of D."""
+def test_step_of_the_smallest_size_moves_its_layers_alone(build, take_step):
+    """In the phase of the smallest size no larger layer of G or D moves."""
     model = build("stylegan", growing_kimg=1.0)
     networks = (model.generator.get_layer("synthesis"), model.discriminator)
 
@@ -274,8 +279,8 @@ def test_only_what_is_at_work_moves(build, take_step):
     assert not np.array_equal(small, networks[0].colours[0].kernel)
 
 
-def test_a_size_that_begins_moves_by_the_learning_rate_at_most(build, take_step):
-    """Adam's averages of gradients that were 0 would let it move ten times as far."""
+def test_first_step_of_a_new_size_moves_it_by_the_learning_rate_at_most(build, take_step):
+    """With moments of the gradients of 0 before, Adam would move it ten times as far."""
     model = build("stylegan", growing_kimg=0.004, penalty="none")  # a step is a phase
     rates = model.hp.g_learning_rate, model.hp.d_learning_rate
     networks = model.generator.get_layer("synthesis"), model.discriminator
@@ -290,7 +295,7 @@ def test_a_size_that_begins_moves_by_the_learning_rate_at_most(build, take_step)
         assert {int(o.iterations) for o in model.optimizers.values()} == {count}
 
 
-def test_optimizers_begin_anew_as_a_fade_begins_and_as_it_ends(build, take_step):
+def test_optimizers_at_the_start_of_a_phase_are_reset(build, take_step):
     model = build("stylegan", growing_kimg=0.008, penalty="none")  # two steps are a phase
     levels = [0, 0, 0, 0.5, 1, 1, 1, 1.5]
     counts = [1, 2, 3, 1, 1, 2, 3, 1]
@@ -300,19 +305,19 @@ def test_optimizers_begin_anew_as_a_fade_begins_and_as_it_ends(build, take_step)
         assert {int(o.iterations) for o in model.optimizers.values()} == {count}
 
 
-def test_only_layers_at_work_are_mixed(build, batch_of):
+def test_mixed_styles_of_a_smaller_size_mix_its_layers_alone(build, batch_of):
     model = build("stylegan", growing_kimg=1.0, style_mixing=1.0, batch_size=64)
     batch = batch_of(model, tf.constant(images(64)))
     for stage, possible in ((0, {0}), (1, {0, 1, 2}), (None, {0, 1, 2, 3, 4})):
-        model.stage = stage
-        w = model.mixed_styles(batch).numpy()
+        growth = None if stage is None else Growth(stage, tf.constant(1.0) if stage else None)
+        w = model.mixed_styles(dataclasses.replace(batch, growth=growth)).numpy()
         changes = np.any(w[:, 1:] != w[:, :-1], axis=2)
         assert set(np.argmax(changes, axis=1)) == possible
         assert changes.any(axis=1).all()
 
 
-def test_growing_in_16_bits_shows_what_the_level_says(policy):
-    """2.003 is 2 in bfloat16."""
+def test_growing_in_bfloat16_keeps_the_level_exact(policy):
+    """2.003 is 2 in bfloat16; the level is kept in float32."""
     policy("mixed_bfloat16")
     model = REGISTRY["stylegan"].load()((32, 32, 3), growing_kimg=1.0, **SMALL)
     synthesis = model.generator_ema.get_layer("synthesis")
@@ -324,7 +329,7 @@ def test_growing_in_16_bits_shows_what_the_level_says(policy):
     assert not np.array_equal(synthesis(w), synthesis(w, stage=2))
 
 
-def test_samples_are_of_the_size_of_the_next_step(build, take_step):
+def test_sample_while_growing_has_the_size_of_the_next_step(build, take_step):
     model = build("stylegan", growing_kimg=0.004)  # a step is a phase
     sides = []
     for step in range(5):
@@ -336,10 +341,10 @@ def test_samples_are_of_the_size_of_the_next_step(build, take_step):
     assert sides == [4, 4, 8, 8, 16]
 
 
-def test_a_resume_in_the_middle_of_growing_is_exact(fit, state_of, assert_same, tmp_path):
-    """In graphs, which are slow to build: two steps, and five twice, in which a size that is faded
-    in is learnt, and the next is faded in.
-    """
+@pytest.mark.slow
+def test_training_resumed_while_growing_is_exact(fit, state_of, assert_same, tmp_path):
+    """Two steps, then five twice, in graphs; in these one size is faded in and trained, and the
+    next is faded in."""
 
     def build():
         keras.utils.set_random_seed(1)
@@ -369,7 +374,7 @@ def test_a_resume_in_the_middle_of_growing_is_exact(fit, state_of, assert_same, 
 # Path lengths.
 
 
-def test_the_path_term_is_applied_lazily_and_as_many_times_as_strong(build, take_step):
+def test_path_term_is_added_every_path_interval_steps(build, take_step):
     model = build("stylegan2", path_interval=3, path_weight=0.5)
     for step in range(4):
         scalars = take_step(model, images(seed=step))
@@ -378,27 +383,28 @@ def test_the_path_term_is_applied_lazily_and_as_many_times_as_strong(build, take
     assert not {"g_loss_path", "path_length_mean"} & take_step(plain, images()).keys()
 
 
-def test_the_path_term_is_its_equation(build, batch_of):
-    """Of every second image, beside a mean that has moved by a hundredth of the way."""
+def test_path_term_equals_its_equation(build, batch_of):
+    """It is of every second image, relative to the mean after its update."""
     model = build("stylegan2", path_interval=3, path_weight=0.5)
     model.path_mean.assign(0.2)
     batch = batch_of(model, tf.constant(images()))
-    term = model.pair_terms(None, None, batch)["path"]
+    term = model.extra_generator_terms(None, None, batch)["path"]
     noise = [one[::2] for one in model.draw_noise(batch.normal, batch.x)]
     y = batch.normal("path", [2, *RGB]) / 16
     lengths = path_lengths(
-        lambda w: model.synthesise(w, noise), model.mixed_styles(batch)[::2], y
+        lambda w: model.synthesise(w, noise, batch), model.mixed_styles(batch)[::2], y
     ).numpy()
     mean = LENGTH_DECAY * 0.2 + (1 - LENGTH_DECAY) * lengths.mean()
     np.testing.assert_allclose(model.path_mean, mean, rtol=1e-5)
-    np.testing.assert_allclose(term, 0.5 * 3 * (lengths - mean) ** 2, rtol=1e-4)
+    assert term.weight == 0.5 * 3
+    np.testing.assert_allclose(term.value, (lengths - mean) ** 2, rtol=1e-4)
 
 
-def test_the_path_term_reaches_the_mapping_and_no_layer_of_d(build, batch_of):
+def test_path_term_reaches_the_mapping_and_not_the_discriminator(build, batch_of):
     model = build("stylegan2")
     batch = batch_of(model, tf.constant(images()))
     with tf.GradientTape() as tape:
-        term = model.pair_terms(None, None, batch)["path"]
+        term = model.extra_generator_terms(None, None, batch)["path"].mean()
     mapping = model.generator.get_layer("mapping").trainable_variables
     of_d = model.discriminator.trainable_variables
     gradients = tape.gradient(term, [v.value for v in (*mapping, *of_d)])
@@ -412,7 +418,7 @@ def test_the_path_term_reaches_the_mapping_and_no_layer_of_d(build, batch_of):
 @pytest.mark.slow
 @pytest.mark.parametrize("side", [32, 64, 128])
 @pytest.mark.parametrize("name", NAMES)
-def test_a_step_compiles_under_xla(name, side):
+def test_step_with_xla_compiles(name, side):
     model = REGISTRY[name].load()((side, side, 3), **SMALL)
     model.compile(jit_compile=True)
     x = images(4, (side, side, 3))
