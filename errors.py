@@ -1,4 +1,4 @@
-"""The error of the user's own making, which every room raises, and the words of its messages."""
+"""UserError, the exception for requests that cannot be met, and helpers for its messages."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -6,15 +6,15 @@ from typing import Any
 
 
 class UserError(ValueError):
-    """A request that cannot be met, and that the user can mend.
+    """Error that the user can correct, such as an invalid flag or a damaged file.
 
     The command line prints it in one line, with the option as a flag, and exits with code 2;
     in Python it is a ValueError. Messages name options without dashes.
 
     Args:
         message: what is wrong and what to do, in one line.
-        option: name of the option at fault, a flag of the scripts and an argument in Python; empty
-            if it is none, such as a damaged file.
+        option: name of the invalid option: a flag of the scripts, an argument in Python; empty if
+            the error concerns no option, such as a damaged file.
 
     Attributes:
         option: as given.
@@ -26,7 +26,7 @@ class UserError(ValueError):
 
 
 def near(name: str, names: Iterable[str], prefix: str = "") -> str:
-    """Return "; did you mean x?" for the closest of some names, or an empty string."""
+    """Return "; did you mean x?" with the closest names, or an empty string."""
     found = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
     return f"; did you mean {either([prefix + name for name in found])}?" if found else ""
 
@@ -38,5 +38,5 @@ def either(names: Sequence[str]) -> str:
 
 
 def as_text(value: Any) -> str:
-    """Return the value of a field as a user writes it."""
+    """Return the value of a field as it is written on the command line."""
     return ",".join(map(str, value)) or "none" if isinstance(value, tuple) else str(value)

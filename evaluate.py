@@ -1,4 +1,4 @@
-"""Measures trained runs: python evaluate.py --run runs/dcgan-mnist. See --help."""
+"""Measure trained runs: python evaluate.py --run runs/dcgan-mnist. See --help."""
 
 import sys
 from collections.abc import Sequence
@@ -11,11 +11,11 @@ USAGE = """usage: python evaluate.py --run DIR[,DIR ...] [--flag value ...]
        python evaluate.py --images FOLDER_OR_NPZ --dataset NAME [--flag value ...]
 
 Draws samples from the last checkpoint of each run, compares them with real images, prints a table,
-and writes evaluation.json and neighbours.png into each run. Other metrics of the same checkpoint in
-evaluation.json are kept. Several runs are compared in tables and a figure. With --images, images of
-any program are measured instead of samples. Flags with their defaults:
+and writes evaluation.json and neighbours.png to each run directory. Earlier metrics of the same
+checkpoint in evaluation.json are kept. Several runs are compared in tables and a figure. --images
+measures image files instead of a run. Flags, with their defaults in brackets:
 """
-METRICS = "Metrics; <features> is the name of the feature network:"
+METRICS = "Metrics, where <features> is the name of the feature network:"
 
 
 def main(argv: Sequence[str]) -> int:

@@ -1,4 +1,4 @@
-"""Options as dataclass fields: default, range, meaning, and the alternatives that bring their own.
+"""Options as dataclass fields with a default, a range and a help text.
 
 An option class is a frozen dataclass made by `options`. A field made by `field` states its default,
 its range and its help text; one made by `choice` selects among `Choices`, each of which declares
@@ -18,21 +18,21 @@ from typing import Any
 from errors import UserError, as_text, either, near
 
 COMPARE = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}
-KINDS = {int: "an integer", float: "a number", bool: "true or false", str: "a text"}
+KINDS = {int: "an integer", float: "a number", bool: "true or false", str: "a string"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Choice:
     """One alternative of an option.
 
-    Subclasses add the facts that the code asks of an alternative, instead of comparing names.
+    Subclasses add facts, such as `LossChoice.has_threshold`, so that code compares no names.
 
     Attributes:
         name: the value of the option that selects it.
-        make: the function that makes it, called with its options; None if it makes nothing.
+        make: function that builds it from its options; None if there is nothing to build.
         options: its further options, name -> `field`.
         aliases: other accepted names, replaced by `name` when they are read.
-        validate: function of its options that raises UserError if they do not fit together.
+        validate: function of its options that raises UserError if they contradict each other.
     """
 
     name: str
@@ -82,14 +82,14 @@ class Choices(dict[str, Choice]):
 
 
 class PerDataset:
-    """Default that depends on the data set, as PerDataset(1e-4, MNIST=5e-4)."""
+    """Default that depends on the data set, such as PerDataset(1e-4, MNIST=5e-4)."""
 
     def __init__(self, default: Any, **datasets: Any):
         self.default, self.datasets = default, datasets
 
 
 class PerChoice:
-    """New defaults of a further option by alternative, as PerChoice(r1=1.0)."""
+    """New defaults of a further option by alternative, such as PerChoice(r1=1.0)."""
 
     def __init__(self, **defaults: Any):
         self.defaults = defaults
@@ -111,8 +111,8 @@ def field(
     """Return a dataclass field that can describe and check itself.
 
     Args:
-        default: a value or a `PerDataset`; its type is the type of the option. None stands for
-            "derived from the rest" and needs an annotation such as `int | None`.
+        default: a value or a `PerDataset`; its type is the type of the option. None means
+            "derived from other options" and requires an annotation such as `int | None`.
         help: one sentence with the unit and the source (paper, section).
         group: the heading under which help texts list it.
         at_least: minimum of a number.
@@ -122,7 +122,7 @@ def field(
         choices: the values of a string.
         follows: (name of a `choice`, name of a fact): the default is that fact of the selected
             alternative; if the fact is None, the option does not apply and is None.
-        may_change: whether a run may go on with another value.
+        may_change: whether a resumed run may have another value.
     """
     limits = ((">=", at_least), (">", above), ("<=", at_most), ("<", below))
     per = default if isinstance(default, PerDataset) else PerDataset(default)
@@ -147,7 +147,7 @@ def field(
 def choice(
     alternatives: Choices, default: Any, help: str, *, group: str, several: bool = False, **more
 ) -> Any:
-    """Return a field that selects one of the alternatives, whose options become fields as well.
+    """Return a field that selects an alternative; the alternatives' options become fields too.
 
     Args:
         alternatives: the values to select from.
@@ -168,12 +168,12 @@ def options(
     alternatives: Mapping[str, Choices] = MappingProxyType({}),
     help: Mapping[str, str] = MappingProxyType({}),
 ):
-    """Return a decorator that makes a frozen dataclass of a class with fields and choices.
+    """Return a decorator that turns a class with fields and choices into a frozen dataclass.
 
     Args:
         defaults: name of an inherited field -> its new default: a value, a `PerDataset` or, for a
             further option of an alternative, a `PerChoice`.
-        alternatives: name of an inherited `choice` -> what it selects from now.
+        alternatives: name of an inherited `choice` -> its new alternatives.
         help: name of an inherited field -> its new help text.
 
     Raises:
@@ -208,7 +208,7 @@ def options(
 def _changed(
     spec: dataclasses.Field, default: Any = ..., kind: Any = None, **metadata
 ) -> dataclasses.Field:
-    """Return a field with another default, type and changes of its metadata, where given."""
+    """Return a copy of a field with another default, type or metadata, where given."""
     default = spec.default if default is ... else default
     made = dataclasses.field(default=default, metadata={**spec.metadata, **metadata})
     made.name, made.type = spec.name, kind or spec.type
@@ -218,7 +218,7 @@ def _changed(
 def _with_default(spec: dataclasses.Field, default: Any) -> dataclasses.Field:
     if isinstance(default, PerChoice):
         if unknown := set(default.defaults) - set(spec.metadata["of_choice"]):
-            raise ValueError(f"{spec.name} is no option of {', '.join(sorted(unknown))}")
+            raise ValueError(f"{spec.name} is not an option of {', '.join(sorted(unknown))}")
         return _changed(spec, of_choice={**spec.metadata["of_choice"], **default.defaults})
     if isinstance(default, PerDataset):
         return _changed(spec, default.default, by_dataset=default.datasets)
@@ -226,7 +226,7 @@ def _with_default(spec: dataclasses.Field, default: Any) -> dataclasses.Field:
 
 
 def _with_facts(spec: dataclasses.Field, specs: dict[str, dataclasses.Field]) -> dataclasses.Field:
-    """Return a field that `follows` a fact with its defaults by alternative, others as they are."""
+    """Return the field; one that `follows` a fact gets its defaults by alternative."""
     if not spec.metadata["follows"]:
         return spec
     owner, fact = spec.metadata["follows"]
@@ -240,9 +240,9 @@ def _with_facts(spec: dataclasses.Field, specs: dict[str, dataclasses.Field]) ->
 def _with_further_options(
     specs: dict[str, dataclasses.Field], owners: list[str]
 ) -> dict[str, dataclasses.Field]:
-    """Return the fields, with the options that alternatives of the owners declare behind them.
+    """Return the fields; each owner is followed by the options that its alternatives declare.
 
-    An option that no alternative has any more stays, and is None.
+    An option that no alternative declares any more is kept, with the default None.
     """
     found = {}
     for owner, spec in specs.items():
@@ -265,7 +265,7 @@ def _with_further_options(
 
 
 def _merged(owner: str, name: str, options: dict[str, dataclasses.Field]) -> dataclasses.Field:
-    """Return the one field of an option that several alternatives have."""
+    """Merge the declarations of one option by several alternatives into one field."""
     first, *others = options.values()
     for other in others:
         same = all(first.metadata[key] == other.metadata[key] for key in ("range", "choices"))
@@ -299,7 +299,7 @@ def value_type(spec: dataclasses.Field) -> type:
 
 
 def names_of(spec: dataclasses.Field) -> tuple[str, ...]:
-    """Return the values that a field selects from, empty if it selects from none."""
+    """Return the names that a field selects from; empty for other fields."""
     alternatives = spec.metadata["alternatives"]
     return spec.metadata["choices"] if alternatives is None else tuple(alternatives)
 
@@ -309,7 +309,7 @@ def allowed(spec: dataclasses.Field) -> str:
     names = names_of(spec)
     if spec.metadata["several"] and names:
         example = f"{names[0]},{names[-1]} or {names[0]}:5,{names[-1]}:0.5"
-        some = f"some of {', '.join(names)}, each once, with a weight > 0 or without"
+        some = f"some of {', '.join(names)}, each once and with an optional weight > 0"
         return f"none, or {some}: {example}"
     if names or spec.metadata["several"]:
         return "one of " + ", ".join(names) if names else "none"
@@ -382,12 +382,12 @@ def check(instance: Any) -> None:
 
 
 def resolve(cls: type, given: Mapping[str, Any], dataset: str = "") -> Any:
-    """Return options: given values over the defaults of the data set over those of the class.
+    """Return options: the given values, else the data set's defaults, else the class's defaults.
 
     Args:
         cls: class made by `options`.
         given: name -> value; None counts as not given.
-        dataset: name of the data set, as `PerDataset` has it.
+        dataset: name of the data set, a key of `PerDataset`.
 
     Raises:
         UserError: an unknown name, an invalid value, or an option that does not apply.
@@ -417,7 +417,7 @@ def resolve(cls: type, given: Mapping[str, Any], dataset: str = "") -> Any:
 
 
 def _selected(spec: dataclasses.Field, value: Any) -> list[Choice]:
-    """Return the alternatives that the value of a field selects, none if it is no `choice`."""
+    """Return the alternatives that a value selects; empty if the field is not a `choice`."""
     alternatives = spec.metadata["alternatives"]
     if alternatives is None or value is None:
         return []
@@ -426,7 +426,7 @@ def _selected(spec: dataclasses.Field, value: Any) -> list[Choice]:
 
 
 def _derived(spec: dataclasses.Field, selected: list[Choice]) -> tuple[bool, Any]:
-    """Return (applies to an alternative that is selected, its default or None if they differ)."""
+    """Return whether a selected alternative has the option, and their common default or None."""
     of_choice = spec.metadata["of_choice"]
     defaults = [of_choice[choice.name] for choice in selected if choice.name in of_choice]
     return bool(defaults), defaults[0] if len(set(defaults)) == 1 else None
@@ -444,5 +444,5 @@ def options_of(instance: Any, name: str) -> dict[str, Any]:
 
 
 def listed(value: str) -> list[str]:
-    """Split a text at its commas into names without blanks."""
+    """Split a comma-separated text into non-empty names without surrounding blanks."""
     return [name.strip() for name in value.split(",") if name.strip()]

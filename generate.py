@@ -1,4 +1,4 @@
-"""Draws from a trained run: python generate.py --run runs/dcgan-mnist --output grid. See --help."""
+"""Generate images from a run: python generate.py --run runs/dcgan-mnist. See --help."""
 
 import sys
 from collections.abc import Sequence
@@ -9,8 +9,8 @@ from training.drawing import GenerateOptions, draw
 
 USAGE = """usage: python generate.py --run DIR [--flag value ...]
 
-Draws from the last checkpoint of a run, and prints the paths of the files. Flags with their
-defaults:
+Generates images from the last checkpoint of a run and prints the paths of the files. Flags, with
+their defaults in brackets:
 """
 
 

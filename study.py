@@ -1,7 +1,4 @@
-"""Trains the runs of a study in turn, then compares them: python study.py --configs=A.txt,B.txt.
-
-See --help.
-"""
+"""Train and compare the runs of a study: python study.py --configs=A.txt,B.txt. See --help."""
 
 import sys
 from collections.abc import Sequence
@@ -13,12 +10,12 @@ from training.studying import StudyOptions, run_study
 
 USAGE = """usage: python study.py --configs FILE[,FILE ...] [--flag value ...] [--flagfile FILE]
 
-Trains each flagfile with each seed, one after the other, as train.py does. Finished runs are
-skipped and stopped runs are resumed, so the same command continues the study. A run directory is
-the one of its flagfile, with -seed<N> appended for another seed than the flagfile's own. After a
-run that fails the next one is trained. Once all runs are trained, they are measured and compared as
-evaluate.py does, with the same flags except --run; measurements of the same checkpoint by the same
-protocol are not repeated. Flags with their defaults:
+Trains each flagfile with each seed, one after the other, like train.py. Run the same command to
+resume the study: finished runs are skipped and stopped runs are resumed. If a run fails, the next
+one is trained. The run directory is that of the flagfile; for a seed other than the flagfile's own,
+-seed<N> is appended. Then the runs are measured and compared like evaluate.py, with the same flags
+except --run. Metrics of the same checkpoint with the same protocol are not measured again. Flags,
+with their defaults in brackets:
 """
 
 

@@ -1,4 +1,4 @@
-"""Trains a model of the zoo: python train.py --model dcgan --dataset MNIST. See --help."""
+"""Train a model: python train.py --model dcgan --dataset MNIST. See --help."""
 
 import shlex
 import sys
@@ -11,9 +11,10 @@ from training.running import run_training
 
 USAGE = """usage: python train.py --model NAME [--flag value ...] [--flagfile FILE]
 
-Trains in a run directory; the same command resumes a stopped training. Flags with their defaults:
+Trains a model and writes checkpoints, logs and pictures to a run directory. Run the same command to
+resume a stopped run. Flags, with their defaults in brackets:
 """
-MORE = "Flags of a model, such as epochs and learning rates: python train.py --model NAME --help"
+MORE = "For the flags of a model, such as --epochs: python train.py --model NAME --help"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -25,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def help_text(argv: Sequence[str]) -> str:
-    """Return the help on flags of every run, and of the model that the command line names."""
+    """Return the help text: the flags of every run, and those of the model given by --model."""
     given = flags.given([a for a in argv if "help" not in a], options.RunOptions, partial=True)
     if not given.get("model"):
         return f"{USAGE}\n{flags.describe(options.RunOptions)}\n\n{MORE}"

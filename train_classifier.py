@@ -1,4 +1,4 @@
-"""Trains a classifier whose features distances are measured in. See --help."""
+"""Train a classifier that serves as a feature network: python train_classifier.py. See --help."""
 
 import sys
 from collections.abc import Sequence
@@ -9,7 +9,8 @@ from training.classifier_training import ClassifierOptions, train_classifier
 USAGE = """usage: python train_classifier.py --dataset NAME [--flag value ...]
 
 Trains a small classifier on the training images of a labelled data set, prints its accuracy on the
-test images, and saves it for evaluate.py --features=classifier. Flags with their defaults:
+test images, and saves it for evaluate.py --features=classifier. Flags, with their defaults in
+brackets:
 """
 
 

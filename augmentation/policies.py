@@ -1,4 +1,4 @@
-"""Policies that `--augment` selects from: when the discriminator's images are augmented."""
+"""Augmentation policies of the discriminator's images, selected by `augment`."""
 
 import dataclasses
 
@@ -7,11 +7,11 @@ from fields import Choice, Choices, field
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Policy(Choice):
-    """When the images are augmented.
+    """Schedule of the augmentation.
 
     Attributes:
-        augments: whether they are augmented at all.
-        adapts: whether the probability of augmentation adapts to the scores of real images, which
+        augments: True if images are augmented.
+        adapts: True if the probability of augmentation adapts to the scores of real images, which
             requires a loss with a decision threshold.
     """
 

@@ -125,7 +125,7 @@ class Tree:
             )
         if done.returncode:
             tail = (folder / "log.txt").read_text().splitlines()[-8:]
-            told = f"{task['mode']} in {self.path} has failed:"
+            told = f"{task['mode']} in {self.path} has ended with code {done.returncode}:"
             raise Failed("\n        ".join([told, *tail]))
         found = json.loads(out.read_text()) if out.exists() else {}
         return {**found, "seconds": round(time.perf_counter() - start, 1)}

@@ -1,9 +1,10 @@
-"""Benchmark of the input pipeline against the train step.
+"""Speed of the input pipeline.
 
     python -m benchmarks.pipeline --model dcgan --dataset MNIST
 
-Prints images per second of the pipeline alone, of the train step on a constant batch, and of the
-train step fed by the pipeline, measured in interleaved rounds. The last two should be equal.
+Prints the images per second of the pipeline alone, of the train step on one constant batch, and of
+the train step on batches of the pipeline, measured in interleaved rounds. The last two are equal
+unless the pipeline limits the training.
 """
 
 import statistics
@@ -18,7 +19,10 @@ ROUNDS, STEPS = 5, 40
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the benchmark with the flags of train.py in `argv` and return the exit code."""
+    """Run the command line `argv`, flags of train.py; return the exit code."""
+    if flags.wants_help(argv):
+        print(__doc__.strip())
+        return 0
     config = options.parse(argv)
     import tensorflow as tf
 
@@ -35,8 +39,8 @@ def main(argv: Sequence[str]) -> int:
     )
     model = loading.build_model(config, images.image_shape, images.num_classes)
     loop.compile_model(model, config.options.jit)
-    fed = batches.dataset()
-    constant = tf.data.Dataset.from_tensors(next(iter(fed))).repeat()
+    pipeline = batches.dataset()
+    constant = tf.data.Dataset.from_tensors(next(iter(pipeline))).repeat()
 
     def rate(run, steps: int) -> float:
         start = time.perf_counter()
@@ -44,20 +48,20 @@ def main(argv: Sequence[str]) -> int:
         return steps * batches.images_per_step / (time.perf_counter() - start)
 
     def read(steps: int) -> None:
-        for _ in fed.take(steps):
+        for _ in pipeline.take(steps):
             pass
 
     def fit(dataset):
         return lambda steps: model.fit(dataset, steps_per_epoch=steps, verbose=0, shuffle=False)
 
     fit(constant)(STEPS)
-    rates = {"pipeline alone": [], "step, constant batch": [], "step, fed": []}
+    rates = {"pipeline alone": [], "step, constant batch": [], "step, pipeline": []}
     for _ in range(ROUNDS):
         rates["pipeline alone"].append(rate(read, 20 * STEPS))
         rates["step, constant batch"].append(rate(fit(constant), STEPS))
-        rates["step, fed"].append(rate(fit(fed), STEPS))
+        rates["step, pipeline"].append(rate(fit(pipeline), STEPS))
     for name, values in rates.items():
-        print(f"{name:>20}: {statistics.median(values):9,.0f} images/s (of {ROUNDS} rounds)")
+        print(f"{name:>20}: {statistics.median(values):9,.0f} images/s (median of {ROUNDS} rounds)")
     return 0
 
 

@@ -1,9 +1,9 @@
-"""Benchmark of the train step of flagfiles.
+"""Step time of flagfiles.
 
     python -m benchmarks.steps configs/dcgan_mnist.txt configs/wgan_gp_mnist.txt
 
-Prints real images per second and milliseconds per step of each flagfile, measured in interleaved
-rounds, and both relative to the first flagfile.
+Prints for each flagfile the images per second (real images of the discriminator) and the
+milliseconds per step, measured in interleaved rounds, and both relative to the first flagfile.
 """
 
 import statistics
@@ -20,12 +20,12 @@ ROUNDS, STEPS = 5, 20
 
 
 def main(argv: Sequence[str]) -> int:
-    """Time the steps of the flagfiles `argv` and return the exit code."""
+    """Time the steps of the flagfiles `argv`; return the exit code."""
     if flags.wants_help(argv):
         print(__doc__.strip())
         return 0
     if not argv:
-        raise UserError("no flagfiles given; run python -m benchmarks.steps configs/...")
+        raise UserError("expected flagfiles: python -m benchmarks.steps configs/...")
     configs = {path: options.parse([f"--flagfile={path}"]) for path in argv}
     import tensorflow as tf
 
@@ -55,9 +55,10 @@ def main(argv: Sequence[str]) -> int:
     rows = []
     for path, (_, _, images_per_step) in runs.items():
         step = statistics.median(seconds[path])
-        per_second = images_per_step / step
-        rows.append([path, per_second, 1000 * step, per_second / rate, step / first])
-    print(table(["flagfile", "images/s", "ms per step", "images/s: x", "step: x"], rows))
+        images_per_second = images_per_step / step
+        row = [path, images_per_second, 1000 * step, images_per_second / rate, step / first]
+        rows.append(row)
+    print(table(["flagfile", "images/s", "ms/step", "images/s, relative", "step, relative"], rows))
     return 0
 
 

@@ -1,10 +1,10 @@
-"""Benchmark of the train step under XLA: compilation, run time and memory.
+"""Compilation and step time under XLA.
 
     python -m benchmarks.xla --models=stylegan
 
-Prints, for each model and size of colour images, the seconds of the first step, which includes
-compilation, the seconds of the second step, without lazy regularization, and the peak memory. Each
-is measured in a process of its own. Flags with their defaults:
+Runs one process per model and size of colour images. Prints the seconds of the first step,
+including its compilation, and of the second, without lazy regularization, and the peak memory.
+Flags, with their defaults in brackets:
 """
 
 import dataclasses
@@ -25,27 +25,29 @@ from models import REGISTRY
 
 @dataclasses.dataclass(frozen=True)
 class XlaOptions:
-    """Options of the benchmark: models, image sizes and their hyperparameters."""
+    """Options of the benchmark."""
 
-    models: str = field("stylegan,stylegan2", "models, separated by commas", group="what")
-    sides: str = field(
-        "32,64,128", "sides of the images in pixels, separated by commas", group="what"
+    models: str = field(
+        "stylegan,stylegan2", "names of models, separated by commas", group="benchmark"
     )
-    batch_size: int = field(4, "batch size", group="what", at_least=1)
+    sides: str = field(
+        "32,64,128", "sides of the images in pixels, separated by commas", group="benchmark"
+    )
+    batch_size: int = field(4, "batch size", group="benchmark", at_least=1)
     width: int | None = field(
-        None, "width of the networks; else the model's", group="what", at_least=1
+        None, "width of the networks; default: that of the model", group="benchmark", at_least=1
     )
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run the benchmark with the flags in `argv` and return the exit code."""
+    """Run the command line `argv`; return the exit code."""
     if flags.wants_help(argv):
         print(f"{__doc__.strip()}\n\n{flags.describe(XlaOptions)}")
         return 0
     asked = XlaOptions(**flags.given(argv, XlaOptions))
     models, sides = fields.listed(asked.models), fields.listed(asked.sides)
     if unknown := set(models) - set(REGISTRY):
-        raise UserError(f"no such model: {', '.join(unknown)}", "models")
+        raise UserError(f"no such model: {', '.join(sorted(unknown))}", "models")
     if not all(side.isdecimal() for side in sides):
         raise UserError(f"expected integers separated by commas, got {asked.sides}", "sides")
     rows = []
@@ -62,10 +64,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def measure(name: str, side: int, batch_size: int, width: int | None) -> None:
-    """Run two steps of a model and print a JSON list.
-
-    The list has the number of weights, the seconds of each step and the peak memory in GiB.
-    """
+    """Print a JSON list: number of weights, seconds of two steps, and peak memory in GiB."""
     import numpy as np
     import tensorflow as tf
 

@@ -1,6 +1,6 @@
 """Command lines: flags made from option classes, help texts, and errors that end a script.
 
-No room but training, and the scripts, import it.
+Only `training` and the scripts import this package.
 
 May import: fields, errors.
 """

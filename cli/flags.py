@@ -1,7 +1,7 @@
 """Flags of the scripts, made from option classes and checked before the slow imports.
 
-Flags live in a private absl FlagValues, so that a script can run any number of times in one
-process, as by %run in a notebook.
+Each call parses into a new absl FlagValues, so that a script can run several times in one process,
+such as with %run in a notebook.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from fields import allowed, check_value, names_of, normalised, value_type
 
 
 class _Parser(flags.ArgumentParser):
-    """Parser of a flag's text into a value that its field may have."""
+    """Parser of a flag's text into a valid value of its field."""
 
     syntactic_help = ""
 
@@ -47,15 +47,15 @@ def _define(values: flags.FlagValues, cls: type) -> None:
 
 
 def given(argv: Sequence[str], *classes: type, partial: bool = False) -> dict[str, Any]:
-    """Return the values that a command line gives to fields of some option classes, by name.
+    """Parse a command line into values of the fields of option classes, by name.
 
     Args:
-        argv: the arguments after the program's name; --flagfile=F stands for those in the file F.
+        argv: the arguments after the program's name; --flagfile=F inserts those of the file F.
         *classes: option classes, whose fields are the flags.
         partial: ignore the flags of other classes.
 
     Raises:
-        UserError: an unknown flag, an invalid value, or an argument that is no flag.
+        UserError: a flag is unknown, a value is invalid, or an argument is not a flag.
     """
     values = flags.FlagValues()
     for cls in classes:
@@ -76,7 +76,7 @@ def given(argv: Sequence[str], *classes: type, partial: bool = False) -> dict[st
 
 
 def describe(*classes: type) -> str:
-    """Return the flags of some option classes by group, with their defaults and values."""
+    """Return the help text of option classes: flags by group, with defaults and valid values."""
     groups: dict[str, list[str]] = {}
     for cls in classes:
         for spec in dataclasses.fields(cls):
@@ -109,10 +109,10 @@ Main = Callable[[Sequence[str]], int]
 
 
 def run_script(main: Main, argv: Sequence[str] | None = None) -> int:
-    """Run the main function of a script; print an error of the user in one line, with code 2.
+    """Run the main function of a script; print a UserError in one line and return exit code 2.
 
-    An OSError is one of them: a full disk, a folder that cannot be written. If the reader of the
-    output has gone away, as `head` does, the script ends without an error message.
+    An OSError, such as a full disk, is handled in the same way. If the reader of the output closes
+    the pipe, such as `head`, the script ends without an error message.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TF 2.21 logs some lines regardless
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # the default on some CPUs only

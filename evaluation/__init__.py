@@ -1,6 +1,6 @@
-"""Evaluation: metrics are declared, measured by one runner and reported.
+"""Evaluation of runs and of image files: metrics, runner, records, reports.
 
-Measures runs, and images of any program; `reports/` has the tables, `features/` the networks.
+`families/` declares the metrics, `features/` has the feature networks, `reports/` the tables.
 
 May import: models, metrics, data, plotting, storage, fields, errors.
 """

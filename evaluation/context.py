@@ -52,7 +52,7 @@ class Samples:
 
     Attributes:
         pixels: pixel statistics of all samples.
-        features: feature statistics of all samples; None if no wanted metric needs them.
+        features: feature statistics of all samples; None if no wanted metric requires them.
         first: the first FIRST samples, uint8 [n, h, w, c].
     """
 
@@ -163,7 +163,7 @@ class Context:
         return self.samples.features.features, self.real_features.features
 
     def wants(self, name: str) -> bool:
-        """Return True if a metric is wanted and nothing that it needs is missing."""
+        """Return whether a metric is wanted and can be measured."""
         return name in self.wanted and self.missing(name) is None
 
     def missing(self, name: str) -> str | None:
@@ -174,11 +174,11 @@ class Context:
         if metric.ability and (reason := self.model.lacks(metric.ability)):
             return reason
         if metric.features is Features.CLASSIFIER and not self.has_classifier:
-            return f"{name} needs a classifier of {data.name}; use features=classifier"
+            return f"{name} requires a classifier of {data.name}; use features=classifier"
         if metric.features is Features.LOGITS and self.samples.features.logits is None:
-            return "these features come without classes"
+            return "the feature network has no class logits"
         if metric.images is Images.UNSEEN and split == "train":
-            return "needs images that were not trained on"
+            return "requires images that were not trained on"
         if metric.images is Images.LABELLED and self.reference.images.labels is None:
             return f"{data.name} has no labelled {split} images"
         if metric.images is Images.LABELLED_TEST and (not data.test or data.test.labels is None):

@@ -59,7 +59,7 @@ class Metric:
         stage: stage of the timer.
         source: paper.
         inception: name in the features of the Inception network, if it differs.
-        log: True for a logarithmic axis in figures.
+        log: True if figures have a logarithmic axis.
         published: True if it is in the README's tables.
         batch_of: for a metric of one batch, the name of the same metric of all samples.
         samples: True for a function of the samples alone; other metrics require a model.
@@ -93,7 +93,7 @@ class Metric:
         return self.name.replace(NETWORK, network)
 
     def network_of(self, name: str) -> str | None:
-        """Return the feature network that a name refers to: "" if any, None if not this metric."""
+        """Return the feature network in a name: "" if there is none, None for another metric."""
         if name == self.inception:
             return INCEPTION
         before, placeholder, after = self.name.partition(NETWORK)
@@ -104,7 +104,7 @@ class Metric:
 
 
 class Family:
-    """Group of metrics with common facts, declared in one file of `families/`.
+    """Group of metrics with common attributes, declared in one file of `families/`.
 
     Args:
         title: heading of the family in the list of metrics.

@@ -1,4 +1,4 @@
-"""Options of a measurement, and their values for published results."""
+"""Options of evaluate.py and study.py, and their values for published results."""
 
 import dataclasses
 
@@ -23,56 +23,56 @@ class MeasureOptions:
     """Options of evaluate.py and study.py: metrics, features, samples, seeds and output."""
 
     metrics: str = field(
-        "", "names of metrics (listed below), with commas between; else all", group="what"
+        "",
+        "metrics to measure, separated by commas (evaluate.py --help lists them); default: all",
+        group="runs and metrics",
     )
     baselines: bool = field(
         False,
-        "also measure training images, blurred training images and uniform noise as if they were "
-        "samples, to show what the numbers mean",
-        group="what",
+        "also measure training images, blurred training images and uniform noise, as references "
+        "for the values of samples",
+        group="runs and metrics",
     )
     features: str = field(
         "auto",
-        f"the network that distances are measured in: {', '.join(NAMES)}, or the path of a .keras "
-        "file; auto: digits for MNIST, else inception if its weights are there, else "
-        "efficientnet_lite0",
-        group="how",
+        f"feature network: {', '.join(NAMES)}, or the path of a .keras file; auto: digits for "
+        "MNIST, else inception if its weights are in the cache, else efficientnet_lite0",
+        group="protocol",
     )
-    num_samples: int = field(10000, "samples to draw", group="how", at_least=2)
+    num_samples: int = field(10000, "number of samples", group="protocol", at_least=2)
     likelihood_samples: int = field(
         200,
-        "draws, by the evaluation seed, of the code of each real image, for the bounds of its "
-        "likelihood",
-        group="how",
+        "number of latent samples per real image, for the bounds of its log likelihood",
+        group="protocol",
         at_least=1,
     )
     split: str = field(
         "test",
-        "the reference images; a data set without test images takes train",
-        group="how",
+        "split of the reference images; always train if the data set has no test images",
+        group="protocol",
         choices=("test", "train"),
     )
-    seed: int = field(0, "evaluation seed", group="how", at_least=0, at_most=2**31 - 1)
+    seed: int = field(0, "evaluation seed", group="protocol", at_least=0, at_most=2**31 - 1)
     repeats: int = field(
         1,
-        "number of evaluation seeds: seed, seed + 1, ...; the table has the median and the range",
-        group="how",
+        "number of evaluation seeds: seed, seed + 1, ...; tables show the median and the range",
+        group="protocol",
         at_least=1,
     )
     data_dir: str = field(
         "",
-        "where TensorFlow Datasets keeps its sets, if they have moved",
-        group="how",
+        "directory of TensorFlow Datasets; default: that of the run",
+        group="protocol",
     )
     outdir: str = field(
         "runs/comparison",
-        "where the comparison of several runs, and the evaluation of --images, is written",
+        "output directory for the comparison of several runs and for the evaluation of --images",
         group="output",
     )
     publish: bool = field(
         False,
-        "also record the finished runs in assets/results.json, copy their pictures there, and the "
-        "figures of several runs by the name of --outdir, and write the README's tables anew",
+        "also add the finished runs to assets/results.json, copy their pictures and the figures of "
+        "the comparison to assets/, and update the README's tables",
         group="output",
     )
 
@@ -91,22 +91,23 @@ class MeasureOptions:
 class EvaluateOptions(MeasureOptions):
     """Options of evaluate.py: the runs or images to measure, and `MeasureOptions`."""
 
-    run: str = field("", "run directories, with commas between", group="what")
+    run: str = field("", "run directories, separated by commas", group="runs and metrics")
     images: str = field(
         "",
-        "instead of a run: samples of any program, uint8 images of the size of --dataset: a folder "
-        "of PNG or JPEG files, or an .npz file with an array images, x, x_train, samples or arr_0",
-        group="what",
+        "samples to measure instead of a run, uint8 and of the size of the data set's images: a "
+        "folder of PNG or JPEG files, or an .npz file with an array images, x, x_train, samples or "
+        "arr_0",
+        group="runs and metrics",
     )
     dataset: str = field(
-        "", "data set that --images are compared with, as train.py names it", group="what"
+        "", "reference data set of --images, named as in train.py", group="runs and metrics"
     )
 
     def __post_init__(self):
         super().__post_init__()
         if bool(self.run) == bool(self.images):
-            raise UserError("expected either run directories or images to measure", "run")
+            raise UserError("expected either run directories or images=...", "run")
         if bool(self.images) != bool(self.dataset):
-            raise UserError("images and dataset belong together", "dataset")
+            raise UserError("images and dataset must be given together", "dataset")
         if self.images and self.publish:
-            raise UserError("only runs are published", "publish")
+            raise UserError("only runs can be published, not images", "publish")

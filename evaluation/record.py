@@ -35,9 +35,9 @@ def evaluate(
         subject: a model, a baseline or images.
         reference: the reference images and the feature network.
         asked: options of the measurement.
-        folder: folder of evaluation.json and pictures. None, for baselines: nothing is written,
-            and only metrics of samples are measured.
-        only_new: return the saved record if its protocol hashes are the same.
+        folder: folder of evaluation.json and pictures; None for baselines: nothing is written and
+            only metrics of samples are measured.
+        only_new: return the saved record if its protocol hashes are equal.
         watch: timer with the seconds so far.
     """
     wanted = runner.wanted_metrics(asked, reference)
@@ -45,7 +45,7 @@ def evaluate(
         wanted = {name: metric for name, metric in wanted.items() if metric.samples}
     hashed = protocol_hash(subject, reference, asked)
     if only_new and (before := measured_before(subject, folder, hashed, wanted)):
-        print(f"{subject.name} is measured already")
+        print(f"{subject.name} is already measured; skipped")
         return before
     watch = watch or Stopwatch()
     measured, context = runner.measure(subject, reference, wanted, asked, watch)
@@ -85,15 +85,15 @@ def as_record(
 
 
 def protocol_hash(subject: Subject, reference: Reference, asked: MeasureOptions) -> str:
-    """Return the protocol hash: of the subject, the options and the feature network."""
-    how = [getattr(asked, name) for name in PUBLISHED if name != "metrics"]
+    """Return the hash of the subject, the protocol options and the feature network."""
+    protocol = [getattr(asked, name) for name in PUBLISHED if name != "metrics"]
     weights = reference.extractor.sha256 if reference.extractor else ""
-    content = json.dumps([FORMAT, subject.identity, how, weights])
+    content = json.dumps([FORMAT, subject.identity, protocol, weights])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def hashes_of(record: dict) -> dict[str, str]:
-    """Return the protocol hash of each metric of a record, of any version of its format."""
+    """Return the protocol hash of each metric of a record of any format version."""
     return record[HASHES] if HASHES in record else record[OLD_HASHES]
 
 
@@ -112,7 +112,7 @@ def measured_before(
 
 
 def with_earlier(subject: Subject, record: dict, hashed: str, folder: Path) -> dict:
-    """Return a record merged with the saved metrics of the same checkpoint, and protocol hashes."""
+    """Return a record with protocol hashes and the saved metrics of the same checkpoint."""
     written = {**record, HASHES: dict.fromkeys(record["metrics"], hashed)}
     with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
         before = json.loads((folder / FILE).read_text())

@@ -1,4 +1,4 @@
-"""Runner of the metrics, for evaluate.py, study.py and the evaluations during training."""
+"""Runner of the metrics, for evaluate.py, study.py and evaluations during training."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -29,12 +29,12 @@ def load_reference(data: ImageData, asked: MeasureOptions, prefix: str = "") -> 
     """
     if asked.baselines and (asked.split == "train" or data.test is None):
         raise UserError(
-            "compares training images with test images, and there are none", "baselines"
+            "requires test images; set split=test and a data set with test images", "baselines"
         )
     if asked.baselines and asked.num_samples > len(data.train.images):
         raise UserError(
-            f"expected at most {len(data.train.images)}, the training images that baselines takes, "
-            f"got {asked.num_samples}",
+            f"expected at most {len(data.train.images)}, the number of training images, with "
+            f"baselines, got {asked.num_samples}",
             "num_samples",
         )
     extractor, wanted = None, fields.listed(asked.metrics)
@@ -46,7 +46,7 @@ def load_reference(data: ImageData, asked: MeasureOptions, prefix: str = "") -> 
 
 
 def load_extractor(data: ImageData, name: str, option: str) -> Extractor:
-    """Return the feature network of a name; raise UserError with the option if there is none."""
+    """Load a feature network; report an error under `option`."""
     try:
         return features.load(name, data.name, data.fingerprint, data.image_shape)
     except UserError as error:
@@ -59,7 +59,7 @@ def wanted_metrics(
     """Return the selected metrics, by default all, by name.
 
     Raises:
-        UserError: a metric does not exist in these features.
+        UserError: a metric is unknown or belongs to another feature network.
     """
     network = reference.extractor.name if reference.extractor else None
     known = families.named(network)
@@ -69,8 +69,7 @@ def wanted_metrics(
             continue
         if networks := families.networks_of(name):
             raise UserError(
-                f"{name} is measured in the features {networks[0]}, and these are {network}; use "
-                f"{prefix}features={networks[0]}",
+                f"{name} requires {prefix}features={networks[0]}, got {network}",
                 f"{prefix}metrics",
             )
         hint = near(name, known) or f"; there are {', '.join(known)}"
@@ -87,7 +86,7 @@ def measure(
 ) -> tuple[dict[str, Measurement], Context]:
     """Return the measurements by name, and the context of the first evaluation seed.
 
-    Samples are drawn once per evaluation seed; metrics that do not depend on it are measured once.
+    Samples are drawn once per evaluation seed; metrics independent of it are measured once.
     """
     watch = watch or Stopwatch()
     of_seeds: dict[str, list[Measurement]] = {name: [] for name in wanted}
@@ -115,7 +114,7 @@ def measure(
 
 
 def measure_one(context: Context, name: str) -> Measurement:
-    """Return a measurement; its value is None, with the reason, if it is not defined."""
+    """Measure one metric; if it is not defined, return None as the value, with the reason."""
     metric, reference = context.wanted[name], context.reference
     try:
         if reason := context.missing(name):
@@ -134,8 +133,8 @@ def measure_one(context: Context, name: str) -> Measurement:
 def over_seeds(measurements: Sequence[Measurement], seeds: Sequence[int]) -> Measurement:
     """Return the median over evaluation seeds.
 
-    The protocol lists the values, and other entries that differ between seeds, with None for a
-    missing entry. The median is None if a seed has no value.
+    The protocol lists the values of all seeds, and other entries that differ between seeds, with
+    None for a missing entry. The median is None if the value of a seed is missing.
     """
     if len(measurements) == 1:
         return Measurement(measurements[0].value, {**measurements[0].protocol, "seed": seeds[0]})

@@ -1,4 +1,4 @@
-"""Subjects of an evaluation: models, baselines, and images of any program."""
+"""Subjects of an evaluation: models, baselines and image files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Subject:
         name: run directory, file, or name of a baseline.
         draw: function that draws samples.
         model: the model, or None.
-        protocol: protocol entries of all its metrics.
+        protocol: entries of the protocol of each of its metrics.
         identity: JSON value that is part of the protocol hash.
         count: number of samples, if it is fixed.
     """
@@ -83,8 +83,8 @@ def of_images(path: str, image_shape: tuple[int, int, int]) -> Subject:
     images = read_images(Path(path).expanduser())
     if images.shape[1:] != tuple(image_shape):
         raise UserError(
-            f"{path}: its images are {list(images.shape[1:])}, those of the data set "
-            f"{list(image_shape)}",
+            f"{path}: expected images {list(image_shape)} as in the data set, got "
+            f"{list(images.shape[1:])}",
             "images",
         )
     digest = hashlib.sha256(np.ascontiguousarray(images)).hexdigest()

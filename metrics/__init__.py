@@ -1,6 +1,6 @@
 """Metrics: pure functions of arrays that return numbers or measurements.
 
-They know no model, file, option or table.
+They do not depend on models, files, options or tables.
 
 May import: fields, errors.
 """

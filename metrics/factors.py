@@ -79,7 +79,7 @@ def rank_correlations(codes: np.ndarray, factor: np.ndarray) -> list[float]:
     from scipy.stats import spearmanr
 
     if np.ptp(factor) == 0 or (np.ptp(codes, axis=0) == 0).any():
-        raise MetricError("requires codes and factors that vary, one is constant")
+        raise MetricError("requires codes and factors that vary; one is constant")
     return [float(spearmanr(code, factor).statistic) for code in codes.T]
 
 

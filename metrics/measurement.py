@@ -5,7 +5,7 @@ from typing import Any
 
 
 class MetricError(Exception):
-    """Error of a metric that is not defined for these images or codes; the message is one line."""
+    """Raised if a metric is not defined for the given images or codes; the message is one line."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -14,8 +14,8 @@ class Measurement:
 
     Attributes:
         value: the number; None, printed n/a, if it cannot be measured.
-        protocol: facts that make it reproducible: counts, split, features, seeds; the reason of
-            n/a.
+        protocol: facts that make it reproducible, such as counts, split, features and seeds, or
+            the reason of n/a.
     """
 
     value: float | None

@@ -1,6 +1,6 @@
 """Distribution of the pixels of samples and of real images.
 
-A first check of samples, not a measure of quality.
+Checks of samples, not measures of their quality.
 """
 
 import hashlib

@@ -1,4 +1,4 @@
-"""Agreement of latent codes and clusters with classes that the model was not trained on."""
+"""Agreement of latent codes and clusters with classes that training did not use."""
 
 import warnings
 

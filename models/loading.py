@@ -19,7 +19,7 @@ def load(path: str | os.PathLike) -> GenerativeModel:
         model_class = REGISTRY[saved["options"]["model"]].load()
         model_class.Hyperparameters.resolve(**saved["hyperparameters"])
     except (KeyError, TypeError, UserError) as error:
-        raise UserError(f"{run.config}: of another version of the zoo ({error})") from None
+        raise UserError(f"{run.config}: written by another version of the code ({error})") from None
     model = build(model_class, saved)
     checkpoints = Checkpoints(model.state(), model.step, run.checkpoints, complete=False)
     if checkpoints.restore() is None:

@@ -1,4 +1,4 @@
-"""Run directories, checkpoints, the cache of downloads, and atomic writes.
+"""Run directories, checkpoints, the cache directory, and atomic writes.
 
 Handles variables, dictionaries and text, never a model class.
 

@@ -1,4 +1,4 @@
-"""Shared fixtures: --slow, tiny data, scripts called in this process, one tiny run."""
+"""Shared by all tests: --slow, tiny data, scripts called in this process, and tiny runs."""
 
 import contextlib
 import dataclasses

@@ -415,8 +415,8 @@ def test_several_alternatives_are_a_tuple_with_weights(given, layers, weights):
 def test_several_alternatives_that_are_unknown_repeated_or_of_no_weight_raise(given):
     kept = given.replace("wool", "felt")
     assert message(House, layers=given) == (
-        "layers: expected none, or some of felt, foil, cork, each once, with a weight > 0 or "
-        f"without: felt,cork or felt:5,cork:0.5, got {kept}"
+        "layers: expected none, or some of felt, foil, cork, each once and with an optional weight "
+        f"> 0: felt,cork or felt:5,cork:0.5, got {kept}"
     )
 
 
@@ -484,7 +484,7 @@ def test_a_subclass_may_declare_a_field_anew():
 
 
 def test_defaults_of_an_alternative_without_the_option_raise():
-    with pytest.raises(ValueError, match="weight is no option of cork, wood"):
+    with pytest.raises(ValueError, match="weight is not an option of cork, wood"):
         options(defaults={"weight": PerChoice(wood=1.0, felt=2.0, cork=1.0)})(
             type("Cabin", (House,), {})
         )

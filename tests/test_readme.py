@@ -1,4 +1,4 @@
-"""The README against the repository: its tables, links and files, and what is published."""
+"""The README against the repository: its tables, links and files, and the published results."""
 
 import json
 import os
@@ -26,38 +26,38 @@ def results():
 
 
 def linked(text):
-    """The targets of the README's Markdown and HTML links and pictures, without code blocks."""
+    """Return the targets of Markdown and HTML links and pictures outside code blocks."""
     text = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
     markdown = re.findall(r"\]\(\s*<?([^)\s>]+)", text)
     html = re.findall(r"(?:src|href|srcset)=[\"']([^\"']+)[\"']", text)
     return [*markdown, *html]
 
 
-def test_the_tables_are_those_of_the_results(readme, results):
+def test_tables_match_the_results(readme, results):
     assert len(tables.BLOCK.findall(readme)) >= 1
     assert tables.fill(readme, results) == readme
 
 
-def test_what_the_readme_links_to_is_there(readme, root):
+def test_linked_files_exist(readme, root):
     local = [target for target in linked(readme) if not re.match(r"[a-z]+:|#", target)]
     assert local
     assert [t for t in local if not (root / t.split("#")[0]).exists()] == []
 
 
-def test_the_sections_that_the_readme_links_to_are_there(readme):
+def test_linked_sections_exist(readme):
     titles = re.findall(r"^#+ (.*)$", readme, flags=re.MULTILINE)
     anchors = [re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles]
     wanted = [target[1:] for target in linked(readme) if target.startswith("#")]
     assert [anchor for anchor in wanted if anchor not in anchors] == []
 
 
-def test_the_flagfiles_that_the_readme_names_are_there(readme, root):
+def test_named_flagfiles_exist(readme, root):
     assert [
         f for f in re.findall(r"configs/[\w.-]+\.txt", readme) if not (root / f).is_file()
     ] == []
 
 
-def test_each_result_is_that_of_a_flagfile_which_is_there_or_of_a_baseline(results, root):
+def test_results_are_of_existing_flagfiles_or_of_baselines(results, root):
     assert results
     for record in results:
         if record["flagfile"]:
@@ -68,7 +68,7 @@ def test_each_result_is_that_of_a_flagfile_which_is_there_or_of_a_baseline(resul
     assert len(set(keys)) == len(keys)
 
 
-def test_each_result_says_what_was_trained_and_how_it_was_measured(results):
+def test_results_have_a_training_record_and_protocols(results):
     for record in results:
         assert set(record) == (RECORD if record["flagfile"] else BASELINE)
         assert record["metrics"]
@@ -78,7 +78,7 @@ def test_each_result_says_what_was_trained_and_how_it_was_measured(results):
             assert metric["protocol"], name
 
 
-def test_the_requirements_have_lower_bounds_and_no_exact_pins(root):
+def test_requirements_have_lower_bounds_and_no_exact_pins(root):
     lines = (root / "requirements.txt").read_text().splitlines()
     requirements = [line for line in lines if line.strip() and not line.startswith("#")]
     assert requirements
@@ -87,7 +87,7 @@ def test_the_requirements_have_lower_bounds_and_no_exact_pins(root):
 
 
 @pytest.mark.slow
-def test_the_python_example_runs_as_it_stands(readme, root, tmp_path):
+def test_python_example_runs(readme, root, tmp_path):
     example = next(
         block
         for block in re.findall(r"^```python\n(.*?)^```", readme, flags=re.DOTALL | re.MULTILINE)

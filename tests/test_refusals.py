@@ -96,7 +96,7 @@ def of_model(model):
         if spec.name not in REGISTRY[model].hyperparameters.__dataclass_fields__
     }
     for name in others:
-        lines[f"--{name}=1",] = f"--{name}: no such flag of {model}, only of "
+        lines[f"--{name}=1",] = f"--{name}: not a flag of {model}, only of "
     return {(f"--model={model}", *line): message for line, message in lines.items()}
 
 

@@ -74,7 +74,7 @@ def test_study_with_a_finished_and_a_stopped_run_resumes_the_stopped_one_only(
     trainings.clear()
     done = study()
     assert done.code == 0, done
-    assert f"{tmp_path / 'runs' / 'a'} is finished\n" in done.out
+    assert f"{tmp_path / 'runs' / 'a'} is finished; skipped\n" in done.out
     assert [argv[0] for argv in trainings] == [f"--flagfile={flagfiles['b']}"]
     assert (tmp_path / "runs" / "a" / "config.json").read_bytes() == before
     assert last_step(tmp_path / "runs" / "b") == 4
@@ -85,13 +85,13 @@ def test_study_repeated_with_the_same_protocol_keeps_its_measurements(study, tmp
     assert "measured already" not in study().out
     first = json.loads((tmp_path / "out" / "comparison.json").read_text())
     again = study()
-    assert again.out.count("is measured already") == 2
+    assert again.out.count("is already measured") == 2
     assert json.loads((tmp_path / "out" / "comparison.json").read_text()) == first
     assert "measured already" not in study("--num_samples=6").out
-    assert study("--num_samples=6").out.count("is measured already") == 2
+    assert study("--num_samples=6").out.count("is already measured") == 2
     file = tmp_path / "runs" / "a" / "evaluation.json"
     file.write_text("{")
-    assert study("--num_samples=6").out.count("is measured already") == 1
+    assert study("--num_samples=6").out.count("is already measured") == 1
     assert json.loads(file.read_text())["metrics"]["pixel_mean"]["protocol"]["n_fake"] == 6
 
 
@@ -117,7 +117,7 @@ def test_study_after_another_measurement_keeps_its_measurements(study, call, tmp
     assert study().code == 0
     run = tmp_path / "runs" / "a"
     assert call("evaluate", f"--run={run}", "--metrics=pixel_std", "--num_samples=7").code == 0
-    assert study().out.count("is measured already") == 2
+    assert study().out.count("is already measured") == 2
 
 
 @pytest.mark.slow
@@ -125,7 +125,7 @@ def test_study_of_a_later_checkpoint_measures_it(study, call, flagfiles, tmp_pat
     assert study().code == 0
     assert call("train", f"--flagfile={flagfiles['a']}", "--steps=5").code == 0
     flagfiles["a"].write_text(flagfiles["a"].read_text().replace("--steps=4", "--steps=5"))
-    assert study().out.count("is measured already") == 1
+    assert study().out.count("is already measured") == 1
 
 
 def test_study_of_runs_without_last_checkpoint_or_export_trains_them(
@@ -222,7 +222,7 @@ def test_study_with_blanks_and_a_trailing_comma_in_lists_trains_each_once(
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ([], "--configs: expected flagfiles of train.py"),
+        ([], "--configs: expected at least one flagfile of train.py"),
         (["--configs=none.txt"], "--configs: none.txt: --flagfile: cannot open"),
         (["--configs=a.txt", "--seeds=0,x"], "--seeds: 0,x: seed: expected an integer"),
         (["--configs=a.txt", "--seeds=1,01"], "--configs: two runs have the run directory"),
@@ -232,7 +232,7 @@ def test_study_with_blanks_and_a_trailing_comma_in_lists_trains_each_once(
         (["--configs=a.txt", "--metrics=foo"], "--metrics: no such metric: foo"),
         (
             ["--configs=a.txt", "--features=none.keras"],
-            "--features: none.keras: Keras cannot load it",
+            "--features: none.keras: Keras cannot load the file",
         ),
         (["--configs=a.txt", "--baselines", "--split=train"], "--baselines: requires test images"),
         (

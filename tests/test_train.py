@@ -1,4 +1,4 @@
-"""train.py from outside: what a run leaves behind, how it goes on, and what it refuses."""
+"""train.py from outside: files of a run, resuming, evaluation, and invalid commands."""
 
 import contextlib
 import dataclasses
@@ -31,7 +31,7 @@ from training import options
 
 
 def records(path):
-    """The lines of a run's metrics.jsonl, all of which must be whole."""
+    """Return the lines of a run's metrics.jsonl."""
     return [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
 
 
@@ -40,19 +40,19 @@ def saved_config(path):
 
 
 def steps_saved(path):
-    """The steps of a run's checkpoints, in order."""
+    """Return the steps of a run's checkpoints, in order."""
     names = [index.stem for index in (path / "checkpoints").glob("ckpt-*.index")]
     return sorted(int(name.removeprefix("ckpt-")) for name in names)
 
 
 def files(path):
-    """The names and bytes of all files in a folder, at any depth."""
+    """Return the names and bytes of all files in a folder, at any depth."""
     found = [file for file in sorted(path.rglob("*")) if file.is_file()]
     return {str(file.relative_to(path)): file.read_bytes() for file in found}
 
 
 def pixels(path):
-    """A picture as uint8 [H, W, c]."""
+    """Return a picture as uint8 [H, W, c]."""
     array = np.asarray(Image.open(path))
     return array[..., None] if array.ndim == 2 else array
 
@@ -65,11 +65,11 @@ def tiny_model(tiny_run):
     return load_run(tiny_run.path)[2]
 
 
-# What a run leaves behind.
+# Files of a run.
 
 
 @pytest.mark.smoke
-def test_a_run_leaves_these_files(tiny_run):
+def test_finished_run_has_its_files(tiny_run):
     found = {path.name for path in tiny_run.path.iterdir()}
     events = {name for name in found if name.startswith("events.out.tfevents.")}
     assert len(events) == 1
@@ -79,7 +79,7 @@ def test_a_run_leaves_these_files(tiny_run):
     }  # fmt: skip
 
 
-def test_config_json_says_what_was_trained_on_what_and_with_which_command(tiny_run, digits):
+def test_config_json_records_options_data_machine_and_command(tiny_run, digits):
     import keras
     import tensorflow as tf
 
@@ -119,12 +119,12 @@ def test_config_json_says_what_was_trained_on_what_and_with_which_command(tiny_r
     assert environment["machine"].startswith(cores)
 
 
-def test_as_many_checkpoints_are_kept_as_was_asked_for(tiny_run):
+def test_keep_checkpoints_limits_the_checkpoints(tiny_run):
     assert steps_saved(tiny_run.path) == [4, 6]
 
 
 @pytest.mark.smoke
-def test_the_log_has_a_line_each_log_every_steps_and_at_each_checkpoint(tiny_run):
+def test_log_has_lines_every_log_every_steps_and_at_checkpoints(tiny_run):
     lines = records(tiny_run.path)
     assert [line["step"] for line in lines] == [2, 3, 4, 6]
     assert [line["epoch"] for line in lines] == pytest.approx([2 / 12, 3 / 12, 4 / 12, 6 / 12])
@@ -132,7 +132,7 @@ def test_the_log_has_a_line_each_log_every_steps_and_at_each_checkpoint(tiny_run
     assert all(math.isfinite(value) for line in lines for value in line.values())
 
 
-def test_a_line_is_the_mean_over_the_steps_since_the_last(tiny_run):
+def test_log_line_is_the_mean_over_the_steps_since_the_last(tiny_run):
     assert len(tiny_run.scalars) == 6
     windows = [(0, 2), (2, 3), (3, 4), (4, 6)]
     for line, (start, stop) in zip(records(tiny_run.path), windows, strict=True):
@@ -144,7 +144,7 @@ def test_a_line_is_the_mean_over_the_steps_since_the_last(tiny_run):
     assert len(set(map(float, losses))) == 6
 
 
-def test_a_line_names_the_losses_their_terms_the_rates_and_the_speed(tiny_run):
+def test_log_line_has_losses_terms_learning_rates_and_speed(tiny_run):
     for line in records(tiny_run.path):
         assert set(line) == {
             "step", "epoch", "kimg", "seconds", "images_per_second",
@@ -157,7 +157,7 @@ def test_a_line_names_the_losses_their_terms_the_rates_and_the_speed(tiny_run):
         assert line["d_loss"] == pytest.approx(line["d_loss_real"] + line["d_loss_fake"], rel=1e-5)
 
 
-def test_the_clock_of_the_log_runs_and_the_speed_is_that_of_the_steps_alone(tiny_run):
+def test_images_per_second_counts_the_time_of_steps_only(tiny_run):
     lines = records(tiny_run.path)
     seconds = [0.0] + [line["seconds"] for line in lines]
     images = 16 * np.diff([0] + [line["step"] for line in lines])
@@ -167,7 +167,7 @@ def test_the_clock_of_the_log_runs_and_the_speed_is_that_of_the_steps_alone(tiny
         assert 0 < busy <= elapsed + 0.002  # seconds are rounded to a thousandth
 
 
-def test_samples_are_drawn_at_the_start_at_the_asked_steps_and_at_the_end(tiny_run):
+def test_sample_grids_are_drawn_at_the_start_at_intervals_and_at_the_end(tiny_run):
     from training import loading
 
     drawn = sorted(path.name for path in (tiny_run.path / "samples").iterdir())
@@ -180,14 +180,14 @@ def test_samples_are_drawn_at_the_start_at_the_asked_steps_and_at_the_end(tiny_r
     assert (first != pixels(tiny_run.path / "samples" / drawn[1])).any()
 
 
-def test_the_last_samples_are_those_of_the_last_checkpoint(tiny_run, tiny_model):
+def test_last_sample_grid_is_drawn_from_the_last_checkpoint(tiny_run, tiny_model):
     sheet = plotting.grid(tiny_model.sample(64))
     np.testing.assert_array_equal(pixels(tiny_run.path / "samples.png"), sheet)
     np.testing.assert_array_equal(pixels(tiny_run.path / "samples" / "step-0000006.png"), sheet)
     assert (sheet != pixels(tiny_run.path / "samples" / "step-0000004.png")).any()
 
 
-def test_real_png_shows_training_images_from_all_over_the_set(tiny_run, digits, cells):
+def test_real_png_has_random_training_images(tiny_run, digits, cells):
     numbers = {image.tobytes(): k for k, image in enumerate(np.load(digits)["x_train"])}
     shown = cells(pixels(tiny_run.path / "real.png"), columns=8).reshape(64, 28, 28)
     chosen = [numbers[image.tobytes()] for image in shown]
@@ -196,7 +196,7 @@ def test_real_png_shows_training_images_from_all_over_the_set(tiny_run, digits, 
     assert max(chosen) >= 180
 
 
-def test_the_gif_has_the_drawn_samples_as_its_frames(tiny_run):
+def test_progress_gif_has_the_sample_grids_as_frames(tiny_run):
     import imageio.v3 as iio
 
     frames = iio.imread(tiny_run.path / "progress.gif", mode="L")
@@ -206,7 +206,7 @@ def test_the_gif_has_the_drawn_samples_as_its_frames(tiny_run):
         np.testing.assert_array_equal(frame[..., None], pixels(path))
 
 
-def test_the_curves_are_a_picture_with_something_on_it(tiny_run):
+def test_curves_png_is_not_blank(tiny_run):
     picture = pixels(tiny_run.path / "curves.png")
     assert picture.shape[1] == 900
     assert len(np.unique(picture.reshape(-1, picture.shape[-1]), axis=0)) > 10
@@ -214,7 +214,7 @@ def test_the_curves_are_a_picture_with_something_on_it(tiny_run):
 
 @pytest.fixture(scope="module")
 def events(tiny_run):
-    """Scalars and images of the tiny run in TensorBoard."""
+    """Return the events of the tiny run as TensorBoard reads them."""
     from tensorboard.backend.event_processing import event_accumulator
 
     accumulator = event_accumulator.EventAccumulator(
@@ -225,7 +225,7 @@ def events(tiny_run):
 
 
 def tensors(events, tag, plugin):
-    """Step -> array of a tag that belongs to a plugin of TensorBoard."""
+    """Return step -> array of a tag of a TensorBoard plugin."""
     import tensorflow as tf
 
     assert events.SummaryMetadata(tag).plugin_data.plugin_name == plugin
@@ -238,7 +238,7 @@ def picture_of(tensor):
     return pixels(io.BytesIO(png))
 
 
-def test_tensorboard_shows_the_scalars_of_the_log(tiny_run, events):
+def test_tensorboard_has_the_scalars_of_the_log(tiny_run, events):
     lines = records(tiny_run.path)
     for name in set(lines[0]) - {"step"}:
         shown = tensors(events, name, "scalars")
@@ -247,7 +247,7 @@ def test_tensorboard_shows_the_scalars_of_the_log(tiny_run, events):
         np.testing.assert_array_equal(list(map(float, shown.values())), expected, name)
 
 
-def test_tensorboard_shows_the_pictures_and_the_configuration(tiny_run, events):
+def test_tensorboard_has_the_pictures_and_the_configuration(tiny_run, events):
     samples = tensors(events, "samples", "images")
     assert list(samples) == [0, 4, 6]
     for step, tensor in samples.items():
@@ -273,9 +273,7 @@ np.save("saved_model.npy", saved_model.serve(latents))
 
 
 @pytest.mark.smoke
-def test_the_exports_draw_the_same_images_where_the_zoo_is_not(
-    tiny_run, tiny_model, python, tmp_path
-):
+def test_exports_without_the_zoo_generate_the_same_images(tiny_run, tiny_model, python, tmp_path):
     np.save(tmp_path / "latents.npy", tiny_model.latents.join(tiny_model.latents.draw(5, 3)))
     export = tiny_run.path / "export"
     done = python("-c", LOAD_EXPORTS, export, cwd=tmp_path, zoo=False)
@@ -288,10 +286,10 @@ def test_the_exports_draw_the_same_images_where_the_zoo_is_not(
     assert np.ptp(expected) > 0.01
 
 
-def test_the_terminal_is_told_what_is_trained_and_where(tiny_run):
+def test_terminal_output_begins_with_model_data_and_run(tiny_run):
     first, *_, last = tiny_run.outcome.out.splitlines()
     assert re.fullmatch(
-        r"gan on digits: 200 images 28x28x1, [\d,]+ weights, steps 0 to 6 \(12 an epoch\), "
+        r"gan on digits: 200 images 28x28x1, [\d,]+ weights, steps 0 to 6 \(12 per epoch\), "
         rf"writing to {re.escape(str(tiny_run.path))}",
         first,
     )
@@ -299,7 +297,7 @@ def test_the_terminal_is_told_what_is_trained_and_where(tiny_run):
     assert tiny_run.outcome.err == ""
 
 
-def test_convolutions_train_on_the_embedded_mnist(call, tmp_path):
+def test_dcgan_on_the_embedded_mnist_trains(call, tmp_path):
     outdir = tmp_path / "run"
     done = call(
         "train", "--model=dcgan", "--width=4", "--dense_units=8", "--steps=2", f"--outdir={outdir}"
@@ -315,7 +313,7 @@ def test_convolutions_train_on_the_embedded_mnist(call, tmp_path):
     assert generator.output_shape == (None, 28, 28, 1)
 
 
-# How a run goes on.
+# Resuming.
 
 SCHEDULE = ("--epochs=2", "--checkpoint_every=5", "--log_every=4", "--sample_every=6")
 
@@ -347,7 +345,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(call, tiny, folder):
-    """A run of 24 steps that nothing interrupted."""
+    """An uninterrupted run of 24 steps."""
     done = call("train", *tiny, *SCHEDULE, f"--outdir={folder / 'whole'}")
     assert done.code == 0, done
     return folder / "whole"
@@ -365,7 +363,7 @@ def killed(python, tiny, folder):
 
 @pytest.fixture(scope="module")
 def resumed(call, tiny, folder, killed):
-    """The killed run gone on with, after a kill that left all that kills can leave behind."""
+    """The killed run, resumed after adding everything that a kill can leave behind."""
     path = pathlib.Path(shutil.copytree(killed, folder / "resumed"))
     leftover = path / "checkpoints" / "ckpt-15_temp"
     leftover.mkdir()
@@ -378,13 +376,13 @@ def resumed(call, tiny, folder, killed):
 
 
 def timeless(line):
-    """A line of the log without what depends on the clock."""
+    """Return a line of the log without the values of the clock."""
     return {k: v for k, v in line.items() if k not in ("seconds", "images_per_second")}
 
 
 @pytest.mark.smoke
-def test_a_killed_run_ends_with_the_same_bits(resumed, whole, checkpoint, assert_same_bits):
-    # It went on in the middle of an epoch.
+def test_resumed_run_after_a_kill_has_the_same_bits(resumed, whole, checkpoint, assert_same_bits):
+    # It resumed in the middle of an epoch.
     assert "steps 10 to 24 (12 per epoch)" in resumed.outcome.out
     assert steps_saved(whole) == steps_saved(resumed.path) == [15, 20, 24]
     for step in (15, 20, 24):
@@ -392,14 +390,14 @@ def test_a_killed_run_ends_with_the_same_bits(resumed, whole, checkpoint, assert
         assert_same_bits(checkpoint(resumed.path / name), checkpoint(whole / name))
 
 
-def test_the_comparison_of_bits_sees_a_step(whole, checkpoint, assert_same_bits):
+def test_bits_of_different_steps_differ(whole, checkpoint, assert_same_bits):
     early, late = (checkpoint(whole / "checkpoints" / f"ckpt-{step}") for step in (20, 24))
     assert len(early) > 20
     with pytest.raises(AssertionError):
         assert_same_bits(early, late)
 
 
-def test_the_bits_are_those_of_all_that_training_changes(whole, checkpoint):
+def test_checkpoint_has_all_variables_of_the_state(whole, checkpoint):
     import tensorflow as tf
 
     from training.loading import load_run
@@ -412,7 +410,7 @@ def test_the_bits_are_those_of_all_that_training_changes(whole, checkpoint):
     assert len(names) == len(tf.nest.flatten(model.state()))
 
 
-def test_the_log_of_a_killed_run_has_each_line_once(killed, resumed, whole):
+def test_log_of_a_resumed_run_has_each_line_once(killed, resumed, whole):
     lines = (killed / "metrics.jsonl").read_text().splitlines()
     assert [json.loads(line)["step"] for line in lines] == [4, 5, 8, 10, 12]
     expected = [timeless(line) for line in records(whole)]
@@ -422,18 +420,18 @@ def test_the_log_of_a_killed_run_has_each_line_once(killed, resumed, whole):
     assert seconds == sorted(set(seconds))
 
 
-def test_the_pictures_of_a_killed_run_are_the_same(resumed, whole):
+def test_pictures_of_a_resumed_run_are_the_same(resumed, whole):
     assert files(resumed.path / "samples") == files(whole / "samples")
     assert len(files(whole / "samples")) == 5
     for name in ("samples.png", "progress.gif", "real.png"):
         assert (resumed.path / name).read_bytes() == (whole / name).read_bytes(), name
 
 
-def test_what_a_kill_left_in_a_checkpoint_is_swept(resumed):
+def test_resumed_run_removes_unfinished_checkpoints(resumed):
     assert not list((resumed.path / "checkpoints").glob("*_temp"))
 
 
-def test_the_commands_of_a_run_that_went_on_are_kept(killed, resumed):
+def test_config_json_of_a_resumed_run_has_both_commands(killed, resumed):
     before, after = saved_config(killed)["commands"], saved_config(resumed.path)["commands"]
     assert len(before) == 1
     assert len(after) == 2
@@ -441,14 +439,14 @@ def test_the_commands_of_a_run_that_went_on_are_kept(killed, resumed):
     assert after[1].endswith(f"--outdir={resumed.path}")
 
 
-def test_sigterm_saves_and_the_same_command_ends_with_the_same_bits(
+def test_sigterm_saves_and_the_resumed_run_has_the_same_bits(
     call, python, tiny, tmp_path, whole, checkpoint, assert_same_bits
 ):
     argv = [*tiny, *SCHEDULE, f"--outdir={tmp_path}"]
     stopped = python("-c", STOPPED, 13, int(signal.SIGTERM), *argv)
     assert stopped.code == 128 + signal.SIGTERM == 143, stopped
     assert "stopping after this step; a second signal stops" in stopped.err
-    assert "stopped by SIGTERM at step 13: the same command goes on" in stopped.out
+    assert "stopped by SIGTERM at step 13; run the same command to resume" in stopped.out
     assert "Traceback" not in stopped.err
     assert steps_saved(tmp_path) == [5, 10, 13]
     assert [line["step"] for line in records(tmp_path)] == [4, 5, 8, 10, 12, 13]
@@ -466,7 +464,7 @@ def test_sigterm_saves_and_the_same_command_ends_with_the_same_bits(
 # Mirrored images.
 
 
-def test_a_run_of_mirrored_images_goes_on_to_the_same_bits(
+def test_resumed_run_with_flip_has_the_same_bits(
     call, tiny_run, tmp_path, checkpoint, assert_same_bits
 ):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -492,19 +490,19 @@ EVALUATION = (
 
 @pytest.fixture(scope="module")
 def measured(call, tiny, folder, cache):
-    """The run that nothing interrupted, with evaluation: path and outcome."""
+    """The uninterrupted run with evaluation: path and outcome."""
     done = call("train", *tiny, *SCHEDULE, *EVALUATION, f"--outdir={folder / 'measured'}")
     assert done.code == 0, done
     return types.SimpleNamespace(path=folder / "measured", outcome=done)
 
 
 def measurements(path):
-    """The lines of the log that are of an evaluation."""
+    """Return the lines of the log with metrics."""
     return [line for line in records(path) if any(name.startswith("metric_") for name in line)]
 
 
 @pytest.mark.smoke
-def test_an_evaluation_is_a_line_of_the_log_with_its_place(measured):
+def test_eval_every_logs_metrics_with_their_step(measured):
     lines = measurements(measured.path)
     assert [line["step"] for line in lines] == [4, 8, 12, 16, 20, 24]
     for line in lines:
@@ -517,12 +515,12 @@ def test_an_evaluation_is_a_line_of_the_log_with_its_place(measured):
     assert len({line["metric_fd_digits"] for line in lines}) == 6
     seconds = [line["seconds"] for line in records(measured.path)]
     assert seconds == sorted(seconds)
-    assert re.search(r"measuring samples takes \d+\.\d s, each 4 steps\n", measured.outcome.out)
+    assert re.search(r"evaluation takes \d+\.\d s, every 4 steps\n", measured.outcome.out)
     told = re.findall(r"^step (\d+): fd_digits \S+  pixel_mean", measured.outcome.out, re.M)
     assert told == [str(line["step"]) for line in lines]
 
 
-def test_an_evaluation_measures_the_samples_that_evaluate_measures(call, measured, cache):
+def test_eval_every_gives_the_values_of_evaluate(call, measured, cache):
     argv = ("--metrics=fd_digits,pixel_mean", "--features=digits", "--num_samples=20")
     assert call("evaluate", f"--run={measured.path}", *argv).code == 0
     metrics = json.loads((measured.path / "evaluation.json").read_text())["metrics"]
@@ -531,7 +529,7 @@ def test_an_evaluation_measures_the_samples_that_evaluate_measures(call, measure
     assert last["metric_pixel_mean"] == pytest.approx(metrics["pixel_mean"]["value"])
 
 
-def test_evaluation_changes_no_bit_of_the_weights_and_no_other_line(
+def test_eval_every_changes_neither_weights_nor_other_log_lines(
     measured, whole, checkpoint, assert_same_bits
 ):
     for step in (15, 20, 24):
@@ -543,21 +541,21 @@ def test_evaluation_changes_no_bit_of_the_weights_and_no_other_line(
     assert files(measured.path / "samples") == files(whole / "samples")
 
 
-def test_tensorboard_and_the_curves_show_the_evaluations(measured, monkeypatch):
+def test_tensorboard_and_curves_have_the_metrics(measured, monkeypatch):
     from tensorboard.backend.event_processing import event_accumulator
 
-    from training import callbacks
+    from training import curves
 
     events = event_accumulator.EventAccumulator(str(measured.path))
     events.Reload()
     lines = measurements(measured.path)
     drawn = {}
     monkeypatch.setattr(
-        callbacks.plotting,
+        curves.plotting,
         "save_curves",
         lambda path, panels, x_label: drawn.update({panel.title: panel for panel in panels}),
     )
-    callbacks.draw_curves(RunDirectory(measured.path))
+    curves.draw_curves(RunDirectory(measured.path))
     panels = {"fd_digits": "distances of samples", "pixel_mean": "shares and scores"}
     for name, title in panels.items():
         assert set(drawn[title].series) == {name}
@@ -569,9 +567,7 @@ def test_tensorboard_and_the_curves_show_the_evaluations(measured, monkeypatch):
         assert list(map(float, shown.values())) == pytest.approx(list(values))
 
 
-def test_a_killed_run_that_went_on_has_each_evaluation_once(
-    call, tiny, tmp_path, monkeypatch, measured, cache
-):
+def test_resumed_run_has_each_evaluation_once(call, tiny, tmp_path, monkeypatch, measured, cache):
     from training import callbacks
 
     class Killed(Exception):
@@ -603,7 +599,7 @@ def test_a_killed_run_that_went_on_has_each_evaluation_once(
     [
         ("fd_digit", "digits", "--eval_metrics: no such metric: fd_digit; did you mean fd_digits"),
         ("pixel_mean,fid", "digits",
-         "--eval_metrics: fid is measured in the features inception, and these are digits"),
+         "--eval_metrics: fid requires eval_features=inception, got digits"),
         ("nmi", "digits", "--eval_metrics: nmi: GAN has no categorical code"),
         ("knn1_accuracy", "digits", "--eval_metrics: knn1_accuracy: GAN does not encode images"),
         ("conditional_accuracy", "digits", "--eval_metrics: conditional_accuracy: GAN is not"),
@@ -612,9 +608,7 @@ def test_a_killed_run_that_went_on_has_each_evaluation_once(
          "--eval_metrics: kd_digits: needs at least 1,000 samples, there are 40 (eval_samples="),
     ],
 )  # fmt: skip
-def test_an_evaluation_that_cannot_be_is_refused_before_training(
-    call, tiny, tmp_path, metrics, features, message
-):
+def test_invalid_evaluation_ends_before_training(call, tiny, tmp_path, metrics, features, message):
     path = tmp_path / "run"
     evaluation = ("--eval_every=2", f"--eval_metrics={metrics}", f"--eval_features={features}")
     evaluation += ("--eval_samples=40",)
@@ -626,7 +620,7 @@ def test_an_evaluation_that_cannot_be_is_refused_before_training(
 
 
 def interrupted(callbacks, step, number):
-    """Log.after_step, but for a signal to this process within a step."""
+    """Return Log.after_step that also signals this process in a step."""
     after_step = callbacks.Log.after_step
 
     def interrupting(log, scalars):
@@ -637,7 +631,7 @@ def interrupted(callbacks, step, number):
     return interrupting
 
 
-def test_ctrl_c_saves_and_leaves_the_handlers_as_they_were(call, tiny, tmp_path, monkeypatch):
+def test_ctrl_c_saves_and_restores_the_signal_handlers(call, tiny, tmp_path, monkeypatch):
     from training import callbacks
 
     handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
@@ -650,7 +644,7 @@ def test_ctrl_c_saves_and_leaves_the_handlers_as_they_were(call, tiny, tmp_path,
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
-def test_more_epochs_go_on_from_where_fewer_ended(
+def test_finished_run_with_more_epochs_resumes(
     call, tiny, tmp_path, whole, checkpoint, assert_same_bits
 ):
     argv = [*tiny, *SCHEDULE[1:], f"--outdir={tmp_path}"]
@@ -665,7 +659,7 @@ def test_more_epochs_go_on_from_where_fewer_ended(
     assert [timeless(line) for line in records(tmp_path)] == expected
 
 
-def test_statistics_and_several_critic_steps_go_on_to_the_bit_too(
+def test_resumed_run_with_spectral_norm_and_n_critic_has_the_same_bits(
     call, digits, tmp_path, checkpoint, assert_same_bits
 ):
     networks = ("--model=dcgan", "--width=4", "--d_norm=spectral", "--batch_size=8", "--n_critic=2")
@@ -679,7 +673,7 @@ def test_statistics_and_several_critic_steps_go_on_to_the_bit_too(
     assert_same_bits(*ends)
 
 
-def test_a_finished_run_run_again_changes_no_weight(call, tiny, whole, tmp_path):
+def test_finished_run_repeated_changes_no_weight(call, tiny, whole, tmp_path):
     path = pathlib.Path(shutil.copytree(whole, tmp_path / "again"))
     done = call("train", *tiny, *SCHEDULE, f"--outdir={path}")
     assert done.code == 0, done
@@ -690,7 +684,7 @@ def test_a_finished_run_run_again_changes_no_weight(call, tiny, whole, tmp_path)
     assert (path / "samples.png").read_bytes() == (whole / "samples.png").read_bytes()
 
 
-def test_other_images_are_refused_and_the_run_is_left_as_it_was(call, tiny, tmp_path):
+def test_changed_images_are_invalid_and_leave_the_run_unchanged(call, tiny, tmp_path):
     x = np.random.default_rng(0).integers(0, 256, (40, 8, 8)).astype(np.uint8)
     path, outdir = tmp_path / "images.npz", tmp_path / "run"
     argv = [*tiny[:-1], f"--dataset={path}", "--steps=2", f"--outdir={outdir}"]
@@ -699,8 +693,7 @@ def test_other_images_are_refused_and_the_run_is_left_as_it_was(call, tiny, tmp_
     before = files(outdir)
     np.savez(path, x_train=np.where(np.arange(40)[:, None, None] == 39, x ^ 1, x))
     refusal = call("train", *argv).refusal()
-    assert "images are not those that" in refusal
-    assert str(outdir) in refusal
+    assert refusal == f"--dataset: its images differ from those that {outdir} was trained on"
     assert files(outdir) == before
     np.savez(path, x_train=x)
     assert call("train", *argv).code == 0
@@ -711,7 +704,7 @@ def truncate(file):
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
-def test_a_damaged_checkpoint_is_passed_over_and_the_end_is_the_same(
+def test_damaged_checkpoint_is_skipped_and_the_end_has_the_same_bits(
     call, tiny, killed, tmp_path, whole, checkpoint, assert_same_bits
 ):
     path = pathlib.Path(shutil.copytree(killed, tmp_path / "run"))
@@ -727,7 +720,7 @@ def test_a_damaged_checkpoint_is_passed_over_and_the_end_is_the_same(
 
 
 @pytest.mark.parametrize("damage", ["truncated data", "missing index"])
-def test_a_run_without_a_whole_checkpoint_is_not_begun_afresh(call, tiny, killed, tmp_path, damage):
+def test_run_with_damaged_checkpoints_only_is_not_restarted(call, tiny, killed, tmp_path, damage):
     path = pathlib.Path(shutil.copytree(killed, tmp_path / "run"))
     for step in (5, 10):
         if damage == "missing index":
@@ -742,32 +735,36 @@ def test_a_run_without_a_whole_checkpoint_is_not_begun_afresh(call, tiny, killed
     assert records(path) == before
 
 
-def test_a_log_without_checkpoints_is_not_written_over(call, tiny, whole, tmp_path):
+def test_log_without_checkpoints_is_not_overwritten(call, tiny, whole, tmp_path):
     path = pathlib.Path(shutil.copytree(whole, tmp_path / "run"))
     shutil.rmtree(path / "checkpoints")
     before = files(path)
-    assert (
-        "no checkpoints any more" in call("train", *tiny, *SCHEDULE, f"--outdir={path}").refusal()
+    refusal = call("train", *tiny, *SCHEDULE, f"--outdir={path}").refusal()
+    assert refusal == (
+        f"{path}: has a log, but its checkpoints are missing; move it away, or set another outdir"
     )
     assert files(path) == before
 
 
-def test_a_run_beyond_the_asked_step_is_refused_and_left_as_it_was(call, tiny, copied_run):
+def test_steps_below_the_last_checkpoint_are_invalid_and_leave_the_run_unchanged(
+    call, tiny, copied_run
+):
     before = files(copied_run)
     argv = (*tiny, "--seed=5", "--g_learning_rate=1e-3", f"--outdir={copied_run}")
-    assert "it is at step 6 already" in call("train", *argv, "--steps=5").refusal()
+    refusal = call("train", *argv, "--steps=5").refusal()
+    assert refusal == f"{copied_run}: is at step 6, beyond the last step 5; increase steps"
     assert files(copied_run) == before
 
 
-# Errors of one line, raised before TensorFlow is imported: name -> flags, message.
+# Invalid command lines, which end before TensorFlow is imported: name -> flags, message.
 
-REFUSED = {
+INVALID = {
     "no model": ([], r"--model: expected one of .*\bgan\b.*\bdcgan\b"),
     "unknown model": (["--model=dcgn"], r"--model: no such model: dcgn; did you mean .*\bdcgan\b"),
     "model like no other": (["--model=0"], r"--model: no such model: 0; there are .*gan"),
     "unknown flag": (["--batchsize=3"], "--batchsize: no such flag; did you mean --batch_size"),
     "flag like no other": (["--zzz=1"], "--zzz: no such flag$"),
-    "flag of another model": (["--clip=0.1"], "--clip: no such flag of gan, only of wgan$"),
+    "flag of another model": (["--clip=0.1"], "--clip: not a flag of gan, only of wgan$"),
     "below the range": (["--batch_size=0"], "--batch_size: expected an integer >= 1, got 0$"),
     "at an open end": (["--beta_1=1"], r"--beta_1: expected a number >= 0 and < 1, got 1.0$"),
     "above the range": (["--seed=2147483648"], "--seed: expected .* <= 2147483647, got 2147483648"),
@@ -842,8 +839,8 @@ REFUSED = {
     "help for an unknown model": (["--model=dcgn", "--help"], "--model: no such model: dcgn"),
 }
 
-# What is not refused, and goes on to import TensorFlow.
-ACCEPTED = {
+# Valid command lines, which proceed to import TensorFlow.
+VALID = {
     "a model": ["--model=gan", "--outdir={new}"],
     "capitals": ["--model=DCGAN", "--dataset=mnist", "--outdir={new}"],
     "words apart": ["--model", "gan", "--width", "8", "--outdir", "{new}"],
@@ -899,13 +896,13 @@ def filled(argv, places):
 
 @pytest.fixture(scope="module")
 def answers(without_tensorflow, places, tmp_path_factory):
-    """Exit code and output of each command line above without TensorFlow."""
+    """Return the outcomes of the command lines above without TensorFlow, by name."""
     lines = {}
-    for name, (argv, _) in REFUSED.items():
-        says_model = {"no model", "unknown model", "model like no other", "other model"}
-        model = [] if name in says_model or "{run_flags}" in argv else ["--model=gan"]
+    for name, (argv, _) in INVALID.items():
+        without_model = {"no model", "unknown model", "model like no other", "other model"}
+        model = [] if name in without_model or "{run_flags}" in argv else ["--model=gan"]
         lines[name] = [*model, *argv]
-    lines |= ACCEPTED | HELP
+    lines |= VALID | HELP
     lines = {name: filled(argv, places) for name, argv in lines.items()}
     elsewhere = tmp_path_factory.mktemp("cwd")
     with RunDirectory(places["held"]):
@@ -913,27 +910,27 @@ def answers(without_tensorflow, places, tmp_path_factory):
     return dict(zip(lines, outcomes, strict=True))
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_refused_in_one_line_before_tensorflow_is_imported(answers, places, name):
+@pytest.mark.parametrize("name", INVALID)
+def test_invalid_command_ends_in_one_line_before_tensorflow_is_imported(answers, places, name):
     quoted = {k: re.escape(str(v)) for k, v in places.items()}
-    pattern = re.sub(r"\{(\w+)\}", lambda match: quoted[match[1]], REFUSED[name][1])
+    pattern = re.sub(r"\{(\w+)\}", lambda match: quoted[match[1]], INVALID[name][1])
     assert re.search(pattern, answers[name].refusal())
     assert answers[name].out == ""
 
 
-@pytest.mark.parametrize("name", ACCEPTED)
-def test_not_refused_but_trained(answers, name):
+@pytest.mark.parametrize("name", VALID)
+def test_valid_command_proceeds_to_import_tensorflow(answers, name):
     assert re.search(r"ImportError.* was imported", str(answers[name].code)), answers[name]
 
 
 @pytest.mark.parametrize("name", HELP)
-def test_help_needs_no_tensorflow(answers, name):
+def test_help_leaves_tensorflow_unimported(answers, name):
     assert answers[name].code == 0, answers[name]
     assert answers[name].err == ""
     assert answers[name].out.startswith("usage: python train.py --model NAME")
 
 
-def test_help_lists_the_flags_of_every_run_by_group_with_their_defaults(answers):
+def test_help_lists_run_options_by_group_with_defaults(answers):
     text = answers["help"].out
     assert answers["short help"].out == text
     for group in ("run", "data", "training", "outputs", "speed"):
@@ -948,7 +945,7 @@ def test_help_lists_the_flags_of_every_run_by_group_with_their_defaults(answers)
 @pytest.mark.parametrize(
     "name", ["help for a model", "help for a model, first", "help after a model's flags"]
 )
-def test_help_for_a_model_lists_its_own_flags_too(answers, name):
+def test_help_for_a_model_lists_its_hyperparameters(answers, name):
     text = answers[name].out
     for group in ("run", "latents", "loss", "optimisation", "networks"):
         assert f"\n{group}:\n" in text
@@ -958,26 +955,26 @@ def test_help_for_a_model_lists_its_own_flags_too(answers, name):
     assert text.splitlines()[-1] not in answers["help"].out
 
 
-def test_help_follows_the_model_of_a_flagfile(answers):
+def test_help_for_a_flagfile_lists_hyperparameters_of_its_model(answers):
     assert "\n  --depth  (mlp: 3)\n" in answers["help for the model of a flagfile"].out
 
 
-def test_a_refused_command_ends_its_process_with_code_2(python):
+def test_invalid_command_ends_its_process_with_code_2(python):
     refusal = python("train.py", "--model=dcgn").refusal()
     assert refusal.startswith("--model: no such model: dcgn; did you mean")
 
 
-# Errors raised after loading the data.
+# Invalid for the data.
 
 
-def test_a_batch_larger_than_the_data_is_refused(call, tiny, tmp_path):
+def test_batch_size_above_the_training_images_is_invalid(call, tiny, tmp_path):
     refusal = call("train", *tiny, "--batch_size=201", f"--outdir={tmp_path / 'a'}").refusal()
     assert refusal.startswith("--batch_size: 201 exceeds the 200 training images")
     argv = ("--batch_size=101", "--n_critic=2", f"--outdir={tmp_path / 'b'}")
     assert "--batch_size: 101 x n_critic=2" in call("train", *tiny, *argv).refusal()
 
 
-def test_to_skip_gray_images_of_a_file_is_refused(call, tiny, digits, tmp_path):
+def test_gray_skip_of_a_file_is_invalid(call, tiny, digits, tmp_path):
     refusal = call("train", *tiny, "--gray=skip", f"--outdir={tmp_path}").refusal()
     assert refusal == (
         f"--gray: skip requires a folder of images, and dataset={digits} is not one; "
@@ -985,26 +982,26 @@ def test_to_skip_gray_images_of_a_file_is_refused(call, tiny, digits, tmp_path):
     )
 
 
-def test_images_that_the_networks_do_not_fit_are_refused(call, digits, tmp_path):
+def test_image_size_that_the_networks_do_not_support_is_invalid(call, digits, tmp_path):
     argv = ("--model=dcgan", f"--dataset={digits}", "--image_size=30", f"--outdir={tmp_path}")
-    assert call("train", *argv).refusal().startswith("--image_size: images of 30x30 do not fit")
+    message = (
+        "--image_size: expected square images with a side of 28, 32, 64 or 128 pixels (4 or 7 "
+        "times a power of two from 4 to 64), got 30x30"
+    )
+    assert call("train", *argv).refusal() == message
     np.savez(tmp_path / "odd.npz", x_train=np.zeros((9, 30, 30), np.uint8))
     argv = ("--model=dcgan", f"--dataset={tmp_path / 'odd.npz'}", f"--outdir={tmp_path / 'run'}")
-    refusal = call("train", *argv, "--batch_size=3").refusal()
-    assert refusal == (
-        "--image_size: images of 30x30 do not fit these networks: use a side of 28, 32, 64 or 128 "
-        "pixels (4 or 7 times a power of two from 4 to 64)"
-    )
+    assert call("train", *argv, "--batch_size=3").refusal() == message
 
 
-def test_an_unknown_data_set_is_refused_with_a_near_match(call, tmp_path):
+def test_unknown_data_set_is_invalid_with_a_suggestion(call, tmp_path):
     refusal = call("train", "--model=gan", "--dataset=CIFR10", f"--outdir={tmp_path}").refusal()
     assert refusal.startswith("--dataset: CIFR10: ")
     assert "did you mean CIFAR10" in refusal
 
 
 def online() -> bool:
-    """True if hosts can be reached within some seconds."""
+    """Return whether hosts can be reached, within some seconds."""
     connected = []
 
     def connect():
@@ -1018,7 +1015,7 @@ def online() -> bool:
     return bool(connected)
 
 
-def test_a_set_that_is_not_prepared_is_refused_soon_without_a_network(call, tmp_path, monkeypatch):
+def test_unprepared_data_set_without_a_network_ends_within_seconds(call, tmp_path, monkeypatch):
     if online():
         pytest.skip("there is a network: the set would be downloaded")
     import tensorflow_datasets
@@ -1050,7 +1047,7 @@ for cell in sys.argv[1:]:
 
 
 @pytest.mark.smoke
-def test_run_in_a_notebook_any_number_of_times(python, tiny, tmp_path):
+def test_train_in_a_notebook_runs_repeatedly(python, tiny, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     base = f"%run train.py {shlex.join(tiny)}"
     done = python(
@@ -1084,7 +1081,7 @@ PROGRESS = (
 )
 
 
-def test_progress_in_a_log_is_plain_lines(tiny_run):
+def test_progress_in_a_file_has_plain_lines(tiny_run):
     assert "\r" not in tiny_run.outcome.out
     lines = [line for line in tiny_run.outcome.out.splitlines() if line.startswith("step ")]
     assert re.fullmatch(PROGRESS, lines[-1])
@@ -1122,7 +1119,7 @@ def test_progress_at_a_terminal_rewrites_its_line(tiny, tmp_path, monkeypatch):
 # A run that diverges.
 
 
-def test_an_absurd_learning_rate_ends_in_one_line_and_code_1(call, tiny, tmp_path):
+def test_diverging_run_ends_in_one_line_with_code_1(call, tiny, tmp_path):
     done = call("train", *tiny, "--d_learning_rate=1e30", "--steps=6", f"--outdir={tmp_path}")
     assert done.code == 1, done
     assert re.fullmatch(r"error: step 1: \w+ is (nan|inf|-inf); .*\n", done.err)
@@ -1132,7 +1129,7 @@ def test_an_absurd_learning_rate_ends_in_one_line_and_code_1(call, tiny, tmp_pat
 
 @contextlib.contextmanager
 def no_numbers_from(step):
-    """Within it, each generator's weights are NaN from the end of a training step on."""
+    """Set the weights of generators to NaN from the end of a training step on."""
     import tensorflow as tf
 
     from models.adversarial import AdversarialModel
@@ -1149,7 +1146,7 @@ def no_numbers_from(step):
         yield
 
 
-def test_a_diverging_run_keeps_its_checkpoints_and_can_go_on_from_them(
+def test_diverged_run_keeps_its_checkpoints_and_resumes_from_them(
     call, tiny, tmp_path, whole, checkpoint, assert_same_bits
 ):
     argv = [*tiny, *SCHEDULE, f"--outdir={tmp_path}"]
@@ -1172,7 +1169,7 @@ def test_a_diverging_run_keeps_its_checkpoints_and_can_go_on_from_them(
 
 
 @pytest.mark.parametrize("due", ["--sample_every=4", "--checkpoint_every=4", "--steps=4"])
-def test_weights_that_are_no_numbers_are_neither_drawn_nor_saved(call, tiny, tmp_path, due):
+def test_nan_weights_are_neither_drawn_nor_saved(call, tiny, tmp_path, due):
     # The losses of step 4 are finite: they are those of the weights before its update.
     with no_numbers_from(4):
         done = call("train", *tiny, "--steps=6", due, f"--outdir={tmp_path}")
@@ -1183,7 +1180,7 @@ def test_weights_that_are_no_numbers_are_neither_drawn_nor_saved(call, tiny, tmp
     assert not (tmp_path / "export").exists()
 
 
-def test_a_grid_of_a_told_model_has_a_class_a_row_and_the_same_noise_down_a_column(told_run, cells):
+def test_sample_grid_of_a_class_conditional_model_has_one_class_per_row(told_run, cells):
     from training.loading import load_run
 
     model = load_run(told_run.path)[2]
@@ -1196,7 +1193,7 @@ def test_a_grid_of_a_told_model_has_a_class_a_row_and_the_same_noise_down_a_colu
         assert abs(shown[row] - expected).max() <= 1
 
 
-def test_planes_are_drawn_with_the_sample_grids_if_asked_for(told_run, tiny_run):
+def test_sample_planes_draws_planes_with_the_sample_grids(told_run, tiny_run):
     names = [f"span-{span}-step-{step:07}.png" for span in (1, 3) for step in (0, 4, 6)]
     assert sorted(path.name for path in (told_run.path / "planes").iterdir()) == names
     for span in (1, 3):
@@ -1205,7 +1202,7 @@ def test_planes_are_drawn_with_the_sample_grids_if_asked_for(told_run, tiny_run)
     assert not (tiny_run.path / "planes").exists()
 
 
-def test_a_model_that_is_told_the_class_needs_labels(call, tmp_path):
+def test_class_conditional_model_without_labels_is_invalid(call, tmp_path):
     np.savez(tmp_path / "plain.npz", x_train=np.zeros((9, 28, 28), np.uint8))
     argv = ("--model=cgan", f"--dataset={tmp_path / 'plain.npz'}", "--batch_size=3")
     refusal = call("train", *argv, f"--outdir={tmp_path / 'run'}").refusal()
@@ -1216,9 +1213,7 @@ def test_a_model_that_is_told_the_class_needs_labels(call, tmp_path):
 # Models with an encoder.
 
 
-def test_a_run_of_a_model_with_an_encoder_shows_and_measures_reconstructions(
-    call, digits, tmp_path
-):
+def test_run_of_a_model_with_an_encoder_draws_and_measures_reconstructions(call, digits, tmp_path):
     path = tmp_path / "run"
     networks = ("--model=bigan", "--network=mlp", "--width=8", "--depth=1", "--joint_units=8")
     every = ("--sample_every=2", "--checkpoint_every=2", "--log_every=2", "--eval_every=4")
@@ -1249,7 +1244,7 @@ def test_a_run_of_a_model_with_an_encoder_shows_and_measures_reconstructions(
 # Models with codes.
 
 
-def test_a_run_of_a_model_with_codes_ends_with_traversals_of_them(coded_run, tiny_run, cells):
+def test_finished_run_of_a_model_with_codes_has_traversals(coded_run, tiny_run, cells):
     import imageio.v3 as iio
 
     from training.loading import load_run
@@ -1275,14 +1270,14 @@ def test_a_run_of_a_model_with_codes_ends_with_traversals_of_them(coded_run, tin
     assert abs(cells(last[..., None], columns=10) - expected).max() <= 1
 
 
-def test_the_log_of_a_model_with_codes_has_their_information(coded_run):
+def test_log_of_a_model_with_codes_has_mutual_information(coded_run):
     names = {"information_category_0", "information_continuous_0", "information_continuous_1"}
     for record in records(coded_run.path):
         assert names < set(record)
         assert record["information_category_0"] <= math.log(4)
 
 
-def test_a_grid_of_a_model_with_codes_has_a_category_a_row(coded_run, cells):
+def test_sample_grid_of_a_model_with_codes_has_one_category_per_row(coded_run, cells):
     from training.loading import load_run
 
     model = load_run(coded_run.path)[2]
@@ -1294,7 +1289,7 @@ def test_a_grid_of_a_model_with_codes_has_a_category_a_row(coded_run, cells):
 
 
 @pytest.mark.parametrize(("share", "known"), [("0", 0), ("0.25", 50), ("1", 200)])
-def test_as_many_labels_as_are_asked_for_reach_the_model(
+def test_supervised_fraction_limits_the_labels_of_the_model(
     call, digits, tmp_path, monkeypatch, share, known
 ):
     from training import loop
@@ -1312,11 +1307,11 @@ def test_as_many_labels_as_are_asked_for_reach_the_model(
     assert (made[0].split.labels >= 0).sum() == known
 
 
-def test_classes_that_have_no_code_are_refused_before_training(call, digits, tmp_path):
+def test_supervised_fraction_with_more_classes_than_categories_is_invalid(call, digits, tmp_path):
     argv = ("--model=infogan", f"--dataset={digits}", "--network=mlp", "--batch_size=20")
     told = ("--supervised_fraction=0.5", "--categorical_codes=9", f"--outdir={tmp_path / 'run'}")
     assert call("train", *argv, *told).refusal() == (
-        "--supervised_fraction needs images with labels of at most 9 classes "
-        "(--categorical_codes), there are 10"
+        "--supervised_fraction: requires images with labels of at most 9 classes (the size of the "
+        "first of categorical_codes), there are 10"
     )
     assert not (tmp_path / "run").exists()

@@ -1,4 +1,4 @@
-"""Trainings, and the work of the scripts: configuration, data, callbacks, pictures, evaluation.
+"""Training loop and implementation of the scripts: configuration, callbacks, pictures, evaluation.
 
 May import: models, evaluation, augmentation, data, plotting, storage, cli, fields, errors.
 """

@@ -1,6 +1,6 @@
-"""The end of a training step: measurements, log, pictures, checkpoints and the line of progress.
+"""Callbacks of a training: evaluation, log, pictures, checkpoints and the progress line.
 
-`in_order` puts the callbacks into the one order in which they run.
+`in_order` returns them in the order in which they must run.
 """
 
 import math
@@ -40,10 +40,10 @@ def in_order(
     save: "Saver",
     show: "Progress",
 ) -> list[keras.callbacks.Callback]:
-    """Return the callbacks in the order of the end of a step.
+    """Return the callbacks in the order in which they run after a step.
 
-    The scalars are gathered and checked first; measurements precede the log, the log precedes the
-    pictures, whose curves show both, and the checkpoint is of a step that is recorded.
+    The scalars are gathered and checked first. Evaluations precede the log, and the log precedes
+    the pictures, because curves.png draws both. The checkpoint follows the log of its step.
     """
     return [gather, *measure, log, draw, save, show]
 
@@ -51,14 +51,14 @@ def in_order(
 class DivergedError(Exception):
     """A loss or a weight is not a finite number; the message is one line."""
 
-    def __init__(self, step: int, what: str):
+    def __init__(self, step: int, problem: str):
         super().__init__(
-            f"step {step}: {what}; the checkpoints before it are kept. Try a lower learning rate"
+            f"step {step}: {problem}; earlier checkpoints are kept. Try a lower learning rate"
         )
 
 
 class StepCallback(keras.callbacks.Callback):
-    """Callback with `step`, the number of steps since the run began."""
+    """Callback with `step`, the number of steps since the start of the run."""
 
     def on_train_begin(self, logs=None):
         self.step = int(self.model.step)
@@ -85,7 +85,7 @@ class Log(StepCallback):
     """Means over `every` steps, in metrics.jsonl and TensorBoard.
 
     A record has step, epoch, kimg (thousands of real images seen), seconds (of training since the
-    run began), images_per_second, the learning rate of each player and the scalars of the step.
+    start of the run), images_per_second, each player's learning rate and the scalars of the step.
     """
 
     def __init__(self, run: RunDirectory, writer, every: int, batches):
@@ -125,7 +125,7 @@ class Log(StepCallback):
         return float(np.mean(values))
 
     def position(self, step: int) -> dict[str, float]:
-        """Return the position of a step in the training, the beginning of each record."""
+        """Return step, epoch, kimg and seconds, the first entries of each record."""
         now = time.perf_counter()
         self.seconds += now - self.since
         self.since = now
@@ -137,7 +137,7 @@ class Log(StepCallback):
         }
 
     def flush(self, step: int) -> None:
-        """Write the mean of the steps since the last record up to a step, if there are any."""
+        """Write a record with the means since the last one, unless there was no step since."""
         if not self.window:
             return
         images = len(self.window) * self.batches.images_per_step
@@ -163,7 +163,7 @@ class Log(StepCallback):
 
 
 class Gather(StepCallback):
-    """Hand the scalars of each step to the log, and check that they are finite.
+    """Pass the scalars of each step to the log, and check that they are finite.
 
     Raises:
         DivergedError: a scalar is not finite; the log is written up to this step.
@@ -216,7 +216,7 @@ class Pictures(StepCallback):
             self.draw()
 
     def draw(self) -> None:
-        """Write the pictures, also to TensorBoard, and the curves so far."""
+        """Write the pictures to files and to TensorBoard, and update curves.png."""
         self.check_weights()
         latents, columns = self.model.picture_latents()
         grid = plotting.grid(self.model.generate(latents), columns)
@@ -240,16 +240,16 @@ class Pictures(StepCallback):
 
 
 class Evaluator(StepCallback):
-    """Measurement every `every` steps and at the end, in metrics.jsonl and TensorBoard.
+    """Evaluation every `every` steps and after the last one, in metrics.jsonl and TensorBoard.
 
-    A training that is stopped is not measured at its end.
+    A run that is stopped before its last step is not evaluated when it stops.
 
     Args:
         run: the run directory.
         writer: TensorBoard's summary writer.
-        log: log whose position the records begin with.
-        every: steps between two measurements.
-        measure: function without arguments -> value by name in the log.
+        log: log that returns the first entries of a record.
+        every: steps between two evaluations.
+        measure: function without arguments that returns values by their names in the log.
     """
 
     def __init__(self, run: RunDirectory, writer, log: Log, every: int, measure: Callable):
@@ -266,9 +266,9 @@ class Evaluator(StepCallback):
             self.evaluate()
 
     def evaluate(self) -> None:
-        """Measure, and write the record."""
+        """Evaluate and write a record."""
         self.check_weights()
-        print("\n" * is_live(), end="")  # else the output would continue the line of progress
+        print("\n" * is_live(), end="")  # ends the progress line
         values = self.measure()
         self.run.log({**self.log.position(self.step), **values})
         with self.writer.as_default(step=self.step):
@@ -281,7 +281,7 @@ class Evaluator(StepCallback):
 class StopRequest:
     """Context in which SIGINT (Ctrl-C, a notebook's stop button) and SIGTERM request a stop.
 
-    The same signal a second time has its usual effect.
+    A second signal of the same kind has its usual effect.
 
     Attributes:
         received: the signal, or None.
@@ -307,7 +307,7 @@ class StopRequest:
 
 
 class Saver(StepCallback):
-    """Checkpoint every `every` steps, at the end, and at a requested stop of the training."""
+    """Checkpoint every `every` steps, after the last one, and when a stop is requested."""
 
     def __init__(self, checkpoints: Checkpoints, log: Log, every: int, stop: StopRequest):
         super().__init__()
@@ -326,7 +326,7 @@ class Saver(StepCallback):
         self.save()
 
     def save(self) -> None:
-        """Write the log and a checkpoint of this step, unless there is one."""
+        """Write the log and a checkpoint of this step, unless it is already saved."""
         if self.step > self.saved:
             self.log.flush(self.step)
             self.check_weights()
@@ -335,12 +335,12 @@ class Saver(StepCallback):
 
 
 def is_live() -> bool:
-    """Return whether a printed line can be rewritten: at a terminal, or in a notebook."""
+    """Return whether a printed line can be updated: in a terminal or a notebook."""
     return sys.stdout.isatty() or "ipykernel" in sys.modules
 
 
 class Progress(StepCallback):
-    """Line of progress, rewritten at a terminal or in a notebook; else one every half minute."""
+    """Progress line, updated in a terminal or notebook; elsewhere a new line every 30 seconds."""
 
     def __init__(self, total: int, batches):
         super().__init__()

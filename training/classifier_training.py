@@ -1,6 +1,6 @@
-"""Training of the classifiers whose features distances are measured in, for train_classifier.py.
+"""Training of classifiers that serve as feature networks, for train_classifier.py.
 
-The options are readable without TensorFlow.
+The options can be imported without TensorFlow.
 """
 
 import dataclasses
@@ -19,41 +19,41 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-MEASURED_AT_ONCE = 500  # images
+TEST_BATCH_SIZE = 500
 
 
 @dataclasses.dataclass(frozen=True)
 class ClassifierOptions:
     """Options of train_classifier.py."""
 
-    dataset: str = field("MNIST", "data set with labels, as train.py names it", group="data")
+    dataset: str = field("MNIST", "labelled data set, named as in train.py", group="data")
     data_dir: str = field(
-        "", "folder of the sets of TensorFlow Datasets; by default TFDS_DATA_DIR", group="data"
+        "", "directory of TensorFlow Datasets; default: TFDS_DATA_DIR", group="data"
     )
     image_size: int | None = field(
-        None, "side in pixels that images are resized to, antialiased", group="data", at_least=4
+        None, "side of the resized images in pixels (antialiased)", group="data", at_least=4
     )
-    out: str = field("", "the .npz file to write; by default a file in the cache", group="data")
+    out: str = field("", "output .npz file; default: a file in the cache directory", group="data")
     epochs: int = field(12, "passes over the training images", group="training", at_least=1)
     batch_size: int = field(128, "images per step", group="training", at_least=1)
     learning_rate: float = field(
-        2e-3, "initial learning rate of Adam, which decays to 0 by a cosine schedule",
+        2e-3, "initial learning rate of Adam; a cosine schedule decays it to 0",
         group="training", above=0,
     )  # fmt: skip
     width: int = field(32, "channels of the first layer", group="network", at_least=1)
     seed: int = field(
-        0, "seed of weights, order of images and augmentation", group="training", at_least=0,
-        at_most=2**31 - 1,
+        0, "seed of the weights, the order of images and the augmentation", group="training",
+        at_least=0, at_most=2**31 - 1,
     )  # fmt: skip
     shift: float = field(
-        0.1, "maximal translation, as a share of the side", group="augmentation", at_least=0,
+        0.1, "maximum translation, as a share of the side", group="augmentation", at_least=0,
         at_most=0.5,
     )  # fmt: skip
     rotation: float = field(
-        10.0, "maximal rotation, in degrees", group="augmentation", at_least=0, at_most=180
+        10.0, "maximum rotation in degrees", group="augmentation", at_least=0, at_most=180
     )
     zoom: float = field(
-        0.1, "maximal change of scale: by 1 + zoom or its inverse", group="augmentation",
+        0.1, "maximum change of scale: by 1 + zoom or its inverse", group="augmentation",
         at_least=0, below=1,
     )  # fmt: skip
     flip: bool = field(
@@ -72,7 +72,7 @@ def train_classifier(options: ClassifierOptions) -> str:
         options.dataset, data_dir=options.data_dir or None, image_size=options.image_size
     )
     if images.train.labels is None:
-        raise UserError(f"{options.dataset} has no labels", "dataset")
+        raise UserError(f"{options.dataset} has no labels; choose a labelled data set", "dataset")
     network = fit(options, images.train, images.num_classes)
     labelled = images.test is not None and images.test.labels is not None
     accuracy = accuracy_of(network, images.test) if labelled else None
@@ -130,7 +130,7 @@ def augment(images: "tf.Tensor", seed: "tf.Tensor", options: ClassifierOptions) 
 
     Args:
         images: uint8 [b, h, w, c].
-        seed: of stateless draws, [2].
+        seed: stateless seed of the draws, int32 [2].
         options: the ranges of the transformations.
     """
     import tensorflow as tf
@@ -158,8 +158,8 @@ def augment(images: "tf.Tensor", seed: "tf.Tensor", options: ClassifierOptions) 
 def accuracy_of(network: "keras.Model", split: data.Split) -> float:
     """Return the share of images that the network classifies correctly."""
     correct = 0
-    for start in range(0, len(split.images), MEASURED_AT_ONCE):
-        part = slice(start, start + MEASURED_AT_ONCE)
+    for start in range(0, len(split.images), TEST_BATCH_SIZE):
+        part = slice(start, start + TEST_BATCH_SIZE)
         _, logits = network(np.asarray(split.images[part]), training=False)
         correct += int(np.sum(np.argmax(logits, 1) == split.labels[part]))
     return correct / len(split.images)

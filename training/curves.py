@@ -1,4 +1,4 @@
-"""curves.png of a run: everything that it has logged, over the steps."""
+"""curves.png of a run: all logged scalars over the training steps."""
 
 import plotting
 from evaluation.metric import logged_metric
@@ -6,14 +6,14 @@ from evaluation.reports.comparison import is_logarithmic
 from models.scalars import ScalarGroup, group_of, groups
 from storage.run_directory import RunDirectory
 
-POSITION = ("step", "epoch", "kimg", "seconds")  # of a record, not drawn
+POSITION = ("step", "epoch", "kimg", "seconds")  # entries of a record that are not drawn
 DISTANCES = ScalarGroup(title="distances of samples", names=("",), order=-2, log=True)
 SHARES = ScalarGroup(title="shares and scores", names=("",), order=-1)
 OTHERS = ScalarGroup(title="others", names=("",), order=1000)
 
 
 def panel_of(name: str) -> tuple[ScalarGroup, str]:
-    """Return the group that a logged scalar is drawn with, and its label there."""
+    """Return the panel of a logged scalar, and its label in this panel."""
     if metric := logged_metric(name):
         return (DISTANCES if is_logarithmic(metric) else SHARES), metric
     group = group_of(name)

@@ -1,6 +1,6 @@
 """Outputs of generate.py: images, grids, interpolations, planes, traversals, pictures of styles.
 
-The declarations of outputs and of their options are readable without TensorFlow.
+The outputs and their options can be imported without TensorFlow.
 """
 
 import dataclasses
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Output(Choice):
-    """An output; its `make` is (model, options, outdir) -> lines to print, mostly paths of files.
+    """Output of generate.py; `make` is (model, options, outdir) -> lines to print, mostly paths.
 
     Attributes:
-        meaning: the files that it writes, in one phrase of the help text.
-        needs: abilities of which the model must have at least one; any model if empty.
+        meaning: description of its files for the help text.
+        needs: abilities; the model must have at least one of them, unless this is empty.
     """
 
     meaning: str
@@ -41,7 +41,7 @@ SAMPLES = {
     "n": field(64, "number of images", group="images", at_least=1),
     "truncation": field(
         1.0,
-        "truncation psi of the styles of a style-based model: 1 for none, 0 for the mean style "
+        "truncation psi of a style-based model: 1: no truncation; 0: the mean style for all images "
         "(Karras et al. 2019, appendix B)",
         group="images",
         at_least=0,
@@ -52,29 +52,29 @@ INTERPOLATION = {
     "truncation": SAMPLES["truncation"],
     "path": field(
         "spherical",
-        "interpolate latents on the chord (linear) or on the great circle (spherical), or styles w "
-        "on the chord (styles)",
+        "interpolation path: linear or spherical between latents z, or styles: linear between "
+        "styles w",
         group="interpolation",
         choices=("linear", "spherical", "styles"),
     ),
     "frames": field(
-        10, "images per row, both ends included", group="interpolation", at_least=2
+        10, "images per row, including both ends", group="interpolation", at_least=2
     ),
 }  # fmt: skip
 PLANE_SPAN = field(
-    3.0, "both dimensions range from -span to span", group="plane and traversal", above=0
+    3.0, "range of both dimensions: -span to span", group="plane and traversal", above=0
 )
 TRAVERSAL_SPAN = field(
-    1.0, "each code ranges from -span to span", group="plane and traversal", above=0
+    1.0, "range of each code: -span to span", group="plane and traversal", above=0
 )
 
 
 def draw(options: "GenerateOptions") -> list[str]:
-    """Draw the output of a run that the options select; return the lines to print.
+    """Write the selected output of a run; return the lines to print.
 
     Raises:
-        UserError: there is no trained run, its model lacks an ability or has no such class, or the
-            files cannot be written.
+        UserError: the run has no checkpoint, its model lacks an ability or the class, or the files
+            cannot be written.
     """
     RunDirectory(options.run).read_config()  # raises before TensorFlow is imported
     from training.loading import load_run
@@ -124,7 +124,7 @@ def sample(model: "GenerativeModel", options: "GenerateOptions") -> np.ndarray:
 def generate(
     model: "GenerativeModel", options: "GenerateOptions", latents: dict[str, "tf.Tensor"]
 ) -> np.ndarray:
-    """Return the images of latents name -> [n, d], truncated on request: float32 in [-1, 1]."""
+    """Return images of latents name -> [n, d], truncated if selected: float32 in [-1, 1]."""
     if not truncates(options):
         return model.generate(latents)
     from training.pictures import generate_truncated
@@ -140,7 +140,9 @@ def save_images(model: "GenerativeModel", options: "GenerateOptions", outdir: Pa
     return [f"{options.n} images in {outdir}"]
 
 
-@OUTPUTS.add("npz", options=SAMPLES, meaning="one array `images`, uint8 [n, h, w, c]")
+@OUTPUTS.add(
+    "npz", options=SAMPLES, meaning="an .npz file with the array images, uint8 [n, h, w, c]"
+)
 def save_npz(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
     """Write all images to one compressed file; return its path."""
     path = outdir / f"{stem(options)}-{options.n}.npz"
@@ -162,7 +164,7 @@ def save_grid(model: "GenerativeModel", options: "GenerateOptions", outdir: Path
     meaning="a picture with one row per pair of latents, and a GIF",
 )
 def save_interpolation(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
-    """Write a row of images per pair of latents, and the rows as a GIF that runs forth and back."""
+    """Write a row of images per pair of latents, and a GIF that plays forwards and backwards."""
     ends = model.draw_latents(2 * options.n, options.seed, options.label)
     between = interpolate_styles if options.path == "styles" else interpolate_latents
     images = between(model, options, ends)
@@ -227,8 +229,8 @@ def save_plane(model: "GenerativeModel", options: "GenerateOptions", outdir: Pat
     "traversal",
     options={"span": TRAVERSAL_SPAN},
     needs=(CONTINUOUS_CODES, ORDERED_DIMENSIONS),
-    meaning="for each continuous code a picture with one row per category, and a GIF; for an "
-    "autoencoder the ten most active latent dimensions",
+    meaning="a picture with one row per category and a GIF for each continuous code; for "
+    "autoencoders, for the ten most active latent dimensions",
 )
 def save_traversals(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
     """Write a picture and a GIF per continuous code; return their paths."""
@@ -253,14 +255,14 @@ def save_styles(model: "GenerativeModel", options: "GenerateOptions", outdir: Pa
 class GenerateOptions:
     """Options of generate.py."""
 
-    run: str = field("", "run directory of the model", group="run")
+    run: str = field("", "run directory of the trained model", group="run")
     output: str = choice(
         OUTPUTS,
         "grid",
         "; ".join(f"{output.name}: {output.meaning}" for output in OUTPUTS.values()),
         group="run",
     )
-    outdir: str = field("", "output folder; by default generated/ in the run", group="run")
+    outdir: str = field("", "output directory; default: generated/ in the run", group="run")
     seed: int = field(0, "seed of the latents", group="run", at_least=0, at_most=2**31 - 1)
     label: int | None = field(
         None, "class of all images, for a class-conditional model", group="run", at_least=0

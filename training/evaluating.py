@@ -1,4 +1,4 @@
-"""Evaluation of run directories, and of images of any program, for evaluate.py and study.py."""
+"""Evaluation of run directories and of image files, for evaluate.py and study.py."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,13 +23,13 @@ def evaluate_all(asked: EvaluateOptions, *, only_new: bool = False) -> str:
     """Measure, compare and publish runs, or measure images; return the tables and notes.
 
     Args:
-        asked: the runs or images, and what to measure of them.
-        only_new: skip metrics that were measured before of the same checkpoint and protocol.
+        asked: the runs or images, the metrics and the protocol.
+        only_new: skip runs with saved metrics of the same checkpoint and protocol.
     """
     folder = Path(asked.outdir).expanduser()
     runs = runs_of(asked)
     records = [published_record(run) for run in runs] if asked.publish else []
-    exact_products()
+    disable_tensor_float_32()
     references = [reference_of_images(asked)] if asked.images else references_of(runs, asked)
     evaluations = [evaluate_run(run, asked, references, only_new) for run in runs]
     if asked.images:
@@ -49,8 +49,8 @@ def evaluate_all(asked: EvaluateOptions, *, only_new: bool = False) -> str:
     return "\n".join(lines)
 
 
-def exact_products() -> None:
-    """Turn TensorFloat-32 off, by which GPUs from Ampere on multiply with 10 bits of precision."""
+def disable_tensor_float_32() -> None:
+    """Turn off TensorFloat-32, which multiplies with 10 bits of precision on GPUs since Ampere."""
     import tensorflow as tf
 
     tf.config.experimental.enable_tensor_float_32_execution(False)
@@ -60,11 +60,11 @@ def runs_of(asked: EvaluateOptions) -> list[RunDirectory]:
     """Return the given runs.
 
     Raises:
-        UserError: a run is named twice, is missing or has no checkpoint.
+        UserError: a run is given twice, is missing or has no checkpoint.
     """
     runs = [RunDirectory(path) for path in fields.listed(asked.run)]
     if len({run.path.resolve() for run in runs}) < len(runs):
-        raise UserError(f"{asked.run}: a run is named twice", "run")
+        raise UserError(f"{asked.run}: a run is given twice", "run")
     for run in runs:
         run.read_config()
         if not run.has_checkpoints:
@@ -93,15 +93,15 @@ def references_of(runs: Sequence[RunDirectory], asked: MeasureOptions) -> list[R
         images = loading.load_data(config.with_options(data_dir=data_dir))
         if images.fingerprint != saved["data"]["fingerprint"]:
             raise UserError(
-                f"{run.path}: the run was trained on other images of {saved['data']['name']} than "
-                "those found now"
+                f"{run.path}: the run was trained on other images of {saved['data']['name']}. "
+                "Restore the data set or set data_dir"
             )
         references.append(runner.load_reference(images, asked))
     return references
 
 
 def reference_of_images(asked: EvaluateOptions) -> Reference:
-    """Return the reference images for images of any program."""
+    """Return the reference images for image files."""
     name = data.canonical_name(asked.dataset)
     return runner.load_reference(data.load(name, data_dir=asked.data_dir or None), asked)
 
@@ -130,7 +130,7 @@ def evaluate_run(
 
 
 def evaluate_baselines(asked: MeasureOptions, references: Sequence[Reference]) -> list[dict]:
-    """Measure, and publish on request, the baselines of each data set."""
+    """Measure the baselines of each data set; publish them if `publish` is set."""
     evaluations = []
     for reference in references:
         baselines = subject.baselines(reference.data.train)

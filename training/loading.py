@@ -1,4 +1,4 @@
-"""Data and model of a configuration, for a new training and for a run that was trained before."""
+"""Load the data set and the model of a configuration or of a trained run."""
 
 import dataclasses
 import os
@@ -75,7 +75,7 @@ def build_model(config: Config, image_shape: Sequence[int], num_classes: int) ->
 def load_run(path: str | os.PathLike) -> tuple[Config, dict, GenerativeModel]:
     """Return a run's configuration, the description of its data, and its model as last saved.
 
-    Keras is left as `prepare` sets it for the run.
+    Calls `prepare`, which sets the seed and the precision of Keras.
 
     Raises:
         UserError: there is no run, or it has no checkpoint.

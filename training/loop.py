@@ -1,4 +1,4 @@
-"""A training, from its configuration to the exported generator."""
+"""Training loop, from the configuration to the exported generator."""
 
 import contextlib
 import functools
@@ -33,15 +33,15 @@ TRAVERSAL_SPANS = (1, 2)
 
 
 def train(config: Config, run: RunDirectory, command: str) -> int:
-    """Train, or resume a training, in a run directory that is locked; return the exit code.
+    """Train or resume a run in its locked directory; return the exit code.
 
     Args:
-        config: of the run.
+        config: the configuration.
         run: the run directory.
-        command: the command line, for config.json.
+        command: the command line, recorded in config.json.
 
     Raises:
-        UserError: the run cannot begin or go on.
+        UserError: the run cannot be started or resumed.
         DivergedError: a loss is not finite.
     """
     options = config.options
@@ -61,7 +61,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     model = loading.build_model(config, images.image_shape, images.num_classes)
     model.before_training(epoch)
     compile_model(model, options.jit)
-    # After the model, since building a feature network draws from the seed of Keras.
+    # After the model: building a feature network changes the state of Keras' random seed.
     measure = options.eval_every and sample_measure(options, images, model)
 
     every = options.checkpoint_every or epoch
@@ -109,24 +109,24 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
                 shuffle=False,
                 verbose=0,
             )
-            gc.collect()  # the generator of the batches has to end before the interpreter does
+            gc.collect()  # ends the generator of the batches before the interpreter exits
         step = int(model.step)
         if step == total:
             finish(run, model)
     if step < total:
         name = stop.received.name
-        print(f"stopped by {name} at step {step}: the same command goes on from there")
+        print(f"stopped by {name} at step {step}; run the same command to resume")
     return 128 + stop.received if stop.received else 0
 
 
 def sample_measure(options: RunOptions, images: ImageData, model: GenerativeModel) -> Callable:
-    """Return the measurement of `eval_every`: a function without arguments -> value by name.
+    """Return the evaluation of `eval_every`: a function without arguments -> value by name.
 
-    It is run once, so that what cannot be measured raises an error before the training, and the
-    seconds that it takes are printed. The latents are the same each time.
+    It is called once here, so that an undefined metric raises an error before training starts, and
+    its time is printed. Every call uses the same latents.
 
     Raises:
-        UserError: there is no such metric, no such feature network, or too few images.
+        UserError: a metric or the feature network is unknown, or there are too few images.
     """
     asked = MeasureOptions(
         metrics=options.eval_metrics,
@@ -157,7 +157,7 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
     start = time.perf_counter()
     measure()
     seconds = time.perf_counter() - start
-    print(f"measuring samples takes {seconds:.1f} s, every {options.eval_every:,} steps")
+    print(f"evaluation takes {seconds:.1f} s, every {options.eval_every:,} steps")
     return measure
 
 
@@ -175,21 +175,21 @@ def validation(model: GenerativeModel, reference: Reference) -> dict[str, float]
 def resume(
     run: RunDirectory, checkpoints: Checkpoints, fingerprint: str, every: int, total: int
 ) -> int:
-    """Restore the last checkpoint, and drop the records after it.
+    """Restore the last checkpoint, and remove the records after it.
 
     Args:
         run: the run directory.
         checkpoints: its checkpoints.
-        fingerprint: of the data set.
+        fingerprint: fingerprint of the data set.
         every: steps between two checkpoints.
         total: last step of the training.
 
     Returns:
-        The step of the checkpoint; 0 for a new run, or one that ended before the first checkpoint.
+        The step of the checkpoint; 0 for a new run or one that stopped before its first checkpoint.
 
     Raises:
-        UserError: the checkpoints are missing or damaged, are of other images, or are beyond the
-            last step.
+        UserError: the checkpoints are missing or damaged, belong to other images, or are beyond
+            the last step.
     """
     if not checkpoints.found():
         if any(record["step"] > every for record in run.records()):
@@ -230,10 +230,10 @@ def print_start(
 
 
 def compile_model(model: GenerativeModel, jit: str) -> None:
-    """Compile the model, by XLA if `jit` is "on", or "auto" and there is an accelerator.
+    """Compile the model; use XLA if `jit` is "on", or "auto" with an accelerator.
 
     Raises:
-        UserError: `jit` is "on", and Keras falls back to no XLA.
+        UserError: `jit` is "on" and the model does not compile under XLA.
     """
     accelerated = any(d.device_type != "CPU" for d in tf.config.list_physical_devices())
     xla = jit == "on" or (jit == "auto" and accelerated)
@@ -243,7 +243,7 @@ def compile_model(model: GenerativeModel, jit: str) -> None:
 
 
 def finish(run: RunDirectory, model: GenerativeModel) -> None:
-    """Write curves, the GIF of the samples, traversals, pictures of styles and the generator."""
+    """Write curves.png, progress.gif, traversals, pictures of styles and the exported generator."""
     draw_curves(run)
     drawn = sorted(run.samples.glob("step-*.png"))
     kept = np.linspace(0, len(drawn) - 1, min(len(drawn), GIF_FRAMES)).round().astype(int)

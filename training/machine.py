@@ -1,4 +1,4 @@
-"""The machine that trains: its devices and versions, its memory, and a warning where it is slow."""
+"""Machine of a run: devices, library versions, memory settings and a warning of slow bfloat16."""
 
 import ctypes
 import os
@@ -12,7 +12,7 @@ import tensorflow as tf
 
 
 def environment() -> dict[str, str]:
-    """Return a description of the machine, and the versions of Python and the libraries."""
+    """Return the description of the machine and the versions of Python and the libraries."""
     devices = ", ".join(accelerators()) or "no GPU"
     return {
         "machine": f"{cores()} {processor()}, {devices}",

@@ -1,4 +1,4 @@
-"""Configuration of a training: the options of the run and the hyperparameters of its model."""
+"""Configuration of a run: its options and the hyperparameters of its model."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -22,22 +22,22 @@ class RunOptions:
     dataset: str = field(
         "MNIST",
         "MNIST (embedded), FASHION_MNIST, CIFAR10 or another image set of TensorFlow Datasets by "
-        "its name, a folder of images (flat, or one sub-folder a class), or an .npz file",
+        "its name, a folder of images (flat, or one sub-folder per class), or an .npz file",
         group="data",
     )
     data_dir: str = field(
         "",
-        "directory of the sets of TensorFlow Datasets; default: TFDS_DATA_DIR",
+        "directory of TensorFlow Datasets; default: TFDS_DATA_DIR",
         group="data",
         may_change=True,
     )
     image_size: int | None = field(
-        None, "side in pixels that images are resized to, antialiased", group="data", at_least=4
+        None, "side of the resized images in pixels (antialiased)", group="data", at_least=4
     )
     gray: str = field(
         "convert",
         "gray images in a folder of colour images: convert repeats them over 3 channels, skip "
-        "leaves them out",
+        "omits them",
         group="data",
         choices=("convert", "skip"),
     )
@@ -49,68 +49,68 @@ class RunOptions:
     )
     resume: str = field(
         "auto",
-        "auto resumes from the last checkpoint if there is one; never raises an error if there is "
-        "one; must raises an error if there is none",
+        "resume from the last checkpoint: auto, if there is one; must, and raise an error if there "
+        "is none; never, and raise an error if there is one",
         group="run",
         choices=("auto", "never", "must"),
         may_change=True,
     )
     steps: int | None = field(
         None,
-        "steps to train, counted from the start of the run, instead of epochs",
+        "last step, counted from the start of the run; replaces epochs",
         group="training",
         at_least=1,
         may_change=True,
     )
     seed: int = field(
-        0, "seed of the weights, the order of images and every draw", group="training", at_least=0,
-        at_most=2**31 - 1,
+        0, "seed of the weights, the order of images and all random draws", group="training",
+        at_least=0, at_most=2**31 - 1,
     )  # fmt: skip
     sample_every: int | None = field(
-        None, "steps between two sample grids; default: an epoch", group="outputs", at_least=1,
+        None, "steps between two sample grids; default: one epoch", group="outputs", at_least=1,
         may_change=True,
     )  # fmt: skip
     sample_planes: bool = field(
         False,
-        "with each sample grid, draw planes/ as well: images over the first two latent dimensions, "
+        "also write planes/ with each sample grid: images over the first two latent dimensions, "
         "from -1 to 1 and from -3 to 3",
         group="outputs",
         may_change=True,
     )
     checkpoint_every: int | None = field(
-        None, "steps between two checkpoints; default: an epoch", group="outputs", at_least=1,
+        None, "steps between two checkpoints; default: one epoch", group="outputs", at_least=1,
         may_change=True,
     )  # fmt: skip
     keep_checkpoints: int = field(
-        3, "number of last checkpoints that are kept", group="outputs", at_least=1,
+        3, "number of checkpoints to keep; older ones are deleted", group="outputs", at_least=1,
         may_change=True,
     )  # fmt: skip
     log_every: int = field(
-        50, "steps between two records of metrics.jsonl, each the mean over them",
+        50, "steps between two records of metrics.jsonl; each is the mean over these steps",
         group="outputs", at_least=1, may_change=True,
     )  # fmt: skip
     eval_every: int | None = field(
-        None, "steps between two measurements of samples; none if not given", group="evaluation",
+        None, "steps between two evaluations; default: no evaluation", group="evaluation",
         at_least=1, may_change=True,
     )  # fmt: skip
     eval_metrics: str = field(
         "",
-        "metrics to measure then, with commas between, as evaluate.py --help lists them; default: "
-        "the Fréchet distance in the features",
+        "metrics of these evaluations, separated by commas (evaluate.py --help lists them); "
+        "default: the Fréchet distance",
         group="evaluation",
         may_change=True,
     )
     eval_features: str = field(
-        "auto", "feature network, as --features of evaluate.py", group="evaluation",
-        may_change=True,
+        "auto", "feature network of these evaluations; see --features of evaluate.py",
+        group="evaluation", may_change=True,
     )  # fmt: skip
     eval_samples: int = field(
-        1000, "number of samples that are drawn for it; the time grows with it",
+        1000, "number of samples per evaluation; its time is proportional to it",
         group="evaluation", at_least=2, may_change=True,
     )  # fmt: skip
     jit: str = field(
         "auto",
-        "compilation of the step by XLA; auto: on a GPU or TPU, not on a CPU",
+        "compile the train step with XLA; auto: only with a GPU or TPU",
         group="speed",
         choices=("auto", "on", "off"),
         may_change=True,
@@ -129,7 +129,7 @@ class RunOptions:
 
 @dataclasses.dataclass(frozen=True)
 class Config:
-    """Resolved configuration of a training.
+    """Resolved configuration of a run.
 
     Attributes:
         options: options of the run.
@@ -147,7 +147,7 @@ class Config:
         return Path(self.options.outdir or Path("runs") / name).expanduser()
 
     def with_options(self, **changes) -> "Config":
-        """Return the same training with other options."""
+        """Return a copy with other options."""
         return dataclasses.replace(self, options=dataclasses.replace(self.options, **changes))
 
     def as_dict(self) -> dict:
@@ -162,14 +162,16 @@ class Config:
         """Return the configuration that `as_dict` made.
 
         Raises:
-            UserError: it is of a version with other fields.
+            UserError: it was written by a version with other fields.
         """
         try:
             hyperparameters = REGISTRY[saved["options"]["model"]].hyperparameters
             hp = hyperparameters.resolve(**saved["hyperparameters"])
             return cls(RunOptions(**saved["options"]), hp)
         except (KeyError, TypeError, UserError) as error:
-            raise UserError(f"config.json is of another version of the zoo ({error})") from None
+            raise UserError(
+                f"config.json: written by another version of the code ({error})"
+            ) from None
 
     def fixed(self) -> dict:
         """Return the values that a resumed run must not change, by name."""
@@ -185,7 +187,7 @@ def parse(argv: Sequence[str]) -> Config:
     """Return the configuration of a command line, without importing TensorFlow.
 
     Raises:
-        UserError: a flag is unknown, or a value invalid.
+        UserError: a flag is unknown or a value is invalid.
     """
     model = model_name(flags.given(argv, RunOptions, partial=True).get("model", ""))
     hyperparameters = REGISTRY[model].hyperparameters
@@ -196,7 +198,7 @@ def parse(argv: Sequence[str]) -> Config:
         owners = owners_of(flag) or owners_of(flag.removeprefix("no"), switches=True)
         if model in owners or not owners:
             raise
-        raise UserError(f"no such flag of {model}, only of {', '.join(owners)}", flag) from None
+        raise UserError(f"not a flag of {model}, only of {', '.join(owners)}", flag) from None
     ours = {name: value for name, value in given.items() if has(RunOptions, name)}
     theirs = {name: value for name, value in given.items() if not has(RunOptions, name)}
     dataset = canonical_name(given.get("dataset", "MNIST"))
@@ -210,7 +212,7 @@ def parse(argv: Sequence[str]) -> Config:
 
 
 def owners_of(name: str, switches: bool = False) -> list[str]:
-    """Return the models that have a hyperparameter of a name; of `switches`, a boolean one."""
+    """Return the models with a hyperparameter of a name; a boolean one if `switches`."""
     return [
         model
         for model, entry in REGISTRY.items()
@@ -225,7 +227,7 @@ def has(cls: type, name: str) -> bool:
 
 
 def model_name(name: str) -> str:
-    """Return the registry's name of a model that is named in any case."""
+    """Return the name of a model in the registry for a name in upper or lower case."""
     if not name:
         raise UserError(f"expected one of {', '.join(REGISTRY)}", "model")
     if name.lower() not in REGISTRY:

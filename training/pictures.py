@@ -31,7 +31,7 @@ def plane_grid(model: GenerativeModel, latents: dict[str, tf.Tensor], span: floa
 
     Args:
         model: any model.
-        latents: one draw, name -> [1, d], which gives all other dimensions.
+        latents: one draw, name -> [1, d]; its other dimensions are kept.
         span: both dimensions range from -span to span.
 
     Raises:
@@ -66,8 +66,8 @@ def traversals(
 ) -> Iterator[tuple[str, np.ndarray, list[np.ndarray]]]:
     """Yield traversals of the continuous codes: each from -span to span, all other latents fixed.
 
-    Of a model without continuous codes, but with an order of its latent dimensions, yield one
-    traversal of the ten most active dimensions.
+    For a model without continuous codes but with ordered latent dimensions, yield one traversal of
+    the ten most active dimensions.
 
     Args:
         model: any model; nothing is yielded without codes and without ordered dimensions.
@@ -82,7 +82,7 @@ def traversals(
         value: of ten draws, or of the ten dimensions, side by side.
 
     Raises:
-        UserError: a label is given, and the model is not class-conditional or has no such class.
+        UserError: a label is given and the model is not class-conditional or lacks the class.
     """
     draws = model.draw_latents(10, seed, label)
     values = np.linspace(-span, span, POINTS)
@@ -116,7 +116,7 @@ def traversals(
 def save_traversals(
     model: GenerativeModel, span: float, seed: int, folder: Path, label: int | None = None
 ) -> list[Path]:
-    """Write a PNG and a GIF, which runs forth and back, per traversal; return their paths."""
+    """Write a PNG and a GIF, played forwards and backwards, per traversal; return their paths."""
     paths = []
     for name, picture, frames in traversals(model, span, seed, label):
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Runs that can be published: finished, and made by one flagfile and a seed."""
+"""Records of runs to publish: finished runs of one flagfile and a seed."""
 
 import shlex
 
@@ -11,8 +11,7 @@ def published_record(run: RunDirectory) -> dict:
     """Return the record of a finished run for assets/results.json, without its metrics.
 
     Raises:
-        UserError: the run is not finished, or was made with other flags than those of one flagfile
-            and a seed.
+        UserError: the run is not finished, or was trained with flags besides a flagfile and a seed.
     """
     saved = run.read_config()
     config = options.Config.from_dict(saved)

@@ -1,4 +1,4 @@
-"""Check of a configuration against the run that it would resume. Imports no TensorFlow."""
+"""Check of a configuration against an existing run. Does not import TensorFlow."""
 
 from errors import UserError
 from storage.run_directory import RunDirectory
@@ -6,7 +6,7 @@ from training.options import Config
 
 
 def check(config: Config, run: RunDirectory) -> None:
-    """Check that a training may start, or resume, in a run directory with a configuration.
+    """Check that a configuration can start or resume the run in a directory.
 
     Raises:
         UserError: `resume` forbids it, or the run was started with another configuration.
@@ -29,9 +29,9 @@ def check(config: Config, run: RunDirectory) -> None:
 
 
 def differences(old: Config, new: Config) -> list[str]:
-    """Return one phrase per option that a resumed run must not change, but that differs.
+    """Return one phrase per changed option that must stay the same in a resumed run.
 
-    Of another model only the model is named.
+    If the models differ, only the model is listed.
     """
     was, now = old.fixed(), new.fixed()
     names = ["model"] if was["model"] != now["model"] else now
@@ -43,5 +43,5 @@ def differences(old: Config, new: Config) -> list[str]:
 
 
 def displayed(value) -> str:
-    """Return an option's value as messages display it."""
+    """Return the text of an option's value in messages."""
     return "not given" if value is None else str(value)

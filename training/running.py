@@ -1,4 +1,4 @@
-"""Start of a training from the command line. Imports no TensorFlow before the checks."""
+"""Start of a training from the command line. Imports TensorFlow after the checks."""
 
 import sys
 
@@ -9,14 +9,14 @@ from training.options import Config
 
 
 def run_training(config: Config, command: str) -> int:
-    """Train, or resume, the run of a configuration; return the exit code, 1 if it diverges.
+    """Train or resume the run of a configuration; return the exit code, 1 if it diverges.
 
     Args:
         config: the configuration.
-        command: the command line, which config.json records.
+        command: the command line, recorded in config.json.
 
     Raises:
-        UserError: the data set is missing, or the run directory is locked or of another
+        UserError: the data set is missing, or the run directory is locked or belongs to another
             configuration.
     """
     options = config.options

@@ -1,6 +1,6 @@
-"""Studies: runs of several flagfiles and seeds, trained in turn and compared, for study.py.
+"""Studies for study.py: runs of several flagfiles and seeds, trained in turn and compared.
 
-The options are readable without TensorFlow.
+The options can be imported without TensorFlow.
 """
 
 import dataclasses
@@ -24,13 +24,13 @@ Run = tuple[list[str], options.Config]  # command line of train.py, and its conf
 
 @dataclasses.dataclass(frozen=True)
 class StudyOptions:
-    """Options of study.py, beside those of a measurement."""
+    """Options of study.py in addition to `MeasureOptions`."""
 
-    configs: str = field("", "flagfiles of train.py, with commas between", group="training")
+    configs: str = field("", "flagfiles of train.py, separated by commas", group="runs and metrics")
     seeds: str = field(
         "",
-        "training seeds of each flagfile, with commas between; by default the flagfile's own",
-        group="training",
+        "training seeds of each flagfile, separated by commas; default: the flagfile's own seed",
+        group="runs and metrics",
     )
 
 
@@ -66,7 +66,7 @@ def runs_of(asked: StudyOptions, data_dir: str = "") -> list[Run]:
     """
     files = fields.listed(asked.configs)
     if not files:
-        raise UserError("expected flagfiles of train.py", "configs")
+        raise UserError("expected at least one flagfile of train.py", "configs")
     runs = [run for file in files for run in runs_of_flagfile(file, asked.seeds, data_dir)]
     folders = [config.outdir.resolve() for _, config in runs]
     for folder in folders:
@@ -95,7 +95,7 @@ def runs_of_flagfile(file: str, seeds: str, data_dir: str) -> list[Run]:
 
 
 def parsed(command: Sequence[str], value: str, option: str) -> options.Config:
-    """Return the configuration of a command line of train.py; an error names the study's option."""
+    """Parse a command line of train.py; report an error under the study's own option."""
     try:
         return options.parse(command)
     except UserError as error:
@@ -115,7 +115,7 @@ def check_measurable(configs: Sequence[options.Config], measured: EvaluateOption
 def train_all(runs: Sequence[Run], train: flags.Main) -> int:
     """Train the runs that are not finished, one after the other; return the exit code.
 
-    After a run that fails the next one is trained; after a signal none.
+    If a run fails, the next one is trained. A signal stops the study.
     """
     failed = []
     for number, (command, config) in enumerate(runs, 1):
@@ -132,23 +132,23 @@ def train_all(runs: Sequence[Run], train: flags.Main) -> int:
             failed.append(str(config.outdir))
     if failed:
         print(
-            f"error: {', '.join(failed)}: training failed, see above. The other runs are trained, "
-            "and nothing is measured yet",
+            f"error: {', '.join(failed)}: training failed, see above. The other runs are trained "
+            "but not measured. Correct the cause and run the same command to resume",
             file=sys.stderr,
         )
     return 1 if failed else 0
 
 
 def train_unless_finished(command: Sequence[str], config: options.Config, train: flags.Main) -> int:
-    """Train a run, or only print a line if it is finished; return the exit code."""
+    """Train a run unless it is finished; return the exit code."""
     if finished(config):
-        print(f"{config.outdir} is finished")
+        print(f"{config.outdir} is finished; skipped")
         return 0
     return train(command)
 
 
 def finished(config: options.Config) -> bool:
-    """Return whether a run is trained to its end with this configuration."""
+    """Return whether the run of this configuration is finished."""
     run = RunDirectory(config.outdir)
     return (
         run.has_checkpoints

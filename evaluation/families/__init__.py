@@ -1,6 +1,6 @@
 """Families of metrics, one per file; the files of this folder are discovered automatically.
 
-They are readable without TensorFlow, which is imported inside functions.
+Importing them does not import TensorFlow; their functions do.
 """
 
 import functools
@@ -30,9 +30,9 @@ def declared() -> list[Metric]:
 
 
 def named(network: str | None) -> dict[str, Metric]:
-    """Return the metrics by their names in the features of a network.
+    """Return the metrics by name for a feature network.
 
-    Without a network, return those that require no features.
+    Without a network, return the metrics that require no features.
     """
     if network is None:
         return {m.name: m for m in declared() if m.features is Features.NONE}
@@ -40,7 +40,7 @@ def named(network: str | None) -> dict[str, Metric]:
 
 
 def find(name: str) -> Metric | None:
-    """Return the metric of a name in any features, or None."""
+    """Return the metric of a name for any feature network, or None."""
     found = [metric for metric in declared() if metric.network_of(name) is not None]
     return max(found, key=lambda metric: len(metric.name), default=None)
 
@@ -52,7 +52,7 @@ def networks_of(name: str) -> list[str]:
 
 
 def of_all_samples(name: str) -> str | None:
-    """Return the all-samples counterpart of the name of a one-batch metric; None for others."""
+    """Return the name of the all-samples counterpart of a one-batch metric, or None."""
     metric = find(name)
     if metric is None or not metric.batch_of:
         return None

@@ -1,4 +1,4 @@
-"""Distances of one batch of samples, as some studies report them."""
+"""Distances of one batch of samples, for comparison with studies that report these."""
 
 import numpy as np
 
@@ -27,7 +27,7 @@ def require_batch(count: int) -> None:
 
 @BATCHES.metric(
     f"fd_{{features}}_{SMALL_BATCH}",
-    "Fréchet distance of one batch to one random batch of real images",
+    "Fréchet distance between one batch of samples and one random batch of real images",
     inception=f"fid_{SMALL_BATCH}",
     batch_of="fd_{features}",
     features=Features.ANY,
@@ -45,7 +45,7 @@ def frechet_of_batch(context):
 
 @BATCHES.metric(
     f"is_{{features}}_{SMALL_BATCH}",
-    "classes sharp and varied, of one batch in one split",
+    "Inception Score of one batch, in one split",
     inception=f"inception_score_{SMALL_BATCH}",
     batch_of="is_{features}",
     features=Features.LOGITS,

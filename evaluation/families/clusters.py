@@ -32,7 +32,7 @@ def clustering(context) -> dict[str, Measurement]:
 @CLUSTERS.metric(
     "cluster_accuracy",
     "share of test images whose category is matched to their class, by Hungarian matching; "
-    "confusion.png has the counts",
+    "confusion.png shows the counts",
     source="Xie et al. 2016, section 4",
 )
 def cluster_accuracy(context):

@@ -12,7 +12,7 @@ CONDITIONS = Family("samples of classes", order=60, table=SAMPLES)
 
 @CONDITIONS.metric(
     "conditional_accuracy",
-    "share of samples, as many of each class, that a classifier assigns to their class",
+    "share of samples, equally many per class, that a classifier assigns to their class",
     better=HIGHER,
     ability=CLASS_CONDITIONAL,
     features=Features.CLASSIFIER,

@@ -14,7 +14,7 @@ DISTANCES = Family("distances", order=10, table=SAMPLES, samples=True, features=
 
 @DISTANCES.metric(
     "fd_{features}",
-    "Fréchet distance of the features' Gaussians",
+    "Fréchet distance between Gaussians fitted to the features",
     inception="fid",
     source="Heusel et al. 2017",
     better=LOWER,
@@ -26,7 +26,7 @@ def frechet(context):
 
 @DISTANCES.metric(
     "fd_{features}_infinity",
-    "the same, extrapolated to infinitely many samples",
+    "Fréchet distance, extrapolated to infinitely many samples",
     inception="fid_infinity",
     source="Chong and Forsyth 2020",
     better=LOWER,
@@ -55,7 +55,7 @@ def kernel(context):
 
 @DISTANCES.metric(
     "is_{features}",
-    "classes sharp and varied, mean of 10 splits",
+    "Inception Score: confident and diverse class predictions, mean of 10 splits",
     inception="inception_score",
     source="Salimans et al. 2016",
     better=HIGHER,

@@ -58,7 +58,7 @@ def best_correlation(context, factor: str) -> Measurement:
 @FACTORS.metric(
     "slant_correlation",
     "largest absolute rank correlation of a continuous code with the slant of gray samples, by "
-    "image moments; codes.png has that of each code",
+    "image moments; codes.png shows each code",
     better=HIGHER,
 )
 def slant_correlation(context):
@@ -67,7 +67,7 @@ def slant_correlation(context):
 
 @FACTORS.metric(
     "thickness_correlation",
-    "the same with the stroke thickness, by a distance transform",
+    "largest absolute rank correlation with the stroke thickness, by a distance transform",
     better=HIGHER,
 )
 def thickness_correlation(context):
@@ -76,7 +76,7 @@ def thickness_correlation(context):
 
 @FACTORS.metric(
     "class_change",
-    "share of samples whose class changes when a continuous code goes from -1 to 1",
+    "share of samples whose class changes when a continuous code changes from -1 to 1",
     better=NEITHER,
     features=Features.CLASSIFIER,
 )
@@ -98,8 +98,8 @@ def class_change(context):
 
 @FACTORS.metric(
     GAP,
-    "mutual information of class, slant and thickness with the best code less that with the "
-    "second best (of slant and thickness without a classifier of the set)",
+    "difference of the mutual information of a factor with the best and the second best code, "
+    "over its entropy; mean of slant, thickness and, with a classifier of the data set, class",
     source="Chen et al. 2018",
     better=HIGHER,
     features=Features.OPTIONAL,
@@ -115,7 +115,7 @@ def mutual_information_gap(context):
         raise MetricError(f"{GAP} needs two codes")
     if not values:
         raise MetricError(f"{GAP} needs gray images or a classifier of them")
-    told = {n: v if n == "class" else factors.binned(v) for n, v in values.items()}
-    gap, gaps = factors.mutual_information_gap(known, told)
+    targets = {n: v if n == "class" else factors.binned(v) for n, v in values.items()}
+    gap, gaps = factors.mutual_information_gap(known, targets)
     network = context.features_protocol if "class" in values else {}
     return Measurement(gap, {"n_fake": len(codes), "bins": factors.BINS, **network, "gaps": gaps})

@@ -42,8 +42,8 @@ def mean(context, values: np.ndarray, **facts) -> Measurement:
 
 @LIKELIHOODS.metric(
     "elbo",
-    "lower bound of the log likelihood of a real image in nats, from likelihood_samples draws "
-    "of its code",
+    "lower bound of the log likelihood of a real image in nats, from likelihood_samples latent "
+    "samples",
     source="Kingma and Welling 2014",
     better=HIGHER,
 )
@@ -53,7 +53,7 @@ def elbo(context):
 
 @LIKELIHOODS.metric(
     "importance_weighted_bound",
-    "tighter lower bound from the same draws",
+    "tighter lower bound of the log likelihood in nats, from the same latent samples",
     source="Burda et al. 2016",
     better=HIGHER,
 )
@@ -64,9 +64,9 @@ def importance_weighted_bound(context):
 
 @LIKELIHOODS.metric(
     "bits_per_dimension",
-    "of images that are not binary, by the second bound, without noise to dequantise them; with "
-    "the variance of 1/2 of a squared error it is never below 7.82, and not comparable with "
-    "learnt variances",
+    "bits per dimension of images that are not binary, from importance_weighted_bound, without "
+    "dequantisation noise; at least 7.82 with the fixed variance 1/2 of a squared error, and not "
+    "comparable with learnt variances",
     source="after Theis et al. 2016",
     better=LOWER,
 )

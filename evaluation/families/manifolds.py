@@ -25,22 +25,36 @@ def manifolds(context) -> dict[str, Measurement]:
 
 
 @MANIFOLDS.metric(
-    "precision", "share of samples among the real images (k = 5)", source=KYNKAANNIEMI
+    "precision",
+    "share of samples inside the manifold of the real images (k = 5)",
+    source=KYNKAANNIEMI,
 )
 def precision(context):
     return context.shared(manifolds)["precision"]
 
 
-@MANIFOLDS.metric("recall", "share of real images among the samples (k = 5)", source=KYNKAANNIEMI)
+@MANIFOLDS.metric(
+    "recall", "share of real images inside the manifold of the samples (k = 5)", source=KYNKAANNIEMI
+)
 def recall(context):
     return context.shared(manifolds)["recall"]
 
 
-@MANIFOLDS.metric("density", "as precision, less sensitive to outliers", source=NAEEM)
+@MANIFOLDS.metric(
+    "density",
+    "mean number of neighbourhoods of real images that contain a sample, over k = 5; less "
+    "sensitive to outliers than precision",
+    source=NAEEM,
+)
 def density(context):
     return context.shared(manifolds)["density"]
 
 
-@MANIFOLDS.metric("coverage", "as recall, less sensitive to outliers", source=NAEEM)
+@MANIFOLDS.metric(
+    "coverage",
+    "share of real images with a sample in their neighbourhood (k = 5); less sensitive to "
+    "outliers than recall",
+    source=NAEEM,
+)
 def coverage(context):
     return context.shared(manifolds)["coverage"]

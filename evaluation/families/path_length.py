@@ -11,18 +11,18 @@ COUNT = 1000  # number of paths
 
 @PATHS.metric(
     "path_length_{features}",
-    "perceptual path length in the features (each of length 1), not in those of VGG16: change of "
-    "an image on 1,000 paths, a ten-thousandth of each, in float32, in w of models with styles, "
-    "else in z; without the highest and lowest hundredth",
+    "perceptual path length in the normalised features of the network, not of VGG16: squared "
+    "distance over epsilon² with epsilon = 1e-4 on 1,000 paths, in w of models with styles, else "
+    "in z; the highest and lowest 1 % are dropped",
     source="Karras et al. 2019, section 4.1",
     better=LOWER,
     features=Features.ANY,
 )
 def perceptual_path_length(context):
-    """Measure on linear paths in w, or on paths of the noise that suit its prior.
+    """Measure on linear paths in w, or on paths of the noise that match its prior.
 
-    Other latents are those of the start. Computed in float32: epsilon is below the rounding of 16
-    bits.
+    Other latents are fixed at those of the start. Computed in float32, since epsilon is smaller
+    than the rounding error of 16 bits.
     """
     import tensorflow as tf
 
@@ -31,7 +31,7 @@ def perceptual_path_length(context):
     t = tf.random.stateless_uniform([COUNT, 1], [seed, 2])
     space, images_at = ("z", noise_path) if model.lacks(STYLES) else ("w", style_path)
     images_at = images_at(model, starts, ends)
-    # Not rounded to uint8, where most images would be the same at both ends.
+    # Not rounded to uint8: most images would then be equal at both ends.
     features = [
         context.extractor(127.5 * (images_at(place) + 1.0))[0]
         for place in (t, t + path_length.EPSILON)

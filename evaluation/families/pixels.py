@@ -17,27 +17,33 @@ def pixels(context) -> dict[str, Measurement]:
     return pixel_statistics(context.samples.pixels, context.reference.pixels)
 
 
-@PIXELS.metric("pixel_mean", "mean gray level, beside that of real images", better=NEITHER)
+@PIXELS.metric(
+    "pixel_mean", "mean gray level; the protocol lists that of real images", better=NEITHER
+)
 def pixel_mean(context):
     return context.shared(pixels)["pixel_mean"]
 
 
 @PIXELS.metric(
-    "pixel_std", "standard deviation of gray levels, beside that of real images", better=NEITHER
+    "pixel_std",
+    "standard deviation of gray levels; the protocol lists that of real images",
+    better=NEITHER,
 )
 def pixel_std(context):
     return context.shared(pixels)["pixel_std"]
 
 
 @PIXELS.metric(
-    "pixel_distance", "Wasserstein distance of gray levels to those of real images", better=LOWER
+    "pixel_distance",
+    "1-Wasserstein distance between the gray levels of samples and of real images",
+    better=LOWER,
 )
 def pixel_distance(context):
     return context.shared(pixels)["pixel_distance"]
 
 
 @PIXELS.metric(
-    "distinct_share", "share of samples that are no exact copy of an earlier one", better=HIGHER
+    "distinct_share", "share of samples that are not an exact copy of an earlier one", better=HIGHER
 )
 def distinct_share(context):
     return context.shared(pixels)["distinct_share"]
@@ -45,7 +51,7 @@ def distinct_share(context):
 
 @PIXELS.metric(
     "copied_share",
-    "share of samples as near to a training image as only 1 % of the test images are; "
+    "share of samples nearer to a training image than 99 % of the test images; "
     "neighbours.png shows samples beside their nearest training images",
     better=LOWER,
     published=True,

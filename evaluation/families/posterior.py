@@ -42,8 +42,7 @@ def loss(context, name: str) -> Measurement:
 
 @POSTERIORS.metric(
     "reconstruction_loss",
-    "reconstruction error that an autoencoder minimises, of the real images, summed over pixels "
-    "and channels",
+    "reconstruction loss of an autoencoder on the real images, summed over pixels and channels",
     source="Kingma and Welling 2014",
     better=LOWER,
     ability=VALIDATION,
@@ -66,8 +65,8 @@ def kl_loss(context):
 
 @POSTERIORS.metric(
     "active_units",
-    "latent dimensions with a mean KL divergence above 0.01 nats (not a variance of their means "
-    "above 0.01, as in Burda et al. 2016); the protocol has that of each",
+    "number of latent dimensions with a mean KL divergence above 0.01 nats (Burda et al. 2016 use "
+    "the variance of the means instead); the protocol lists the KL divergence of each",
     better=NEITHER,
     ability=POSTERIOR,
 )

@@ -56,8 +56,8 @@ def mean(context, values: np.ndarray, **protocol) -> Measurement:
 
 @RECONSTRUCTIONS.metric(
     ERROR,
-    "mean squared difference of the real images and their reconstructions, per pixel and channel, "
-    "of images in [-1, 1]",
+    "mean squared error of the reconstructions of real images, per pixel and channel, of images "
+    "in [-1, 1]",
     better=LOWER,
 )
 def error(context):
@@ -66,7 +66,7 @@ def error(context):
 
 @RECONSTRUCTIONS.metric(
     DISTANCE,
-    "squared distance of their features, each of length 1",
+    "squared distance of the normalised features of images and reconstructions",
     source="after Zhang et al. 2018",
     better=LOWER,
     features=Features.ANY,

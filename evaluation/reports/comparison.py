@@ -21,7 +21,7 @@ from storage.files import write_atomically, write_json
 
 
 def csv_rows(evaluations: Sequence[dict]) -> Iterator[list]:
-    """Rows of run, metric, value, lowest, highest (of the evaluation seeds), protocol as JSON."""
+    """Yield rows: run, metric, value, lowest and highest value over the seeds, protocol."""
     for evaluation in evaluations:
         for name, entry in evaluation["metrics"].items():
             low, value, high = low_middle_high(entry) or ("", "", "")
@@ -83,7 +83,7 @@ def write_comparison(
 
 
 def shared_curves(logs: Mapping[str, Sequence[dict]]) -> list[plotting.Panel]:
-    """Return a panel for each loss and metric in several logs, with a curve per run."""
+    """Return a panel with a curve per run for each loss and metric that several logs have."""
     panels = []
     names = dict.fromkeys(name for records in logs.values() for r in records for name in r)
     for name in names:

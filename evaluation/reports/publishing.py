@@ -1,8 +1,8 @@
-"""Published results: assets/results.json, and the pictures beside it.
+"""Published results: assets/results.json and the pictures beside it.
 
-A record is what a finished run of a committed flagfile gave: model, dataset, flagfile, seed,
-steps, kimg (thousands of real images shown), wall_minutes, machine and metrics, a metric being its
-value with the protocol it was measured by.
+A record describes a finished run of a committed flagfile: model, dataset, flagfile, seed, steps,
+kimg (thousands of real images seen), wall_minutes, machine and metrics, each with its value and
+protocol.
 """
 
 import json
@@ -22,12 +22,12 @@ COMPARED = ("comparison.png", "curves.png")  # of several runs
 
 
 def read_results() -> list[dict]:
-    """The records of assets/results.json."""
+    """Return the records of assets/results.json."""
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
 
 
 def publish(record: dict, run: Path) -> None:
-    """Put a record into results.json, in place of one of the same flagfile and seed.
+    """Add a record to results.json; it replaces one of the same flagfile and seed.
 
     The pictures of the run are copied to <flagfile>-seed<seed>/ beside it, and the tables of the
     README are rewritten.
@@ -38,19 +38,19 @@ def publish(record: dict, run: Path) -> None:
 
 
 def publish_comparison(folder: Path) -> None:
-    """Copy the figures of several runs to a folder of its name beside results.json."""
+    """Copy the figures of a comparison to the folder of the same name beside results.json."""
     copy_pictures(folder, folder.name, COMPARED)
 
 
 def copy_pictures(source: Path, name: str, pictures: Sequence[str]) -> None:
-    """Copies those pictures that a folder has to the folder `name` beside results.json."""
+    """Copy the existing pictures of a folder to the folder `name` beside results.json."""
     for picture in (path for pattern in pictures for path in sorted(source.glob(pattern))):
         there = RESULTS.parent / name / picture.relative_to(source)
         write_atomically(there, picture.read_bytes())
 
 
 def publish_baselines(evaluations: Sequence[dict]) -> None:
-    """Records what a data set's baselines measure, and writes the README's tables anew."""
+    """Add the evaluations of baselines to results.json and update the README's tables."""
     for evaluation in evaluations:
         about = {"model": evaluation["name"], "dataset": evaluation["dataset"]}
         about |= {"flagfile": "", "seed": 0}
@@ -59,9 +59,9 @@ def publish_baselines(evaluations: Sequence[dict]) -> None:
 
 
 def add(record: dict) -> None:
-    """Puts a record into results.json, in the place of the one of the same key."""
+    """Add a record to results.json; it replaces one with the same key."""
     key = ("dataset", "flagfile", "model", "seed")
     records = [r for r in read_results() if any(r[k] != record[k] for k in key)] + [record]
-    # The baselines, which have no flagfile, stand after the models.
+    # Baselines have no flagfile and follow the models.
     order = sorted(records, key=lambda r: (r["dataset"], not r["flagfile"], *(r[k] for k in key)))
     write_json(RESULTS, order)

@@ -18,7 +18,7 @@ BLOCK = re.compile(
 
 
 def training_table(records: Sequence[dict]) -> str:
-    """Return the table of trainings: flagfile, seed, steps, minutes and machine."""
+    """Return the table of runs: flagfile, seed, steps, minutes and machine."""
     header = ["model", "dataset", "flagfile", "seed", "steps", "kimg", "minutes", "machine"]
     return table(
         header,
@@ -40,7 +40,7 @@ def training_table(records: Sequence[dict]) -> str:
 
 
 def metrics_table(records: Sequence[dict]) -> str:
-    """Return the published metrics of samples: for each data set a table, a row for each record."""
+    """Return the published metrics of samples: a table per data set, a row per record."""
 
     def shown(name: str) -> bool:
         metric = families.find(name)
@@ -60,14 +60,14 @@ def codes_table(records: Sequence[dict]) -> str:
 
 
 def protocols_table(records: Sequence[dict]) -> str:
-    """Return the metrics of one batch of samples beside those of all, and the medians."""
+    """Return the metrics of one batch beside those of all samples, with medians over seeds."""
     pairs = {name: families.of_all_samples(name) for name in metric_names(records)}
     both = {name for pair in pairs.items() if pair[1] for name in pair}
     return row_tables(with_medians(records, both.__contains__), both.__contains__)
 
 
 def with_medians(records: Sequence[dict], shown: Callable[[str], bool]) -> dict[str, list[dict]]:
-    """Group records with a shown metric by data set; a median follows the seeds of a flagfile."""
+    """Group records with a shown metric by data set; add a median after a flagfile's seeds."""
     groups = collections.defaultdict(list)
     for record in records:
         if any(shown(name) for name in metric_names([record])):
@@ -79,7 +79,7 @@ def with_medians(records: Sequence[dict], shown: Callable[[str], bool]) -> dict[
 
 
 def median_of_runs(records: Sequence[dict]) -> dict:
-    """A record of the medians of several, of what all of them have a value of."""
+    """Return a record with the medians of the metrics that all records have."""
     metrics = {}
     for name in metric_names(records):
         entries = [record["metrics"].get(name) for record in records]
@@ -90,7 +90,7 @@ def median_of_runs(records: Sequence[dict]) -> dict:
 
 
 def row_tables(groups: dict[str, list[dict]], shown: Callable[[str], bool]) -> str:
-    """For each data set a table of the metrics that are shown, a row for each record."""
+    """Return a table of the shown metrics for each data set, with a row per record."""
     parts = []
     for dataset, group in groups.items():
         names = [name for name in metric_names(group) if shown(name)]
@@ -116,20 +116,20 @@ TABLES = {
 
 
 def fill(text: str, records: Sequence[dict]) -> str:
-    """Return a README's text with the tables between result marks rewritten.
+    """Replace the tables between the result marks of a README's text.
 
-    A table has all records, or those of the models that its mark lists, as in
+    A table lists all records, or those of the models in its mark, such as
     `results: codes of bigan, bigbigan`.
     """
 
-    def made(block: re.Match) -> str:
+    def filled(block: re.Match) -> str:
         mark, table_name, models, end = block.groups()
         chosen = [r for r in records if not models or r["model"] in re.split(", *", models)]
         return f"{mark}\n{TABLES[table_name](chosen)}\n\n{end}"
 
-    return BLOCK.sub(made, text)
+    return BLOCK.sub(filled, text)
 
 
 def write(records: Sequence[dict]) -> None:
-    """Write the README's tables anew."""
+    """Update the README's tables."""
     write_atomically(README, fill(README.read_text(), records))

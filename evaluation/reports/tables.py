@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from typing import Any
 
 HASHES = ("fingerprint", "features_sha256", "images_sha256")
-# Of a protocol, what is in the table, or in a picture, or long.
-UNTOLD = ("values", "mapping", "confusion", "kl_of_dimensions")
+# Protocol entries that notes omit: they are in the table or a picture, or too long.
+OMITTED = ("values", "mapping", "confusion", "kl_of_dimensions")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
-    """A Markdown table whose columns line up in a terminal too; numbers stand to the right."""
+    """Return a Markdown table with aligned columns, numbers to the right."""
     cells = [[cell(value) for value in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
     right = [all(not isinstance(row[k], str) for row in rows) for k in range(len(header))]
@@ -30,8 +30,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 def cell(value: Any) -> str:
     """Return a value as text for a table: a number with four digits, None as n/a.
 
-    A stored metric has its range in brackets if it was measured with several seeds, with one seed
-    its spread over subsets or splits if it has one, and the number of its code if it is of one.
+    A stored metric is followed by its range in brackets if it was measured with several seeds, else
+    by its spread over subsets or splits if it has one, and by the index of its code if it has one.
     """
     if value is None:
         return "n/a"
@@ -50,7 +50,7 @@ def cell(value: Any) -> str:
 
 
 def low_middle_high(entry: dict | None) -> tuple[float, float, float] | None:
-    """The range and the value of a measured metric; None without."""
+    """Return the lowest value, the median and the highest of a measured metric, or None."""
     if entry is None or entry["value"] is None:
         return None
     values = entry["protocol"].get("values", [entry["value"]])
@@ -58,7 +58,7 @@ def low_middle_high(entry: dict | None) -> tuple[float, float, float] | None:
 
 
 def metric_names(evaluations: Sequence[dict]) -> list[str]:
-    """The metrics that any of several evaluations has a value of, in order."""
+    """Return the names of the metrics with a value in any evaluation, in order."""
     measured = (
         n for e in evaluations for n, entry in e["metrics"].items() if low_middle_high(entry)
     )
@@ -66,7 +66,7 @@ def metric_names(evaluations: Sequence[dict]) -> list[str]:
 
 
 def by_dataset(evaluations: Sequence[dict]) -> dict[str, list[dict]]:
-    """The evaluations of each data set: only they can be compared."""
+    """Group the evaluations by data set; only those of one data set are comparable."""
     groups = collections.defaultdict(list)
     for evaluation in evaluations:
         groups[evaluation["dataset"]].append(evaluation)
@@ -74,7 +74,7 @@ def by_dataset(evaluations: Sequence[dict]) -> dict[str, list[dict]]:
 
 
 def tables(evaluations: Sequence[dict]) -> str:
-    """For each data set a table: a row for each metric, a column for each evaluation."""
+    """Return a table per data set, with a row per metric and a column per evaluation."""
     return "\n\n".join(
         table(
             [dataset, *(e["name"] for e in group)],
@@ -87,29 +87,31 @@ def tables(evaluations: Sequence[dict]) -> str:
 def notes(evaluation: dict) -> str:
     """Return the notes below a table, one per line.
 
-    They are the protocol that all metrics of an evaluation share, what one of them adds to it, the
-    missing metrics with their reasons, and the seconds by stage.
+    They list the protocol entries that all metrics of an evaluation share, the other entries of
+    each metric, the missing metrics with their reasons, and the seconds by stage.
     """
     entries = {n: e["protocol"] for n, e in evaluation["metrics"].items() if e["value"] is not None}
     lacking = collections.defaultdict(list)
     for name, entry in evaluation["metrics"].items():
         if entry["value"] is None:
             lacking[entry["protocol"]["reason"]].append(name)
-    said = collections.defaultdict(list)
+    protocol_values = collections.defaultdict(list)
     for protocol in entries.values():
         for key, value in protocol.items():
-            said[key].append(value)
-    shared = {k: v[0] for k, v in said.items() if len(v) > 1 and all(x == v[0] for x in v)}
-    lines = [f"{evaluation['name']}: {told(shared)}"]
+            protocol_values[key].append(value)
+    shared = {
+        k: v[0] for k, v in protocol_values.items() if len(v) > 1 and all(x == v[0] for x in v)
+    }
+    lines = [f"{evaluation['name']}: {protocol_text(shared)}"]
     for name, protocol in entries.items():
-        own = {k: v for k, v in protocol.items() if k not in (*shared, *UNTOLD)}
-        lines += [f"  {name}: {told(own)}"] if own else []
+        own = {k: v for k, v in protocol.items() if k not in (*shared, *OMITTED)}
+        lines += [f"  {name}: {protocol_text(own)}"] if own else []
     lines += [f"  n/a: {', '.join(names)}: {reason}" for reason, names in lacking.items()]
-    return "\n".join([*lines, f"  seconds: {told(evaluation['seconds'])}"])
+    return "\n".join([*lines, f"  seconds: {protocol_text(evaluation['seconds'])}"])
 
 
-def told(protocol: dict) -> str:
-    """A protocol in one line; of a hash the beginning."""
+def protocol_text(protocol: dict) -> str:
+    """Return a protocol in one line; hashes are cut to 12 digits."""
 
     def text(key: str, value: Any) -> str:
         if isinstance(value, list):

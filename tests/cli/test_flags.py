@@ -192,8 +192,8 @@ def test_describe_lists_flags_by_group_with_defaults_and_values():
 
 def test_describe_lists_options_of_alternatives_with_their_defaults():
     names = (
-        "      layers; none, or some of felt, foil, each once, with a weight > 0 or without: "
-        "felt,foil or\n      felt:5,foil:0.5"
+        "      layers; none, or some of felt, foil, each once and with an optional weight > 0: "
+        "felt,foil\n      or felt:5,foil:0.5"
     )
     assert flags.describe(Layered) == "\n".join(
         [
@@ -229,8 +229,8 @@ def test_values_of_choices_are_given_in_their_stored_form(argv, expected):
         ("--outer=wood", "outer: expected one of felt, foil, got wood"),
         (
             "--layers=felt,felt",
-            "layers: expected none, or some of felt, foil, each once, with a weight > 0 or "
-            "without: felt,foil or felt:5,foil:0.5, got felt,felt",
+            "layers: expected none, or some of felt, foil, each once and with an optional weight "
+            "> 0: felt,foil or felt:5,foil:0.5, got felt,felt",
         ),
     ],
 )

@@ -190,10 +190,13 @@ def test_what_any_of_the_runs_lacks_is_refused_before_one_is_measured(
     path = pathlib.Path(shutil.copytree(tiny_run.path, tmp_path / "digits"))
     argv = (f"--run={path},{unlabelled}", "--num_samples=5", f"--features={network}")
     refusal = call("evaluate", *argv, "--baselines").refusal()
-    assert refusal == "--baselines: requires test images, and there are none"
+    assert (
+        refusal
+        == "--baselines: requires test images; set split=test and a data set with test images"
+    )
     assert not (path / "evaluation.json").exists()
     refusal = call("evaluate", f"--run={path},{path}/", *argv[1:]).refusal()
-    assert refusal.endswith("a run is named twice")
+    assert refusal.endswith("a run is given twice")
 
 
 def test_baselines_stand_beside_the_run(baselines):

@@ -150,7 +150,7 @@ def test_without_classes_there_is_no_score():
     found = compared(pictures(300, 1), pictures(300, 2), extractor=classless)
     for name in ("is_pixels", "is_pixels_256"):
         assert found[name].value is None
-        assert own(found[name], 300, 300) == {"reason": "these features come without classes"}
+        assert own(found[name], 300, 300) == {"reason": "the feature network has no class logits"}
     assert found["fd_pixels_256"].value is not None
 
 

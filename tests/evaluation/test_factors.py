@@ -136,7 +136,7 @@ def test_of_many_samples_the_class_change_is_that_of_the_first(monkeypatch):
 def test_without_a_classifier_of_the_data_the_class_is_a_reason_and_left_out(extractor):
     found = factors_of(strokes(), extractor)
     assert found["class_change"] == Measurement(
-        None, {"reason": "class_change needs a classifier of Set; use features=classifier"}
+        None, {"reason": "class_change requires a classifier of Set; use features=classifier"}
     )
     gap = found["mutual_information_gap"]
     assert set(gap.protocol["gaps"]) == {"slant", "thickness"}
@@ -159,9 +159,9 @@ def test_factors_that_are_the_same_in_all_samples_are_a_reason():
             yield np.full((len(latents["noise"]), 28, 28, 1), -1, np.float32)
 
     found = factors_of(Still((28, 28, 1)), by_thickness())
-    same = "a code, or what it is held against, is the same in all samples"
+    constant = "requires codes and factors that vary; one is constant"
     for name in STROKES:
-        assert found[name] == Measurement(None, {"reason": same})
+        assert found[name] == Measurement(None, {"reason": constant})
     reason = found["mutual_information_gap"].protocol["reason"]
     assert reason == "the slant is the same in all samples"
 

@@ -3,11 +3,11 @@
 import json
 
 import pytest
-from models.gan import GAN
 
 from evaluation import subject
 from evaluation.options import MeasureOptions
 from evaluation.record import evaluate
+from models import GAN
 from tests.evaluation.cases import reference_of
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -46,7 +46,7 @@ def test_measured_by_the_same_protocol_is_not_measured_again(evaluated, tmp_path
     (tmp_path / "evaluation.json").write_text(json.dumps(saved))
     again, _ = evaluated("pixel_mean", only_new=True)
     assert again == first
-    assert capsys.readouterr().out == "run is measured already\n"
+    assert capsys.readouterr().out == "run is already measured; skipped\n"
     for changes in ({"step": 2}, {"num_samples": 6}, {"seed": 1}, {"repeats": 2}):
         evaluated("pixel_mean", only_new=True, **changes)
         assert capsys.readouterr().out == ""

@@ -1,13 +1,13 @@
 """The runner: names of metrics, evaluation seeds, and the reference that options ask for."""
 
 import pytest
-from models.gan import GAN
 
 from errors import UserError
 from evaluation import families, runner, subject
 from evaluation.metric import SAMPLES
 from evaluation.options import MeasureOptions
 from metrics.measurement import Measurement
+from models import GAN
 from tests.evaluation.cases import (
     CLUSTERS,
     CODES,
@@ -98,13 +98,11 @@ def test_metrics_of_samples_alone_are_in_their_table():
     [
         (
             "fid",
-            "metrics: fid is measured in the features inception, and these are pixels; "
-            "use features=inception",
+            "metrics: fid requires features=inception, got pixels",
         ),
         (
             "kd_digits",
-            "metrics: kd_digits is measured in the features digits, and these are pixels; "
-            "use features=digits",
+            "metrics: kd_digits requires features=digits, got pixels",
         ),
         ("recal", "metrics: no such metric: recal; did you mean recall?"),
         ("?", "metrics: no such metric: ?; there are fd_pixels, "),

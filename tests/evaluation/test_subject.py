@@ -74,7 +74,10 @@ def test_of_images_reads_a_folder_or_an_array(kind, tmp_path):
         ({"y": np.zeros(3)}, "expected an array named images or x or"),
         ({"x": np.zeros((3, 4, 4, 1))}, "expected at least 2 uint8 images"),
         ({"x": np.zeros((3, 4, 4, 1, 1), np.uint8)}, "expected at least 2 uint8 images"),
-        ({"x": np.zeros((3, 5, 4, 1), np.uint8)}, r"its images are \[5, 4, 1\], those of the data"),
+        (
+            {"x": np.zeros((3, 5, 4, 1), np.uint8)},
+            r"data set, got \[5, 4, 1\]",
+        ),
     ],
 )
 def test_of_images_refuses_other_arrays(arrays, message, tmp_path):

@@ -178,7 +178,7 @@ def test_what_does_not_vary_has_no_correlation(constant):
         factor[:] = 3
     else:
         codes[:, 1] = 3
-    said = r"^requires codes and factors that vary, one is constant$"
+    said = r"^requires codes and factors that vary; one is constant$"
     with pytest.raises(MetricError, match=said):
         rank_correlations(codes, factor)
 

@@ -1,4 +1,4 @@
-"""Tiny models of the registry, tiny batches, and settings that go back after a test."""
+"""Tiny models of the registry, tiny batches, and settings that are restored after a test."""
 
 import dataclasses
 import math
@@ -14,7 +14,7 @@ from models.adversarial import AdversarialModel
 IMAGE_SHAPE = (28, 28, 1)
 BATCH = 4
 
-# Small enough to be quick; a model takes those that it, with its network, has.
+# Hyperparameters of a quick model; a model is given those that it and its network have.
 SMALL = {
     "width": 4,
     "depth": 1,
@@ -30,26 +30,26 @@ SMALL = {
     "n_critic": 1,
 }
 
-# What a model has besides, by its name in the registry: networks that are quickly built, where a
-# model is not about its networks. The second layer of D has its norm.
+# Further hyperparameters by model: a network that is built quickly, unless the model is about its
+# network. The second layer of D has a norm.
 QUICK = {"network": "mlp", "depth": 2, "width": 12}
 OTHERWISE = ("gan", "dcgan", "stylegan", "stylegan2")
 BESIDES = {name: QUICK for name in models.REGISTRY if name not in OTHERWISE}
-# Weights that are all clipped do not move, and at its rate a step is hardly seen.
+# With the defaults all weights are clipped, and a step changes little.
 BESIDES["wgan"] = {**QUICK, "clip": 0.9, "g_learning_rate": 1e-3, "d_learning_rate": 1e-3}
-# A hinge loss moves the last biases or not, by where its scores happen to be.
+# The gradient of a hinge loss at the last biases depends on the initial scores.
 BESIDES |= {name: {**QUICK, "loss": "non_saturating"} for name in ("bigbigan", "info_bigbigan")}
 
 
 @pytest.fixture(autouse=True)
 def seeded():
-    """Keras' own randomness, from which the first weights come."""
+    """Seed Keras, which draws the initial weights."""
     keras.utils.set_random_seed(0)
 
 
 @pytest.fixture
 def policy():
-    """Sets the global precision for the length of a test."""
+    """Set the global precision during a test."""
     before = keras.config.dtype_policy()
     yield keras.config.set_dtype_policy
     keras.config.set_dtype_policy(before)
@@ -95,9 +95,9 @@ class Linear(AdversarialModel):
     def kernel(self):
         return self.discriminator.layers[-1].kernel
 
-    def fake(self, batch):
-        """Record the generated images in `fakes`."""
-        self.fakes.append(super().fake(batch))
+    def fake_inputs(self, batch):
+        """Append the generated images to `fakes`."""
+        self.fakes.append(super().fake_inputs(batch))
         return self.fakes[-1]
 
 
@@ -238,7 +238,7 @@ def batch_of():
     """(model, images) -> the Batch of its next update."""
 
     def batch(model, images):
-        (one,) = model._critic_batches(images)
+        (one,) = model.batches_of(images)
         return one
 
     return batch

@@ -1,4 +1,4 @@
-"""The hooks of the adversarial step, by hand on linear networks."""
+"""Hooks of the adversarial train step, against calculations by hand on linear networks."""
 
 import dataclasses
 
@@ -10,12 +10,13 @@ import tensorflow as tf
 from losses.adversarial import LOSSES, AdversarialLoss
 from losses.penalties import PENALTIES
 from models import layers
-from models.adversarial import AdversarialModel, Penalty, total
+from models.adversarial import AdversarialModel, Penalty
+from models.terms import Term, total
 
 # Terms.
 
 
-def test_a_loss_is_the_sum_of_its_terms_means():
+def test_total_of_several_terms_is_the_sum_of_their_means():
     terms = {"a": tf.constant([1.0, 3.0]), "b": tf.constant([10.0, 20.0, 30.0, 40.0])}
     loss, scalars = total(terms, "d_loss")
     assert {name: float(x) for name, x in scalars.items()} == {
@@ -26,15 +27,33 @@ def test_a_loss_is_the_sum_of_its_terms_means():
     assert float(loss) == 27.0
 
 
-def test_a_single_term_is_logged_once():
+def test_total_of_weighted_terms_sums_and_logs_the_weighted_means():
+    weight = tf.constant([0.0, 2.0, 0.0, 2.0])
+    terms = {
+        "a": Term(tf.constant([1.0, 3.0]), 0.5),
+        "b": Term(tf.constant([10.0, 20.0, 30.0, 40.0]), weight),
+        "c": tf.constant([4.0]),
+    }
+    loss, scalars = total(terms, "g_loss")
+    assert {name: float(x) for name, x in scalars.items()} == {
+        "g_loss": 35.0,
+        "g_loss_a": 1.0,
+        "g_loss_b": 30.0,
+        "g_loss_c": 4.0,
+    }
+    assert float(loss) == 35.0
+    np.testing.assert_array_equal(terms["a"].value, [1.0, 3.0])
+
+
+def test_total_of_one_term_is_logged_once():
     loss, scalars = total({"adversarial": tf.constant([1.0, 3.0], tf.float16)}, "g_loss")
     assert list(scalars) == ["g_loss"]
     assert float(loss) == 2.0
     assert loss.dtype == tf.float32
 
 
-def test_the_scalars_of_a_step_are_those_of_the_pair(linear, pictures, take_step):
-    """D's from the weights before its update, G's from D after it, both on the same fakes."""
+def test_step_logs_the_losses_of_the_loss_pair(linear, pictures, take_step):
+    """D's are from its weights before the update, G's from those after it, on the same images."""
     still = {"generator": keras.optimizers.SGD(0.0)}
     model = linear(optimizers=still, d_learning_rate=0.1)
     x = pictures(5)
@@ -69,9 +88,7 @@ def test_the_scalars_of_a_step_are_those_of_the_pair(linear, pictures, take_step
 
 
 @pytest.mark.parametrize("loss", ["non_saturating", "minimax"])
-def test_the_loss_and_the_smoothing_are_those_of_the_hyperparameters(
-    loss, linear, pictures, take_step
-):
+def test_step_uses_the_selected_loss_and_label_smoothing(loss, linear, pictures, take_step):
     still = {name: keras.optimizers.SGD(0.0) for name in ("discriminator", "generator")}
     model = linear(optimizers=still, loss=loss, label_smoothing=0.25)
     model.discriminator.set_weights([np.zeros((4, 1)), np.log([3.0])])  # sigmoid is 3/4
@@ -83,8 +100,8 @@ def test_the_loss_and_the_smoothing_are_those_of_the_hyperparameters(
     np.testing.assert_allclose(scalars["g_loss"], expected, rtol=1e-5)
 
 
-def test_updates_are_those_of_gradient_descent_by_hand(linear, pictures, take_step):
-    """W - rate * d loss / d W, with the gradient of the linear D worked out in numpy."""
+def test_step_with_sgd_equals_gradient_descent_by_hand(linear, pictures, take_step):
+    """W - rate * d loss / d W, with the gradient of the linear D calculated in numpy."""
     sgd = {"discriminator": keras.optimizers.SGD(0.5), "generator": keras.optimizers.SGD(0.0)}
     model = linear(optimizers=sgd)
     x = pictures(5)
@@ -106,7 +123,7 @@ def test_updates_are_those_of_gradient_descent_by_hand(linear, pictures, take_st
 
 
 class Constant(AdversarialModel):
-    """A penalty of 3 for every example, half as strong, at every fourth step."""
+    """Penalty of 3 per example, of weight 0.5, every `interval` steps."""
 
     interval = 4
 
@@ -117,7 +134,7 @@ class Constant(AdversarialModel):
         return {"three": Penalty(0.5, three, self.interval)}
 
 
-def test_a_penalty_is_added_with_its_weight_at_every_step(linear, pictures, take_step):
+def test_penalty_of_interval_1_is_added_with_its_weight_in_every_step(linear, pictures, take_step):
     model = linear(type("Always", (Constant,), {"interval": 1}))
     for step in range(3):
         scalars = take_step(model, pictures(5, seed=step))
@@ -128,7 +145,7 @@ def test_a_penalty_is_added_with_its_weight_at_every_step(linear, pictures, take
 
 
 @pytest.mark.parametrize("eagerly", [True, False])
-def test_a_lazy_penalty_is_due_at_its_interval_and_as_much_stronger(eagerly, linear, pictures, fit):
+def test_penalty_of_interval_4_is_added_every_4_steps_scaled_by_4(eagerly, linear, pictures, fit):
     model = linear(Constant)
     model.compile(run_eagerly=eagerly)
     logs = fit(model, pictures(9, 5), np.zeros((9, 5), np.int64))
@@ -138,7 +155,7 @@ def test_a_lazy_penalty_is_due_at_its_interval_and_as_much_stronger(eagerly, lin
         np.testing.assert_allclose(log["d_loss"], parts, rtol=1e-6)
 
 
-def test_a_penalty_pulls_at_d_only_when_it_is_due(linear, pictures, take_step):
+def test_lazy_penalty_changes_the_update_only_in_its_steps(linear, pictures, take_step):
     """|w|^2 / 2 has the gradient w: the update differs by rate * weight * interval * w."""
 
     class Decay(AdversarialModel):
@@ -163,7 +180,7 @@ def test_a_penalty_pulls_at_d_only_when_it_is_due(linear, pictures, take_step):
         np.testing.assert_allclose(decayed.kernel, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_a_penalty_is_given_reals_fakes_and_the_batch_with_seeds_of_its_own(
+def test_penalty_receives_real_and_fake_inputs_and_the_batch_with_its_seeds(
     linear, pictures, take_step
 ):
     given = []
@@ -197,7 +214,9 @@ def test_a_penalty_is_given_reals_fakes_and_the_batch_with_seeds_of_its_own(
 
 @pytest.mark.parametrize("interval", [1, 4])
 @pytest.mark.parametrize("name", PENALTIES)
-def test_each_penalty_of_a_linear_d_by_hand(name, interval, linear, pictures, take_step):
+def test_each_penalty_of_a_linear_discriminator_equals_its_formula(
+    name, interval, linear, pictures, take_step
+):
     """The gradient norm of D(x) = w x + b is |w| everywhere: the penalty is (|w| - 1)² or |w|² / 2,
     its gradient points along w, and it is due every step or, scaled by 4, every 4 steps.
     """
@@ -215,15 +234,15 @@ def test_each_penalty_of_a_linear_d_by_hand(name, interval, linear, pictures, ta
         strength = 3.0 * interval if step % interval == 0 else 0.0
         norm = np.linalg.norm(w)
         if name in ("gradient", "dragan"):
-            value, slope = (norm - 1) ** 2, 2 * (norm - 1) / norm
+            value, factor = (norm - 1) ** 2, 2 * (norm - 1) / norm
         else:
-            value, slope = norm**2 / 2, 1.0
+            value, factor = norm**2 / 2, 1.0
         np.testing.assert_allclose(scalars[f"d_loss_{name}"], strength * value, rtol=1e-4)
         parts = ("d_loss_real", "d_loss_fake", f"d_loss_{name}")
         np.testing.assert_allclose(
             scalars["d_loss"], sum(scalars[part] for part in parts), rtol=1e-5, atol=1e-6
         )
-        expected = plain.kernel.numpy()[:, 0] - 0.1 * strength * slope * w
+        expected = plain.kernel.numpy()[:, 0] - 0.1 * strength * factor * w
         np.testing.assert_allclose(model.kernel.numpy()[:, 0], expected, rtol=1e-4, atol=1e-5)
 
 
@@ -237,7 +256,7 @@ def test_each_penalty_of_a_linear_d_by_hand(name, interval, linear, pictures, ta
         ({"penalty": "r1:5,r2", "penalty_interval": 2}, {"r1": 10.0, "r2": 20.0}),
     ],
 )
-def test_two_penalties_are_two_terms_with_their_weights(
+def test_several_penalties_are_terms_with_their_own_weights(
     given, weights, linear, pictures, take_step
 ):
     """The gradient norm of D(x) = w x + b is |w| everywhere; a lazy penalty is scaled by its
@@ -255,7 +274,7 @@ def test_two_penalties_are_two_terms_with_their_weights(
     np.testing.assert_allclose(scalars["d_loss"], total, rtol=1e-5)
 
 
-def test_without_a_penalty_there_is_none(linear, pictures, take_step):
+def test_penalties_without_a_selected_one_are_empty(linear, pictures, take_step):
     model = linear()
     assert model.penalties() == {}
     lazy = linear(penalty="r1", penalty_weight=2.0, penalty_interval=3)
@@ -263,21 +282,21 @@ def test_without_a_penalty_there_is_none(linear, pictures, take_step):
     assert set(take_step(model, pictures(5))) & {f"d_loss_{name}" for name in PENALTIES} == set()
 
 
-def test_each_update_draws_afresh_where_a_penalty_looks(linear, pictures, take_step):
-    """The weights between real and fake images are others in each update, and with each seed."""
+def test_gradient_penalty_draws_new_interpolates_in_each_update(linear, pictures, take_step):
+    """The interpolation weights differ in each update, and with each seed."""
     looked = []
 
     class Spy(AdversarialModel):
-        def critic(self, shown, batch):
-            looked.append(np.array(shown, np.float64))
-            return super().critic(shown, batch)
+        def discriminate(self, inputs, batch):
+            looked.append(np.array(inputs, np.float64))
+            return super().discriminate(inputs, batch)
 
     def steps(seed):
         looked.clear()
         model = linear(Spy, penalty="gradient", n_critic=2, seed=seed)
         for _ in range(2):
             take_step(model, pictures(2, 5))
-        # An update of D looks at real images, fake ones and those between; G's at fakes.
+        # D scores real images, generated ones and interpolates in its update, fakes in G's.
         found = []
         for first in (0, 3, 7, 10):
             real, fake, between = looked[first : first + 3]
@@ -292,7 +311,7 @@ def test_each_update_draws_afresh_where_a_penalty_looks(linear, pictures, take_s
     assert not np.isclose(steps(seed=1), weights).any()
 
 
-def test_a_penalty_is_of_the_images_and_leaves_what_else_d_is_shown(linear, pictures, take_step):
+def test_penalty_of_structured_inputs_is_of_the_gradient_at_the_images(linear, pictures, take_step):
     """D(x, y) = w x + v y: the gradient norm is |w|, whatever v."""
     looked = []
 
@@ -302,29 +321,29 @@ def test_a_penalty_is_of_the_images_and_leaves_what_else_d_is_shown(linear, pict
             both = keras.layers.Concatenate()([keras.layers.Flatten()(x), y])
             return keras.Model([x, y], keras.layers.Dense(1)(both))
 
-        def real(self, batch):
+        def real_inputs(self, batch):
             return {"images": batch.x, "number": tf.fill([5, 1], 7.0)}
 
-        def fake(self, batch):
-            return {"images": super().fake(batch), "number": tf.fill([5, 1], -7.0)}
+        def fake_inputs(self, batch):
+            return {"images": super().fake_inputs(batch), "number": tf.fill([5, 1], -7.0)}
 
-        def critic(self, shown, batch):
-            looked.append(np.array(shown["number"]))
-            return super().critic([shown["images"], shown["number"]], batch)
+        def discriminate(self, inputs, batch):
+            looked.append(np.array(inputs["number"]))
+            return super().discriminate([inputs["images"], inputs["number"]], batch)
 
     model = linear(Pairs, penalty="gradient", penalty_weight=1.0)
     w = model.kernel.numpy()[:4]
     scalars = take_step(model, pictures(5))
     expected = (np.linalg.norm(w) - 1) ** 2
     np.testing.assert_allclose(scalars["d_loss_gradient"], expected, rtol=1e-5)
-    np.testing.assert_array_equal(looked[2], looked[0])  # between x and G(z), with what x has
+    np.testing.assert_array_equal(looked[2], looked[0])  # interpolates have the number of x
 
 
 # Hooks around the updates.
 
 
 @pytest.mark.parametrize(("n_critic", "lead"), [(1, (5,)), (3, (3, 5))])
-def test_the_hooks_after_updates_run_in_their_order(n_critic, lead, linear, pictures, take_step):
+def test_hooks_after_updates_run_in_order(n_critic, lead, linear, pictures, take_step):
     calls = []
 
     class Spy(AdversarialModel):
@@ -349,7 +368,7 @@ def test_the_hooks_after_updates_run_in_their_order(n_critic, lead, linear, pict
         assert scalars["seen"] == pytest.approx(5 * scalars["g_loss"], rel=1e-5)
 
 
-def test_the_hook_after_ds_update_is_given_the_scores_it_was_made_from(linear, pictures, take_step):
+def test_after_discriminator_update_receives_the_scores_of_the_update(linear, pictures, take_step):
     given = []
 
     class Spy(AdversarialModel):
@@ -365,7 +384,7 @@ def test_the_hook_after_ds_update_is_given_the_scores_it_was_made_from(linear, p
     assert not np.allclose(given[0], model.discriminator(x)[:, 0], atol=1e-3)
 
 
-def test_weights_clipped_after_ds_update_are_those_that_g_plays_against(
+def test_weights_clipped_after_the_discriminator_update_score_the_generator(
     linear, pictures, take_step
 ):
     class Clipped(AdversarialModel):
@@ -381,7 +400,9 @@ def test_weights_clipped_after_ds_update_are_those_that_g_plays_against(
     np.testing.assert_allclose(scalars["g_loss"], np.log1p(np.exp(-bias)), atol=0.05)
 
 
-def test_real_scores_reach_gs_terms_only_if_they_are_asked_for(linear, pictures, take_step):
+def test_generator_terms_receive_real_scores_only_if_the_loss_uses_them(
+    linear, pictures, take_step
+):
     given = []
 
     def generator(d_real, d_fake):
@@ -411,16 +432,18 @@ def test_real_scores_reach_gs_terms_only_if_they_are_asked_for(linear, pictures,
     assert not np.allclose(given[0], before, atol=1e-3)
 
 
-def test_players_of_one_side_share_a_loss_and_keep_their_optimizers(linear, pictures, take_step):
-    """An encoder beside G: one gradient, two optimizers, each with its own norm."""
+def test_players_of_one_side_share_a_loss_and_have_their_own_optimizers(
+    linear, pictures, take_step
+):
+    """An encoder beside G has its own optimizer and gradient norm, and shares the loss."""
 
     class WithEncoder(AdversarialModel):
         def build_networks(self):
             super().build_networks()
             self.scale = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])
 
-        def fake(self, batch):
-            return super().fake(batch) * tf.reshape(self.scale(tf.ones((1, 1))), ())
+        def fake_inputs(self, batch):
+            return super().fake_inputs(batch) * tf.reshape(self.scale(tf.ones((1, 1))), ())
 
         def players(self):
             players = super().players()
@@ -439,7 +462,7 @@ def test_players_of_one_side_share_a_loss_and_keep_their_optimizers(linear, pict
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "rmsprop"])
-def test_the_optimizers_are_those_of_the_hyperparameters(optimizer, linear):
+def test_compile_makes_the_selected_optimizers(optimizer, linear):
     rates = {"g_learning_rate": 1e-3, "d_learning_rate": 3e-3, "beta_2": 0.7}
     model = linear(optimizer=optimizer, **rates)
     kinds = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}
@@ -453,8 +476,8 @@ def test_the_optimizers_are_those_of_the_hyperparameters(optimizer, linear):
             assert (made.rho, made.momentum, made.centered) == (0.7, 0.0, False)
 
 
-def test_the_scalars_of_a_hook_are_logged(linear, pictures, take_step):
-    """Of several updates of D, the last one's."""
+def test_scalars_of_a_hook_are_logged(linear, pictures, take_step):
+    """With several updates of D, those of the last one."""
 
     class Spy(AdversarialModel):
         def after_discriminator_update(self, real, fake, batch):
@@ -470,9 +493,9 @@ def test_the_scalars_of_a_hook_are_logged(linear, pictures, take_step):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_each_loss_moves_both_players_down_its_own_gradient(loss, linear, pictures, take_step):
-    """One step of gradient descent equals the pair's gradients, computed outside of the step:
-    D's on the images of the previous G, G's on the scores of the updated D.
+def test_each_loss_moves_both_players_along_its_gradient(loss, linear, pictures, take_step):
+    """One step of gradient descent equals one with the gradients of the pair alone: D's on images
+    of G before its update, G's against the updated D.
     """
     drawn = []
 
@@ -498,8 +521,8 @@ def test_each_loss_moves_both_players_down_its_own_gradient(loss, linear, pictur
         moved = [w - 0.5 * g for w, g in zip(before[name], gradients, strict=True)]
         return terms, float(total), moved
 
-    def d(shown):
-        return model.discriminator(shown)[:, 0]
+    def d(images):
+        return model.discriminator(images)[:, 0]
 
     model.discriminator.set_weights(before["discriminator"])
     terms, d_loss, d_weights = expected(
@@ -524,10 +547,10 @@ def test_each_loss_moves_both_players_down_its_own_gradient(loss, linear, pictur
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
-def test_a_d_that_must_win_tells_better_and_one_that_must_lose_worse(loss, linear, fit):
-    """Against a still G the gap between the mean scores of real and of fake images rises from
-    below 0; then D is still, and G's learning closes it and leaves the scores of real images alone.
-    Where scores have a threshold, both accuracies rise from 0, and that of fakes falls again.
+def test_each_loss_widens_the_score_gap_for_d_and_closes_it_for_g(loss, linear, fit):
+    """With G fixed, the gap between the mean scores of real and of generated images rises from
+    below 0. With D fixed, training G closes the gap, and the scores of real images are constant.
+    With a decision threshold both accuracies rise from 0, and that of generated images falls again.
     """
 
     class Logged(AdversarialModel):
@@ -564,7 +587,7 @@ def test_a_d_that_must_win_tells_better_and_one_that_must_lose_worse(loss, linea
         assert {log["d_accuracy_real"] for log in logs} == {1}
 
 
-def test_accuracies_are_the_shares_on_either_side_of_the_threshold(linear, take_step):
+def test_accuracies_are_the_shares_on_the_right_side_of_the_threshold(linear, take_step):
     still = {name: keras.optimizers.SGD(0.0) for name in ("discriminator", "generator")}
     model = linear(optimizers=still)
     model.discriminator.set_weights([np.ones((4, 1)), np.zeros(1)])
@@ -575,7 +598,7 @@ def test_accuracies_are_the_shares_on_either_side_of_the_threshold(linear, take_
     assert scalars["d_accuracy_fake"] == 0
 
 
-def test_g_learns_to_raise_its_scores_against_a_still_d(linear, pictures, fit):
+def test_generator_against_a_fixed_discriminator_raises_its_scores(linear, pictures, fit):
     model = linear(optimizers={"discriminator": keras.optimizers.SGD(0.0)}, g_learning_rate=0.05)
     model.discriminator.set_weights([np.ones((4, 1)), np.zeros(1)])
     logs = fit(model, np.stack([pictures(5)] * 40), np.zeros((40, 5)))
@@ -588,7 +611,7 @@ def test_g_learns_to_raise_its_scores_against_a_still_d(linear, pictures, fit):
 
 
 class Spectral(AdversarialModel):
-    """Two players on D's side, both with a spectral kernel that is hidden in a network."""
+    """Two players on D's side, each with a spectrally normalised kernel in a nested network."""
 
     def build_networks(self):
         super().build_networks()
@@ -598,8 +621,9 @@ class Spectral(AdversarialModel):
         hidden = keras.Sequential([layers.SpectralDense(3), layers.SpectralDense(1)])
         return keras.Sequential([keras.Input(self.image_shape), keras.layers.Flatten(), hidden])
 
-    def critic(self, shown, batch):
-        return {"d": super().critic(shown, batch)["d"] + tf.reduce_sum(self.second(shown), -1)}
+    def discriminate(self, inputs, batch):
+        score = super().discriminate(inputs, batch)["d"]
+        return {"d": score + tf.reduce_sum(self.second(inputs), -1)}
 
     def players(self):
         players = super().players()
@@ -608,7 +632,7 @@ class Spectral(AdversarialModel):
 
 
 @pytest.mark.parametrize(("n_critic", "lead"), [(1, (5,)), (2, (2, 5))])
-def test_power_iteration_runs_once_an_update_in_every_network_of_ds_side(
+def test_power_iteration_runs_once_per_update_in_networks_of_the_discriminator_side(
     n_critic, lead, linear, pictures, take_step
 ):
     still = {name: keras.optimizers.SGD(0.0) for name in ("discriminator", "second", "generator")}
@@ -634,7 +658,7 @@ def test_power_iteration_runs_once_an_update_in_every_network_of_ds_side(
         assert not np.allclose(layer.u, again / np.linalg.norm(again), atol=1e-3)
 
 
-def test_power_iteration_runs_once_a_step_in_g(linear, pictures, take_step):
+def test_power_iteration_runs_once_per_step_in_the_generator(linear, pictures, take_step):
     class SpectralG(AdversarialModel):
         def build_generator(self):
             return keras.Sequential(

@@ -65,5 +65,5 @@ def test_load_without_a_run_raises(tmp_path):
 
 def test_load_of_an_unknown_model_raises(tmp_path):
     write_run(tmp_path, model="old_gan")
-    with pytest.raises(UserError, match=r"config\.json: of another version of the zoo .*old_gan"):
+    with pytest.raises(UserError, match=r"config\.json: written by another version .*old_gan"):
         models.load(tmp_path)

@@ -64,14 +64,14 @@ def folder(three, tmp_path):
     return pathlib.Path(shutil.copytree(three, tmp_path / "checkpoints"))
 
 
-def test_without_a_checkpoint_there_is_none_and_no_folder_is_made(model, tmp_path):
+def test_restore_without_a_checkpoint_returns_none_and_makes_no_folder(model, tmp_path):
     checkpoints = checkpoints_of(model, tmp_path / "new")
     assert checkpoints.found() == []
     assert checkpoints.restore() is None
     assert not (tmp_path / "new").exists()
 
 
-def test_the_newest_is_restored_with_all_its_variables(model, folder, capsys):
+def test_restore_takes_the_newest_with_all_variables(model, folder, capsys):
     fill(model, 10)
     expected = values(model)
     fill(model, 0)
@@ -81,13 +81,13 @@ def test_the_newest_is_restored_with_all_its_variables(model, folder, capsys):
     assert capsys.readouterr().err == ""
 
 
-def test_found_are_the_newest_first_by_number(model, folder):
+def test_found_lists_the_newest_first(model, folder):
     names = [pathlib.Path(path).name for path in checkpoints_of(model, folder).found()]
     assert names == ["ckpt-10", "ckpt-9", "ckpt-8"]
 
 
 @pytest.mark.parametrize("content", [None, "", "garbage {"])
-def test_a_lost_list_of_checkpoints_loses_none(model, folder, content):
+def test_found_without_the_checkpoint_file_lists_all(model, folder, content):
     (folder / "checkpoint").unlink()
     if content is not None:
         (folder / "checkpoint").write_text(content)
@@ -122,7 +122,9 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_newest_is_passed_over_with_a_warning(model, folder, capsys, damage):
+def test_restore_with_a_damaged_newest_checkpoint_warns_and_takes_the_previous(
+    model, folder, capsys, damage
+):
     fill(model, 9)
     expected = values(model)
     fill(model, 0)
@@ -134,7 +136,7 @@ def test_a_damaged_newest_is_passed_over_with_a_warning(model, folder, capsys, d
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
-def test_where_all_are_damaged_nothing_is_begun_afresh(model, folder, capsys, damage):
+def test_restore_with_damaged_checkpoints_only_raises(model, folder, capsys, damage):
     for step in (8, 9, 10):
         DAMAGE[damage](folder, step)
     with pytest.raises(UserError, match="no checkpoint can be read") as error:
@@ -144,7 +146,7 @@ def test_where_all_are_damaged_nothing_is_begun_afresh(model, folder, capsys, da
     assert capsys.readouterr().err.count("warning: ") == 3
 
 
-def test_a_damaged_one_is_written_anew_when_its_step_comes_again(model, folder):
+def test_save_replaces_a_damaged_checkpoint_of_the_same_step(model, folder):
     flip(data_of(folder, 10))
     checkpoints = checkpoints_of(model, folder, keep=3)
     assert checkpoints.restore() == 9
@@ -157,7 +159,7 @@ def test_a_damaged_one_is_written_anew_when_its_step_comes_again(model, folder):
 
 
 @pytest.mark.parametrize("keep", [1, 2])
-def test_the_last_ones_are_kept(model, tmp_path, keep):
+def test_save_keeps_the_last_checkpoints(model, tmp_path, keep):
     checkpoints = checkpoints_of(model, tmp_path, keep)
     for step in (1, 2, 3, 4):
         fill(model, step)
@@ -166,7 +168,7 @@ def test_the_last_ones_are_kept(model, tmp_path, keep):
     assert kept == [f"ckpt-{step}" for step in (1, 2, 3, 4)[-keep:]]
 
 
-def test_those_of_an_earlier_process_count_among_the_kept(model, folder):
+def test_save_counts_checkpoints_of_an_earlier_process(model, folder):
     checkpoints = checkpoints_of(model, folder, keep=2)
     assert checkpoints.restore() == 10
     fill(model, 11)
@@ -174,7 +176,7 @@ def test_those_of_an_earlier_process_count_among_the_kept(model, folder):
     assert sorted(path.stem for path in folder.glob("*.index")) == ["ckpt-10", "ckpt-11"]
 
 
-def test_what_a_kill_left_half_written_is_swept(model, folder):
+def test_unfinished_checkpoints_are_removed(model, folder):
     leftover = folder / "ckpt-11_temp"
     leftover.mkdir()
     (leftover / "part-00000-of-00001.data-00000-of-00001").write_bytes(b"half")
@@ -186,7 +188,7 @@ def test_what_a_kill_left_half_written_is_swept(model, folder):
     assert checkpoints_of(model, folder).restore() == 11
 
 
-def test_a_model_that_is_only_looked_at_needs_no_optimizers(model, folder):
+def test_restore_of_an_uncompiled_model_ignores_optimizers(model, folder):
     other = build()
     assert checkpoints_of(other, folder).restore() == 10
     fill(model, 10)
@@ -196,7 +198,7 @@ def test_a_model_that_is_only_looked_at_needs_no_optimizers(model, folder):
             np.testing.assert_array_equal(a, b)
 
 
-def test_a_checkpoint_of_other_networks_raises(folder):
+def test_checkpoint_of_other_networks_raises(folder):
     config = options.parse(["--model=gan", "--width=5", "--depth=1", "--noise_dim=5"])
     wider = loading.build_model(config, (8, 8, 1), num_classes=0)
     with pytest.raises(UserError, match="of another model"):

@@ -12,17 +12,17 @@ from storage.files import write_atomically, write_json
 @pytest.mark.parametrize(
     ("content", "read"), [("two\nlines, ü", "two\nlines, ü".encode()), (b"\x00\xff\r\n", None)]
 )
-def test_text_and_bytes_are_written_as_they_are(tmp_path, content, read):
+def test_write_atomically_writes_text_and_bytes_unchanged(tmp_path, content, read):
     write_atomically(tmp_path / "file", content)
     assert (tmp_path / "file").read_bytes() == (content if read is None else read)
 
 
-def test_missing_folders_are_made_and_a_path_may_be_a_string(tmp_path):
+def test_write_atomically_makes_missing_folders(tmp_path):
     write_atomically(str(tmp_path / "a" / "b" / "file"), "x")
     assert (tmp_path / "a" / "b" / "file").read_text() == "x"
 
 
-def test_a_reader_of_the_old_file_goes_on_reading_the_old_one(tmp_path):
+def test_write_atomically_leaves_open_readers_of_the_old_file(tmp_path):
     path = tmp_path / "file"
     write_atomically(path, "old")
     with path.open() as reader:
@@ -33,7 +33,7 @@ def test_a_reader_of_the_old_file_goes_on_reading_the_old_one(tmp_path):
 
 
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
-def test_a_failure_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypatch, failing):
+def test_failed_write_leaves_the_old_file_only(tmp_path, monkeypatch, failing):
     path = tmp_path / "file"
     write_atomically(path, "old")
 
@@ -47,7 +47,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_beside_it(tmp_path, monkeypat
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_an_interruption_leaves_nothing_beside_the_old_file(tmp_path, monkeypatch):
+def test_interrupted_write_leaves_the_old_file_only(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -57,7 +57,7 @@ def test_an_interruption_leaves_nothing_beside_the_old_file(tmp_path, monkeypatc
     assert os.listdir(tmp_path) == []
 
 
-def test_the_content_is_on_the_disk_before_it_takes_the_old_ones_place(tmp_path, monkeypatch):
+def test_write_atomically_syncs_before_it_replaces(tmp_path, monkeypatch):
     calls = []
     fsync, replace = os.fsync, os.replace
     monkeypatch.setattr(os, "fsync", lambda fd: (calls.append("fsync"), fsync(fd)))
@@ -66,7 +66,7 @@ def test_the_content_is_on_the_disk_before_it_takes_the_old_ones_place(tmp_path,
     assert calls == ["fsync", "replace"]
 
 
-def test_json_is_indented_keeps_its_order_and_ends_its_last_line(tmp_path):
+def test_write_json_indents_and_keeps_the_order(tmp_path):
     value = {"b": [1, 2.5, None], "a": {"text": "x"}}
     write_json(tmp_path / "value.json", value)
     text = (tmp_path / "value.json").read_text()
@@ -76,7 +76,7 @@ def test_json_is_indented_keeps_its_order_and_ends_its_last_line(tmp_path):
     assert text.endswith("}\n")
 
 
-def test_what_json_cannot_hold_leaves_the_old_file(tmp_path):
+def test_write_json_of_an_unsupported_value_leaves_the_old_file(tmp_path):
     write_json(tmp_path / "value.json", [1])
     with pytest.raises(TypeError):
         write_json(tmp_path / "value.json", [object()])
@@ -84,7 +84,7 @@ def test_what_json_cannot_hold_leaves_the_old_file(tmp_path):
     assert os.listdir(tmp_path) == ["value.json"]
 
 
-def test_the_directory_follows_the_environment(monkeypatch, tmp_path):
+def test_cache_directory_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("GAN_ZOO_CACHE", "/elsewhere")
     assert str(cache_directory()) == "/elsewhere"
     monkeypatch.delenv("GAN_ZOO_CACHE")

@@ -14,7 +14,7 @@ from storage.run_directory import RunDirectory
 CONFIG = {"options": {"seed": 1}, "hyperparameters": {"epochs": 2}}
 
 
-def test_a_directory_is_made_and_held_until_it_is_left(tmp_path):
+def test_directory_is_made_and_locked_until_exit(tmp_path):
     path = tmp_path / "a" / "b"
     with RunDirectory(path):
         assert path.is_dir()
@@ -27,14 +27,14 @@ def test_a_directory_is_made_and_held_until_it_is_left(tmp_path):
         pass
 
 
-def test_a_directory_in_which_nothing_was_written_is_taken_away_again(tmp_path):
+def test_empty_directory_is_removed_on_exit(tmp_path):
     with RunDirectory(tmp_path / "empty"), RunDirectory(tmp_path / "used") as used:
         used.log({"step": 1})
     assert os.listdir(tmp_path) == ["used"]
     assert used.records() == [{"step": 1}]
 
 
-def test_an_error_inside_frees_the_directory(tmp_path):
+def test_error_inside_unlocks_the_directory(tmp_path):
     with pytest.raises(KeyboardInterrupt), RunDirectory(tmp_path):
         raise KeyboardInterrupt
     with RunDirectory(tmp_path):
@@ -50,7 +50,7 @@ with RunDirectory(sys.argv[1]):
 """
 
 
-def test_another_process_holds_a_directory_until_it_is_killed(tmp_path, root):
+def test_directory_locked_by_another_process_raises_until_it_is_killed(tmp_path, root):
     process = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(tmp_path)], cwd=root, stdout=subprocess.PIPE, text=True
     )
@@ -66,7 +66,7 @@ def test_another_process_holds_a_directory_until_it_is_killed(tmp_path, root):
         pass
 
 
-def test_where_there_are_no_locks_the_directory_is_taken(tmp_path, monkeypatch):
+def test_directory_without_lock_support_is_entered(tmp_path, monkeypatch):
     fcntl = pytest.importorskip("fcntl")
 
     def unsupported(*_):
@@ -78,14 +78,14 @@ def test_where_there_are_no_locks_the_directory_is_taken(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("below", ["", "below"])
-def test_a_directory_that_cannot_be_made_raises_in_one_line(tmp_path, below):
+def test_directory_that_cannot_be_made_raises_one_line(tmp_path, below):
     (tmp_path / "file").touch()
     with pytest.raises(UserError, match="cannot be written") as error:
         RunDirectory(tmp_path / "file" / below).__enter__()
     assert "\n" not in str(error.value)
 
 
-def test_a_run_that_is_only_looked_at_is_not_made(tmp_path):
+def test_reading_a_missing_run_creates_nothing(tmp_path):
     run = RunDirectory(tmp_path / "new")
     assert run.records() == []
     with pytest.raises(UserError, match=r"no run there \(config.json is missing\)"):
@@ -94,14 +94,14 @@ def test_a_run_that_is_only_looked_at_is_not_made(tmp_path):
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1,", "\x00", "{}", "[]"])
-def test_a_config_json_that_is_none_raises_in_one_line(tmp_path, content):
+def test_damaged_config_json_raises_one_line(tmp_path, content):
     (tmp_path / "config.json").write_text(content)
     with pytest.raises(UserError, match=r"config.json: cannot be read") as error:
         RunDirectory(tmp_path).read_config()
     assert "\n" not in str(error.value)
 
 
-def test_the_commands_of_a_run_are_kept_in_their_order(tmp_path):
+def test_write_config_of_a_resumed_run_appends_its_command(tmp_path):
     run, longer = RunDirectory(tmp_path), {**CONFIG, "hyperparameters": {"epochs": 3}}
     run.write_config(CONFIG, {"name": "a"}, {"python": "3"}, "nothing saved", 10)
     run.write_config(CONFIG, {"name": "a"}, {"python": "3"}, "first", 10)
@@ -115,7 +115,7 @@ def test_the_commands_of_a_run_are_kept_in_their_order(tmp_path):
     assert saved["total_steps"] == 20
 
 
-def test_records_are_the_whole_lines_of_the_log(tmp_path):
+def test_records_skip_a_line_cut_off(tmp_path):
     run = RunDirectory(tmp_path)
     for step in (1, 2):
         run.log({"step": step, "loss": 0.5 * step})
@@ -124,7 +124,7 @@ def test_records_are_the_whole_lines_of_the_log(tmp_path):
     assert run.records() == [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 1.0}]
 
 
-def test_forgetting_mends_a_cut_line_and_drops_what_came_after(tmp_path):
+def test_forget_after_removes_later_lines_and_pictures(tmp_path):
     run = RunDirectory(tmp_path)
     run.samples.mkdir()
     for step in (1, 2, 3):
@@ -145,7 +145,7 @@ def test_forgetting_mends_a_cut_line_and_drops_what_came_after(tmp_path):
     assert [json.loads(line)["step"] for line in lines] == [1, 2, 3]
 
 
-def test_there_may_be_nothing_to_forget(tmp_path):
+def test_forget_after_without_a_log_does_nothing(tmp_path):
     run = RunDirectory(tmp_path)
     run.forget_after(0)
     assert run.records() == []

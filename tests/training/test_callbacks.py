@@ -1,8 +1,7 @@
-"""The line of progress, a request to stop, and which curves are drawn."""
+"""The line of progress, a request to stop, and measurements in training."""
 
 import contextlib
 import io
-import json
 import re
 import signal
 import threading
@@ -11,6 +10,7 @@ import types
 
 import pytest
 
+from models import adversarial  # noqa: F401, declares the losses
 from storage.run_directory import RunDirectory
 from training import callbacks
 
@@ -21,7 +21,7 @@ class Terminal(io.StringIO):
 
 
 class Clock:
-    """Stands for the module time in callbacks: a clock that a test moves."""
+    """Replacement of the module time in callbacks: a clock that a test sets."""
 
     strftime, gmtime = time.strftime, time.gmtime
 
@@ -34,7 +34,7 @@ class Clock:
 
 @pytest.fixture
 def progress(monkeypatch):
-    """progress(total, seconds_per_step, ...) -> what the line of progress printed."""
+    """Return progress(total, seconds_per_step, ...) -> output of the line of progress."""
 
     def progress(total, seconds, *, first=0, last=None, live=False, loss=lambda step: 1.0):
         out = Terminal() if live else io.StringIO()
@@ -57,19 +57,19 @@ def progress(monkeypatch):
     return progress
 
 
-def test_a_log_gets_a_line_each_half_minute_and_one_at_the_end(progress):
+def test_progress_in_a_file_has_a_line_every_half_minute_and_at_the_end(progress):
     lines = progress(10, 10).splitlines()
     assert [line.split()[1] for line in lines] == ["3/10", "6/10", "9/10", "10/10"]
 
 
-def test_a_line_has_step_epoch_losses_speed_and_the_time_left(progress):
+def test_progress_line_has_step_epoch_losses_speed_and_time_left(progress):
     lines = progress(2000, 10, last=1000).splitlines()
     assert lines[-1] == (
         "step 999/2000  epoch 2  d_loss 1.000  g_loss 0.693  6 images/s  02:46:50 left"
     )
 
 
-def test_a_terminal_gets_its_line_rewritten_twice_a_second(progress):
+def test_progress_at_a_terminal_is_rewritten_twice_per_second(progress):
     text = progress(20, 0.125, live=True)
     steps = re.findall(r"\rstep (\d+)/20", text)
     assert steps == ["4", "8", "12", "16", "20"]
@@ -77,7 +77,7 @@ def test_a_terminal_gets_its_line_rewritten_twice_a_second(progress):
     assert text.endswith("\n")
 
 
-def test_the_kernel_of_a_notebook_counts_as_a_terminal(progress, monkeypatch):
+def test_progress_in_a_notebook_is_live(progress, monkeypatch):
     monkeypatch.setitem(callbacks.sys.modules, "ipykernel", types.ModuleType("ipykernel"))
     monkeypatch.setattr("sys.stdout", io.StringIO())
     batches = types.SimpleNamespace(steps_per_epoch=1, images_per_step=1)
@@ -86,19 +86,19 @@ def test_the_kernel_of_a_notebook_counts_as_a_terminal(progress, monkeypatch):
     assert not callbacks.Progress(1, batches).live
 
 
-def test_the_pace_is_that_of_the_steps_since_the_run_went_on(progress):
+def test_progress_of_a_resumed_run_has_the_speed_of_its_own_steps(progress):
     (line,) = progress(1010, 3, first=1000).splitlines()
     assert line.startswith("step 1010/1010  epoch 2  ")
     assert "  21 images/s  00:00:00 left" in line
 
 
-def test_the_time_left_may_be_more_than_a_day(progress):
+def test_progress_with_more_than_a_day_left_has_all_hours(progress):
     line = progress(100_030, 1, last=30).splitlines()[-1]
     assert re.search(r"(27:46:40|1 ?d\w*,? 0?3:46:40) left$", line), line
 
 
 def shown(text, columns):
-    """The lines that a terminal of so many columns shows in the end."""
+    """Return the lines that a terminal of some columns shows in the end."""
     lines, row, column = [""], 0, 0
     for character in re.findall(r"\x1b\[0?K|.|\n|\r", text):
         if character == "\r":
@@ -117,9 +117,7 @@ def shown(text, columns):
 
 
 @pytest.mark.parametrize("columns", [80, 200])
-def test_a_rewritten_line_leaves_nothing_of_the_one_before_on_the_screen(
-    progress, columns, monkeypatch
-):
+def test_progress_line_overwrites_a_longer_one_completely(progress, columns, monkeypatch):
     monkeypatch.setenv("COLUMNS", str(columns))
     text = progress(28110, 0.5, last=12, live=True, loss=lambda step: 10.0 ** (6 - step))
     last = text.rstrip("\n").rsplit("\r", 1)[1].replace("\x1b[K", "").rstrip()
@@ -129,7 +127,7 @@ def test_a_rewritten_line_leaves_nothing_of_the_one_before_on_the_screen(
 
 @contextlib.contextmanager
 def handled(number, handler):
-    """Within it, a signal of this process has that handler."""
+    """Install a handler of a signal of this process."""
     before = signal.signal(number, handler)
     try:
         yield
@@ -137,7 +135,7 @@ def handled(number, handler):
         signal.signal(number, before)
 
 
-def test_a_stop_is_asked_for_once_and_then_the_old_handler_acts():
+def test_stop_request_takes_one_signal_and_restores_the_handler():
     calls = []
 
     def own(*_):
@@ -154,7 +152,7 @@ def test_a_stop_is_asked_for_once_and_then_the_old_handler_acts():
         assert signal.getsignal(signal.SIGTERM) is own
 
 
-def test_ctrl_c_once_only_asks_and_twice_interrupts():
+def test_stop_request_with_a_second_ctrl_c_interrupts():
     interrupts = handled(signal.SIGINT, signal.default_int_handler)
     with interrupts, callbacks.StopRequest() as stop:
         signal.raise_signal(signal.SIGINT)
@@ -163,7 +161,7 @@ def test_ctrl_c_once_only_asks_and_twice_interrupts():
             signal.raise_signal(signal.SIGINT)
 
 
-def test_in_a_thread_signals_are_left_alone():
+def test_stop_request_in_a_thread_leaves_the_handlers():
     handlers = [signal.getsignal(signal.SIGINT)]
 
     def enter():
@@ -179,84 +177,13 @@ def test_in_a_thread_signals_are_left_alone():
 
 
 @pytest.fixture
-def panels(monkeypatch):
-    """panels(run directory) -> those of its curves.png, of which nothing is drawn."""
-
-    def panels(run):
-        drawn = []
-        with monkeypatch.context() as patch:
-            patch.setattr(callbacks.plotting, "save_curves", lambda *given: drawn.append(given))
-            callbacks.draw_curves(run)
-        ((path, panels, x_label),) = drawn
-        assert path == run.path / "curves.png"
-        assert x_label == "step"
-        return panels
-
-    return panels
-
-
-def test_each_logged_scalar_has_its_panel(tiny_run, panels):
-    drawn = panels(RunDirectory(tiny_run.path))
-    assert {panel.title: sorted(panel.series) for panel in drawn} == {
-        "losses": ["d_loss", "g_loss"],
-        "D's loss terms": ["fake", "real"],
-        "D's accuracy": ["fake", "real"],
-        "gradient norms": ["discriminator", "generator"],
-        "learning rates": ["discriminator", "generator"],
-        "images a second": ["images"],
-    }
-    text = (tiny_run.path / "metrics.jsonl").read_text()
-    lines = [json.loads(line) for line in text.splitlines()]
-    (losses,) = [panel for panel in drawn if panel.title == "losses"]
-    steps, d_loss = losses.series["d_loss"]
-    assert list(steps) == [line["step"] for line in lines]
-    assert list(d_loss) == [line["d_loss"] for line in lines]
-
-
-def test_the_balance_of_began_is_logged_and_drawn(call, tiny, tmp_path, panels):
-    """K and the convergence measure M = L(x) + |gamma L(x) - L(G(z))|, at each step."""
-    small = ("--network=mlp", "--initializer=normal", "--lambda_k=0.1")
-    small += ("--steps=3", "--log_every=1")
-    outcome = call("train", *tiny, "--model=began", *small, f"--outdir={tmp_path / 'began'}")
-    assert outcome.code == 0, outcome
-    run = RunDirectory(tmp_path / "began")
-    lines = [json.loads(line) for line in (run.path / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [1, 2, 3]
-    assert all(0 <= line["k"] <= 1 for line in lines)
-    assert len({line["k"] for line in lines}) > 1
-    assert all(line["convergence"] > line["d_loss_real"] > 0 for line in lines)
-    (others,) = [panel for panel in panels(run) if panel.title == "others"]
-    assert others.series == {
-        name: ((1, 2, 3), tuple(line[name] for line in lines)) for name in ("k", "convergence")
-    }
-
-
-def test_without_a_log_there_are_no_curves(tmp_path):
-    callbacks.draw_curves(RunDirectory(tmp_path))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_distances_have_a_logarithmic_panel_of_their_own(tmp_path, panels):
-    run = RunDirectory(tmp_path)
-    run.log({"step": 4, "g_loss": 1.0})
-    run.log({"step": 4, "metric_fid": 30.0})
-    run.log({"step": 8, "g_loss": 2.0})
-    run.log({"step": 8, "metric_fid": 20.0, "metric_cluster_loss": 0.5})
-    assert [(panel.title, panel.log_y, panel.series) for panel in panels(run)] == [
-        ("distances of samples", True, {"fid": ((4, 8), (30.0, 20.0))}),
-        ("shares and scores", False, {"cluster_loss": ((8,), (0.5,))}),
-        ("losses", False, {"g_loss": ((4, 8), (1.0, 2.0))}),
-    ]
-
-
-@pytest.fixture
 def evaluator(tmp_path, capsys):
-    """evaluator(every, values, first=0, last=12) -> records and what was printed."""
+    """Return evaluator(every, values, first=0, last=12) -> records and output."""
     import tensorflow as tf
 
     def evaluator(every, values, first=0, last=12, players=None, stop=False):
         run = RunDirectory(tmp_path)
-        log = types.SimpleNamespace(place=lambda: {"step": measuring.step, "seconds": 1.5})
+        log = types.SimpleNamespace(position=lambda step: {"step": step, "seconds": 1.5})
         with contextlib.closing(tf.summary.create_file_writer(str(tmp_path))) as writer:
             measuring = callbacks.Evaluator(run, writer, log, every, lambda: dict(values))
             model = types.SimpleNamespace(step=first, players=lambda: players or {})
@@ -271,7 +198,7 @@ def evaluator(tmp_path, capsys):
     return evaluator
 
 
-def test_samples_are_measured_each_so_many_steps_of_the_run(evaluator):
+def test_evaluator_measures_every_n_steps_and_at_the_end(evaluator):
     lines, _ = evaluator(5, {"metric_fid": 3.0}, first=3, last=21)
     steps = (5, 10, 15, 20, 21)
     assert lines == [{"step": step, "seconds": 1.5, "metric_fid": 3.0} for step in steps]
@@ -279,12 +206,12 @@ def test_samples_are_measured_each_so_many_steps_of_the_run(evaluator):
     assert len(lines) == len(steps)
 
 
-def test_each_measurement_is_told(evaluator):
+def test_evaluator_prints_each_measurement(evaluator):
     _, out = evaluator(4, {"metric_fid": 31.23456, "test_loss": 0.5})
     assert out == "".join(f"step {step}: fid 31.23  test_loss 0.5\n" for step in (4, 8, 12))
 
 
-def test_weights_that_are_no_numbers_are_not_measured(evaluator, tmp_path):
+def test_evaluator_with_nan_weights_raises_before_measuring(evaluator, tmp_path):
     import tensorflow as tf
 
     weight = types.SimpleNamespace(value=tf.constant([1.0, float("nan")]))

@@ -1,4 +1,4 @@
-"""From a command line to a configuration, and the committed flagfiles."""
+"""Configurations of command lines, and the committed flagfiles."""
 
 import dataclasses
 import json
@@ -44,21 +44,21 @@ def toy(monkeypatch):
     )
 
 
-def test_defaults():
+def test_parse_of_a_model_alone_gives_defaults():
     config = options.parse(["--model=gan"])
     assert config.options == options.RunOptions(model="gan", dataset="MNIST")
     assert config.hp == REGISTRY["gan"].hyperparameters.resolve()
     assert (config.hp.width, config.hp.kernel_size) == (512, None)
 
 
-def test_each_flag_reaches_its_side():
+def test_parse_assigns_flags_to_run_options_and_hyperparameters():
     config = options.parse(["--width=7", "--model=dcgan", "--log_every=9", "--noise_dim=3"])
     assert (config.options.model, config.options.log_every) == ("dcgan", 9)
     assert (config.hp.width, config.hp.noise_dim) == (7, 3)
 
 
 @pytest.mark.parametrize("order", [1, -1])
-def test_flags_may_stand_in_any_order_with_their_values_apart(order):
+def test_parse_accepts_flags_in_any_order(order):
     words = [["--model", "gan"], ["--width", "7"], ["--seed", "3"], ["--noise_dim", "5"]][::order]
     config = options.parse([word for pair in words for word in pair])
     assert (config.options.model, config.options.seed) == ("gan", 3)
@@ -79,15 +79,13 @@ def test_flags_may_stand_in_any_order_with_their_values_apart(order):
         (["--flagfile={file}", "--dataset=MNIST"], 3.0),
     ],
 )
-def test_what_is_said_goes_before_the_data_sets_default_and_that_before_the_models(
-    toy, tmp_path, argv, strength
-):
+def test_given_value_overrides_defaults_of_data_set_and_model(toy, tmp_path, argv, strength):
     (tmp_path / "flags.txt").write_text("--dataset=CIFAR10\n--strength=3\n")
     words = [word.format(file=tmp_path / "flags.txt") for word in argv]
     assert options.parse(["--model=toy", *words]).hp.strength == strength
 
 
-def test_a_models_default_may_depend_on_the_data_set():
+def test_default_of_a_model_depends_on_the_data_set():
     units = {
         dataset: options.parse(["--model=dcgan", f"--dataset={dataset}"]).hp.dense_units
         for dataset in ("MNIST", "fashion_mnist", "CIFAR10")
@@ -95,20 +93,20 @@ def test_a_models_default_may_depend_on_the_data_set():
     assert units == {"MNIST": 1024, "fashion_mnist": 1024, "CIFAR10": 0}
 
 
-def test_a_models_switch_is_turned_off_by_no(toy):
+def test_switch_of_a_model_with_no_is_off(toy):
     assert options.parse(["--model=toy"]).hp.smooth is True
     assert options.parse(["--model=toy", "--nosmooth"]).hp.smooth is False
-    with pytest.raises(UserError, match=r"^nosmooth: no such flag of gan, only of toy$"):
+    with pytest.raises(UserError, match=r"^nosmooth: not a flag of gan, only of toy$"):
         options.parse(["--model=gan", "--nosmooth"])
 
 
-def test_a_flag_of_other_models_is_named_with_all_its_owners(toy):
+def test_flag_of_other_models_raises_with_their_names(toy):
     with pytest.raises(UserError) as error:
         options.parse(["--model=gan", "--strength=2"])
-    assert str(error.value) == "strength: no such flag of gan, only of toy"
+    assert str(error.value) == "strength: not a flag of gan, only of toy"
     with pytest.raises(UserError) as error:
         options.parse(["--model=bigan", "--nosx"])
-    assert str(error.value) == "nosx: no such flag of bigan, only of bigbigan, info_bigbigan"
+    assert str(error.value) == "nosx: not a flag of bigan, only of bigbigan, info_bigbigan"
 
 
 @pytest.mark.parametrize(
@@ -156,7 +154,7 @@ def test_a_flag_that_does_not_apply_to_what_else_is_selected_raises_one_line(arg
     assert str(error.value) == expected
 
 
-def test_flags_mean_what_they_do_for_what_else_is_chosen():
+def test_defaults_depend_on_the_selected_alternatives():
     for network, backbone in BACKBONES.items():
         width = backbone.options["width"].default
         assert options.parse(["--model=gan", f"--network={network}"]).hp.width == width
@@ -179,7 +177,7 @@ def test_a_configuration_with_options_that_do_not_apply_survives_config_json(mod
     assert options.Config.from_dict(saved) == config
     saved["hyperparameters"]["kernel_size"] = 4
     with pytest.raises(
-        UserError, match=r"config.json is of another version .*kernel_size: does not apply"
+        UserError, match=r"config.json: written by another version .*kernel_size: does not apply"
     ):
         options.Config.from_dict(saved)
 
@@ -195,11 +193,11 @@ def test_a_configuration_with_options_that_do_not_apply_survives_config_json(mod
         (["--model=gan", "--outdir=~/b"], str(pathlib.Path.home() / "b")),
     ],
 )
-def test_a_run_is_written_to_outdir_or_to_runs_by_model_and_data(argv, outdir):
+def test_outdir_defaults_to_model_and_data_set(argv, outdir):
     assert options.parse(argv).outdir == pathlib.Path(outdir)
 
 
-def test_a_configuration_survives_config_json(toy):
+def test_configuration_survives_config_json(toy):
     argv = ["--model=toy", "--dataset=CIFAR10", "--nosmooth", "--steps=5", "--beta_1=0.1"]
     config = options.parse(argv)
     saved = json.loads(json.dumps(config.as_dict()))
@@ -233,7 +231,7 @@ def test_penalties_of_a_command_line_survive_config_json(argument, penalty, weig
         ({"continuous_loss": "ols"}, {"continuous_loss": "mse"}),
     ],
 )
-def test_a_configuration_of_an_older_version_is_read(saved, read):
+def test_configuration_of_an_older_version_is_read(saved, read):
     older = options.parse(["--model=infogan"]).as_dict()
     older["hyperparameters"] |= saved
     hp = options.Config.from_dict(json.loads(json.dumps(older))).hp
@@ -241,7 +239,7 @@ def test_a_configuration_of_an_older_version_is_read(saved, read):
 
 
 @pytest.mark.parametrize("part", ["options", "hyperparameters"])
-def test_a_configuration_of_a_version_with_other_fields_is_refused_in_one_line(part):
+def test_configuration_with_unknown_fields_raises_one_line(part):
     saved = options.parse(["--model=gan"]).as_dict()
     saved[part]["field_of_old"] = 1
     with pytest.raises(UserError, match="field_of_old") as error:
@@ -249,7 +247,7 @@ def test_a_configuration_of_a_version_with_other_fields_is_refused_in_one_line(p
     assert "\n" not in str(error.value)
 
 
-def test_what_may_change_is_all_but_what_decides_the_weights():
+def test_fixed_has_every_option_that_decides_the_weights():
     config = options.parse(["--model=gan"])
     every = {**dataclasses.asdict(config.options), **dataclasses.asdict(config.hp)}
     assert set(every) - set(config.fixed()) == {
@@ -259,7 +257,7 @@ def test_what_may_change_is_all_but_what_decides_the_weights():
     }  # fmt: skip
 
 
-def test_with_options_changes_those_alone():
+def test_with_options_changes_the_given_options_only():
     here, there = (options.parse(["--model=gan", f"--outdir={d}"]) for d in "ab")
     assert here != there
     assert here.with_options(outdir="") == there.with_options(outdir="")
@@ -267,7 +265,7 @@ def test_with_options_changes_those_alone():
     assert here.with_options(outdir="") != other.with_options(outdir="")
 
 
-def test_a_path_to_the_data_is_the_same_from_anywhere(tmp_path, monkeypatch):
+def test_dataset_path_is_stored_as_absolute(tmp_path, monkeypatch):
     (tmp_path / "faces").mkdir()
     monkeypatch.chdir(tmp_path)
     whole = options.parse(["--model=gan", f"--dataset={tmp_path}/faces"])
@@ -276,14 +274,14 @@ def test_a_path_to_the_data_is_the_same_from_anywhere(tmp_path, monkeypatch):
         assert options.parse(["--model=gan", f"--dataset={path}"]) == whole
 
 
-def test_there_are_flagfiles():
+def test_folders_of_flagfiles_are_not_empty():
     assert CONFIGS
     assert CLASSIFIERS
     assert STUDIES
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_a_flagfile_parses_and_builds_its_model(path):
+def test_flagfile_parses_and_builds_its_model(path):
     config = options.parse([f"--flagfile={path}"])
     size = config.options.image_size
     height, width, channels = SHAPES[pathlib.Path(config.options.dataset).name]
@@ -294,20 +292,20 @@ def test_a_flagfile_parses_and_builds_its_model(path):
     assert dataclasses.asdict(model.hp) == dataclasses.asdict(config.hp)
 
 
-def test_flagfiles_write_to_run_directories_of_their_own():
+def test_flagfiles_have_different_run_directories():
     outdirs = [options.parse([f"--flagfile={path}"]).outdir for path in CONFIGS]
     assert len(set(outdirs)) == len(outdirs)
 
 
 @pytest.mark.parametrize("path", CLASSIFIERS, ids=lambda path: path.stem)
-def test_a_flagfile_of_a_classifier_parses(path):
+def test_flagfile_of_a_classifier_parses(path):
     asked = ClassifierOptions(**flags.given([f"--flagfile={path}"], ClassifierOptions))
     assert asked.dataset in SHAPES
     assert asked.out in ("", f"assets/{path.stem}.npz")
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
-def test_a_flagfile_of_a_study_names_flagfiles_and_a_folder_of_its_own(path, root, monkeypatch):
+def test_flagfile_of_a_study_names_flagfiles_and_its_own_folder(path, root, monkeypatch):
     monkeypatch.chdir(root)
     given = flags.given([f"--flagfile={path}"], StudyOptions, MeasureOptions)
     runs = runs_of(StudyOptions(given["configs"], given.get("seeds", "")))
@@ -316,7 +314,7 @@ def test_a_flagfile_of_a_study_names_flagfiles_and_a_folder_of_its_own(path, roo
     assert given["outdir"] == f"runs/study_{path.stem}"
 
 
-def test_a_size_that_no_network_fits_is_refused_before_any_image_is_read():
+def test_image_size_that_no_network_supports_raises_before_data_are_read():
     argv = ["--model=dcgan", "--dataset=CIFAR10"]
     with pytest.raises(UserError, match=r"^image_size: expected .* 28, 32, .* got 50x50"):
         options.parse([*argv, "--image_size=50"])

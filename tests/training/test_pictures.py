@@ -1,6 +1,4 @@
-"""Traversals of continuous codes, and pictures of styles: what is varied, what is held, and what is
-written.
-"""
+"""Pictures of traversals, planes, reconstructions and styles."""
 
 import imageio.v3 as iio
 import numpy as np
@@ -19,7 +17,7 @@ CELL, PADDING = 64, 2  # pixels, as the grid enlarges them
 
 
 class Painter:
-    """A model whose images show their latents: a pixel each, enlarged; it keeps what it is given.
+    """A model whose images are their latents, one pixel each; it records the latents.
 
     Args:
         categories: sizes of the categorical codes.
@@ -48,7 +46,7 @@ class Painter:
 
 
 def cells_of(picture, columns):
-    """uint8 [rows, columns, SIDE, SIDE, 1], from below: the labels of columns stand above."""
+    """Return cells uint8 [rows, columns, SIDE, SIDE, 1] below the labels of the columns."""
     step = CELL + PADDING
     rows = picture.shape[0] // step
     assert picture.shape[1] == PADDING + columns * step
@@ -74,7 +72,7 @@ def painted(model, latents):
     [((3,), 30), ((), 10), ((5,), 50), ((3, 2), 30)],
 )
 @pytest.mark.parametrize("span", [1.0, 2.5])
-def test_a_traversal_varies_one_code_and_holds_everything_else(categories, rows, span):
+def test_traversal_varies_one_code_and_fixes_all_other_latents(categories, rows, span):
     model = Painter(categories)
     names = [name for name, *_ in traversals(model, span, seed=4)]
     assert names == [f"code-0-span-{span:g}", f"code-1-span-{span:g}"]
@@ -94,7 +92,7 @@ def test_a_traversal_varies_one_code_and_holds_everything_else(categories, rows,
             np.testing.assert_array_equal(part, held[name], err_msg=name)
 
 
-def test_a_picture_has_a_category_a_row_and_a_value_a_column_of_one_draw():
+def test_traversal_picture_has_one_row_per_category_and_one_column_per_value():
     model = Painter((3,))
     found = list(traversals(model, 1.0, seed=4))
     first = {name: part[:1] for name, part in model.latents.draw(10, 4).items()}
@@ -112,7 +110,7 @@ def test_a_picture_has_a_category_a_row_and_a_value_a_column_of_one_draw():
                 np.testing.assert_array_equal(cells[row, column], expected)
 
 
-def test_a_picture_of_a_model_without_categories_has_a_draw_a_row():
+def test_traversal_picture_without_categories_has_one_row_per_draw():
     model = Painter(())
     for code, (_, picture, _) in enumerate(traversals(model, 2.0, seed=1)):
         cells = cells_of(picture, POINTS)
@@ -125,7 +123,7 @@ def test_a_picture_of_a_model_without_categories_has_a_draw_a_row():
             np.testing.assert_array_equal(cells[:, column], expected)
 
 
-def test_a_frame_has_a_value_with_ten_draws_a_row_and_a_category_a_row():
+def test_traversal_frame_has_ten_draws_per_category():
     model = Painter((3,))
     found = list(traversals(model, 1.0, seed=4))
     for code, (_, picture, frames) in enumerate(found):
@@ -139,7 +137,7 @@ def test_a_frame_has_a_value_with_ten_draws_a_row_and_a_category_a_row():
             np.testing.assert_array_equal(cells.reshape(-1, SIDE, SIDE, 1), expected)
 
 
-def test_the_draws_are_those_of_the_seed():
+def test_traversals_are_a_function_of_the_seed():
     def pictures_of(seed):
         return [picture.tobytes() for _, picture, _ in traversals(Painter(), 1.0, seed)]
 
@@ -148,7 +146,7 @@ def test_the_draws_are_those_of_the_seed():
 
 
 @pytest.mark.parametrize("span", [1.0, 2.0, 0.5, 0.7, 3.0, 1.3])
-def test_the_columns_are_labelled_by_their_values(monkeypatch, span):
+def test_traversal_columns_are_labelled_with_their_values(monkeypatch, span):
     labels = []
     grid = plotting.grid
 
@@ -164,7 +162,7 @@ def test_the_columns_are_labelled_by_their_values(monkeypatch, span):
     assert "-0.0" not in found
 
 
-def test_files_are_a_picture_and_a_film_there_and_back(tmp_path):
+def test_save_traversals_writes_pictures_and_gifs_that_run_forth_and_back(tmp_path):
     model = Painter()
     paths = save_traversals(model, 1.5, 0, tmp_path / "new" / "folder")
     assert [path.name for path in paths] == [
@@ -179,14 +177,14 @@ def test_files_are_a_picture_and_a_film_there_and_back(tmp_path):
         np.testing.assert_array_equal(film[POINTS:], film[POINTS - 2 : 0 : -1])
 
 
-def test_without_continuous_codes_nothing_is_made_and_no_folder(tmp_path):
+def test_save_traversals_without_codes_writes_nothing(tmp_path):
     model = Painter(continuous=0)
     assert save_traversals(model, 1.0, 0, tmp_path / "folder") == []
     assert not (tmp_path / "folder").exists()
     assert model.given == []
 
 
-def test_a_plane_of_a_model_with_codes_is_over_its_noise(tmp_path):
+def test_plane_of_a_model_with_codes_varies_its_noise(tmp_path):
     model = Painter()
     latents = model.latents.draw(1, 3)
     pictures.plane_grid(model, latents, 2.0)
@@ -211,7 +209,7 @@ class Inverter:
 
 
 @pytest.mark.parametrize(("n", "shown", "columns"), [(40, 40, 10), (25, 20, 10), (3, 3, 3)])
-def test_images_stand_above_their_reconstructions(n, shown, columns):
+def test_reconstruction_grid_has_images_above_their_reconstructions(n, shown, columns):
     images = np.random.default_rng(0).integers(0, 256, (n, SIDE, SIDE, 1), np.uint8)
     grid = pictures.reconstruction_grid(Inverter(), images)
     right = grid[:, -(PADDING + columns * (CELL + PADDING)) :]  # of the labels
@@ -254,7 +252,7 @@ class Stylist:
         return images
 
 
-def test_a_truncation_sweep_goes_from_the_mean_to_the_draws():
+def test_truncation_sweep_runs_from_the_mean_style_to_the_draws():
     model = Stylist()
     columns = len(pictures.PSIS)
     shown = cells_of(pictures.truncation_sweep(model, seed=2), columns)
@@ -265,7 +263,7 @@ def test_a_truncation_sweep_goes_from_the_mean_to_the_draws():
         np.testing.assert_array_equal(shown[:, k], plotting.to_uint8(expected))
 
 
-def test_mixing_tables_have_the_styles_of_the_top_in_some_layers():
+def test_mixing_tables_take_styles_of_the_top_in_some_layers():
     model = Stylist()
     w = model.styles(model.draw_latents(14, 2)).numpy()
     sources = plotting.to_uint8(model.images_of_styles(w))
@@ -285,7 +283,7 @@ def test_mixing_tables_have_the_styles_of_the_top_in_some_layers():
     assert not layers
 
 
-def test_a_picture_of_noise_has_draws_their_deviation_and_none():
+def test_noise_picture_has_draws_their_standard_deviation_and_no_noise():
     model = Stylist()
     shown = cells_of(pictures.noise_picture(model, seed=2), 6)
     w = model.styles(model.draw_latents(6, 2))
@@ -302,7 +300,7 @@ def test_a_picture_of_noise_has_draws_their_deviation_and_none():
     assert not np.delete(deviation, 6, axis=1).any()
 
 
-def test_a_model_without_styles_has_no_pictures_of_them(tmp_path):
+def test_save_style_pictures_of_a_model_without_styles_raises(tmp_path):
     class Plain(GenerativeModel):
         def build_networks(self):
             self.latents = Latents(noise=noise(4, "normal"))
