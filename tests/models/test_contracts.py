@@ -9,8 +9,10 @@ import fields
 from errors import UserError
 from losses.penalties import PENALTIES
 from models import REGISTRY
+from models.conditional import ClassConditional
 from models.declarations.adversarial import AdversarialHyperparameters
 from models.networks.backbones import BACKBONES
+from models.norms import NORMS
 from models.randomness import Batch
 from training import loading, options
 
@@ -50,7 +52,7 @@ ADAPTIVE = [
 ]
 
 # Models that cannot train without labels.
-CONDITIONAL = {"cgan"}
+CONDITIONAL = [name for name in NAMES if issubclass(REGISTRY[name].load(), ClassConditional)]
 
 # Models that draw nothing as they learn.
 WITHOUT_DRAWS = {"autoencoder"}
@@ -59,7 +61,7 @@ WITHOUT_DRAWS = {"autoencoder"}
 CODED = {"infogan", "info_bigbigan"}
 
 # Of a difference of scores, or a hinge loss before its bend, D's last bias has no gradient.
-IDLE = dict.fromkeys(("wgan", "wgan_gp", "sngan"), ("score/bias",))
+IDLE = {name: ("score/bias",) for name in ADVERSARIAL if name == "sngan" or name not in ADAPTIVE}
 
 # What is saved: every model, and those of their variants that keep other variables.
 TOLD_OTHERWISE = {
@@ -373,7 +375,7 @@ def test_a_network_takes_any_penalty(network, penalty, tiny, batches):
 def test_no_norm_of_a_penalised_d_mixes_images(name, tiny, batches):
     """A score is the same whatever the other images."""
     model = tiny(name)
-    assert model.hp.d_norm == "layer"
+    assert not NORMS[model.hp.d_norm].batch
     x = batches(1)[0][0].astype(np.float32) / 127.5 - 1
     together = model.discriminator(x, training=True)
     alone = [model.discriminator(x[k : k + 1], training=True)[0] for k in range(4)]
@@ -449,12 +451,13 @@ def test_images_alone_will_do(name, tiny, batches, take_step):
 
 @pytest.mark.parametrize("name", CONDITIONAL)
 def test_a_class_conditional_model_without_labels_raises(name, tiny, tmp_path):
-    with pytest.raises(UserError, match=f"^dataset: {name} requires images with labels$"):
+    message = f"dataset: {REGISTRY[name].class_name} requires images with labels"
+    with pytest.raises(UserError, match=f"^{message}$"):
         tiny(name, num_classes=0)
     config = options.parse([f"--model={name}", "--dataset=CIFAR10"])
     with pytest.raises(UserError) as refusal:
         loading.build_model(config, (32, 32, 3), num_classes=0)
-    assert str(refusal.value) == f"dataset: {name} requires images with labels"
+    assert str(refusal.value) == message
 
 
 @pytest.mark.parametrize("name", CONDITIONAL)
@@ -462,7 +465,7 @@ def test_a_model_of_classes_is_refused_images_alone(name, tiny, batches, take_st
     images, _ = batches(1)
     model = tiny(name)
     model.compile()
-    with pytest.raises(ValueError, match="needs batches of images and labels"):
+    with pytest.raises(ValueError, match="requires batches of images and labels"):
         take_step(model, images[0])
     assert int(model.step) == 0
 
