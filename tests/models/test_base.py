@@ -201,7 +201,8 @@ def test_history_of_fit_has_the_means_per_epoch():
 @pytest.mark.parametrize("d_norm", ["batch", "spectral"])
 def test_fit_of_an_exhausted_dataset_makes_no_further_step(d_norm, state_of, assert_same):
     """With a data set of unknown length Keras asks for one batch more than there are. The state
-    equals that of a training with known length."""
+    equals that of a training with known length.
+    """
     images = pictures()
     signature = tf.TensorSpec((4, 28, 28, 1), tf.uint8)
 

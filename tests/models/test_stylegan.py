@@ -344,7 +344,8 @@ def test_sample_while_growing_has_the_size_of_the_next_step(build, take_step):
 @pytest.mark.slow
 def test_training_resumed_while_growing_is_exact(fit, state_of, assert_same, tmp_path):
     """Two steps, then five twice, in graphs; in these one size is faded in and trained, and the
-    next is faded in."""
+    next is faded in.
+    """
 
     def build():
         keras.utils.set_random_seed(1)
