@@ -13,7 +13,7 @@ from models.latents import SHOWN_CLASSES, Latents, one_hot, with_each
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class CGAN(AdversarialModel):
-    """Class-conditional generator, and a discriminator of pairs of an image and a class.
+    """GAN with a class-conditional generator and discriminator.
 
     Raises:
         UserError: the images have no labels.
@@ -27,7 +27,7 @@ class CGAN(AdversarialModel):
         return Latents(**super().build_latents().parts, label=one_hot(self.num_classes))
 
     def build_generator(self):
-        """Return G: noise and the one-hot class side by side -> images."""
+        """Return G: noise and one-hot class, concatenated -> images."""
         conditional = self.hp.g_conditioning == "batch_norm"
         return self.backbone().generator(
             self.image_shape,

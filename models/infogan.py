@@ -28,15 +28,15 @@ from models.objectives import (
 
 
 class Coded:
-    """Codes beside the noise, and Q, which predicts them from the discriminator's features.
+    """Mixin that adds codes to the noise, and Q, which predicts them from D's features.
 
-    A mixin before an adversarial model whose `discriminate` returns "features". G and Q minimise
+    It precedes an adversarial model whose `discriminate` returns "features". G and Q minimise
     V(D, G) - lambda L_I(G, Q), equation 6; the hyperparameter `information_trains` selects whether
     the discriminator's trunk minimises -lambda L_I as well. With `supervised_fraction`, images
     without a known class have the label -1, as data.Batches(labelled=...) gives them.
 
     Raises:
-        UserError: `supervised_fraction` is above 0, and the images have no labels, or more classes
+        UserError: `supervised_fraction` is above 0 and the images have no labels, or more classes
             than the first code has categories.
     """
 
@@ -105,7 +105,7 @@ class Coded:
         return super().lacks(ability)
 
     def picture_latents(self):
-        """Return one row per category, up to SHOWN_CLASSES; the rest is fixed in each column."""
+        """Return one row per category, up to SHOWN_CLASSES; a column has the same other latents."""
         if not self.codes.categorical:
             return super().picture_latents()
         columns = 10
@@ -116,12 +116,12 @@ class Coded:
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class InfoGAN(Coded, AdversarialModel):
-    """Generator with codes, which Q predicts from the features of the discriminator."""
+    """GAN with codes that Q predicts from the features of the discriminator."""
 
     Hyperparameters = InfoGANHyperparameters
 
     def discriminate(self, inputs, batch):
-        """Return the scores, and the features that Q takes."""
+        """Return the scores, and the features for Q."""
         features = self.parts.trunk(inputs, training=True)
         return {"d": tf.squeeze(self.parts.score(features), -1), "features": features}
 

@@ -1,7 +1,7 @@
-"""Further terms of an adversarial model's losses that tie codes to images.
+"""Additional terms of an adversarial model's losses that relate codes and images.
 
-An objective adds terms to the loss of the generator, of the discriminator, or of both; which of
-them, it states in `sides`. `models.adversarial.AdversarialModel` adds them up.
+An objective adds terms to the losses listed in `sides`: of the generator, of the discriminator, or
+of both. `models.adversarial.AdversarialModel` sums them.
 """
 
 import math
@@ -25,10 +25,10 @@ INFORMATION = ScalarGroup(
 
 
 class Objective:
-    """Terms of a loss beside the adversarial ones.
+    """Additional terms of an adversarial loss.
 
     Attributes:
-        sides: update steps that it has terms in: "generator", "discriminator" or both.
+        sides: update steps with terms of the objective: "generator", "discriminator" or both.
         uses_real: whether its terms need the discriminator's outputs for real images.
     """
 
@@ -42,7 +42,7 @@ class Objective:
             real: outputs of `discriminate` for real images; None in the generator's update unless
                 an objective there has `uses_real`.
             fake: outputs of `discriminate` for generated images.
-            batch: of the update.
+            batch: the batch of the update.
         """
         raise NotImplementedError
 
@@ -52,7 +52,7 @@ class Objective:
 
 
 class CodeLosses:
-    """Weighted losses of predicted codes, as the hyperparameters select them.
+    """Weighted losses of predicted codes, selected by the hyperparameters.
 
     Args:
         hp: InfoGAN's hyperparameters.
@@ -77,7 +77,7 @@ class CodeLosses:
         return [Term(loss[:, k], weight) for k in range(n)]
 
     def continuous_warmup_factor(self):
-        """Return the share of their weight that terms of the continuous codes have at this step."""
+        """Return the warm-up factor of the weights of the continuous codes at this step."""
         if not self.hp.continuous_warmup:
             return 1.0
         step = tf.cast(self.step() + 1, tf.float32)
@@ -121,7 +121,7 @@ class RealImageLosses(Objective):
     """Losses of the codes that Q predicts for real images.
 
     Args:
-        reader: of the codes.
+        reader: prediction of the codes.
         parts: functions (outputs of Q for the real images, batch) -> terms.
         side: update step that trains Q.
     """
@@ -140,9 +140,9 @@ class Consistency:
     """Consistency loss: Q predicts the same codes for an image and for copies of it.
 
     The prediction for the image is a stop-gradient target (after the self-augmented training of Hu
-    et al. 2017). Categories, by cross-entropy, are to be the same in copies that are also sheared
-    and rotated; the means of continuous codes, so that these can be the slant, by squared error in
-    copies that are stretched, resized and shifted only.
+    et al. 2017). The loss of categories is the cross-entropy; their copies are also sheared and
+    rotated. The loss of continuous codes is the squared error of the means; their copies are only
+    stretched, resized and shifted, so that a code can represent the slant.
     """
 
     def __init__(self, reader: CodeReader, losses: CodeLosses, weight: float):
@@ -179,7 +179,7 @@ class Supervision:
             raise UserError("requires batches of images and labels", "supervised_fraction")
         name, size = next(iter(self.reader.codes.categorical.items()))
         term = self.losses.categorical(q[name], tf.one_hot(batch.labels, size))
-        # The gradient has the variance of that with all labels; 1 / share would outweigh the rest.
+        # 1 / sqrt(share) keeps the gradient's variance of all labels; 1 / share would dominate.
         known = tf.cast(batch.labels >= 0, tf.float32) / math.sqrt(self.fraction)
         return {"supervised": Term(term.value, term.weight * known)}
 

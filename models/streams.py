@@ -1,7 +1,7 @@
 """Names of the random streams of training; penalties and augmentation have their own.
 
-A draw is a function of the run's seed, the step and the name of its stream. A changed name changes
-the draws, and with them every training of a seed.
+A draw is a function of the run's seed, the step and the name of its stream. Renaming a stream
+changes the draws, and therefore the result of every seed.
 """
 
 # Adversarial models: of each update.

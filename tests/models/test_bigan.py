@@ -68,7 +68,7 @@ def test_a_gaussian_encoder_of_uniform_codes_is_refused():
     with pytest.raises(UserError) as refusal:
         options.parse(["--model=bigan", "--encoder=gaussian"])
     assert str(refusal.value) == (
-        "encoder: the draws of a gaussian encoder leave the range of prior=uniform; use "
+        "encoder: the draws of a gaussian encoder exceed the range of prior=uniform; use "
         "prior=normal"
     )
 
