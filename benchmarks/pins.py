@@ -1,15 +1,14 @@
-"""Comparison of the trainings of two commits, for refactoring without numerical changes.
+"""Compare the training of two commits, for refactoring without numerical changes.
 
     python -m benchmarks.pins --old=DIR
 
-DIR is a worktree of an older commit. Each flagfile of train.py is trained for 20 steps by the older
-tree and by this one, both from the same checkpoint of step 0, which the older one writes, on the
-same synthetic images, each in a process of its own with the scripts' environment and one processor.
-All logged scalars except times must be equal to the bit; so must the initial weights, by their
-hashes, and the resolved hyperparameters and options, after `as_now` has converted the older ones to
-present names. Flagfiles of the other scripts are compared by their resolved options. Results of the
-older tree are cached. Prints one line per flagfile; the exit code is 1 if one differs that is not
-listed in `MAY_DIFFER` or `MAY_DIFFER_WEIGHTS`.
+DIR is a worktree of an older commit. Both trees train each flagfile of train.py for 20 steps on the
+same synthetic images, from the same checkpoint of step 0, which the older tree writes. Each training
+is a process with the scripts' environment and one processor. The logged scalars except times, the
+hashes of the initial weights, and the resolved options must be equal; `with_present_names` converts
+the options of the older tree. For flagfiles of other scripts, only the resolved options are compared.
+Results of the older tree are cached. Prints one line per flagfile; the exit code is 1 if there is a
+difference that is not listed in `MAY_DIFFER` or `MAY_DIFFER_WEIGHTS`.
 """
 
 import argparse
@@ -33,25 +32,25 @@ DRIVER = ROOT / "benchmarks" / "pins_driver.py"
 FORMAT = 1  # version of the cache; raise it when the driver's results change
 STEPS = 20
 
-# Flagfiles, by their names without .txt, that may be trained otherwise, and why: within 1e-6
-# (relative) at the first step, and 1e-3 at the last.
+# Name of a flagfile without .txt -> reason why its scalars may differ: by 1e-6 (relative) at the
+# first step and 1e-3 at the last.
 MAY_DIFFER: dict[str, str] = {}
-# Flagfiles whose first weights may be others, and why.
+# Name of a flagfile -> reason why its initial weights may differ.
 MAY_DIFFER_WEIGHTS: dict[str, str] = {}
-# Scalars that are compared with a relative tolerance in all flagfiles, by the start of their names.
+# Prefix of scalars -> relative tolerance in all flagfiles.
 TOLERANCES = {"information_": 1e-6}  # a weight that was divided out
 
-# How older names and values read now. Scalars: the old name -> the present one.
+# Old name of a scalar -> present name.
 SCALARS: dict[str, str] = {}
-# Hyperparameters and options: the old name -> the present one.
+# Old name of a hyperparameter or option -> present name.
 FIELDS: dict[str, str] = {}
-# Fields that only the present tree has, and what they are where nothing has changed.
+# Field that only the present tree has -> its value for unchanged behaviour.
 ADDED: dict[str, object] = {}
 # Fields that only the older tree has.
 REMOVED: tuple[str, ...] = ()
 
 TIMES = ("seconds", "images_per_second")
-# Flags of a flagfile that are left out: nothing is measured or drawn.
+# Omitted flags: nothing is evaluated or drawn.
 DROPPED = ("eval_every", "eval_metrics", "eval_features", "eval_samples", "sample_planes")
 OVERRIDES = (
     f"--steps={STEPS}",
@@ -77,12 +76,12 @@ class Flagfile:
         return SCRIPTS[self.place.rpartition("/")[0]]
 
     def words(self, tree: pathlib.Path) -> list[str]:
-        """Return its flags, with those of included flagfiles, without the dropped ones."""
+        """Return its flags and those of included flagfiles, without DROPPED."""
         file = tree / "configs" / f"{self.place}.txt"
         if not file.exists():  # moved, since the older tree
             file = next((tree / "configs").rglob(f"{self.name}.txt"), file)
         if not file.exists():
-            raise Failed(f"{file} is not there")
+            raise Failed(f"{file}: no such file")
         return list(flags_of(file, tree))
 
 
@@ -107,17 +106,17 @@ class Tree:
             Failed: the process fails.
         """
         folder.mkdir(parents=True, exist_ok=True)
-        out, told = folder / "out.json", folder / "task.json"
+        out, task_file = folder / "out.json", folder / "task.json"
         out.unlink(missing_ok=True)
-        told.write_text(json.dumps({**task, "out": str(out), "cpus": self.cpus}))
-        # As flags.run_script has it, whatever the caller's environment is.
+        task_file.write_text(json.dumps({**task, "out": str(out), "cpus": self.cpus}))
+        # As in flags.run_script, independent of the caller's environment.
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "XLA_", "OMP_"))}
         kept |= {"TF_CPP_MIN_LOG_LEVEL": "1", "TF_ENABLE_ONEDNN_OPTS": "1"}
         kept |= {"PYTHONPATH": str(self.path), "PYTHONDONTWRITEBYTECODE": "1"}
         start = time.perf_counter()
         with (folder / "log.txt").open("w") as log:
             done = subprocess.run(
-                [sys.executable, str(DRIVER), str(told)],
+                [sys.executable, str(DRIVER), str(task_file)],
                 cwd=folder,
                 env=kept,
                 stdout=log,
@@ -125,8 +124,8 @@ class Tree:
             )
         if done.returncode:
             tail = (folder / "log.txt").read_text().splitlines()[-8:]
-            told = f"{task['mode']} in {self.path} has failed:"
-            raise Failed("\n        ".join([told, *tail]))
+            message = f"{task['mode']} in {self.path} failed:"
+            raise Failed("\n        ".join([message, *tail]))
         found = json.loads(out.read_text()) if out.exists() else {}
         return {**found, "seconds": round(time.perf_counter() - start, 1)}
 
@@ -186,7 +185,7 @@ def trained(tree: Tree, flagfile: Flagfile, started: pathlib.Path, folder: pathl
         record = json.loads(line)
         scalars.setdefault(str(record.pop("step")), {}).update(record)
     if list(scalars) != [str(step) for step in range(1, STEPS + 1)]:
-        raise Failed(f"{tree.path} has logged the steps {', '.join(scalars)}")
+        raise Failed(f"{tree.path} logged the steps {', '.join(scalars)}")
     shutil.rmtree(folder)
     return {"scalars": scalars, "seconds": found["seconds"]}
 
@@ -195,7 +194,7 @@ def resolved(tree: Tree, flagfile: Flagfile, folder: pathlib.Path) -> dict:
     """Return the resolved options of a flagfile of another script than train.py."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    (folder / "configs").symlink_to(tree.path / "configs")  # which flagfiles of studies name
+    (folder / "configs").symlink_to(tree.path / "configs")  # flagfiles of studies refer to it
     argv = flagfile.words(tree.path)
     found = tree.run(folder, mode="resolve", script=flagfile.script, argv=argv)
     shutil.rmtree(folder)
@@ -209,7 +208,7 @@ def of_old(old: Tree, flagfile: Flagfile, cache: pathlib.Path) -> dict:
     """
     folder = cache / flagfile.place
     kept, key = folder / "old.json", key_of(old, flagfile)
-    with held(folder / ".lock"):
+    with locked(folder / ".lock"):
         if kept.exists() and (found := json.loads(kept.read_text()))["key"] == key:
             return found
         kept.unlink(missing_ok=True)
@@ -240,7 +239,7 @@ def of_new(new: Tree, flagfile: Flagfile, cache: pathlib.Path) -> dict:
 
 
 @contextlib.contextmanager
-def held(file: pathlib.Path) -> Iterator[None]:
+def locked(file: pathlib.Path) -> Iterator[None]:
     """Lock a file against other processes, on platforms with file locks."""
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as lock:
@@ -258,22 +257,22 @@ def key_of(old: Tree, flagfile: Flagfile) -> str:
     ).stdout.strip()
     versions = [importlib.metadata.version(name) for name in ("tensorflow", "keras", "numpy")]
     words = flagfile.words(old.path)
-    told = [FORMAT, commit, words, OVERRIDES, versions, processor(), len(old.cpus)]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    content = [FORMAT, commit, words, OVERRIDES, versions, processor(), len(old.cpus)]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
 
 def processor() -> str:
-    """Return the name of the processor, on whose instructions the arithmetic depends."""
+    """Return the name of the processor; the arithmetic depends on its instructions."""
     info = pathlib.Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     return names[0] if names else platform.processor()
 
 
-def as_now(fields: dict) -> dict:
+def with_present_names(fields: dict) -> dict:
     """Convert hyperparameters or options of the older tree to present names and values.
 
-    A penalty is a list of names, "ols" is "mse".
+    A penalty becomes a list of names, "ols" becomes "mse".
     """
     now = {FIELDS.get(name, name): value for name, value in fields.items() if name not in REMOVED}
     if isinstance(now.get("penalty"), str):
@@ -284,19 +283,19 @@ def as_now(fields: dict) -> dict:
 
 
 def compare_fields(title: str, old: dict, new: dict) -> Iterator[str]:
-    """Return the differences of resolved hyperparameters or options."""
-    old, new, absent = as_now(old), as_now(new), object()
+    """Yield the differences of resolved hyperparameters or options."""
+    old, new, absent = with_present_names(old), with_present_names(new), object()
     for name in dict.fromkeys([*old, *new]):
         was, now = old.get(name, ADDED.get(name, absent)), new.get(name, absent)
-        if name == "configs" and now is not absent:  # of a study, wherever they are
+        if name == "configs" and now is not absent:  # of a study, in any folder
             was, now = ([pathlib.Path(f).name for f in v.split(",")] for v in (was, now))
         if was != now:
-            said = ("absent" if value is absent else repr(value) for value in (was, now))
-            yield f"{title} {name}: {' -> '.join(said)}"
+            values = ("absent" if value is absent else repr(value) for value in (was, now))
+            yield f"{title} {name}: {' -> '.join(values)}"
 
 
 def compare_scalars(name: str, old: dict, new: dict) -> Iterator[str]:
-    """Return the first difference of the logs, and the number of different scalars of the step."""
+    """Yield the first difference of the logs and the number of different scalars of its step."""
     for step in map(str, range(1, STEPS + 1)):
         was = {SCALARS.get(k, k): v for k, v in old[step].items() if k not in TIMES}
         now = {k: v for k, v in new[step].items() if k not in TIMES}
@@ -306,12 +305,12 @@ def compare_scalars(name: str, old: dict, new: dict) -> Iterator[str]:
             if name in MAY_DIFFER:
                 tolerance = {"1": max(tolerance, 1e-6), str(STEPS): 1e-3}.get(step, math.inf)
             if scalar not in now:
-                found.append((math.inf, f"{scalar} at step {step} is not there"))
+                found.append((math.inf, f"{scalar} at step {step} is missing"))
                 continue
             apart = relative(before, now[scalar])
             if apart > tolerance:
-                told = f"{scalar} at step {step}: {before!r} -> {now[scalar]!r} ({apart:.1e})"
-                found.append((apart, told))
+                text = f"{scalar} at step {step}: {before!r} -> {now[scalar]!r} ({apart:.1e})"
+                found.append((apart, text))
         if found:
             yield max(found)[1] + f"; {len(found)} of {len(was)} scalars of that step differ"
             return
@@ -329,12 +328,12 @@ def compare_weights(name: str, old: list[str], new: list[str]) -> Iterator[tuple
     if old == new:
         return
     if sorted(old) == sorted(new):
-        yield False, "first weights are made in another order"
+        yield False, "initial weights are created in another order"
         return
     gone, come = len(set(old) - set(new)), len(set(new) - set(old))
-    told = f"first weights: {gone} of {len(old)} are gone, {come} of {len(new)} are new"
+    text = f"initial weights: {gone} of {len(old)} are missing, {come} of {len(new)} are new"
     reason = MAY_DIFFER_WEIGHTS.get(name)
-    yield reason is None, told + (f" ({reason})" if reason else "")
+    yield reason is None, text + (f" ({reason})" if reason else "")
 
 
 def compare(flagfile: Flagfile, old: dict, new: dict) -> Result:
@@ -344,8 +343,8 @@ def compare(flagfile: Flagfile, old: dict, new: dict) -> Result:
         result.differs += compare_fields(part, old.get(part, {}), new.get(part, {}))
     if flagfile.script != "train":
         return result
-    for differs, told in compare_weights(flagfile.name, old["weights"], new["weights"]):
-        (result.differs if differs else result.remarks).append(told)
+    for differs, text in compare_weights(flagfile.name, old["weights"], new["weights"]):
+        (result.differs if differs else result.remarks).append(text)
     result.differs += compare_scalars(flagfile.name, old["scalars"], new["scalars"])
     more = set(new["scalars"]["1"]) - {SCALARS.get(k, k) for k in old["scalars"]["1"]}
     if more:
@@ -361,15 +360,26 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--old", type=pathlib.Path, required=True, help="the older worktree")
-    parser.add_argument("--new", type=pathlib.Path, default=ROOT, help="the tree; else this one")
-    parser.add_argument("--configs", default="", help="names of flagfiles, with commas; else all")
     parser.add_argument(
-        "--cache", type=pathlib.Path, default=home / "gan-zoo-pins", help="of the older tree"
+        "--old", type=pathlib.Path, required=True, help="worktree of the older commit"
+    )
+    parser.add_argument(
+        "--new", type=pathlib.Path, default=ROOT, help="worktree to compare; default: this one"
+    )
+    parser.add_argument(
+        "--configs", default="", help="names of flagfiles, separated by commas; default: all"
+    )
+    parser.add_argument(
+        "--cache",
+        type=pathlib.Path,
+        default=home / "gan-zoo-pins",
+        help="cache of the older tree's results",
     )
     parser.add_argument("--old_only", action="store_true", help="only fill the cache")
-    parser.add_argument("--cpus", default="", help="processors to use, with commas; else the last")
-    parser.add_argument("--record", type=pathlib.Path, help="a JSON file to write the results to")
+    parser.add_argument(
+        "--cpus", default="", help="processors to use, separated by commas; default: the last"
+    )
+    parser.add_argument("--record", type=pathlib.Path, help="JSON file for the results")
     asked = parser.parse_args()
     paths = (path.expanduser().resolve() for path in (asked.old, asked.new, asked.cache))
     usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}

@@ -189,7 +189,7 @@ def _draw_rows(axes, group: Bars, rows: Sequence[_Row]) -> None:
         if log:
             axes.plot(values[1], k, "o", mfc=face, mec=colour, ms=7.5, zorder=3, clip_on=False)
 
-    # Numbers stand behind bars and whiskers: they label transparent bars as long as both.
+    # Numbers follow bars and whiskers: they label transparent bars of the longer length.
     both = axes.barh(range(len(rows)), np.array(ends) - start, left=start, alpha=0)
     texts = axes.bar_label(both, [row.text for row in rows], padding=9 if log else 6, size=8)
     for text, row in zip(texts, rows, strict=True):

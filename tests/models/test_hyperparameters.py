@@ -232,8 +232,8 @@ def test_an_adaptive_augmentation_requires_a_decision_threshold(policy, loss):
         with pytest.raises(UserError) as error:
             resolve(augment=policy, loss=loss)
         assert str(error.value) == (
-            f"augment: {policy} requires a loss with a decision threshold, and loss={loss} has none; "
-            "use diffaug"
+            f"augment: {policy} requires a loss with a decision threshold, and loss={loss} has "
+            "none; use diffaug"
         )
     else:
         assert resolve(augment=policy, loss=loss).augment == policy
