@@ -3,10 +3,10 @@
     python -m benchmarks.pins --old=DIR
 
 DIR is a worktree of an older commit. Both trees train each flagfile of train.py for 20 steps on the
-same synthetic images, from the same checkpoint of step 0, which the older tree writes. Each training
-is a process with the scripts' environment and one processor. The logged scalars except times, the
-hashes of the initial weights, and the resolved options must be equal; `with_present_names` converts
-the options of the older tree. For flagfiles of other scripts, only the resolved options are compared.
+same synthetic images, from one checkpoint of step 0, which the older tree writes. Each training is a
+process with the scripts' environment and one processor. The logged scalars except times, the hashes
+of the initial weights, and the resolved options must be equal; `with_present_names` converts the
+options of the older tree. Only the resolved options of other scripts' flagfiles are compared.
 Results of the older tree are cached. Prints one line per flagfile; the exit code is 1 if there is a
 difference that is not listed in `MAY_DIFFER` or `MAY_DIFFER_WEIGHTS`.
 """

@@ -77,7 +77,7 @@ def replace_data(load) -> None:
 
 
 def synthetic(name: str, **_):
-    """Return a synthetic data set of the name: light blots on dark with noise, drawn from a seed."""
+    """Return a synthetic data set of the name: noisy light blots on dark, drawn from a seed."""
     import numpy as np
 
     import data
