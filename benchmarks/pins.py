@@ -3,7 +3,7 @@
     python -m benchmarks.pins --old=DIR
 
 DIR is a worktree of an older commit. Both trees train each flagfile of train.py for 20 steps on the
-same synthetic images, from one checkpoint of step 0, which the older tree writes. Each training is a
+same synthetic images, from one checkpoint of step 0 of the older tree. Each training is a
 process with the scripts' environment and one processor. The logged scalars except times, the hashes
 of the initial weights, and the resolved options must be equal; `with_present_names` converts the
 options of the older tree. Only the resolved options of other scripts' flagfiles are compared.
@@ -402,9 +402,11 @@ def main() -> int:
         except Failed as error:
             result = Result([str(error)], [])
         results[flagfile.place] = result
-        said = "differs" if result.differs else "equal"
+        verdict = "differs" if result.differs else "equal"
         seconds = f"{result.old_seconds:.0f} s, {result.new_seconds:.0f} s"
-        print(f"{flagfile.place:40} {said:8} {seconds}", *result.differs, sep="\n    ", flush=True)
+        print(
+            f"{flagfile.place:40} {verdict:8} {seconds}", *result.differs, sep="\n    ", flush=True
+        )
         for remark in result.remarks:
             print(f"    ({remark})", flush=True)
         if asked.record:
