@@ -47,25 +47,26 @@ class Choices(dict[str, Choice]):
 
     Args:
         kind: the class of the alternatives.
-        *alternatives: the first of them; `add` appends others.
+        *alternatives: the first of them; `add` and `append` declare others.
     """
 
     def __init__(self, kind: type[Choice], *alternatives: Choice):
         super().__init__()
         self.kind = kind
         for alternative in alternatives:
-            self._append(alternative)
+            self.append(alternative)
 
     def add(self, name: str, **declared) -> Callable[[Callable], Callable]:
         """Return a decorator that declares the decorated function as an alternative."""
 
         def decorator(make: Callable) -> Callable:
-            self._append(self.kind(name=name, make=make, **declared))
+            self.append(self.kind(name=name, make=make, **declared))
             return make
 
         return decorator
 
-    def _append(self, alternative: Choice) -> None:
+    def append(self, alternative: Choice) -> None:
+        """Declare an alternative."""
         if doubled := {*self, *self.aliases} & {alternative.name, *alternative.aliases}:
             raise ValueError(f"two alternatives have the name {min(doubled)}")
         self[alternative.name] = alternative
@@ -326,11 +327,8 @@ def normalised(spec: dataclasses.Field, value: Any) -> Any:
         value = listed(value)
     if not isinstance(value, (list, tuple)):
         return value
-    return (
-        ()
-        if list(value) == ["none"]
-        else tuple(_normalised_part(str(part), aliases) for part in value)
-    )
+    parts = () if list(value) == ["none"] else value
+    return tuple(_normalised_part(str(part), aliases) for part in parts)
 
 
 def _normalised_part(part: str, aliases: Mapping[str, str]) -> str:

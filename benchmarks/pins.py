@@ -124,7 +124,7 @@ class Tree:
             )
         if done.returncode:
             tail = (folder / "log.txt").read_text().splitlines()[-8:]
-            message = f"{task['mode']} in {self.path} failed:"
+            message = f"{task['mode']} in {self.path} ended with code {done.returncode}:"
             raise Failed("\n        ".join([message, *tail]))
         found = json.loads(out.read_text()) if out.exists() else {}
         return {**found, "seconds": round(time.perf_counter() - start, 1)}

@@ -2,8 +2,8 @@
 
     python -m benchmarks.xla --models=stylegan
 
-Runs one process per model and size of colour images. Prints the seconds of the first step, with its
-compilation, and of the second, without lazy regularization, and the peak memory of the process.
+Runs one process per model and size of colour images. Prints the seconds of the first step,
+including its compilation, and of the second, without lazy regularization, and the peak memory.
 Flags, with their defaults in brackets:
 """
 

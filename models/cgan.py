@@ -1,30 +1,19 @@
 """cGAN: Mirza and Osindero 2014, "Conditional Generative Adversarial Nets", arXiv:1411.1784."""
 
 import keras
-import tensorflow as tf
 
 import fields
-from errors import UserError
 from models import layers
 from models.adversarial import AdversarialModel
+from models.conditional import ClassConditional
 from models.declarations.cgan import CGANHyperparameters
-from models.latents import SHOWN_CLASSES, Latents, one_hot, with_each
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
-class CGAN(AdversarialModel):
-    """GAN with a class-conditional generator and discriminator.
-
-    Raises:
-        UserError: the images have no labels.
-    """
+class CGAN(ClassConditional, AdversarialModel):
+    """GAN with a class-conditional generator and discriminator."""
 
     Hyperparameters = CGANHyperparameters
-
-    def build_latents(self):
-        if not self.num_classes:
-            raise UserError("cgan requires images with labels", "dataset")
-        return Latents(**super().build_latents().parts, label=one_hot(self.num_classes))
 
     def build_generator(self):
         """Return G: noise and one-hot class, concatenated -> images."""
@@ -55,19 +44,8 @@ class CGAN(AdversarialModel):
             score = self.build_score()(self.build_trunk(channels=self.num_classes)(channels))
         return keras.Model([x, y], score, name="discriminator")
 
-    def draw(self, batch):
-        """Return noise, and the classes of the real images."""
-        if batch.labels is None:
-            raise UserError("cgan requires batches of images and labels", "dataset")
-        return super().draw(batch) | {"label": tf.one_hot(batch.labels, self.num_classes)}
-
     def real_inputs(self, batch):
         return [batch.x, batch.latents["label"]]
 
     def fake_inputs(self, batch):
         return [super().fake_inputs(batch), batch.latents["label"]]
-
-    def picture_latents(self):
-        """Return one row per class, up to SHOWN_CLASSES, with the same noise in each column."""
-        columns, classes = 10, tf.eye(min(self.num_classes, SHOWN_CLASSES), self.num_classes)
-        return with_each(self.latents.draw(columns, 0), "label", classes), columns

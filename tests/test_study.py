@@ -232,7 +232,7 @@ def test_study_with_blanks_and_a_trailing_comma_in_lists_trains_each_once(
         (["--configs=a.txt", "--metrics=foo"], "--metrics: no such metric: foo"),
         (
             ["--configs=a.txt", "--features=none.keras"],
-            "--features: none.keras: Keras cannot load it",
+            "--features: none.keras: Keras cannot load the file",
         ),
         (["--configs=a.txt", "--baselines", "--split=train"], "--baselines: requires test images"),
         (

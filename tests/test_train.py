@@ -1206,7 +1206,7 @@ def test_class_conditional_model_without_labels_is_invalid(call, tmp_path):
     np.savez(tmp_path / "plain.npz", x_train=np.zeros((9, 28, 28), np.uint8))
     argv = ("--model=cgan", f"--dataset={tmp_path / 'plain.npz'}", "--batch_size=3")
     refusal = call("train", *argv, f"--outdir={tmp_path / 'run'}").refusal()
-    assert refusal == "--dataset: cgan requires images with labels"
+    assert refusal == "--dataset: CGAN requires images with labels"
     assert not (tmp_path / "run").exists()
 
 

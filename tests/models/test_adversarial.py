@@ -234,15 +234,15 @@ def test_each_penalty_of_a_linear_discriminator_equals_its_formula(
         strength = 3.0 * interval if step % interval == 0 else 0.0
         norm = np.linalg.norm(w)
         if name in ("gradient", "dragan"):
-            value, slope = (norm - 1) ** 2, 2 * (norm - 1) / norm
+            value, factor = (norm - 1) ** 2, 2 * (norm - 1) / norm
         else:
-            value, slope = norm**2 / 2, 1.0
+            value, factor = norm**2 / 2, 1.0
         np.testing.assert_allclose(scalars[f"d_loss_{name}"], strength * value, rtol=1e-4)
         parts = ("d_loss_real", "d_loss_fake", f"d_loss_{name}")
         np.testing.assert_allclose(
             scalars["d_loss"], sum(scalars[part] for part in parts), rtol=1e-5, atol=1e-6
         )
-        expected = plain.kernel.numpy()[:, 0] - 0.1 * strength * slope * w
+        expected = plain.kernel.numpy()[:, 0] - 0.1 * strength * factor * w
         np.testing.assert_allclose(model.kernel.numpy()[:, 0], expected, rtol=1e-4, atol=1e-5)
 
 

@@ -24,16 +24,16 @@ ADAPTING = POLICIES.only(lambda policy: policy.adapts)
 
 
 class Recorded(AdversarialModel):
-    """Records the inputs of `critic`."""
+    """Model that records the inputs of `discriminate`."""
 
-    def critic(self, shown, batch):
-        self.inputs.append(np.array(shown))
-        return super().critic(shown, batch)
+    def discriminate(self, inputs, batch):
+        self.inputs.append(np.array(inputs))
+        return super().discriminate(inputs, batch)
 
 
 @pytest.fixture
 def recorded(linear):
-    """(**hyperparameters) -> a linear model that records the inputs of `critic` in `inputs`."""
+    """(**hyperparameters) -> a linear model with the inputs of `discriminate` in `inputs`."""
 
     def build(**hyperparameters):
         model = linear(Recorded, **hyperparameters)
@@ -50,7 +50,7 @@ def test_discriminator_inputs_with_diffaug_are_augmented_by_their_own_streams(re
     model = recorded(augment="diffaug")
     model.train_step(tf.constant(images))
     np.testing.assert_array_equal(plain.inputs[0], images)
-    batch = model._critic_batches(tf.constant(images))[0]
+    batch = model.batches_of(tf.constant(images))[0]
     for inputs in (plain.inputs, model.inputs):
         assert len(inputs) == 3  # real and generated images for D, generated ones for G
     model.step.assign(0)
@@ -66,7 +66,7 @@ def test_real_images_for_the_generator_with_diffaug_have_their_own_stream(record
     images = pictures(8)
     model = recorded(augment="diffaug", loss="relativistic")
     model.train_step(tf.constant(images))
-    batch = model._critic_batches(tf.constant(images))[0]
+    batch = model.batches_of(tf.constant(images))[0]
     model.step.assign(0)
     _, _, found, _ = model.inputs
     expected = diffaug.augment(images, batch.uniform, "augment real of generator")
@@ -75,7 +75,7 @@ def test_real_images_for_the_generator_with_diffaug_have_their_own_stream(record
 
 def test_augmented_inputs_of_pairs_keep_all_but_the_images(linear, pictures):
     model = linear(augment="diffaug")
-    batch = model._critic_batches(tf.constant(pictures(8)))[0]
+    batch = model.batches_of(tf.constant(pictures(8)))[0]
     z = tf.ones([8, 3])
     x, found = model.augmenter.augmented([batch.x, z], batch, streams.REAL)
     np.testing.assert_array_equal(x, diffaug.augment(batch.x, batch.uniform, streams.REAL))
@@ -84,7 +84,7 @@ def test_augmented_inputs_of_pairs_keep_all_but_the_images(linear, pictures):
 
 def test_augmented_inputs_without_augmentation_are_the_inputs(linear, pictures):
     model = linear()
-    batch = model._critic_batches(tf.constant(pictures(8)))[0]
+    batch = model.batches_of(tf.constant(pictures(8)))[0]
     assert model.augmenter.augmented(batch.x, batch, streams.REAL) is batch.x
 
 
@@ -93,9 +93,11 @@ def test_gradient_of_the_generator_passes_through_the_augmentation(linear, pictu
 
     def gradient(**changes):
         model = linear(**changes)
-        batch = model._critic_batches(tf.constant(pictures(8)))[0]
+        batch = model.batches_of(tf.constant(pictures(8)))[0]
         with tf.GradientTape() as tape:
-            score = tf.reduce_sum(model.judge(model.fake(batch), batch, streams.FAKE)["d"])
+            score = tf.reduce_sum(
+                model.discriminate_augmented(model.fake_inputs(batch), batch, streams.FAKE)["d"]
+            )
         return tape.gradient(score, [v.value for v in model.generator.trainable_variables])
 
     plain, through = gradient(), gradient(augment="diffaug")
@@ -200,17 +202,18 @@ def test_sign_of_real_images_in_training_is_relative_to_the_threshold_of_the_los
     assert step_of(model, pictures(8))["d_sign_real"] == -1.0
 
 
-def test_probability_that_adapts_is_a_variable_of_the_model_before_its_networks(linear):
+def test_probability_that_adapts_is_an_own_variable_of_the_model(linear):
     model = linear(augment="ada")
     assert model.augmenter.p.name == "augment_p"
     own = model.state()["own"]
-    assert [v is model.augmenter.p.value for v in own[:2]] == [False, True]  # after the step
-    assert own[0] is model.step.value
+    assert list(own) == ["step", "augment_p"]
+    assert own["augment_p"] is model.augmenter.p.value
+    assert own["step"] is model.step.value
 
 
 def test_probability_of_diffaug_is_not_a_variable(linear):
     model = linear(augment="diffaug")
-    assert [v is model.step.value for v in model.state()["own"]] == [True]
+    assert list(model.state()["own"]) == ["step"]
 
 
 # Combinations that are invalid.

@@ -1,4 +1,4 @@
-"""BEGAN compared with sections 3.1 to 3.4 of Berthelot et al. 2017, worked out in numpy."""
+"""BEGAN against sections 3.1 to 3.4 of Berthelot et al. 2017, calculated in numpy."""
 
 import keras
 import numpy as np
@@ -20,11 +20,11 @@ def make(cls=BEGAN, optimizers=None, k=None, **changes):
 
 
 def spy(scores, fakes):
-    """BEGAN that keeps the mean scores, as (L(x), L(G(z))), and the images of G."""
+    """Return a BEGAN that records the mean scores (L(x), L(G(z))), and the generated images."""
 
     class Spy(BEGAN):
-        def fake(self, batch):
-            fakes.append(super().fake(batch))
+        def fake_inputs(self, batch):
+            fakes.append(super().fake_inputs(batch))
             return fakes[-1]
 
         def after_discriminator_update(self, real, fake, batch):
@@ -35,12 +35,12 @@ def spy(scores, fakes):
 
 
 def reconstruction_loss(model, v):
-    """|v - D(v)|, the mean over all pixels, section 3.1."""
+    """Return the mean of |v - D(v)| over all pixels: section 3.1."""
     v = np.asarray(v, np.float64)
     return np.abs(v - np.asarray(model.discriminator(v), np.float64)).mean()
 
 
-def test_d_is_an_autoencoder_through_a_code(tiny, batches):
+def test_discriminator_is_an_autoencoder_with_a_code(tiny, batches):
     for network in ("mlp", "dcgan"):
         model = tiny("began", network=network, hidden_dim=7)
         x = batches(1)[0][0].astype(np.float32) / 127.5 - 1
@@ -48,12 +48,12 @@ def test_d_is_an_autoencoder_through_a_code(tiny, batches):
         trunk, code, decoder = model.discriminator.layers
         assert code(trunk(x)).shape == (4, 7)
         assert decoder(np.zeros((4, 7))).shape == x.shape
-        assert np.abs(model.discriminator(100 * x)).max() > 1  # its end is linear
-        assert len(model.critic(x, None)["d"].shape) == 1
+        assert np.abs(model.discriminator(100 * x)).max() > 1  # the last layer is linear
+        assert len(model.discriminate(x, None)["d"].shape) == 1
 
 
-def test_the_losses_are_those_of_the_reconstructions(pictures, take_step):
-    """D minimises L(x) - k L(G(z)), G L(G(z)) against the new D."""
+def test_step_logs_the_losses_of_the_reconstructions(pictures, take_step):
+    """D minimises L(x) - k L(G(z)), and G minimises L(G(z)) against the updated D."""
     scores, fakes = [], []
     model = make(spy(scores, fakes), k=0.4)
     before = make()
@@ -69,7 +69,7 @@ def test_the_losses_are_those_of_the_reconstructions(pictures, take_step):
     assert not any("accuracy" in name for name in scalars)
 
 
-def test_k_begins_at_0_and_the_first_step_leaves_fakes_out(pictures, take_step):
+def test_first_step_with_k_0_omits_generated_images(pictures, take_step):
     model = make()
     assert float(model.k) == 0
     scalars = take_step(model, pictures(5))
@@ -78,10 +78,10 @@ def test_k_begins_at_0_and_the_first_step_leaves_fakes_out(pictures, take_step):
 
 
 @pytest.mark.parametrize(("gamma", "lambda_k", "clipped"), [(1.0, 0.1, False), (0.7, 4.0, True)])
-def test_k_follows_the_balance_of_the_scores(gamma, lambda_k, clipped, take_step):
+def test_k_after_each_step_follows_the_balance_of_the_scores(gamma, lambda_k, clipped, take_step):
     """K + lambda (gamma L(x) - L(G(z))), clipped to [0, 1]; M = L(x) + |gamma L(x) - L(G(z))|.
 
-    The images are in turns bright, which D cannot make yet, and gray, which is all it makes.
+    The images alternate between bright ones, which D reconstructs badly, and gray ones.
     """
     scores, fakes = [], []
     model = make(spy(scores, fakes), k=0.5, gamma=gamma, lambda_k=lambda_k)
@@ -101,8 +101,8 @@ def test_k_follows_the_balance_of_the_scores(gamma, lambda_k, clipped, take_step
     assert {0.0, 1.0} <= set(seen) if clipped else 0 < min(seen) < max(seen) < 1
 
 
-def test_ds_gradient_is_that_with_k_as_it_was(pictures, take_step):
-    """A step of gradient descent; k then moves far."""
+def test_discriminator_gradient_is_that_with_k_before_the_step(pictures, take_step):
+    """Gradient descent uses k before its update, which is large here."""
     scores, fakes = [], []
     sgd = {"discriminator": keras.optimizers.SGD(0.5), "generator": keras.optimizers.SGD(0.0)}
     model = make(spy(scores, fakes), sgd, k=0.7, lambda_k=100.0)
@@ -130,8 +130,8 @@ def test_ds_gradient_is_that_with_k_as_it_was(pictures, take_step):
         assert not np.allclose(moved[0], stepped(other)[0], atol=1e-4)
 
 
-def test_g_learns_to_make_what_d_reconstructs(pictures, fit):
-    """With D as learned from real images and still, G's reconstruction loss falls."""
+def test_generator_against_a_fixed_discriminator_lowers_the_reconstruction_loss(pictures, fit):
+    """With a trained and fixed D the reconstruction loss of generated images falls."""
     rng = np.random.default_rng(0)
     # Images of one dimension: from all dark to all bright.
     x = np.broadcast_to(rng.uniform(-0.9, 0.9, (200, 16, 1, 1, 1)), (200, 16, 2, 2, 1))
@@ -150,7 +150,7 @@ def test_g_learns_to_make_what_d_reconstructs(pictures, fit):
 
 
 @pytest.mark.slow
-def test_the_balance_is_reached_where_k_has_time_to_move(fit):
+def test_fit_of_1500_steps_reaches_the_equilibrium(fit):
     """Gamma = E L(G(z)) / E L(x), equation 4, over the last steps."""
     rng = np.random.default_rng(0)
     x = rng.uniform(-0.9, 0.9, (1500, 16, 2, 2, 1)).astype(np.float32)
@@ -168,7 +168,7 @@ def test_the_balance_is_reached_where_k_has_time_to_move(fit):
     assert 0 < np.mean(ks) < 1
 
 
-def test_k_is_part_of_the_state_and_is_saved(pictures, take_step, tmp_path):
+def test_k_in_the_state_is_saved_and_restored(pictures, take_step, tmp_path):
     model = make(k=0.3)
     assert model.state()["own"]["k"] is model.k.value
     take_step(model, pictures(5))

@@ -1,4 +1,4 @@
-"""BiGAN: the inputs of D, the losses of E and G, and an encoder with known weights."""
+"""BiGAN: inputs of D, losses of E and G, and an encoder that inverts a linear generator."""
 
 import functools
 
@@ -29,42 +29,40 @@ def x(paired_images):
 # Inputs of D.
 
 
-def test_real_pairs_are_images_with_their_codes_and_fake_ones_latents_with_their_images(
-    x, make, batch_of
-):
+def test_inputs_are_pairs_of_image_and_latents(x, make, batch_of):
     model = make()
     batch = batch_of(model, x)
-    images, z = model.real(batch)
+    images, z = model.real_inputs(batch)
     np.testing.assert_array_equal(images, x)
     np.testing.assert_array_equal(z, model.encoder(x, training=True)["mean"])
-    images, z = model.fake(batch)
+    images, z = model.fake_inputs(batch)
     np.testing.assert_array_equal(z, batch.latents["noise"])
     np.testing.assert_array_equal(images, model.generator(z, training=True))
 
 
 @pytest.mark.parametrize("prior", ["normal", "uniform"])
-def test_codes_are_in_the_range_of_the_prior(prior, x, make):
+def test_encoder_outputs_codes_in_the_range_of_the_prior(prior, x, make):
     model = make(prior=prior, e_norm="none")
     model.encoder.set_weights([10 * w for w in model.encoder.get_weights()])
     largest = np.abs(model.encoder(x)["mean"]).max()
     assert largest > 1 if prior == "normal" else 0.9 < largest <= 1
 
 
-def test_a_gaussian_encoder_draws_with_its_scale_and_encodes_by_its_mean(x, make, batch_of):
+def test_gaussian_encoder_draws_in_training_and_encodes_by_its_mean(x, make, batch_of):
     model = make(encoder="gaussian", prior="normal")
     batch = batch_of(model, x)
     found = model.encoder(x, training=True)
     assert (found["scale"].numpy() > 0).all()
-    _, z = model.real(batch)
+    _, z = model.real_inputs(batch)
     normal = batch.normal("encoder", (8, DIM))
     np.testing.assert_allclose(z, found["mean"] + found["scale"] * normal, rtol=1e-5)
-    np.testing.assert_array_equal(model.real(batch)[1], z)  # of the same update the same draw
+    np.testing.assert_array_equal(model.real_inputs(batch)[1], z)  # the draw of an update is fixed
     model.step.assign_add(1)
-    assert not np.isclose(model.real(batch_of(model, x))[1], z).any()
+    assert not np.isclose(model.real_inputs(batch_of(model, x))[1], z).any()
     np.testing.assert_array_equal(model.encode(x), model.encoder_ema(x)["mean"])
 
 
-def test_a_gaussian_encoder_of_uniform_codes_is_refused():
+def test_gaussian_encoder_with_a_uniform_prior_raises():
     with pytest.raises(UserError) as refusal:
         options.parse(["--model=bigan", "--encoder=gaussian"])
     assert str(refusal.value) == (
@@ -73,18 +71,18 @@ def test_a_gaussian_encoder_of_uniform_codes_is_refused():
     )
 
 
-# What is minimised: equation 3 of Donahue et al. 2017.
+# Losses: equation 3 of Donahue et al. 2017.
 
 
 @pytest.mark.parametrize("loss", ["minimax", "non_saturating"])
-def test_the_terms_are_those_of_the_paper(loss, x, make, batch_of):
-    """V = E log D(x, E(x)) + E log(1 - D(G(z), z)): D minimises -V, G and E V, or what has the
-    gradients of the non-saturating game, with the labels exchanged.
+def test_terms_equal_equation_3(loss, x, make, batch_of):
+    """V = E log D(x, E(x)) + E log(1 - D(G(z), z)): D minimises -V, and G and E minimise V, or with
+    the non-saturating loss D's loss with exchanged labels.
     """
     model = make(loss=loss)
     batch = batch_of(model, x)
-    shown = {"real": model.real(batch), "fake": model.fake(batch)}
-    scores = {n: np.float64(model.critic(pair, batch)["d"]) for n, pair in shown.items()}
+    pairs = {"real": model.real_inputs(batch), "fake": model.fake_inputs(batch)}
+    scores = {n: np.float64(model.discriminate(pair, batch)["d"]) for n, pair in pairs.items()}
     p = {name: 1 / (1 + np.exp(-s)) for name, s in scores.items()}
     real, fake = ({"d": tf.constant(scores[n])} for n in ("real", "fake"))
     found = model.discriminator_terms(real, fake, batch)
@@ -101,9 +99,11 @@ def test_the_terms_are_those_of_the_paper(loss, x, make, batch_of):
 
 
 def gradients(model, batch):
-    """Of each of G's and E's terms: which of the networks it reaches."""
+    """Return the networks at which each term of G and E has a gradient, by name of the term."""
     with tf.GradientTape(persistent=True) as tape:
-        real, fake = (model.critic(f(batch), batch) for f in (model.real, model.fake))
+        real, fake = (
+            model.discriminate(f(batch), batch) for f in (model.real_inputs, model.fake_inputs)
+        )
         terms = model.generator_terms(real, fake, batch)
         sums = {name: tf.reduce_sum(term) for name, term in terms.items()}
     networks = {"generator": model.generator, "encoder": model.encoder}
@@ -117,7 +117,7 @@ def gradients(model, batch):
     return reached
 
 
-def test_each_term_reaches_the_network_that_made_its_pairs(x, make, batch_of):
+def test_terms_of_a_loss_of_single_scores_reach_one_network_each(x, make, batch_of):
     model = make()
     assert gradients(model, batch_of(model, x)) == {
         "adversarial": {"generator"},
@@ -125,16 +125,16 @@ def test_each_term_reaches_the_network_that_made_its_pairs(x, make, batch_of):
     }
 
 
-def test_a_loss_of_differences_is_of_both_at_once(x, make, batch_of):
+def test_term_of_a_relativistic_loss_reaches_both_networks(x, make, batch_of):
     model, both = make(loss="relativistic"), {"generator", "encoder"}
     assert gradients(model, batch_of(model, x)) == {"adversarial": both}
 
 
-def slopes(model, batch, x, z):
-    """Of each score at the pairs (x, z), |d D / d (x, z)| of each: name -> [b]."""
+def gradient_norms(model, batch, x, z):
+    """Return the gradient norm [b] of each score with respect to the pairs (x, z), by its name."""
     with tf.GradientTape(persistent=True) as tape:
         tape.watch([x, z])
-        scores = model.critic([x, z], batch)
+        scores = model.discriminate([x, z], batch)
     found = {}
     for name in model.scores:
         both = [np.array(g) for g in tape.gradient(scores[name], [x, z]) if g is not None]
@@ -143,38 +143,39 @@ def slopes(model, batch, x, z):
 
 
 @pytest.mark.parametrize("cls", [BiGAN, BigBiGAN])
-def test_penalties_are_of_slopes_over_image_and_latent_of_each_score(cls, x, paired, batch_of):
+def test_penalties_are_of_gradient_norms_at_image_and_latents_of_each_score(
+    cls, x, paired, batch_of
+):
     common = {"prior": "normal", "loss": "wasserstein", "d_norm": "layer", "penalty_weight": 3.0}
     for kind in ("gradient", "r1", "r2"):
         model = paired(cls, penalty=kind, **common)
         batch = batch_of(model, x)
-        real, fake = model.real(batch), model.fake(batch)
+        real, fake = model.real_inputs(batch), model.fake_inputs(batch)
         if kind == "gradient":
             e = batch.uniform("epsilon", (8, 1))
             at = [e[..., None, None] * real[0] + (1 - e[..., None, None]) * fake[0],
                   e * real[1] + (1 - e) * fake[1]]  # fmt: skip
-            expected = sum((s - 1) ** 2 for s in slopes(model, batch, *at).values())
+            expected = sum((s - 1) ** 2 for s in gradient_norms(model, batch, *at).values())
         else:
             at = real if kind == "r1" else fake
-            expected = sum(s**2 / 2 for s in slopes(model, batch, *at).values())
+            expected = sum(s**2 / 2 for s in gradient_norms(model, batch, *at).values())
         found = model.penalties()[kind].function(real, fake, batch)
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
-# What E and G may minimise besides.
+# Reconstruction.
 
 
-def test_the_error_of_reconstructions_is_weighted_and_reaches_e_and_g_alone(
-    x, make, batch_of, take_step
-):
+def test_reconstruction_term_is_weighted_and_reaches_e_and_g_alone(x, make, batch_of, take_step):
     model = make(reconstruction_weight=2.0)
     batch = batch_of(model, x)
     with tf.GradientTape(persistent=True) as tape:
-        real, fake = model.real(batch), model.fake(batch)
-        terms = model.pair_terms(real, fake, batch)
-        value = tf.reduce_mean(terms["reconstruction"])
+        real, fake = model.real_inputs(batch), model.fake_inputs(batch)
+        terms = model.extra_generator_terms(real, fake, batch)
+        value = terms["reconstruction"].mean()
     squares = np.array(model.generator(real[1], training=True) - x) ** 2
-    np.testing.assert_allclose(terms["reconstruction"], 2 * squares.mean((1, 2, 3)), rtol=1e-5)
+    assert terms["reconstruction"].weight == 2.0
+    np.testing.assert_allclose(terms["reconstruction"].value, squares.mean((1, 2, 3)), rtol=1e-5)
     for network in (model.encoder, model.generator):
         assert any(np.any(g) for g in tape.gradient(value, network.trainable_variables))
     variables = model.discriminator.trainable_variables
@@ -184,8 +185,8 @@ def test_the_error_of_reconstructions_is_weighted_and_reaches_e_and_g_alone(
     assert "g_loss_reconstruction" not in take_step(make(), x)
 
 
-def test_batch_statistics_of_g_are_those_of_what_it_makes_of_the_prior(x, make, take_step):
-    """At a rate of next to nothing, with the term and without it."""
+def test_reconstruction_term_preserves_the_batch_norm_statistics_of_g(x, make, take_step):
+    """With and without the term, at a learning rate of almost 0."""
     found = []
     for weight in (0.0, 1.0):
         model = make(reconstruction_weight=weight, g_norm="batch", g_learning_rate=1e-30)
@@ -197,10 +198,10 @@ def test_batch_statistics_of_g_are_those_of_what_it_makes_of_the_prior(x, make, 
     assert any(np.any(old != new) for old, new in zip(before, found[1], strict=True))
 
 
-# What it can be asked.
+# Abilities.
 
 
-def test_encodings_and_reconstructions_are_those_of_the_averages(x, make):
+def test_encode_and_reconstruct_use_the_ema(x, make):
     model = make()
     average = model.encoder_ema
     average.set_weights([w + 0.1 for w in average.get_weights()])
@@ -211,7 +212,7 @@ def test_encodings_and_reconstructions_are_those_of_the_averages(x, make):
     np.testing.assert_array_equal(model.reconstruct(x), model.generator_ema(code, training=False))
 
 
-def test_the_average_of_e_moves_as_that_of_g(x, take_step, make):
+def test_encoder_ema_after_a_step_equals_its_formula(x, take_step, make):
     model = make(ema_decay=0.9)
     before = [np.array(tf.convert_to_tensor(v)) for v in model.encoder_ema.weights]
     model.step.assign(10**6)
@@ -223,11 +224,11 @@ def test_the_average_of_e_moves_as_that_of_g(x, take_step, make):
         )
 
 
-# A linear world.
+# A linear generator.
 
 
 class LinearBiGAN(BiGAN):
-    """x = A z + b with a known A: G is that, and stands; E is linear and learns."""
+    """BiGAN of x = A z + b: G is known and fixed, and E is linear."""
 
     A = np.array([[1.2, 0.4], [-0.5, 0.8]], np.float32)
     b = np.array([0.2, -0.1], np.float32)
@@ -245,8 +246,8 @@ class LinearBiGAN(BiGAN):
         return keras.Model(x, {"mean": mean}, name="encoder")
 
 
-def test_a_linear_generator_is_inverted():
-    """The pairs are alike where E(x) = A^-1 (x - b), and only there."""
+def test_fit_against_a_linear_generator_inverts_it():
+    """The distributions of pairs are equal if and only if E(x) = A^-1 (x - b)."""
     keras.utils.set_random_seed(1)
     model = LinearBiGAN(
         (1, 2, 1), seed=1, network="mlp", width=32, depth=1, noise_dim=2, prior="normal",

@@ -1,4 +1,4 @@
-"""BigBiGAN: signs and reach of its terms, its switches, and BiGAN as a part of it."""
+"""BigBiGAN: its terms, the networks that they train, its switches, and BiGAN as a special case."""
 
 import functools
 
@@ -35,7 +35,7 @@ def scores_of(**values):
     return {name: tf.constant(value, tf.float32) for name, value in values.items()}
 
 
-def test_the_terms_are_those_of_the_equations(x, make, batch_of):
+def test_terms_equal_the_equations(x, make, batch_of):
     """h(t) = max(0, 1 - t); D: h(y s), E and G: y s; y = 1 of real pairs, -1 of fake ones."""
     model = make()
     batch = batch_of(model, x)
@@ -54,8 +54,8 @@ def test_the_terms_are_those_of_the_equations(x, make, batch_of):
     }  # fmt: skip
 
 
-def test_adaptive_augmentation_is_by_the_scores_that_see_images(make):
-    """Were the score of latents among them, the mean sign of these real pairs would be 1 / 3."""
+def test_adaptive_augmentation_uses_the_scores_of_images(make):
+    """The mean sign of these pairs would be 0 with the score of latents."""
     model = make(augment="ada", augment_target=0.0)
     real = scores_of(sx=[-1.0, -1.0], sz=[1.0, 1.0], sxz=[1.0, -1.0])
     scores = [real[score] for score in model.scores_of_images]
@@ -63,7 +63,7 @@ def test_adaptive_augmentation_is_by_the_scores_that_see_images(make):
     assert float(scalars["d_sign_real"]) == -0.5
 
 
-# Which networks a term of E's and G's loss moves.
+# Networks that each term of E's and G's loss trains.
 REACHED = {
     "sx_adversarial": {"generator"},
     "sz_adversarial": set(),
@@ -75,11 +75,13 @@ REACHED = {
 
 
 @pytest.mark.parametrize("encoder", ["deterministic", "gaussian"])
-def test_each_term_reaches_what_made_what_it_is_of(encoder, x, make, batch_of):
+def test_each_term_reaches_the_networks_that_its_inputs_come_from(encoder, x, make, batch_of):
     model = make(encoder=encoder)
     batch = batch_of(model, x)
     with tf.GradientTape(persistent=True) as tape:
-        real, fake = (model.critic(f(batch), batch) for f in (model.real, model.fake))
+        real, fake = (
+            model.discriminate(f(batch), batch) for f in (model.real_inputs, model.fake_inputs)
+        )
         terms = model.generator_terms(real, fake, batch)
         sums = {name: tf.reduce_sum(term) for name, term in terms.items()}
     assert set(sums) == set(REACHED)
@@ -91,7 +93,7 @@ def test_each_term_reaches_what_made_what_it_is_of(encoder, x, make, batch_of):
 
 
 @pytest.mark.parametrize("off", SWITCHES)
-def test_a_term_that_is_off_is_neither_computed_nor_built(off, x, take_step, make):
+def test_score_that_is_off_is_neither_computed_nor_built(off, x, take_step, make):
     model = make(**off)
     on = {"sx", "sz", "sxz"} - set(off)
     assert set(model.discriminator.output) == {*on, "features"}
@@ -107,7 +109,7 @@ def test_a_term_that_is_off_is_neither_computed_nor_built(off, x, take_step, mak
 
 
 @pytest.mark.parametrize(("off", "network"), [("sx", "generator"), ("sz", "encoder")])
-def test_scores_that_leave_a_network_untrained_raise(off, network):
+def test_parse_of_scores_that_leave_a_network_untrained_raises(off, network):
     with pytest.raises(UserError) as refusal:
         options.parse(["--model=bigbigan", f"--no{off}", "--nosxz"])
     assert str(refusal.value) == (
@@ -116,10 +118,12 @@ def test_scores_that_leave_a_network_untrained_raise(off, network):
 
 
 @pytest.mark.parametrize("encoder", ["deterministic", "gaussian"])
-def test_with_sxz_alone_it_is_bigan_with_the_hinge_loss(encoder, x, take_step, make, paired):
-    """The same first weights, losses, and weights after two steps."""
-    told = {"encoder": encoder, "prior": "normal", "d_norm": "spectral", "loss": "hinge"}
-    models = [paired(BiGAN, **told), make(**told, sx=False, sz=False)]
+def test_bigbigan_with_sxz_alone_equals_bigan_with_the_hinge_loss(
+    encoder, x, take_step, make, paired
+):
+    """Initial weights, losses, and weights after two steps are equal."""
+    common = {"encoder": encoder, "prior": "normal", "d_norm": "spectral", "loss": "hinge"}
+    models = [paired(BiGAN, **common), make(**common, sx=False, sz=False)]
     for _ in range(2):
         plain, big = (take_step(model, x) for model in models)
         assert {name.replace("sxz_", ""): value for name, value in big.items()} == plain

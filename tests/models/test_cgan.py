@@ -1,4 +1,4 @@
-"""cGAN: the labels of a batch reach G and D, in each way of telling them."""
+"""cGAN: labels condition G and D, in each kind of conditioning."""
 
 import keras
 import numpy as np
@@ -34,21 +34,21 @@ def one_hot(labels):
     return np.eye(10, dtype=np.float32)[labels]
 
 
-# Labels of G and D.
+# Conditioning.
 
 
 @pytest.mark.parametrize("labels", [np.array([3, 0, 9, 3]), np.array([3, 0, 9, 3], np.uint8)])
-def test_both_are_told_the_labels_of_the_batch(labels, take_step):
+def test_step_conditions_g_and_d_on_the_labels_of_the_batch(labels, take_step):
     given, made_of = [], []
 
     class Spy(CGAN):
-        def critic(self, shown, batch):
-            given.append([np.array(part) for part in shown])
-            return super().critic(shown, batch)
+        def discriminate(self, inputs, batch):
+            given.append([np.array(part) for part in inputs])
+            return super().discriminate(inputs, batch)
 
-        def fake(self, batch):
+        def fake_inputs(self, batch):
             made_of.append({name: np.array(part) for name, part in batch.latents.items()})
-            return super().fake(batch)
+            return super().fake_inputs(batch)
 
     model = make(Spy)
     take_step(model, images(), labels)
@@ -65,10 +65,10 @@ def test_both_are_told_the_labels_of_the_batch(labels, take_step):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("network", ["mlp", "dcgan"])
-def test_a_wrong_label_changes_the_score_and_another_label_the_image(network, way):
-    """Each in its own row of the batch alone."""
+def test_another_label_changes_the_score_and_the_generated_image(network, way):
+    """A label changes its own row of the batch alone."""
     model = make(network=network, initializer="he", **way)
-    for part in (model.generator, model.discriminator):  # what begins as zeros or ones differs
+    for part in (model.generator, model.discriminator):  # no weight stays 0 or 1
         for k, v in enumerate(part.trainable_variables):
             v.assign_add(0.3 * tf.random.stateless_normal(v.shape, [k, 0]))
     right, wrong = [3, 0, 9, 3], [3, 1, 9, 4]
@@ -90,22 +90,22 @@ def test_a_wrong_label_changes_the_score_and_another_label_the_image(network, wa
 
 
 @pytest.mark.parametrize("way", [WAYS[0], WAYS[-1]])
-def test_weights_that_one_class_alone_has_move_if_it_is_in_the_batch(way, take_step):
-    """D's rows of it: of the projection, or of the first kernel behind the image's; and G's: of
-    each gain and bias, or of the first kernel behind the noise's.
+def test_weights_of_one_class_move_only_if_it_is_in_the_batch(way, take_step):
+    """These are rows of D's projection, or of its first kernel after the rows of the image; and of
+    G's gains and biases, or of its first kernel after the rows of the noise.
     """
     model = make(**way)
     of_d = model.discriminator.trainable_variables
     if way["d_conditioning"] == "projection":
-        (told,) = [v for v in of_d if "class" in v.path]
+        (of_class,) = [v for v in of_d if "class" in v.path]
         others = 0
     else:
-        told, others = of_d[0], 1
+        of_class, others = of_d[0], 1
     of_g = [v for v in model.generator.trainable_variables if v.shape[0] in (10, 5 + 10)]
     assert len(of_g) == {"concat": 1, "batch_norm": 2 * 3}[way["g_conditioning"]]
-    before = [v.numpy() for v in (told, *of_g)]
+    before = [v.numpy() for v in (of_class, *of_g)]
     take_step(model, images(), np.array([3, 0, 9, 3]))
-    for k, (old, v) in enumerate(zip(before, (told, *of_g), strict=True)):
+    for k, (old, v) in enumerate(zip(before, (of_class, *of_g), strict=True)):
         axes = tuple(axis for axis in range(old.ndim) if axis != old.ndim - 2)
         moved = np.flatnonzero(np.any(v.numpy() != old, axis=axes))
         before_them = others if k == 0 else v.shape[0] - 10
@@ -113,7 +113,7 @@ def test_weights_that_one_class_alone_has_move_if_it_is_in_the_batch(way, take_s
         np.testing.assert_array_equal(moved, expected)
 
 
-def test_the_projection_is_an_inner_product_with_the_classs_vector():
+def test_projection_equals_an_inner_product_with_the_vector_of_the_class():
     """Miyato and Koyama 2018, equation 3: D(x, y) = y V phi(x) + psi(phi(x))."""
     model = make(d_conditioning="projection", d_norm="none", initializer="he")
     trunk = next(x for x in model.discriminator.layers if x.name == "trunk")
@@ -128,7 +128,7 @@ def test_the_projection_is_an_inner_product_with_the_classs_vector():
 
 
 @pytest.mark.parametrize("way", [WAYS[0], WAYS[-1]])
-def test_classes_are_told_apart_after_some_learning(way, fit):
+def test_fit_of_two_classes_generates_their_images(way, fit):
     """Class 0 is dark, class 1 bright."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, (250, 16))
@@ -143,14 +143,14 @@ def test_classes_are_told_apart_after_some_learning(way, fit):
 
 
 @pytest.mark.parametrize("way", [WAYS[0], WAYS[-1]])
-def test_the_slope_of_a_penalty_is_that_over_images(way, take_step):
-    """D scores real, fake and perturbed images with the classes of the real images."""
+def test_penalty_is_of_the_gradient_at_images_of_their_classes(way, take_step):
+    """Real, generated and interpolated images have the classes of the real ones."""
     given = []
 
     class Spy(CGAN):
-        def critic(self, shown, batch):
-            given.append(np.array(shown[1]))
-            return super().critic(shown, batch)
+        def discriminate(self, inputs, batch):
+            given.append(np.array(inputs[1]))
+            return super().discriminate(inputs, batch)
 
     model = make(Spy, **way, penalty="gradient", d_norm="layer", penalty_weight=2.0)
     scalars = take_step(model, images(), np.array([3, 0, 9, 3]))
@@ -162,7 +162,7 @@ def test_the_slope_of_a_penalty_is_that_over_images(way, take_step):
 
 @pytest.mark.parametrize("way", ["concat", "projection"])
 @pytest.mark.parametrize("d_norm", ["spectral", "both"])
-def test_all_kernels_of_a_spectral_d_are_normalised_the_classs_too(way, d_norm):
+def test_spectral_discriminator_normalises_all_kernels(way, d_norm):
     """As in Miyato and Koyama 2018."""
     model = make(d_norm=d_norm, d_conditioning=way)
     found = layers.spectral_layers(model.discriminator)
@@ -170,11 +170,11 @@ def test_all_kernels_of_a_spectral_d_are_normalised_the_classs_too(way, d_norm):
     assert len(found) == len(kernels) >= 4
 
 
-# What can be asked of it.
+# Samples.
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_samples_of_a_class(way):
+def test_sample_of_a_label_is_of_that_class(way):
     model = make(**way)
     for v in model.generator_ema.weights:
         v.assign_add(0.1 * tf.random.stateless_normal(v.shape, [1, 0]) ** 2)
@@ -188,7 +188,7 @@ def test_samples_of_a_class(way):
     assert difference[5].max() > 1e-4
 
 
-def test_latents_of_a_class_have_the_noise_of_those_of_all():
+def test_draw_latents_of_a_label_have_the_noise_of_those_without():
     model = make()
     free = model.draw_latents(200, seed=5)
     of_7 = model.draw_latents(200, seed=5, label=7)
@@ -201,7 +201,7 @@ def test_latents_of_a_class_have_the_noise_of_those_of_all():
 
 
 @pytest.mark.parametrize("label", [-1, 10, [0, 10, 1], [0, 1, -1]])
-def test_a_class_that_there_is_none_of_is_refused(label):
+def test_sample_of_an_unknown_class_raises(label):
     model = make()
     for ask in (model.sample, model.draw_latents):
         with pytest.raises(UserError, match=r"^label: expected a class from 0 to 9, got "):
@@ -209,7 +209,7 @@ def test_a_class_that_there_is_none_of_is_refused(label):
 
 
 @pytest.mark.parametrize(("num_classes", "rows"), [(2, 2), (10, 10), (25, 20)])
-def test_a_picture_has_a_class_a_row_and_the_same_noise_down_a_column(num_classes, rows):
+def test_picture_latents_have_one_class_per_row(num_classes, rows):
     model = CGAN((2, 2, 1), num_classes=num_classes, network="mlp", width=4)
     latents, columns = model.picture_latents()
     assert columns == 10

@@ -1,12 +1,12 @@
-"""DRAGAN: its default penalty, and the points of its gradients (Kodali et al. 2017)."""
+"""DRAGAN: its default penalty, and the points of its gradients in Kodali et al. 2017."""
 
 import numpy as np
 
 from models import DRAGAN
 
 
-def test_the_penalty_is_on_by_default_and_weighs_10(linear, pictures, take_step):
-    """The gradient norm of a linear D is |w|: the GAN loss plus 10 (|w| - 1)²."""
+def test_default_penalty_is_dragan_of_weight_10(linear, pictures, take_step):
+    """A linear D has the gradient norm |w|: the penalty is 10 (|w| - 1)²."""
     model = linear(DRAGAN, d_norm="none")
     assert list(model.penalties()) == ["dragan"]
     w = model.kernel.numpy()
@@ -16,14 +16,14 @@ def test_the_penalty_is_on_by_default_and_weighs_10(linear, pictures, take_step)
     assert {"d_loss_real", "d_loss_fake", "d_accuracy_real", "d_accuracy_fake"} <= set(scalars)
 
 
-def test_the_slope_is_taken_around_real_images_whatever_g_makes(linear, pictures, take_step):
-    """Between x and x + std / 2, in every pixel; afresh in each step."""
+def test_penalty_is_at_perturbed_real_images(linear, pictures, take_step):
+    """Each pixel is between x and x + std / 2, with new draws in each step."""
     looked = []
 
     class Spy(DRAGAN):
-        def critic(self, shown, batch):
-            looked.append(np.array(shown))
-            return super().critic(shown, batch)
+        def discriminate(self, inputs, batch):
+            looked.append(np.array(inputs))
+            return super().discriminate(inputs, batch)
 
     model = linear(Spy, d_norm="none")
     x = pictures(5)
@@ -38,5 +38,5 @@ def test_the_slope_is_taken_around_real_images_whatever_g_makes(linear, pictures
         assert shares.min() > -1e-5
         assert shares.max() < 1
         assert shares.std() > 0.1
-        assert np.diff(np.sort(shares.ravel())).min() > 0  # not one an example
+        assert np.diff(np.sort(shares.ravel())).min() > 0  # one draw per pixel, not per example
     assert not np.isclose(*around, atol=1e-4).any()

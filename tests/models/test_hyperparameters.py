@@ -444,7 +444,7 @@ def test_options_of_codes_that_do_not_fit_together_raise_one_line(given, message
 
 
 @pytest.mark.parametrize(
-    ("codes", "sizes"), [("10", (10,)), ("10,4", (10, 4)), (" 3 , 2 ", (3, 2)), ("", ())]
+    ("codes", "sizes"), [("10", (10,)), ("10,4", (10, 4)), (" 3 , 2 ", (3, 2)), ("", ()), (" ", ())]
 )
 def test_categories_are_the_sizes_of_the_categorical_codes(codes, sizes):
     assert InfoGANHyperparameters.resolve(categorical_codes=codes).categories == sizes

@@ -1,4 +1,4 @@
-"""InfoGAN on BigBiGAN: codes join z for G, for D and for E."""
+"""BigBiGAN with the codes of InfoGAN."""
 
 import functools
 
@@ -24,10 +24,10 @@ def x(paired_images):
     return paired_images(64)
 
 
-def test_the_codes_of_real_pairs_stand_where_those_of_fake_ones_do(x, make, batch_of):
+def test_inputs_of_real_and_generated_pairs_have_the_codes_in_one_order(x, make, batch_of):
     model = make(categorical_codes="5,2", continuous_codes=2)
     batch = batch_of(model, x)
-    for pair in (model.real(batch), model.fake(batch)):
+    for pair in (model.real_inputs(batch), model.fake_inputs(batch)):
         z = pair[1].numpy()
         assert z.shape == (64, DIM + 5 + 2 + 2)
         for one_hot in (z[:, DIM : DIM + 5], z[:, DIM + 5 : DIM + 7]):
@@ -36,8 +36,8 @@ def test_the_codes_of_real_pairs_stand_where_those_of_fake_ones_do(x, make, batc
         assert (np.abs(z[:, -2:]) <= 1).all()
 
 
-def test_a_drawn_category_is_as_likely_as_e_says(x, make, batch_of):
-    """Over many updates; and draws of one update are the same."""
+def test_latents_of_a_batch_draw_categories_with_their_probabilities(x, make, batch_of):
+    """Over many updates; the draws of one update are equal."""
     model = make(e_norm="none")
     model.encoder.set_weights([3 * w for w in model.encoder.get_weights()])
     few = x[:8]
@@ -47,7 +47,7 @@ def test_a_drawn_category_is_as_likely_as_e_says(x, make, batch_of):
 
     @tf.function
     def draw():
-        return model.inferred(found, batch_of(model, few))["category_0"]
+        return model.latents_of(found, batch_of(model, few))["category_0"]
 
     total = np.zeros_like(p)
     for step in range(2000):
@@ -55,10 +55,10 @@ def test_a_drawn_category_is_as_likely_as_e_says(x, make, batch_of):
         total += draw()
     np.testing.assert_allclose(total / 2000, p, atol=0.05)
     batch = batch_of(model, few)
-    np.testing.assert_array_equal(*(model.inferred(found, batch)["category_0"] for _ in range(2)))
+    np.testing.assert_array_equal(*(model.latents_of(found, batch)["category_0"] for _ in range(2)))
 
 
-def test_a_draw_has_the_gradient_of_the_probabilities(x, make, batch_of):
+def test_latents_of_a_batch_have_the_gradient_of_the_probabilities(x, make, batch_of):
     model = make()
     batch = batch_of(model, x)
     logits = tf.random.stateless_normal((64, 5), [1, 2])
@@ -68,7 +68,7 @@ def test_a_draw_has_the_gradient_of_the_probabilities(x, make, batch_of):
     for given in (batch, None):
         with tf.GradientTape() as tape:
             tape.watch(logits)
-            code = model.inferred({**others, "category_0": logits}, given)["category_0"]
+            code = model.latents_of({**others, "category_0": logits}, given)["category_0"]
             value = tf.reduce_sum(weights * code)
         found.append(tape.gradient(value, logits))
     np.testing.assert_allclose(found[0], found[1], rtol=1e-5, atol=1e-6)
@@ -76,7 +76,7 @@ def test_a_draw_has_the_gradient_of_the_probabilities(x, make, batch_of):
 
 
 class Silent(InfoBigBiGAN):
-    """Nobody minds D's scores: what moves is moved by the information."""
+    """InfoBigBiGAN whose adversarial loss is 0, so that the information alone trains it."""
 
     def make_loss(self):
         return AdversarialLoss(
@@ -86,12 +86,10 @@ class Silent(InfoBigBiGAN):
 
 
 @pytest.mark.parametrize("side", ["trunk", "heads"])
-def test_the_information_moves_g_and_q_and_f_only_if_it_is_said_to_and_never_e(
-    side, x, paired, take_step
-):
+def test_information_moves_g_and_q_and_the_trunk_only_if_selected(side, x, paired, take_step):
     model = paired(Silent, categorical_codes="5", q_units=4, information_trains=side)
     d = model.discriminator
-    f = d.get_layer("trunk")
+    f = model.parts.trunk
     of_f = {id(v) for v in f.trainable_variables}
     parts = {part.name: part.trainable_variables for part in (model.generator, model.encoder, f)}
     parts |= {"q": model.q.trainable_variables}
@@ -109,7 +107,7 @@ def test_the_information_moves_g_and_q_and_f_only_if_it_is_said_to_and_never_e(
     assert moved == ({"generator", "q", "trunk"} if side == "trunk" else {"generator", "q"})
 
 
-def test_the_code_of_an_image_is_that_of_e(x, make):
+def test_encode_returns_the_codes_of_the_encoder_ema(x, make):
     model = make()
     found = model.encoder_ema(x, training=False)
     np.testing.assert_array_equal(model.code_logits(x), found["category_0"])
@@ -119,13 +117,13 @@ def test_the_code_of_an_image_is_that_of_e(x, make):
     assert model.reconstruct(x).shape == x.shape
 
 
-def test_without_categories_there_is_no_code_to_say(x, make):
+def test_code_logits_without_a_categorical_code_raises(x, make):
     model = make(categorical_codes="", continuous_codes=1)
     with pytest.raises(UserError, match=r"^InfoBigBiGAN has no categorical code"):
         model.code_logits(x)
 
 
-def test_its_picture_has_a_category_a_row(make):
+def test_picture_latents_have_one_category_per_row(make):
     latents, columns = make().picture_latents()
     assert columns == 10
     rows = latents["category_0"].numpy().reshape(5, 10, 5)
@@ -134,7 +132,7 @@ def test_its_picture_has_a_category_a_row(make):
     np.testing.assert_array_equal(noise, np.repeat(noise[:1], 5, 0))
 
 
-def test_reconstructions_are_of_the_most_likely_category(x, make):
+def test_reconstruct_uses_the_most_likely_category(x, make):
     model = make()
     z = np.array(model.encode(x))
     z[:, DIM:] = np.eye(5)[z[:, DIM:].argmax(1)]

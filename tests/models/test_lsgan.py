@@ -8,7 +8,7 @@ from models import LSGAN
 
 
 @pytest.mark.parametrize(("a", "b", "c"), [(0.0, 1.0, 1.0), (-1.0, 1.0, 0.0), (0.3, 0.9, 0.7)])
-def test_the_labels_reach_the_losses(a, b, c, linear, pictures, take_step):
+def test_step_uses_the_labels_a_b_and_c(a, b, c, linear, pictures, take_step):
     """All scores are 0.5: D's terms are (0.5 - b)² / 2 and (0.5 - a)² / 2, G's (0.5 - c)² / 2."""
     still = {name: keras.optimizers.SGD(0.0) for name in ("discriminator", "generator")}
     model = linear(LSGAN, still, fake_label=a, real_label=b, generator_label=c)
@@ -19,12 +19,12 @@ def test_the_labels_reach_the_losses(a, b, c, linear, pictures, take_step):
     np.testing.assert_allclose(scalars["g_loss"], (0.5 - c) ** 2 / 2, rtol=1e-5)
 
 
-def test_the_defaults_are_the_papers_equation_9(linear):
+def test_default_labels_are_those_of_equation_9(linear):
     hp = linear(LSGAN).hp
     assert (hp.fake_label, hp.real_label, hp.generator_label) == (0.0, 1.0, 1.0)
 
 
-def test_the_threshold_of_the_accuracies_lies_between_the_labels(linear, pictures, take_step):
+def test_accuracies_use_the_threshold_between_the_labels(linear, pictures, take_step):
     still = {name: keras.optimizers.SGD(0.0) for name in ("discriminator", "generator")}
     for labels, real, fake in [((0.0, 1.0), 0, 1), ((-1.0, 1.0), 1, 0)]:
         model = linear(LSGAN, still, fake_label=labels[0], real_label=labels[1])
@@ -33,8 +33,8 @@ def test_the_threshold_of_the_accuracies_lies_between_the_labels(linear, picture
         assert (scalars["d_accuracy_real"], scalars["d_accuracy_fake"]) == (real, fake)
 
 
-def test_scores_are_drawn_to_the_labels(linear, fit):
-    """D's on either side, and with D still, G's images to where D says c."""
+def test_fit_brings_the_scores_to_the_labels(linear, fit):
+    """D fits its labels a and b; with D fixed, scores of generated images approach c."""
     x = np.full((60, 5, 2, 2, 1), 0.5, np.float32)
     hp = {"fake_label": -1.0, "real_label": 2.0, "generator_label": 0.0}
     model = linear(LSGAN, {"generator": keras.optimizers.SGD(0.0)}, d_learning_rate=0.1, **hp)

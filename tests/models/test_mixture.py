@@ -1,4 +1,4 @@
-"""A mixture of 8 Gaussians on a circle, the toy on which generators are seen to lose modes."""
+"""Mode coverage on a mixture of 8 Gaussians on a circle."""
 
 import keras
 import numpy as np
@@ -23,26 +23,26 @@ SETTINGS = {
 
 
 def points(n, seed=0):
-    """N draws of the mixture as images [n, 1, 1, 2]."""
+    """Return n draws of the mixture as images [n, 1, 1, 2]."""
     rng = np.random.default_rng(seed)
     drawn = CENTRES[rng.integers(0, 8, n)] + rng.normal(0, STD, (n, 2))
     return drawn.astype(np.float32).reshape(n, 1, 1, 2)
 
 
 def modes(drawn):
-    """Number of samples within 4 standard deviations of each of the 8 centres."""
+    """Return the numbers of samples within 4 standard deviations of each of the 8 centres."""
     distances = np.linalg.norm(drawn.reshape(-1, 1, 2) - CENTRES, axis=-1)
     near = distances.min(axis=1) < 4 * STD
     return np.bincount(distances.argmin(axis=1)[near], minlength=8)
 
 
 def covered(counts, n):
-    """Number of modes with at least 2 % of n samples; 12.5 % would be right."""
+    """Return the number of modes with at least 2 % of n samples, of the expected 12.5 %."""
     return int(np.sum(counts >= 0.02 * n))
 
 
 def samples_after(model_class, steps, batch=128, **hyperparameters):
-    """2000 samples of a model that was trained for so many steps."""
+    """Return 2000 samples of a model after training."""
     keras.utils.set_random_seed(0)
     model = model_class((1, 1, 2), **SETTINGS, **hyperparameters)
     model.compile()
@@ -55,7 +55,7 @@ def samples_after(model_class, steps, batch=128, **hyperparameters):
 
 
 @pytest.mark.parametrize(("lost", "left"), [([], 8), ([3], 7), ([0, 1, 2, 3, 4, 6, 7], 1)])
-def test_modes_are_counted(lost, left):
+def test_covered_of_a_mixture_without_some_modes_counts_the_others(lost, left):
     drawn = points(4000)
     nearest = np.linalg.norm(drawn.reshape(-1, 1, 2) - CENTRES, axis=-1).argmin(axis=1)
     drawn = drawn[~np.isin(nearest, lost)]
@@ -66,7 +66,7 @@ def test_modes_are_counted(lost, left):
 
 
 @pytest.mark.slow
-def test_wgan_gp_covers_all_modes_and_minimax_is_held_beside_it():
+def test_wgan_gp_after_600_steps_covers_all_modes():
     found = {
         "WGAN-GP": samples_after(WGANGP, 600, penalty_weight=1.0),
         "minimax GAN": samples_after(GAN, 2000, loss="minimax"),

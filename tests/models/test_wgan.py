@@ -1,4 +1,4 @@
-"""WGAN compared with algorithm 1 of Arjovsky et al. 2017, written out in numpy."""
+"""WGAN against algorithm 1 of Arjovsky et al. 2017 in numpy."""
 
 import keras
 import numpy as np
@@ -8,12 +8,12 @@ from models import WGAN
 
 
 def rms_step(w, gradient, mean_square, rate=5e-5):
-    """RMSProp: the next weights and average of squares."""
+    """Return the weights and the mean square after a step of RMSProp."""
     mean_square = 0.99 * mean_square + 0.01 * gradient**2
     return w - rate * gradient / (np.sqrt(mean_square) + 1e-8), mean_square
 
 
-def test_two_steps_are_those_of_algorithm_1(linear, pictures, take_step):
+def test_two_steps_equal_algorithm_1(linear, pictures, take_step):
     """The critic is f(x) = w x + b, whose gradient with respect to w is x: five critic updates on
     fresh images, each clipped, and one of G = tanh(z A + a) against the last critic.
     """
@@ -26,7 +26,7 @@ def test_two_steps_are_those_of_algorithm_1(linear, pictures, take_step):
 
     model = linear(Spy)
     assert model.hp.n_critic == 5
-    # At the edge of the clip, so that it decides.
+    # Near the clip, so that updates are clipped.
     w = np.array([0.00998, -0.00995, 0.002, -0.0101])
     model.discriminator.set_weights([w[:, None], np.zeros(1)])
     kernel, bias = (x.astype(np.float64) for x in model.generator.get_weights())
@@ -53,9 +53,10 @@ def test_two_steps_are_those_of_algorithm_1(linear, pictures, take_step):
     assert clipped > 0
 
 
-def test_g_moves_at_its_rate_from_the_first_steps_on(batches, take_step):
-    """With the default networks and clip: RMSProp moves a weight by about its rate a step, however
-    small the gradient, unless it vanishes.
+def test_generator_moves_by_its_learning_rate_from_the_first_step(batches, take_step):
+    """RMSProp moves a weight by about the learning rate per step, unless its gradient is 0.
+
+    The networks and the clip are the defaults.
     """
     model = WGAN((28, 28, 1), width=8, dense_units=16, n_critic=2)
     model.compile()
@@ -69,8 +70,8 @@ def test_g_moves_at_its_rate_from_the_first_steps_on(batches, take_step):
 
 
 @pytest.mark.parametrize("clip", [0.01, 0.1])
-def test_all_weights_of_the_critic_are_within_the_clip_after_a_step(clip, tiny, batches, take_step):
-    """Gains, biases and kernels of the critic; none of G's."""
+def test_weights_of_the_critic_after_a_step_are_within_the_clip(clip, tiny, batches, take_step):
+    """Gains, biases and kernels of the critic are clipped, and those of G are not."""
     model = tiny("wgan", clip=clip, initializer="he", n_critic=2)
     model.compile({"discriminator": keras.optimizers.SGD(1.0)})
     images, labels = batches(1, n_critic=2)
@@ -83,7 +84,7 @@ def test_all_weights_of_the_critic_are_within_the_clip_after_a_step(clip, tiny, 
     assert any(np.abs(v.numpy()).max() > 0.5 for v in model.generator.trainable_variables)
 
 
-def test_the_critics_loss_is_the_difference_of_mean_scores(linear, pictures, take_step):
+def test_step_logs_the_difference_of_mean_scores(linear, pictures, take_step):
     model = linear(WGAN, n_critic=1)
     x = pictures(5)
     before = model.discriminator.get_weights()

@@ -1,4 +1,4 @@
-"""WGAN-GP compared with algorithm 1 of Gulrajani et al. 2017, written out in numpy."""
+"""WGAN-GP against algorithm 1 of Gulrajani et al. 2017 in numpy."""
 
 import numpy as np
 import pytest
@@ -19,9 +19,9 @@ class Adam:
         return w - self.rate * gradient / (np.sqrt(self.v / (1 - 0.9**self.t)) + 1e-7)
 
 
-def test_two_steps_are_those_of_algorithm_1(linear, pictures, take_step):
-    """The critic is f(x) = w x + b, with the gradient norm |w|: its gradient with respect to w is
-    mean G(z) - mean x + 10 * 2 (|w| - 1) w / |w|; then one of G = tanh(z A + a).
+def test_two_steps_equal_algorithm_1(linear, pictures, take_step):
+    """The critic f(x) = w x + b has the gradient norm |w|, and its loss the gradient
+    mean G(z) - mean x + 10 * 2 (|w| - 1) w / |w|; then G = tanh(z A + a) is updated.
     """
     drawn = []
 
@@ -58,20 +58,18 @@ def test_two_steps_are_those_of_algorithm_1(linear, pictures, take_step):
         np.testing.assert_allclose(found[1], bias, atol=2e-6)
 
 
-def test_the_slope_is_taken_at_one_random_point_between_each_real_and_fake(
-    linear, pictures, take_step
-):
+def test_penalty_is_at_one_random_interpolate_of_each_pair(linear, pictures, take_step):
     looked = []
 
     class Spy(WGANGP):
-        def critic(self, shown, batch):
-            looked.append(np.array(shown, np.float64))
-            return super().critic(shown, batch)
+        def discriminate(self, inputs, batch):
+            looked.append(np.array(inputs, np.float64))
+            return super().discriminate(inputs, batch)
 
     model = linear(Spy, d_norm="none")
     x = pictures(5, 6)
     take_step(model, x)
-    # Real, fake and what lies between in each update of the critic, and the fakes of G's.
+    # Real images, fakes and interpolates in each update of the critic, and the fakes of G's.
     assert len(looked) == 5 * 3 + 1
     weights = []
     for k in range(5):
@@ -91,18 +89,18 @@ def test_the_slope_is_taken_at_one_random_point_between_each_real_and_fake(
 
 
 @pytest.mark.parametrize("norm", [3.0, 0.2])
-def test_the_critics_slope_is_drawn_to_1_from_either_side(norm, linear, pictures, fit):
-    """With G as good as the data, so that nothing else pulls."""
+def test_fit_brings_the_gradient_norm_to_1_from_either_side(norm, linear, pictures, fit):
+    """Generated images are the real ones, so that the penalty alone has a gradient."""
 
     class Perfect(WGANGP):
-        def fake(self, batch):
-            return 0.0 * super().fake(batch) + batch.x
+        def fake_inputs(self, batch):
+            return 0.0 * super().fake_inputs(batch) + batch.x
 
         def after_discriminator_update(self, real, fake, batch):
-            return {"slope": tf.norm(self.kernel)}
+            return {"norm": tf.norm(self.kernel)}
 
     model = linear(Perfect, n_critic=1, d_norm="none", d_learning_rate=0.02)
     model.discriminator.set_weights([np.full((4, 1), norm / 2), np.zeros(1)])
-    slopes = [log["slope"] for log in fit(model, pictures(150, 5), np.zeros((150, 5)))]
-    assert abs(slopes[-1] - 1) < 0.05
-    assert abs(slopes[-1] - 1) < abs(slopes[10] - 1) < abs(norm - 1)
+    norms = [log["norm"] for log in fit(model, pictures(150, 5), np.zeros((150, 5)))]
+    assert abs(norms[-1] - 1) < 0.05
+    assert abs(norms[-1] - 1) < abs(norms[10] - 1) < abs(norm - 1)

@@ -1,0 +1,300 @@
+"""The recipes of docs/architecture.md, put into place in a copy of the rooms and used there."""
+
+import collections
+import json
+import pathlib
+import re
+import shutil
+
+import numpy as np
+import pytest
+
+from tests.test_architecture import GROUND, ROOMS, ROOT, may_import
+
+PAGE = (ROOT / "docs" / "architecture.md").read_text()
+BLOCK = re.compile(r"^```python recipe=(\w+) (file|append)=(\S+)\n(.*?)^```$", re.M | re.S)
+RECIPES = collections.defaultdict(list)
+for recipe, how, path, source in BLOCK.findall(PAGE):
+    RECIPES[recipe].append((how, path, source))
+
+# Files and lines, blank ones included.
+GOALS = {
+    "loss": (1, 15),
+    "preset": (1, 20),
+    "acgan": (2, 60),
+    "r3gan": (1, 40),
+    "metric": (1, 25),
+    "ability": (2, 40),
+    "backbone": (2, 60),
+}
+
+
+def apply(recipe: str, root: pathlib.Path) -> None:
+    """Write the blocks of a recipe into a copy of the rooms."""
+    for how, path, source in RECIPES[recipe]:
+        target = root / path
+        assert target.exists() == (how == "append"), f"{path} is not a case of {how}"
+        blank = "\n" if source.startswith(" ") else "\n\n"  # a method, or a definition
+        target.write_text(target.read_text() + blank + source if how == "append" else source)
+
+
+def copy_of_rooms(root: pathlib.Path) -> pathlib.Path:
+    """Copy the code of the rooms and scripts to a folder, without their assets."""
+    for room in ROOMS:
+        shutil.copytree(ROOT / room, root / room, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in ROOT.glob("*.py"):
+        shutil.copy(file, root)
+    (root / "assets").symlink_to(ROOT / "assets")
+    return root
+
+
+@pytest.fixture(scope="module")
+def zoo(tmp_path_factory):
+    """A copy of the rooms with all recipes."""
+    root = copy_of_rooms(tmp_path_factory.mktemp("zoo"))
+    for recipe in RECIPES:
+        apply(recipe, root)
+    return root
+
+
+PARSE = """
+import dataclasses, json, sys
+from training import options
+for argv in json.loads(sys.argv[1]):
+    hp = options.parse(argv).hp
+    print(json.dumps({**dataclasses.asdict(hp), "weights": hp.penalty_weights()}))
+assert not {"tensorflow", "keras"} & set(sys.modules)
+"""
+
+
+@pytest.fixture(scope="module")
+def parsed(zoo, python):
+    """parsed(flag, ...) -> hyperparameters and weights of penalties, without TensorFlow."""
+
+    def parsed(*argv) -> dict:
+        done = python("-c", PARSE, json.dumps([argv]), cwd=zoo, PYTHONPATH=str(zoo))
+        assert done.code == 0, done
+        return json.loads(done.out)
+
+    return parsed
+
+
+TRAIN = """
+import json, sys
+import keras, numpy as np, tensorflow as tf
+import models
+images = np.random.default_rng(0).integers(0, 256, (4, 28, 28, 1), np.uint8)
+for name, hyperparameters in json.loads(sys.argv[1]):
+    keras.utils.set_random_seed(0)
+    model = models.build(name, "MNIST", noise_dim=3, width=4, **hyperparameters)
+    model.compile(run_eagerly=True)
+    before = [v.numpy() for p in model.players().values() for v in p.variables]
+    scalars = model.train_step((tf.constant(images), tf.range(4)))
+    after = [v.numpy() for p in model.players().values() for v in p.variables]
+    still = sum(bool((a == b).all()) for a, b in zip(before, after, strict=True))
+    samples = model.sample(2)
+    print(json.dumps({
+        "scalars": {key: float(value) for key, value in scalars.items()},
+        "still": still,
+        "samples": samples.shape,
+        "layers": [type(l).__name__ for n in (model.generator, model.discriminator)
+                   for l in n._flatten_layers()],
+    }))
+"""
+MLP = {"network": "mlp", "depth": 1}
+STEPS = {
+    "loss": ("gan", {**MLP, "loss": "f_kl"}),
+    "preset": ("rsgan", {**MLP}),
+    "acgan": ("acgan", {**MLP}),
+    "r3gan": ("r3gan", {**MLP}),
+    "backbone": ("dcgan", {"network": "upsampling"}),
+}
+
+RELATIVE = ("preset", "r3gan")  # differences of scores, in which the last bias cancels
+
+
+@pytest.fixture(scope="module")
+def steps(zoo, python):
+    """One training step of each model of the recipes, by recipe."""
+    done = python("-c", TRAIN, json.dumps([*STEPS.values()]), cwd=zoo, PYTHONPATH=str(zoo))
+    assert done.code == 0, done
+    return dict(zip(STEPS, map(json.loads, done.out.splitlines()), strict=True))
+
+
+@pytest.mark.parametrize("recipe", GOALS)
+def test_a_recipe_has_few_files_and_lines(recipe):
+    files, lines = GOALS[recipe]
+    assert len({path for _, path, _ in RECIPES[recipe]}) == files
+    assert sum(len(source.splitlines()) for *_, source in RECIPES[recipe]) <= lines
+
+
+def test_the_page_has_the_recipes_of_the_goals():
+    assert set(RECIPES) == set(GOALS)
+    assert PAGE.count("```python") == sum(map(len, RECIPES.values()))
+
+
+@pytest.mark.parametrize("recipe", GOALS)
+def test_a_recipe_stands_alone(recipe, tmp_path, python):
+    root = copy_of_rooms(tmp_path)
+    apply(recipe, root)
+    code = "import models, evaluation.families as f; f.declared(); import losses.adversarial"
+    done = python("-c", code, cwd=root, PYTHONPATH=str(root))
+    assert done.code == 0, done
+
+
+def test_a_loss_is_selected_by_its_flag(parsed):
+    assert parsed("--model=dcgan", "--loss=f_kl")["loss"] == "f_kl"
+
+
+def test_a_preset_is_selected_by_its_name(parsed):
+    assert parsed("--model=rsgan") == parsed("--model=dcgan", "--loss=relativistic")
+
+
+def test_a_model_with_networks_of_its_own_is_selected_by_its_name(parsed):
+    assert parsed("--model=acgan") == parsed("--model=dcgan")
+
+
+def test_r3gan_has_both_penalties_with_their_weights(parsed):
+    found = parsed("--model=r3gan")
+    assert found["penalty"] == ["r1", "r2"]
+    assert found["weights"] == {"r1": 0.05, "r2": 0.05}
+    changed = parsed("--model=r3gan", "--penalty=r1:5,r2", "--penalty_weight=0.5")
+    assert changed["weights"] == {"r1": 5.0, "r2": 0.5}
+
+
+def test_a_backbone_is_selected_by_its_name(parsed):
+    found = parsed("--model=dcgan", "--network=upsampling")
+    assert (found["network"], found["width"], found["initializer"]) == ("upsampling", 64, "he")
+    assert found["kernel_size"] is None
+
+
+def test_the_name_of_a_backbone_is_written_once():
+    assert "".join(source for *_, source in RECIPES["backbone"]).count('"upsampling"') == 1
+
+
+@pytest.mark.parametrize("recipe", STEPS)
+def test_a_model_of_a_recipe_takes_a_training_step(recipe, steps):
+    found = steps[recipe]
+    assert np.isfinite([*found["scalars"].values()]).all()
+    assert found["still"] == (1 if recipe in RELATIVE else 0)
+    assert found["samples"] == [2, 28, 28, 1]
+
+
+def test_both_objectives_of_acgan_are_in_its_log(steps):
+    scalars = steps["acgan"]["scalars"]
+    d, g = ("d_loss_class_real", "d_loss_class_fake"), ("g_loss_class_fake",)
+    assert {*d, *g} <= set(scalars)
+    assert "g_loss_class_real" not in scalars
+    for name in (*d, *g):
+        assert scalars[name] == pytest.approx(np.log(10), rel=0.5)
+    total = sum(v for k, v in scalars.items() if k.startswith("d_loss_"))
+    assert scalars["d_loss"] == pytest.approx(total, rel=1e-5)
+
+
+def test_r3gan_has_both_penalties_in_its_log(steps):
+    scalars = steps["r3gan"]["scalars"]
+    assert min(scalars["d_loss_r1"], scalars["d_loss_r2"]) > 0
+    assert {"d_loss_relative", "g_loss"} <= set(scalars)
+
+
+def test_a_backbone_builds_generator_and_discriminator(steps):
+    built = collections.Counter(steps["backbone"]["layers"])
+    assert (built["UpSampling2D"], built["AveragePooling2D"]) == (2, 2)
+    assert built["Conv2DTranspose"] == 0
+
+
+EVALUATE = """
+import contextlib, io, json, pathlib, sys
+import keras
+import evaluate, models
+from data import load
+from evaluation import record, subject
+from evaluation.options import MeasureOptions
+from evaluation.reference import Reference
+from evaluation.reports.tables import notes, tables
+
+dataset, *files = sys.argv[1:]
+metrics = "gray_range,critic_distance,pixel_mean"
+for file in files:
+    folder = pathlib.Path(file).stem
+    argv = [f"--metrics={metrics}", f"--dataset={dataset}", f"--images={file}"]
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        assert evaluate.main([*argv, f"--outdir={folder}"]) == 0
+    print(json.dumps([out.getvalue(), json.loads(pathlib.Path(folder, record.FILE).read_text())]))
+asked = MeasureOptions(metrics=metrics, num_samples=20)
+reference = Reference(load(dataset), "test", None)
+for name in ("wgan", "dcgan"):
+    keras.utils.set_random_seed(0)
+    model = models.build(name, reference.data, network="mlp", depth=1, width=4, noise_dim=3)
+    measured = subject.of_model(name, model, {"checkpoint_step": 0})
+    found = record.evaluate(measured, reference, asked, pathlib.Path(name))
+    print(json.dumps([tables([found]) + notes(found), found]))
+"""
+
+
+@pytest.fixture(scope="module")
+def evaluated(zoo, python, digits, tmp_path_factory):
+    """Printed text and metrics of two files of 40 images and of two models, by name."""
+    folder = tmp_path_factory.mktemp("evaluated")
+    images = np.random.default_rng(0).integers(30, 230, (40, 28, 28, 1)).astype(np.uint8)
+    images[0, 0, :2, 0] = 30, 229
+    np.savez(folder / "full.npz", images=images)
+    np.savez(folder / "blank.npz", images=np.zeros_like(images))
+    environment = {"PYTHONPATH": str(zoo), "GAN_ZOO_CACHE": str(folder / "cache")}
+    argv = (EVALUATE, digits, "full.npz", "blank.npz")
+    done = python("-c", *argv, cwd=folder, **environment)
+    assert done.code == 0, done
+    found = map(json.loads, done.out.splitlines())
+    return {
+        name: (text, record["metrics"])
+        for name, (text, record) in zip(("full", "blank", "wgan", "dcgan"), found, strict=True)
+    }
+
+
+def test_metrics_are_in_the_help_of_evaluate(zoo, without_tensorflow):
+    (outcome,) = without_tensorflow("evaluate", [["--help"]], zoo)
+    assert "  gray_range\n      brightest less darkest gray level; higher is better" in outcome.out
+    assert "  critic_distance\n" in outcome.out
+
+
+def test_a_metric_of_samples_is_in_the_table_and_the_json(evaluated):
+    text, metrics = evaluated["full"]
+    assert metrics["gray_range"]["value"] == 199.0
+    assert metrics["gray_range"]["protocol"]["n_fake"] == 40
+    assert re.search(r"\| gray_range +\| +199 \|", text)
+
+
+def test_a_metric_that_is_not_defined_is_na_with_its_reason(evaluated):
+    text, metrics = evaluated["blank"]
+    assert metrics["gray_range"]["value"] is None
+    assert "n/a: gray_range: needs two gray levels" in text
+    assert "n/a: critic_distance: requires a model" in text
+
+
+def test_a_metric_of_a_new_ability_is_measured_of_models_that_have_it(evaluated):
+    text, metrics = evaluated["wgan"]
+    assert np.isfinite(metrics["critic_distance"]["value"])
+    assert metrics["critic_distance"]["protocol"]["n_real"] == 40
+    assert "| critic_distance" in text
+    text, metrics = evaluated["dcgan"]
+    assert metrics["critic_distance"]["value"] is None
+    assert "n/a: critic_distance: DCGAN has no critic with clipped weights" in text
+
+
+def test_the_page_lists_the_rooms_with_their_imports():
+    rows = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", PAGE, re.M))
+    assert set(rows) >= set(ROOMS)
+    for room in ROOMS:
+        assert rows[room].split(", ") == may_import(room)[1:]
+    assert all(f"`{name}.py`" in PAGE for name in GROUND)
+
+
+def test_the_page_names_files_and_hooks_that_are_there():
+    named = set(re.findall(r"`((?:\w+/)+\w+\.py)`", PAGE))
+    assert named
+    assert [name for name in named if not (ROOT / name).exists()] == []
+    code = "".join((ROOT / "models" / name).read_text() for name in ("adversarial.py", "base.py"))
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| ", PAGE.partition("| hook |")[2], re.M)
+    hooks = re.findall(r"`(\w+)`", " ".join(rows))
+    assert len(hooks) > 15
+    assert [hook for hook in hooks if f"def {hook}(" not in code] == []
