@@ -204,7 +204,7 @@ def resume(
     start = checkpoints.restore()
     if start > total:
         raise UserError(
-            f"{run.path}: is at step {start}, beyond the last step {total}; increase steps"
+            f"{run.path}: at step {start}, beyond the last step {total}; increase steps or epochs"
         )
     run.forget_after(start)
     return start
