@@ -38,7 +38,7 @@ class CodeLayout:
 
 
 @dataclasses.dataclass(frozen=True)
-class CodeReader:
+class CodePredictor:
     """Prediction of the codes from images: Q applied to the discriminator's features.
 
     Attributes:

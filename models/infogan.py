@@ -13,7 +13,7 @@ from models import layers, state_keys
 from models.abilities import CATEGORICAL_CODE
 from models.adversarial import AdversarialModel
 from models.base import Player, to_unit_range
-from models.codes import CodeLayout, CodeReader
+from models.codes import CodeLayout, CodePredictor
 from models.declarations.infogan import InfoGANHyperparameters
 from models.latents import CONTINUOUS, SHOWN_CLASSES, Latents, with_each
 from models.objectives import (
@@ -55,18 +55,18 @@ class Coded:
         """Build Q and the objectives that train it."""
         hp = self.hp
         self.q = self.build_q()
-        self.reader = CodeReader(self.codes, self.q, self.parts.trunk)
+        self.predictor = CodePredictor(self.codes, self.q, self.parts.trunk)
         losses = CodeLosses(hp, lambda: self.step)
         sides = ("generator",) if self.q_side == "generator" else ("generator", "discriminator")
         parts = []
         if hp.invariance_weight:
-            parts.append(Consistency(self.reader, losses, hp.invariance_weight))
+            parts.append(Consistency(self.predictor, losses, hp.invariance_weight))
         if hp.supervised_fraction:
-            parts.append(Supervision(self.reader, losses, hp.supervised_fraction))
+            parts.append(Supervision(self.predictor, losses, hp.supervised_fraction))
         if hp.thickness_guidance:
             parts.append(ThicknessGuidance(losses))
-        of_real = [RealImageLosses(self.reader, parts, self.q_side)] if parts else []
-        return [MutualInformation(self.reader, losses, sides), *of_real]
+        of_real = [RealImageLosses(self.predictor, parts, self.q_side)] if parts else []
+        return [MutualInformation(self.predictor, losses, sides), *of_real]
 
     def build_q(self) -> keras.Model:
         """Build Q: features [b, f] -> name of a code -> its prediction. Appendix C.
@@ -128,9 +128,9 @@ class InfoGAN(Coded, AdversarialModel):
     def code_logits(self, x):
         """Return Q's logits [n, k] of the first categorical code."""
         self.require(CATEGORICAL_CODE)
-        q = self.reader.of_images(to_unit_range(x), training=False)
+        q = self.predictor.of_images(to_unit_range(x), training=False)
         return q[next(iter(self.codes.categorical))]
 
     def encode(self, x):
         """Return the probabilities of the categories and the means of the continuous codes."""
-        return self.reader.probabilities_and_means(to_unit_range(x))
+        return self.predictor.probabilities_and_means(to_unit_range(x))
