@@ -380,14 +380,14 @@ def main() -> int:
         "--cpus", default="", help="processors to use, separated by commas; default: the last"
     )
     parser.add_argument("--record", type=pathlib.Path, help="JSON file for the results")
-    asked = parser.parse_args()
-    paths = (path.expanduser().resolve() for path in (asked.old, asked.new, asked.cache))
+    args = parser.parse_args()
+    paths = (path.expanduser().resolve() for path in (args.old, args.new, args.cache))
     usable = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else {0}
-    cpus = tuple(sorted({int(n) for n in asked.cpus.split(",") if n} or {max(usable)}))
+    cpus = tuple(sorted({int(n) for n in args.cpus.split(",") if n} or {max(usable)}))
     old, new, cache = paths
     old, new = Tree(old, cpus), Tree(new, cpus)
     known = flagfiles(old.path)
-    names = [name for name in asked.configs.split(",") if name] or [f.name for f in known]
+    names = [name for name in args.configs.split(",") if name] or [f.name for f in known]
     if unknown := set(names) - {f.name for f in known} - {f.place for f in known}:
         parser.error(f"--configs={','.join(sorted(unknown))}: no such flagfile")
     chosen = [f for f in known if {f.name, f.place} & set(names)]
@@ -395,7 +395,7 @@ def main() -> int:
     for flagfile in chosen:
         try:
             before = of_old(old, flagfile, cache)
-            if asked.old_only:
+            if args.old_only:
                 print(f"{flagfile.place:40} old {before['seconds']:5.0f} s", flush=True)
                 continue
             result = compare(flagfile, before, of_new(new, flagfile, cache))
@@ -409,11 +409,11 @@ def main() -> int:
         )
         for remark in result.remarks:
             print(f"    ({remark})", flush=True)
-        if asked.record:
+        if args.record:
             record = {place: dataclasses.asdict(r) for place, r in results.items()}
-            asked.record.write_text(json.dumps(record, indent=2) + "\n")
+            args.record.write_text(json.dumps(record, indent=2) + "\n")
     differ = [place for place, result in results.items() if result.differs]
-    if not asked.old_only:
+    if not args.old_only:
         print(f"{len(results) - len(differ)} of {len(results)} flagfiles are equal")
     return 1 if differ else 0
 
