@@ -1,4 +1,4 @@
-"""Flags of the scripts, made from option classes and checked before the slow imports.
+"""Flags of the scripts, built from option classes and checked before TensorFlow is imported.
 
 Each call parses into a new absl FlagValues, so that a script can run several times in one process,
 such as with %run in a notebook.

@@ -72,13 +72,13 @@ class AdversarialModel(GenerativeModel):
         draw: latents from the prior.
         real_inputs, fake_inputs: inputs of D: x, and G(z).
         discriminate: D's score.
-        discriminator_terms, generator_terms: those of the loss and of the objectives.
+        discriminator_terms, generator_terms: terms of the adversarial loss and the objectives.
         extra_generator_terms: none.
-        penalties: those that `penalty` selects.
+        penalties: the gradient penalties that `penalty` selects.
         penalty_inputs: the images; gradients are taken with respect to them.
         after_discriminator_update, after_generator_update: nothing.
         players: D and G.
-        make_optimizer: the one that `optimizer` selects.
+        make_optimizer: the optimizer that `optimizer` selects.
 
     Attributes:
         augmenter: augments the discriminator's images.

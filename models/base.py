@@ -44,7 +44,7 @@ class GenerativeModel(keras.Model):
     """Model of images in [-1, 1] from which samples can be drawn.
 
     A subclass sets `Hyperparameters`, builds its networks and `latents` in `build_networks`, lists
-    the former in `networks` and, with their optimizers, in `players` and `make_optimizer`, and
+    the networks in `networks` and, with their optimizers, in `players` and `make_optimizer`, and
     implements `update`, the train step. If it has a validation loss, it implements `validate`.
 
     Args:
@@ -316,8 +316,8 @@ class GenerativeModel(keras.Model):
     def state(self) -> dict[str, list[tf.Variable] | dict[str, tf.Variable]]:
         """Return all variables that training changes, by the keys of models/state_keys.py.
 
-        Of each network these are the weights, batch norm statistics and seeds of random layers; of
-        each optimizer, once compiled, all variables; and the model's own variables by name.
+        A network has its weights, batch norm statistics and seeds of random layers; an optimizer,
+        once compiled, has all its variables. The model's own variables are listed by name.
 
         Raises:
             ValueError: two own variables have the same name, as if `networks` lacks a network.

@@ -5,13 +5,13 @@ import tensorflow as tf
 
 
 class ExponentialMovingAverage:
-    """Networks whose weights are the EMA of other networks' weights, batch norm statistics too.
+    """Copies of networks with the EMA of their weights and batch norm statistics.
 
     Args:
         decay: the decay per step; it is lower in the first steps, see `averaging_rate`.
 
     Attributes:
-        pairs: the averages, each with its network.
+        pairs: (copy, network).
     """
 
     def __init__(self, decay: float):
@@ -19,7 +19,7 @@ class ExponentialMovingAverage:
         self.pairs: list[tuple[keras.Model, keras.Model]] = []
 
     def follow(self, network: keras.Model) -> keras.Model:
-        """Return a copy of a network, whose weights `update` turns into the EMA of its weights."""
+        """Return a copy of a network; `update` maintains the EMA of the network's weights in it."""
         average = keras.models.clone_model(network)
         average.set_weights(network.get_weights())
         average.trainable = False

@@ -33,7 +33,7 @@ class Coded:
     It precedes an adversarial model whose `discriminate` returns "features". G and Q minimise
     V(D, G) - lambda L_I(G, Q), equation 6; the hyperparameter `information_trains` selects whether
     the discriminator's trunk minimises -lambda L_I as well. With `supervised_fraction`, images
-    without a known class have the label -1, as data.Batches(labelled=...) gives them.
+    without a known class have the label -1, as in data.Batches(labelled=...).
 
     Raises:
         UserError: `supervised_fraction` is above 0 and the images have no labels, or more classes

@@ -142,7 +142,7 @@ def evaluate_baselines(request: MeasureOptions, references: Sequence[Reference])
 
 
 def require_measured(request: MeasureOptions, evaluations: Sequence[dict]) -> None:
-    """Raise UserError if none of the given metrics could be measured of any run."""
+    """Raise UserError if none of the given metrics could be measured for any run."""
     entries = [entry for e in evaluations for entry in e["metrics"].values()]
     if request.metrics and all(entry["value"] is None for entry in entries):
         raise UserError(f"{request.metrics}: {entries[0]['protocol']['reason']}", "metrics")
