@@ -1,7 +1,7 @@
 """Options as dataclass fields with a default, a range and a help text.
 
-An option class is decorated with `options`, which turns it into a frozen dataclass. `field` declares
-an option; `choice` declares one that selects among `Choices`, each of which has further options.
+An option class is decorated with `options`, which makes it a frozen dataclass. `field` declares an
+option; `choice` declares one that selects among `Choices`, which can declare further options.
 Flags, validation and tests are derived from these declarations.
 """
 
