@@ -24,10 +24,10 @@ def main(argv: Sequence[str]) -> int:
         options = flags.describe(EvaluateOptions)
         print(USAGE, options, "", METRICS, "", families.describe(), sep="\n")
         return 0
-    asked = EvaluateOptions(**flags.given(argv, EvaluateOptions))
+    request = EvaluateOptions(**flags.given(argv, EvaluateOptions))
     from training.evaluating import evaluate_all
 
-    print(evaluate_all(asked))
+    print(evaluate_all(request))
     return 0
 
 

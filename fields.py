@@ -1,8 +1,8 @@
 """Options as dataclass fields with a default, a range and a help text.
 
-An option class is a frozen dataclass made by `options`. A field made by `field` states its default,
-its range and its help text; one made by `choice` selects among `Choices`, each of which declares
-its own further options. Flags, validation and tests are derived from these declarations.
+An option class is decorated with `options`, which makes it a frozen dataclass. `field` declares an
+option; `choice` declares one that selects among `Choices`, which can declare further options.
+Flags, validation and tests are derived from these declarations.
 """
 
 import contextlib
@@ -385,7 +385,7 @@ def resolve(cls: type, given: Mapping[str, Any], dataset: str = "") -> Any:
     """Return options: the given values, else the data set's defaults, else the class's defaults.
 
     Args:
-        cls: class made by `options`.
+        cls: option class, decorated with `options`.
         given: name -> value; None counts as not given.
         dataset: name of the data set, a key of `PerDataset`.
 

@@ -1,11 +1,11 @@
-"""Affine copies of images for the consistency loss, whose codes are to equal the originals'."""
+"""Affinely transformed copies of images, for the consistency loss."""
 
 import tensorflow as tf
 
 from augmentation import streams
 from augmentation.operations import affine_maps, resample
 
-# The largest difference between a copy and its image.
+# Limits of the transformations.
 ROTATION = 0.35  # radians
 SHEAR = 0.3  # horizontal, as a share of the height
 SIZE = 0.1  # natural logarithm of the factor of both sides
@@ -19,7 +19,7 @@ def affine_copies(x: tf.Tensor, uniform: streams.Uniform, upright: bool = False)
     Args:
         x: images [b, h, w, c].
         uniform: (name of a random stream, shape) -> a float32 tensor in [0, 1).
-        upright: without shear and rotation.
+        upright: omit shear and rotation.
 
     Returns:
         Images like x; each change is uniform between the limits of this module, about the centre.

@@ -17,16 +17,16 @@ def augment(
     """Apply `colour`, `translation` and `cutout` in this order, each with probability p.
 
     Args:
-        x: float images [b, h, w, c] in [-1, 1]; 0 fills what is removed.
+        x: float images [b, h, w, c] in [-1, 1]; removed pixels become 0.
         uniform: (name of a random stream, shape) -> a float32 tensor in [0, 1).
-        stream: the name that those of the operations' streams begin with.
+        stream: prefix of the names of the operations' random streams.
         p: probability per image and operation, independent; 0 leaves the images unchanged.
 
     Returns:
         float32 images like x, a differentiable function of x.
     """
     x = tf.cast(x, tf.float32)
-    # A static size, where there is one, gives XLA static shapes inside conditions too.
+    # A static batch size, if known, gives XLA static shapes inside conditions too.
     n = tf.shape(x)[0] if x.shape[0] is None else x.shape[0]
     for name, (operation, draws) in OPERATIONS.items():
         u = uniform(streams.of_operation(stream, name), [n, draws + 1])
@@ -53,7 +53,7 @@ def cutout(x: tf.Tensor, u: tf.Tensor) -> tf.Tensor:
     return operations.cutout(x, u, CUTOUT)
 
 
-# Name of the operation in its random stream -> the operation, and its number of draws per image.
+# Name of an operation in its random stream -> the operation, and its number of draws per image.
 OPERATIONS = {
     streams.COLOUR: (colour, 3),
     streams.TRANSLATION: (translation, 2),

@@ -10,8 +10,8 @@ class Policy(Choice):
     """Schedule of the augmentation.
 
     Attributes:
-        augments: True if images are augmented.
-        adapts: True if the probability of augmentation adapts to the scores of real images, which
+        augments: whether images are augmented.
+        adapts: whether the probability of augmentation adapts to the scores of real images; this
             requires a loss with a decision threshold.
     """
 
@@ -29,8 +29,8 @@ POLICIES = Choices(
         options={
             "augment_target": field(
                 0.6,
-                "mean sign of the discriminator's scores of real images that the probability of "
-                "augmentation adapts to (Karras et al. 2020a, section 3.1)",
+                "target of r_t, the mean sign of the discriminator's scores of real images "
+                "(Karras et al. 2020a, section 3.1)",
                 group="augmentation",
                 above=-1,
                 below=1,

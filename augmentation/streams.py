@@ -1,6 +1,6 @@
 """Names of the random streams of augmentation.
 
-A name is part of what a seed determines: changing one changes every run with that seed.
+Renaming a stream changes its draws, and therefore the result of every seed.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 # (name of a random stream, shape) -> a float32 tensor in [0, 1).
 Uniform = Callable[[str, list], "tf.Tensor"]
 
-# Augmented inputs of the discriminator, each of which has a stream per operation.
+# Prefixes for the augmented inputs of the discriminator; each has a stream per operation.
 REAL = "augment real"
 FAKE = "augment fake"
 REAL_OF_GENERATOR = "augment real of generator"
 FAKE_OF_GENERATOR = "augment fake of generator"
 PENALTY = "augment penalty"
 
-# Operations, in the second part of such a name.
+# Operations, the second part of a stream's name.
 COLOUR = "colour"
 TRANSLATION = "translation"
 CUTOUT = "cutout"

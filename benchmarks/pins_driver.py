@@ -1,8 +1,8 @@
-"""Driver of benchmarks.pins: runs a script of a tree of this repository in a process of its own.
+"""Driver of benchmarks.pins: runs a script of a worktree in its own process.
 
     python pins_driver.py TASK.json
 
-The tree is the one on PYTHONPATH, an older or the present one. This file uses only the API that
+The worktree, older or present, is the one on PYTHONPATH. This file uses only the API that
 both have: the scripts with their `main`, `data.load`, `data.check`, `data.ImageData`, `data.Split`,
 and `fit` of a Keras model. The images are synthetic, from a seed, in the shape of the data set. The
 task is a JSON object:
@@ -28,7 +28,7 @@ import os
 import pathlib
 import sys
 
-TRAIN, TEST = 1280, 160  # images: at least 4 steps an epoch of each flagfile
+TRAIN, TEST = 1280, 160  # images: at least 4 steps per epoch of each flagfile
 # Shape, classes, and whether there are test images, by the name of the set.
 SETS = {
     "mnist": ("MNIST", (28, 28, 1), 10, True),
@@ -36,7 +36,7 @@ SETS = {
     "cifar10": ("CIFAR10", (32, 32, 3), 10, True),
     "birds": ("birds", (32, 32, 3), 50, False),
 }
-UNNEEDED = ("Picture", "Progress")  # callbacks with such a name change nothing that is logged
+OMITTED_CALLBACKS = ("Picture", "Progress")  # parts of the names of callbacks that log nothing
 
 
 class Done(Exception):
@@ -47,7 +47,7 @@ def main(task: dict) -> None:
     """Run the task."""
     out = pathlib.Path(task["out"])
     script = importlib.import_module(task["script"])
-    replace_data(functools.partial(resolve, out) if task["mode"] == "resolve" else made_up)
+    replace_data(functools.partial(resolve, out) if task["mode"] == "resolve" else synthetic)
     if task["mode"] != "resolve":
         import keras
 
@@ -59,7 +59,7 @@ def main(task: dict) -> None:
         }[task["mode"]]
     with contextlib.suppress(Done):
         code = script.main(task["argv"])
-        sys.exit(f"{task['script']} has ended with code {code} before the task was done")
+        sys.exit(f"{task['script']} ended with code {code} before the task was done")
     gc.collect()  # the generator of the batches must end before the interpreter does
 
 
@@ -76,8 +76,8 @@ def replace_data(load) -> None:
                 setattr(module, name, lambda *_, **__: None)
 
 
-def made_up(name: str, **_):
-    """Return a synthetic data set of the name: light blots on dark, with noise, from a seed."""
+def synthetic(name: str, **_):
+    """Return a synthetic data set of the name: noisy light blots on dark, drawn from a seed."""
     import numpy as np
 
     import data
@@ -132,7 +132,9 @@ def begin(model, made: list, task: dict, out: pathlib.Path) -> None:
 
 def steps(model, fit, *args, callbacks=(), **kwargs) -> None:
     """Fit without pictures, then end the script."""
-    callbacks = [c for c in callbacks if not any(u in type(c).__name__ for u in UNNEEDED)]
+    callbacks = [
+        c for c in callbacks if not any(part in type(c).__name__ for part in OMITTED_CALLBACKS)
+    ]
     fit(model, *args, callbacks=callbacks, **kwargs)
     raise Done
 
@@ -150,8 +152,8 @@ def resolve(out: pathlib.Path, *_, **__) -> None:
 
 
 if __name__ == "__main__":
-    told = json.loads(pathlib.Path(sys.argv[1]).read_text())
-    del sys.path[0]  # the folder of this file, whose modules are not meant by any name
+    task = json.loads(pathlib.Path(sys.argv[1]).read_text())
+    del sys.path[0]  # the folder of this file; its modules must not be imported by name
     if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, told["cpus"])
-    main(told)
+        os.sched_setaffinity(0, task["cpus"])
+    main(task)

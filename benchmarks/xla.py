@@ -44,16 +44,16 @@ def main(argv: Sequence[str]) -> int:
     if flags.wants_help(argv):
         print(f"{__doc__.strip()}\n\n{flags.describe(XlaOptions)}")
         return 0
-    asked = XlaOptions(**flags.given(argv, XlaOptions))
-    models, sides = fields.listed(asked.models), fields.listed(asked.sides)
+    options = XlaOptions(**flags.given(argv, XlaOptions))
+    models, sides = fields.listed(options.models), fields.listed(options.sides)
     if unknown := set(models) - set(REGISTRY):
         raise UserError(f"no such model: {', '.join(sorted(unknown))}", "models")
     if not all(side.isdecimal() for side in sides):
-        raise UserError(f"expected integers separated by commas, got {asked.sides}", "sides")
+        raise UserError(f"expected integers separated by commas, got {options.sides}", "sides")
     rows = []
     for name in models:
         for side in sides:
-            arguments = json.dumps([name, int(side), asked.batch_size, asked.width])
+            arguments = json.dumps([name, int(side), options.batch_size, options.width])
             code = f"from benchmarks import xla; xla.measure(*xla.json.loads({arguments!r}))"
             done = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
             if done.returncode:

@@ -1,4 +1,4 @@
-"""Flags of the scripts, made from option classes and checked before the slow imports.
+"""Flags of the scripts, built from option classes and checked before TensorFlow is imported.
 
 Each call parses into a new absl FlagValues, so that a script can run several times in one process,
 such as with %run in a notebook.
@@ -80,6 +80,8 @@ def describe(*classes: type) -> str:
     groups: dict[str, list[str]] = {}
     for cls in classes:
         for spec in dataclasses.fields(cls):
+            if _never_applies(spec):
+                continue
             lines = groups.setdefault(spec.metadata["group"], [])
             lines.append(f"  --{spec.name}{_defaults(spec)}")
             text = spec.metadata["help"]
@@ -88,6 +90,12 @@ def describe(*classes: type) -> str:
             indent = " " * 6
             lines.append(textwrap.fill(text, 96, initial_indent=indent, subsequent_indent=indent))
     return "\n\n".join("\n".join([f"{group}:", *lines]) for group, lines in groups.items())
+
+
+def _never_applies(spec: dataclasses.Field) -> bool:
+    """Return whether an option belongs to alternatives that its class does not offer."""
+    owned = spec.metadata["owner"] and not spec.metadata["of_choice"]
+    return bool(owned) and spec.default is None
 
 
 def _defaults(spec: dataclasses.Field) -> str:

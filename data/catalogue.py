@@ -1,7 +1,7 @@
 """Data sets by name: the embedded MNIST, TFDS, a folder of images or an .npz file.
 
-`load` turns a name or path into one `ImageData`. Decoded images are cached (see data.cache), so
-that later runs start at once. `KNOWN` declares the sets that are known without loading them.
+`load` returns an `ImageData` for a name or path. Decoded images are cached (see data.cache), so
+later runs start at once. `KNOWN` lists the sets whose shape and classes are known before loading.
 Importing this module imports neither TensorFlow nor TFDS.
 """
 
@@ -95,7 +95,7 @@ def load(
 
 
 def check(name: str, *, data_dir: str | None = None, gray: str = "convert") -> None:
-    """Run the checks of `load` that need no slow import: of a path or of the embedded file.
+    """Run the checks of `load` that require no slow import: of a path or of the embedded file.
 
     Raises:
         UserError: as `load`. TFDS names are not checked.

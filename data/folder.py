@@ -30,7 +30,7 @@ def load(folder: pathlib.Path, image_size: int | None, gray: str = "convert") ->
         image_size: side of the square that images are cropped and resized to; None keeps the size
             and requires squares of one size.
         gray: "convert" repeats gray images over 3 channels if the folder has colour images, and
-            keeps one channel otherwise; "skip" leaves gray images out.
+            keeps one channel otherwise; "skip" omits gray images.
 
     Raises:
         UserError: no image can be used, or the sizes differ and image_size is None.
@@ -68,7 +68,7 @@ def find(folder: pathlib.Path) -> tuple[list[str], list[str], list[str]]:
         )
     if not at_top and not classes:
         deeper = f" nor directly in its folders {_listed(imageless, 3)}" if imageless else ""
-        raise UserError(f"{folder}: no PNG or JPEG files there{deeper}", "dataset")
+        raise UserError(f"{folder}: no PNG or JPEG files found{deeper}", "dataset")
     ignored = []
     if others:
         ignored.append(f"{_count(others, 'file')} ignored: not named .png, .jpg or .jpeg")

@@ -112,7 +112,7 @@ def _image_features(
     image, label = features.get("image"), features.get("label")
     if not isinstance(image, tfds.features.Image):
         found = ", ".join(sorted(features)) or "none"
-        raise UserError(f'{name}: no image set, expected a feature "image", got {found}', "dataset")
+        raise UserError(f'{name}: not an image set: no feature "image", only {found}', "dataset")
     if image.np_dtype not in (np.uint8, np.uint16):
         raise UserError(f"{name}: expected uint8 or uint16 images, got {image.np_dtype}", "dataset")
     if not isinstance(label, tfds.features.ClassLabel) or not label.num_classes:
@@ -133,7 +133,7 @@ def _common_size(name: str, shape: tuple[int | None, ...]) -> int:
 def _prepare(builder: tfds.core.DatasetBuilder, name: str):
     """Download the set unless it is prepared.
 
-    Fails within PROBE_SECONDS without a network, where TFDS itself retries for minutes.
+    Without a network it fails within PROBE_SECONDS; TFDS itself would retry for minutes.
     """
     if builder.is_prepared():
         return

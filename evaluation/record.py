@@ -23,7 +23,7 @@ HASHES, OLD_HASHES = "protocol_hashes", "ways"
 def evaluate(
     subject: Subject,
     reference: Reference,
-    asked: MeasureOptions,
+    request: MeasureOptions,
     folder: Path | None = None,
     *,
     only_new: bool = False,
@@ -34,21 +34,21 @@ def evaluate(
     Args:
         subject: a model, a baseline or images.
         reference: the reference images and the feature network.
-        asked: options of the measurement.
+        request: options of the measurement.
         folder: folder of evaluation.json and pictures; None for baselines: nothing is written and
             only metrics of samples are measured.
         only_new: return the saved record if its protocol hashes are equal.
         watch: timer with the seconds so far.
     """
-    wanted = runner.wanted_metrics(asked, reference)
+    wanted = runner.wanted_metrics(request, reference)
     if folder is None:
         wanted = {name: metric for name, metric in wanted.items() if metric.samples}
-    hashed = protocol_hash(subject, reference, asked)
+    hashed = protocol_hash(subject, reference, request)
     if only_new and (before := measured_before(subject, folder, hashed, wanted)):
         print(f"{subject.name} is already measured; skipped")
         return before
     watch = watch or Stopwatch()
-    measured, context = runner.measure(subject, reference, wanted, asked, watch)
+    measured, context = runner.measure(subject, reference, wanted, request, watch)
     if folder:
         with watch.stage("neighbours"):
             pictures.draw(measured, context, folder)
@@ -84,9 +84,9 @@ def as_record(
     }
 
 
-def protocol_hash(subject: Subject, reference: Reference, asked: MeasureOptions) -> str:
+def protocol_hash(subject: Subject, reference: Reference, request: MeasureOptions) -> str:
     """Return the hash of the subject, the protocol options and the feature network."""
-    protocol = [getattr(asked, name) for name in PUBLISHED if name != "metrics"]
+    protocol = [getattr(request, name) for name in PUBLISHED if name != "metrics"]
     weights = reference.extractor.sha256 if reference.extractor else ""
     content = json.dumps([FORMAT, subject.identity, protocol, weights])
     return hashlib.sha256(content.encode()).hexdigest()[:16]

@@ -71,7 +71,7 @@ class Reference:
 def in_batches(
     split: Split, seed: int | None = None, most: int | None = None
 ) -> Iterator[np.ndarray]:
-    """Yield batches of at most `most` images of a split, shuffled if a seed is given."""
+    """Yield a split, or `most` images of it, in batches; shuffled if a seed is given."""
     order = np.arange(len(split.images))
     if seed is not None:
         order = np.random.default_rng(seed).permutation(order)

@@ -16,32 +16,32 @@ from evaluation.subject import Subject
 from metrics.measurement import Measurement, MetricError
 
 
-def load_reference(data: ImageData, asked: MeasureOptions, prefix: str = "") -> Reference:
+def load_reference(data: ImageData, request: MeasureOptions, prefix: str = "") -> Reference:
     """Return the reference images and, if a wanted metric requires it, the feature network.
 
     Args:
         data: the data set.
-        asked: options of the measurement.
+        request: options of the measurement.
         prefix: prefix of the option names in errors.
 
     Raises:
         UserError: the metrics, the features or the baselines are invalid for the data set.
     """
-    if asked.baselines and (asked.split == "train" or data.test is None):
+    if request.baselines and (request.split == "train" or data.test is None):
         raise UserError(
             "requires test images; set split=test and a data set with test images", "baselines"
         )
-    if asked.baselines and asked.num_samples > len(data.train.images):
+    if request.baselines and request.num_samples > len(data.train.images):
         raise UserError(
             f"expected at most {len(data.train.images)}, the number of training images, with "
-            f"baselines, got {asked.num_samples}",
+            f"baselines, got {request.num_samples}",
             "num_samples",
         )
-    extractor, wanted = None, fields.listed(asked.metrics)
+    extractor, wanted = None, fields.listed(request.metrics)
     if not wanted or set(wanted) - set(families.named(None)):
-        extractor = load_extractor(data, asked.features, f"{prefix}features")
-    reference = Reference(data, asked.split, extractor)
-    wanted_metrics(asked, reference, prefix)
+        extractor = load_extractor(data, request.features, f"{prefix}features")
+    reference = Reference(data, request.split, extractor)
+    wanted_metrics(request, reference, prefix)
     return reference
 
 
@@ -54,7 +54,7 @@ def load_extractor(data: ImageData, name: str, option: str) -> Extractor:
 
 
 def wanted_metrics(
-    asked: MeasureOptions, reference: Reference, prefix: str = ""
+    request: MeasureOptions, reference: Reference, prefix: str = ""
 ) -> dict[str, Metric]:
     """Return the selected metrics, by default all, by name.
 
@@ -63,7 +63,7 @@ def wanted_metrics(
     """
     network = reference.extractor.name if reference.extractor else None
     known = families.named(network)
-    wanted = fields.listed(asked.metrics) or list(known)
+    wanted = fields.listed(request.metrics) or list(known)
     for name in wanted:
         if name in known:
             continue
@@ -81,7 +81,7 @@ def measure(
     subject: Subject,
     reference: Reference,
     wanted: Mapping[str, Metric],
-    asked: MeasureOptions,
+    request: MeasureOptions,
     watch: Stopwatch | None = None,
 ) -> tuple[dict[str, Measurement], Context]:
     """Return the measurements by name, and the context of the first evaluation seed.
@@ -90,16 +90,16 @@ def measure(
     """
     watch = watch or Stopwatch()
     of_seeds: dict[str, list[Measurement]] = {name: [] for name in wanted}
-    n = min(asked.num_samples, subject.count or asked.num_samples)
+    n = min(request.num_samples, subject.count or request.num_samples)
     first = None
-    for seed in asked.seeds:
+    for seed in request.seeds:
         context = Context(
             subject,
             reference,
             wanted,
             n=n,
             seed=seed,
-            likelihood_samples=asked.likelihood_samples,
+            likelihood_samples=request.likelihood_samples,
             watch=watch,
         )
         for name, metric in wanted.items():
@@ -107,7 +107,7 @@ def measure(
                 of_seeds[name].append(measure_one(context, name))
         first = first or context
     measured = {
-        name: over_seeds(found, asked.seeds) if wanted[name].seeded else found[0]
+        name: over_seeds(found, request.seeds) if wanted[name].seeded else found[0]
         for name, found in of_seeds.items()
     }
     return measured, first

@@ -1,6 +1,6 @@
 """Loss functions, gradient penalties and schedules, and their declarations by name.
 
-They are functions of tensors and of networks that are passed in, never of a model class.
+They are functions of tensors and networks, independent of model classes.
 
 May import: fields, errors.
 """

@@ -28,7 +28,7 @@ class AdversarialLoss:
         generator: (d_real [b] or None, d_fake [b]) -> terms that G minimises.
         threshold: decision threshold: D classifies an image with a higher score as real. None for
             losses without one.
-        generator_uses_real: whether the generator's terms need d_real.
+        generator_uses_real: whether the generator's terms depend on d_real.
     """
 
     discriminator: Callable[[tf.Tensor, tf.Tensor], Terms]
@@ -39,9 +39,9 @@ class AdversarialLoss:
     def encoder(self, d_real: tf.Tensor) -> Terms:
         """Return the terms that an encoder E minimises, of scores d_real [b] of pairs (x, E(x)).
 
-        They are the generator's terms of the scores mirrored at the decision threshold, or at 0
-        without one, so that G and E are the one player of Donahue et al. 2017, equation 3. Empty
-        where the generator's terms use d_real.
+        They are the generator's terms of the scores, mirrored at the decision threshold, or at 0
+        without one: G and E minimise one objective (Donahue et al. 2017, equation 3). Empty if the
+        generator's terms depend on d_real.
         """
         if self.generator_uses_real:
             return {}
@@ -51,7 +51,7 @@ class AdversarialLoss:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LossChoice(Choice):
-    """An adversarial loss that `--loss` can select.
+    """Adversarial loss that `--loss` selects.
 
     Attributes:
         has_threshold: whether its scores have a decision threshold between real and fake.
@@ -65,7 +65,7 @@ LOSSES = Choices(LossChoice)
 SMOOTHING = {
     "label_smoothing": field(
         0.0,
-        "one-sided label smoothing: the discriminator's target for real images is 1 minus this "
+        "one-sided label smoothing s: the discriminator's target for real images is 1 - s "
         "(Salimans et al. 2016, section 3.4)",
         group="loss",
         at_least=0,
@@ -123,7 +123,7 @@ def _check_labels(fake_label: float, real_label: float, generator_label: float) 
         ),
         "real_label": field(1.0, "b: label of real images", group="loss"),
         "generator_label": field(
-            1.0, "c: label that the generator aims at for generated images", group="loss"
+            1.0, "c: the generator's target for generated images", group="loss"
         ),
     },
 )
@@ -158,7 +158,7 @@ def least_squares(
 def wasserstein() -> AdversarialLoss:
     """D: -D(x) + D(G(z)); G: -D(G(z)). Arjovsky et al. 2017, equation 3.
 
-    The critic has to be kept Lipschitz: by weight clipping, a gradient penalty or normalisation.
+    The critic must be Lipschitz: by weight clipping, a gradient penalty or normalisation.
     """
     return AdversarialLoss(
         discriminator=lambda d_real, d_fake: {"real": -d_real, "fake": d_fake},

@@ -1,18 +1,18 @@
-"""Targets computed from real images that a code can be trained to predict."""
+"""Targets computed from real images, for codes to predict."""
 
 import tensorflow as tf
 
 
 def stroke_thickness_target(x: tf.Tensor) -> tf.Tensor:
-    """Mean width of the strokes, light on dark, in pixels: the estimate that Q is trained with.
+    """Return the mean width of light strokes on dark in pixels, the target that Q is trained on.
 
     A stroke of width t and length l has the area t l and edges of length 2 l, so that t is twice
     the ratio of the two; the length of the edges is the sum of the gradient norms of the gray
     levels.
 
     Evaluation uses another estimator, `metrics.factors.measured_stroke_thickness`. The two are
-    separate on purpose: a metric that shared this estimate would be trained on directly and would
-    count its errors as successes.
+    separate on purpose: a metric with this estimator would be optimised directly, including its
+    errors.
 
     Args:
         x: images [b, h, w, c] in [-1, 1].

@@ -22,7 +22,7 @@ UNIFORM_ENTROPY = math.log(2.0)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CodeLossChoice(Choice):
-    """A loss of continuous codes that `--continuous_loss` can select.
+    """Loss of continuous codes that `--continuous_loss` selects.
 
     `make` is (mean [b, n], log_std [b, n] or None, code [b, n]) -> loss of each code [b, n].
 
@@ -53,8 +53,8 @@ def categorical_bound(nll: tf.Tensor, k: int) -> tf.Tensor:
 def squared_error_bound(error: tf.Tensor) -> tf.Tensor:
     """Return L_I of a continuous code from its mean squared error.
 
-    It is that of the Gaussian around m(x) with this variance, the most likely one; from the error
-    of a batch of b it is too high by about 1 / (2 b).
+    It is that of the Gaussian around m(x) with the error as variance, the most likely one. From a
+    batch of b images it is overestimated by about 1 / (2 b).
     """
     import tensorflow as tf
 
@@ -78,8 +78,8 @@ def gaussian_bound(nll: tf.Tensor) -> tf.Tensor:
 def gaussian_nll(mean: tf.Tensor, log_std: tf.Tensor, code: tf.Tensor) -> tf.Tensor:
     """Return -log N(c; m(x), s(x)²) of each continuous code, all [b, n]: [b, n].
 
-    Two softplus functions bring `log_std` within LOG_STD, to a hundredth, so that it does not run
-    away from a code that is predicted exactly or not at all.
+    Two softplus functions bound `log_std` to LOG_STD, up to 0.01, so that it does not diverge for
+    codes that are predicted exactly or not at all.
     """
     import tensorflow as tf
     import tensorflow_probability as tfp

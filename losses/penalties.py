@@ -1,8 +1,8 @@
-"""Gradient penalties by name, which keep the gradient norm of a discriminator in bounds.
+"""Gradient penalties by name, which bound the gradient norm of a discriminator.
 
 A penalty is (critic, real, fake, uniform) -> float32 [b], unreduced and unweighted:
 
-    critic: images [b, ...] -> scores [b], each of its own image alone (no batch normalisation).
+    critic: images [b, ...] -> scores [b]; each depends on its own image only (no batch norm).
     real, fake: images [b, ...] of one shape.
     uniform: (name of a random stream, shape) -> a float32 tensor in [0, 1). Penalties draw no
         random numbers of their own.
@@ -26,7 +26,7 @@ Uniform = Callable[[str, "tf.Tensor"], "tf.Tensor"]
 
 PENALTIES = Choices(Choice)
 
-# Names of random streams; a changed name changes every training of a seed.
+# Names of random streams; renaming one changes the result of every seed.
 INTERPOLATION = "epsilon"
 PERTURBATION_SIZE = "alpha"
 PERTURBATION = "perturbation"
@@ -34,7 +34,7 @@ PERTURBATION = "perturbation"
 OPTIONS = {
     "penalty_weight": field(
         10.0,
-        "weight of each gradient penalty that is selected without a weight of its own",
+        "weight of each selected gradient penalty that has no weight of its own",
         group="loss",
         above=0,
     ),

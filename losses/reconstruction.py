@@ -1,4 +1,4 @@
-"""Reconstruction errors, and those that autoencoding models minimise by name."""
+"""Reconstruction errors; RECONSTRUCTIONS has those of autoencoding models by name."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReconstructionChoice(Choice):
-    """A reconstruction error that `--reconstruction` can select.
+    """Reconstruction error that `--reconstruction` selects.
 
     Attributes:
-        of_logits: whether it takes the logits of pixels instead of pixels in [-1, 1].
-        likelihood: name of the distribution p(x|z) whose negative log likelihood it is, but for a
-            constant.
+        of_logits: whether its input is the logits of pixels instead of pixels in [-1, 1].
+        likelihood: name of the distribution p(x|z); the error is its negative log likelihood, up
+            to a constant.
         is_density: whether p(x|z) is a density.
     """
 
@@ -64,9 +64,8 @@ def summed_squared_error(x: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
     options={
         "binarisation": field(
             "sampled",
-            "binarisation of the images: none; threshold: 1 where a pixel is above a half; "
-            "sampled: a new draw every time, with the pixel as its probability (Burda et al. "
-            "2016, section 5)",
+            "binarisation of the images: none; threshold, at 1/2; sampled, a new draw every time "
+            "with the pixel as its probability (Burda et al. 2016, section 5)",
             group="loss",
             choices=("none", "threshold", "sampled"),
         )

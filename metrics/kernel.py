@@ -68,7 +68,7 @@ def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
 def kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return (x.y / d + 1)^3 of all pairs, [n, m].
 
-    sklearn's polynomial_kernel returns the same and takes up to twice the time, for its power.
+    sklearn's polynomial_kernel returns the same, but its power takes up to twice the time.
     """
     base = x @ y.T / x.shape[1] + 1
     return base * base * base

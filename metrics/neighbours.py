@@ -69,9 +69,10 @@ def copied_share(fake: np.ndarray, train: np.ndarray, unseen: np.ndarray) -> Mea
     """Return the share of samples within a threshold distance of a training image.
 
     The threshold is the smallest distance such that 1 % of the unseen images have a training image
-    within it. Samples as new as unseen images give about 0.01, copies of training images 1. Blurred
-    samples are near to many images, so a value above 0.01 alone does not prove copying. If unseen
-    images are exact copies of training images the threshold may be 0; copied samples still count.
+    within it. The share is about 0.01 if samples differ from the training images as much as unseen
+    images do, and 1 if they are copies. Blurred samples are near to many images, so a value above
+    0.01 alone does not prove copying. If unseen images are exact copies of training images, the
+    threshold may be 0; copied samples still count.
 
     Args:
         fake: samples, uint8 [n, h, w, c].

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def _declared() -> dict[str, Model]:
-    """The models that the files of models/declarations/ declare, by year and name of file."""
+    """Return the models declared in models/declarations/, sorted by year and file name."""
     modules = [
         importlib.import_module(f"{declarations.__name__}.{info.name}")
         for info in pkgutil.iter_modules(declarations.__path__)

@@ -1,4 +1,4 @@
-"""Abilities of some models; `model.lacks(ability)` is the reason why one is missing, or None."""
+"""Optional abilities of models; `model.lacks(ability)` returns why one is missing, or None."""
 
 import dataclasses
 
@@ -7,15 +7,15 @@ LABEL, CONTINUOUS = "label", "continuous"  # parts of a model's latents
 
 @dataclasses.dataclass(frozen=True)
 class Ability:
-    """Something that can be asked of a model that implements it.
+    """Optional ability of a model, such as encoding images.
 
-    A model has an ability if it has its methods and its part of the latents; where that depends on
-    hyperparameters, the model overrides `lacks`.
+    A model has an ability if it has the methods and the part of the latents that are listed here.
+    If this depends on hyperparameters, the model overrides `lacks`.
 
     Attributes:
         reason: predicate of a model without it, as in "GAN does not encode images".
-        methods: names of the methods that the model has to implement.
-        latent: name of the part that its latents have to have.
+        methods: names of the methods that the model must implement.
+        latent: name of a part that its latents must have.
     """
 
     reason: str
@@ -48,12 +48,13 @@ POSTERIOR = Ability("has no posterior of codes", ("posterior_kl",))
 LIKELIHOOD = Ability("has no likelihood", ("log_weights",))
 """log_weights(x, samples, seed): log p(x, z) - log q(z|x) of `samples` draws z of q, in nats,
 [samples, n]. The mean over draws is an evidence lower bound, the log of the mean of their
-exponentials a tighter one. `likelihood` names p(x|z); `likelihood_is_density`: it is a density."""
+exponentials a tighter one. `likelihood` is the name of p(x|z), `likelihood_is_density` whether it
+is a density."""
 
 ORDERED_DIMENSIONS = Ability("has no order of its latent dimensions", ("active_dimensions",))
 """active_dimensions(): latent dimensions, the most active first."""
 
 STYLES = Ability("has no styles", ("styles", "mean_style", "images_of_styles"))
 """styles(latents): style w of each layer, [n, layers, w_dim], of latents name -> [n, d].
-mean_style(): running mean of w, the target of truncation, [layers, w_dim].
+mean_style(): moving average of w, the target of truncation, [layers, w_dim].
 images_of_styles(w, noise_seed, noise, batch_size): images of styles w, float32 [n, h, w, c]."""

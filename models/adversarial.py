@@ -1,4 +1,4 @@
-"""The adversarial train step; a variant overrides the hooks that its paper changes."""
+"""Base class of adversarial models: the train step, with hooks that subclasses override."""
 
 import dataclasses
 import functools
@@ -60,9 +60,9 @@ class DiscriminatorParts:
 class AdversarialModel(GenerativeModel):
     """Generator G trained against a discriminator D.
 
-    One step is n_critic updates of D, each on new images, and one update of G. A batch holds images
-    [b, h, w, c], or [n_critic, b, h, w, c] when n_critic > 1, uint8 or float in [-1, 1], alone or
-    with labels in a pair.
+    A step has n_critic updates of D, each on new images, and one update of G. A batch is images
+    [b, h, w, c], or [n_critic, b, h, w, c] when n_critic > 1, uint8 or float in [-1, 1], or a pair
+    (images, labels).
 
     Hooks, and their defaults:
         build_latents: the noise.
@@ -72,20 +72,20 @@ class AdversarialModel(GenerativeModel):
         draw: latents from the prior.
         real_inputs, fake_inputs: inputs of D: x, and G(z).
         discriminate: D's score.
-        discriminator_terms, generator_terms: those of the loss and of the objectives.
+        discriminator_terms, generator_terms: terms of the adversarial loss and the objectives.
         extra_generator_terms: none.
-        penalties: those that `penalty` selects.
-        penalty_inputs: the images, as the point of the gradient norms.
+        penalties: the gradient penalties that `penalty` selects.
+        penalty_inputs: the images; gradients are taken with respect to them.
         after_discriminator_update, after_generator_update: nothing.
         players: D and G.
-        make_optimizer: the one that `optimizer` selects.
+        make_optimizer: the optimizer that `optimizer` selects.
 
     Attributes:
         augmenter: augments the discriminator's images.
-        ema: moves the averages of networks, `generator_ema` among them, after each step.
+        ema: updates the EMA of networks, including `generator_ema`, after each step.
         loss_pair: the adversarial loss.
-        objectives: further terms of the losses.
-        parts: trunk and last layer of the discriminator.
+        objectives: additional terms of the losses.
+        parts: trunk and score layer of the discriminator.
     """
 
     Hyperparameters = AdversarialHyperparameters
@@ -138,7 +138,7 @@ class AdversarialModel(GenerativeModel):
         return fields.selected(self.hp, "loss").make(**fields.options_of(self.hp, "loss"))
 
     def build_objectives(self) -> list[Objective]:
-        """Return further terms of the losses; build the networks that they need."""
+        """Return additional terms of the losses; build the networks that they require."""
         return []
 
     def draw(self, batch: Batch) -> dict[str, tf.Tensor]:
@@ -154,16 +154,16 @@ class AdversarialModel(GenerativeModel):
         return self.generator(self.latents.join(batch.latents), training=True)
 
     def discriminate(self, inputs, batch: Batch) -> Scores:
-        """Return the scores [b] of the discriminator by name, and further outputs by other names.
+        """Return the scores [b] of the discriminator by name, and its other outputs by name.
 
         Args:
-            inputs: of `real_inputs` or `fake_inputs`.
-            batch: of the update.
+            inputs: returned by `real_inputs` or `fake_inputs`.
+            batch: the batch of the update.
         """
         return {"d": tf.squeeze(self.discriminator(inputs, training=True), -1)}
 
     def discriminate_augmented(self, inputs, batch: Batch, stream: str) -> Scores:
-        """Return `discriminate` of inputs whose images are augmented by draws of a random stream.
+        """Return `discriminate` of inputs with augmented images; `stream` is their random stream.
 
         Images are augmented in training only, never in evaluation.
         """
@@ -191,17 +191,17 @@ class AdversarialModel(GenerativeModel):
         Args:
             real: outputs of D for real images; None unless `generator_uses_real`.
             fake: outputs of D for generated images.
-            batch: of the update.
+            batch: the batch of the update.
         """
         terms = self._of_each_score(lambda d: self.loss_pair.generator(real and real[d], fake[d]))
         return terms | self._objective_terms("generator", real, fake, batch)
 
     def extra_generator_terms(self, real, fake, batch: Batch) -> Terms:
-        """Return terms of the generator's loss that do not need D, of the inputs of D."""
+        """Return terms of the generator's loss that are functions of D's inputs, not its scores."""
         return {}
 
     def _of_each_score(self, terms: Callable[[str], Terms]) -> Terms:
-        """Return terms(name of a score) of all scores, with a score's name before theirs."""
+        """Return the terms of all scores, prefixed with the name of the score unless it is "d"."""
         return {
             name if score == "d" else f"{score}_{name}": term
             for score in self.scores
@@ -229,20 +229,20 @@ class AdversarialModel(GenerativeModel):
         }
 
     def penalty_inputs(self, inputs) -> tuple[tf.Tensor, Callable]:
-        """Return the point of the gradient norms, and the inputs of D as a function of it.
+        """Return the tensor for gradient penalties, and the inputs of D as a function of it.
 
         Args:
-            inputs: of `real_inputs` or `fake_inputs`.
+            inputs: returned by `real_inputs` or `fake_inputs`.
 
         Returns:
             The tensor [b, ...] with respect to which gradients are taken, by default the images,
-            and a function that puts another one in its place.
+            and a function that replaces it in the inputs.
         """
         images, *others = tf.nest.flatten(inputs)
         return images, lambda x: tf.nest.pack_sequence_as(inputs, [x, *others])
 
     def _gradient_penalty(self, penalty: Callable, real, fake, batch: Batch) -> tf.Tensor:
-        """Return a penalty [b] of the gradient norm of D's score, summed over its scores."""
+        """Return a gradient penalty [b], summed over the scores of D."""
         (x, inputs_at), (x_fake, _) = self.penalty_inputs(real), self.penalty_inputs(fake)
 
         def of(score: str) -> tf.Tensor:
@@ -260,9 +260,9 @@ class AdversarialModel(GenerativeModel):
         """Run after each update of D; return scalars to log.
 
         Args:
-            real: outputs of D for real images, of which the update was made.
-            fake: those for generated images.
-            batch: of the update.
+            real: outputs of D for real images, computed before the update.
+            fake: outputs of D for generated images, computed before the update.
+            batch: the batch of the update.
         """
         return {}
 
@@ -270,8 +270,8 @@ class AdversarialModel(GenerativeModel):
         """Run after each update of G; return scalars to log.
 
         Args:
-            terms: of the generator's loss.
-            batch: of the update.
+            terms: terms of the generator's loss.
+            batch: the batch of the update.
         """
         scalars = {}
         for objective in self._objectives_of("generator"):
@@ -376,7 +376,7 @@ class AdversarialModel(GenerativeModel):
         return dataclasses.replace(batch, latents=self.draw(batch))
 
     def _penalty_terms(self, real, fake, batch: Batch) -> Terms:
-        """Return the penalties of this step, 0 in the steps that a lazy one leaves out."""
+        """Return the penalties; 0 in steps that lazy regularization skips."""
         terms = {}
         for name, penalty in self.penalties().items():
             value = functools.partial(penalty.function, real, fake, batch)
@@ -389,7 +389,7 @@ class AdversarialModel(GenerativeModel):
         return terms
 
     def _accuracies(self, real: Scores, fake: Scores) -> dict[str, tf.Tensor]:
-        """Return the shares of real and of generated images that each score classifies right."""
+        """Return the shares of real and generated images that each score classifies correctly."""
         threshold = self.loss_pair.threshold
         if threshold is None:
             return {}

@@ -13,15 +13,15 @@ from models.randomness import Batch
 
 
 class Augmenter:
-    """Augments the discriminator's images by the policy that `augment` selects.
+    """Augmentation of the discriminator's images by the policy that `augment` selects.
 
     Args:
         hp: the model's hyperparameters.
-        add_weight: the model's `add_weight`; a probability that adapts is a variable of the model.
+        add_weight: the model's `add_weight`; an adaptive probability is a variable of the model.
 
     Attributes:
         policy: the selected policy.
-        p: probability of each operation per image: 1.0, or a float32 variable if it adapts.
+        p: probability of each operation per image: 1.0, or a float32 variable if adaptive.
     """
 
     def __init__(self, hp: AdversarialHyperparameters, add_weight: Callable[..., keras.Variable]):
@@ -38,7 +38,7 @@ class Augmenter:
 
         Args:
             inputs: a structure of tensors, the first of which is images [b, h, w, c] in [-1, 1].
-            batch: the batch of the update, for its draws.
+            batch: the batch of the update, the source of random draws.
             stream: name of the random stream.
         """
         if not self.policy.augments:
@@ -51,8 +51,8 @@ class Augmenter:
         """Adapt the probability to the discriminator's scores of real images.
 
         It rises if the mean sign of the scores, relative to the decision threshold, is above its
-        target, and falls otherwise: Karras et al. 2020a, section 3.1, equation 1 (r_t), at each
-        update of the discriminator instead of each fourth.
+        target, and falls otherwise: Karras et al. 2020a, section 3.1, equation 1 (r_t). It is
+        updated with each discriminator update instead of every fourth.
 
         Args:
             real_scores: scores [b] of the same real images, one tensor per score.

@@ -48,7 +48,7 @@ class Autoencoder(AutoencodingModel):
 
     def generator_network(self):
         variances, axes = tf.linalg.eigh(tf.convert_to_tensor(self.code_covariance))
-        axes *= tf.where(tf.reduce_sum(axes, axis=0) < 0.0, -1.0, 1.0)  # fixes the sign
+        axes *= tf.where(tf.reduce_sum(axes, axis=0) < 0.0, -1.0, 1.0)  # makes the sign unique
         deviations = tf.sqrt(tf.maximum(variances, 0.0))
         fitted = keras.layers.Dense(self.hp.latent_dim, dtype="float32", name="fitted_gaussian")
         z = keras.Input((self.hp.latent_dim,), name="latents")

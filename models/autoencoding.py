@@ -183,7 +183,7 @@ class AutoencodingModel(GenerativeModel):
     def encode(self, x):
         """Return the posterior mean of each image, [n, latent_dim].
 
-        Images are thresholded at 0 if the model is one of binary images.
+        Images are thresholded at 0 if the model binarises images.
         """
         return self.infer_codes(self.encoded(x), None)
 

@@ -21,12 +21,12 @@ ACTIVE = 0.01  # nats: mean KL divergence above which a latent dimension is acti
 
 @dataclasses.dataclass(frozen=True)
 class Player:
-    """Networks that one optimizer updates.
+    """Networks trained by one optimizer.
 
     Attributes:
-        networks: the networks; none belongs to two players.
+        networks: the networks; each belongs to one player only.
         learning_rate: learning rate of the default optimizer.
-        side: name of the loss that it minimises: "discriminator" or "generator" in an adversarial
+        side: update step and loss of the player: "discriminator" or "generator" in an adversarial
             model.
     """
 
@@ -44,8 +44,8 @@ class GenerativeModel(keras.Model):
     """Model of images in [-1, 1] from which samples can be drawn.
 
     A subclass sets `Hyperparameters`, builds its networks and `latents` in `build_networks`, lists
-    the former in `networks` and, with their optimizers, in `players` and `make_optimizer`, and
-    implements `update`, the train step. With a loss of test images it implements `validate`.
+    the networks in `networks` and, with their optimizers, in `players` and `make_optimizer`, and
+    implements `update`, the train step. If it has a validation loss, it implements `validate`.
 
     Args:
         image_shape: (height, width, channels).
@@ -115,7 +115,7 @@ class GenerativeModel(keras.Model):
         raise NotImplementedError
 
     def players(self) -> dict[str, Player]:
-        """Return the players by name; no network belongs to two of them."""
+        """Return the players by name; each network belongs to one of them only."""
         raise NotImplementedError
 
     def make_optimizer(self, player: Player) -> keras.optimizers.Optimizer:
@@ -130,22 +130,22 @@ class GenerativeModel(keras.Model):
         """Return the network that makes samples: joined latents [b, d] -> images [b, h, w, c]."""
         raise NotImplementedError
 
-    # Abilities of every model; models/abilities.py declares those of some.
+    # Abilities of every model; models/abilities.py declares the optional ones.
 
     def lacks(self, ability: Ability) -> str | None:
-        """Return the reason why the model lacks an ability, in one line; None if it has it."""
+        """Return the reason why the model lacks an ability in one line, or None if it has it."""
         has_methods = all(hasattr(self, method) for method in ability.methods)
         if has_methods and (not ability.latent or ability.latent in self.latents.parts):
             return None
         return f"{type(self).__name__} {ability.reason}"
 
     def require(self, ability: Ability, option: str = "") -> None:
-        """Raise UserError, about an option if one is given, if the model lacks an ability."""
+        """Raise UserError, under `option` if it is given, if the model lacks an ability."""
         if reason := self.lacks(ability):
             raise UserError(reason, option)
 
     def protocol(self) -> dict:
-        """Return the facts of the model that are part of the protocol of a measurement."""
+        """Return the protocol entries of the model."""
         return {"ema_decay": self.hp.ema_decay}
 
     def generate_batches(
@@ -175,8 +175,7 @@ class GenerativeModel(keras.Model):
             label: class of all draws, or n classes; None: from the prior.
 
         Raises:
-            UserError: a label is given, and the model is not class-conditional or has no such
-                class.
+            UserError: a label is given and the model is not class-conditional or lacks the class.
         """
         latents = self.latents.draw(n, seed)
         if label is None:
@@ -202,7 +201,7 @@ class GenerativeModel(keras.Model):
         return self.generate(self.draw_latents(n, seed, label))
 
     def sample_batches(self, n: int, seed: int = 0) -> Iterator[np.ndarray]:
-        """Yield the images of `sample` in batches, of which one is in memory at a time."""
+        """Yield the images of `sample` in batches; only one batch is in memory at a time."""
         return self.generate_batches(self.latents.draw(n, seed))
 
     # Training.
@@ -238,8 +237,8 @@ class GenerativeModel(keras.Model):
     ) -> dict[str, tf.Tensor]:
         """Take a gradient step of every player of a side; return the gradient norms.
 
-        With float16 each optimizer has a loss scale of its own: gradients are computed with the
-        first scale and rescaled for the others.
+        With float16 each optimizer has its own loss scale: gradients are computed with the first
+        scale and rescaled for the other optimizers.
 
         Args:
             loss: the loss, a scalar.
@@ -272,8 +271,8 @@ class GenerativeModel(keras.Model):
     def train_step(self, data) -> dict[str, tf.Tensor]:
         """Run `update`, count the step, and add the scalars to the means of the epoch.
 
-        Every operation depends on the data: at the end of a data set TensorFlow would otherwise
-        run those that do not, before it notices that no data is left.
+        Every operation depends on the data. At the end of a data set TensorFlow would otherwise
+        run the operations that do not depend on them.
         """
         with tf.control_dependencies([x for x in tf.nest.flatten(data) if x is not None]):
             scalars = self.update(data)
@@ -297,7 +296,7 @@ class GenerativeModel(keras.Model):
     def evaluate(self, *args, **kwargs):
         """Return the means of `validate`, as keras.Model.evaluate.
 
-        It can run before `compile`, and during a training, whose means over the epoch it keeps.
+        It can run before `compile` and during `fit`, without changing the epoch's means.
 
         Raises:
             UserError: the model has no `validate`.
@@ -317,11 +316,11 @@ class GenerativeModel(keras.Model):
     def state(self) -> dict[str, list[tf.Variable] | dict[str, tf.Variable]]:
         """Return all variables that training changes, by the keys of models/state_keys.py.
 
-        Of each network these are the weights, batch norm statistics and seeds of random layers; of
-        each optimizer, once compiled, all variables; and the model's own variables by name.
+        A network has its weights, batch norm statistics and seeds of random layers; an optimizer,
+        once compiled, has all its variables. The model's own variables are listed by name.
 
         Raises:
-            ValueError: if two own variables have one name, as those of an undeclared network do.
+            ValueError: two own variables have the same name, as if `networks` lacks a network.
         """
         parts = {name: network.variables for name, network in self.networks().items()}
         means = [means for means in (self._means, self._test_means) if means is not None]
@@ -331,8 +330,8 @@ class GenerativeModel(keras.Model):
         names = [v.name for v in own]
         if doubled := {name for name in names if names.count(name) > 1}:
             raise ValueError(
-                f"several variables of {type(self).__name__} are named {', '.join(doubled)}: name "
-                "each otherwise, and return all networks in networks()"
+                f"several variables of {type(self).__name__} are named {', '.join(doubled)}; use "
+                "unique names, and return all networks in networks()"
             )
         parts |= {state_keys.optimizer(k): part.variables for k, part in self.optimizers.items()}
         state = {name: [v.value for v in variables] for name, variables in parts.items()}
@@ -349,7 +348,7 @@ class ScalarMeans(keras.Metric):
         self.totals = self.add_variable((len(names) + 1,), "zeros", name="totals")
 
     def update_state(self, scalars: dict[str, tf.Tensor], weight: tf.Tensor | int = 1) -> None:
-        """Add scalars, as the mean of `weight` examples."""
+        """Add scalars, each the mean over `weight` examples."""
         values = [tf.cast(scalars[name], tf.float32) for name in self.names]
         self.totals.assign_add(tf.cast(weight, tf.float32) * tf.stack([*values, 1.0]))
 
@@ -363,10 +362,10 @@ class ScalarMeans(keras.Metric):
 
 
 def to_unit_range(images) -> tf.Tensor:
-    """Return uint8 images as float32 in [-1, 1], and float images, assumed to be there, as float32.
+    """Convert images to float32 in [-1, 1]; float images must already be in this range.
 
     Raises:
-        ValueError: the images have another type.
+        ValueError: the images are neither uint8 nor float.
     """
     images = tf.convert_to_tensor(images)
     if images.dtype == tf.uint8:

@@ -15,11 +15,11 @@ from models.declarations.began import BEGANHyperparameters
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class BEGAN(AdversarialModel):
-    """Discriminator that reconstructs images, and whose score is the reconstruction error.
+    """GAN with an autoencoder as discriminator; its score is the reconstruction error.
 
     Attributes:
-        k: float32 variable in [0, 1], weight of generated images in D's loss, by which the errors
-            of real and of generated images are kept in equilibrium.
+        k: float32 variable in [0, 1], weight of generated images in D's loss. It keeps the errors
+            of real and of generated images in equilibrium.
     """
 
     Hyperparameters = BEGANHyperparameters

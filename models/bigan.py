@@ -1,6 +1,6 @@
 """BiGAN: Donahue et al. 2017, "Adversarial Feature Learning", arXiv:1605.09782.
 
-ALI, of the same year, is the same game: Dumoulin et al. 2017, arXiv:1606.00704.
+ALI (Dumoulin et al. 2017, arXiv:1606.00704) has the same objective.
 """
 
 import math
@@ -20,10 +20,10 @@ from models.terms import Term
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class BiGAN(AdversarialModel):
-    """Encoder E that learns to invert G.
+    """GAN with an encoder E that learns to invert G.
 
-    D classifies pairs (x, E(x)) and (G(z), z), and E and G minimise one loss of both kinds of pairs
-    against it.
+    D classifies pairs (x, E(x)) as real and (G(z), z) as generated. E and G minimise one loss over
+    both kinds of pairs.
     """
 
     Hyperparameters = BiGANHyperparameters
@@ -36,8 +36,7 @@ class BiGAN(AdversarialModel):
     def build_encoder(self) -> keras.Model:
         """Return E: images [b, h, w, c] -> the outputs of `encoder_heads`.
 
-        The norm before the heads gives the first codes one scale, whatever the last layers of the
-        trunk.
+        The normalisation before the heads gives the initial codes the same scale for all trunks.
         """
         hp = self.hp
         trunk = self.backbone().trunk(self.image_shape, norm=hp.e_norm, **self.layout())
@@ -47,8 +46,8 @@ class BiGAN(AdversarialModel):
     def encoder_heads(self, h) -> dict:
         """Return the outputs of E for features h [b, f], by name.
 
-        They are the "mean" of z [b, d], within [-1, 1] if z is uniform there, and of a Gaussian
-        encoder the standard deviation "scale" [b, d] (Donahue and Simonyan 2019).
+        "mean" is that of z, [b, d], within [-1, 1] if the prior is uniform. A Gaussian encoder also
+        outputs the standard deviation "scale" [b, d] (Donahue and Simonyan 2019).
         """
         hp = self.hp
         mean = layers.head(hp.noise_dim, hp.initializer, name="mean")(h)
@@ -60,7 +59,7 @@ class BiGAN(AdversarialModel):
         return {"mean": mean, "scale": keras.layers.Activation("softplus", dtype="float32")(raw)}
 
     def build_discriminator(self):
-        """Return D: images and joined latents -> by name, scores [b, 1] and image features."""
+        """Return D: images and joined latents -> scores [b, 1] and image features, by name."""
         hp = self.hp
         self.parts = DiscriminatorParts(self.build_trunk())
         return joint.discriminator(
@@ -75,7 +74,7 @@ class BiGAN(AdversarialModel):
         )
 
     def latents_of(self, output: dict[str, tf.Tensor], batch: Batch | None) -> dict[str, tf.Tensor]:
-        """Return latents name -> [b, d] of an output of E: draws of a batch, or means without."""
+        """Return latents name -> [b, d] from E's output: draws, or means if `batch` is None."""
         z = output["mean"]
         if batch and "scale" in output:
             z += output["scale"] * batch.normal(streams.ENCODER, tf.shape(z))
@@ -96,7 +95,7 @@ class BiGAN(AdversarialModel):
         return {n: tf.squeeze(x, -1) if n in self.scores else x for n, x in output.items()}
 
     def penalty_inputs(self, inputs):
-        """Return image and latents side by side [b, n]: gradients are with respect to both."""
+        """Return image and latents concatenated [b, n]: gradients are with respect to both."""
         x, z = inputs
         size = math.prod(self.image_shape)
 
@@ -111,14 +110,14 @@ class BiGAN(AdversarialModel):
         return True
 
     def generator_terms(self, real, fake, batch):
-        """Return the terms of G and E, of both kinds of pairs."""
+        """Return the terms of G and E over both kinds of pairs."""
         of_encoder = self._of_each_score(lambda d: self.loss_pair.encoder(real[d]))
         return super().generator_terms(real, fake, batch) | of_encoder
 
     def extra_generator_terms(self, real, fake, batch):
         """Return the error of G(E(x)), if `reconstruction_weight` is above 0.
 
-        The batch norm statistics of G stay those of G(z), from which samples are drawn.
+        It does not update the batch norm statistics of G, which are those of samples G(z).
         """
         if not self.hp.reconstruction_weight:
             return {}
@@ -136,7 +135,7 @@ class BiGAN(AdversarialModel):
         return super().networks() | encoders
 
     def encode(self, x):
-        """Return E(x), the means of all latents side by side."""
+        """Return E(x), the concatenated means of all latents."""
         return self.latents.join(self.latents_of(self.encoder_output(x), None))
 
     def encoder_output(self, x) -> dict[str, tf.Tensor]:

@@ -11,12 +11,12 @@ from models.declarations.cgan import CGANHyperparameters
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class CGAN(ClassConditional, AdversarialModel):
-    """Class-conditional generator, and a discriminator of pairs of an image and a class."""
+    """GAN with a class-conditional generator and discriminator."""
 
     Hyperparameters = CGANHyperparameters
 
     def build_generator(self):
-        """Return G: noise and the one-hot class side by side -> images."""
+        """Return G: noise and one-hot class, concatenated -> images."""
         conditional = self.hp.g_conditioning == "batch_norm"
         return self.backbone().generator(
             self.image_shape,

@@ -11,7 +11,7 @@ from models.latents import CATEGORY, CONTINUOUS, noise, one_hot
 
 @dataclasses.dataclass(frozen=True)
 class CodeLayout:
-    """Codes beside the noise: categorical ones as one-hot, continuous ones uniform(-1, 1).
+    """Codes in addition to the noise: one-hot categorical ones, continuous ones uniform(-1, 1).
 
     Attributes:
         sizes: number of categories of each categorical code.
@@ -28,7 +28,7 @@ class CodeLayout:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Names of the latents that hold the codes."""
+        """Names of the latents that are codes."""
         return (*self.categorical, *([CONTINUOUS] if self.continuous else []))
 
     def prior(self) -> dict:
@@ -38,8 +38,8 @@ class CodeLayout:
 
 
 @dataclasses.dataclass(frozen=True)
-class CodeReader:
-    """Prediction of the codes from images: Q on the discriminator's features.
+class CodePredictor:
+    """Prediction of the codes from images: Q applied to the discriminator's features.
 
     Attributes:
         codes: layout of the codes.

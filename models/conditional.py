@@ -8,9 +8,9 @@ from models.latents import SHOWN_CLASSES, Latents, one_hot, with_each
 
 
 class ClassConditional:
-    """One-hot class beside the noise; a mixin before an adversarial model.
+    """Mixin that adds a one-hot class to the latents; it precedes an adversarial model.
 
-    In training the classes of generated images are those of the real images.
+    In training, the classes of generated images are those of the real images.
 
     Raises:
         UserError: the images have no labels.

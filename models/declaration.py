@@ -1,4 +1,4 @@
-"""Declaration of a model, which says where its class is without importing it."""
+"""Declaration of a model: metadata and location of its class, without importing it."""
 
 import dataclasses
 import importlib
@@ -11,7 +11,7 @@ import fields
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Model:
-    """A model of the zoo.
+    """Declaration of a model.
 
     Attributes:
         name: value of `--model`.
@@ -19,8 +19,8 @@ class Model:
         paper: "arXiv:" and the number of the paper, or another identifier of it.
         year: year of the paper.
         hyperparameters: its option class.
-        module: module that defines the class; of a preset, `models.presets`.
-        base: of a preset, "module:class" of the class that it parametrises; empty for others.
+        module: module that defines the class; `models.presets` for a preset.
+        base: "module:class" of the base class of a preset; empty for other models.
         doc: documentation: citation and equations.
     """
 
@@ -49,7 +49,7 @@ def preset(
     base: str = "models.adversarial:AdversarialModel",
     defaults: Mapping[str, Any] = MappingProxyType({}),
 ) -> Model:
-    """Return the declaration of a model that differs from its base in defaults alone.
+    """Return the declaration of a model that differs from its base in defaults only.
 
     Args:
         name: as `Model`.

@@ -5,13 +5,13 @@ import tensorflow as tf
 
 
 class ExponentialMovingAverage:
-    """Networks whose weights are the EMA of other networks' weights, batch norm statistics too.
+    """Copies of networks with the EMA of their weights and batch norm statistics.
 
     Args:
-        decay: the decay per step, which the first steps approach from below.
+        decay: the decay per step; it is lower in the first steps, see `averaging_rate`.
 
     Attributes:
-        pairs: the averages, each with its network.
+        pairs: (copy, network).
     """
 
     def __init__(self, decay: float):
@@ -19,7 +19,7 @@ class ExponentialMovingAverage:
         self.pairs: list[tuple[keras.Model, keras.Model]] = []
 
     def follow(self, network: keras.Model) -> keras.Model:
-        """Return a copy of a network that `update` moves towards it from now on."""
+        """Return a copy of a network; `update` maintains the EMA of the network's weights in it."""
         average = keras.models.clone_model(network)
         average.set_weights(network.get_weights())
         average.trainable = False
@@ -27,7 +27,7 @@ class ExponentialMovingAverage:
         return average
 
     def update(self, step: tf.Tensor) -> None:
-        """Move each average towards its network."""
+        """Update each average."""
         rate = averaging_rate(step, self.decay)
         for average, network in self.pairs:
             for mean, weight in zip(average.weights, network.weights, strict=True):
@@ -37,7 +37,7 @@ class ExponentialMovingAverage:
 def averaging_rate(step: tf.Tensor, decay: float) -> tf.Tensor:
     """Return 1 - decay of a moving average at a step: 1 - min(decay, (1 + t) / (10 + t)).
 
-    The first values are forgotten soon, as the decay starts at 0.1.
+    The decay starts at 0.1, so the initial values soon have little weight.
     """
     t = tf.cast(step, tf.float32)
     return 1.0 - tf.minimum(decay, (1.0 + t) / (10.0 + t))

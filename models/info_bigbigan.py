@@ -13,18 +13,18 @@ from models.latents import CONTINUOUS
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class InfoBigBiGAN(Coded, BigBiGAN):
-    """BigBiGAN whose latents have codes.
+    """BigBiGAN with the codes of InfoGAN among its latents.
 
-    Q predicts them for generated images, from the features of F, and the encoder for real ones;
-    the discriminator scores them beside z.
+    Q predicts the codes of generated images from the features of F, and the encoder predicts those
+    of real images. The discriminator scores images, z and codes.
     """
 
     Hyperparameters = InfoBigBiGANHyperparameters
 
     def encoder_heads(self, h):
-        """Return those of z, logits [b, k] of each categorical code, and the continuous codes.
+        """Return the heads of z, logits [b, k] of each categorical code and the continuous codes.
 
-        The latter are [b, n], within [-1, 1].
+        The continuous codes are [b, n], within [-1, 1].
         """
         initializer = self.hp.initializer
         heads = {
@@ -37,11 +37,10 @@ class InfoBigBiGAN(Coded, BigBiGAN):
         return super().encoder_heads(h) | heads
 
     def latents_of(self, output, batch):
-        """Return draws of a batch, or means without one.
+        """Return draws, or means if `batch` is None.
 
-        The draw of a category is one-hot, so that its form does not identify real pairs, and has
-        the gradient of the probabilities (straight-through estimator); the mean is the
-        probabilities.
+        The draw of a category is one-hot, like those of the prior, and has the gradient of the
+        probabilities (straight-through estimator). The mean of a category is the probabilities.
         """
         codes = {name: output[name] for name in self.codes.names}
         for name in self.codes.categorical:
@@ -55,7 +54,7 @@ class InfoBigBiGAN(Coded, BigBiGAN):
         return super().latents_of(output, batch) | codes
 
     def reconstruct(self, x):
-        """Return G of the most likely categories, one-hot as in training, and of the means."""
+        """Return G of the most likely categories (one-hot) and of the means."""
         latents = self.latents_of(self.encoder_output(x), None)
         modes = {
             name: tf.one_hot(tf.argmax(latents[name], -1), size)

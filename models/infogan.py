@@ -13,7 +13,7 @@ from models import layers, state_keys
 from models.abilities import CATEGORICAL_CODE
 from models.adversarial import AdversarialModel
 from models.base import Player, to_unit_range
-from models.codes import CodeLayout, CodeReader
+from models.codes import CodeLayout, CodePredictor
 from models.declarations.infogan import InfoGANHyperparameters
 from models.latents import CONTINUOUS, SHOWN_CLASSES, Latents, with_each
 from models.objectives import (
@@ -28,15 +28,15 @@ from models.objectives import (
 
 
 class Coded:
-    """Codes beside the noise, and Q, which predicts them from the discriminator's features.
+    """Mixin that adds codes to the noise, and Q, which predicts them from D's features.
 
-    A mixin before an adversarial model whose `discriminate` returns "features". G and Q minimise
+    It precedes an adversarial model whose `discriminate` returns "features". G and Q minimise
     V(D, G) - lambda L_I(G, Q), equation 6; the hyperparameter `information_trains` selects whether
     the discriminator's trunk minimises -lambda L_I as well. With `supervised_fraction`, images
-    without a known class have the label -1, as data.Batches(labelled=...) gives them.
+    without a known class have the label -1, as in data.Batches(labelled=...).
 
     Raises:
-        UserError: `supervised_fraction` is above 0, and the images have no labels, or more classes
+        UserError: `supervised_fraction` is above 0 and the images have no labels, or more classes
             than the first code has categories.
     """
 
@@ -55,18 +55,18 @@ class Coded:
         """Build Q and the objectives that train it."""
         hp = self.hp
         self.q = self.build_q()
-        self.reader = CodeReader(self.codes, self.q, self.parts.trunk)
+        self.predictor = CodePredictor(self.codes, self.q, self.parts.trunk)
         losses = CodeLosses(hp, lambda: self.step)
         sides = ("generator",) if self.q_side == "generator" else ("generator", "discriminator")
         parts = []
         if hp.invariance_weight:
-            parts.append(Consistency(self.reader, losses, hp.invariance_weight))
+            parts.append(Consistency(self.predictor, losses, hp.invariance_weight))
         if hp.supervised_fraction:
-            parts.append(Supervision(self.reader, losses, hp.supervised_fraction))
+            parts.append(Supervision(self.predictor, losses, hp.supervised_fraction))
         if hp.thickness_guidance:
             parts.append(ThicknessGuidance(losses))
-        of_real = [RealImageLosses(self.reader, parts, self.q_side)] if parts else []
-        return [MutualInformation(self.reader, losses, sides), *of_real]
+        of_real = [RealImageLosses(self.predictor, parts, self.q_side)] if parts else []
+        return [MutualInformation(self.predictor, losses, sides), *of_real]
 
     def build_q(self) -> keras.Model:
         """Build Q: features [b, f] -> name of a code -> its prediction. Appendix C.
@@ -105,7 +105,7 @@ class Coded:
         return super().lacks(ability)
 
     def picture_latents(self):
-        """Return one row per category, up to SHOWN_CLASSES; the rest is fixed in each column."""
+        """Return one row per category, up to SHOWN_CLASSES; a column has the same other latents."""
         if not self.codes.categorical:
             return super().picture_latents()
         columns = 10
@@ -116,21 +116,21 @@ class Coded:
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class InfoGAN(Coded, AdversarialModel):
-    """Generator with codes, which Q predicts from the features of the discriminator."""
+    """GAN with codes that Q predicts from the features of the discriminator."""
 
     Hyperparameters = InfoGANHyperparameters
 
     def discriminate(self, inputs, batch):
-        """Return the scores, and the features that Q takes."""
+        """Return the scores, and the features for Q."""
         features = self.parts.trunk(inputs, training=True)
         return {"d": tf.squeeze(self.parts.score(features), -1), "features": features}
 
     def code_logits(self, x):
         """Return Q's logits [n, k] of the first categorical code."""
         self.require(CATEGORICAL_CODE)
-        q = self.reader.of_images(to_unit_range(x), training=False)
+        q = self.predictor.of_images(to_unit_range(x), training=False)
         return q[next(iter(self.codes.categorical))]
 
     def encode(self, x):
         """Return the probabilities of the categories and the means of the continuous codes."""
-        return self.reader.probabilities_and_means(to_unit_range(x))
+        return self.predictor.probabilities_and_means(to_unit_range(x))

@@ -7,7 +7,7 @@ INITIALIZERS = Choices(Choice)
 
 @INITIALIZERS.add("normal")
 def normal():
-    """N(0, 0.02): Radford et al. 2016, section 4."""
+    """Return the initializer N(0, 0.02): Radford et al. 2016, section 4."""
     import keras
 
     return keras.initializers.RandomNormal(stddev=0.02)
@@ -15,7 +15,7 @@ def normal():
 
 @INITIALIZERS.add("xavier")
 def xavier():
-    """Glorot and Bengio 2010, equation 12, as a normal distribution."""
+    """Return Glorot's normal initializer: Glorot and Bengio 2010, equation 12."""
     import keras
 
     return keras.initializers.GlorotNormal()
@@ -23,7 +23,7 @@ def xavier():
 
 @INITIALIZERS.add("he")
 def he():
-    """He et al. 2015, equation 10."""
+    """Return He's normal initializer: He et al. 2015, equation 10."""
     import keras
 
     return keras.initializers.HeNormal()

@@ -28,7 +28,7 @@ def load(path: str | os.PathLike) -> GenerativeModel:
 
 
 def build(model_class: type[GenerativeModel], saved: dict) -> GenerativeModel:
-    """Return an untrained model in the precision that the content of a config.json gives.
+    """Build an untrained model in the precision given in config.json.
 
     The dtype policy of the caller is restored afterwards.
     """

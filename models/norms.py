@@ -1,4 +1,4 @@
-"""Normalisations by name, with the facts that networks and losses ask of them."""
+"""Normalisations by name, and their properties."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ from fields import Choice, Choices
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Norm(Choice):
-    """A normalisation of the layers of a network.
+    """Normalisation of the layers of a network.
 
     Attributes:
         batch: whether activations are normalised over the batch (Ioffe and Szegedy 2015), so that

@@ -1,7 +1,7 @@
-"""Further terms of an adversarial model's losses that tie codes to images.
+"""Additional terms of an adversarial model's losses that relate codes and images.
 
-An objective adds terms to the loss of the generator, of the discriminator, or of both; which of
-them, it states in `sides`. `models.adversarial.AdversarialModel` adds them up.
+An objective adds terms to the losses listed in `sides`: of the generator, of the discriminator, or
+of both. `models.adversarial.AdversarialModel` sums them.
 """
 
 import math
@@ -13,7 +13,7 @@ import fields
 from augmentation.copies import affine_copies
 from errors import UserError
 from losses import guidance, information
-from models.codes import CodeReader
+from models.codes import CodePredictor
 from models.latents import CONTINUOUS
 from models.randomness import Batch
 from models.scalars import ScalarGroup
@@ -25,10 +25,10 @@ INFORMATION = ScalarGroup(
 
 
 class Objective:
-    """Terms of a loss beside the adversarial ones.
+    """Additional terms of an adversarial loss.
 
     Attributes:
-        sides: update steps that it has terms in: "generator", "discriminator" or both.
+        sides: update steps with terms of the objective: "generator", "discriminator" or both.
         uses_real: whether its terms need the discriminator's outputs for real images.
     """
 
@@ -42,7 +42,7 @@ class Objective:
             real: outputs of `discriminate` for real images; None in the generator's update unless
                 an objective there has `uses_real`.
             fake: outputs of `discriminate` for generated images.
-            batch: of the update.
+            batch: the batch of the update.
         """
         raise NotImplementedError
 
@@ -52,7 +52,7 @@ class Objective:
 
 
 class CodeLosses:
-    """Weighted losses of predicted codes, as the hyperparameters select them.
+    """Weighted losses of predicted codes, selected by the hyperparameters.
 
     Args:
         hp: InfoGAN's hyperparameters.
@@ -77,7 +77,7 @@ class CodeLosses:
         return [Term(loss[:, k], weight) for k in range(n)]
 
     def continuous_warmup_factor(self):
-        """Return the share of their weight that terms of the continuous codes have at this step."""
+        """Return the warm-up factor of the weights of the continuous codes at this step."""
         if not self.hp.continuous_warmup:
             return 1.0
         step = tf.cast(self.step() + 1, tf.float32)
@@ -91,16 +91,16 @@ class MutualInformation(Objective):
     Gaussian of standard deviation 1, but for a constant.
     """
 
-    def __init__(self, reader: CodeReader, losses: CodeLosses, sides: tuple[str, ...]):
-        self.reader, self.losses, self.sides = reader, losses, sides
+    def __init__(self, predictor: CodePredictor, losses: CodeLosses, sides: tuple[str, ...]):
+        self.predictor, self.losses, self.sides = predictor, losses, sides
 
     def terms(self, real, fake, batch):
-        q = self.reader.of_features(fake["features"])
+        q = self.predictor.of_features(fake["features"])
         terms = {
             name: self.losses.categorical(q[name], batch.latents[name])
-            for name in self.reader.codes.categorical
+            for name in self.predictor.codes.categorical
         }
-        if self.reader.codes.continuous:
+        if self.predictor.codes.continuous:
             each = self.losses.continuous(q, batch.latents[CONTINUOUS])
             terms |= {f"{CONTINUOUS}_{k}": term for k, term in enumerate(each)}
         return terms
@@ -108,10 +108,10 @@ class MutualInformation(Objective):
     def scalars(self, terms):
         """Return the lower bound L_I of each code, in nats."""
         bounds = {}
-        for name, size in self.reader.codes.categorical.items():
+        for name, size in self.predictor.codes.categorical.items():
             nll = tf.reduce_mean(terms[name].value)
             bounds[name] = information.categorical_bound(nll, size)
-        for k in range(self.reader.codes.continuous):
+        for k in range(self.predictor.codes.continuous):
             loss = tf.reduce_mean(terms[f"{CONTINUOUS}_{k}"].value)
             bounds[f"{CONTINUOUS}_{k}"] = self.losses.choice.bound(loss)
         return INFORMATION.named(bounds)
@@ -121,18 +121,20 @@ class RealImageLosses(Objective):
     """Losses of the codes that Q predicts for real images.
 
     Args:
-        reader: of the codes.
+        predictor: prediction of the codes.
         parts: functions (outputs of Q for the real images, batch) -> terms.
         side: update step that trains Q.
     """
 
     uses_real = True
 
-    def __init__(self, reader: CodeReader, parts: list[Callable[[dict, Batch], Terms]], side: str):
-        self.reader, self.parts, self.sides = reader, parts, (side,)
+    def __init__(
+        self, predictor: CodePredictor, parts: list[Callable[[dict, Batch], Terms]], side: str
+    ):
+        self.predictor, self.parts, self.sides = predictor, parts, (side,)
 
     def terms(self, real, fake, batch):
-        q = self.reader.of_features(real["features"])
+        q = self.predictor.of_features(real["features"])
         return {name: term for part in self.parts for name, term in part(q, batch).items()}
 
 
@@ -140,17 +142,17 @@ class Consistency:
     """Consistency loss: Q predicts the same codes for an image and for copies of it.
 
     The prediction for the image is a stop-gradient target (after the self-augmented training of Hu
-    et al. 2017). Categories, by cross-entropy, are to be the same in copies that are also sheared
-    and rotated; the means of continuous codes, so that these can be the slant, by squared error in
-    copies that are stretched, resized and shifted only.
+    et al. 2017). The loss of categories is the cross-entropy; their copies are also sheared and
+    rotated. The loss of continuous codes is the squared error of the means; their copies are only
+    stretched, resized and shifted, so that a code can represent the slant.
     """
 
-    def __init__(self, reader: CodeReader, losses: CodeLosses, weight: float):
-        self.reader, self.losses, self.weight = reader, losses, weight
+    def __init__(self, predictor: CodePredictor, losses: CodeLosses, weight: float):
+        self.predictor, self.losses, self.weight = predictor, losses, weight
 
     def __call__(self, q: dict[str, tf.Tensor], batch: Batch) -> Terms:
         target = {name: tf.stop_gradient(part) for name, part in q.items()}
-        codes, terms = self.reader.codes, {}
+        codes, terms = self.predictor.codes, {}
         if codes.categorical:
             found = self._of_copies(batch, upright=False)
             for name in codes.categorical:
@@ -165,21 +167,21 @@ class Consistency:
 
     def _of_copies(self, batch: Batch, upright: bool) -> dict[str, tf.Tensor]:
         copies = affine_copies(batch.x, batch.uniform, upright)
-        return self.reader.of_images(copies, training=True)
+        return self.predictor.of_images(copies, training=True)
 
 
 class Supervision:
     """Cross-entropy of the first categorical code with the class, where the label is known."""
 
-    def __init__(self, reader: CodeReader, losses: CodeLosses, fraction: float):
-        self.reader, self.losses, self.fraction = reader, losses, fraction
+    def __init__(self, predictor: CodePredictor, losses: CodeLosses, fraction: float):
+        self.predictor, self.losses, self.fraction = predictor, losses, fraction
 
     def __call__(self, q: dict[str, tf.Tensor], batch: Batch) -> Terms:
         if batch.labels is None:
             raise UserError("requires batches of images and labels", "supervised_fraction")
-        name, size = next(iter(self.reader.codes.categorical.items()))
+        name, size = next(iter(self.predictor.codes.categorical.items()))
         term = self.losses.categorical(q[name], tf.one_hot(batch.labels, size))
-        # The gradient has the variance of that with all labels; 1 / share would outweigh the rest.
+        # 1 / sqrt(share) keeps the gradient's variance of all labels; 1 / share would dominate.
         known = tf.cast(batch.labels >= 0, tf.float32) / math.sqrt(self.fraction)
         return {"supervised": Term(term.value, term.weight * known)}
 

@@ -28,8 +28,8 @@ def adam(learning_rate: float, beta_1: float, beta_2: float):
 def rmsprop(learning_rate: float, beta_2: float):
     """RMSprop: Hinton 2012.
 
-    Epsilon is within the square root, so 1e-16 acts as 1e-8 beside it: a critic with clipped
-    weights has small gradients.
+    Epsilon is inside the square root: 1e-16 there corresponds to 1e-8 outside. It is small since a
+    critic with clipped weights has small gradients.
     """
     import keras
 

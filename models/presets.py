@@ -1,4 +1,4 @@
-"""Classes of the presets, made from their declarations in models/declarations/."""
+"""Classes of the presets, built from their declarations in models/declarations/."""
 
 import importlib
 

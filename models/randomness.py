@@ -10,8 +10,8 @@ import tensorflow as tf
 def stateless_seed(seed: int, step: tf.Tensor | int, stream: str) -> tf.Tensor:
     """Return an int32 [2] seed for tf.random.stateless_* and TensorFlow Probability.
 
-    It depends on all three arguments and on nothing else. A resumed run therefore repeats the
-    random numbers of an uninterrupted one.
+    It depends only on these arguments, so a resumed run has the same random numbers as an
+    uninterrupted one.
 
     Args:
         seed: seed of the run.
@@ -32,12 +32,12 @@ def length(x: tf.Tensor) -> int | tf.Tensor:
 
 @dataclasses.dataclass(frozen=True)
 class Growth:
-    """Size of the images that a growing model is trained at.
+    """Image size at a step of progressive growing.
 
     Attributes:
         stage: number of doublings of the smallest size.
-        alpha: weight of the images of that size beside those of the size before, a scalar in
-            (0, 1]; None for the smallest size.
+        alpha: weight of the images of that size, a scalar in (0, 1]; 1 - alpha is the weight of
+            those of the previous size. None for the smallest size.
     """
 
     stage: int

@@ -1,7 +1,7 @@
 """Groups of logged scalars, each declared by the code that emits it.
 
-A group composes the names of its scalars and takes them apart again, so that curves of any run,
-also of one that trains elsewhere, find the group, the unit and the scale of a name.
+A group builds the names of its scalars and recognises them, so that figures of any run find the
+panel, the unit and the scale of a logged name.
 """
 
 import dataclasses
@@ -15,17 +15,17 @@ _GROUPS: list["ScalarGroup"] = []
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ScalarGroup:
-    """Scalars that one panel of curves shows.
+    """Scalars that are drawn in one panel of curves.
 
     Attributes:
         title: title of the panel.
         names: names of the scalars; empty if they are composed of prefix, label and suffix.
-        prefix, suffix: of the names.
+        prefix, suffix: first and last part of the names.
         order: place of the panel.
         unit: unit of the values; empty for numbers.
         log: whether the axis is logarithmic.
-        is_loss: whether they are whole losses, which the line of progress and the curves of
-            several runs show.
+        is_loss: whether they are total losses, which the progress line and the curves of several
+            runs include.
     """
 
     title: str
@@ -46,7 +46,7 @@ class ScalarGroup:
         return f"{self.title}, in {self.unit}" if self.unit else self.title
 
     def named(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """Return values by label as values by name."""
+        """Map values by label to values by name."""
         return {f"{self.prefix}{label}{self.suffix}": value for label, value in values.items()}
 
     def single(self, value: Any) -> dict[str, Any]:
@@ -74,6 +74,6 @@ def groups() -> Iterator[ScalarGroup]:
 
 
 def group_of(name: str) -> ScalarGroup | None:
-    """Return the group of a scalar, one with names of its own first; None if it has none."""
+    """Return the group of a scalar, or None; groups with explicit names take precedence."""
     found = [group for group in groups() if group.label_of(name) is not None]
     return max(found, key=lambda group: bool(group.names), default=None)

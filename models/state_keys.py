@@ -1,4 +1,4 @@
-"""Keys of a model's state; a changed key makes the checkpoints written before unreadable.
+"""Keys of a model's state; changing a key makes earlier checkpoints unreadable.
 
 The state is name of a part -> its variables: the networks, the optimizer of each player, and OWN,
 the model's own variables by their names.

@@ -1,19 +1,19 @@
 """Names of the random streams of training; penalties and augmentation have their own.
 
-A draw is a function of the run's seed, the step and the name of its stream. A changed name changes
-the draws, and with them every training of a seed.
+A draw is a function of the run's seed, the step and the name of its stream. Renaming a stream
+changes the draws, and therefore the result of every seed.
 """
 
-# Adversarial models: of each update.
+# Streams of adversarial models, per update.
 LATENTS = "latents"
-MIXING = "mixing"  # latents of the second style
-CROSSOVER = "crossover"  # layer and chance of style mixing
+MIXING = "mixing"  # latents of the second style of style mixing
+CROSSOVER = "crossover"  # layer and probability of style mixing
 PATH = "path"  # image noise of path lengths
 
-# Adversarial and autoencoding models.
+# Stream of adversarial and autoencoding models.
 ENCODER = "encoder"  # draws of the posterior
 
-# Autoencoding models: of each batch.
+# Streams of autoencoding models, per batch.
 BINARISATION = "binarisation"
 TRAIN = "train"
 TEST = "test"

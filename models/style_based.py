@@ -48,7 +48,7 @@ class StyleBasedModel(AdversarialModel):
         Args:
             w: styles [b, layers, w_dim].
             noise: [b, side, side, 1] for each layer.
-            batch: of the update.
+            batch: the batch of the update.
         """
         return self.generator.get_layer("synthesis")(w, noise)
 
@@ -94,7 +94,7 @@ class StyleBasedModel(AdversarialModel):
     def after_generator_update(self, terms, batch):
         """Update the moving average of w, the target of truncation.
 
-        It is a variable of G, so the averaged generator has an average of it.
+        It is a variable of G, so the EMA of the generator includes its EMA.
         """
         w = self.generator.get_layer("mapping")(self.latents.join(batch.latents))
         mean = self.generator.get_layer("styles").mean

@@ -72,7 +72,10 @@ class StyleGAN(StyleBasedModel):
             return self.update_on([dataclasses.replace(b, growth=growth) for b in batches])
 
         scalars = stylegan.at_level(level, self.doublings + 1, step)
-        for network in (self.generator, self.generator_ema):  # samples have the next step's size
+        for network in (
+            self.generator,
+            self.generator_ema,
+        ):  # samples have the size of the next step
             network.get_layer("synthesis").level.assign(self.level(self.step + 1))
         return scalars | {"growth": tf.convert_to_tensor(self.level(self.step))}
 
@@ -114,6 +117,6 @@ class StyleGAN(StyleBasedModel):
 
 
 def at(batch) -> dict:
-    """Return the size of a batch's images as arguments of the networks."""
+    """Return the arguments of the networks for the image size of a batch."""
     growth = batch.growth
     return {"stage": growth.stage, "alpha": growth.alpha} if growth else {}

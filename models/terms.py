@@ -28,12 +28,12 @@ Terms = dict[str, Term | tf.Tensor]  # a plain tensor [b] has the weight 1
 
 
 def total(terms: Terms, name: str, group: ScalarGroup) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-    """Return the sum of the terms, and the scalars to log: it, and each term if there are several.
+    """Return the sum of the terms, and the scalars to log: the sum, and each of several terms.
 
     Args:
         terms: name -> term.
         name: name of the sum.
-        group: group of the terms' scalars.
+        group: scalar group of the terms.
     """
     means = {
         key: (term if isinstance(term, Term) else Term(term)).mean() for key, term in terms.items()

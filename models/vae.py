@@ -54,14 +54,14 @@ class VAE(AutoencodingModel):
         )
 
     def infer_codes(self, output, batch):
-        """Reparameterised samples m + sqrt(v) epsilon; the mean m without a batch: equation 4."""
+        """Return reparameterised samples m + sqrt(v) epsilon, or m without a batch: equation 4."""
         if batch is None:
             return output["mean"]
         epsilon = batch.normal(streams.ENCODER, tf.shape(output["mean"]))
         return output["mean"] + tf.exp(0.5 * output["log_variance"]) * epsilon
 
     def code_terms(self, output):
-        """KL divergence from the prior per dimension, in nats."""
+        """Return the KL divergence from the prior per dimension, in nats."""
         return {"kl": gaussian_kl(output["mean"], output["log_variance"])}
 
     @property

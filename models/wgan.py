@@ -9,7 +9,7 @@ from models.declarations.wgan import WGANHyperparameters
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class WGAN(AdversarialModel):
-    """Critic whose weights are clipped, which bounds its gradient norm: algorithm 1."""
+    """Wasserstein GAN; clipping the weights bounds the critic's gradient norm: algorithm 1."""
 
     Hyperparameters = WGANHyperparameters
 

@@ -33,8 +33,8 @@ class Bars:
         title: name of the metric, with its unit if it has one.
         values: name of the run -> (low, middle, high), e.g. minimum, median or mean, and maximum
             over evaluation seeds; three equal numbers for a single value; None for n/a.
-        log: whether the axis is logarithmic. It has no zero where bars could start, so that runs
-            are drawn as dots; for a value <= 0 only the number is written.
+        log: whether the axis is logarithmic. It has no zero for bars to start at, so runs are drawn
+            as dots; a value <= 0 is only written as a number.
         better: "lower", "higher" or "" (neither); written below the panel.
     """
 
@@ -47,10 +47,10 @@ class Bars:
 def save_bars(path: str | os.PathLike, groups: Sequence[Bars]) -> None:
     """Draw the groups as a PNG file 900 pixels wide, written atomically.
 
-    Each run has one row and one colour in all panels, in order of first appearance. A bar leads
-    from zero to the middle value, which is also written as a number; a whisker leads from the
-    lowest to the highest value. A run that is missing in a group is n/a there. If one of the three
-    values is not finite, the first such value is written, without a bar. The same arguments give
+    Each run has one row and one colour in all panels, in order of first appearance. A bar extends
+    from zero to the middle value, which is also written as a number; a whisker extends from the
+    lowest to the highest value. A run that is missing in a group is n/a there. If any of the three
+    values is not finite, the first of these is written, without a bar. The same arguments give
     the same bytes.
 
     Raises:
@@ -189,7 +189,7 @@ def _draw_rows(axes, group: Bars, rows: Sequence[_Row]) -> None:
         if log:
             axes.plot(values[1], k, "o", mfc=face, mec=colour, ms=7.5, zorder=3, clip_on=False)
 
-    # Numbers stand behind bars and whiskers: they label transparent bars as long as both.
+    # Numbers follow bars and whiskers: they label transparent bars of the longer length.
     both = axes.barh(range(len(rows)), np.array(ends) - start, left=start, alpha=0)
     texts = axes.bar_label(both, [row.text for row in rows], padding=9 if log else 6, size=8)
     for text, row in zip(texts, rows, strict=True):

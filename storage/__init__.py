@@ -1,6 +1,6 @@
 """Run directories, checkpoints, the cache directory, and atomic writes.
 
-Handles variables, dictionaries and text, never a model class.
+Works on variables, dictionaries and text, independent of model classes.
 
 May import: fields, errors.
 """

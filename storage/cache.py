@@ -1,4 +1,4 @@
-"""Directory of files that can be made again: decoded data sets, weights, statistics."""
+"""Cache directory of files that can be recreated: decoded data sets, weights, statistics."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""Checkpoints of variables, from which a training resumes bit for bit."""
+"""Checkpoints of variables; a resumed run continues bit for bit."""
 
 import shutil
 import sys
@@ -10,7 +10,7 @@ from errors import UserError
 
 State = dict[str, list[tf.Variable] | dict[str, tf.Variable]]
 
-# Faults of the machine, under which an intact checkpoint must not be skipped.
+# Errors of the machine, not of the checkpoint: an intact checkpoint must not be skipped.
 TRANSIENT = (
     tf.errors.ResourceExhaustedError,
     tf.errors.PermissionDeniedError,
@@ -19,17 +19,16 @@ TRANSIENT = (
 
 
 class Checkpoints:
-    """The last checkpoints of a state in a directory.
+    """Checkpoints of a state in a directory, of which the last `keep` are kept.
 
     Args:
-        state: name of a part -> its variables. Variables of a list are saved by position, those of
-            a dictionary by name. Of the latter the old layout, by position in the order of the
-            dictionary, can be read too.
-        step: variable of the state that counts the steps; numbers the checkpoints.
-        directory: created with the first checkpoint.
-        keep: number of checkpoints that are kept.
-        complete: `state` is all that a checkpoint contains; if False, a checkpoint may contain
-            more, such as the variables of optimizers.
+        state: name of a part -> its variables. Variables in a list are saved by position, those in
+            a dictionary by name. The old layout of dictionaries, by position, can also be read.
+        step: variable of the state, the number of steps and of the checkpoint.
+        directory: path; created with the first checkpoint.
+        keep: number of checkpoints to keep.
+        complete: True if a checkpoint contains `state` only; False if it may contain more, such as
+            the variables of optimizers.
     """
 
     def __init__(
@@ -52,13 +51,13 @@ class Checkpoints:
             self.manager = tf.train.CheckpointManager(self.checkpoint, str(directory), keep)
 
     def save(self) -> None:
-        """Write a checkpoint of the current step; remove what a killed process left unfinished."""
+        """Write a checkpoint of the current step; delete incomplete ones of killed processes."""
         for leftover in self.directory.glob("*_temp"):
             shutil.rmtree(leftover)
         self.manager.save(checkpoint_number=int(self.step))
 
     def found(self) -> list[str]:
-        """Return the checkpoints' paths, the newest first: those listed or with an index."""
+        """Return the paths of listed or indexed checkpoints, the newest first."""
         paths = {Path(path) for path in self.manager.checkpoints}
         paths |= {path.with_suffix("") for path in self.directory.glob("ckpt-*.index")}
         newest = sorted(paths, key=lambda path: int(path.name.removeprefix("ckpt-")), reverse=True)
@@ -73,7 +72,7 @@ class Checkpoints:
             Its step, or None if there is no checkpoint.
 
         Raises:
-            UserError: no checkpoint can be read, or it is one of another model.
+            UserError: no checkpoint can be read, or a checkpoint belongs to another model.
         """
         paths = self.found()
         for path in paths:
@@ -95,8 +94,8 @@ class Checkpoints:
             return int(self.step)
         if paths:
             raise UserError(
-                f"{self.directory}: no checkpoint can be read. Move the directory away to start "
-                "afresh"
+                f"{self.directory}: no checkpoint can be read. Move the directory away to start a "
+                "new run"
             )
         return None
 
@@ -112,7 +111,7 @@ class Checkpoints:
 
 
 def checkpoint_of(state: State) -> tf.train.Checkpoint:
-    """Return a tf.train.Checkpoint of a state; its counter exists, so that a read finds it."""
+    """Return a tf.train.Checkpoint of a state, with its save counter created for reading."""
     checkpoint = tf.train.Checkpoint(**state)
     checkpoint.save_counter  # noqa: B018
     return checkpoint

@@ -1,4 +1,4 @@
-"""Atomic writes: a file is replaced as a whole or stays as it was."""
+"""Atomic writes: a file is replaced as a whole or not changed."""
 
 import json
 import os

@@ -42,7 +42,7 @@ class RunDirectory:
         except BlockingIOError:
             self._lock.close()
             raise UserError(
-                f"{self.path}: another training writes to it. Choose another directory", "outdir"
+                f"{self.path}: another process trains in it. Choose another directory", "outdir"
             ) from None
         return self
 
@@ -66,14 +66,14 @@ class RunDirectory:
                 raise ValueError(f"{', '.join(sorted(missing))} missing")
             return saved
         except FileNotFoundError:
-            raise UserError(f"{self.path}: no run there (config.json is missing)") from None
+            raise UserError(f"{self.path}: no run found (config.json is missing)") from None
         except (OSError, ValueError, TypeError) as error:
             raise UserError(f"{self.config}: cannot be read ({error})") from None
 
     def write_config(
         self, config: dict, data: dict, environment: dict, command: str, total_steps: int
     ) -> None:
-        """Write config.json, with the commands of a resumed run in their order.
+        """Write config.json, with the commands of a resumed run in order.
 
         Args:
             config: the "options" of the run and the "hyperparameters" of its model.
@@ -101,7 +101,7 @@ class RunDirectory:
 
     @property
     def finished(self) -> bool:
-        """True if the checkpoint of the last step and, written after it, the export are there.
+        """True if the checkpoint of the last step and the export, which is written last, exist.
 
         Raises:
             UserError: config.json is missing or cannot be read.
@@ -118,7 +118,7 @@ class RunDirectory:
             file.write(json.dumps(record) + "\n")
 
     def records(self) -> list[dict]:
-        """Return the lines of metrics.jsonl, without one cut off by a kill."""
+        """Return the records of metrics.jsonl; an incomplete last line is ignored."""
         lines = self._metrics.read_text().splitlines() if self._metrics.exists() else []
         records = []
         for line in lines:
@@ -129,7 +129,7 @@ class RunDirectory:
         return records
 
     def forget_after(self, step: int) -> None:
-        """Remove log lines and pictures of later steps than the one that a run resumes from."""
+        """Remove the records and pictures after a step, from which the run resumes."""
         kept = [record for record in self.records() if record["step"] <= step]
         write_atomically(self._metrics, "".join(json.dumps(r) + "\n" for r in kept))
         folders = (self.samples, self.planes, self.reconstructions)

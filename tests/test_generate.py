@@ -302,7 +302,7 @@ def test_generate_leaves_the_run_unchanged(call, copied_run, tmp_path):
 
 def test_missing_run_is_invalid_and_not_created(call, tmp_path):
     refusal = call("generate", f"--run={tmp_path / 'nothing'}").refusal()
-    assert f"{tmp_path / 'nothing'}: no run there" in refusal
+    assert f"{tmp_path / 'nothing'}: no run found" in refusal
     assert list(tmp_path.iterdir()) == []
 
 
@@ -341,7 +341,7 @@ def test_help_and_invalid_flags_leave_tensorflow_unimported(without_tensorflow, 
     assert messages[1] == "--runs: no such flag; did you mean --run?"
     assert messages[2].startswith("--output: expected one of images, npz, grid, ")
     assert messages[3] == "--n: expected an integer >= 1, got 0"
-    assert messages[4].startswith("x: no run there")
+    assert messages[4].startswith("x: no run found")
 
 
 def test_file_names_contain_the_label(call, told_run, tmp_path):

@@ -171,12 +171,15 @@ def test_help_of_a_script_lists_its_options(script, outcomes):
 
 
 @pytest.mark.parametrize("model", REGISTRY)
-def test_help_of_a_model_lists_its_options_with_their_values(model, outcomes):
+def test_help_of_a_model_lists_the_options_that_can_apply_with_their_values(model, outcomes):
     outcome = outcomes("train")[HELP_OF_MODELS[model]]
     assert (outcome.code, outcome.err) == (0, "")
     words = set(listed(outcome.out.replace(";", ",").replace("\n", ",").replace(" ", ",")))
     for spec in dataclasses.fields(REGISTRY[model].hyperparameters):
-        assert {f"--{spec.name}", *names_of(spec)} <= words
+        facts = spec.metadata
+        applies = not facts["owner"] or facts["of_choice"] or spec.default is not None
+        assert (f"--{spec.name}" in words) == bool(applies)
+        assert not applies or set(names_of(spec)) <= words
 
 
 DECLARATIONS = (

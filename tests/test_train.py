@@ -752,7 +752,7 @@ def test_steps_below_the_last_checkpoint_are_invalid_and_leave_the_run_unchanged
     before = files(copied_run)
     argv = (*tiny, "--seed=5", "--g_learning_rate=1e-3", f"--outdir={copied_run}")
     refusal = call("train", *argv, "--steps=5").refusal()
-    assert refusal == f"{copied_run}: is at step 6, beyond the last step 5; increase steps"
+    assert refusal == f"{copied_run}: at step 6, beyond the last step 5; increase steps or epochs"
     assert files(copied_run) == before
 
 
@@ -791,7 +791,7 @@ INVALID = {
     "no flagfile": (["--flagfile"], "--flagfile"),
     "typo in a flagfile": (["--flagfile={typo}"], "--batchsize: no such flag; did you mean"),
     "flagfile of no text": (["--flagfile={binary}"], "."),
-    "empty folder": (["--dataset={empty}"], "--dataset: {empty}: no PNG or JPEG files there$"),
+    "empty folder": (["--dataset={empty}"], "--dataset: {empty}: no PNG or JPEG files found$"),
     "missing folder": (["--dataset={missing}"], "--dataset: {missing}: no such folder or file$"),
     "missing npz": (["--dataset={missing}.npz"], "--dataset: {missing}.npz: no such file$"),
     "neither folder nor npz": (
@@ -804,7 +804,7 @@ INVALID = {
     ),
     "outdir below a file": (["--outdir={file}/run"], "--outdir: {file}/run: cannot be written"),
     "outdir is a file": (["--outdir={file}"], "--outdir: {file}: cannot be written"),
-    "outdir held": (["--outdir={held}"], "--outdir: {held}: another training writes to it"),
+    "outdir held": (["--outdir={held}"], "--outdir: {held}: another process trains in it"),
     "resume must": (
         ["--resume=must", "--outdir={new}"],
         "--resume: resume=must requires a checkpoint, {new}",

@@ -128,14 +128,14 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
     Raises:
         UserError: a metric or the feature network is unknown, or there are too few images.
     """
-    asked = MeasureOptions(
+    request = MeasureOptions(
         metrics=options.eval_metrics,
         features=options.eval_features,
         num_samples=options.eval_samples,
         seed=options.seed,
     )
-    reference = runner.load_reference(images, asked, prefix="eval_")
-    wanted = runner.wanted_metrics(asked, reference, prefix="eval_")
+    reference = runner.load_reference(images, request, prefix="eval_")
+    wanted = runner.wanted_metrics(request, reference, prefix="eval_")
     if not options.eval_metrics:
         wanted = dict(itertools.islice(wanted.items(), 1))  # the Fréchet distance
     if reference.extractor:
@@ -147,10 +147,10 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
         )
 
     def measure() -> dict[str, float]:
-        found, _ = runner.measure(subject.of_model("", model, {}), reference, wanted, asked)
+        found, _ = runner.measure(subject.of_model("", model, {}), reference, wanted, request)
         for name, metric in found.items():
             if metric.value is None:
-                count = f" (eval_samples={asked.num_samples})" if wanted[name].samples else ""
+                count = f" (eval_samples={request.num_samples})" if wanted[name].samples else ""
                 raise UserError(f"{name}: {metric.protocol['reason']}{count}", "eval_metrics")
         return {f"{LOGGED}{name}": metric.value for name, metric in found.items()}
 
@@ -204,7 +204,7 @@ def resume(
     start = checkpoints.restore()
     if start > total:
         raise UserError(
-            f"{run.path}: is at step {start}, beyond the last step {total}; increase steps"
+            f"{run.path}: at step {start}, beyond the last step {total}; increase steps or epochs"
         )
     run.forget_after(start)
     return start

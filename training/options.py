@@ -159,7 +159,7 @@ class Config:
 
     @classmethod
     def from_dict(cls, saved: dict) -> "Config":
-        """Return the configuration that `as_dict` made.
+        """Return the configuration from the output of `as_dict`.
 
         Raises:
             UserError: it was written by a version with other fields.

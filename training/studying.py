@@ -34,18 +34,18 @@ class StudyOptions:
     )
 
 
-def run_study(asked: StudyOptions, measuring: Mapping[str, Any], train: flags.Main) -> int:
+def run_study(request: StudyOptions, measuring: Mapping[str, Any], train: flags.Main) -> int:
     """Train the runs of a study in turn, then measure and compare them; return the exit code.
 
     Args:
-        asked: flagfiles and seeds.
+        request: flagfiles and seeds.
         measuring: the given options of the measurement, name -> value.
         train: main function of train.py.
 
     Raises:
         UserError: a flagfile, a seed, a data set or an option of the measurement is invalid.
     """
-    runs = runs_of(asked, measuring.get("data_dir", ""))
+    runs = runs_of(request, measuring.get("data_dir", ""))
     folders = ",".join(str(config.outdir) for _, config in runs)
     measured = EvaluateOptions(**measuring, run=folders)
     check_measurable([config for _, config in runs], measured)
@@ -57,17 +57,17 @@ def run_study(asked: StudyOptions, measuring: Mapping[str, Any], train: flags.Ma
     return 0
 
 
-def runs_of(asked: StudyOptions, data_dir: str = "") -> list[Run]:
+def runs_of(request: StudyOptions, data_dir: str = "") -> list[Run]:
     """Return the runs of a study, flagfile by flagfile, each checked as train.py checks it.
 
     Raises:
         UserError: no flagfile is given, a flagfile or a seed is invalid, or two runs have the same
             run directory.
     """
-    files = fields.listed(asked.configs)
+    files = fields.listed(request.configs)
     if not files:
         raise UserError("expected at least one flagfile of train.py", "configs")
-    runs = [run for file in files for run in runs_of_flagfile(file, asked.seeds, data_dir)]
+    runs = [run for file in files for run in runs_of_flagfile(file, request.seeds, data_dir)]
     folders = [config.outdir.resolve() for _, config in runs]
     for folder in folders:
         if folders.count(folder) > 1:

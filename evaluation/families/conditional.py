@@ -23,6 +23,6 @@ def conditional_accuracy(context):
     latents = model.draw_latents(n, context.seed, labels)
     right = 0
     for images in map(plotting.to_uint8, model.generate_batches(latents)):
-        asked, labels = labels[: len(images)], labels[len(images) :]
-        right += int((context.extractor.classes(images) == asked).sum())
+        expected, labels = labels[: len(images)], labels[len(images) :]
+        right += int((context.extractor.classes(images) == expected).sum())
     return Measurement(right / n, {"n_fake": n, **context.features_protocol})

@@ -1,5 +1,5 @@
-"""Declarations of the models: paper, equation and hyperparameters; readable without TensorFlow.
+"""Declarations of the models: paper, equations and hyperparameters. Do not import TensorFlow.
 
-A file may declare a model as MODEL; `models.REGISTRY` finds it. May import: fields, errors, and
+A file may declare a model as MODEL; `models.REGISTRY` lists it. May import: fields, errors, and
 the declarations of losses, augmentation and networks.
 """

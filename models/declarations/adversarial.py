@@ -46,15 +46,15 @@ class AdversarialHyperparameters(NetworkHyperparameters):
     augment: str = choice(
         POLICIES,
         "none",
-        "augmentation of the discriminator's images by colour, translation and cutout: every image "
-        "(DiffAugment, Zhao et al. 2020), or with a probability that adapts to overfitting of the "
-        "discriminator (ADA, Karras et al. 2020a)",
+        "augmentation of the discriminator's images by colour, translation and cutout: diffaug, "
+        "all images (Zhao et al. 2020); ada, with a probability that adapts to overfitting of the "
+        "discriminator (Karras et al. 2020a)",
         group="augmentation",
     )
     n_critic: int = field(
         1,
-        "updates of the discriminator, each on new images, per update of the generator (k in "
-        "Goodfellow et al. 2014)",
+        "discriminator updates, each on new images, per generator update (k in Goodfellow et al. "
+        "2014)",
         group="training",
         at_least=1,
     )
@@ -72,8 +72,8 @@ class AdversarialHyperparameters(NetworkHyperparameters):
     )
     ema_decay: float = field(
         0.999,
-        "decay per step of the exponential moving average (EMA) of the weights of the generator "
-        "and the encoder, from which samples are drawn; 0: no average",
+        "decay per step of the exponential moving average (EMA) of the generator's and encoder's "
+        "weights, which samples are drawn from; 0: no average",
         group="optimisation",
         at_least=0,
         below=1,
@@ -98,15 +98,15 @@ class AdversarialHyperparameters(NetworkHyperparameters):
         super().__post_init__()
         if self.penalty and self.d_norm and NORMS[self.d_norm].batch:
             raise UserError(
-                "a gradient penalty is of each image alone, and batch norm mixes the images of a "
+                "a gradient penalty is computed per image, but batch norm mixes the images of a "
                 f"batch; use layer, spectral or none with penalty={','.join(self.penalty)}, got "
                 f"{self.d_norm}",
                 "d_norm",
             )
         if POLICIES[self.augment].adapts and not fields.selected(self, "loss").has_threshold:
             raise UserError(
-                f"{self.augment} adapts to how many real images score above the decision "
-                f"threshold, and loss={self.loss} has none; use diffaug",
+                f"{self.augment} requires a loss with a decision threshold, and loss={self.loss} "
+                "has none; use diffaug",
                 "augment",
             )
 

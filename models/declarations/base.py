@@ -1,4 +1,4 @@
-"""Hyperparameters that every model, and every model with a backbone, has."""
+"""Base classes of the hyperparameters: of every model, and of models with a backbone."""
 
 import fields
 from fields import choice, field, options
@@ -10,9 +10,9 @@ class Hyperparameters:
     """Hyperparameters of every model.
 
     Attributes:
-        n_critic: updates of a discriminator per step, each on a batch of its own.
-        ema_decay: decay of the averaged weights that samples are drawn from; 0: no average.
-        labelled_fraction: share of the training images whose label the model is given.
+        n_critic: discriminator updates per step, each on a new batch.
+        ema_decay: decay of the EMA of the weights, which samples are drawn from; 0: no EMA.
+        labelled_fraction: share of the training images that have a label in training.
     """
 
     n_critic = 1
@@ -23,7 +23,7 @@ class Hyperparameters:
         20, "passes over the training images", group="training", at_least=1, may_change=True
     )
     batch_size: int = field(
-        64, "batch size: images per step and network", group="training", at_least=1
+        64, "batch size: images per update of a network", group="training", at_least=1
     )
 
     def __post_init__(self):
@@ -31,11 +31,11 @@ class Hyperparameters:
 
     @classmethod
     def resolve(cls, dataset: str = "", **given):
-        """Return the given values over the defaults of the data set, over those of the model.
+        """Return the given values, else the data set's defaults, else the model's defaults.
 
         Raises:
-            UserError: an unknown name, a value out of range, or an option that does not apply to
-                what else is selected.
+            UserError: a name is unknown, a value is out of range, or an option does not apply with
+                the other options.
         """
         return fields.resolve(cls, given, dataset)
 
@@ -47,7 +47,7 @@ class NetworkHyperparameters(Hyperparameters):
     network: str = choice(
         BACKBONES,
         "dcgan",
-        "backbone of all networks: fully connected, strided convolutions (Radford et al. 2016), or "
-        "residual blocks (Gulrajani et al. 2017)",
+        "backbone of all networks: mlp (fully connected), dcgan (strided convolutions, Radford et "
+        "al. 2016) or resnet (residual blocks, Gulrajani et al. 2017)",
         group="networks",
     )

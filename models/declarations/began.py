@@ -18,7 +18,7 @@ from models.norms import GENERATOR_NORMS
         "noise_dim": 64,
         "prior": "uniform",
         "loss": "equilibrium",
-        # On MNIST the paper's settings soon collapse to one image, which is reconstructed well.
+        # On MNIST the paper's settings collapse to one image with a small reconstruction error.
         "g_learning_rate": PerDataset(1e-4, MNIST=5e-4),
         "d_learning_rate": PerDataset(1e-4, MNIST=5e-4),
         "g_norm": PerDataset("none", MNIST="batch"),
@@ -31,7 +31,7 @@ class BEGANHyperparameters(AdversarialHyperparameters):
 
     hidden_dim: int = field(
         64,
-        "dimensions of the discriminator's code of an image",
+        "dimensions of the code in the discriminator, which is an autoencoder",
         group="networks",
         at_least=1,
     )

@@ -14,8 +14,8 @@ class BetaVAEHyperparameters(VAEHyperparameters):
     beta_schedule: str = choice(
         SCHEDULES,
         "constant",
-        "schedule of the weight: constant; linear: rises from 0 to beta; cyclical: the same over "
-        "the first half of each cycle (Fu et al. 2019)",
+        "schedule of beta: constant; linear, a rise from 0; cyclical, a rise from 0 in the first "
+        "half of each cycle (Fu et al. 2019)",
         group="loss",
     )
 

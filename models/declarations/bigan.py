@@ -13,8 +13,8 @@ class BiGANHyperparameters(AdversarialHyperparameters):
 
     encoder: str = field(
         "deterministic",
-        "output of the encoder: z itself, or the mean and the standard deviation of a Gaussian "
-        "from which z is drawn",
+        "output of the encoder: deterministic, z itself; gaussian, the mean and standard deviation "
+        "of a Gaussian from which z is drawn (Donahue and Simonyan 2019)",
         group="networks",
         choices=("deterministic", "gaussian"),
     )
@@ -36,17 +36,17 @@ class BiGANHyperparameters(AdversarialHyperparameters):
     )
     joint_units: int = field(
         512,
-        "units of the discriminator's layers on z, and on its features of image and z",
+        "units of each layer of H (on z) and J (on the features of x and z) in the discriminator",
         group="networks",
         at_least=1,
     )
-    joint_depth: int = field(2, "number of each of these layers", group="networks", at_least=1)
+    joint_depth: int = field(2, "number of layers of H and of J", group="networks", at_least=1)
 
     def __post_init__(self):
         super().__post_init__()
         if self.encoder == "gaussian" and self.prior != "normal":
             raise UserError(
-                f"the draws of a gaussian encoder leave the range of prior={self.prior}; use "
+                f"the draws of a gaussian encoder exceed the range of prior={self.prior}; use "
                 "prior=normal",
                 "encoder",
             )

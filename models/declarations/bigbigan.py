@@ -19,16 +19,16 @@ from models.declarations.bigan import BiGANHyperparameters
 class BigBiGANHyperparameters(BiGANHyperparameters):
     """Donahue and Simonyan 2019."""
 
-    sx: bool = field(True, "score images alone", group="loss")
-    sz: bool = field(True, "score latents alone", group="loss")
-    sxz: bool = field(True, "score pairs of an image and its latents", group="loss")
+    sx: bool = field(True, "include sx, the score of images F(x)", group="loss")
+    sz: bool = field(True, "include sz, the score of latents H(z)", group="loss")
+    sxz: bool = field(True, "include sxz, the score of pairs J(F(x), H(z))", group="loss")
 
     def __post_init__(self):
         super().__post_init__()
         for one, network in (("sx", "generator"), ("sz", "encoder")):
             if not self.sxz and not getattr(self, one):
                 raise UserError(
-                    f"is off, and with sxz off as well nothing trains the {network}; switch one on",
+                    f"with {one} and sxz off, no score trains the {network}; switch one on",
                     one,
                 )
 

@@ -1,6 +1,6 @@
 """DRAGAN: Kodali et al. 2017, "On Convergence and Stability of GANs", arXiv:1705.07215.
 
-The game of GAN with a gradient penalty around real images in the discriminator's loss,
+The objective of GAN with a gradient penalty around real images in the discriminator's loss,
 
     lambda E[(|grad D(x + d)| - 1)²],
 
@@ -20,6 +20,6 @@ MODEL = preset(
     of=AdversarialHyperparameters,
     defaults={
         "penalty": ("dragan",),  # section 2.3
-        "d_norm": "layer",  # batch norm mixes images, whose gradients the penalty takes apart
+        "d_norm": "layer",  # the penalty requires a gradient per image; batch norm mixes images
     },
 )

@@ -1,6 +1,6 @@
 """GAN: Goodfellow et al. 2014, "Generative Adversarial Nets", arXiv:1406.2661.
 
-The discriminator D and the generator G play the game of equation 1,
+The discriminator D and the generator G play the minimax game of equation 1,
 
     min_G max_D  E[log D(x)] + E[log(1 - D(G(z)))],
 

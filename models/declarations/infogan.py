@@ -13,7 +13,7 @@ from models.declarations.adversarial import AdversarialHyperparameters
         "epochs": PerDataset(50, MNIST=50, CIFAR10=150),
         "batch_size": 256,
         "noise_dim": PerDataset(62, CIFAR10=64),
-        # On CIFAR-10 a faster G outpaces D, and its images stay blurred.
+        # On CIFAR-10, images stay blurred with a higher learning rate of G.
         "g_learning_rate": PerDataset(1e-3, CIFAR10=2e-4),
     }
 )
@@ -22,7 +22,7 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
 
     categorical_codes: str = field(
         "10",
-        "sizes of the categorical codes, with commas between, as in 10,4; empty: none",
+        "sizes of the categorical codes, separated by commas, such as 10,4; empty: none",
         group="latents",
     )
     continuous_codes: int = field(
@@ -36,8 +36,8 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
     )
     continuous_warmup: int = field(
         0,
-        "steps over which the weights of the continuous codes, that of their consistency loss "
-        "included, rise from 0, so that the categories are learnt first",
+        "steps of a linear warm-up of the loss weights of the continuous codes, so that the "
+        "categories are learnt first",
         group="loss",
         at_least=0,
     )
@@ -50,9 +50,8 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
     )
     information_trains: str = field(
         "trunk",
-        "weights that learn to predict the codes: trunk, Q's own layers and the discriminator's "
-        "trunk below them, as in the authors' code, or heads, Q's own layers alone; the generator "
-        "learns predictable codes with either",
+        "weights trained by the code losses in addition to the generator: trunk, the layers of Q "
+        "and the trunk of the discriminator, as in the authors' code; heads, the layers of Q only",
         group="loss",
         choices=("trunk", "heads"),
     )
@@ -62,22 +61,22 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
     )
     invariance_weight: float = field(
         0.0,
-        "weight of the consistency loss: Q predicts the same codes for a real image and for copies "
-        "of it (after Hu et al. 2017); continuous codes for stretched, resized and shifted copies, "
-        "categories for copies that are sheared and rotated as well; 0: off",
+        "weight of the consistency loss between the codes of a real image and of its transformed "
+        "copies (after Hu et al. 2017): stretched, resized and shifted for continuous codes, also "
+        "sheared and rotated for categorical codes; 0: off",
         group="loss",
         at_least=0,
     )
     supervised_fraction: float = field(
         0.0,
-        "share of the training images whose label trains Q, so that category k is class k",
+        "share of the training images whose label trains Q, which makes category k class k",
         group="loss",
         at_least=0,
         at_most=1,
     )
     thickness_guidance: bool = field(
         False,
-        "train Q to predict the stroke thickness (light on dark) as the first continuous code",
+        "train Q to predict the stroke thickness (light on dark) by the first continuous code",
         group="loss",
     )
 
@@ -86,7 +85,7 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
         sizes = [size.strip() for size in self.categorical_codes.split(",")]
         if sizes != [""] and not all(size.isdecimal() and int(size) > 1 for size in sizes):
             raise UserError(
-                "expected integers >= 2 with commas between, or an empty text, got "
+                "expected integers >= 2 separated by commas, or an empty text, got "
                 f"{self.categorical_codes}",
                 "categorical_codes",
             )
@@ -118,7 +117,7 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
             )
 
     def _require_default(self, reason: str, *names: str) -> None:
-        """Raise UserError, for a reason, if one of the options does not have a default value."""
+        """Raise UserError with a reason if an option differs from its default."""
         for name in names:
             spec = self.__dataclass_fields__[name]
             if getattr(self, name) not in (spec.default, *spec.metadata["by_dataset"].values()):

@@ -10,8 +10,8 @@ from models.networks.backbones import STYLED
     help={
         "network": "backbone: styles in the generator, convolutions at each size in the "
         "discriminator (Karras et al. 2018, table 2)",
-        "penalty_weight": "weight of each gradient penalty that is selected without a weight "
-        "of its own: gamma of R1 (2019: 10 at 1024 pixels; smaller images need less)",
+        "penalty_weight": "weight of each selected gradient penalty that has no weight "
+        "of its own: gamma of R1 (2019: 10 at 1024 pixels; lower for smaller images)",
     },
     defaults={
         "network": "styled",

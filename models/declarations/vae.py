@@ -11,8 +11,8 @@ class VAEHyperparameters(AutoencodingHyperparameters):
 
     free_bits: float = field(
         0.0,
-        "nats per latent dimension below which its KL divergence, averaged over the batch, is not "
-        "minimised (Kingma et al. 2016, equation 15)",
+        "free bits: the mean KL divergence of a latent dimension is not minimised below this, in "
+        "nats (Kingma et al. 2016, equation 15)",
         group="loss",
         at_least=0,
     )

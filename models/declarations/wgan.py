@@ -12,7 +12,7 @@ from models.declarations.adversarial import AdversarialHyperparameters
         "optimizer": "rmsprop",
         "g_learning_rate": 5e-5,
         "d_learning_rate": 5e-5,
-        # The paper's critic has batch norm; gains within the clip leave G almost no gradient.
+        # The paper's critic has batch norm; its clipped gains would make the gradient of G vanish.
         "d_norm": "none",
     }
 )

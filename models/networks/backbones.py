@@ -1,4 +1,4 @@
-"""Declarations of the backbones and their options; readable without TensorFlow."""
+"""Declarations of the backbones and their options. Does not import TensorFlow."""
 
 import dataclasses
 import importlib
@@ -10,14 +10,14 @@ from models.initializers import INITIALIZERS
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Backbone(Choice):
-    """A backbone: a family of generators and discriminator trunks, selected by `network`.
+    """Family of generators and discriminator trunks, selected by `network`.
 
     Attributes:
         module: name of the module that implements it, see models.networks.
         generator_norm: default normalisation of the generator; None if it cannot be selected.
         trunk_norm: default normalisation of the discriminator's trunk; None if it cannot be
             selected.
-        fixed_side: whether the image size is restricted to that of `models.networks.stages`.
+        fixed_side: whether the image size must be supported by `models.networks.stages`.
     """
 
     module: str
@@ -77,8 +77,7 @@ BACKBONES = Choices(
             "dense_units": field(
                 PerDataset(0, MNIST=1024, FASHION_MNIST=1024),
                 "units of a dense layer next to the smallest feature map (Chen et al. 2016, table "
-                "1), recommended for 28 pixels, where the networks are shallow; 0: none, as in "
-                "DCGAN",
+                "1), recommended for images of 28 pixels; 0: none, as in DCGAN",
                 group="networks",
                 at_least=0,
             ),

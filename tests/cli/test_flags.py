@@ -210,6 +210,15 @@ def test_describe_lists_options_of_alternatives_with_their_defaults():
     )
 
 
+def test_describe_omits_options_of_alternatives_that_a_class_does_not_offer():
+    @options(alternatives={"layers": LAYERS.only(lambda layer: layer.name == "foil")})
+    class Foiled(Layered):
+        pass
+
+    assert "--weight" not in flags.describe(Foiled)
+    assert "--outer" in flags.describe(Foiled)
+
+
 @pytest.mark.parametrize(
     ("argv", "expected"),
     [

@@ -239,7 +239,7 @@ def test_classes_one_level_too_deep_raise(tmp_path):
     (tmp_path / "train").mkdir()
     save(tmp_path / "train" / "cats" / "a.png", random(SIZE, SIZE))
     with pytest.raises(
-        UserError, match="no PNG or JPEG files there nor directly in its folders train"
+        UserError, match="no PNG or JPEG files found nor directly in its folders train"
     ):
         load(str(tmp_path))
     assert load(str(tmp_path / "train")).class_names == ("cats",)

@@ -144,9 +144,7 @@ def test_odd_images_are_converted_and_counted(prepared):
 
 
 def test_a_set_without_images_raises(tmp_path):
-    with pytest.raises(
-        UserError, match='no image set, expected a feature "image", got label, text'
-    ):
+    with pytest.raises(UserError, match='not an image set: no feature "image", only label, text'):
         load("tiny_table", data_dir=str(tmp_path))
 
 

@@ -303,7 +303,7 @@ def test_other_images_than_the_run_was_trained_on_are_refused(call, copied_run, 
 
 def test_a_missing_run_and_one_without_a_checkpoint_are_refused(call, copied_run, tmp_path):
     missing = tmp_path / "missing"
-    assert f"{missing}: no run there" in call("evaluate", f"--run={missing}").refusal()
+    assert f"{missing}: no run found" in call("evaluate", f"--run={missing}").refusal()
     assert not missing.exists()
     shutil.rmtree(copied_run / "checkpoints")
     refusal = call("evaluate", f"--run={copied_run}", "--num_samples=5").refusal()
@@ -336,7 +336,7 @@ def test_flags_are_checked_and_helped_with_before_tensorflow_is_imported(
     assert messages[3] == "--num_samples: expected an integer >= 2, got 1"
     assert "--publish=perhaps" in messages[4]
     assert "--nopublish" in messages[5]
-    assert messages[6].startswith("x: no run there")
+    assert messages[6].startswith("x: no run found")
     assert messages[7] == "--split: expected one of test, train, got validation"
     assert messages[8] == "--repeats: expected an integer >= 1, got 0"
 

@@ -66,7 +66,7 @@ def test_gaussian_encoder_with_a_uniform_prior_raises():
     with pytest.raises(UserError) as refusal:
         options.parse(["--model=bigan", "--encoder=gaussian"])
     assert str(refusal.value) == (
-        "encoder: the draws of a gaussian encoder leave the range of prior=uniform; use "
+        "encoder: the draws of a gaussian encoder exceed the range of prior=uniform; use "
         "prior=normal"
     )
 

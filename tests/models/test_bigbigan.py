@@ -113,7 +113,7 @@ def test_parse_of_scores_that_leave_a_network_untrained_raises(off, network):
     with pytest.raises(UserError) as refusal:
         options.parse(["--model=bigbigan", f"--no{off}", "--nosxz"])
     assert str(refusal.value) == (
-        f"{off}: is off, and with sxz off as well nothing trains the {network}; switch one on"
+        f"{off}: with {off} and sxz off, no score trains the {network}; switch one on"
     )
 
 

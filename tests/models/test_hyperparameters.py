@@ -156,7 +156,7 @@ def test_a_penalty_with_batch_norm_in_the_discriminator_raises(penalty, name, d_
     with pytest.raises(UserError) as error:
         CLASSES[name].resolve(penalty=penalty, d_norm=d_norm)
     assert str(error.value) == (
-        "d_norm: a gradient penalty is of each image alone, and batch norm mixes the images of a "
+        "d_norm: a gradient penalty is computed per image, but batch norm mixes the images of a "
         f"batch; use layer, spectral or none with penalty={penalty}, got {d_norm}"
     )
     for good in UNMIXED:
@@ -232,8 +232,8 @@ def test_an_adaptive_augmentation_requires_a_decision_threshold(policy, loss):
         with pytest.raises(UserError) as error:
             resolve(augment=policy, loss=loss)
         assert str(error.value) == (
-            f"augment: {policy} adapts to how many real images score above the decision threshold, "
-            f"and loss={loss} has none; use diffaug"
+            f"augment: {policy} requires a loss with a decision threshold, and loss={loss} has "
+            "none; use diffaug"
         )
     else:
         assert resolve(augment=policy, loss=loss).augment == policy
@@ -414,7 +414,7 @@ def test_options_that_a_model_does_not_have_or_combine_raise(name, given):
     [
         (
             {"categorical_codes": "10,1"},
-            "categorical_codes: expected integers >= 2 with commas between, or an empty text, got "
+            "categorical_codes: expected integers >= 2 separated by commas, or an empty text, got "
             "10,1",
         ),
         (
@@ -456,7 +456,7 @@ def test_scores_of_bigbigan_that_leave_a_network_untrained_raise(off):
     with pytest.raises(UserError) as error:
         CLASSES["bigbigan"].resolve(sxz=False, **{off: False})
     assert str(error.value) == (
-        f"{off}: is off, and with sxz off as well nothing trains the {network}; switch one on"
+        f"{off}: with {off} and sxz off, no score trains the {network}; switch one on"
     )
 
 

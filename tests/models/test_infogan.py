@@ -112,7 +112,7 @@ def test_categorical_codes_without_a_valid_size_raise(codes):
     with pytest.raises(UserError) as refusal:
         options.parse(["--model=infogan", f"--categorical_codes={codes}"])
     assert str(refusal.value) == (
-        "categorical_codes: expected integers >= 2 with commas between, or an empty text, got "
+        "categorical_codes: expected integers >= 2 separated by commas, or an empty text, got "
         f"{codes}"
     )
 

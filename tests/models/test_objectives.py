@@ -9,7 +9,7 @@ import tensorflow as tf
 from errors import UserError
 from losses.information import LOG_STD
 from models import objectives
-from models.codes import CodeLayout, CodeReader
+from models.codes import CodeLayout, CodePredictor
 from models.declarations.infogan import InfoGANHyperparameters
 from models.objectives import (
     CodeLosses,
@@ -38,8 +38,8 @@ def features_of(x, training=True):
     return tf.reshape(x, [-1, 9])
 
 
-def reader(sizes=CATEGORIES, continuous=CONTINUOUS):
-    return CodeReader(CodeLayout(sizes, continuous), q_of, features_of)
+def predictor(sizes=CATEGORIES, continuous=CONTINUOUS):
+    return CodePredictor(CodeLayout(sizes, continuous), q_of, features_of)
 
 
 def code_losses(step=0, **hyperparameters):
@@ -114,7 +114,7 @@ def test_continuous_in_a_warmup_has_a_share_of_its_weight(warmup, step, factor):
 
 
 def information(sides=("generator",), r=None, **hyperparameters):
-    return MutualInformation(r or reader(), code_losses(**hyperparameters), sides)
+    return MutualInformation(r or predictor(), code_losses(**hyperparameters), sides)
 
 
 def test_mutual_information_terms_are_the_losses_of_the_latents():
@@ -180,7 +180,7 @@ def test_real_image_losses_join_the_terms_of_their_parts():
 
         return terms
 
-    objective = RealImageLosses(reader(), [part("one"), part("two")], "discriminator")
+    objective = RealImageLosses(predictor(), [part("one"), part("two")], "discriminator")
     batch = batch_of(images(seed=1))
     terms = objective.terms({"features": features_of(x)}, None, batch)
     assert list(terms) == ["one", "two"]
@@ -195,7 +195,7 @@ def test_supervision_of_known_labels_is_their_likelihood_and_0_of_others():
     x, labels = images(), np.array([-1, 2, 0, -1, 1, 2])
     losses = code_losses(categorical_weight=0.7)
     q = q_of(features_of(x))
-    (term,) = Supervision(reader(), losses, 0.25)(q, batch_of(x, labels)).values()
+    (term,) = Supervision(predictor(), losses, 0.25)(q, batch_of(x, labels)).values()
     nll = -log_softmax(numpy_q(x)["category_0"])[np.arange(6), labels]
     expected = np.where(labels >= 0, 0.7 / 0.5 * nll, 0.0)
     np.testing.assert_allclose(term.weight * term.value, expected, rtol=1e-5)
@@ -204,7 +204,7 @@ def test_supervision_of_known_labels_is_their_likelihood_and_0_of_others():
 
 def test_supervision_without_labels_raises():
     with pytest.raises(UserError) as refusal:
-        Supervision(reader(), code_losses(), 0.5)(numpy_q(images()), batch_of(images()))
+        Supervision(predictor(), code_losses(), 0.5)(numpy_q(images()), batch_of(images()))
     assert refusal.value.option == "supervised_fraction"
 
 
@@ -236,7 +236,7 @@ def copies(monkeypatch):
 def test_consistency_is_the_cross_entropy_and_the_squared_error_against_copies(copies):
     x = images()
     q, target = numpy_q(x), q_of(features_of(x))
-    terms = Consistency(reader(), code_losses(), 0.6)(target, batch_of(x))
+    terms = Consistency(predictor(), code_losses(), 0.6)(target, batch_of(x))
     assert list(terms) == [f"invariance_{n}" for n in ("category_0", "category_1", "continuous")]
     for name in ("category_0", "category_1"):
         expected = -(np.exp(log_softmax(q[name])) * log_softmax(-q[name])).sum(1)
@@ -252,7 +252,7 @@ def test_consistency_has_no_gradient_at_its_target(copies):
     features = tf.constant(x.reshape(-1, 9))
     with tf.GradientTape() as tape:
         tape.watch(features)
-        terms = Consistency(reader(), code_losses(), 1.0)(q_of(features), batch_of(x))
+        terms = Consistency(predictor(), code_losses(), 1.0)(q_of(features), batch_of(x))
         loss = tf.add_n([term.mean() for term in terms.values()])
     assert tape.gradient(loss, features) is None
 
@@ -263,7 +263,7 @@ def test_consistency_has_no_gradient_at_its_target(copies):
 )
 def test_consistency_makes_copies_for_existing_codes_alone(sizes, continuous, made, copies):
     x = images()
-    terms = Consistency(reader(sizes, continuous), code_losses(), 1.0)(
+    terms = Consistency(predictor(sizes, continuous), code_losses(), 1.0)(
         q_of(features_of(x)), batch_of(x)
     )
     names = [f"category_{k}" for k in range(len(sizes))] + ["continuous"] * bool(continuous)
@@ -275,7 +275,7 @@ def test_consistency_in_a_warmup_scales_the_continuous_term_alone(copies):
     x = images()
     q, batch = q_of(features_of(x)), batch_of(x)
     full, half = (
-        Consistency(reader(), code_losses(3, continuous_warmup=warmup), 1.0)(q, batch)
+        Consistency(predictor(), code_losses(3, continuous_warmup=warmup), 1.0)(q, batch)
         for warmup in (0, 8)
     )
     for name, term in half.items():

@@ -18,7 +18,7 @@ def test_directory_is_made_and_locked_until_exit(tmp_path):
     path = tmp_path / "a" / "b"
     with RunDirectory(path):
         assert path.is_dir()
-        with pytest.raises(UserError, match="another training writes to it") as error:
+        with pytest.raises(UserError, match="another process trains in it") as error:
             RunDirectory(path).__enter__()
         assert str(path) in str(error.value)
         with RunDirectory(tmp_path / "c"):
@@ -56,7 +56,7 @@ def test_directory_locked_by_another_process_raises_until_it_is_killed(tmp_path,
     )
     try:
         assert process.stdout.readline() == "held\n"
-        with pytest.raises(UserError, match="another training writes to it"):
+        with pytest.raises(UserError, match="another process trains in it"):
             RunDirectory(tmp_path).__enter__()
     finally:
         process.send_signal(signal.SIGKILL)
@@ -88,7 +88,7 @@ def test_directory_that_cannot_be_made_raises_one_line(tmp_path, below):
 def test_reading_a_missing_run_creates_nothing(tmp_path):
     run = RunDirectory(tmp_path / "new")
     assert run.records() == []
-    with pytest.raises(UserError, match=r"no run there \(config.json is missing\)"):
+    with pytest.raises(UserError, match=r"no run found \(config.json is missing\)"):
         run.read_config()
     assert not (tmp_path / "new").exists()
 

@@ -97,5 +97,5 @@ def test_load_run_restores_weights_step_and_precision(tiny_run):
 
 
 def test_load_run_without_a_run_raises(tmp_path):
-    with pytest.raises(UserError, match="no run there"):
+    with pytest.raises(UserError, match="no run found"):
         loading.load_run(tmp_path)
