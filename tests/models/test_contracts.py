@@ -14,7 +14,7 @@ from models.declarations.adversarial import AdversarialHyperparameters
 from models.networks.backbones import BACKBONES
 from models.norms import NORMS
 from models.randomness import Batch
-from training import options
+from training import loading, options
 
 NAMES = list(REGISTRY)
 ADVERSARIAL = [
