@@ -16,7 +16,7 @@ from models import InfoGAN
 from models.abilities import CATEGORICAL_CODE, CLASS_CONDITIONAL, RECONSTRUCT
 from models.declarations.infogan import InfoGANHyperparameters
 from models.terms import total
-from training import options, setup
+from training import loading, options
 
 SHAPE = (6, 6, 1)
 SMALL = {
@@ -174,7 +174,7 @@ def test_supervised_fraction_without_a_code_for_each_class_raises(num_classes):
     argv = ["--dataset=CIFAR10", "--categorical_codes=3", "--supervised_fraction=0.1"]
     config = options.parse(["--model=infogan", "--network=mlp", *argv])
     with pytest.raises(UserError) as refusal:
-        setup.build_model(config, SHAPE, num_classes)
+        loading.build_model(config, SHAPE, num_classes)
     assert str(refusal.value) == message
 
 
