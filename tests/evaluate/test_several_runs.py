@@ -133,7 +133,7 @@ def test_distances_are_named_after_the_file_of_the_network(compared, network):
         protocol = metrics["fd_my_net"]["protocol"]
         assert (protocol["features"], protocol["features_sha256"]) == ("my_net", digest)
         assert metrics["is_my_net"]["value"] is None
-        assert "without classes" in metrics["is_my_net"]["protocol"]["reason"]
+        assert "no class logits" in metrics["is_my_net"]["protocol"]["reason"]
 
 
 def test_without_test_images_the_training_images_are_compared_with(compared):
