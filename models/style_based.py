@@ -50,7 +50,7 @@ class StyleBasedModel(AdversarialModel):
             noise: [b, side, side, 1] for each layer.
             batch: the batch of the update.
         """
-        return self.generator.get_layer("synthesis")(w, noise)
+        return stylegan.parts_of(self.generator).synthesis(w, noise)
 
     def fake_inputs(self, batch):
         """Return generated images, with style mixing and new noise."""
@@ -62,32 +62,32 @@ class StyleBasedModel(AdversarialModel):
 
         A share `style_mixing` of the images has the style of a second z from a random layer on.
         """
-        mapping, layers = self.generator.get_layer("mapping"), self.layers
-        w, n = mapping(self.latents.join(batch.latents)), length(batch.x)
+        g, layers = stylegan.parts_of(self.generator), self.style_layers
+        w, n = g.mapping(self.latents.join(batch.latents)), length(batch.x)
         if not self.hp.style_mixing:
-            return self.generator.get_layer("styles")(w)
-        other = mapping(self.latents.join(self.latents.draw(n, batch.seed(streams.MIXING))))
+            return g.styles(w)
+        other = g.mapping(self.latents.join(self.latents.draw(n, batch.seed(streams.MIXING))))
         layer, chance = tf.unstack(batch.uniform(streams.CROSSOVER, [n, 2]), axis=1)
         crossover = 1 + tf.cast(layer * (self.working_layers(batch) - 1), tf.int32)
         return mix(w, other, tf.where(chance < self.hp.style_mixing, crossover, layers), layers)
 
     @property
-    def layers(self) -> int:
+    def style_layers(self) -> int:
         """Number of layers with a style."""
-        return self.generator.get_layer("styles").count
+        return stylegan.parts_of(self.generator).styles.count
 
     def working_layers(self, batch) -> int:
         """Return the number of layers, counted from the first, that the images of a batch need."""
-        return self.layers
+        return self.style_layers
 
     def draw_noise(self, normal, x: tf.Tensor) -> list[tf.Tensor]:
         """Return the noise [b, side, side, 1] of each layer.
 
         Args:
-            normal: (purpose, shape) -> draws of N(0, 1).
+            normal: (name of a random stream, shape) -> draws of N(0, 1).
             x: a tensor [b, ...] that gives the batch size.
         """
-        shapes = self.generator.get_layer("synthesis").noise_shapes()
+        shapes = stylegan.parts_of(self.generator).synthesis.noise_shapes()
         n = length(x)
         return [normal(streams.pixel_noise(k), [n, *shape]) for k, shape in enumerate(shapes)]
 
@@ -96,24 +96,23 @@ class StyleBasedModel(AdversarialModel):
 
         It is a variable of G, so the EMA of the generator includes its EMA.
         """
-        w = self.generator.get_layer("mapping")(self.latents.join(batch.latents))
-        mean = self.generator.get_layer("styles").mean
+        g = stylegan.parts_of(self.generator)
+        w, mean = g.mapping(self.latents.join(batch.latents)), g.styles.mean
         mean.assign_add((1.0 - MEAN_DECAY) * (tf.reduce_mean(tf.cast(w, tf.float32), 0) - mean))
         return super().after_generator_update(terms, batch)
 
     # Abilities.
 
     def styles(self, latents):
-        network = self.generator_network()
-        w = network.get_layer("mapping")(self.latents.join(latents))
-        return tf.cast(network.get_layer("styles")(w), tf.float32)
+        g = stylegan.parts_of(self.generator_network())
+        return tf.cast(g.styles(g.mapping(self.latents.join(latents))), tf.float32)
 
     def mean_style(self):
-        mean = tf.convert_to_tensor(self.generator_network().get_layer("styles").mean)
-        return tf.repeat(mean[None], self.layers, axis=0)
+        mean = tf.convert_to_tensor(stylegan.parts_of(self.generator_network()).styles.mean)
+        return tf.repeat(mean[None], self.style_layers, axis=0)
 
     def images_of_styles(self, w, noise_seed=None, noise=True, batch_size=250):
-        synthesis = self.generator_network().get_layer("synthesis")
+        synthesis = stylegan.parts_of(self.generator_network()).synthesis
         images = []
         for start in range(0, len(w), batch_size):
             part = w[start : start + batch_size]

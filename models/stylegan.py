@@ -76,7 +76,7 @@ class StyleGAN(StyleBasedModel):
             self.generator,
             self.generator_ema,
         ):  # samples have the size of the next step
-            network.get_layer("synthesis").level.assign(self.level(self.step + 1))
+            stylegan.parts_of(network).synthesis.level.assign(self.level(self.step + 1))
         return scalars | {"growth": tf.convert_to_tensor(self.level(self.step))}
 
     def _restart_optimizers(self):
@@ -102,10 +102,10 @@ class StyleGAN(StyleBasedModel):
         return stylegan.upsample(x, times)
 
     def working_layers(self, batch):
-        return 2 * (batch.growth.stage + 1) if batch.growth else self.layers
+        return 2 * (batch.growth.stage + 1) if batch.growth else self.style_layers
 
     def synthesise(self, w, noise, batch):
-        return self.generator.get_layer("synthesis")(w, noise, **at(batch))
+        return stylegan.parts_of(self.generator).synthesis(w, noise, **at(batch))
 
     def minimise(self, loss, tape, side, unconnected=tf.UnconnectedGradients.ZERO):
         """Take gradient steps; layers of larger sizes have no gradient, which counts as 0."""

@@ -4,6 +4,7 @@ Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversa
 Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN".
 """
 
+import dataclasses
 import math
 
 import keras
@@ -303,10 +304,25 @@ class Image(keras.layers.Layer):
         return tf.clip_by_value(tf.cast(x, tf.float32), -1.0, 1.0)
 
 
+@dataclasses.dataclass(frozen=True)
+class GeneratorParts:
+    """Parts of a style-based generator."""
+
+    mapping: keras.Model
+    styles: Styles
+    synthesis: Synthesis
+
+
+def parts_of(generator: keras.Model) -> GeneratorParts:
+    """Return the parts of a generator, or of a copy of one."""
+    names = (field.name for field in dataclasses.fields(GeneratorParts))
+    return GeneratorParts(*map(generator.get_layer, names))
+
+
 def generator(latent_dim: int, mapping_network: keras.Model, synthesis: Synthesis) -> keras.Model:
     """Build G: joined latents [b, d] -> images [b, h, w, c] in [-1, 1], with the fixed noise.
 
-    Its parts are the layers named "mapping", "styles" and "synthesis".
+    Its layers have the names of the `GeneratorParts`.
     """
     z = keras.Input((latent_dim,), name="latents")
     w = Styles(synthesis.styles, name="styles")(mapping_network(z))

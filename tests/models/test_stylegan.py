@@ -74,7 +74,7 @@ def test_build_of_another_size_raises():
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3)])
 def test_model_has_two_styles_per_size_and_samples_images(name, shape, build):
     model = build(name, shape)
-    assert model.layers == 2 * len(stylegan.sizes(shape, 2))
+    assert model.style_layers == 2 * len(stylegan.sizes(shape, 2))
     sample = model.sample(3)
     assert sample.shape == (3, *shape)
     assert np.abs(sample).max() <= 1
@@ -104,9 +104,9 @@ def test_style_and_noise_of_every_layer_change_the_image(name, build):
     model = noisy(build(name))
     synthesis = model.generator.get_layer("synthesis")
     rng = np.random.default_rng(0)
-    w = rng.normal(size=(1, model.layers, 5)).astype(np.float32)
+    w = rng.normal(size=(1, model.style_layers, 5)).astype(np.float32)
     plain = synthesis(w)
-    for layer in range(model.layers):
+    for layer in range(model.style_layers):
         changed = w.copy()
         changed[:, layer] += 1
         assert not np.allclose(synthesis(changed), plain, atol=1e-4), layer
@@ -168,7 +168,7 @@ def test_mix_takes_the_second_style_from_the_crossover_on():
 def test_mix_of_a_style_with_itself_is_that_style(name, build):
     model = build(name)
     w = model.generator.get_layer("mapping")(tf.constant(np.eye(4, dtype=np.float32)))
-    mixed = mix(w, w, tf.constant([1, 2, 3, 4]), model.layers)
+    mixed = mix(w, w, tf.constant([1, 2, 3, 4]), model.style_layers)
     np.testing.assert_array_equal(mixed, model.generator.get_layer("styles")(w))
 
 
@@ -195,7 +195,7 @@ def test_mean_style_after_a_step_equals_its_formula(name, build, batch_of, take_
     expected = MEAN_DECAY + (1 - MEAN_DECAY) * np.mean(w, axis=0)
     np.testing.assert_allclose(styles.mean, expected, rtol=1e-5)
     means = model.mean_style()
-    assert means.shape == (model.layers, 5)
+    assert means.shape == (model.style_layers, 5)
     np.testing.assert_allclose(means[-1], expected, rtol=1e-5)
 
 
@@ -219,7 +219,7 @@ def test_level_of_a_step_rises_by_fading_phases(build):
 def test_networks_fade_from_one_size_to_the_next(network, build):
     model = build("stylegan", growing_kimg=1.0)
     if network == "generator":
-        w = np.random.default_rng(0).normal(size=(4, model.layers, 5)).astype(np.float32)
+        w = np.random.default_rng(0).normal(size=(4, model.style_layers, 5)).astype(np.float32)
 
         def at(stage, alpha=None):
             return model.generator.get_layer("synthesis")(w, stage=stage, alpha=alpha)
