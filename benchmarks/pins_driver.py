@@ -140,13 +140,16 @@ def steps(model, fit, *args, callbacks=(), **kwargs) -> None:
 
 
 def resolve(out: pathlib.Path, *_, **__) -> None:
-    """Write the options of the script: the fields of the dataclasses in its `main`."""
+    """Write the options of the script, which the functions that call for the data hold.
+
+    Those of single trainings are left out.
+    """
     frame, found = sys._getframe(), {}
     while frame := frame.f_back:
-        if frame.f_code.co_name == "main" and frame.f_globals is not globals():
-            for value in frame.f_locals.values():
-                if dataclasses.is_dataclass(value) and not isinstance(value, type):
-                    found |= dataclasses.asdict(value)
+        for value in frame.f_locals.values():
+            name = type(value).__name__
+            if name.endswith("Options") and name != "RunOptions":
+                found |= dataclasses.asdict(value)
     out.write_text(json.dumps(found))
     raise Done
 
