@@ -72,7 +72,7 @@ def test_the_first_samples_are_kept(unlabelled, training_images, monkeypatch):
 def test_beside_training_images_nothing_counts_as_copied(unlabelled, training_images):
     reference = reference_of(unlabelled, split="train")
     found = measure(training_images, reference, ["copied_share"], n=9)["copied_share"]
-    reason = "needs images that were not trained on"
+    reason = "requires images that were not trained on"
     assert found == Measurement(
         None, {"split": "train", "n_real": 300, "n_fake": 9, "reason": reason}
     )

@@ -10,7 +10,14 @@ import tensorflow as tf
 from losses.adversarial import LOSSES, AdversarialLoss
 from losses.penalties import PENALTIES
 from models import layers
-from models.adversarial import AdversarialModel, Penalty
+from models.adversarial import (
+    D_LOSS,
+    DISCRIMINATOR_TERMS,
+    G_LOSS,
+    GENERATOR_TERMS,
+    AdversarialModel,
+    Penalty,
+)
 from models.terms import Term, total
 
 # Terms.
@@ -18,7 +25,7 @@ from models.terms import Term, total
 
 def test_total_of_several_terms_is_the_sum_of_their_means():
     terms = {"a": tf.constant([1.0, 3.0]), "b": tf.constant([10.0, 20.0, 30.0, 40.0])}
-    loss, scalars = total(terms, "d_loss")
+    loss, scalars = total(terms, D_LOSS, DISCRIMINATOR_TERMS)
     assert {name: float(x) for name, x in scalars.items()} == {
         "d_loss": 27.0,
         "d_loss_a": 2.0,
@@ -34,7 +41,7 @@ def test_total_of_weighted_terms_sums_and_logs_the_weighted_means():
         "b": Term(tf.constant([10.0, 20.0, 30.0, 40.0]), weight),
         "c": tf.constant([4.0]),
     }
-    loss, scalars = total(terms, "g_loss")
+    loss, scalars = total(terms, G_LOSS, GENERATOR_TERMS)
     assert {name: float(x) for name, x in scalars.items()} == {
         "g_loss": 35.0,
         "g_loss_a": 1.0,
@@ -46,7 +53,9 @@ def test_total_of_weighted_terms_sums_and_logs_the_weighted_means():
 
 
 def test_total_of_one_term_is_logged_once():
-    loss, scalars = total({"adversarial": tf.constant([1.0, 3.0], tf.float16)}, "g_loss")
+    loss, scalars = total(
+        {"adversarial": tf.constant([1.0, 3.0], tf.float16)}, G_LOSS, GENERATOR_TERMS
+    )
     assert list(scalars) == ["g_loss"]
     assert float(loss) == 2.0
     assert loss.dtype == tf.float32

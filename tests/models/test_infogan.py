@@ -14,6 +14,7 @@ from losses.guidance import stroke_thickness_target
 from losses.information import CODE_LOSSES, LOG_STD
 from models import InfoGAN
 from models.abilities import CATEGORICAL_CODE, CLASS_CONDITIONAL, RECONSTRUCT
+from models.adversarial import G_LOSS, GENERATOR_TERMS
 from models.declarations.infogan import InfoGANHyperparameters
 from models.terms import total
 from training import loading, options
@@ -443,7 +444,7 @@ def test_step_of_the_information_alone_is_along_its_gradient(side, take_step):
         variables = parts_of(model)
         with tf.GradientTape() as tape:
             fake = model.discriminate(model.fake_inputs(batch), batch)
-            loss, _ = total(information_of(model).terms(None, fake, batch), "information")
+            loss, _ = total(information_of(model).terms(None, fake, batch), G_LOSS, GENERATOR_TERMS)
         return tape.gradient(loss, {name: variables[name] for name in names})
 
     def put(name, arrays):
