@@ -1,4 +1,4 @@
-"""evaluate.py of one run: its table, evaluation.json and pictures, and what it refuses."""
+"""evaluate.py of one run: its table, evaluation.json and pictures, and its errors."""
 
 import dataclasses
 import json
@@ -287,7 +287,7 @@ def test_how_well_a_model_minds_the_class_is_what_the_classifier_says(
     assert found["protocol"]["features_sha256"] == DIGITS_SHA256
 
 
-# What is refused.
+# Invalid requests.
 
 
 def test_other_images_than_the_run_was_trained_on_are_refused(call, copied_run, tmp_path):

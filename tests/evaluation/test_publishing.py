@@ -12,7 +12,7 @@ from tests.evaluation.cases import README, baseline, entry, record
 
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-    """Where publish writes in a test: results.json and README.md in a folder of its own."""
+    """Redirect the published results.json and README.md to a folder of the test."""
     monkeypatch.setattr(publishing, "RESULTS", tmp_path / "assets" / "results.json")
     monkeypatch.setattr(readme, "README", tmp_path / "README.md")
     readme.README.write_text(README)

@@ -341,7 +341,7 @@ def test_bounds_with_any_weight_are_logged_in_nats(gaussian, side, take_step):
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", CODE_LOSSES)
 def test_terms_of_continuous_codes_in_a_warmup_rise_with_the_steps(loss):
-    """Those of categorical codes and the bounds do not change."""
+    """Terms of categorical codes, and the bounds, do not change."""
     guided = {"thickness_guidance": True, "invariance_weight": 1.0, "continuous_loss": loss}
     plain, model = make(**guided), make(continuous_warmup=8, **guided)
     x = pictures()
