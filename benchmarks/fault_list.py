@@ -56,7 +56,7 @@ TESTS = {
     "metrics": ("tests/metrics", CONTRACTS),
     "models": (CONTRACTS, "tests/models"),
     "training": (
-        *("tests/training", "tests/storage", "tests/test_train.py", "tests/test_study.py"),
+        *("tests/training", "tests/storage", "tests/train", "tests/test_study.py"),
         CONTRACTS,
     ),
     "evaluation": ("tests/evaluation", "tests/evaluate", CONTRACTS),
@@ -487,7 +487,8 @@ TRAINING = (
         "training/callbacks.py",
         'self.seconds = records[-1]["seconds"] if records else 0.0',
         "self.seconds = 0.0",
-        *("tests/training/test_callbacks.py", "tests/test_train.py"),
+        *("tests/training/test_callbacks.py", "tests/train/test_resume.py"),
+        first=("tests/training/test_callbacks.py", "tests/test_train.py"),
     ),
     fault(
         "last_checkpoint_forgotten",
@@ -500,7 +501,8 @@ TRAINING = (
 """,
         """            self.model.stop_training = True
 """,
-        *("tests/training/test_callbacks.py", "tests/test_train.py"),
+        *("tests/training/test_callbacks.py", "tests/train/test_resume.py"),
+        first=("tests/training/test_callbacks.py", "tests/test_train.py"),
     ),
     fault(
         "checkpoints_by_name",
@@ -528,7 +530,7 @@ TRAINING = (
         "training/options.py",
         "for part in (self.options, self.hp)\n",
         "for part in (self.options,)\n",
-        *("tests/training/test_resume.py", "tests/training/test_options.py", "tests/test_train.py"),
+        *("tests/training/test_resume.py", "tests/training/test_options.py"),
         first=("tests/training/test_run_directory.py", "tests/training/test_options.py"),
     ),
     fault(
@@ -537,7 +539,8 @@ TRAINING = (
         "training/callbacks.py",
         "if not math.isfinite(value) and not self.log.may_overflow(name):",
         "if math.isnan(value) and not self.log.may_overflow(name):",
-        *("tests/training/test_callbacks.py", "tests/test_train.py"),
+        *("tests/training/test_callbacks.py", "tests/train/test_resume.py"),
+        first=("tests/training/test_callbacks.py", "tests/test_train.py"),
         text="if not math.isfinite(value) and not self.may_overflow(name):",
         replacement="if math.isnan(value) and not self.may_overflow(name):",
     ),
@@ -547,7 +550,8 @@ TRAINING = (
         "training/loop.py",
         "batches.dataset(start),",
         "batches.dataset(0),",
-        "tests/test_train.py",
+        "tests/train/test_resume.py",
+        first=("tests/test_train.py",),
     ),
     fault(
         "study_ignores_changes",
@@ -568,7 +572,7 @@ TRAINING = (
         "training/loop.py",
         'xla = jit == "on" or (jit == "auto" and accelerated)',
         'xla = jit != "off"',
-        *("tests/training/test_machine.py", "tests/test_train.py"),
+        "tests/training/test_loop.py",
         first=("tests/training/test_setup.py", "tests/test_train.py"),
     ),
 )

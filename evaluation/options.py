@@ -100,7 +100,13 @@ class EvaluateOptions(MeasureOptions):
         group="runs and metrics",
     )
     dataset: str = field(
-        "", "reference data set of --images, named as in train.py", group="runs and metrics"
+        "", "reference data set of images, named as in train.py", group="runs and metrics"
+    )
+    image_size: int | None = field(
+        None,
+        "side of the resized images of dataset in pixels, as in train.py",
+        group="runs and metrics",
+        at_least=4,
     )
 
     def __post_init__(self):
@@ -109,5 +115,7 @@ class EvaluateOptions(MeasureOptions):
             raise UserError("expected either run directories or images=...", "run")
         if bool(self.images) != bool(self.dataset):
             raise UserError("images and dataset must be given together", "dataset")
+        if self.image_size and not self.images:
+            raise UserError("requires images=...; a run has its own", "image_size")
         if self.images and self.publish:
             raise UserError("only runs can be published, not images", "publish")

@@ -26,26 +26,26 @@ class AdversarialLoss:
     Attributes:
         discriminator: (d_real [b], d_fake [b]) -> terms that D minimises.
         generator: (d_real [b] or None, d_fake [b]) -> terms that G minimises.
-        threshold: decision threshold: D classifies an image with a higher score as real. None for
-            losses without one.
+        threshold: score between those of real and generated images: D classifies an image with a
+            higher score as real, if the loss has a decision threshold (`LossChoice`).
         generator_uses_real: whether the generator's terms depend on d_real.
     """
 
     discriminator: Callable[[tf.Tensor, tf.Tensor], Terms]
     generator: Callable[[tf.Tensor | None, tf.Tensor], Terms]
-    threshold: float | None = 0.0
+    threshold: float = 0.0
     generator_uses_real: bool = False
 
     def encoder(self, d_real: tf.Tensor) -> Terms:
         """Return the terms that an encoder E minimises, of scores d_real [b] of pairs (x, E(x)).
 
-        They are the generator's terms of the scores, mirrored at the decision threshold, or at 0
-        without one: G and E minimise one objective (Donahue et al. 2017, equation 3). Empty if the
-        generator's terms depend on d_real.
+        They are the generator's terms of the scores, mirrored at the threshold: G and E minimise
+        one objective (Donahue et al. 2017, equation 3). Empty if the generator's terms depend on
+        d_real.
         """
         if self.generator_uses_real:
             return {}
-        (term,) = self.generator(None, 2.0 * (self.threshold or 0.0) - d_real).values()
+        (term,) = self.generator(None, 2.0 * self.threshold - d_real).values()
         return {"encoder": term}
 
 
@@ -163,7 +163,6 @@ def wasserstein() -> AdversarialLoss:
     return AdversarialLoss(
         discriminator=lambda d_real, d_fake: {"real": -d_real, "fake": d_fake},
         generator=lambda _, d_fake: {"adversarial": -d_fake},
-        threshold=None,
     )
 
 
@@ -191,7 +190,6 @@ def relativistic() -> AdversarialLoss:
     return AdversarialLoss(
         discriminator=lambda d_real, d_fake: {"relative": cross_entropy(d_real - d_fake, 1.0)},
         generator=lambda d_real, d_fake: {"adversarial": cross_entropy(d_fake - d_real, 1.0)},
-        threshold=None,
         generator_uses_real=True,
     )
 
@@ -218,7 +216,7 @@ def relativistic_average() -> AdversarialLoss:
         real, fake = relative(d_real, d_fake)
         return {"adversarial": cross_entropy(real, 0.0) + cross_entropy(fake, 1.0)}
 
-    return AdversarialLoss(discriminator, generator, threshold=None, generator_uses_real=True)
+    return AdversarialLoss(discriminator, generator, generator_uses_real=True)
 
 
 EQUILIBRIUM = Choices(LossChoice)  # the loss of BEGAN, whose scores are reconstruction errors
@@ -234,5 +232,4 @@ def equilibrium(k: Callable[[], tf.Tensor]) -> AdversarialLoss:
     return AdversarialLoss(
         discriminator=lambda real, fake: {"real": real, "fake": -k() * fake},
         generator=lambda _, fake: {"adversarial": fake},
-        threshold=None,
     )

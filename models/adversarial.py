@@ -390,9 +390,9 @@ class AdversarialModel(GenerativeModel):
 
     def _accuracies(self, real: Scores, fake: Scores) -> dict[str, tf.Tensor]:
         """Return the shares of real and generated images that each score classifies correctly."""
-        threshold = self.loss_pair.threshold
-        if threshold is None:
+        if not fields.selected(self.hp, "loss").has_threshold:
             return {}
+        threshold = self.loss_pair.threshold
         right = self._of_each_score(
             lambda d: {"real": real[d] > threshold, "fake": fake[d] < threshold}
         )

@@ -47,7 +47,7 @@ class Augmenter:
         x = augment(x, batch.uniform, stream, self.p)
         return tf.nest.pack_sequence_as(inputs, [x, *others])
 
-    def adapt(self, real_scores: list[tf.Tensor], threshold: float | None) -> dict[str, tf.Tensor]:
+    def adapt(self, real_scores: list[tf.Tensor], threshold: float) -> dict[str, tf.Tensor]:
         """Adapt the probability to the discriminator's scores of real images.
 
         It rises if the mean sign of the scores, relative to the decision threshold, is above its
@@ -56,7 +56,7 @@ class Augmenter:
 
         Args:
             real_scores: scores [b] of the same real images, one tensor per score.
-            threshold: decision threshold of the loss, which a policy that adapts requires.
+            threshold: decision threshold of the loss.
 
         Returns:
             The scalars to log, name -> value; none if the policy does not adapt.

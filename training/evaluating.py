@@ -103,7 +103,8 @@ def references_of(runs: Sequence[RunDirectory], request: MeasureOptions) -> list
 def reference_of_images(request: EvaluateOptions) -> Reference:
     """Return the reference images for image files."""
     name = data.canonical_name(request.dataset)
-    return runner.load_reference(data.load(name, data_dir=request.data_dir or None), request)
+    images = data.load(name, data_dir=request.data_dir or None, image_size=request.image_size)
+    return runner.load_reference(images, request)
 
 
 def evaluate_run(

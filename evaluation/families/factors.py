@@ -105,11 +105,9 @@ def class_change(context):
     features=Features.OPTIONAL,
 )
 def mutual_information_gap(context):
-    from models.latents import CATEGORY
-
     drawn, values = context.shared(latents), context.shared(measured)
     codes = np.asarray(drawn[CONTINUOUS_CODES.latent])
-    known = {n: np.argmax(part, 1) for n, part in drawn.items() if n.startswith(CATEGORY)}
+    known = {name: np.argmax(drawn[name], 1) for name in context.model.codes.categorical}
     known |= {f"code {k}": factors.binned(code) for k, code in enumerate(codes.T)}
     if len(known) < 2:
         raise MetricError(f"{GAP} needs two codes")

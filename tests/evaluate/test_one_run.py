@@ -369,3 +369,14 @@ def test_images_and_their_data_set_belong_together(call, digits, tmp_path):
     assert refusal == "--dataset: images and dataset must be given together"
     argv = (f"--images={tmp_path / 'absent'}", f"--dataset={digits}", "--metrics=pixel_mean")
     assert "absent: expected a folder or an .npz file" in call("evaluate", *argv).refusal()
+
+
+def test_image_size_resizes_the_data_set_of_images(call, digits, tmp_path):
+    small = np.random.default_rng(0).integers(0, 256, (12, 14, 14, 1)).astype(np.uint8)
+    np.savez(tmp_path / "small.npz", images=small)
+    images = (f"--images={tmp_path / 'small.npz'}", f"--dataset={digits}", "--metrics=pixel_mean")
+    argv = (*images, "--num_samples=12", f"--outdir={tmp_path / 'out'}")
+    assert "[28, 28, 1] as in the data set, got [14, 14, 1]" in call("evaluate", *argv).refusal()
+    assert call("evaluate", *argv, "--image_size=14").code == 0
+    refusal = call("evaluate", "--run=x", "--image_size=14").refusal()
+    assert refusal == "--image_size: requires images=...; a run has its own"

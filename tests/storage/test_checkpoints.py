@@ -146,6 +146,21 @@ def test_restore_with_damaged_checkpoints_only_raises(model, folder, capsys, dam
     assert capsys.readouterr().err.count("warning: ") == 3
 
 
+@pytest.mark.parametrize(
+    "error",
+    [tf.errors.ResourceExhaustedError, tf.errors.PermissionDeniedError, tf.errors.UnavailableError],
+)
+def test_restore_with_an_error_of_the_machine_raises_it(model, folder, monkeypatch, capsys, error):
+    def failing(state):
+        raise error(None, None, "out of memory")
+
+    checkpoints = checkpoints_of(model, folder)
+    monkeypatch.setattr("storage.checkpoints.checkpoint_of", failing)
+    with pytest.raises(error):
+        checkpoints.restore()
+    assert capsys.readouterr().err == ""
+
+
 def test_save_replaces_a_damaged_checkpoint_of_the_same_step(model, folder):
     flip(data_of(folder, 10))
     checkpoints = checkpoints_of(model, folder, keep=3)
