@@ -60,7 +60,7 @@ class Metric:
         source: paper.
         inception: name in the features of the Inception network, if it differs.
         log: True if figures have a logarithmic axis.
-        published: True if it is in the README's tables.
+        published: True if it is in the tables of published results.
         batch_of: for a metric of one batch, the name of the same metric of all samples.
         samples: True for a function of the samples alone; other metrics require a model.
         seeded: True if it depends on the evaluation seed.

@@ -8,7 +8,7 @@ May import: storage, fields, errors.
 
 from plotting.bars import Bars, save_bars
 from plotting.curves import Panel, save_curves
-from plotting.gifs import save_gif
+from plotting.gifs import compact_gif, save_gif
 from plotting.images import grid, save_image, to_uint8
 from plotting.matrices import save_matrix
 
@@ -18,6 +18,7 @@ __all__ = [
     "grid",
     "save_bars",
     "save_curves",
+    "compact_gif",
     "save_gif",
     "save_image",
     "save_matrix",

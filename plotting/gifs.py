@@ -80,3 +80,45 @@ def _in_256_colours(frames: np.ndarray) -> np.ndarray:
     palette = Image.fromarray(sample).quantize(256, kmeans=1)
     dithered = (Image.fromarray(frame).quantize(palette=palette) for frame in frames)
     return np.stack([np.asarray(frame.convert("RGB")) for frame in dithered])
+
+
+def compact_gif(content: bytes, limit: int = 300_000, frames: int = 24) -> bytes:
+    """Return a GIF with fewer frames, colours and pixels that has at most `limit` bytes.
+
+    Args:
+        content: the GIF.
+        limit: maximum size in bytes.
+        frames: maximum number of frames; evenly spaced ones with the first and the last are kept.
+
+    Raises:
+        ValueError: no version of it is small enough.
+    """
+    from PIL import Image, ImageSequence
+
+    with Image.open(io.BytesIO(content)) as film:
+        pictures = [frame.convert("RGB") for frame in ImageSequence.Iterator(film)]
+    kept = np.linspace(0, len(pictures) - 1, min(len(pictures), frames)).round().astype(int)
+    pictures = [pictures[k] for k in kept]
+    durations = [120] * (len(pictures) - 1) + [1500]
+    for scale, colours in ((1, 64), (1, 16), (0.5, 64), (0.5, 32), (0.5, 16), (0.25, 16)):
+        size = tuple(max(1, round(side * scale)) for side in pictures[0].size)
+        palette = pictures[-1].resize(size, Image.Resampling.BOX).quantize(colours)
+        first, *others = (
+            picture.resize(size, Image.Resampling.BOX).quantize(
+                palette=palette, dither=Image.Dither.NONE
+            )
+            for picture in pictures
+        )
+        buffer = io.BytesIO()
+        first.save(
+            buffer,
+            "GIF",
+            save_all=True,
+            append_images=others,
+            duration=durations,
+            loop=0,
+            optimize=True,
+        )
+        if buffer.tell() <= limit:
+            return buffer.getvalue()
+    raise ValueError(f"the GIF has more than {limit:,} bytes in each version")

@@ -45,7 +45,7 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
         logs = {str(run.path): run.records() for run in runs}
         lines.append(write_comparison(folder, evaluations, logs))
         if request.publish and len(runs) > 1:
-            publishing.publish_comparison(folder)
+            publishing.copy_pictures(folder, folder.name)
     return "\n".join(lines)
 
 

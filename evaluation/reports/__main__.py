@@ -1,10 +1,10 @@
-"""Update the README's tables from assets/results.json: python -m evaluation.reports."""
+"""Update the generated tables of README.md and docs/: python -m evaluation.reports."""
 
 import sys
 
-from evaluation.reports import publishing, readme
+from evaluation.reports import pages, publishing
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         sys.exit("usage: python -m evaluation.reports (it takes no arguments)")
-    readme.write(publishing.read_results())
+    pages.write(publishing.read_results())

@@ -1,4 +1,4 @@
-"""Published results: assets/results.json and the pictures beside it.
+"""Published results: docs/results/results.json, and the pictures that pages show.
 
 A record describes a finished run of a committed flagfile: model, dataset, flagfile, seed, steps,
 kimg (thousands of real images seen), wall_minutes, machine and metrics, each with its value and
@@ -9,53 +9,51 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from evaluation.reports import readme
+import plotting
+from evaluation.reports import pages
 from storage.files import write_atomically, write_json
 
-RESULTS = Path(__file__).resolve().parents[2] / "assets" / "results.json"
-PICTURES = (
-    *("samples.png", "plane-1.png", "plane-3.png", "curves.png", "progress.gif"),
-    *("neighbours.png", "confusion.png", "codes.png", "traversals/*.png", "reconstructions.png"),
-    "styles/*.png",
-)
-COMPARED = ("comparison.png", "curves.png")  # of several runs
+RESULTS = pages.ROOT / "docs" / "results" / "results.json"
+ASSETS = pages.ROOT / "assets"
+FILM = "progress.gif"
 
 
 def read_results() -> list[dict]:
-    """Return the records of assets/results.json."""
+    """Return the records of results.json."""
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
 
 
 def publish(record: dict, run: Path) -> None:
     """Add a record to results.json; it replaces one of the same flagfile and seed.
 
-    The pictures of the run are copied to <flagfile>-seed<seed>/ beside it, and the tables of the
-    README are rewritten.
+    The pictures of the run that a page shows as assets/<flagfile>-seed<seed>/... are copied, and the
+    generated tables are rewritten.
     """
     add(record)
-    copy_pictures(run, f"{Path(record['flagfile']).stem}-seed{record['seed']}", PICTURES)
-    readme.write(read_results())
+    copy_pictures(run, f"{Path(record['flagfile']).stem}-seed{record['seed']}")
+    pages.write(read_results())
 
 
-def publish_comparison(folder: Path) -> None:
-    """Copy the figures of a comparison to the folder of the same name beside results.json."""
-    copy_pictures(folder, folder.name, COMPARED)
-
-
-def copy_pictures(source: Path, name: str, pictures: Sequence[str]) -> None:
-    """Copy the existing pictures of a folder to the folder `name` beside results.json."""
-    for picture in (path for pattern in pictures for path in sorted(source.glob(pattern))):
-        there = RESULTS.parent / name / picture.relative_to(source)
-        write_atomically(there, picture.read_bytes())
+def copy_pictures(source: Path, name: str) -> None:
+    """Copy the pictures of a folder that a page shows to the folder `name` in assets/."""
+    folder = ASSETS / name
+    for target in sorted(pages.linked_files()):
+        if folder not in target.parents:
+            continue
+        picture = source / target.relative_to(folder)
+        if picture.name == FILM and picture.exists():
+            write_atomically(target, plotting.compact_gif(picture.read_bytes()))
+        elif picture.exists():
+            write_atomically(target, picture.read_bytes())
 
 
 def publish_baselines(evaluations: Sequence[dict]) -> None:
-    """Add the evaluations of baselines to results.json and update the README's tables."""
+    """Add the evaluations of baselines to results.json and update the tables."""
     for evaluation in evaluations:
         about = {"model": evaluation["name"], "dataset": evaluation["dataset"]}
         about |= {"flagfile": "", "seed": 0}
         add({**about, "metrics": evaluation["metrics"]})
-    readme.write(read_results())
+    pages.write(read_results())
 
 
 def add(record: dict) -> None:

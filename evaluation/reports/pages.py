@@ -1,0 +1,263 @@
+"""Generated tables of README.md and docs/: published results, and the declarations of metrics.
+
+A block begins with a mark and ends with another; what is between them is generated:
+
+    <!-- results: quality dataset=MNIST model=dcgan,lsgan -->
+    <!-- end of results -->
+    <!-- metrics -->
+    <!-- end of metrics -->
+
+The kind of a block of results is a name in `TABLES`. `dataset`, `model` and `flagfile` (without folder
+and ending) select records.
+"""
+
+import collections
+import os
+import re
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from errors import near
+from evaluation import families
+from evaluation.metric import NETWORK, SAMPLES, TABLES as METRIC_TABLES
+from evaluation.reports.tables import cell, low_middle_high, metric_names, table
+from models import REGISTRY
+from storage.files import write_atomically
+
+ROOT = Path(__file__).resolve().parents[2]
+BLOCK = re.compile(
+    r"^(<!-- (results|metrics)(?:: ([^>]*?))? -->\n).*?^(<!-- end of \2 -->)", re.DOTALL | re.MULTILINE
+)
+LINK = re.compile(r"(\]\(|src=\")(?!\w+:|#)([^)\s\"#]+)")
+HEADINGS = {"samples": "Samples", "codes": "Codes", "likelihood": "Likelihood"}
+
+# Headline of a model: a flagfile and a metric.
+HEADLINES = {
+    "gan": ("gan_mnist", "fd_digits"),
+    "dcgan": ("dcgan_mnist", "fd_digits"),
+    "cgan": ("cgan_mnist", "conditional_accuracy"),
+    "lsgan": ("lsgan_mnist", "fd_digits"),
+    "wgan": ("wgan_mnist", "fd_digits"),
+    "wgan_gp": ("wgan_gp_mnist", "fd_digits"),
+    "dragan": ("dragan_mnist", "fd_digits"),
+    "sngan": ("sngan_mnist", "fd_digits"),
+    "began": ("began_mnist", "fd_digits"),
+    "infogan": ("infogan_mnist", "cluster_accuracy"),
+    "bigan": ("bigan_mnist", "knn1_accuracy"),
+    "bigbigan": ("bigbigan_mnist", "knn1_accuracy"),
+    "info_bigbigan": ("info_bigbigan_mnist", "cluster_accuracy"),
+    "stylegan": ("stylegan_mnist", "fd_digits"),
+    "stylegan2": ("stylegan2_mnist", "fd_digits"),
+    "autoencoder": ("autoencoder_cifar10_128", "reconstruction_error"),
+    "vae": ("vae_mnist", "importance_weighted_bound"),
+    "beta_vae": ("beta_vae_cifar10_linear", "reconstruction_loss"),
+}
+
+
+def pages() -> list[Path]:
+    """Return the Markdown files of the documentation."""
+    return [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def links(text: str) -> list[str]:
+    """Return the targets of relative links and pictures in Markdown, outside code blocks."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    return [match[2] for match in LINK.finditer(prose)]
+
+
+def linked_files() -> set[Path]:
+    """Return the files of the repository that a page links."""
+    return {(page.parent / link).resolve() for page in pages() for link in links(page.read_text())}
+
+
+def write(records: Sequence[dict]) -> None:
+    """Update the generated blocks of all pages."""
+    for page in pages():
+        text = page.read_text()
+        if (filled := fill(text, records, page.parent)) != text:
+            write_atomically(page, filled)
+
+
+def fill(text: str, records: Sequence[dict], folder: Path = ROOT) -> str:
+    """Return the text of a page in a folder with its blocks generated from the records.
+
+    Raises:
+        ValueError: the mark of a block is invalid.
+    """
+
+    def filled(block: re.Match) -> str:
+        mark, kind, request, end = block.groups()
+        if kind == "metrics":
+            return f"{mark}\n{metrics_tables()}\n\n{end}"
+        name, *filters = request.split()
+        if name not in TABLES:
+            raise ValueError(f"{mark.strip()}: no such table: {name}{near(name, TABLES)}")
+        chosen = [r for r in records if all(selects(part, r) for part in filters)]
+        return f"{mark}\n{TABLES[name](chosen, folder)}\n\n{end}"
+
+    return BLOCK.sub(filled, text)
+
+
+def selects(part: str, record: dict) -> bool:
+    """Return whether a filter such as `model=dcgan,lsgan` selects a record."""
+    key, _, values = part.partition("=")
+    facts = {"dataset": record["dataset"], "model": record["model"], "flagfile": stem(record)}
+    if key not in facts:
+        raise ValueError(f"{part}: expected one of {', '.join(facts)}")
+    return facts[key] in values.split(",")
+
+
+def stem(record: dict) -> str:
+    """Return the name of a record's flagfile without its folder and ending."""
+    return Path(record["flagfile"]).stem
+
+
+def flagfile_link(flagfile: str, folder: Path) -> str:
+    """Return a link from a page in a folder to a flagfile."""
+    return f"[{Path(flagfile).stem}]({os.path.relpath(ROOT / flagfile, folder)})"
+
+
+def models_table(records: Sequence[dict], folder: Path) -> str:
+    """Return the table of models: paper, page, flagfile and headline figure."""
+    rows = []
+    for name, model in REGISTRY.items():
+        flagfile, metric = HEADLINES[name]
+        runs = [r for r in records if stem(r) == flagfile and r["metrics"].get(metric)]
+        number = model.paper.removeprefix("arXiv:")
+        paper = f"[{number}](https://arxiv.org/abs/{number})" if number != model.paper else model.paper
+        page = os.path.relpath(ROOT / "docs" / "models" / f"{name}.md", folder)
+        figure = "n/a"
+        if runs:
+            value = cell(statistics.median(r["metrics"][metric]["value"] for r in runs))
+            minutes = statistics.median(r["wall_minutes"] for r in runs)
+            cores = " (1 core)" if runs[0]["machine"].startswith("1 of") else ""
+            seeds = f", median of {len(runs)} seeds" if len(runs) > 1 else ""
+            figure = f"{metric} {value} on {runs[0]['dataset']}, {minutes:.0f} min{cores}{seeds}"
+        link = flagfile_link(f"configs/{flagfile}.txt", folder)
+        rows.append([f"[{name}]({page})", paper, link, figure])
+    return table(["model", "paper", "flagfile", "figure"], rows)
+
+
+def training_table(records: Sequence[dict], folder: Path) -> str:
+    """Return the table of runs: flagfile, seed, steps, minutes and machine."""
+    header = ["model", "dataset", "flagfile", "seed", "steps", "kimg", "minutes", "machine"]
+    return table(
+        header,
+        [
+            [
+                r["model"],
+                r["dataset"],
+                flagfile_link(r["flagfile"], folder),
+                str(r["seed"]),
+                r["steps"],
+                r["kimg"],
+                r["wall_minutes"],
+                r["machine"],
+            ]
+            for r in records
+            if r["flagfile"]
+        ],
+    )
+
+
+def published(name: str) -> bool:
+    """Return whether a metric of samples is in the tables."""
+    metric = families.find(name)
+    return bool(metric and metric.table == SAMPLES and metric.published)
+
+
+def of_codes(name: str) -> bool:
+    """Return whether a metric is of codes or of likelihood."""
+    metric = families.find(name)
+    return bool(metric and metric.table != SAMPLES)
+
+
+def one_batch(names: Sequence[str]) -> Callable[[str], bool]:
+    """Return whether a metric is of one batch, or its counterpart of all samples."""
+    pairs = {name: families.of_all_samples(name) for name in names}
+    return {name for pair in pairs.items() if pair[1] for name in pair}.__contains__
+
+
+def values_table(records: Sequence[dict], shown: Callable[[str], bool]) -> str:
+    """Return a table of the shown metrics with a row per record and per median over seeds."""
+    rows = with_medians(records, shown)
+    names = [name for name in metric_names(rows) if shown(name)]
+
+    def value(row: dict, name: str) -> float | None:
+        entry = row["metrics"].get(name)
+        return entry and entry["value"]
+
+    return table(["run", *names], [[label(r), *(value(r, n) for n in names)] for r in rows])
+
+
+def ranges_table(records: Sequence[dict], shown: Callable[[str], bool]) -> str:
+    """Return a table of the lowest and the highest value of the shown metrics."""
+    rows = with_medians(records, shown)
+    names = [name for name in metric_names(rows) if shown(name)]
+
+    def span(row: dict, name: str) -> str:
+        ends = low_middle_high(row["metrics"].get(name))
+        if ends is None:
+            return "n/a"
+        low, high = cell(ends[0]), cell(ends[2])
+        return low if low == high else f"{low} to {high}"
+
+    return table(["run", *names], [[label(r), *(span(r, n) for n in names)] for r in rows])
+
+
+def with_medians(records: Sequence[dict], shown: Callable[[str], bool]) -> list[dict]:
+    """Return the records with a shown metric; a median follows the seeds of a flagfile."""
+    groups = collections.defaultdict(list)
+    for record in records:
+        if any(shown(name) for name in metric_names([record])):
+            groups[record["dataset"], record["flagfile"] or record["model"]].append(record)
+    medians = ([median_of_runs(group)] if len(group) > 1 else [] for group in groups.values())
+    return [
+        row for group, median in zip(groups.values(), medians, strict=True) for row in group + median
+    ]
+
+
+def median_of_runs(records: Sequence[dict]) -> dict:
+    """Return a record with the medians of the metrics that all records have."""
+    metrics = {}
+    for name in metric_names(records):
+        entries = [record["metrics"].get(name) for record in records]
+        if all(map(low_middle_high, entries)):
+            values = [entry["value"] for entry in entries]
+            metrics[name] = {"value": statistics.median(values), "protocol": {"values": values}}
+    return {**records[0], "seed": f"median of {len(records)} seeds", "metrics": metrics}
+
+
+def label(record: dict) -> str:
+    """Return the name of a record in a table."""
+    if not record["flagfile"]:
+        return record["model"]
+    seed = record["seed"]
+    return f"{stem(record)}, {seed if isinstance(seed, str) else f'seed {seed}'}"
+
+
+def metrics_tables() -> str:
+    """Return a table per kind of metric: name, meaning, direction and source."""
+
+    def rows(kind: str) -> Iterator[list[str]]:
+        for metric in (m for m in families.declared() if m.table == kind):
+            name = f"`{metric.name.replace(NETWORK, '<features>')}`"
+            alias = f" (Inception: `{metric.inception}`)" if metric.inception else ""
+            yield [name + alias, metric.meaning, metric.better, metric.source]
+
+    return "\n\n".join(
+        f"### {HEADINGS[kind]}\n\n" + table(["metric", "meaning", "better", "source"], list(rows(kind)))
+        for kind in METRIC_TABLES
+    )
+
+
+TABLES = {
+    "models": models_table,
+    "training": training_table,
+    "quality": lambda records, _: values_table(records, published),
+    "quality_ranges": lambda records, _: ranges_table(records, published),
+    "codes": lambda records, _: values_table(records, of_codes),
+    "codes_ranges": lambda records, _: ranges_table(records, of_codes),
+    "protocols": lambda records, _: ranges_table(records, one_batch(metric_names(records))),
+}
