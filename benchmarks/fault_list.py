@@ -133,7 +133,7 @@ LOSSES = (
         "encoder_mirror",
         "the encoder's scores are mirrored at 0 instead of the decision threshold",
         "losses/adversarial.py",
-        "2.0 * (self.threshold or 0.0) - d_real",
+        "2.0 * self.threshold - d_real",
         "-d_real",
         "tests/losses/test_adversarial.py",
         text="2.0 * (self.boundary or 0.0) - d_real",

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import fields
 from augmentation import diffaug, streams
 from augmentation.policies import POLICIES
 from errors import UserError
@@ -226,13 +225,6 @@ def test_resolve_of_ada_without_a_decision_threshold_raises(loss, augment):
             AdversarialHyperparameters.resolve(loss=loss, augment=augment)
     else:
         AdversarialHyperparameters.resolve(loss=loss, augment=augment)
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_has_threshold_of_a_loss_agrees_with_its_threshold(loss):
-    hp = AdversarialHyperparameters.resolve(loss=loss)
-    pair = fields.selected(hp, "loss").make(**fields.options_of(hp, "loss"))
-    assert LOSSES[loss].has_threshold == (pair.threshold is not None)
 
 
 def test_resolve_of_began_with_ada_raises():
