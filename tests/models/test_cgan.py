@@ -65,7 +65,7 @@ def test_step_conditions_g_and_d_on_the_labels_of_the_batch(labels, take_step):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("network", ["mlp", "dcgan"])
-def test_another_label_changes_the_score_and_the_generated_image(network, way):
+def test_label_changes_the_score_and_the_generated_image(network, way):
     """A label changes its own row of the batch alone."""
     model = make(network=network, initializer="he", **way)
     for part in (model.generator, model.discriminator):  # no weight stays 0 or 1

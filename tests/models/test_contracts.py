@@ -737,12 +737,12 @@ def test_sample_batches_concatenated_equal_sample(name, tiny):
     np.testing.assert_allclose(np.concatenate(batches), whole, atol=1e-5)
 
 
-# Saving and going on.
+# Saving and resuming.
 
 
 @pytest.mark.filterwarnings("ignore:.*compile.*was not called as part of model loading")
 @pytest.mark.parametrize(("name", "variant"), SAVED_FILES)
-def test_saved_model_when_loaded_gives_the_same_images(
+def test_saved_model_loaded_generates_the_same_images(
     name, variant, tiny, batches, take_step, tmp_path
 ):
     model = tiny(name, **variant)
@@ -775,7 +775,7 @@ def test_saved_model_when_loaded_gives_the_same_images(
         pytest.param("dcgan", {"d_norm": "both"}, True, id="dcgan-both-compiled"),
     ],
 )
-def test_saved_weights_when_loaded_give_the_same_images(
+def test_saved_weights_loaded_generate_the_same_images(
     name, variant, compiled, tiny, batches, take_step, tmp_path
 ):
     model = tiny(name, **variant)
