@@ -172,7 +172,7 @@ def test_traversal_writes_a_picture_and_a_gif_per_code(
     drawn = coded_model.latents.draw(10, 3)
     for code in (0, 1):
         sheet = pixels(tmp_path / f"code-{code}-span-{span:g}.png")
-        sheet = sheet[len(sheet) - 4 * 58 - 2 :]  # the values of the columns stand above
+        sheet = sheet[len(sheet) - 4 * 58 - 2 :]  # below the labels of the columns
         shown = cells(sheet, columns=11).astype(int)
         for k, value in enumerate(np.linspace(-span, span, 11)):
             continuous = np.repeat(drawn["continuous"][:1], 4, axis=0)

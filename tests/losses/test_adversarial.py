@@ -159,7 +159,7 @@ def test_losses_equal_the_papers_equations_in_numpy(name):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_gradients_of_losses_agree_with_finite_differences(name):
-    """Of each player's summed loss, in the scores of real and of fake images, one by one."""
+    """Gradient of each player's summed loss by each score of real and of fake images."""
     scores = np.random.default_rng(1).normal(0, 2, (2, 6))
     for player, loss in losses_of(LOSSES[name].make()).items():
 

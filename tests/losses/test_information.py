@@ -374,7 +374,7 @@ def test_noisy_information_approaches_that_of_a_box_for_little_noise_and_0_for_m
 
 
 def test_squared_error_bound_is_below_and_near_the_information(noisy):
-    """Of m(x) = x, and of the best m, the posterior's mean."""
+    """Bounds of m(x) = x and of the best m, the posterior's mean."""
     s, information, c, x = noisy
     mean, _ = truncated(x, s)
     plain, best = (

@@ -177,7 +177,7 @@ def test_r1_and_r2_penalise_one_side_and_draw_nothing(penalty, at):
 
 
 def numpy_norms(w, x):
-    """Of D(x) = v . tanh(x W + b): the gradient is W (v * (1 - tanh²))."""
+    """Gradient norms of D(x) = v . tanh(x W + b), whose gradient is W (v * (1 - tanh²))."""
     weights, bias, v = w[:15].reshape(3, 5), w[15:20], w[20:]
     return np.linalg.norm((v * (1 - np.tanh(x @ weights + bias) ** 2)) @ weights.T, axis=1)
 
@@ -246,7 +246,7 @@ def test_gradient_of_penalties_moves_the_gradient_norm_towards_its_target(name, 
 @pytest.mark.parametrize("weight", [0.0, 1e-30, 1e-20, 1e-18])
 @pytest.mark.parametrize("name", PENALTIES)
 def test_penalties_of_a_flat_critic_have_finite_gradients(name, weight):
-    """Also if the square of the gradient norm underflows in float32."""
+    """The square of the gradient norm may underflow in float32."""
     w = tf.Variable([weight, 0.0, weight])
     with tf.GradientTape() as tape:
         critic = lambda x: tf.linalg.matvec(x, w)  # noqa: E731

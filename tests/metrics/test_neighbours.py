@@ -75,7 +75,7 @@ def test_copied_share_of_slightly_changed_copies_is_1():
 
 
 def test_copied_share_with_copies_among_unseen_images_has_threshold_0():
-    # A twentieth of the unseen images stands in the training set: the threshold is 0.
+    # A twentieth of the unseen images is in the training set: the threshold is 0.
     train = images(400, 1)
     unseen = np.concatenate([train[:20], images(380, 2)])
     metric = copied_share(train, train, unseen)

@@ -21,8 +21,8 @@ def test_path_length_of_an_arc_is_the_squared_speed():
 
 
 def test_path_length_of_a_linear_generator_equals_the_closed_form():
-    """Features A (w + t v) at t = 0, with orthogonal columns of A: d is |v|² of the scaled v, for w
-    orthogonal to v and of length 1.
+    """Features A (w + t v) at t = 0, with orthogonal columns of A of one length: the path length is
+    |v|² if w has length 1 and is orthogonal to v.
     """
     rng = np.random.default_rng(0)
     a = 2 * np.linalg.qr(rng.normal(size=(6, 4)))[0]
@@ -46,8 +46,8 @@ def test_path_length_is_independent_of_the_norm_of_features():
 
 
 def test_path_length_omits_a_hundredth_at_each_end():
-    """Of 1 to 201 times the same distance, whose percentiles are 3 and 199, those between; of 1 to
-    200, whose percentiles are 2.99 and 198.01, those from 2 to 199.
+    """Distances of 1 to 201 have the percentiles 3 and 199, and 3 to 199 are kept; those of 1 to 200
+    have the percentiles 2.99 and 198.01, and 2 to 199 are kept.
     """
     for n, kept in ((201, range(3, 200)), (200, range(2, 200))):
         move = 1e-6 * np.sqrt(np.arange(1, n + 1))

@@ -132,7 +132,7 @@ def pictures():
 
 @pytest.fixture
 def batches():
-    """(steps, n_critic, seed) -> (uint8 images, labels) of the steps, [n_critic, b, ...] above 1."""
+    """(steps, n_critic, seed) -> uint8 images and labels, [steps, (n_critic,) b, ...]."""
 
     def draw(steps, n_critic=1, seed=0):
         rng = np.random.default_rng(seed)

@@ -486,7 +486,7 @@ def test_compile_makes_the_selected_optimizers(optimizer, linear):
 
 
 def test_scalars_of_a_hook_are_logged(linear, pictures, take_step):
-    """With several updates of D, those of the last one."""
+    """With several updates of D, the scalars of the last one are logged."""
 
     class Spy(AdversarialModel):
         def after_discriminator_update(self, real, fake, batch):

@@ -89,7 +89,7 @@ def test_augmented_inputs_without_augmentation_are_the_inputs(linear, pictures):
 
 
 def test_gradient_of_the_generator_passes_through_the_augmentation(linear, pictures):
-    """It is not 0, and differs from the gradient without augmentation."""
+    """The gradient is not 0 and differs from that without augmentation."""
 
     def gradient(**changes):
         model = linear(**changes)

@@ -385,7 +385,7 @@ def test_model_with_every_network_is_built(tiny):
 def test_penalty_of_each_network_has_gradients_at_every_kernel_of_d(
     network, penalty, tiny, batches
 ):
-    """Its gradient is not 0 at every kernel of D, and None at all variables of G."""
+    """The penalty has a gradient at every kernel of D and at no variable of G."""
     model = tiny("dcgan", network=network, penalty=penalty, d_norm="layer")
     batch = model.batches_of(tf.constant(batches(1)[0][0]))[0]
     kernels = [v for v in model.discriminator.trainable_variables if v.path.endswith("kernel")]

@@ -244,7 +244,7 @@ def test_adaptive_augmentation_requires_a_decision_threshold(policy, loss):
 
 @pytest.mark.parametrize("name", models.REGISTRY)
 @pytest.mark.parametrize("dataset", KNOWN)
-def test_resolve_returns_what_the_command_line_parses(name, dataset):
+def test_resolve_agrees_with_the_command_line(name, dataset):
     parsed = options.parse([f"--model={name}", f"--dataset={dataset}"])
     assert CLASSES[name].resolve(dataset) == parsed.hp
     parsed = options.parse([f"--model={name}", f"--dataset={dataset.lower()}", "--epochs=7"])

@@ -1,4 +1,4 @@
-"""Resumed runs equal uninterrupted ones, and what does not fit a run leaves it unchanged."""
+"""Resumed runs equal uninterrupted ones, and invalid commands leave a run unchanged."""
 
 import contextlib
 import json

@@ -25,7 +25,7 @@ SHAPES = {
     "MNIST": (28, 28, 1),
     "FASHION_MNIST": (28, 28, 1),
     "CIFAR10": (32, 32, 3),
-    "birds.npz": (32, 32, 3),  # as the README has it made
+    "birds.npz": (32, 32, 3),  # as in the README
 }
 
 
@@ -148,7 +148,7 @@ def test_flag_of_other_models_raises_with_their_names(toy):
         ),
     ],
 )
-def test_a_flag_that_does_not_apply_to_what_else_is_selected_raises_one_line(argv, expected):
+def test_flag_that_does_not_apply_to_the_selected_alternative_raises_one_line(argv, expected):
     with pytest.raises(UserError) as error:
         options.parse(argv)
     assert str(error.value) == expected
@@ -166,7 +166,7 @@ def test_defaults_depend_on_the_selected_alternatives():
 
 
 @pytest.mark.parametrize("model", REGISTRY)
-def test_a_configuration_with_options_that_do_not_apply_survives_config_json(model):
+def test_configuration_with_options_that_do_not_apply_survives_config_json(model):
     network = REGISTRY[model].hyperparameters.__dataclass_fields__["network"]
     has_mlp = "mlp" in network.metadata["alternatives"]
     config = options.parse(

@@ -21,7 +21,7 @@ class Painter:
 
     Args:
         categories: sizes of the categorical codes.
-        continuous: how many continuous codes.
+        continuous: number of continuous codes.
     """
 
     def __init__(self, categories=(3,), continuous=2):
@@ -202,7 +202,7 @@ def test_plane_of_a_model_with_codes_varies_its_noise(tmp_path):
 
 
 class Inverter:
-    """A model that makes the negative of each image."""
+    """A model whose reconstruction is the negative of each image."""
 
     def reconstruct(self, x):
         return -x
