@@ -180,7 +180,7 @@ def test_value_type_of_optional_fields_is_that_of_their_values():
 # Defaults.
 
 
-def test_resolve_prefers_given_values_to_defaults_of_the_data_set_to_those_of_the_class():
+def test_resolve_prefers_given_values_then_data_set_then_class_defaults():
     assert resolve(Toy).count == 3
     assert resolve(Toy, "MNIST").count == 5
     assert resolve(Toy, "CIFAR10").count == 7
@@ -209,7 +209,7 @@ def test_resolve_of_none_uses_the_default(given):
 # Options of alternatives.
 
 
-def test_choice_puts_the_options_of_its_alternatives_behind_itself():
+def test_choice_puts_the_options_of_its_alternatives_after_itself():
     names = [spec.name for spec in dataclasses.fields(House)]
     assert names == ["roof", "pitch", "tiles", "gutter", "layers", "weight"]
 
@@ -302,14 +302,14 @@ def test_resolve_of_resolved_and_saved_values_returns_the_same(given):
     assert resolve(House, "CIFAR10", **saved) == house
 
 
-def test_options_of_one_name_with_other_meanings_are_explained_by_alternative():
+def test_options_of_one_name_with_different_help_list_it_by_alternative():
     specs = House.__dataclass_fields__
     assert specs["pitch"].metadata["help"] == "an angle"
     assert specs["tiles"].metadata["help"] == "number of tiles (gable); number of shells (dome)"
 
 
 @pytest.mark.parametrize("other", [tiles(3, at_least=1), tiles(3.0)])
-def test_options_of_one_name_with_other_ranges_or_types_raise(other):
+def test_options_of_one_name_with_different_ranges_or_types_raise(other):
     roofs = Choices(
         Roof,
         Roof(name="gable", options={"tiles": tiles(0)}),
@@ -375,7 +375,7 @@ def test_add_of_a_name_that_is_taken_raises(declared):
     assert list(roofs) == list(ROOFS)
 
 
-def test_only_leaves_the_choices_as_they_are():
+def test_only_does_not_modify_the_choices():
     assert list(ROOFS.only(lambda roof: roof.gutter)) == ["flat", "gable"]
     assert list(ROOFS) == ["flat", "gable", "dome", "none"]
 
@@ -430,7 +430,7 @@ def test_default_that_the_selected_alternatives_do_not_share_is_none():
 # Inheritance.
 
 
-def test_defaults_of_a_subclass_come_before_those_of_the_alternatives():
+def test_defaults_of_a_subclass_override_those_of_the_alternatives():
     assert resolve(Chalet) == Chalet(roof="gable", pitch=2.0, tiles=30, gutter="copper")
     assert resolve(Chalet, roof="flat").pitch == 2.0
     assert resolve(Chalet, roof="dome").pitch is None  # a dome still has none

@@ -130,7 +130,7 @@ def test_interpolation_of_a_class_conditional_model_mixes_classes_linearly(
     assert abs(shown - plotting.to_uint8(model.generate(middle))).max() <= 1
 
 
-def test_gif_of_an_interpolation_runs_forth_and_back(draw, cells):
+def test_gif_of_an_interpolation_plays_forwards_and_backwards(draw, cells):
     made = draw("--output=interpolation", "--n=2", "--frames=4")
     frames = iio.imread(made["spherical-seed0.gif"], mode="L")
     assert len(frames) == 6

@@ -56,7 +56,7 @@ def test_given_returns_the_flags_of_the_command_line_alone():
 @pytest.mark.parametrize(
     "argv", [["--number=4"], ["--number", "4"], ["-number=4"], ["--number=7", "--number=4"]]
 )
-def test_given_accepts_each_form_of_a_flag_and_the_last_one_counts(argv):
+def test_given_of_each_form_of_a_flag_returns_the_last_value(argv):
     assert given(*argv) == {"number": 4}
 
 

@@ -369,7 +369,7 @@ def test_images_flag_without_a_dataset_or_a_folder_is_invalid(call, digits, tmp_
     assert "absent: expected a folder or an .npz file" in call("evaluate", *argv).refusal()
 
 
-def test_image_size_resizes_the_data_set_of_images(call, digits, tmp_path):
+def test_image_size_flag_with_images_resizes_the_data_set(call, digits, tmp_path):
     small = np.random.default_rng(0).integers(0, 256, (12, 14, 14, 1)).astype(np.uint8)
     np.savez(tmp_path / "small.npz", images=small)
     images = (f"--images={tmp_path / 'small.npz'}", f"--dataset={digits}", "--metrics=pixel_mean")

@@ -146,7 +146,7 @@ def test_load_reference_with_invalid_baselines_raises(asked, test, option):
     assert refusal.value.option == option
 
 
-def test_measure_with_repeats_has_the_mean_of_two_seeds_and_na_once(unlabelled):
+def test_measure_with_repeats_computes_unseeded_metrics_once(unlabelled):
     model = GAN((4, 4, 1), width=4, depth=1)
     reference = reference_of(unlabelled)
     asked = MeasureOptions(metrics="pixel_mean,ari", num_samples=7, seed=3, repeats=2)

@@ -231,7 +231,7 @@ def test_losses_of_large_logits_saturate(name):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_terms_are_per_example(name):
+def test_loss_terms_are_per_example(name):
     """Terms are [b]; the k-th depends on the k-th scores alone, unless a loss uses averages."""
     pair = LOSSES[name].make()
     scores = tf.constant(np.random.default_rng(3).uniform(0.1, 0.9, (2, 5)))
@@ -249,7 +249,7 @@ def test_terms_are_per_example(name):
 
 
 @pytest.mark.parametrize("name", [loss.name for loss in LOSSES.values() if loss.has_threshold])
-def test_terms_for_real_and_fake_are_equal_at_the_decision_threshold(name):
+def test_loss_terms_of_real_and_fake_are_equal_at_the_decision_threshold(name):
     """Above it an image is classified as real."""
     pair = LOSSES[name].make()
     scores = pair.threshold + tf.constant([-0.4, 0.0, 0.4])

@@ -129,7 +129,7 @@ def test_uniform_ranks_of_ties_are_adjacent():
     assert sorted(all_tied.numpy()) == pytest.approx([-0.75, -0.25, 0.25, 0.75])
 
 
-def test_guidance_compiled_by_xla_agrees():
+def test_guidance_compiled_by_xla_agrees_with_eager():
     x = np.random.default_rng(0).uniform(-1, 1, (7, 8, 8, 1)).astype(np.float32)
     x[3] = -1
 

@@ -169,7 +169,7 @@ def test_dragan_perturbs_real_images_by_up_to_half_the_batchs_deviation():
 
 
 @pytest.mark.parametrize(("penalty", "at"), [(r1, REAL), (r2, FAKE)])
-def test_r1_and_r2_penalise_one_side_and_draw_nothing(penalty, at):
+def test_r1_is_at_real_and_r2_at_generated_images_without_draws(penalty, at):
     np.testing.assert_array_equal(points_of(penalty, REAL, FAKE, unused)[0], at)
 
 

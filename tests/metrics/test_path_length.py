@@ -46,8 +46,8 @@ def test_path_length_is_independent_of_the_norm_of_features():
 
 
 def test_path_length_omits_a_hundredth_at_each_end():
-    """Distances of 1 to 201 have the percentiles 3 and 199, and 3 to 199 are kept; those of 1 to 200
-    have the percentiles 2.99 and 198.01, and 2 to 199 are kept.
+    """Distances of 1 to 201 have the percentiles 3 and 199, and 3 to 199 are kept; those of 1 to
+    200 have the percentiles 2.99 and 198.01, and 2 to 199 are kept.
     """
     for n, kept in ((201, range(3, 200)), (200, range(2, 200))):
         move = 1e-6 * np.sqrt(np.arange(1, n + 1))

@@ -21,7 +21,7 @@ def test_squared_errors_of_opposite_images_are_4():
     np.testing.assert_allclose(squared_errors(one, -one), [4.0])
 
 
-def test_feature_distances_are_of_directions():
+def test_feature_distances_are_those_of_unit_vectors():
     """|f - g|^2 = 2 - 2 cos of unit vectors: 0, at a right angle 2, opposed 4."""
     f = np.array([[3.0, 4.0], [1.0, 0.0], [1.0, 0.0], [2.0, 2.0]])
     g = np.array([[6.0, 8.0], [0.0, 5.0], [-2.0, 0.0], [1.0, 0.0]])

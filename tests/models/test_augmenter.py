@@ -168,7 +168,7 @@ def test_adapt_of_several_scores_counts_each_image_once(augmenter):
     assert found == {"augment_p": pytest.approx(0.02), "d_sign_real": 0.5}
 
 
-def test_adapt_relative_to_a_threshold_takes_the_sign_above_it(augmenter):
+def test_adapt_with_a_threshold_uses_signs_relative_to_it(augmenter):
     one = augmenter(augment="ada")
     assert adapted(one, [0.3, 0.3], threshold=0.5)["d_sign_real"] == -1.0
 

@@ -188,7 +188,7 @@ def test_sample_of_a_label_is_of_that_class(way):
     assert difference[5].max() > 1e-4
 
 
-def test_draw_latents_of_a_label_have_the_noise_of_those_without():
+def test_draw_latents_of_a_label_has_the_noise_of_unlabelled_draws():
     model = make()
     free = model.draw_latents(200, seed=5)
     of_7 = model.draw_latents(200, seed=5, label=7)

@@ -40,7 +40,7 @@ MIXED = [name for name, norm in NORMS.items() if norm.batch]
 
 
 @pytest.mark.parametrize("network", BACKBONES)
-def test_layout_is_the_options_of_the_backbone(network):
+def test_options_of_network_are_those_of_the_backbone(network):
     options = BACKBONES[network].options
     defaults = {name: spec.default for name, spec in options.items()}
     assert fields.options_of(resolve(network=network), "network") == defaults
@@ -48,7 +48,7 @@ def test_layout_is_the_options_of_the_backbone(network):
     assert wide == {**defaults, "width": 7}
 
 
-def test_layout_depends_on_the_data_set_if_an_option_does():
+def test_options_of_network_depend_on_the_data_set():
     """The dense layer of Chen et al. 2016, table 1, has 1024 units."""
     assert fields.options_of(resolve("MNIST"), "network")["dense_units"] == 1024
     assert resolve("MNIST", network="mlp").dense_units is None
@@ -188,7 +188,7 @@ def test_penalty_with_the_default_norm_of_a_backbone_raises_for_batch_norm(netwo
         ({"penalty": ["r2", "gradient:5"]}, {"r2": 10.0, "gradient": 5.0}),
     ],
 )
-def test_penalty_weights_are_their_own_or_the_common_one_or_their_defaults(given, weights):
+def test_penalty_weights_are_given_per_penalty_or_common_or_default(given, weights):
     """Lambda = 10: Gulrajani et al. 2017."""
     found = resolve(d_norm="none", **given)
     assert found.penalty_weights() == weights
@@ -215,7 +215,7 @@ def test_penalty_weights_of_style_based_models_depend_on_the_penalty(penalty, we
 
 
 @pytest.mark.parametrize("penalty", ["r1,r1", "r1,r3", "r1:0", "r1:-1", "r1:x", "none,r1"])
-def test_penalties_that_are_unknown_repeated_or_of_an_invalid_weight_raise(penalty):
+def test_resolve_of_unknown_repeated_or_invalidly_weighted_penalties_raises(penalty):
     spec = AdversarialHyperparameters.__dataclass_fields__["penalty"]
     with pytest.raises(UserError) as error:
         resolve(d_norm="none", penalty=penalty)
@@ -269,7 +269,7 @@ def test_defaults_resolve_to_themselves_from_config_json(name, dataset):
         ({"continuous_loss": "gaussian"}, {"continuous_loss": "gaussian"}),
     ],
 )
-def test_values_of_older_configs_are_read(saved, expected):
+def test_resolve_of_values_of_older_configs_is_supported(saved, expected):
     found = InfoGANHyperparameters.resolve(**saved)
     assert {name: getattr(found, name) for name in expected} == expected
     flags = [f"--{name}={value}" for name, value in saved.items()]
@@ -399,7 +399,7 @@ def test_defaults_are_those_of_the_paper(name, expected):
         ("infogan", {"g_conditioning": "concat"}),
     ],
 )
-def test_options_that_a_model_does_not_have_or_combine_raise(name, given):
+def test_resolve_of_options_that_a_model_lacks_or_cannot_combine_raises(name, given):
     with pytest.raises(UserError) as error:
         CLASSES[name].resolve(**given)
     assert error.value.option == next(iter(given))
@@ -437,7 +437,7 @@ def test_options_that_a_model_does_not_have_or_combine_raise(name, given):
         ),
     ],
 )
-def test_options_of_codes_that_do_not_fit_together_raise_one_line(given, message):
+def test_resolve_of_code_options_that_cannot_be_combined_raises_one_line(given, message):
     with pytest.raises(UserError) as error:
         InfoGANHyperparameters.resolve(**given)
     assert str(error.value) == message
@@ -471,7 +471,7 @@ FIELDS = [
 
 
 @pytest.mark.parametrize("spec", FIELDS)
-def test_every_field_has_a_help_text_and_allows_its_defaults(spec):
+def test_fields_have_a_help_text_and_allow_their_defaults(spec):
     assert spec.metadata["help"].strip()
     assert spec.metadata["group"].strip()
     assert fields.allowed(spec)

@@ -79,7 +79,9 @@ def test_parse_accepts_flags_in_any_order(order):
         (["--flagfile={file}", "--dataset=MNIST"], 3.0),
     ],
 )
-def test_given_value_overrides_defaults_of_data_set_and_model(toy, tmp_path, argv, strength):
+def test_parse_of_a_given_value_overrides_defaults_of_data_set_and_model(
+    toy, tmp_path, argv, strength
+):
     (tmp_path / "flags.txt").write_text("--dataset=CIFAR10\n--strength=3\n")
     words = [word.format(file=tmp_path / "flags.txt") for word in argv]
     assert options.parse(["--model=toy", *words]).hp.strength == strength
@@ -93,7 +95,7 @@ def test_default_of_a_model_depends_on_the_data_set():
     assert units == {"MNIST": 1024, "fashion_mnist": 1024, "CIFAR10": 0}
 
 
-def test_switch_of_a_model_with_no_is_off(toy):
+def test_boolean_option_of_a_model_with_no_prefix_is_false(toy):
     assert options.parse(["--model=toy"]).hp.smooth is True
     assert options.parse(["--model=toy", "--nosmooth"]).hp.smooth is False
     with pytest.raises(UserError, match=r"^nosmooth: not a flag of gan, only of toy$"):

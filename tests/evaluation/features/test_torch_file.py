@@ -193,7 +193,7 @@ def test_read_state_of_a_global_outside_state_dicts_raises(write, form, name):
     "name",
     [b"collections\nOrderedDict", b"torch._utils\n_rebuild_tensor_v2", b"torch\nLongStorage"],
 )
-def test_read_state_of_a_pickle_that_sets_attributes_keeps_its_globals(write, form, name):
+def test_read_state_after_a_pickle_that_sets_attributes_is_unchanged(write, form, name):
     # BUILD sets attributes of whatever is on the stack, here of the class or the function.
     changes = b"(N(Vkeys\nI1\nVitems\nI1\nV__defaults__\n(I1\ntdtb"
     path = write(form, b"c" + name + b"\n" + changes + b"0" + state_pickle(tensor()))
