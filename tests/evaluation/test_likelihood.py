@@ -52,7 +52,7 @@ def test_posterior_that_is_not_finite_is_na_with_reason(unlabelled):
 
 
 @pytest.mark.filterwarnings("error:Your input ran out of data")
-def test_validation_losses_of_a_split_end_with_it(unlabelled):
+def test_validation_losses_of_a_split_do_not_run_out_of_data(unlabelled):
     model = subject.of_model("model", small(VAE), {})
     losses = runner.validation_losses(model, reference_of(unlabelled))
     assert losses["loss"] == pytest.approx(losses["reconstruction_loss"] + losses["kl_loss"])

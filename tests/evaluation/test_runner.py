@@ -88,7 +88,7 @@ def test_families_of_all_samples_returns_the_counterpart_of_a_batch(name, whole)
     assert families.of_all_samples(name) == whole
 
 
-def test_declared_metrics_of_samples_are_those_of_the_samples_table():
+def test_declared_metrics_of_samples_are_in_the_samples_table():
     assert {m.table for m in families.declared() if m.samples} == {SAMPLES}
     assert all(m.better in ("higher", "lower", "") and m.meaning for m in families.declared())
 
