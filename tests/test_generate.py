@@ -130,7 +130,7 @@ def test_interpolation_of_a_class_conditional_model_mixes_classes_linearly(
     assert abs(shown - plotting.to_uint8(model.generate(middle))).max() <= 1
 
 
-def test_gif_of_an_interpolation_runs_forth_and_back(draw, cells):
+def test_gif_of_an_interpolation_plays_forwards_and_backwards(draw, cells):
     made = draw("--output=interpolation", "--n=2", "--frames=4")
     frames = iio.imread(made["spherical-seed0.gif"], mode="L")
     assert len(frames) == 6
@@ -172,7 +172,7 @@ def test_traversal_writes_a_picture_and_a_gif_per_code(
     drawn = coded_model.latents.draw(10, 3)
     for code in (0, 1):
         sheet = pixels(tmp_path / f"code-{code}-span-{span:g}.png")
-        sheet = sheet[len(sheet) - 4 * 58 - 2 :]  # the values of the columns stand above
+        sheet = sheet[len(sheet) - 4 * 58 - 2 :]  # below the labels of the columns
         shown = cells(sheet, columns=11).astype(int)
         for k, value in enumerate(np.linspace(-span, span, 11)):
             continuous = np.repeat(drawn["continuous"][:1], 4, axis=0)

@@ -33,25 +33,25 @@ def linked(text):
     return [*markdown, *html]
 
 
-def test_tables_match_the_results(readme, results):
+def test_readme_tables_match_the_results(readme, results):
     assert len(tables.BLOCK.findall(readme)) >= 1
     assert tables.fill(readme, results) == readme
 
 
-def test_linked_files_exist(readme, root):
+def test_readme_linked_files_exist(readme, root):
     local = [target for target in linked(readme) if not re.match(r"[a-z]+:|#", target)]
     assert local
     assert [t for t in local if not (root / t.split("#")[0]).exists()] == []
 
 
-def test_linked_sections_exist(readme):
+def test_readme_linked_sections_exist(readme):
     titles = re.findall(r"^#+ (.*)$", readme, flags=re.MULTILINE)
     anchors = [re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles]
     wanted = [target[1:] for target in linked(readme) if target.startswith("#")]
     assert [anchor for anchor in wanted if anchor not in anchors] == []
 
 
-def test_named_flagfiles_exist(readme, root):
+def test_readme_named_flagfiles_exist(readme, root):
     assert [
         f for f in re.findall(r"configs/[\w.-]+\.txt", readme) if not (root / f).is_file()
     ] == []
@@ -87,7 +87,7 @@ def test_requirements_have_lower_bounds_and_no_exact_pins(root):
 
 
 @pytest.mark.slow
-def test_python_example_runs(readme, root, tmp_path):
+def test_readme_python_example_runs(readme, root, tmp_path):
     example = next(
         block
         for block in re.findall(r"^```python\n(.*?)^```", readme, flags=re.DOTALL | re.MULTILINE)

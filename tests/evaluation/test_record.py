@@ -1,4 +1,4 @@
-"""Records: evaluation.json, its protocol hashes, and what an earlier one had."""
+"""Records: evaluation.json, its protocol hashes, and the metrics of an earlier one."""
 
 import json
 
@@ -28,7 +28,7 @@ def evaluated(unlabelled, tmp_path):
     return evaluated
 
 
-def test_a_record_has_a_protocol_hash_of_each_metric(evaluated):
+def test_evaluation_json_has_a_protocol_hash_per_metric(evaluated):
     record, saved = evaluated("pixel_mean,pixel_std")
     assert "protocol_hashes" not in record
     assert list(saved["protocol_hashes"]) == ["pixel_mean", "pixel_std"]
@@ -39,8 +39,8 @@ def test_a_record_has_a_protocol_hash_of_each_metric(evaluated):
 
 
 @pytest.mark.parametrize("key", ["protocol_hashes", "ways"])
-def test_measured_by_the_same_protocol_is_not_measured_again(evaluated, tmp_path, capsys, key):
-    """Also if an older version wrote it, which had another name for the hashes."""
+def test_evaluate_only_new_skips_the_same_protocol(evaluated, tmp_path, capsys, key):
+    """`ways` is the name of the hashes in an older version."""
     first, saved = evaluated("pixel_mean")
     saved[key] = saved.pop("protocol_hashes")
     (tmp_path / "evaluation.json").write_text(json.dumps(saved))
@@ -52,7 +52,7 @@ def test_measured_by_the_same_protocol_is_not_measured_again(evaluated, tmp_path
         assert capsys.readouterr().out == ""
 
 
-def test_earlier_metrics_of_the_same_checkpoint_stay(evaluated, tmp_path):
+def test_evaluation_json_keeps_earlier_metrics_of_the_same_checkpoint(evaluated, tmp_path):
     _, first = evaluated("pixel_mean")
     first["ways"] = first.pop("protocol_hashes")
     (tmp_path / "evaluation.json").write_text(json.dumps(first))
@@ -64,7 +64,7 @@ def test_earlier_metrics_of_the_same_checkpoint_stay(evaluated, tmp_path):
     assert list(third["metrics"]) == ["pixel_std"]
 
 
-def test_a_value_is_not_replaced_by_na(evaluated):
+def test_evaluate_does_not_replace_a_value_by_na(evaluated):
     _, first = evaluated("copied_share,pixel_mean")
     assert first["metrics"]["copied_share"]["value"] is not None
     _, second = evaluated("nmi,pixel_mean")

@@ -12,7 +12,7 @@ from tests.evaluation.cases import pictures
 pytestmark = pytest.mark.usefixtures("cache")
 
 
-def test_baselines_are_training_images_those_blurred_and_noise(unlabelled):
+def test_baselines_are_training_images_blurred_images_and_noise(unlabelled):
     train = unlabelled.train
     draws = {
         baseline.name: np.concatenate(list(baseline.draw(270, 3)))
@@ -33,7 +33,7 @@ def test_baselines_are_training_images_those_blurred_and_noise(unlabelled):
 
 
 @pytest.mark.parametrize("number", range(3))
-def test_a_baseline_is_a_function_of_its_seed(unlabelled, number):
+def test_baselines_are_a_function_of_the_seed(unlabelled, number):
     draw = subject.baselines(unlabelled.train)[number].draw
     one, same, other = (np.concatenate(list(draw(30, seed))) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
@@ -55,7 +55,7 @@ def saved(folder, kind, images):
 
 
 @pytest.mark.parametrize("kind", ["folder", "images", "x", "x_train", "arr_0"])
-def test_of_images_reads_a_folder_or_an_array(kind, tmp_path):
+def test_subject_of_images_reads_a_folder_or_an_array(kind, tmp_path):
     images = pictures(12, 5).images
     found = subject.of_images(str(saved(tmp_path, kind, images)), (4, 4, 1))
     assert (found.model, found.count) == (None, 12)
@@ -80,13 +80,13 @@ def test_of_images_reads_a_folder_or_an_array(kind, tmp_path):
         ),
     ],
 )
-def test_of_images_refuses_other_arrays(arrays, message, tmp_path):
+def test_subject_of_images_of_other_arrays_raises(arrays, message, tmp_path):
     np.savez(tmp_path / "images.npz", **arrays)
     with pytest.raises(UserError, match=message) as refusal:
         subject.of_images(str(tmp_path / "images.npz"), (4, 4, 1))
     assert refusal.value.option == "images"
 
 
-def test_of_images_refuses_a_missing_file(tmp_path):
+def test_subject_of_images_of_a_missing_file_raises(tmp_path):
     with pytest.raises(UserError, match=r"absent: expected a folder or an \.npz file"):
         subject.of_images(str(tmp_path / "absent"), (4, 4, 1))

@@ -223,7 +223,7 @@ def test_penalty_receives_real_and_fake_inputs_and_the_batch_with_its_seeds(
 
 @pytest.mark.parametrize("interval", [1, 4])
 @pytest.mark.parametrize("name", PENALTIES)
-def test_each_penalty_of_a_linear_discriminator_equals_its_formula(
+def test_penalty_of_a_linear_discriminator_equals_its_formula(
     name, interval, linear, pictures, take_step
 ):
     """The gradient norm of D(x) = w x + b is |w| everywhere: the penalty is (|w| - 1)² or |w|² / 2,
@@ -265,7 +265,7 @@ def test_each_penalty_of_a_linear_discriminator_equals_its_formula(
         ({"penalty": "r1:5,r2", "penalty_interval": 2}, {"r1": 10.0, "r2": 20.0}),
     ],
 )
-def test_several_penalties_are_terms_with_their_own_weights(
+def test_penalties_of_several_names_are_terms_with_their_own_weights(
     given, weights, linear, pictures, take_step
 ):
     """The gradient norm of D(x) = w x + b is |w| everywhere; a lazy penalty is scaled by its
@@ -486,7 +486,7 @@ def test_compile_makes_the_selected_optimizers(optimizer, linear):
 
 
 def test_scalars_of_a_hook_are_logged(linear, pictures, take_step):
-    """With several updates of D, those of the last one."""
+    """With several updates of D, the scalars of the last one are logged."""
 
     class Spy(AdversarialModel):
         def after_discriminator_update(self, real, fake, batch):
@@ -502,7 +502,7 @@ def test_scalars_of_a_hook_are_logged(linear, pictures, take_step):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_each_loss_moves_both_players_along_its_gradient(loss, linear, pictures, take_step):
+def test_step_of_each_loss_moves_both_players_along_its_gradient(loss, linear, pictures, take_step):
     """One step of gradient descent equals one with the gradients of the pair alone: D's on images
     of G before its update, G's against the updated D.
     """
@@ -556,7 +556,7 @@ def test_each_loss_moves_both_players_along_its_gradient(loss, linear, pictures,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
-def test_each_loss_widens_the_score_gap_for_d_and_closes_it_for_g(loss, linear, fit):
+def test_fit_of_each_loss_widens_the_score_gap_for_d_and_closes_it_for_g(loss, linear, fit):
     """With G fixed, the gap between the mean scores of real and of generated images rises from
     below 0. With D fixed, training G closes the gap, and the scores of real images are constant.
     With a decision threshold both accuracies rise from 0, and that of generated images falls again.

@@ -88,7 +88,7 @@ def test_augmented_inputs_without_augmentation_are_the_inputs(linear, pictures):
 
 
 def test_gradient_of_the_generator_passes_through_the_augmentation(linear, pictures):
-    """It is not 0, and differs from the gradient without augmentation."""
+    """The gradient is not 0 and differs from that without augmentation."""
 
     def gradient(**changes):
         model = linear(**changes)
@@ -167,7 +167,7 @@ def test_adapt_of_several_scores_counts_each_image_once(augmenter):
     assert found == {"augment_p": pytest.approx(0.02), "d_sign_real": 0.5}
 
 
-def test_adapt_relative_to_a_threshold_takes_the_sign_above_it(augmenter):
+def test_adapt_with_a_threshold_uses_signs_relative_to_it(augmenter):
     one = augmenter(augment="ada")
     assert adapted(one, [0.3, 0.3], threshold=0.5)["d_sign_real"] == -1.0
 

@@ -175,7 +175,7 @@ def test_posterior_is_of_the_images_of_the_losses(linear):
 # Images that are not trained on.
 
 
-def test_uint8_and_equal_floats_have_the_same_draws(linear):
+def test_validate_of_uint8_and_of_equal_floats_has_the_same_draws(linear):
     model = linear(VAE)
     levels = np.arange(256, dtype=np.uint8).reshape(64, *SHAPE)
     found = [

@@ -34,7 +34,7 @@ def test_build_of_a_known_data_set_resolves_as_the_command_line(name, data, reso
     }
 
 
-def test_build_with_hyperparameters_puts_them_over_the_defaults(resolved):
+def test_build_with_hyperparameters_overrides_the_defaults(resolved):
     assert resolved("infogan", "cifar-10", noise_dim=7)["noise_dim"] == 7
 
 

@@ -65,7 +65,7 @@ def test_step_conditions_g_and_d_on_the_labels_of_the_batch(labels, take_step):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("network", ["mlp", "dcgan"])
-def test_another_label_changes_the_score_and_the_generated_image(network, way):
+def test_label_changes_the_score_and_the_generated_image(network, way):
     """A label changes its own row of the batch alone."""
     model = make(network=network, initializer="he", **way)
     for part in (model.generator, model.discriminator):  # no weight stays 0 or 1
@@ -188,7 +188,7 @@ def test_sample_of_a_label_is_of_that_class(way):
     assert difference[5].max() > 1e-4
 
 
-def test_draw_latents_of_a_label_have_the_noise_of_those_without():
+def test_draw_latents_of_a_label_has_the_noise_of_unlabelled_draws():
     model = make()
     free = model.draw_latents(200, seed=5)
     of_7 = model.draw_latents(200, seed=5, label=7)

@@ -252,7 +252,7 @@ def test_interpolate_spherical_keeps_the_norm_and_linear_does_not():
     assert (linear[:, 4] < 1.9).all()
 
 
-def test_interpolate_spherical_over_a_quarter_circle_by_hand():
+def test_interpolate_spherical_over_a_quarter_circle_equals_values_by_hand():
     start, end = tf.constant([[3.0, 0.0]]), tf.constant([[0.0, 3.0]])
     points = interpolate(start, end, 4, "spherical").numpy()[0]
     angles = np.radians([0, 30, 60, 90])

@@ -385,7 +385,7 @@ def test_path_term_is_added_every_path_interval_steps(build, take_step):
 
 
 def test_path_term_equals_its_equation(build, batch_of):
-    """It is of every second image, relative to the mean after its update."""
+    """The term uses every second image, relative to the mean after its update."""
     model = build("stylegan2", path_interval=3, path_weight=0.5)
     model.path_mean.assign(0.2)
     batch = batch_of(model, tf.constant(images()))

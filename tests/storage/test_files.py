@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Files: atomic writes, JSON, and the cache directory."""
 
 import json
 import os
@@ -33,7 +33,7 @@ def test_write_atomically_leaves_open_readers_of_the_old_file(tmp_path):
 
 
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
-def test_failed_write_leaves_the_old_file_only(tmp_path, monkeypatch, failing):
+def test_write_atomically_that_fails_keeps_the_old_file_only(tmp_path, monkeypatch, failing):
     path = tmp_path / "file"
     write_atomically(path, "old")
 
@@ -47,7 +47,7 @@ def test_failed_write_leaves_the_old_file_only(tmp_path, monkeypatch, failing):
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_interrupted_write_leaves_the_old_file_only(tmp_path, monkeypatch):
+def test_write_atomically_interrupted_leaves_no_file(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 

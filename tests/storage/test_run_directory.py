@@ -85,7 +85,7 @@ def test_directory_that_cannot_be_made_raises_one_line(tmp_path, below):
     assert "\n" not in str(error.value)
 
 
-def test_reading_a_missing_run_creates_nothing(tmp_path):
+def test_read_config_of_a_missing_run_raises_and_creates_nothing(tmp_path):
     run = RunDirectory(tmp_path / "new")
     assert run.records() == []
     with pytest.raises(UserError, match=r"no run found \(config.json is missing\)"):

@@ -1,4 +1,4 @@
-"""Command lines that start a training, print help, or are refused before TensorFlow loads."""
+"""Command lines that start a training, print help, or are invalid."""
 
 import contextlib
 import dataclasses

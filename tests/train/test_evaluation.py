@@ -37,7 +37,7 @@ def test_eval_every_logs_metrics_with_their_step(measured):
     assert told == [str(line["step"]) for line in lines]
 
 
-def test_eval_every_gives_the_values_of_evaluate(call, measured, cache):
+def test_eval_every_logs_the_values_of_evaluate(call, measured, cache):
     argv = ("--metrics=fd_digits,pixel_mean", "--features=digits", "--num_samples=20")
     assert call("evaluate", f"--run={measured.path}", *argv).code == 0
     metrics = json.loads((measured.path / "evaluation.json").read_text())["metrics"]

@@ -40,7 +40,7 @@ def test_compile_model_uses_xla_by_option_and_device(model, monkeypatch, jit, de
     assert model.jit_compile is xla
 
 
-def test_compile_model_without_xla_support_refuses_jit_on(model, monkeypatch):
+def test_compile_model_without_xla_support_raises_for_jit_on(model, monkeypatch):
     monkeypatch.setattr(type(model), "jit_compile", property(lambda model: False, lambda *_: None))
     loop.compile_model(model, "auto")
     with pytest.raises(UserError, match="does not compile under XLA; use jit=off") as caught:

@@ -25,7 +25,7 @@ SHAPES = {
     "MNIST": (28, 28, 1),
     "FASHION_MNIST": (28, 28, 1),
     "CIFAR10": (32, 32, 3),
-    "birds.npz": (32, 32, 3),  # as the README has it made
+    "birds.npz": (32, 32, 3),  # as in the README
 }
 
 
@@ -79,7 +79,9 @@ def test_parse_accepts_flags_in_any_order(order):
         (["--flagfile={file}", "--dataset=MNIST"], 3.0),
     ],
 )
-def test_given_value_overrides_defaults_of_data_set_and_model(toy, tmp_path, argv, strength):
+def test_parse_of_a_given_value_overrides_defaults_of_data_set_and_model(
+    toy, tmp_path, argv, strength
+):
     (tmp_path / "flags.txt").write_text("--dataset=CIFAR10\n--strength=3\n")
     words = [word.format(file=tmp_path / "flags.txt") for word in argv]
     assert options.parse(["--model=toy", *words]).hp.strength == strength
@@ -93,7 +95,7 @@ def test_default_of_a_model_depends_on_the_data_set():
     assert units == {"MNIST": 1024, "fashion_mnist": 1024, "CIFAR10": 0}
 
 
-def test_switch_of_a_model_with_no_is_off(toy):
+def test_boolean_option_of_a_model_with_no_prefix_is_false(toy):
     assert options.parse(["--model=toy"]).hp.smooth is True
     assert options.parse(["--model=toy", "--nosmooth"]).hp.smooth is False
     with pytest.raises(UserError, match=r"^nosmooth: not a flag of gan, only of toy$"):
@@ -148,7 +150,7 @@ def test_flag_of_other_models_raises_with_their_names(toy):
         ),
     ],
 )
-def test_a_flag_that_does_not_apply_to_what_else_is_selected_raises_one_line(argv, expected):
+def test_flag_that_does_not_apply_to_the_selected_alternative_raises_one_line(argv, expected):
     with pytest.raises(UserError) as error:
         options.parse(argv)
     assert str(error.value) == expected
@@ -166,7 +168,7 @@ def test_defaults_depend_on_the_selected_alternatives():
 
 
 @pytest.mark.parametrize("model", REGISTRY)
-def test_a_configuration_with_options_that_do_not_apply_survives_config_json(model):
+def test_configuration_with_options_that_do_not_apply_survives_config_json(model):
     network = REGISTRY[model].hyperparameters.__dataclass_fields__["network"]
     has_mlp = "mlp" in network.metadata["alternatives"]
     config = options.parse(
