@@ -133,11 +133,23 @@ def test_page_has_the_recipes_of_the_goals():
     assert PAGE.count("```python") == sum(map(len, RECIPES.values()))
 
 
+MODEL = "; assert models.REGISTRY['{}'].load().Hyperparameters"
+BACKBONE = "; from models.networks.backbones import BACKBONES; assert BACKBONES['{}'].load().trunk"
+LOADS = {  # code that loads the class or the backbone of a recipe
+    "preset": MODEL.format("rsgan"),
+    "acgan": MODEL.format("acgan"),
+    "r3gan": MODEL.format("r3gan"),
+    "ability": "; assert models.WGAN.critic_scores",
+    "backbone": BACKBONE.format("upsampling"),
+}
+
+
 @pytest.mark.parametrize("recipe", GOALS)
 def test_recipe_alone_can_be_imported(recipe, tmp_path, python):
     root = copy_of_rooms(tmp_path)
     apply(recipe, root)
     code = "import models, evaluation.families as f; f.declared(); import losses.adversarial"
+    code += LOADS.get(recipe, "")
     done = python("-c", code, cwd=root, PYTHONPATH=str(root))
     assert done.code == 0, done
 
@@ -195,6 +207,30 @@ def test_r3gan_logs_both_penalties(steps):
     scalars = steps["r3gan"]["scalars"]
     assert min(scalars["d_loss_r1"], scalars["d_loss_r2"]) > 0
     assert {"d_loss_relative", "g_loss"} <= set(scalars)
+
+
+LINEAR = """
+import json
+import keras, numpy as np, tensorflow as tf
+import models
+keras.utils.set_random_seed(0)
+model = models.build("r3gan", "MNIST", network="mlp", noise_dim=3)
+model.discriminator = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(1)])
+model.discriminator.build((None, 28, 28, 1))
+model.compile(run_eagerly=True)
+square = float(np.sum(np.square(model.discriminator.layers[-1].kernel)))
+images = np.random.default_rng(0).integers(0, 256, (4, 28, 28, 1), np.uint8)
+scalars = model.train_step(tf.constant(images))
+print(json.dumps([square, *(float(scalars[f"d_loss_{name}"]) for name in ("r1", "r2"))]))
+"""
+
+
+def test_r3gan_penalties_of_a_linear_discriminator_are_half_of_gamma_times_its_square(zoo, python):
+    """The gradient of w x + b is w at every image: gamma / 2 |w|²."""
+    done = python("-c", LINEAR, cwd=zoo, PYTHONPATH=str(zoo))
+    assert done.code == 0, done
+    square, *penalties = json.loads(done.out)
+    assert penalties == pytest.approx([0.05 / 2 * square] * 2, rel=1e-4)
 
 
 def test_backbone_of_a_recipe_builds_generator_and_discriminator(steps):
@@ -295,7 +331,19 @@ def test_page_names_existing_files_and_hooks():
     assert len(named) > 10
     assert [name for name in named if not (ROOT / name).exists()] == []
     code = "".join((ROOT / "models" / name).read_text() for name in ("adversarial.py", "base.py"))
-    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| ", PAGE.partition("| hook |")[2], re.M)
-    hooks = re.findall(r"`(\w+)`", " ".join(rows))
+    hooks = hooks_of_page()
     assert len(hooks) > 15
-    assert [hook for hook in hooks if f"def {hook}(" not in code] == []
+    assert [hook for hook in hooks if not re.search(rf"    (def {hook}\(|{hook}: )", code)] == []
+
+
+def hooks_of_page() -> list[str]:
+    """Return the names in the first column of the table of hooks."""
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| ", PAGE.partition("| hook |")[2], re.M)
+    return re.findall(r"`(\w+)`", " ".join(rows))
+
+
+def test_page_lists_all_hooks():
+    code = (ROOT / "models" / "adversarial.py").read_text()
+    hooks = re.findall(r"^    def ([a-z]\w+)\(", code.partition("# The step.")[0], re.M)
+    contract = ("build_networks", "networks")  # of every model
+    assert [hook for hook in hooks if hook not in (*hooks_of_page(), *contract)] == []

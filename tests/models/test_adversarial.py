@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from losses.adversarial import LOSSES, AdversarialLoss
+import fields
+from fields import Choices
+from losses.adversarial import LOSSES, AdversarialLoss, LossChoice
 from losses.penalties import PENALTIES
 from models import layers
 from models.adversarial import (
@@ -18,7 +20,9 @@ from models.adversarial import (
     AdversarialModel,
     Penalty,
 )
-from models.terms import Term, total
+from models.declarations.adversarial import AdversarialHyperparameters
+from models.objectives import Objective
+from models.terms import Term, merged, total
 
 # Terms.
 
@@ -59,6 +63,48 @@ def test_total_of_one_term_is_logged_once():
     assert list(scalars) == ["g_loss"]
     assert float(loss) == 2.0
     assert loss.dtype == tf.float32
+
+
+def test_merged_of_terms_keeps_their_order():
+    assert list(merged({"b": 1, "a": 2}, {}, {"c": 3})) == ["b", "a", "c"]
+    assert merged() == {}
+
+
+class Repeats(Objective):
+    """Objective with one term, of a given name."""
+
+    def __init__(self, side, name):
+        self.sides, self.name = (side,), name
+
+    def terms(self, real, fake, batch):
+        return {self.name: fake["d"]}
+
+
+class RepeatsInExtraTerms(AdversarialModel):
+    def extra_generator_terms(self, real, fake, batch):
+        return {"adversarial": tf.ones(5)}
+
+
+class RepeatsInPenalties(AdversarialModel):
+    def penalties(self):
+        return {"fake": Penalty(1.0, lambda real, fake, batch: tf.ones(5))}
+
+
+@pytest.mark.parametrize(
+    ("cls", "objectives", "name"),
+    [
+        (AdversarialModel, [Repeats("discriminator", "real")], "real"),
+        (AdversarialModel, [Repeats("generator", "adversarial")], "adversarial"),
+        (AdversarialModel, [Repeats("generator", "a"), Repeats("generator", "a")], "a"),
+        (RepeatsInExtraTerms, [], "adversarial"),
+        (RepeatsInPenalties, [], "fake"),
+    ],
+)
+def test_step_with_two_terms_of_one_name_raises(cls, objectives, name, linear, pictures, take_step):
+    model = linear(cls)
+    model.objectives = objectives
+    with pytest.raises(ValueError, match=f"^several terms of a loss are named {name}$"):
+        take_step(model, pictures(5))
 
 
 def test_step_logs_the_losses_of_the_loss_pair(linear, pictures, take_step):
@@ -421,9 +467,17 @@ def test_generator_terms_receive_real_scores_only_if_the_loss_uses_them(
     def discriminator(d_real, d_fake):
         return {"real": -d_real, "fake": d_fake}
 
+    own = Choices(LossChoice, LossChoice(name="own", has_threshold=False))
+
+    @fields.options(alternatives={"loss": own}, defaults={"loss": "own"})
+    class SpyHyperparameters(AdversarialHyperparameters):
+        """Hyperparameters of a model with a loss of its own."""
+
     class Spy(AdversarialModel):
+        Hyperparameters = SpyHyperparameters
+
         def make_loss(self):
-            return AdversarialLoss(discriminator, generator, None)
+            return AdversarialLoss(discriminator, generator)
 
     blind = linear(Spy, d_learning_rate=0.1)
     x = pictures(5)
@@ -433,7 +487,7 @@ def test_generator_terms_receive_real_scores_only_if_the_loss_uses_them(
 
     given.clear()
     seeing = linear(Spy, d_learning_rate=0.1)
-    seeing.loss_pair = AdversarialLoss(discriminator, generator, None, True)
+    seeing.loss_pair = AdversarialLoss(discriminator, generator, generator_uses_real=True)
     before = seeing.discriminator(x)[:, 0].numpy()
     take_step(seeing, x)
     # They are those of D after its update.
