@@ -57,7 +57,7 @@ def preset(
         paper: as `Model`.
         year: as `Model`.
         doc: as `Model`.
-        of: option class of the base.
+        of: option class of the base; `models.presets` raises ValueError for another one.
         base: as `Model`.
         defaults: name of a hyperparameter -> new default.
     """

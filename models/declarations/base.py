@@ -1,6 +1,7 @@
 """Base classes of the hyperparameters: of every model, and of models with a backbone."""
 
 import fields
+from errors import UserError
 from fields import choice, field, options
 from models.networks.backbones import BACKBONES
 
@@ -28,6 +29,15 @@ class Hyperparameters:
 
     def __post_init__(self):
         fields.check(self)
+
+    def _require_default(self, reason: str, *names: str) -> None:
+        """Raise UserError with a reason if an option differs from its defaults."""
+        for name in names:
+            spec = self.__dataclass_fields__[name]
+            by = (spec.metadata["by_dataset"], spec.metadata["of_choice"])
+            defaults = (spec.default, *(value for of in by for value in of.values()))
+            if getattr(self, name) not in defaults:
+                raise UserError(reason, name)
 
     @classmethod
     def resolve(cls, dataset: str = "", **given):

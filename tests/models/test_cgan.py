@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from errors import UserError
 from models import CGAN, layers
+from models.norms import GENERATOR_NORMS, Norm
 
 WAYS = [
     pytest.param({"g_conditioning": g, "d_conditioning": d}, id=f"{g}-{d}")
@@ -222,3 +223,12 @@ def test_picture_latents_have_one_class_per_row(num_classes, rows):
     again, _ = model.picture_latents()
     np.testing.assert_array_equal(latents["noise"], again["noise"])
     assert model.generate(latents).shape == (rows * 10, 2, 2, 1)
+
+
+def test_conditional_batch_norm_is_valid_with_any_norm_over_the_batch(monkeypatch):
+    other = Norm(name="other", batch=True, in_generator=True)
+    monkeypatch.setitem(GENERATOR_NORMS, "other", other)
+    hp = CGAN.Hyperparameters.resolve(g_conditioning="batch_norm", g_norm="other")
+    assert hp.g_norm == "other"
+    with pytest.raises(UserError, match=r"^g_conditioning: batch_norm requires g_norm=batch, got"):
+        CGAN.Hyperparameters.resolve(g_conditioning="batch_norm", g_norm="none")

@@ -1,6 +1,7 @@
 """The models' declarations: defaults, options of their choices, and combinations that raise."""
 
 import dataclasses
+import inspect
 import json
 import subprocess
 import sys
@@ -18,8 +19,8 @@ from losses.penalties import PENALTIES
 from models.declarations.adversarial import AdversarialHyperparameters
 from models.declarations.infogan import InfoGANHyperparameters
 from models.initializers import INITIALIZERS
-from models.networks.backbones import BACKBONES, STYLED
-from models.norms import GENERATOR_NORMS, NORMS
+from models.networks.backbones import BACKBONES, STYLED, Backbone
+from models.norms import GENERATOR_NORMS, NORMS, Norm
 from models.optimizers import OPTIMIZERS
 from training import options
 
@@ -183,7 +184,6 @@ def test_penalty_with_the_default_norm_of_a_backbone_raises_for_batch_norm(netwo
         ({"penalty": "r1,r2"}, {"r1": 10.0, "r2": 10.0}),
         ({"penalty": "r1,r2", "penalty_weight": 3.0}, {"r1": 3.0, "r2": 3.0}),
         ({"penalty": "r1:5,r2:0.5"}, {"r1": 5.0, "r2": 0.5}),
-        ({"penalty": "r1:5,r2:0.5", "penalty_weight": 3.0}, {"r1": 5.0, "r2": 0.5}),
         ({"penalty": ("r2", "gradient:5"), "penalty_weight": 3.0}, {"r2": 3.0, "gradient": 5.0}),
         ({"penalty": ["r2", "gradient:5"]}, {"r2": 10.0, "gradient": 5.0}),
     ],
@@ -212,6 +212,19 @@ def test_penalty_weights_of_style_based_models_depend_on_the_penalty(penalty, we
     assert found.penalty_weights() == weights
     saved = json.loads(json.dumps(dataclasses.asdict(found)))
     assert CLASSES["stylegan2"].resolve(**saved) == found
+
+
+@pytest.mark.parametrize(("name", "default"), [("dcgan", 10.0), ("stylegan2", 1.0)])
+@pytest.mark.parametrize("penalty", ["r1:5", "r1:5,r2:0.5"])
+def test_resolve_of_a_penalty_weight_that_no_penalty_has_raises(penalty, name, default):
+    norm = {"d_norm": "none"} if name == "dcgan" else {}
+    with pytest.raises(UserError) as error:
+        CLASSES[name].resolve(**norm, penalty=penalty, penalty_weight=3.0)
+    assert str(error.value) == (
+        "penalty_weight: applies to penalties without a weight of their own, and all of penalty="
+        f"{penalty} have one"
+    )
+    CLASSES[name].resolve(**norm, penalty=penalty, penalty_weight=default)
 
 
 @pytest.mark.parametrize("penalty", ["r1,r1", "r1,r3", "r1:0", "r1:-1", "r1:x", "none,r1"])
@@ -516,11 +529,33 @@ def test_priors_and_initializers_of_the_choices_are_implemented():
         assert initializer.make()((2, 2)).shape == (2, 2)
 
 
-@pytest.mark.parametrize("backbone", [*BACKBONES.values(), *STYLED.values()], ids=lambda b: b.name)
+@pytest.mark.parametrize("backbone", BACKBONES.values(), ids=lambda b: b.name)
 def test_backbone_loads_the_module_that_implements_it(backbone):
     module = backbone.load()
     assert module.__name__ == backbone.module
     assert callable(module.generator)
+    assert callable(module.trunk)
+
+
+@pytest.mark.parametrize("name", models.REGISTRY)
+def test_networks_with_a_module_define_a_generator_and_a_trunk(name):
+    for networks in CLASSES[name].__dataclass_fields__["network"].metadata["alternatives"].values():
+        if isinstance(networks, Backbone):
+            for function in (networks.load().generator, networks.load().trunk):
+                assert {"image_shape", "norm"} <= inspect.signature(function).parameters.keys()
+        else:
+            assert not hasattr(networks, "module")
+
+
+@pytest.mark.parametrize("name", NORMS)
+def test_norm_of_activations_differs_in_the_spectral_norm_alone(name):
+    norm = NORMS[name]
+    plain = NORMS[norm.of_activations]
+    assert (plain.batch, plain.layer, plain.spectral) == (norm.batch, norm.layer, False)
+
+
+def test_norm_of_activations_is_derived_from_its_facts():
+    assert Norm(name="both_of_layers", layer=True, spectral=True).of_activations == "layer"
 
 
 @pytest.mark.parametrize("name", models.REGISTRY)
