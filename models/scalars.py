@@ -24,8 +24,7 @@ class ScalarGroup:
         order: place of the panel.
         unit: unit of the values; empty for numbers.
         log: whether the axis is logarithmic.
-        is_loss: whether they are total losses, which the progress line and the curves of several
-            runs include.
+        is_loss: whether the progress line and the curves of several runs include them.
     """
 
     title: str

@@ -56,8 +56,8 @@ def test_draw_curves_of_began_has_k_and_convergence(call, tiny, tmp_path, panels
     assert all(0 <= line["k"] <= 1 for line in lines)
     assert len({line["k"] for line in lines}) > 1
     assert all(line["convergence"] > line["d_loss_real"] > 0 for line in lines)
-    (others,) = [panel for panel in panels(run) if panel.title == "others"]
-    assert others.series == {
+    (equilibrium,) = [panel for panel in panels(run) if panel.title == "equilibrium"]
+    assert equilibrium.series == {
         name: ((1, 2, 3), tuple(line[name] for line in lines)) for name in ("k", "convergence")
     }
 
