@@ -30,6 +30,7 @@ def _declared() -> dict[str, Model]:
 
 
 REGISTRY = _declared()
+OF_DATA = ("dataset", "image_size")  # flags of train.py; in `build`, errors under them name `data`
 
 
 def build(
@@ -55,15 +56,22 @@ def build(
         raise UserError(f"no such model: {name}{near(name, REGISTRY)}", "name")
     images = known(data) if isinstance(data, str) else data
     if images is None:
-        raise UserError(f"{data}: not one of {', '.join(KNOWN)}; pass a loaded data set", "data")
+        raise UserError(
+            f"expected one of {', '.join(KNOWN)}, or a loaded data set, got {data}", "data"
+        )
     model_class = REGISTRY[name].load()
     resolved = REGISTRY[name].hyperparameters.resolve(images.name, **hyperparameters)
-    return model_class(
-        images.image_shape,
-        num_classes=images.num_classes,
-        seed=seed,
-        **dataclasses.asdict(resolved),
-    )
+    try:
+        return model_class(
+            images.image_shape,
+            num_classes=images.num_classes,
+            seed=seed,
+            **dataclasses.asdict(resolved),
+        )
+    except UserError as error:
+        if error.option not in OF_DATA:
+            raise
+        raise UserError(error.message, "data") from None
 
 
 def load(path: str | os.PathLike) -> "GenerativeModel":

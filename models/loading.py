@@ -16,10 +16,16 @@ def load(path: str | os.PathLike) -> GenerativeModel:
     run = RunDirectory(path)
     saved = run.read_config()
     try:
-        model_class = REGISTRY[saved["options"]["model"]].load()
+        name = saved["options"]["model"]
+        if name not in REGISTRY:
+            raise UserError(f"no such model: {name}")
+        model_class = REGISTRY[name].load()
         model_class.Hyperparameters.resolve(**saved["hyperparameters"])
     except (KeyError, TypeError, UserError) as error:
-        raise UserError(f"{run.config}: written by another version of the code ({error})") from None
+        reason = f"it lacks the entry {error}" if isinstance(error, KeyError) else error
+        raise UserError(
+            f"{run.config}: written by another version of the code ({reason})"
+        ) from None
     model = build(model_class, saved)
     checkpoints = Checkpoints(model.state(), model.step, run.checkpoints, complete=False)
     if checkpoints.restore() is None:

@@ -159,7 +159,7 @@ def test_factors_that_are_constant_are_na_with_reason():
             yield np.full((len(latents["noise"]), 28, 28, 1), -1, np.float32)
 
     found = factors_of(Still((28, 28, 1)), by_thickness())
-    constant = "requires codes and factors that vary; one is constant"
+    constant = "the factor is the same in all samples"
     for name in STROKES:
         assert found[name] == Measurement(None, {"reason": constant})
     reason = found["mutual_information_gap"].protocol["reason"]

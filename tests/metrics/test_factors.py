@@ -178,8 +178,8 @@ def test_rank_correlations_of_a_constant_raise(constant):
         factor[:] = 3
     else:
         codes[:, 1] = 3
-    said = r"^requires codes and factors that vary; one is constant$"
-    with pytest.raises(MetricError, match=said):
+    of = {"factor": "the factor", "code": "code 1"}[constant]
+    with pytest.raises(MetricError, match=f"^{of} is the same in all samples$"):
         rank_correlations(codes, factor)
 
 

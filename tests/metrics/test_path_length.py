@@ -66,5 +66,5 @@ def test_path_length_of_features_that_are_not_finite_raises(bad):
     broken[2, 1] = bad
     with pytest.raises(MetricError):
         path_length(features, broken)
-    with pytest.raises(MetricError, match="needs images"):
+    with pytest.raises(MetricError, match="needs samples, there are none"):
         path_length(features[:0], features[:0])

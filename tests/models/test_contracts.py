@@ -500,8 +500,10 @@ def test_step_of_a_class_conditional_model_without_labels_raises(name, tiny, bat
     images, _ = batches(1)
     model = tiny(name)
     model.compile()
-    with pytest.raises(ValueError, match="requires batches of images and labels"):
+    message = f"^{REGISTRY[name].class_name} requires batches of images and labels$"
+    with pytest.raises(UserError, match=message) as error:
         take_step(model, images[0])
+    assert error.value.option == ""
     assert int(model.step) == 0
 
 
