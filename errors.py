@@ -1,6 +1,7 @@
-"""UserError, the exception for requests that cannot be met, and helpers for its messages."""
+"""UserError, the exception for requests that cannot be met, helpers for its messages, and warn."""
 
 import difflib
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -23,6 +24,11 @@ class UserError(ValueError):
     def __init__(self, message: str, option: str = ""):
         super().__init__(f"{option}: {message}" if option else message)
         self.option = option
+
+
+def warn(message: str) -> None:
+    """Print a warning to stderr, in one line."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def near(name: str, names: Iterable[str], prefix: str = "") -> str:

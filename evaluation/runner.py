@@ -40,8 +40,8 @@ def load_reference(data: ImageData, request: MeasureOptions, prefix: str = "") -
     extractor, wanted = None, fields.listed(request.metrics)
     if not wanted or set(wanted) - set(families.named(None)):
         extractor = load_extractor(data, request.features, f"{prefix}features")
-    reference = Reference(data, request.split, extractor)
-    wanted_metrics(request, reference, prefix)
+    reference = Reference(data, request.split, extractor, prefix)
+    wanted_metrics(request, reference)
     return reference
 
 
@@ -53,15 +53,14 @@ def load_extractor(data: ImageData, name: str, option: str) -> Extractor:
         raise UserError(f"{name}: {error}", option) from None
 
 
-def wanted_metrics(
-    request: MeasureOptions, reference: Reference, prefix: str = ""
-) -> dict[str, Metric]:
+def wanted_metrics(request: MeasureOptions, reference: Reference) -> dict[str, Metric]:
     """Return the selected metrics, by default all, by name.
 
     Raises:
         UserError: a metric is unknown or belongs to another feature network.
     """
     network = reference.extractor.name if reference.extractor else None
+    prefix = reference.prefix
     known = families.named(network)
     wanted = fields.listed(request.metrics) or list(known)
     for name in wanted:
@@ -75,6 +74,19 @@ def wanted_metrics(
         hint = near(name, known) or f"; there are {', '.join(known)}"
         raise UserError(f"no such metric: {name}{hint}", f"{prefix}metrics")
     return {name: known[name] for name in wanted}
+
+
+def count_of_real_features(reference: Reference) -> int:
+    """Compute the features of the reference images; return the number of images.
+
+    Raises:
+        UserError: a feature is not finite.
+    """
+    try:
+        return reference.statistics.n
+    except MetricError as error:
+        option = f"{reference.prefix}features"
+        raise UserError(f"{reference.extractor.name}: {error}", option) from None
 
 
 def measure(
@@ -128,6 +140,11 @@ def measure_one(context: Context, name: str) -> Measurement:
     network = {} if metric.features is Features.NONE else context.features_protocol
     protocol = {**reference.protocol, "n_fake": context.n, **network}
     return Measurement(found.value, {**protocol, **found.protocol})
+
+
+def undefined(measured: Mapping[str, Measurement]) -> dict[str, str]:
+    """Return the reasons of the metrics without a value, by name."""
+    return {n: m.protocol["reason"] for n, m in measured.items() if m.value is None}
 
 
 def over_seeds(measurements: Sequence[Measurement], seeds: Sequence[int]) -> Measurement:

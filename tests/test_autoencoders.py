@@ -58,7 +58,7 @@ def test_a_collapsed_posterior_is_told(call, vae_run, tmp_path):
     argv += ["--sample_every=1000", "--checkpoint_every=1000"]
     outcome = call("train", *argv, f"--outdir={tmp_path / 'run'}")
     assert outcome.code == 0, outcome
-    assert "warning: the posterior has collapsed: no latent dimension has a KL" in outcome.out
+    assert "warning: the posterior has collapsed: no latent dimension has a KL" in outcome.err
 
 
 def test_evaluate_measures_codes_and_likelihood(call, vae_run):

@@ -270,6 +270,8 @@ class Evaluator(StepCallback):
         self.check_weights()
         print("\n" * is_live(), end="")  # ends the progress line
         values = self.measure()
+        if not values:
+            return
         self.run.log({**self.log.position(self.step), **values})
         with self.writer.as_default(step=self.step):
             for name, value in values.items():

@@ -32,7 +32,7 @@ def measured(context) -> dict[str, np.ndarray]:
         if context.reference.data.image_shape[-1] == 1
         and (gap or context.wants(f"{name}_correlation"))
     }
-    if gap and context.has_classifier:
+    if gap and context.reference.has_classifier:
         measures["class"] = context.extractor.classes
     found = collections.defaultdict(list)
     drawn = context.shared(latents)
@@ -47,7 +47,7 @@ def best_correlation(context, factor: str) -> Measurement:
     """Return the largest absolute rank correlation of a code with a factor."""
     values = context.shared(measured)
     if factor not in values:
-        raise MetricError(f"the {factor} is measured in gray images, light on dark")
+        raise MetricError(f"{factor} requires gray images with light strokes on a dark background")
     codes = np.asarray(context.shared(latents)[CONTINUOUS_CODES.latent])
     each = factors.rank_correlations(codes, values[factor])
     best = int(np.argmax(np.abs(each)))
@@ -98,8 +98,8 @@ def class_change(context):
 
 @FACTORS.metric(
     GAP,
-    "difference of the mutual information of a factor with the best and the second best code, "
-    "over its entropy; mean of slant, thickness and, with a classifier of the data set, class",
+    "(I(best code; factor) - I(second-best code; factor)) / H(factor), mean over slant, thickness "
+    "and, with a classifier of the data set, class",
     source="Chen et al. 2018",
     better=HIGHER,
     features=Features.OPTIONAL,
@@ -107,12 +107,12 @@ def class_change(context):
 def mutual_information_gap(context):
     drawn, values = context.shared(latents), context.shared(measured)
     codes = np.asarray(drawn[CONTINUOUS_CODES.latent])
-    known = {name: np.argmax(drawn[name], 1) for name in context.model.codes.categorical}
+    known = {name: np.argmax(drawn[name], 1) for name in context.model.latents.categorical}
     known |= {f"code {k}": factors.binned(code) for k, code in enumerate(codes.T)}
     if len(known) < 2:
-        raise MetricError(f"{GAP} needs two codes")
+        raise MetricError("requires two codes")
     if not values:
-        raise MetricError(f"{GAP} needs gray images or a classifier of them")
+        raise MetricError("requires gray images, or a feature network that classifies the data set")
     targets = {n: v if n == "class" else factors.binned(v) for n, v in values.items()}
     gap, gaps = factors.mutual_information_gap(known, targets)
     network = context.features_protocol if "class" in values else {}

@@ -1,5 +1,6 @@
 """Pictures of an evaluation: neighbours.png, codes.png and confusion.png."""
 
+import contextlib
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import plotting
 from evaluation.context import Context
 from metrics import neighbours
-from metrics.measurement import Measurement
+from metrics.measurement import Measurement, MetricError
 
 CODE_PANELS = (
     ("slant: rank correlation", "slant_correlation", "correlations"),
@@ -19,11 +20,12 @@ CODE_PANELS = (
 
 
 def draw(measured: Mapping[str, Measurement], context: Context, folder: Path) -> None:
-    """Write the pictures of the measured metrics."""
+    """Write the pictures of the measured metrics; none of samples whose features are not finite."""
     if any(metric.samples for metric in context.wanted.values()):
         train = context.reference.data.train.images
-        picture = neighbours_grid(context.samples.first, train)
-        plotting.save_image(folder / "neighbours.png", picture)
+        with contextlib.suppress(MetricError):
+            picture = neighbours_grid(context.samples.first, train)
+            plotting.save_image(folder / "neighbours.png", picture)
     draw_codes(measured, folder)
     draw_confusion(measured, context.reference.data.class_names, folder)
 

@@ -47,7 +47,7 @@ def test_a_model_with_codes_is_measured_by_what_they_mean(coded):
     confusion = np.array(coded.metrics["cluster_accuracy"]["protocol"]["confusion"])
     assert (confusion.shape, confusion.sum()) == ((10, 4), 40)
     reason = coded.metrics["class_change"]["protocol"]["reason"]
-    assert reason == "class_change requires a classifier of digits; use features=classifier"
+    assert reason == "requires a classifier of digits; use features=classifier"
 
 
 def test_what_is_measured_of_codes_is_that_of_the_models_own_images(coded):

@@ -76,7 +76,7 @@ def test_what_needs_classes_or_labels_says_so(unlabelled, labelled):
     assert found["reconstruction_error"].value > 0
     found = reconstructed(Halving, labelled, extractor=brightness("Other"))
     assert found["reconstruction_accuracy"].protocol["reason"] == (
-        "reconstruction_accuracy requires a classifier of Set; use features=classifier"
+        "requires a classifier of Set; use features=classifier"
     )
     assert found["reconstruction_feature_distance"].value is not None
 

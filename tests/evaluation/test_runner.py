@@ -6,6 +6,7 @@ from errors import UserError
 from evaluation import families, runner, subject
 from evaluation.metric import SAMPLES
 from evaluation.options import MeasureOptions
+from evaluation.reference import Reference
 from metrics.measurement import Measurement
 from models import GAN
 from tests.evaluation.cases import (
@@ -18,6 +19,7 @@ from tests.evaluation.cases import (
     RECONSTRUCTIONS,
     STROKES,
     data_of,
+    not_finite,
     pictures,
     reference_of,
 )
@@ -192,3 +194,18 @@ def test_over_seeds_what_one_of_them_lacks_is_lacking_with_the_reason():
     found = runner.over_seeds([Measurement(1.0), lacking], [0, 1])
     assert found == Measurement(None, {"reason": "too few", "seeds": [0, 1]})
     assert runner.over_seeds([lacking], [3]).protocol["reason"] == "too few"
+
+
+def test_count_of_real_features_that_are_not_finite_raises_one_line(unlabelled, extractor):
+    assert runner.count_of_real_features(Reference(unlabelled, "test", extractor)) == 120
+    with pytest.raises(UserError) as raised:
+        runner.count_of_real_features(Reference(unlabelled, "test", not_finite(), "eval_"))
+    assert raised.value.option == "eval_features"
+    assert str(raised.value) == (
+        "eval_features: broken: needs finite numbers, some are NaN or infinite"
+    )
+
+
+def test_undefined_lists_the_metrics_without_a_value_with_their_reasons():
+    lacking = Measurement(None, {"reason": "too few"})
+    assert runner.undefined({"a": Measurement(0.0), "b": lacking}) == {"b": "too few"}
