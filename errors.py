@@ -18,12 +18,13 @@ class UserError(ValueError):
             the error concerns no option, such as a damaged file.
 
     Attributes:
+        message: as given.
         option: as given.
     """
 
     def __init__(self, message: str, option: str = ""):
         super().__init__(f"{option}: {message}" if option else message)
-        self.option = option
+        self.message, self.option = message, option
 
 
 def warn(message: str) -> None:

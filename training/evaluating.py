@@ -33,7 +33,7 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
     references = [reference_of_images(request)] if request.images else references_of(runs, request)
     evaluations = [evaluate_run(run, request, references, only_new) for run in runs]
     if request.images:
-        images = subject.of_images(request.images, references[0].data.image_shape)
+        images = subject.of_images(request.images, references[0].data)
         evaluations = [evaluate(images, references[0], request, folder)]
     require_measured(request, evaluations)
     for run, record, evaluation in zip(runs, records, evaluations, strict=False):
