@@ -558,7 +558,7 @@ TRAINING = (
         "a study skips a finished run whose flagfile has changed",
         "training/studying.py",
         """        and run.finished
-        and options.Config.from_dict(run.read_config()) == config
+        and options.Config.of_run(run) == config
 """,
         "        and run.finished\n",
         "tests/test_study.py",
@@ -627,11 +627,13 @@ EVALUATION = (
     fault(
         "seed_not_hashed",
         "a study takes results of another evaluation seed for its own",
-        "evaluation/record.py",
-        'for name in PUBLISHED if name != "metrics"]',
-        'for name in PUBLISHED if name not in ("metrics", "seed")]',
+        "evaluation/options.py",
+        'if "protocol" in s.metadata]',
+        'if "protocol" in s.metadata and s.name != "seed"]',
         *("tests/evaluation/test_record.py", "tests/test_study.py"),
         file="evaluate.py",
+        text='for name in PUBLISHED if name != "metrics"]',
+        replacement='for name in PUBLISHED if name not in ("metrics", "seed")]',
         first=("tests/test_evaluate.py", "tests/test_study.py"),
     ),
     fault(

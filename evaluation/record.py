@@ -7,7 +7,7 @@ from pathlib import Path
 
 from evaluation import runner
 from evaluation.context import Stopwatch
-from evaluation.options import PUBLISHED, MeasureOptions
+from evaluation.options import MeasureOptions
 from evaluation.reference import Reference
 from evaluation.reports import pictures
 from evaluation.subject import Subject
@@ -87,9 +87,8 @@ def as_record(
 
 def protocol_hash(subject: Subject, reference: Reference, request: MeasureOptions) -> str:
     """Return the hash of the subject, the protocol options and the feature network."""
-    protocol = [getattr(request, name) for name in PUBLISHED if name != "metrics"]
     weights = reference.extractor.sha256 if reference.extractor else ""
-    content = json.dumps([FORMAT, subject.identity, protocol, weights])
+    content = json.dumps([FORMAT, subject.identity, request.protocol, weights])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 

@@ -3,7 +3,6 @@
 May import: losses, augmentation, storage, data.catalogue, fields, errors.
 """
 
-import dataclasses
 import importlib
 import os
 import pkgutil
@@ -56,14 +55,8 @@ def build(
     images = known(data) if isinstance(data, str) else data
     if images is None:
         raise UserError(f"{data}: not one of {', '.join(KNOWN)}; pass a loaded data set", "data")
-    model_class = REGISTRY[name].load()
-    resolved = REGISTRY[name].hyperparameters.resolve(images.name, **hyperparameters)
-    return model_class(
-        images.image_shape,
-        num_classes=images.num_classes,
-        seed=seed,
-        **dataclasses.asdict(resolved),
-    )
+    hp = REGISTRY[name].hyperparameters.resolve(images.name, **hyperparameters)
+    return REGISTRY[name].build(hp, images.image_shape, num_classes=images.num_classes, seed=seed)
 
 
 def load(path: str | os.PathLike) -> "GenerativeModel":

@@ -22,6 +22,7 @@ from evaluation.reference import Reference
 from models.abilities import STYLES, VALIDATION
 from models.base import ACTIVE, GenerativeModel
 from storage.checkpoints import Checkpoints
+from storage.files import replacing
 from storage.run_directory import RunDirectory
 from training import callbacks, loading, machine
 from training.curves import draw_curves
@@ -264,9 +265,10 @@ def finish(run: RunDirectory, model: GenerativeModel) -> None:
     ]
     styled = [] if model.lacks(STYLES) else save_style_pictures(model, 0, run.path / "styles")
     network = model.generator_network()
-    run.export.mkdir(exist_ok=True)
-    network.save(run.export / "generator.keras")
-    network.export(str(run.export / "saved_model"), verbose=False)
+    with replacing(run.export / "generator.keras") as path:
+        network.save(path)
+    with replacing(run.export / "saved_model") as path:
+        network.export(str(path), verbose=False)
     folders = "traversals/, " * bool(traversed) + "styles/, " * bool(styled)
     print(f"done: samples.png, curves.png, {folders}progress.gif and export/ are in {run.path}")
 

@@ -16,7 +16,7 @@ import numpy as np
 from errors import UserError
 from evaluation.features.extractor import RESERVED_NAMES, Extractor, plain_name
 from storage.cache import cache_directory
-from storage.files import write_atomically
+from storage.files import write_npz
 
 DIGITS = pathlib.Path(__file__).resolve().parents[2] / "assets" / "digits.npz"
 DIGITS_SHA256 = "2e2175fd2589a9806f7d1a05180b1d957b5b713bf8ca71ca7403e78509beb042"
@@ -68,10 +68,8 @@ def build(image_shape: tuple[int, int, int], num_classes: int, width: int):
 
 def save(path: pathlib.Path, network, description: Description) -> None:
     """Save the weights and the description as an .npz file of plain arrays."""
-    buffer = io.BytesIO()
     weights = {f"weight_{k:02}": np.asarray(w) for k, w in enumerate(network.weights)}
-    np.savez(buffer, description=json.dumps(dataclasses.asdict(description)), **weights)
-    write_atomically(path, buffer.getvalue())
+    write_npz(path, {"description": json.dumps(dataclasses.asdict(description)), **weights})
 
 
 def load(path: pathlib.Path, name: str) -> Extractor:
