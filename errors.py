@@ -33,9 +33,10 @@ def warn(message: str) -> None:
 
 
 def near(name: str, names: Iterable[str], prefix: str = "") -> str:
-    """Return "; did you mean x?" with the closest names, or an empty string."""
-    found = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
-    return f"; did you mean {either([prefix + name for name in found])}?" if found else ""
+    """Return "; did you mean x?" with the closest names in any case, or an empty string."""
+    by_lower = {name.lower(): name for name in names}
+    found = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)
+    return f"; did you mean {either([prefix + by_lower[x] for x in found])}?" if found else ""
 
 
 def either(names: Sequence[str]) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import fields
 from errors import UserError
-from evaluation.features import NAMES
+from evaluation.features import NETWORKS
 from fields import field
 
 
@@ -53,7 +53,7 @@ class MeasureOptions:
     )
     features: str = field(
         "auto",
-        f"feature network: {', '.join(NAMES)}, or the path of a .keras file; auto: digits for "
+        f"feature network: {', '.join(NETWORKS)}, or the path of a .keras file; auto: digits for "
         "MNIST, else inception if its weights are in the cache, else efficientnet_lite0",
         group="protocol",
         protocol=True,

@@ -165,14 +165,3 @@ def over_seeds(measurements: Sequence[Measurement], seeds: Sequence[int]) -> Mea
         protocol[key] = found[0] if all(x == found[0] for x in found) else found
     protocol |= {"seeds": list(seeds), "values": values}
     return Measurement(statistics.median(values), protocol)
-
-
-def validation_losses(subject: Subject, reference: Reference) -> dict[str, float]:
-    """Return the validation losses of a model on the reference images, and its active units."""
-    from evaluation.families.posterior import losses
-
-    wanted = {"active_units": families.named(None)["active_units"]}
-    context = Context(subject, reference, wanted, n=0)
-    found = dict(context.shared(losses))
-    active = measure_one(context, "active_units").value
-    return found if active is None else found | {"active_units": active}

@@ -3,7 +3,6 @@
 import contextlib
 import functools
 import gc
-import itertools
 import math
 import time
 from collections.abc import Callable
@@ -19,8 +18,10 @@ from evaluation import runner, subject
 from evaluation.metric import LOGGED
 from evaluation.options import MeasureOptions
 from evaluation.reference import Reference
+from evaluation.validation import ACTIVE_UNITS, validation_losses
 from models.abilities import STYLES, VALIDATION
 from models.base import ACTIVE, GenerativeModel
+from models.scalars import TEST
 from storage.checkpoints import Checkpoints
 from storage.files import replacing
 from storage.run_directory import RunDirectory
@@ -56,6 +57,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         n_critic=config.hp.n_critic,
         flip=options.flip,
         labelled=config.hp.labelled_fraction,
+        labelled_option=config.hp.labelled_option,
     )
     epoch = batches.steps_per_epoch
     total = options.steps or config.hp.epochs * epoch
@@ -138,7 +140,7 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
     reference = runner.load_reference(images, request, prefix="eval_")
     wanted = runner.wanted_metrics(request, reference)
     if not options.eval_metrics:
-        wanted = dict(itertools.islice(wanted.items(), 1))  # the Fréchet distance
+        wanted = {name: metric for name, metric in wanted.items() if metric.default}
     if reference.extractor:
         start = time.perf_counter()
         count = runner.count_of_real_features(reference)
@@ -170,13 +172,13 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
 
 def validation(model: GenerativeModel, reference: Reference) -> dict[str, float]:
     """Return validation losses and active units; log a warning if the posterior has collapsed."""
-    losses = runner.validation_losses(subject.of_model("", model, {}), reference)
-    if losses.get("active_units") == 0:
+    losses = validation_losses(subject.of_model("", model, {}), reference)
+    if losses.get(ACTIVE_UNITS) == 0:
         warn(
             "the posterior has collapsed: no latent dimension has a KL divergence above "
             f"{ACTIVE} nats. Try {model.against_collapse}"
         )
-    return {f"test_{name}": value for name, value in losses.items()}
+    return {f"{TEST}{name}": value for name, value in losses.items()}
 
 
 def resume(

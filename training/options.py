@@ -246,6 +246,6 @@ def model_name(name: str) -> str:
     if not name:
         raise UserError(f"expected one of {', '.join(REGISTRY)}", "model")
     if name.lower() not in REGISTRY:
-        hint = near(name.lower(), REGISTRY) or f"; there are {', '.join(REGISTRY)}"
+        hint = near(name, REGISTRY) or f"; there are {', '.join(REGISTRY)}"
         raise UserError(f"no such model: {name}{hint}", "model")
     return name.lower()

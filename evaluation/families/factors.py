@@ -12,7 +12,8 @@ from models.abilities import CONTINUOUS_CODES
 
 FACTORS = Family("factors", order=10, table=CODES, ability=CONTINUOUS_CODES)
 CHANGED = 1000  # maximum number of samples whose codes are changed
-GAP = "mutual_information_gap"
+CORRELATIONS = {name: f"{name}_correlation" for name in factors.FACTORS}  # metric of each factor
+CLASS_CHANGE, GAP = "class_change", "mutual_information_gap"
 
 
 def latents(context) -> dict:
@@ -30,7 +31,7 @@ def measured(context) -> dict[str, np.ndarray]:
         name: measure
         for name, measure in factors.FACTORS.items()
         if context.reference.data.image_shape[-1] == 1
-        and (gap or context.wants(f"{name}_correlation"))
+        and (gap or context.wants(CORRELATIONS[name]))
     }
     if gap and context.reference.has_classifier:
         measures["class"] = context.extractor.classes
@@ -56,7 +57,7 @@ def best_correlation(context, factor: str) -> Measurement:
 
 
 @FACTORS.metric(
-    "slant_correlation",
+    CORRELATIONS["slant"],
     "largest absolute rank correlation of a continuous code with the slant of gray samples, by "
     "image moments; codes.png shows each code",
     better=HIGHER,
@@ -66,7 +67,7 @@ def slant_correlation(context):
 
 
 @FACTORS.metric(
-    "thickness_correlation",
+    CORRELATIONS["thickness"],
     "largest absolute rank correlation with the stroke thickness, by a distance transform",
     better=HIGHER,
 )
@@ -75,7 +76,7 @@ def thickness_correlation(context):
 
 
 @FACTORS.metric(
-    "class_change",
+    CLASS_CHANGE,
     "share of samples whose class changes when a continuous code changes from -1 to 1",
     better=NEITHER,
     features=Features.CLASSIFIER,

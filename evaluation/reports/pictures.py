@@ -9,13 +9,15 @@ import numpy as np
 
 import plotting
 from evaluation.context import Context
+from evaluation.families.clusters import CLUSTER_ACCURACY
+from evaluation.families.factors import CLASS_CHANGE, CORRELATIONS
 from metrics import neighbours
 from metrics.measurement import Measurement, MetricError
 
 CODE_PANELS = (
-    ("slant: rank correlation", "slant_correlation", "correlations"),
-    ("thickness: rank correlation", "thickness_correlation", "correlations"),
-    ("samples whose class changes from -1 to 1", "class_change", "shares"),
+    ("slant: rank correlation", CORRELATIONS["slant"], "correlations"),
+    ("thickness: rank correlation", CORRELATIONS["thickness"], "correlations"),
+    ("samples whose class changes from -1 to 1", CLASS_CHANGE, "shares"),
 )
 
 
@@ -63,7 +65,7 @@ def draw_confusion(
     measured: Mapping[str, Measurement], class_names: tuple[str, ...], folder: Path
 ) -> None:
     """Write confusion.png: the number of images of each class in each cluster."""
-    metric = measured.get("cluster_accuracy")
+    metric = measured.get(CLUSTER_ACCURACY)
     if metric is None or metric.value is None:
         return
     columns = [

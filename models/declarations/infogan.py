@@ -123,6 +123,8 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
             if getattr(self, name) not in (spec.default, *spec.metadata["by_dataset"].values()):
                 raise UserError(reason, name)
 
+    labelled_option = "supervised_fraction"
+
     @property
     def labelled_fraction(self) -> float:
         """Share of the training images whose label trains Q."""

@@ -335,7 +335,7 @@ def test_where_there_are_no_labels_none_can_be_left_out():
 
 def test_a_share_of_labels_that_is_no_image_raises():
     with pytest.raises(UserError) as refusal:
-        Batches(numbered(), 4, labelled=0.02)
+        Batches(numbered(), 4, labelled=0.02, labelled_option="share")
     assert str(refusal.value) == (
-        "supervised_fraction: 0.02 of 23 images is less than one image; set a larger fraction, or 0"
+        "share: 0.02 of 23 images is less than one image; set a larger fraction, or 0"
     )

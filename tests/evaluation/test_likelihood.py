@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from evaluation import runner, subject
+from evaluation import subject
+from evaluation.validation import validation_losses
 from metrics.measurement import Measurement
 from models.autoencoder import Autoencoder
 from models.vae import VAE
@@ -54,7 +55,7 @@ def test_a_posterior_that_is_no_number_is_not_called_inactive(unlabelled):
 @pytest.mark.filterwarnings("error:Your input ran out of data")
 def test_the_losses_of_a_split_are_taken_to_its_end_and_no_further(unlabelled):
     model = subject.of_model("model", small(VAE), {})
-    losses = runner.validation_losses(model, reference_of(unlabelled))
+    losses = validation_losses(model, reference_of(unlabelled))
     assert losses["loss"] == pytest.approx(losses["reconstruction_loss"] + losses["kl_loss"])
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from errors import UserError
 from evaluation import families, runner, subject
-from evaluation.metric import SAMPLES
+from evaluation.metric import SAMPLES, Family
 from evaluation.options import MeasureOptions
 from evaluation.reference import Reference
 from metrics.measurement import Measurement
@@ -209,3 +209,29 @@ def test_count_of_real_features_that_are_not_finite_raises_one_line(unlabelled, 
 def test_undefined_lists_the_metrics_without_a_value_with_their_reasons():
     lacking = Measurement(None, {"reason": "too few"})
     assert runner.undefined({"a": Measurement(0.0), "b": lacking}) == {"b": "too few"}
+
+
+def test_default_metric_of_training_is_the_frechet_distance():
+    assert [metric.name for metric in families.declared() if metric.default] == ["fd_{features}"]
+
+
+def family_of(*names, title="family", order=1):
+    family = Family(title, order=order, table=SAMPLES)
+    for name in names:
+        family.metric(name, "meaning", better="")(lambda context: None)
+    return family
+
+
+def test_in_order_lists_a_family_of_two_modules_once():
+    first, second = family_of("a", order=1), family_of("b", order=2)
+    assert families.in_order([second, first, 3, second, "x"]) == (first, second)
+
+
+def test_in_order_of_two_metrics_with_one_name_raises():
+    with pytest.raises(ValueError, match=r"two metrics have the name b$"):
+        families.in_order([family_of("a", "b"), family_of("b", "c")])
+
+
+def test_in_order_of_a_family_without_metrics_raises():
+    with pytest.raises(ValueError, match="the family idle has no metrics"):
+        families.in_order([family_of("a"), family_of(title="idle")])

@@ -64,3 +64,7 @@ def test_other_names_raise_with_the_known_names(name):
 def test_no_slow_import_comes_with_the_names(python):
     code = "import sys, evaluation.features; print({'keras', 'tensorflow'} & {*sys.modules})"
     assert python("-c", code).out == "set()\n"
+
+
+def test_fixed_names_are_those_of_networks_that_need_no_data_set():
+    assert features.fixed_names() == ["inception", "digits", "efficientnet_lite0"]
