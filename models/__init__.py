@@ -3,7 +3,6 @@
 May import: losses, augmentation, storage, data.catalogue, fields, errors.
 """
 
-import dataclasses
 import importlib
 import os
 import pkgutil
@@ -59,14 +58,10 @@ def build(
         raise UserError(
             f"expected one of {', '.join(KNOWN)}, or a loaded data set, got {data}", "data"
         )
-    model_class = REGISTRY[name].load()
-    resolved = REGISTRY[name].hyperparameters.resolve(images.name, **hyperparameters)
+    hp = REGISTRY[name].hyperparameters.resolve(images.name, **hyperparameters)
     try:
-        return model_class(
-            images.image_shape,
-            num_classes=images.num_classes,
-            seed=seed,
-            **dataclasses.asdict(resolved),
+        return REGISTRY[name].build(
+            hp, images.image_shape, num_classes=images.num_classes, seed=seed
         )
     except UserError as error:
         if error.option not in OF_DATA:

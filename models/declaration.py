@@ -2,11 +2,15 @@
 
 import dataclasses
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fields
+
+if TYPE_CHECKING:
+    from models.base import GenerativeModel
+    from models.declarations.base import Hyperparameters
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,6 +40,18 @@ class Model:
     def load(self) -> type:
         """Return the class; imports TensorFlow."""
         return getattr(importlib.import_module(self.module), self.class_name)
+
+    def build(
+        self, hp: "Hyperparameters", image_shape: Sequence[int], *, num_classes: int, seed: int
+    ) -> "GenerativeModel":
+        """Return an untrained model with resolved hyperparameters.
+
+        Raises:
+            UserError: the networks do not support the image shape, or the model requires labels.
+        """
+        return self.load()(
+            tuple(image_shape), num_classes=num_classes, seed=seed, **dataclasses.asdict(hp)
+        )
 
 
 def preset(

@@ -87,3 +87,14 @@ def test_product_files_have_at_most_450_lines():
         if (lines := len(path.read_text().splitlines())) > 450
     }
     assert not long
+
+
+SCRIPTS = sorted({path.stem for path in ROOT.glob("*.py")} - {*GROUND})
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_script_imports_only_training_cli_fields_and_errors(script):
+    rooms = {name.split(".")[0] for name in imported(ROOT / f"{script}.py")}
+    assert rooms <= {"training", "cli", *GROUND}
+    others = {name for name in SCRIPTS if f"import {name}" in (ROOT / f"{script}.py").read_text()}
+    assert not others

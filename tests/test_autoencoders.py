@@ -58,7 +58,7 @@ def test_train_with_a_collapsed_posterior_prints_a_warning(call, vae_run, tmp_pa
     argv += ["--sample_every=1000", "--checkpoint_every=1000"]
     outcome = call("train", *argv, f"--outdir={tmp_path / 'run'}")
     assert outcome.code == 0, outcome
-    assert "warning: the posterior has collapsed: no latent dimension has a KL" in outcome.out
+    assert "warning: the posterior has collapsed: no latent dimension has a KL" in outcome.err
 
 
 def test_evaluate_of_a_vae_measures_codes_and_likelihood(call, vae_run):

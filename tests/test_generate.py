@@ -449,3 +449,22 @@ def test_truncation_of_a_plane_is_invalid(call, styled_run, tmp_path):
     done = call("generate", *argv, "--output=plane", "--truncation=0.5")
     assert done.refusal().startswith("--truncation: does not apply with output=plane, only with ")
     assert not (tmp_path / "no").exists()
+
+
+def test_outdir_with_a_tilde_is_in_the_home_directory(call, copied_run, monkeypatch):
+    monkeypatch.setenv("HOME", str(copied_run.parent))
+    argv = (f"--run=~/{copied_run.name}", "--output=npz", "--n=1")
+    assert call("generate", *argv, "--outdir=~/out").code == 0
+    assert (copied_run.parent / "out" / "seed0-1.npz").exists()
+    assert call("generate", *argv).code == 0
+    assert (copied_run / "generated" / "seed0-1.npz").exists()
+
+
+def test_npz_that_cannot_be_finished_leaves_no_file(call, tiny_run, tmp_path, monkeypatch):
+    def full(fd):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("os.fsync", full)
+    argv = (f"--run={tiny_run.path}", "--output=npz", "--n=1", f"--outdir={tmp_path}")
+    assert call("generate", *argv).refusal() == "no space left"
+    assert list(tmp_path.iterdir()) == []

@@ -14,11 +14,13 @@ class Hyperparameters:
         n_critic: discriminator updates per step, each on a new batch.
         ema_decay: decay of the EMA of the weights, which samples are drawn from; 0: no EMA.
         labelled_fraction: share of the training images that have a label in training.
+        labelled_option: name of the option that sets it; empty if there is none.
     """
 
     n_critic = 1
     ema_decay = 0.0
     labelled_fraction = 1.0
+    labelled_option = ""
 
     epochs: int = field(
         20, "passes over the training images", group="training", at_least=1, may_change=True

@@ -129,6 +129,8 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
                 "thickness_guidance",
             )
 
+    labelled_option = "supervised_fraction"
+
     @property
     def labelled_fraction(self) -> float:
         """Share of the training images whose label trains Q."""

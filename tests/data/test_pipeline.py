@@ -335,7 +335,7 @@ def test_labelled_without_labels_changes_nothing():
 
 def test_labelled_of_less_than_one_image_raises():
     with pytest.raises(UserError) as refusal:
-        Batches(numbered(), 4, labelled=0.02)
+        Batches(numbered(), 4, labelled=0.02, labelled_option="share")
     assert str(refusal.value) == (
-        "supervised_fraction: 0.02 of 23 images is less than one image; set a larger fraction, or 0"
+        "share: 0.02 of 23 images is less than one image; set a larger fraction, or 0"
     )

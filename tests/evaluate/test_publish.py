@@ -41,7 +41,7 @@ def published(tmp_path, monkeypatch):
     """evaluation.reports.publishing, writing into a folder of its own."""
     monkeypatch.setattr(publishing, "RESULTS", tmp_path / "assets" / "results.json")
     monkeypatch.setattr(readme, "README", tmp_path / "README.md")
-    monkeypatch.setattr(options, "PUBLISHED", {})
+    monkeypatch.setattr(options, "published_values", dict)
     readme.README.write_text(README)
     return publishing
 

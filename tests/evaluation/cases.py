@@ -1,5 +1,7 @@
 """Small data sets, feature networks and models that the tests of evaluation share."""
 
+import dataclasses
+
 import numpy as np
 
 from data import ImageData, Split
@@ -49,6 +51,18 @@ def of_pixels():
 
     found = Extractor("pixels", "00", "none", 16, network, batch_size=50)
     object.__setattr__(found, "calls", calls)
+    return found
+
+
+def not_finite():
+    """A network whose features are NaN, with `calls` as in `of_pixels`."""
+    pixels = of_pixels()
+
+    def network(images):
+        return pixels.network(images)[0] * np.nan, None
+
+    found = dataclasses.replace(pixels, name="broken", network=network)
+    object.__setattr__(found, "calls", pixels.calls)
     return found
 
 

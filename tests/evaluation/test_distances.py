@@ -12,11 +12,12 @@ from evaluation import subject
 from evaluation.families import distances
 from evaluation.features import Extractor
 from evaluation.features.statistics import FeatureStatistics
+from evaluation.reference import Reference
 from metrics.frechet import frechet_distance
 from metrics.inception_score import ClassProbabilities
 from metrics.kernel import kernel_distance
 from metrics.moments import Moments
-from tests.evaluation.cases import data_of, measure, reference_of
+from tests.evaluation.cases import data_of, measure
 
 MANIFOLDS = ("precision", "recall", "density", "coverage")
 
@@ -49,12 +50,18 @@ def pictures(n, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (n, 2, 4, 1), np.uint8)
 
 
+class InOrder(Reference):
+    """Reference whose features keep the order of the images, which metrics of a batch draw from."""
+
+    @property
+    def statistics(self):
+        return gathered(self.images.images, self.extractor)
+
+
 def compared(fake, real, wanted=None, extractor=PIXELS, seed=0):
     """The measurements of samples and real images by name."""
     samples = subject.Subject("samples", lambda n, seed: [fake])
-    reference = reference_of(data_of(Split(real), Split(real)), extractor)
-    # The statistics of real images keep their order, which the metrics of a batch draw from.
-    reference.statistics = gathered(real, extractor)
+    reference = InOrder(data_of(Split(real), Split(real)), "test", extractor)
     wanted = wanted or metrics_in(extractor.name)
     return measure(samples, reference, wanted, n=len(fake), seed=seed)
 

@@ -136,7 +136,7 @@ def test_class_change_of_many_samples_uses_the_first_thousand(monkeypatch):
 def test_class_change_without_a_classifier_is_na_and_left_out_of_the_gap(extractor):
     found = factors_of(strokes(), extractor)
     assert found["class_change"] == Measurement(
-        None, {"reason": "class_change requires a classifier of Set; use features=classifier"}
+        None, {"reason": "requires a classifier of Set; use features=classifier"}
     )
     gap = found["mutual_information_gap"]
     assert set(gap.protocol["gaps"]) == {"slant", "thickness"}
@@ -145,9 +145,7 @@ def test_class_change_without_a_classifier_is_na_and_left_out_of_the_gap(extract
 
 def test_mutual_information_gap_counts_categorical_codes():
     alone = factors_of(strokes(continuous=1), wanted=FACTORS)
-    assert alone["mutual_information_gap"] == Measurement(
-        None, {"reason": "mutual_information_gap needs two codes"}
-    )
+    assert alone["mutual_information_gap"] == Measurement(None, {"reason": "requires two codes"})
     assert alone["thickness_correlation"].value > 0.97
     beside = factors_of(strokes(continuous=1, categories=(4,)))["mutual_information_gap"]
     assert beside.value > 0.3
@@ -183,12 +181,12 @@ def test_factors_of_colour_images_are_those_of_the_class_alone():
     data = of_images((28, 28, 3))
     found = factors_of(strokes(channels=3), by_thickness(), data=data)
     for name in ("slant", "thickness"):
-        reason = f"the {name} is measured in gray images, light on dark"
+        reason = f"{name} requires gray images with light strokes on a dark background"
         assert found[f"{name}_correlation"] == Measurement(None, {"reason": reason})
     assert found["class_change"].value == pytest.approx(1 / 3)
     assert list(found["mutual_information_gap"].protocol["gaps"]) == ["class"]
     unclassified = factors_of(strokes(channels=3), data=data)
-    reason = "mutual_information_gap needs gray images or a classifier of them"
+    reason = "requires gray images, or a feature network that classifies the data set"
     assert unclassified["mutual_information_gap"] == Measurement(None, {"reason": reason})
 
 
@@ -200,3 +198,11 @@ def test_protocol_of_class_metrics_names_the_feature_network():
     gap = factors_of(strokes())["mutual_information_gap"].protocol
     assert "features" not in gap
     assert gap["bins"] == factors.BINS
+
+
+def test_missing_classifier_during_training_names_the_option_of_training():
+    reference = reference_of(of_images())
+    reference.prefix = "eval_"
+    found = measure(strokes(), reference, ["class_change"])["class_change"]
+    reason = "requires a classifier of Set; use eval_features=classifier"
+    assert found.protocol["reason"] == reason

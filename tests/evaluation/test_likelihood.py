@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from evaluation import runner, subject
+from evaluation import subject
+from evaluation.validation import validation_losses
 from metrics.measurement import Measurement
 from models.autoencoder import Autoencoder
 from models.vae import VAE
@@ -54,7 +55,7 @@ def test_posterior_that_is_not_finite_is_na_with_reason(unlabelled):
 @pytest.mark.filterwarnings("error:Your input ran out of data")
 def test_validation_losses_of_a_split_do_not_run_out_of_data(unlabelled):
     model = subject.of_model("model", small(VAE), {})
-    losses = runner.validation_losses(model, reference_of(unlabelled))
+    losses = validation_losses(model, reference_of(unlabelled))
     assert losses["loss"] == pytest.approx(losses["reconstruction_loss"] + losses["kl_loss"])
 
 

@@ -2,13 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from evaluation import subject
 from evaluation.options import MeasureOptions
 from evaluation.record import evaluate
 from models import GAN
-from tests.evaluation.cases import reference_of
+from tests.evaluation.cases import pictures, reference_of
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -70,3 +71,35 @@ def test_evaluate_does_not_replace_a_value_by_na(evaluated):
     _, second = evaluated("nmi,pixel_mean")
     assert second["metrics"]["nmi"]["value"] is None
     assert second["metrics"]["copied_share"] == first["metrics"]["copied_share"]
+
+
+def test_earlier_metrics_of_the_same_images_are_kept_and_of_others_are_not(unlabelled, tmp_path):
+    reference = reference_of(unlabelled)
+    for name, seed in (("one", 5), ("other", 6)):
+        np.savez(tmp_path / f"{name}.npz", images=pictures(12, seed).images)
+
+    def evaluated(name, metrics):
+        images = subject.of_images(str(tmp_path / f"{name}.npz"), unlabelled)
+        evaluate(images, reference, MeasureOptions(metrics=metrics), tmp_path)
+        return json.loads((tmp_path / "evaluation.json").read_text())
+
+    first = evaluated("one", "pixel_mean")
+    second = evaluated("one", "pixel_std")
+    assert second["metrics"]["pixel_mean"] == first["metrics"]["pixel_mean"]
+    assert set(second["protocol_hashes"]) == {"pixel_mean", "pixel_std"}
+    assert list(evaluated("other", "pixel_distance")["metrics"]) == ["pixel_distance"]
+
+
+def test_earlier_metric_without_a_checkpoint_step_is_dropped_alone(evaluated, tmp_path):
+    _, saved = evaluated("pixel_mean,pixel_std")
+    del saved["metrics"]["pixel_std"]["protocol"]["checkpoint_step"]
+    (tmp_path / "evaluation.json").write_text(json.dumps(saved))
+    _, merged = evaluated("pixel_distance")
+    assert set(merged["metrics"]) == {"pixel_mean", "pixel_distance"}
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
+def test_damaged_earlier_record_is_replaced(content, evaluated, tmp_path):
+    (tmp_path / "evaluation.json").write_text(content)
+    _, saved = evaluated("pixel_mean", only_new=True)
+    assert list(saved["metrics"]) == ["pixel_mean"]

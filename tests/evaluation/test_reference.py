@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from evaluation.reference import Reference, in_batches
-from tests.evaluation.cases import data_of, pictures
+from metrics.measurement import MetricError
+from tests.evaluation.cases import data_of, not_finite, pictures
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -124,3 +125,13 @@ def test_in_batches_order_is_a_function_of_the_seed():
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
     assert sorted(map(bytes, one)) == sorted(map(bytes, split.images))
+
+
+def test_features_that_are_not_finite_are_computed_once_and_raise_each_time(unlabelled, cache):
+    extractor = not_finite()
+    real = Reference(unlabelled, "test", extractor)
+    for _ in range(2):
+        with pytest.raises(MetricError, match="needs finite numbers"):
+            _ = real.statistics
+    assert extractor.calls == [50] * 3
+    assert not cache.exists()

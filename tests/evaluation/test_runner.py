@@ -4,8 +4,9 @@ import pytest
 
 from errors import UserError
 from evaluation import families, runner, subject
-from evaluation.metric import SAMPLES
+from evaluation.metric import SAMPLES, Family
 from evaluation.options import MeasureOptions
+from evaluation.reference import Reference
 from metrics.measurement import Measurement
 from models import GAN
 from tests.evaluation.cases import (
@@ -18,6 +19,7 @@ from tests.evaluation.cases import (
     RECONSTRUCTIONS,
     STROKES,
     data_of,
+    not_finite,
     pictures,
     reference_of,
 )
@@ -194,3 +196,44 @@ def test_over_seeds_with_one_na_is_na_with_reason():
     found = runner.over_seeds([Measurement(1.0), lacking], [0, 1])
     assert found == Measurement(None, {"reason": "too few", "seeds": [0, 1]})
     assert runner.over_seeds([lacking], [3]).protocol["reason"] == "too few"
+
+
+def test_count_of_real_features_that_are_not_finite_raises_one_line(unlabelled, extractor):
+    assert runner.count_of_real_features(Reference(unlabelled, "test", extractor)) == 120
+    with pytest.raises(UserError) as raised:
+        runner.count_of_real_features(Reference(unlabelled, "test", not_finite(), "eval_"))
+    assert raised.value.option == "eval_features"
+    assert str(raised.value) == (
+        "eval_features: broken: needs finite numbers, some are NaN or infinite"
+    )
+
+
+def test_undefined_lists_the_metrics_without_a_value_with_their_reasons():
+    lacking = Measurement(None, {"reason": "too few"})
+    assert runner.undefined({"a": Measurement(0.0), "b": lacking}) == {"b": "too few"}
+
+
+def test_default_metric_of_training_is_the_frechet_distance():
+    assert [metric.name for metric in families.declared() if metric.default] == ["fd_{features}"]
+
+
+def family_of(*names, title="family", order=1):
+    family = Family(title, order=order, table=SAMPLES)
+    for name in names:
+        family.metric(name, "meaning", better="")(lambda context: None)
+    return family
+
+
+def test_in_order_lists_a_family_of_two_modules_once():
+    first, second = family_of("a", order=1), family_of("b", order=2)
+    assert families.in_order([second, first, 3, second, "x"]) == (first, second)
+
+
+def test_in_order_of_two_metrics_with_one_name_raises():
+    with pytest.raises(ValueError, match=r"two metrics have the name b$"):
+        families.in_order([family_of("a", "b"), family_of("b", "c")])
+
+
+def test_in_order_of_a_family_without_metrics_raises():
+    with pytest.raises(ValueError, match="the family idle has no metrics"):
+        families.in_order([family_of("a"), family_of(title="idle")])

@@ -11,6 +11,7 @@ from tests.evaluation.cases import (
     context_of,
     data_of,
     measure,
+    not_finite,
     of_pixels,
     pictures,
     reference_of,
@@ -156,3 +157,27 @@ def test_draw_codes_has_a_panel_per_measured_metric(tmp_path, monkeypatch):
     drawn.clear()
     reports.draw_codes({"class_change": Measurement(None, {})}, tmp_path)
     assert drawn == {}
+
+
+def test_samples_with_features_that_are_not_finite_are_drawn_once_and_are_na(unlabelled):
+    draws = []
+
+    def draw(n, seed):
+        draws.append(seed)
+        return [pictures(n, seed).images]
+
+    wanted = ("fd_broken", "precision", "pixel_mean")
+    found = measure(subject.Subject("", draw), reference_of(unlabelled, not_finite()), wanted)
+    assert {m.value for m in found.values()} == {None}
+    assert {m.protocol["reason"] for m in found.values()} == {
+        "needs finite numbers, some are NaN or infinite"
+    }
+    assert draws == [0]
+
+
+def test_draw_of_samples_with_features_that_are_not_finite_writes_no_picture(
+    unlabelled, training_images, tmp_path
+):
+    reference = reference_of(unlabelled, not_finite())
+    reports.draw({}, context_of(training_images, reference, ["fd_broken"]), tmp_path)
+    assert list(tmp_path.iterdir()) == []

@@ -286,3 +286,9 @@ def test_between_returns_the_points_of_interpolate():
             np.testing.assert_allclose(
                 between(start, end, tf.constant(k / 4), path), points[:, k], atol=1e-6
             )
+
+
+def test_categorical_lists_the_categorical_codes_in_order():
+    parts = {"noise": noise(2, "normal"), "category_0": one_hot(3), "category_1": one_hot(2)}
+    assert Latents(**parts).categorical == ["category_0", "category_1"]
+    assert Latents(noise=noise(2, "normal")).categorical == []

@@ -330,3 +330,9 @@ def test_train_in_a_notebook_runs_repeatedly(python, tiny, tmp_path):
     assert (was["options"]["steps"], now["options"]["steps"]) == (3, 1)
     assert (was["hyperparameters"]["width"], now["hyperparameters"]["width"]) == (9, 8)
     assert (was["hyperparameters"]["beta_1"], now["hyperparameters"]["beta_1"]) == (0.5, 0.25)
+
+
+def test_help_with_a_value_that_contains_the_word_help_describes_the_model(call):
+    done = call("train", "--help", "--model", "gan", "--dataset", "/data/helpers")
+    assert (done.code, done.err) == (0, "")
+    assert "\n  --ema_decay  " in done.out

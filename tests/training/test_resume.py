@@ -52,3 +52,9 @@ def test_check_of_another_configuration_before_the_first_checkpoint_passes(tmp_p
     run = RunDirectory(tmp_path)
     run.write_config(config("--seed=1").as_dict(), {}, {}, "first", 10)
     resume.check(config("--seed=2"), run)
+
+
+def test_difference_of_several_penalties_is_written_as_on_the_command_line():
+    one = options.parse(["--model=dcgan", "--d_norm=none", "--penalty=r1"])
+    other = options.parse(["--model=dcgan", "--d_norm=none", "--penalty=r1:5,r2"])
+    assert "penalty was r1, is r1:5,r2" in resume.differences(one, other)

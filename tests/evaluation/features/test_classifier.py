@@ -31,16 +31,16 @@ def test_load_digits_classifies_mnist_with_an_accuracy_of_at_least_0_994(shipped
 
 
 def test_load_digits_has_a_small_file_with_its_hash_and_description(shipped):
-    assert classifier.DIGITS.stat().st_size < 2e6
-    assert shipped.sha256 == hashlib.sha256(classifier.DIGITS.read_bytes()).hexdigest()
+    assert classifier.DIGITS_FILE.stat().st_size < 2e6
+    assert shipped.sha256 == hashlib.sha256(classifier.DIGITS_FILE.read_bytes()).hexdigest()
     assert shipped.sha256 == classifier.DIGITS_SHA256
     assert (shipped.name, shipped.dimension, shipped.resizing) == ("digits", 128, "none")
-    with np.load(classifier.DIGITS) as arrays:
+    with np.load(classifier.DIGITS_FILE) as arrays:
         assert '"dataset": "MNIST"' in str(arrays["description"])
 
 
 def test_load_digits_of_a_changed_file_raises(monkeypatch, saved):
-    monkeypatch.setattr(classifier, "DIGITS", saved)
+    monkeypatch.setattr(classifier, "DIGITS_FILE", saved)
     assert refusal(classifier.load_digits) == (
         f"{saved}: missing or damaged; restore it with git checkout assets/digits.npz"
     )

@@ -215,5 +215,9 @@ def test_load_of_a_file_named_like_a_built_in_network_raises(saved, name):
     """A distance in its features must not be called the FID."""
     message = refusal(saved(flattening((2, 2, 1)), f"{name}.keras"))
     assert message == (
-        "the file name must not start with inception, digits, efficientnet_lite0; rename the file"
+        "the file name must not be inception, digits or efficientnet_lite0; rename the file"
     )
+
+
+def test_name_that_begins_with_that_of_a_network_of_the_zoo_is_valid(saved):
+    assert load(saved(flattening((2, 2, 1)), "digits-2.keras")).name == "digits_2"

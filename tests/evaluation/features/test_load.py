@@ -64,3 +64,7 @@ def test_load_of_an_unknown_name_raises_with_the_known_names(name):
 def test_import_of_features_imports_nothing_slow(python):
     code = "import sys, evaluation.features; print({'keras', 'tensorflow'} & {*sys.modules})"
     assert python("-c", code).out == "set()\n"
+
+
+def test_fixed_names_are_those_of_networks_that_need_no_data_set():
+    assert features.fixed_names() == ["inception", "digits", "efficientnet_lite0"]
