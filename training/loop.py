@@ -6,8 +6,10 @@ import gc
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import imageio.v3 as iio
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -266,13 +268,17 @@ def finish(run: RunDirectory, model: GenerativeModel) -> None:
         for path in save_traversals(model, span, 0, run.path / "traversals")
     ]
     styled = [] if model.lacks(STYLES) else save_style_pictures(model, 0, run.path / "styles")
-    network = model.generator_network()
-    with replacing(run.export / "generator.keras") as path:
-        network.save(path)
-    with replacing(run.export / "saved_model") as path:
-        network.export(str(path), verbose=False)
+    export(model.generator_network(), run.export)
     folders = "traversals/, " * bool(traversed) + "styles/, " * bool(styled)
     print(f"done: samples.png, curves.png, {folders}progress.gif and export/ are in {run.path}")
+
+
+def export(network: keras.Model, folder: Path) -> None:
+    """Write generator.keras and saved_model/ to a folder; a failure leaves the earlier ones."""
+    with replacing(folder / "generator.keras") as path:
+        network.save(path)
+    with replacing(folder / "saved_model") as path:
+        network.export(str(path), verbose=False)
 
 
 def picture(path) -> np.ndarray:
