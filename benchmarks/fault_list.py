@@ -557,10 +557,8 @@ TRAINING = (
         "study_ignores_changes",
         "a study skips a finished run whose flagfile has changed",
         "training/studying.py",
-        """        and run.finished
-        and options.Config.of_run(run) == config
-""",
-        "        and run.finished\n",
+        " and options.Config.of_run(run) == config",
+        "",
         "tests/test_study.py",
         file="study.py",
         text="if finished and options.Config.from_dict(run.read_config()) == config:",
