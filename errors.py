@@ -1,6 +1,7 @@
-"""UserError, the exception for requests that cannot be met, and helpers for its messages."""
+"""UserError, the exception for requests that cannot be met, helpers for its messages, and warn."""
 
 import difflib
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,18 +18,25 @@ class UserError(ValueError):
             the error concerns no option, such as a damaged file.
 
     Attributes:
+        message: as given.
         option: as given.
     """
 
     def __init__(self, message: str, option: str = ""):
         super().__init__(f"{option}: {message}" if option else message)
-        self.option = option
+        self.message, self.option = message, option
+
+
+def warn(message: str) -> None:
+    """Print a warning to stderr, in one line."""
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def near(name: str, names: Iterable[str], prefix: str = "") -> str:
-    """Return "; did you mean x?" with the closest names, or an empty string."""
-    found = difflib.get_close_matches(name, list(names), n=3, cutoff=0.5)
-    return f"; did you mean {either([prefix + name for name in found])}?" if found else ""
+    """Return "; did you mean x?" with the closest names in any case, or an empty string."""
+    by_lower = {name.lower(): name for name in names}
+    found = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)
+    return f"; did you mean {either([prefix + by_lower[x] for x in found])}?" if found else ""
 
 
 def either(names: Sequence[str]) -> str:

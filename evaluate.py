@@ -4,8 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from cli import flags
-from evaluation import families
-from evaluation.options import EvaluateOptions
+from training.evaluating import EvaluateOptions, describe_metrics, evaluate_all
 
 USAGE = """usage: python evaluate.py --run DIR[,DIR ...] [--flag value ...]
        python evaluate.py --images FOLDER_OR_NPZ --dataset NAME [--flag value ...]
@@ -22,12 +21,9 @@ def main(argv: Sequence[str]) -> int:
     """Run the command line `argv` (without the program's name); return the exit code."""
     if flags.wants_help(argv):
         options = flags.describe(EvaluateOptions)
-        print(USAGE, options, "", METRICS, "", families.describe(), sep="\n")
+        print(USAGE, options, "", METRICS, "", describe_metrics(), sep="\n")
         return 0
-    request = EvaluateOptions(**flags.given(argv, EvaluateOptions))
-    from training.evaluating import evaluate_all
-
-    print(evaluate_all(request))
+    print(evaluate_all(EvaluateOptions(**flags.given(argv, EvaluateOptions))))
     return 0
 
 

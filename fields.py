@@ -106,7 +106,7 @@ def field(
     below: float | None = None,
     choices: tuple[str, ...] = (),
     follows: tuple[str, str] | None = None,
-    may_change: bool = False,
+    **facts: Any,
 ) -> Any:
     """Return a dataclass field that can describe and check itself.
 
@@ -122,7 +122,7 @@ def field(
         choices: the values of a string.
         follows: (name of a `choice`, name of a fact): the default is that fact of the selected
             alternative; if the fact is None, the option does not apply and is None.
-        may_change: whether a resumed run may have another value.
+        **facts: further metadata for the code that uses the class, such as may_change=True.
     """
     limits = ((">=", at_least), (">", above), ("<=", at_most), ("<", below))
     per = default if isinstance(default, PerDataset) else PerDataset(default)
@@ -139,7 +139,7 @@ def field(
             "of_choice": {},
             "follows": follows,
             "by_dataset": per.datasets,
-            "may_change": may_change,
+            **facts,
         },
     )
 

@@ -3,10 +3,8 @@
 import sys
 from collections.abc import Sequence
 
-import train
 from cli import flags
-from evaluation.options import MeasureOptions
-from training.studying import StudyOptions, run_study
+from training.studying import OPTIONS, run_study
 
 USAGE = """usage: python study.py --configs FILE[,FILE ...] [--flag value ...] [--flagfile FILE]
 
@@ -22,11 +20,9 @@ with their defaults in brackets:
 def main(argv: Sequence[str]) -> int:
     """Run the command line `argv` (without the program's name); return the exit code."""
     if flags.wants_help(argv):
-        print(f"{USAGE}\n{flags.describe(StudyOptions, MeasureOptions)}")
+        print(f"{USAGE}\n{flags.describe(*OPTIONS)}")
         return 0
-    given = flags.given(argv, StudyOptions, MeasureOptions)
-    own = {name: given.pop(name) for name in ("configs", "seeds") if name in given}
-    return run_study(StudyOptions(**own), given, train.main)
+    return run_study(flags.given(argv, *OPTIONS))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,9 @@
 """Train a model: python train.py --model dcgan --dataset MNIST. See --help."""
 
-import shlex
 import sys
 from collections.abc import Sequence
 
 from cli import flags
-from models import REGISTRY
 from training import options
 from training.running import run_training
 
@@ -20,18 +18,16 @@ MORE = "For the flags of a model, such as --epochs: python train.py --model NAME
 def main(argv: Sequence[str]) -> int:
     """Run the command line `argv` (without the program's name); return the exit code."""
     if flags.wants_help(argv):
-        print(help_text(argv))
+        print(help_text([argument for argument in argv if argument not in flags.HELP]))
         return 0
-    return run_training(options.parse(argv), shlex.join(["python", "train.py", *argv]))
+    return run_training(options.parse(argv), argv)
 
 
 def help_text(argv: Sequence[str]) -> str:
     """Return the help text: the flags of every run, and those of the model given by --model."""
-    given = flags.given([a for a in argv if "help" not in a], options.RunOptions, partial=True)
-    if not given.get("model"):
-        return f"{USAGE}\n{flags.describe(options.RunOptions)}\n\n{MORE}"
-    entry = REGISTRY[options.model_name(given["model"])]
-    return f"{USAGE}\n{flags.describe(options.RunOptions, entry.hyperparameters)}"
+    classes = options.option_classes(argv)
+    more = f"\n\n{MORE}" if len(classes) == 1 else ""
+    return f"{USAGE}\n{flags.describe(*classes)}{more}"
 
 
 if __name__ == "__main__":

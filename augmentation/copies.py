@@ -22,7 +22,8 @@ def affine_copies(x: tf.Tensor, uniform: streams.Uniform, upright: bool = False)
         upright: omit shear and rotation.
 
     Returns:
-        Images like x; each change is uniform between the limits of this module, about the centre.
+        Images like x. Each parameter is uniform within plus or minus its limit above; all
+        transformations are about the image centre.
     """
     stream = streams.UPRIGHT_COPIES if upright else streams.AFFINE_COPIES
     u = tf.unstack(2.0 * uniform(stream, [tf.shape(x)[0], 6]) - 1.0, axis=1)

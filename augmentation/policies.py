@@ -1,4 +1,8 @@
-"""Augmentation policies of the discriminator's images, selected by `augment`."""
+"""Augmentation policies of the discriminator's images, selected by `augment`.
+
+ADA is of Karras et al. 2020a, "Training Generative Adversarial Networks with Limited Data",
+arXiv:2006.06676.
+"""
 
 import dataclasses
 
@@ -7,7 +11,7 @@ from fields import Choice, Choices, field
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Policy(Choice):
-    """Schedule of the augmentation.
+    """Policy by which the discriminator's images are augmented.
 
     Attributes:
         augments: whether images are augmented.
@@ -30,7 +34,7 @@ POLICIES = Choices(
             "augment_target": field(
                 0.6,
                 "target of r_t, the mean sign of the discriminator's scores of real images "
-                "(Karras et al. 2020a, section 3.1)",
+                "(Karras et al. 2020a, section 3)",
                 group="augmentation",
                 above=-1,
                 below=1,
@@ -38,7 +42,7 @@ POLICIES = Choices(
             "augment_kimg": field(
                 500.0,
                 "thousands of real images in which the probability can rise from 0 to 1 (Karras "
-                "et al. 2020a, section 3.1)",
+                "et al. 2020a, section 3)",
                 group="augmentation",
                 above=0,
             ),

@@ -104,13 +104,16 @@ def _defaults(spec: dataclasses.Field) -> str:
     default = "" if spec.default in (None, "") else f"  [{as_text(spec.default)}]"
     if not default:
         special = {**spec.metadata["of_choice"], **special}
-    exceptions = ", ".join(f"{name}: {value}" for name, value in special.items())
+    exceptions = ", ".join(f"{name}: {as_text(value)}" for name, value in special.items())
     return default + (f"  ({exceptions})" if exceptions else "")
+
+
+HELP = ("-h", "-help", "--help", "--helpfull")
 
 
 def wants_help(argv: Sequence[str]) -> bool:
     """Return whether a command line asks for help."""
-    return any(argument in ("-h", "-help", "--help", "--helpfull") for argument in argv)
+    return any(argument in HELP for argument in argv)
 
 
 Main = Callable[[Sequence[str]], int]

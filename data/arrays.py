@@ -4,11 +4,13 @@ x_train: uint8 [n, h, w] or [n, h, w, c] with c 1 or 3. y_train, x_test and y_te
 """
 
 import collections
+import contextlib
 import hashlib
 import io
 import pathlib
 import zipfile
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -58,7 +60,12 @@ def _error(source: str, message: str) -> UserError:
 
 
 def _image_data(name: str, file, image_size: int | None, source: str) -> ImageData:
-    arrays = _read(file, source)
+    try:
+        with open_npz(file) as archive:
+            # Arrays outside the layout are not read.
+            arrays = {key: archive[key] if key in _KEYS else None for key in archive.files}
+    except UserError as error:
+        raise _error(source, error.message) from None
     splits, kinds = {}, collections.Counter()
     for part in ("train", "test"):
         images = _images(arrays, f"x_{part}", source)
@@ -84,11 +91,20 @@ def _image_data(name: str, file, image_size: int | None, source: str) -> ImageDa
     )
 
 
-def _read(file, source: str) -> dict[str, np.ndarray | None]:
-    """Return the arrays by name; None for those outside the layout, which are not read."""
+@contextlib.contextmanager
+def open_npz(file) -> Iterator[np.lib.npyio.NpzFile]:
+    """Open an .npz file, such as np.load does, to read arrays in the block.
+
+    Args:
+        file: path or file object.
+
+    Raises:
+        UserError: the file or an array that is read is damaged; the caller adds name and option.
+    """
     try:
         with np.load(file, allow_pickle=False) as archive:
-            return {key: archive[key] if key in _KEYS else None for key in archive.files}
+            yield archive
+            return
     except (TypeError, AttributeError):
         problem = f"a single array, not an .npz archive; {_WRITE}"
     except ValueError as error:
@@ -99,7 +115,7 @@ def _read(file, source: str) -> dict[str, np.ndarray | None]:
             problem = "contains Python objects (pickle), which are not read; save plain arrays"
     except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
         problem = f"cannot read it as an .npz archive ({_first_line(error)}); {_WRITE}"
-    raise _error(source, problem)
+    raise UserError(problem)
 
 
 def _first_line(error: Exception) -> str:

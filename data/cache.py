@@ -21,12 +21,12 @@ import shutil
 import sys
 import time
 import uuid
-import warnings
 from collections.abc import Callable, Iterable
 
 import numpy as np
 
 from data.image_data import ImageData, Split, fingerprint
+from errors import warn
 from storage.cache import cache_directory
 
 FORMAT = 1  # version of entries and conversion: increase it when either changes
@@ -52,8 +52,8 @@ class Decoder:
         capacity: maximum number of images.
         image_shape: (h, w, c).
         class_names: empty without labels.
-        decode: function (images uint8 [capacity, h, w, c], labels int64 [capacity], all -1) ->
-            Decoded that writes into both arrays from the start.
+        decode: function (images uint8 [capacity, h, w, c], labels int64 [capacity]) -> Decoded
+            that fills both arrays from index 0; labels are initialised to -1.
     """
 
     capacity: int
@@ -79,7 +79,7 @@ def cached(name: str, content: list, decoder: Callable[[], Decoder]) -> ImageDat
         try:
             return _read(entry, name)
         except _DAMAGE as error:
-            warnings.warn(f"{entry}: damaged ({error}); decoding again", stacklevel=2)
+            warn(f"{entry}: damaged ({error}); decoding again")
 
     decoder = decoder()
     print(f"Decoding {decoder.capacity:,} images of {name} (once per data set).", file=sys.stderr)

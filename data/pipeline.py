@@ -27,6 +27,7 @@ class Batches:
             (seed, step).
         labelled: fraction of the images that keep their label, chosen by the seed; the others get
             the label -1.
+        labelled_option: name of the option of `labelled` in errors.
 
     Raises:
         UserError: the images do not fill one step, or a fraction above 0 is less than one image.
@@ -41,6 +42,7 @@ class Batches:
         n_critic: int = 1,
         flip: bool = False,
         labelled: float = 1.0,
+        labelled_option: str = "labelled",
     ):
         self.split = split
         self.seed = seed
@@ -51,7 +53,7 @@ class Batches:
                 raise UserError(
                     f"{labelled} of {len(order)} images is less than one image; set a larger "
                     "fraction, or 0",
-                    "supervised_fraction",
+                    labelled_option,
                 )
             labels = split.labels.copy()
             labels[order[known:]] = -1

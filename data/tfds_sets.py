@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import difflib
 import os
 import pathlib
 import re
@@ -18,7 +17,7 @@ import numpy as np
 from data import conversion
 from data.cache import Decoded, Decoder, cached
 from data.image_data import ImageData
-from errors import UserError
+from errors import UserError, near
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -82,11 +81,9 @@ def _builder(name: str, data_dir: str | None, known: Iterable[str]) -> tfds.core
     base = base.lower().replace("-", "_")
     names = list_builders(with_community_datasets=False)
     if base not in names and not (data_dir and base and pathlib.Path(data_dir, base).is_dir()):
-        names = {n.lower(): n for n in [*names, *known]}
-        near = [names[n] for n in difflib.get_close_matches(base, names, n=3)]
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
+        hint = near(base, [*names, *known]) or f"; known are {', '.join(known)}"
         raise UserError(
-            f"{name}: neither a folder, an .npz file nor a known data set; {hint} "
+            f"{name}: neither a folder, an .npz file nor a known data set{hint} "
             "(others: https://www.tensorflow.org/datasets/catalog)",
             "dataset",
         )

@@ -5,10 +5,9 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import functools
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,8 +15,8 @@ from evaluation.features import Extractor
 from evaluation.features.statistics import FeatureStatistics
 from evaluation.metric import Features, Images, Metric
 from evaluation.reference import Reference
+from evaluation.sharing import Sharing
 from evaluation.subject import Subject
-from metrics.measurement import MetricError
 from metrics.pixels import PixelStatistics
 
 if TYPE_CHECKING:
@@ -61,7 +60,33 @@ class Samples:
     first: np.ndarray
 
 
-class Context:
+def draw_samples(context: Context) -> Samples:
+    """Return the statistics of n samples, drawn batch by batch.
+
+    Raises:
+        MetricError: a feature of the samples is not finite.
+    """
+    wanted, watch = context.wanted.values(), context.watch
+    gathers = any(m.samples and m.features is not Features.NONE for m in wanted)
+    statistics = FeatureStatistics(context.extractor, context.n) if gathers else None
+    pixels, first = PixelStatistics(), []
+    batches = iter(context.subject.draw(context.n, context.seed))
+    while True:
+        with watch.stage("sampling"):
+            images = next(batches, None)
+        if images is None:
+            break
+        if statistics:
+            with watch.stage("features of samples"):
+                statistics.update(images)
+        with watch.stage("pixels"):
+            pixels.update(images)
+        if sum(map(len, first)) < FIRST:
+            first.append(images)
+    return Samples(pixels, statistics, np.concatenate(first)[:FIRST])
+
+
+class Context(Sharing):
     """Shared inputs and results of the metrics of one evaluation seed, computed at first use.
 
     Args:
@@ -85,10 +110,10 @@ class Context:
         likelihood_samples: int = 1,
         watch: Stopwatch | None = None,
     ):
+        super().__init__()
         self.subject, self.reference, self.wanted = subject, reference, wanted
         self.n, self.seed, self.likelihood_samples = n, seed, likelihood_samples
         self.watch = watch or Stopwatch()
-        self._shared: dict[Callable, Any] = {}
 
     @property
     def model(self) -> GenerativeModel | None:
@@ -101,11 +126,6 @@ class Context:
         return self.reference.extractor
 
     @property
-    def has_classifier(self) -> bool:
-        """True if the feature network classifies the data set."""
-        return bool(self.extractor) and self.extractor.classes_of == self.reference.data.name
-
-    @property
     def features_protocol(self) -> dict[str, str]:
         """Protocol entries of the feature network."""
         network = self.extractor
@@ -115,41 +135,10 @@ class Context:
             "resizing": network.resizing,
         }
 
-    def shared(self, function: Callable[[Context], Any]) -> Any:
-        """Return function(context), computed once and cached.
-
-        Raises:
-            MetricError: the function raised it, now or before.
-        """
-        if function not in self._shared:
-            try:
-                self._shared[function] = function(self)
-            except MetricError as error:
-                self._shared[function] = error
-        if isinstance(value := self._shared[function], MetricError):
-            raise value
-        return value
-
-    @functools.cached_property
+    @property
     def samples(self) -> Samples:
-        """Statistics of n samples, drawn once, batch by batch."""
-        gathers = any(m.samples and m.features is not Features.NONE for m in self.wanted.values())
-        statistics = FeatureStatistics(self.extractor, self.n) if gathers else None
-        pixels, first = PixelStatistics(), []
-        batches = iter(self.subject.draw(self.n, self.seed))
-        while True:
-            with self.watch.stage("sampling"):
-                images = next(batches, None)
-            if images is None:
-                break
-            if statistics:
-                with self.watch.stage("features of samples"):
-                    statistics.update(images)
-            with self.watch.stage("pixels"):
-                pixels.update(images)
-            if sum(map(len, first)) < FIRST:
-                first.append(images)
-        return Samples(pixels, statistics, np.concatenate(first)[:FIRST])
+        """Statistics of the samples; MetricError if a feature is not finite."""
+        return self.shared(draw_samples)
 
     @property
     def real_features(self) -> FeatureStatistics:
@@ -173,8 +162,9 @@ class Context:
             return "requires a model"
         if metric.ability and (reason := self.model.lacks(metric.ability)):
             return reason
-        if metric.features is Features.CLASSIFIER and not self.has_classifier:
-            return f"{name} requires a classifier of {data.name}; use features=classifier"
+        if metric.features is Features.CLASSIFIER and not self.reference.has_classifier:
+            option = f"{self.reference.prefix}features"
+            return f"requires a classifier of {data.name}; use {option}=classifier"
         if metric.features is Features.LOGITS and self.samples.features.logits is None:
             return "the feature network has no class logits"
         if metric.images is Images.UNSEEN and split == "train":

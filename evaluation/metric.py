@@ -7,6 +7,7 @@ import enum
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from evaluation.features import INCEPTION
 from metrics.measurement import Measurement
 from models.abilities import Ability
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 HIGHER, LOWER, NEITHER = "higher", "lower", ""
 SAMPLES, CODES, LIKELIHOOD = TABLES = ("samples", "codes", "likelihood")
 NETWORK = "{features}"  # placeholder in a name for the name of the feature network
-INCEPTION = "inception"
 LOGGED = "metric_"  # prefix of the names of metrics in metrics.jsonl
 
 
@@ -60,6 +60,7 @@ class Metric:
         source: paper.
         inception: name in the features of the Inception network, if it differs.
         log: True if figures have a logarithmic axis.
+        default: True if train.py measures it by default.
         published: True if it is in the tables of published results.
         batch_of: for a metric of one batch, the name of the same metric of all samples.
         samples: True for a function of the samples alone; other metrics require a model.
@@ -78,6 +79,7 @@ class Metric:
     source: str = ""
     inception: str = ""
     log: bool = False
+    default: bool = False
     published: bool = True
     batch_of: str = ""
     samples: bool = False

@@ -1,31 +1,27 @@
 """Options of evaluate.py and study.py, and their values for published results."""
 
 import dataclasses
+from typing import Any
 
+import fields
 from errors import UserError
-from evaluation.features import NAMES
+from evaluation.features import NETWORKS
 from fields import field
 
-# Options of published results.
-PUBLISHED = {
-    "repeats": 3,
-    "num_samples": 10000,
-    "likelihood_samples": 200,
-    "seed": 0,
-    "metrics": "",
-    "features": "auto",
-    "split": "test",
-}
 
-
-@dataclasses.dataclass(frozen=True)
+@fields.options()
 class MeasureOptions:
-    """Options of evaluate.py and study.py: metrics, features, samples, seeds and output."""
+    """Options of evaluate.py and study.py: metrics, features, samples, seeds and output.
+
+    The protocol hash covers the fields with the fact `protocol`. Published results require their
+    defaults, or the values of the fact `published`.
+    """
 
     metrics: str = field(
         "",
         "metrics to measure, separated by commas (evaluate.py --help lists them); default: all",
         group="runs and metrics",
+        published="",
     )
     baselines: bool = field(
         False,
@@ -33,31 +29,41 @@ class MeasureOptions:
         "for the values of samples",
         group="runs and metrics",
     )
-    features: str = field(
-        "auto",
-        f"feature network: {', '.join(NAMES)}, or the path of a .keras file; auto: digits for "
-        "MNIST, else inception if its weights are in the cache, else efficientnet_lite0",
+    # The order of the following fields is part of the protocol hash.
+    repeats: int = field(
+        1,
+        "number of evaluation seeds: seed, seed + 1, ...; tables show the median and the range",
         group="protocol",
+        at_least=1,
+        protocol=True,
+        published=3,
     )
-    num_samples: int = field(10000, "number of samples", group="protocol", at_least=2)
+    num_samples: int = field(
+        10000, "number of samples", group="protocol", at_least=2, protocol=True
+    )
     likelihood_samples: int = field(
         200,
         "number of latent samples per real image, for the bounds of its log likelihood",
         group="protocol",
         at_least=1,
+        protocol=True,
+    )
+    seed: int = field(
+        0, "evaluation seed", group="protocol", at_least=0, at_most=2**31 - 1, protocol=True
+    )
+    features: str = field(
+        "auto",
+        f"feature network: {', '.join(NETWORKS)}, or the path of a .keras file; auto: digits for "
+        "MNIST, else inception if its weights are in the cache, else efficientnet_lite0",
+        group="protocol",
+        protocol=True,
     )
     split: str = field(
         "test",
         "split of the reference images; always train if the data set has no test images",
         group="protocol",
         choices=("test", "train"),
-    )
-    seed: int = field(0, "evaluation seed", group="protocol", at_least=0, at_most=2**31 - 1)
-    repeats: int = field(
-        1,
-        "number of evaluation seeds: seed, seed + 1, ...; tables show the median and the range",
-        group="protocol",
-        at_least=1,
+        protocol=True,
     )
     data_dir: str = field(
         "",
@@ -66,7 +72,7 @@ class MeasureOptions:
     )
     outdir: str = field(
         "runs/comparison",
-        "output directory for the comparison of several runs and for the evaluation of --images",
+        "output directory for the comparison of several runs and for the evaluation of images",
         group="output",
     )
     publish: bool = field(
@@ -77,7 +83,8 @@ class MeasureOptions:
     )
 
     def __post_init__(self):
-        for name, value in PUBLISHED.items() if self.publish else ():
+        fields.check(self)
+        for name, value in published_values().items() if self.publish else ():
             if getattr(self, name) != value:
                 raise UserError(f"requires {name}={value}", "publish")
 
@@ -86,8 +93,22 @@ class MeasureOptions:
         """The evaluation seeds."""
         return range(self.seed, self.seed + self.repeats)
 
+    @property
+    def protocol(self) -> list:
+        """Values that the protocol hash covers."""
+        return [getattr(self, s.name) for s in dataclasses.fields(self) if "protocol" in s.metadata]
 
-@dataclasses.dataclass(frozen=True)
+
+def published_values() -> dict[str, Any]:
+    """Return the values of options that published results require, by name."""
+    return {
+        spec.name: spec.metadata.get("published", spec.default)
+        for spec in dataclasses.fields(MeasureOptions)
+        if {"protocol", "published"} & set(spec.metadata)
+    }
+
+
+@fields.options()
 class EvaluateOptions(MeasureOptions):
     """Options of evaluate.py: the runs or images to measure, and `MeasureOptions`."""
 
@@ -100,18 +121,21 @@ class EvaluateOptions(MeasureOptions):
         group="runs and metrics",
     )
     dataset: str = field(
-        "", "reference data set of images, named as in train.py", group="runs and metrics"
+        "",
+        "data set that the files of `images` are compared with, named as in train.py",
+        group="runs and metrics",
     )
     image_size: int | None = field(
         None,
-        "side of the resized images of dataset in pixels, as in train.py",
+        "resize the images of `dataset` to this side in pixels; files of `images` must have this "
+        "size",
         group="runs and metrics",
         at_least=4,
     )
 
     def __post_init__(self):
         super().__post_init__()
-        if bool(self.run) == bool(self.images):
+        if bool(fields.listed(self.run)) == bool(self.images):
             raise UserError("expected either run directories or images=...", "run")
         if bool(self.images) != bool(self.dataset):
             raise UserError("images and dataset must be given together", "dataset")

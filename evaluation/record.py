@@ -1,6 +1,5 @@
 """Records of measurements, saved as evaluation.json with the protocol hash of each metric."""
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Iterable
@@ -8,7 +7,7 @@ from pathlib import Path
 
 from evaluation import runner
 from evaluation.context import Stopwatch
-from evaluation.options import PUBLISHED, MeasureOptions
+from evaluation.options import MeasureOptions
 from evaluation.reference import Reference
 from evaluation.reports import pictures
 from evaluation.subject import Subject
@@ -18,6 +17,8 @@ from storage.files import write_json
 FORMAT = 1  # version of the measurements; raise it when a metric changes
 FILE = "evaluation.json"
 HASHES, OLD_HASHES = "protocol_hashes", "ways"
+# Protocol entries that identify what was measured.
+IDENTITY = ("fingerprint", "checkpoint_step", "images_sha256")
 
 
 def evaluate(
@@ -52,9 +53,10 @@ def evaluate(
     if folder:
         with watch.stage("neighbours"):
             pictures.draw(measured, context, folder)
-    record = as_record(subject, reference, measured, watch)
+    protocol = {**about(reference), **subject.protocol}
+    record = as_record(subject.name, protocol, measured, watch)
     if folder and any(entry["value"] is not None for entry in record["metrics"].values()):
-        write_json(folder / FILE, with_earlier(subject, record, hashed, folder))
+        write_json(folder / FILE, with_earlier(record, protocol, hashed, folder))
     return record
 
 
@@ -69,13 +71,12 @@ def about(reference: Reference) -> dict:
 
 
 def as_record(
-    subject: Subject, reference: Reference, measured: dict[str, Measurement], watch: Stopwatch
+    name: str, protocol: dict, measured: dict[str, Measurement], watch: Stopwatch
 ) -> dict:
     """Return the record of measurements with complete protocols, and the seconds by stage."""
-    protocol = {**about(reference), **subject.protocol}
     return {
-        "name": subject.name,
-        "dataset": reference.data.name,
+        "name": name,
+        "dataset": protocol["dataset"],
         "seconds": {stage: round(s, 1) for stage, s in watch.seconds.items()},
         "metrics": {
             name: {"value": m.value, "protocol": {**protocol, **m.protocol}}
@@ -86,43 +87,53 @@ def as_record(
 
 def protocol_hash(subject: Subject, reference: Reference, request: MeasureOptions) -> str:
     """Return the hash of the subject, the protocol options and the feature network."""
-    protocol = [getattr(request, name) for name in PUBLISHED if name != "metrics"]
     weights = reference.extractor.sha256 if reference.extractor else ""
-    content = json.dumps([FORMAT, subject.identity, protocol, weights])
+    content = json.dumps([FORMAT, subject.identity, request.protocol, weights])
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
+def saved_record(folder: Path) -> dict:
+    """Return the content of evaluation.json; empty if it is missing or damaged."""
+    try:
+        saved = json.loads((folder / FILE).read_text())
+    except (OSError, ValueError):
+        return {}
+    return saved if isinstance(saved, dict) else {}
+
+
 def hashes_of(record: dict) -> dict[str, str]:
-    """Return the protocol hash of each metric of a record of any format version."""
-    return record[HASHES] if HASHES in record else record[OLD_HASHES]
+    """Return the protocol hash of each metric of a saved record of any format version."""
+    return record.get(HASHES) or record.get(OLD_HASHES) or {}
 
 
 def measured_before(
     subject: Subject, folder: Path, hashed: str, wanted: Iterable[str]
 ) -> dict | None:
     """Return the saved record of the wanted metrics, or None if a protocol hash differs."""
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        before = json.loads((folder / FILE).read_text())
-        hashes = hashes_of(before)
-        if all(hashes[name] == hashed for name in wanted):
-            metrics = {name: before["metrics"][name] for name in wanted}
-            kept = {key: before[key] for key in before if key not in (HASHES, OLD_HASHES)}
-            return kept | {"name": subject.name, "metrics": metrics}
-    return None
+    before = saved_record(folder)
+    hashes = hashes_of(before)
+    if any(hashes.get(name) != hashed for name in wanted):
+        return None
+    metrics = {name: before["metrics"][name] for name in wanted}
+    kept = {key: before[key] for key in before if key not in (HASHES, OLD_HASHES)}
+    return kept | {"name": subject.name, "metrics": metrics}
 
 
-def with_earlier(subject: Subject, record: dict, hashed: str, folder: Path) -> dict:
-    """Return a record with protocol hashes and the saved metrics of the same checkpoint."""
-    written = {**record, HASHES: dict.fromkeys(record["metrics"], hashed)}
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError, AttributeError):
-        before = json.loads((folder / FILE).read_text())
-        kept = {
-            name: entry
-            for name, entry in before["metrics"].items()
-            if entry["protocol"]["checkpoint_step"] == subject.protocol["checkpoint_step"]
-            and (name not in record["metrics"] or record["metrics"][name]["value"] is None)
-        }
-        hashes = hashes_of(before) if {HASHES, OLD_HASHES} & set(before) else {}
-        written["metrics"] = {**record["metrics"], **kept}
-        written[HASHES] |= {name: hashes.get(name) for name in kept}
-    return written
+def with_earlier(record: dict, protocol: dict, hashed: str, folder: Path) -> dict:
+    """Return a record with protocol hashes and the saved metrics of the same subject.
+
+    A saved metric is kept if the new record has no value of it.
+    """
+    before = saved_record(folder)
+    hashes, new = hashes_of(before), record["metrics"]
+    kept = {
+        name: entry
+        for name, entry in before.get("metrics", {}).items()
+        if all(entry["protocol"].get(key) == protocol.get(key) for key in IDENTITY)
+        and (name not in new or new[name]["value"] is None)
+    }
+    return {
+        **record,
+        "metrics": {**new, **kept},
+        HASHES: {**dict.fromkeys(new, hashed), **{name: hashes.get(name) for name in kept}},
+    }

@@ -12,6 +12,7 @@ import numpy as np
 from data import ImageData, Split
 from evaluation.features import Extractor
 from evaluation.features.statistics import FeatureStatistics
+from evaluation.sharing import Sharing
 from metrics.measurement import MetricError
 from metrics.pixels import PixelStatistics
 from storage.cache import cache_directory
@@ -20,7 +21,7 @@ BATCH = 250
 FORMAT = 1  # version of the cached statistics; raise it when they change
 
 
-class Reference:
+class Reference(Sharing):
     """Reference images and a feature network.
 
     Attributes:
@@ -28,10 +29,12 @@ class Reference:
         extractor: the feature network, or None.
         split: "test" or "train"; "train" for data sets without test images.
         images: the reference images.
+        prefix: prefix of the options of the measurement in messages, such as "eval_".
     """
 
-    def __init__(self, data: ImageData, split: str, extractor: Extractor | None):
-        self.data, self.extractor = data, extractor
+    def __init__(self, data: ImageData, split: str, extractor: Extractor | None, prefix: str = ""):
+        super().__init__()
+        self.data, self.extractor, self.prefix = data, extractor, prefix
         self.split = split if data.test else "train"
         self.images = data.test if self.split == "test" else data.train
 
@@ -48,24 +51,39 @@ class Reference:
             pixels.update(batch)
         return pixels
 
-    @functools.cached_property
-    def statistics(self) -> FeatureStatistics:
-        """Feature statistics of the reference images, cached on disk."""
-        content = [FORMAT, self.data.fingerprint, self.split, list(self.images.images.shape)]
-        content += [self.extractor.name, self.extractor.sha256, self.extractor.resizing]
-        key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-        path = cache_directory() / "statistics" / f"{key}.npz"
-        damaged = (EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile)
-        with contextlib.suppress(OSError, *damaged):
-            return FeatureStatistics.load(self.extractor, path)
+    @property
+    def has_classifier(self) -> bool:
+        """True if the feature network classifies the data set."""
+        return bool(self.extractor) and self.extractor.classes_of == self.data.name
 
-        # In random order, since only the first features of a large split are stored.
-        statistics = FeatureStatistics(self.extractor, len(self.images.images))
-        for batch in in_batches(self.images, seed=0):
-            statistics.update(batch)
-        with contextlib.suppress(OSError, MetricError):  # a single image has no covariance
-            statistics.save(path)
-        return statistics
+    @property
+    def statistics(self) -> FeatureStatistics:
+        """Feature statistics of the reference images; MetricError if a feature is not finite."""
+        return self.shared(feature_statistics)
+
+
+def feature_statistics(reference: Reference) -> FeatureStatistics:
+    """Return the feature statistics of the reference images, cached on disk.
+
+    Raises:
+        MetricError: a feature is not finite.
+    """
+    images, extractor = reference.images, reference.extractor
+    content = [FORMAT, reference.data.fingerprint, reference.split, list(images.images.shape)]
+    content += [extractor.name, extractor.sha256, extractor.resizing]
+    key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
+    path = cache_directory() / "statistics" / f"{key}.npz"
+    damaged = (EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile)
+    with contextlib.suppress(OSError, *damaged):
+        return FeatureStatistics.load(extractor, path)
+
+    # In random order, since only the first features of a large split are stored.
+    statistics = FeatureStatistics(extractor, len(images.images))
+    for batch in in_batches(images, seed=0):
+        statistics.update(batch)
+    with contextlib.suppress(OSError, MetricError):  # a single image has no covariance
+        statistics.save(path)
+    return statistics
 
 
 def in_batches(

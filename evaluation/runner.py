@@ -40,8 +40,8 @@ def load_reference(data: ImageData, request: MeasureOptions, prefix: str = "") -
     extractor, wanted = None, fields.listed(request.metrics)
     if not wanted or set(wanted) - set(families.named(None)):
         extractor = load_extractor(data, request.features, f"{prefix}features")
-    reference = Reference(data, request.split, extractor)
-    wanted_metrics(request, reference, prefix)
+    reference = Reference(data, request.split, extractor, prefix)
+    wanted_metrics(request, reference)
     return reference
 
 
@@ -53,15 +53,14 @@ def load_extractor(data: ImageData, name: str, option: str) -> Extractor:
         raise UserError(f"{name}: {error}", option) from None
 
 
-def wanted_metrics(
-    request: MeasureOptions, reference: Reference, prefix: str = ""
-) -> dict[str, Metric]:
+def wanted_metrics(request: MeasureOptions, reference: Reference) -> dict[str, Metric]:
     """Return the selected metrics, by default all, by name.
 
     Raises:
         UserError: a metric is unknown or belongs to another feature network.
     """
     network = reference.extractor.name if reference.extractor else None
+    prefix = reference.prefix
     known = families.named(network)
     wanted = fields.listed(request.metrics) or list(known)
     for name in wanted:
@@ -75,6 +74,19 @@ def wanted_metrics(
         hint = near(name, known) or f"; there are {', '.join(known)}"
         raise UserError(f"no such metric: {name}{hint}", f"{prefix}metrics")
     return {name: known[name] for name in wanted}
+
+
+def count_of_real_features(reference: Reference) -> int:
+    """Compute the features of the reference images; return the number of images.
+
+    Raises:
+        UserError: a feature is not finite.
+    """
+    try:
+        return reference.statistics.n
+    except MetricError as error:
+        option = f"{reference.prefix}features"
+        raise UserError(f"{reference.extractor.name}: {error}", option) from None
 
 
 def measure(
@@ -130,6 +142,11 @@ def measure_one(context: Context, name: str) -> Measurement:
     return Measurement(found.value, {**protocol, **found.protocol})
 
 
+def undefined(measured: Mapping[str, Measurement]) -> dict[str, str]:
+    """Return the reasons of the metrics without a value, by name."""
+    return {n: m.protocol["reason"] for n, m in measured.items() if m.value is None}
+
+
 def over_seeds(measurements: Sequence[Measurement], seeds: Sequence[int]) -> Measurement:
     """Return the median over evaluation seeds.
 
@@ -148,14 +165,3 @@ def over_seeds(measurements: Sequence[Measurement], seeds: Sequence[int]) -> Mea
         protocol[key] = found[0] if all(x == found[0] for x in found) else found
     protocol |= {"seeds": list(seeds), "values": values}
     return Measurement(statistics.median(values), protocol)
-
-
-def validation_losses(subject: Subject, reference: Reference) -> dict[str, float]:
-    """Return the validation losses of a model on the reference images, and its active units."""
-    from evaluation.families.posterior import losses
-
-    wanted = {"active_units": families.named(None)["active_units"]}
-    context = Context(subject, reference, wanted, n=0)
-    found = dict(context.shared(losses))
-    active = measure_one(context, "active_units").value
-    return found if active is None else found | {"active_units": active}

@@ -12,7 +12,8 @@ import numpy as np
 
 import data
 import plotting
-from data import Split
+from data import ImageData, Split
+from data.arrays import open_npz
 from errors import UserError
 from evaluation.reference import BATCH, in_batches
 
@@ -74,46 +75,57 @@ def baselines(train: Split) -> list[Subject]:
     return [Subject(name, draw) for name, draw in draws.items()]
 
 
-def of_images(path: str, image_shape: tuple[int, int, int]) -> Subject:
+def of_images(path: str, reference: ImageData) -> Subject:
     """Return the images of a folder or an .npz file as a subject; the seed shuffles them.
+
+    Args:
+        path: the folder or file.
+        reference: the data set that they are compared with.
 
     Raises:
         UserError: there are no images, or their type or shape differs from the data set's.
     """
-    images = read_images(Path(path).expanduser())
-    if images.shape[1:] != tuple(image_shape):
-        raise UserError(
-            f"{path}: expected images {list(image_shape)} as in the data set, got "
-            f"{list(images.shape[1:])}",
-            "images",
-        )
-    digest = hashlib.sha256(np.ascontiguousarray(images)).hexdigest()
-    protocol = {"images": path, "images_sha256": digest}
-
-    def draw(n: int, seed: int) -> Iterator[np.ndarray]:
-        return in_batches(Split(images), seed, n)
-
-    return Subject(path, draw, protocol=protocol, count=len(images))
-
-
-def read_images(path: Path) -> np.ndarray:
-    """Return the uint8 images [n, h, w, c] of a folder of PNG or JPEG files or of an .npz file."""
-    if path.is_dir():
-        return np.asarray(data.load(str(path)).train.images)
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            names = [name for name in ARRAYS if name in arrays.files]
-            images = arrays[names[0]] if names else None
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise UserError(f"{path}: expected a folder or an .npz file ({error})", "images") from None
-    if images is None:
-        raise UserError(f"{path}: expected an array named {' or '.join(ARRAYS)}", "images")
-    if images.ndim == 3:
-        images = images[..., None]
+    images, expected = read_images(Path(path).expanduser()), list(reference.image_shape)
     if images.dtype != np.uint8 or images.ndim != 4 or len(images) < 2:
         raise UserError(
             f"{path}: expected at least 2 uint8 images [n, h, w, c], got {images.dtype} "
             f"{list(images.shape)}",
             "images",
         )
-    return images
+    if list(images.shape[1:]) != expected:
+        raise UserError(
+            f"{path}: expected images {expected} as in the data set, got {list(images.shape[1:])}",
+            "images",
+        )
+    digest = hashlib.sha256(np.ascontiguousarray(images)).hexdigest()
+    protocol = {"images": path, "images_sha256": digest}
+    identity = ["images", digest, reference.fingerprint]
+
+    def draw(n: int, seed: int) -> Iterator[np.ndarray]:
+        return in_batches(Split(images), seed, n)
+
+    return Subject(path, draw, protocol=protocol, identity=identity, count=len(images))
+
+
+def read_images(path: Path) -> np.ndarray:
+    """Return the images of a folder of PNG or JPEG files, or the array of images in an .npz file.
+
+    Raises:
+        UserError: there are no images, or they cannot be read.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: expected a folder or an .npz file", "images")
+    try:
+        if path.is_dir():
+            return np.asarray(data.load(str(path)).train.images)
+        with open_npz(path) as arrays:
+            names = [name for name in ARRAYS if name in arrays.files]
+            images = arrays[names[0]] if names else None
+    except UserError as error:
+        # The advice after the semicolon is about a data set.
+        message = error.message.partition(";")[0]
+        prefix = "" if path.is_dir() else f"{path}: "
+        raise UserError(f"{prefix}{message}", "images") from None
+    if images is None:
+        raise UserError(f"{path}: expected an array named {' or '.join(ARRAYS)}", "images")
+    return images[..., None] if images.ndim == 3 else images

@@ -26,8 +26,8 @@ class AdversarialLoss:
     Attributes:
         discriminator: (d_real [b], d_fake [b]) -> terms that D minimises.
         generator: (d_real [b] or None, d_fake [b]) -> terms that G minimises.
-        threshold: score between those of real and generated images: D classifies an image with a
-            higher score as real, if the loss has a decision threshold (`LossChoice`).
+        threshold: decision threshold: D classifies an image with a higher score as real. Unused if
+            the loss is declared with has_threshold=False, except by `encoder`.
         generator_uses_real: whether the generator's terms depend on d_real.
     """
 
@@ -37,11 +37,11 @@ class AdversarialLoss:
     generator_uses_real: bool = False
 
     def encoder(self, d_real: tf.Tensor) -> Terms:
-        """Return the terms that an encoder E minimises, of scores d_real [b] of pairs (x, E(x)).
+        """Return the encoder's terms for D's scores d_real [b] of pairs (x, E(x)).
 
-        They are the generator's terms of the scores, mirrored at the threshold: G and E minimise
-        one objective (Donahue et al. 2017, equation 3). Empty if the generator's terms depend on
-        d_real.
+        They are the generator's terms at the scores reflected about the threshold, since G and E
+        minimise one objective (Donahue et al. 2017, equation 3). Empty if the generator's terms
+        depend on d_real.
         """
         if self.generator_uses_real:
             return {}
@@ -183,9 +183,10 @@ def hinge() -> AdversarialLoss:
 
 @LOSSES.add("relativistic", has_threshold=False)
 def relativistic() -> AdversarialLoss:
-    """D: -log sigmoid(D(x) - D(G(z))), of the k-th real and the k-th generated image; G: reversed.
+    """D: -log sigmoid(D(x) - D(G(z))); G: -log sigmoid(D(G(z)) - D(x)).
 
-    The relativistic standard GAN: Jolicoeur-Martineau 2018, section 4.1.
+    Images are paired by their index in the batch. The relativistic standard GAN:
+    Jolicoeur-Martineau 2018, section 4.1.
     """
     return AdversarialLoss(
         discriminator=lambda d_real, d_fake: {"relative": cross_entropy(d_real - d_fake, 1.0)},
@@ -199,8 +200,8 @@ def relativistic_average() -> AdversarialLoss:
     """D: -log sigmoid(D(x) - mean D(G(z))) - log(1 - sigmoid(D(G(z)) - mean D(x))); G: reversed.
 
     The relativistic average standard GAN: Jolicoeur-Martineau 2018, section 4.3. The means are
-    over the batch and carry gradients. The terms are the paper's sums; its code halves them for
-    both players.
+    over the batch and carry gradients. The terms are added, as in the paper; the authors' code
+    divides the sum by 2 for D and for G.
     """
 
     def relative(d_real, d_fake):

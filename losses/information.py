@@ -53,8 +53,8 @@ def categorical_bound(nll: tf.Tensor, k: int) -> tf.Tensor:
 def squared_error_bound(error: tf.Tensor) -> tf.Tensor:
     """Return L_I of a continuous code from its mean squared error.
 
-    It is that of the Gaussian around m(x) with the error as variance, the most likely one. From a
-    batch of b images it is overestimated by about 1 / (2 b).
+    It assumes a Gaussian with mean m(x) and the mean squared error as variance (the
+    maximum-likelihood estimate). With b images it is about 1 / (2 b) too high.
     """
     import tensorflow as tf
 

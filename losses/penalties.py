@@ -1,4 +1,4 @@
-"""Gradient penalties by name, which bound the gradient norm of a discriminator.
+"""Gradient penalties by name: regularisers of the discriminator's gradient norm.
 
 A penalty is (critic, real, fake, uniform) -> float32 [b], unreduced and unweighted:
 
@@ -103,7 +103,11 @@ def dragan(critic: Critic, real: tf.Tensor, fake: tf.Tensor, uniform: Uniform) -
 
 @PENALTIES.add("r1", options=OPTIONS)
 def r1(critic: Critic, real: tf.Tensor, fake: tf.Tensor, uniform: Uniform) -> tf.Tensor:
-    """|grad D(x)|² / 2 at real images. Mescheder et al. 2018, equation 9, for gamma = 1."""
+    """|grad D(x)|² / 2 at real images.
+
+    Mescheder et al. 2018, "Which Training Methods for GANs do actually Converge?",
+    arXiv:1801.04406, equation 9, for gamma = 1.
+    """
     return 0.5 * squared_gradient_norms(critic, real)
 
 

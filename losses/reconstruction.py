@@ -33,10 +33,9 @@ RECONSTRUCTIONS = Choices(ReconstructionChoice)
 def mean_squared_error(x: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
     """Return the mean of (x - y)² over pixels and channels, [b], of x and y [b, h, w, c].
 
-    For the pairs (x, E(x)) of BiGAN it bounds the conditional entropy H(x|z), which the
-    adversarial game leaves free, up to a factor and a constant: cycle-consistency in Li et al.
-    2017, "ALICE: Towards Understanding Adversarial Learning for Joint Distribution Matching",
-    section 3.
+    In BiGAN it is, up to a factor and a constant, an upper bound of H(x|z) for the pairs (x, E(x)),
+    which the adversarial loss does not determine: cycle-consistency in Li et al. 2017, "ALICE:
+    Towards Understanding Adversarial Learning for Joint Distribution Matching", section 3.
     """
     import tensorflow as tf
 

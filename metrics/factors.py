@@ -18,7 +18,7 @@ def slant(images: np.ndarray) -> np.ndarray:
         images: light strokes on dark, uint8 [n, h, w, 1].
 
     Returns:
-        Angles float64 [n], from -180 to 180; 0 for an image without strokes.
+        Angles float64 [n], from -90 to 90; 0 for an image without strokes.
     """
     ink = np.asarray(images, np.float64)[..., 0]
     area = ink.sum((1, 2))
@@ -78,8 +78,10 @@ def rank_correlations(codes: np.ndarray, factor: np.ndarray) -> list[float]:
     """
     from scipy.stats import spearmanr
 
-    if np.ptp(factor) == 0 or (np.ptp(codes, axis=0) == 0).any():
-        raise MetricError("requires codes and factors that vary; one is constant")
+    if np.ptp(factor) == 0:
+        raise MetricError("the factor is the same in all samples")
+    if len(constant := np.flatnonzero(np.ptp(codes, axis=0) == 0)):
+        raise MetricError(f"code {constant[0]} is the same in all samples")
     return [float(spearmanr(code, factor).statistic) for code in codes.T]
 
 

@@ -68,8 +68,8 @@ def flat(images: np.ndarray) -> np.ndarray:
 def copied_share(fake: np.ndarray, train: np.ndarray, unseen: np.ndarray) -> Measurement:
     """Return the share of samples within a threshold distance of a training image.
 
-    The threshold is the smallest distance such that 1 % of the unseen images have a training image
-    within it. The share is about 0.01 if samples differ from the training images as much as unseen
+    The threshold is the 1 % quantile of the distances from unseen images to their nearest training
+    image. The share is about 0.01 if samples differ from the training images as much as unseen
     images do, and 1 if they are copies. Blurred samples are near to many images, so a value above
     0.01 alone does not prove copying. If unseen images are exact copies of training images, the
     threshold may be 0; copied samples still count.

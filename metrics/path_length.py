@@ -21,10 +21,10 @@ def path_length(start: np.ndarray, end: np.ndarray, epsilon: float = EPSILON) ->
         epsilon: step along a path of length 1.
 
     Raises:
-        MetricError: there are no images, or a feature is not finite.
+        MetricError: there are no samples, or a feature is not finite.
     """
     if not len(start):
-        raise MetricError("needs images")
+        raise MetricError("needs samples, there are none")
     distances = feature_distances(start, end) / epsilon**2
     low = np.percentile(distances, TAILS[0], method="lower")
     high = np.percentile(distances, TAILS[1], method="higher")

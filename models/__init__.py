@@ -3,7 +3,6 @@
 May import: losses, augmentation, storage, data.catalogue, fields, errors.
 """
 
-import dataclasses
 import importlib
 import os
 import pkgutil
@@ -30,6 +29,7 @@ def _declared() -> dict[str, Model]:
 
 
 REGISTRY = _declared()
+OF_DATA = ("dataset", "image_size")  # flags of train.py; in `build`, errors under them name `data`
 
 
 def build(
@@ -55,15 +55,18 @@ def build(
         raise UserError(f"no such model: {name}{near(name, REGISTRY)}", "name")
     images = known(data) if isinstance(data, str) else data
     if images is None:
-        raise UserError(f"{data}: not one of {', '.join(KNOWN)}; pass a loaded data set", "data")
-    model_class = REGISTRY[name].load()
-    resolved = REGISTRY[name].hyperparameters.resolve(images.name, **hyperparameters)
-    return model_class(
-        images.image_shape,
-        num_classes=images.num_classes,
-        seed=seed,
-        **dataclasses.asdict(resolved),
-    )
+        raise UserError(
+            f"expected one of {', '.join(KNOWN)}, or a loaded data set, got {data}", "data"
+        )
+    hp = REGISTRY[name].hyperparameters.resolve(images.name, **hyperparameters)
+    try:
+        return REGISTRY[name].build(
+            hp, images.image_shape, num_classes=images.num_classes, seed=seed
+        )
+    except UserError as error:
+        if error.option not in OF_DATA:
+            raise
+        raise UserError(error.message, "data") from None
 
 
 def load(path: str | os.PathLike) -> "GenerativeModel":

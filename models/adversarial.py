@@ -20,7 +20,7 @@ from models.latents import Latents, noise
 from models.objectives import Objective
 from models.randomness import Batch, length, stateless_seed
 from models.scalars import ScalarGroup
-from models.terms import Term, Terms, total
+from models.terms import Term, Terms, merged, total
 
 D_LOSS, G_LOSS = "d_loss", "g_loss"
 LOSSES = ScalarGroup(title="losses", names=(D_LOSS, G_LOSS), order=20, is_loss=True)
@@ -64,21 +64,7 @@ class AdversarialModel(GenerativeModel):
     [b, h, w, c], or [n_critic, b, h, w, c] when n_critic > 1, uint8 or float in [-1, 1], or a pair
     (images, labels).
 
-    Hooks, and their defaults:
-        build_latents: the noise.
-        build_generator, build_discriminator: the backbone that `network` selects.
-        build_objectives: none.
-        make_loss: the loss that `loss` selects.
-        draw: latents from the prior.
-        real_inputs, fake_inputs: inputs of D: x, and G(z).
-        discriminate: D's score.
-        discriminator_terms, generator_terms: terms of the adversarial loss and the objectives.
-        extra_generator_terms: none.
-        penalties: the gradient penalties that `penalty` selects.
-        penalty_inputs: the images; gradients are taken with respect to them.
-        after_discriminator_update, after_generator_update: nothing.
-        players: D and G.
-        make_optimizer: the optimizer that `optimizer` selects.
+    docs/architecture.md has a table of the hooks and their defaults.
 
     Attributes:
         augmenter: augments the discriminator's images.
@@ -134,7 +120,11 @@ class AdversarialModel(GenerativeModel):
         return layers.head(1, self.hp.initializer, spectral=spectral, name=name)
 
     def make_loss(self) -> AdversarialLoss:
-        """Return the adversarial loss of D and G."""
+        """Return the adversarial loss of D and G.
+
+        A model with a loss of its own also declares it with `alternatives={"loss": ...}`, as BEGAN
+        does: its `has_threshold` is read from there.
+        """
         return fields.selected(self.hp, "loss").make(**fields.options_of(self.hp, "loss"))
 
     def build_objectives(self) -> list[Objective]:
@@ -183,7 +173,7 @@ class AdversarialModel(GenerativeModel):
     def discriminator_terms(self, real: Scores, fake: Scores, batch: Batch) -> Terms:
         """Return the terms of the discriminator's loss, name -> [b]."""
         terms = self._of_each_score(lambda d: self.loss_pair.discriminator(real[d], fake[d]))
-        return terms | self._objective_terms("discriminator", real, fake, batch)
+        return merged(terms, *self._objective_terms("discriminator", real, fake, batch))
 
     def generator_terms(self, real: Scores | None, fake: Scores, batch: Batch) -> Terms:
         """Return the terms of the generator's loss, name -> [b].
@@ -194,7 +184,7 @@ class AdversarialModel(GenerativeModel):
             batch: the batch of the update.
         """
         terms = self._of_each_score(lambda d: self.loss_pair.generator(real and real[d], fake[d]))
-        return terms | self._objective_terms("generator", real, fake, batch)
+        return merged(terms, *self._objective_terms("generator", real, fake, batch))
 
     def extra_generator_terms(self, real, fake, batch: Batch) -> Terms:
         """Return terms of the generator's loss that are functions of D's inputs, not its scores."""
@@ -211,11 +201,8 @@ class AdversarialModel(GenerativeModel):
     def _objectives_of(self, side: str) -> list[Objective]:
         return [objective for objective in self.objectives if side in objective.sides]
 
-    def _objective_terms(self, side: str, real, fake, batch: Batch) -> Terms:
-        terms = {}
-        for objective in self._objectives_of(side):
-            terms |= objective.terms(real, fake, batch)
-        return terms
+    def _objective_terms(self, side: str, real, fake, batch: Batch) -> list[Terms]:
+        return [objective.terms(real, fake, batch) for objective in self._objectives_of(side)]
 
     def penalties(self) -> dict[str, Penalty]:
         """Return the regularisers of D by name."""
@@ -229,14 +216,15 @@ class AdversarialModel(GenerativeModel):
         }
 
     def penalty_inputs(self, inputs) -> tuple[tf.Tensor, Callable]:
-        """Return the tensor for gradient penalties, and the inputs of D as a function of it.
+        """Return the point of gradient penalties, and the inputs of D as a function of it.
 
         Args:
             inputs: returned by `real_inputs` or `fake_inputs`.
 
         Returns:
-            The tensor [b, ...] with respect to which gradients are taken, by default the images,
-            and a function that replaces it in the inputs.
+            The point [b, ...] with respect to which gradients are taken, by default the images,
+            and a function that replaces it in the inputs. All inputs that are not part of the point
+            must be equal for real and generated examples.
         """
         images, *others = tf.nest.flatten(inputs)
         return images, lambda x: tf.nest.pack_sequence_as(inputs, [x, *others])
@@ -318,8 +306,10 @@ class AdversarialModel(GenerativeModel):
                 d_real = self.discriminate_augmented(real, last, stream)
             stream = augmentation_streams.FAKE_OF_GENERATOR
             d_fake = self.discriminate_augmented(fake, last, stream)
-            terms = self.generator_terms(d_real, d_fake, last)
-            terms |= self.extra_generator_terms(real, fake, last)
+            terms = merged(
+                self.generator_terms(d_real, d_fake, last),
+                self.extra_generator_terms(real, fake, last),
+            )
             loss, losses = total(terms, G_LOSS, GENERATOR_TERMS)
         scalars |= losses | self.minimise(loss, tape, "generator")
         scalars |= self.after_generator_update(terms, last)
@@ -333,8 +323,10 @@ class AdversarialModel(GenerativeModel):
         with tf.GradientTape() as tape:
             d_real = self.discriminate_augmented(real, batch, augmentation_streams.REAL)
             d_fake = self.discriminate_augmented(fake, batch, augmentation_streams.FAKE)
-            terms = self.discriminator_terms(d_real, d_fake, batch)
-            terms |= self._penalty_terms(real, fake, batch)
+            terms = merged(
+                self.discriminator_terms(d_real, d_fake, batch),
+                self._penalty_terms(real, fake, batch),
+            )
             loss, scalars = total(terms, D_LOSS, DISCRIMINATOR_TERMS)
         scalars |= self.minimise(loss, tape, "discriminator")
         scalars |= self.after_discriminator_update(d_real, d_fake, batch)

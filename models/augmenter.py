@@ -10,6 +10,12 @@ from augmentation.diffaug import augment
 from models import state_keys
 from models.declarations.adversarial import AdversarialHyperparameters
 from models.randomness import Batch
+from models.scalars import ScalarGroup
+
+SIGN = "d_sign_real"
+ADAPTATION = ScalarGroup(
+    title="adaptive augmentation", names=(state_keys.AUGMENT_P, SIGN), order=75
+)
 
 
 class Augmenter:
@@ -51,7 +57,7 @@ class Augmenter:
         """Adapt the probability to the discriminator's scores of real images.
 
         It rises if the mean sign of the scores, relative to the decision threshold, is above its
-        target, and falls otherwise: Karras et al. 2020a, section 3.1, equation 1 (r_t). It is
+        target, and falls otherwise: Karras et al. 2020a, section 3, equation 1 (r_t). It is
         updated with each discriminator update instead of every fourth.
 
         Args:
@@ -68,4 +74,4 @@ class Augmenter:
         images = tf.cast(tf.shape(real_scores[0])[0], tf.float32)
         step = tf.sign(sign - self.target) * images / (1000.0 * self.kimg)
         self.p.assign(tf.clip_by_value(self.p + step, 0.0, 1.0))
-        return {"augment_p": tf.convert_to_tensor(self.p), "d_sign_real": sign}
+        return {state_keys.AUGMENT_P: tf.convert_to_tensor(self.p), SIGN: sign}

@@ -1,6 +1,8 @@
 """Base of autoencoding models: an encoder, a decoder, one loss, one train and one test step."""
 
 import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import keras
 import tensorflow as tf
@@ -16,7 +18,6 @@ from models.scalars import ScalarGroup
 
 SIDE = state_keys.AUTOENCODER
 LOSS = ScalarGroup(title="loss", names=("loss",), order=10, is_loss=True)
-TERMS = ScalarGroup(title="terms of the loss", suffix="_loss", order=13, is_loss=True)
 RECONSTRUCTION = ScalarGroup(
     title="reconstruction loss", names=("reconstruction_loss",), order=11, is_loss=True
 )
@@ -29,6 +30,7 @@ class AutoencodingModel(GenerativeModel):
 
     Hooks for subclasses, with their defaults:
         heads: names of the encoder's outputs ("mean").
+        term_groups: scalar group of each loss term.
         infer_codes: codes from the encoder's outputs (the mean).
         code_terms: additional loss terms of the codes (none).
         total_loss: loss from the terms (mean of the reconstruction error).
@@ -40,6 +42,7 @@ class AutoencodingModel(GenerativeModel):
 
     Hyperparameters = AutoencodingHyperparameters
     heads: tuple[str, ...] = ("mean",)
+    term_groups: Mapping[str, ScalarGroup] = MappingProxyType({"reconstruction": RECONSTRUCTION})
 
     # Hooks.
 
@@ -137,13 +140,24 @@ class AutoencodingModel(GenerativeModel):
         with tf.GradientTape() as tape:
             output, terms = self.forward(batch, training=True)
             loss = self.total_loss(terms, training=True)
-        scalars = scalars_of(loss, terms) | self.minimise(loss, tape, SIDE)
+        scalars = self.scalars_of(loss, terms) | self.minimise(loss, tape, SIDE)
         return scalars | self.after_update(output, terms)
 
     def validate(self, data) -> dict[str, tf.Tensor]:
         images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
         _, terms = self.forward(self.make_batch(images, self.seed, streams.TEST), training=False)
-        return scalars_of(self.total_loss(terms, training=False), terms)
+        return self.scalars_of(self.total_loss(terms, training=False), terms)
+
+    def scalars_of(self, loss: tf.Tensor, terms: Terms) -> dict[str, tf.Tensor]:
+        """Return the scalars to log: the loss, and the mean of each term over images.
+
+        Terms per latent dimension are summed over the dimensions.
+        """
+        scalars = LOSS.single(loss)
+        for name, term in terms.items():
+            per_image = tf.reduce_sum(term, axis=list(range(1, len(term.shape))))
+            scalars |= self.term_groups[name].single(tf.reduce_mean(per_image))
+        return scalars
 
     def make_batch(self, images: tf.Tensor, seed: int, kind: str, step=None) -> Batch:
         """Return the batch of binarised images, with its random numbers.
@@ -194,15 +208,3 @@ class AutoencodingModel(GenerativeModel):
     def reconstruct(self, x):
         """Return the decoded posterior means, [n, h, w, c] in [-1, 1]."""
         return self.to_images(self.decoder(self.encode(x), training=False))
-
-
-def scalars_of(loss: tf.Tensor, terms: Terms) -> dict[str, tf.Tensor]:
-    """Return the scalars to log: the loss, and the mean of each term over images.
-
-    Terms per latent dimension are summed over the dimensions.
-    """
-    scalars = LOSS.single(loss)
-    for name, term in terms.items():
-        per_image = tf.reduce_sum(term, axis=list(range(1, len(term.shape))))
-        scalars |= TERMS.named({name: tf.reduce_mean(per_image)})
-    return scalars

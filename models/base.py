@@ -271,8 +271,8 @@ class GenerativeModel(keras.Model):
     def train_step(self, data) -> dict[str, tf.Tensor]:
         """Run `update`, count the step, and add the scalars to the means of the epoch.
 
-        Every operation depends on the data. At the end of a data set TensorFlow would otherwise
-        run the operations that do not depend on them.
+        All operations wait for the data. Otherwise TensorFlow would run those that do not use it,
+        such as the step counter, once more at the end of the data set.
         """
         with tf.control_dependencies([x for x in tf.nest.flatten(data) if x is not None]):
             scalars = self.update(data)

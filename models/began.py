@@ -11,6 +11,10 @@ from losses.adversarial import equilibrium
 from models import layers, state_keys
 from models.adversarial import AdversarialModel
 from models.declarations.began import BEGANHyperparameters
+from models.scalars import ScalarGroup
+
+CONVERGENCE = "convergence"
+EQUILIBRIUM = ScalarGroup(title="equilibrium", names=(state_keys.K, CONVERGENCE), order=55)
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
@@ -58,4 +62,7 @@ class BEGAN(AdversarialModel):
         real, fake = (tf.reduce_mean(scores["d"]) for scores in (real, fake))
         balance = self.hp.gamma * real - fake
         self.k.assign(tf.clip_by_value(self.k + self.hp.lambda_k * balance, 0.0, 1.0))
-        return {"k": tf.convert_to_tensor(self.k), "convergence": real + tf.abs(balance)}
+        return {
+            state_keys.K: tf.convert_to_tensor(self.k),
+            CONVERGENCE: real + tf.abs(balance),
+        }

@@ -15,7 +15,7 @@ from models.base import Player, to_unit_range
 from models.declarations.bigan import BiGANHyperparameters
 from models.networks import joint
 from models.randomness import Batch
-from models.terms import Term
+from models.terms import Term, merged
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
@@ -112,7 +112,7 @@ class BiGAN(AdversarialModel):
     def generator_terms(self, real, fake, batch):
         """Return the terms of G and E over both kinds of pairs."""
         of_encoder = self._of_each_score(lambda d: self.loss_pair.encoder(real[d]))
-        return super().generator_terms(real, fake, batch) | of_encoder
+        return merged(super().generator_terms(real, fake, batch), of_encoder)
 
     def extra_generator_terms(self, real, fake, batch):
         """Return the error of G(E(x)), if `reconstruction_weight` is above 0.

@@ -4,6 +4,7 @@ import keras
 
 import fields
 from models import layers
+from models.abilities import LABEL
 from models.adversarial import AdversarialModel
 from models.conditional import ClassConditional
 from models.declarations.cgan import CGANHyperparameters
@@ -45,7 +46,7 @@ class CGAN(ClassConditional, AdversarialModel):
         return keras.Model([x, y], score, name="discriminator")
 
     def real_inputs(self, batch):
-        return [batch.x, batch.latents["label"]]
+        return [batch.x, batch.latents[LABEL]]
 
     def fake_inputs(self, batch):
-        return [super().fake_inputs(batch), batch.latents["label"]]
+        return [super().fake_inputs(batch), batch.latents[LABEL]]

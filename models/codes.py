@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from models.latents import CATEGORY, CONTINUOUS, noise, one_hot
 
+LOG_STD = "log_std"  # output of Q: log standard deviations of the continuous codes
+
 
 @dataclasses.dataclass(frozen=True)
 class CodeLayout:
@@ -44,7 +46,7 @@ class CodePredictor:
     Attributes:
         codes: layout of the codes.
         q: features [b, f] -> name of a code -> logits [b, k] or means [b, n]; for a Gaussian also
-            "log_std" [b, n].
+            LOG_STD [b, n].
         features: (images [b, h, w, c], training) -> features [b, f].
     """
 

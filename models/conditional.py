@@ -17,19 +17,17 @@ class ClassConditional:
     """
 
     def build_latents(self):
-        self._require_labels(self.num_classes, "images with labels")
+        if not self.num_classes:
+            raise UserError(f"{type(self).__name__} requires images with labels", "dataset")
         return Latents(**super().build_latents().parts, **{LABEL: one_hot(self.num_classes)})
 
     def draw(self, batch):
         """Return noise, and the classes of the real images."""
-        self._require_labels(batch.labels is not None, "batches of images and labels")
+        if batch.labels is None:
+            raise UserError(f"{type(self).__name__} requires batches of images and labels")
         return super().draw(batch) | {LABEL: tf.one_hot(batch.labels, self.num_classes)}
 
     def picture_latents(self):
         """Return one row per class, up to SHOWN_CLASSES, with the same noise in each column."""
         columns, classes = 10, tf.eye(min(self.num_classes, SHOWN_CLASSES), self.num_classes)
         return with_each(self.latents.draw(columns, 0), LABEL, classes), columns
-
-    def _require_labels(self, given: bool, required: str) -> None:
-        if not given:
-            raise UserError(f"{type(self).__name__} requires {required}", "dataset")

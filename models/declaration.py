@@ -2,11 +2,15 @@
 
 import dataclasses
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import fields
+
+if TYPE_CHECKING:
+    from models.base import GenerativeModel
+    from models.declarations.base import Hyperparameters
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,6 +41,18 @@ class Model:
         """Return the class; imports TensorFlow."""
         return getattr(importlib.import_module(self.module), self.class_name)
 
+    def build(
+        self, hp: "Hyperparameters", image_shape: Sequence[int], *, num_classes: int, seed: int
+    ) -> "GenerativeModel":
+        """Return an untrained model with resolved hyperparameters.
+
+        Raises:
+            UserError: the networks do not support the image shape, or the model requires labels.
+        """
+        return self.load()(
+            tuple(image_shape), num_classes=num_classes, seed=seed, **dataclasses.asdict(hp)
+        )
+
 
 def preset(
     name: str,
@@ -57,7 +73,7 @@ def preset(
         paper: as `Model`.
         year: as `Model`.
         doc: as `Model`.
-        of: option class of the base.
+        of: option class of the base; `models.presets` raises ValueError for another one.
         base: as `Model`.
         defaults: name of a hyperparameter -> new default.
     """

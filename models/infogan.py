@@ -13,7 +13,7 @@ from models import layers, state_keys
 from models.abilities import CATEGORICAL_CODE
 from models.adversarial import AdversarialModel
 from models.base import Player, to_unit_range
-from models.codes import CodeLayout, CodePredictor
+from models.codes import LOG_STD, CodeLayout, CodePredictor
 from models.declarations.infogan import InfoGANHyperparameters
 from models.latents import CONTINUOUS, SHOWN_CLASSES, Latents, with_each
 from models.objectives import (
@@ -72,7 +72,7 @@ class Coded:
         """Build Q: features [b, f] -> name of a code -> its prediction. Appendix C.
 
         The prediction is logits [b, k] of a categorical code, means [b, n] of the continuous ones
-        and, for a Gaussian, the logarithms "log_std" [b, n] of their standard deviations.
+        and, for a Gaussian, the logarithms LOG_STD [b, n] of their standard deviations.
         """
         hp = self.hp
         factory = layers.LayerFactory(fields.selected(hp, "d_norm").of_activations, hp.initializer)
@@ -83,7 +83,7 @@ class Coded:
         if hp.continuous_codes:
             sizes[CONTINUOUS] = hp.continuous_codes
             if fields.selected(hp, "continuous_loss").predicts_std:
-                sizes["log_std"] = hp.continuous_codes
+                sizes[LOG_STD] = hp.continuous_codes
         heads = {n: layers.head(size, hp.initializer, name=n)(h) for n, size in sizes.items()}
         return keras.Model(features, heads, name="q")
 

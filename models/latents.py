@@ -49,6 +49,11 @@ class Latents:
         """Total number of dimensions of all parts."""
         return sum(part.event_shape[0] for part in self.parts.values())
 
+    @property
+    def categorical(self) -> list[str]:
+        """Names of the categorical codes."""
+        return [name for name in self.parts if name.startswith(CATEGORY)]
+
     def draw(self, n: int, seed) -> dict[str, tf.Tensor]:
         """Return n independent draws, name -> float32 [n, d].
 

@@ -7,6 +7,8 @@ import keras
 from errors import UserError
 from models import REGISTRY
 from models.base import GenerativeModel
+from models.declaration import Model
+from models.declarations.base import Hyperparameters
 from storage.checkpoints import Checkpoints
 from storage.run_directory import RunDirectory
 
@@ -14,36 +16,38 @@ from storage.run_directory import RunDirectory
 def load(path: str | os.PathLike) -> GenerativeModel:
     """Return the model of a run as `models.load` describes it."""
     run = RunDirectory(path)
-    saved = run.read_config()
-    try:
-        model_class = REGISTRY[saved["options"]["model"]].load()
-        model_class.Hyperparameters.resolve(**saved["hyperparameters"])
-    except (KeyError, TypeError, UserError) as error:
-        raise UserError(f"{run.config}: written by another version of the code ({error})") from None
-    model = build(model_class, saved)
+    model = build(run)
     checkpoints = Checkpoints(model.state(), model.step, run.checkpoints, complete=False)
     if checkpoints.restore() is None:
         raise UserError(f"{path}: no checkpoint found. Train it first with outdir={path}")
     return model
 
 
-def build(model_class: type[GenerativeModel], saved: dict) -> GenerativeModel:
-    """Build an untrained model in the precision given in config.json.
+def build(run: RunDirectory) -> GenerativeModel:
+    """Build the untrained model of a run in the run's precision.
 
     The dtype policy of the caller is restored afterwards.
     """
+    declared, hp = run.parsed_config(declaration_of)
+    saved = run.read_config()
     options, images = saved["options"], saved["data"]
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype_policy(options["mixed_precision"]))
     try:
-        return model_class(
-            tuple(images["image_shape"]),
-            num_classes=images["num_classes"],
-            seed=options["seed"],
-            **saved["hyperparameters"],
+        return declared.build(
+            hp, images["image_shape"], num_classes=images["num_classes"], seed=options["seed"]
         )
     finally:
         keras.config.set_dtype_policy(policy)
+
+
+def declaration_of(saved: dict) -> tuple[Model, Hyperparameters]:
+    """Return the declaration and the hyperparameters of the model in the content of config.json."""
+    name = saved["options"]["model"]
+    if name not in REGISTRY:
+        raise UserError(f"no such model: {name}")
+    declared = REGISTRY[name]
+    return declared, declared.hyperparameters.resolve(**saved["hyperparameters"])
 
 
 def dtype_policy(mixed_precision: str) -> str:

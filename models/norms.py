@@ -14,23 +14,27 @@ class Norm(Choice):
             images of a batch depend on each other.
         layer: whether activations are normalised over each example (Ba et al. 2016).
         spectral: whether kernels are normalised by their spectral norm (Miyato et al. 2018).
-        of_activations: name of the same normalisation without the spectral norm.
         in_generator: whether a generator can have it.
     """
 
     batch: bool = False
     layer: bool = False
     spectral: bool = False
-    of_activations: str
     in_generator: bool = False
+
+    @property
+    def of_activations(self) -> str:
+        """Name of the same normalisation without the spectral norm."""
+        plain = (self.batch, self.layer, False)
+        return next(n.name for n in NORMS.values() if (n.batch, n.layer, n.spectral) == plain)
 
 
 NORMS = Choices(
     Norm,
-    Norm(name="none", of_activations="none", in_generator=True),
-    Norm(name="batch", batch=True, of_activations="batch", in_generator=True),
-    Norm(name="layer", layer=True, of_activations="layer"),
-    Norm(name="spectral", spectral=True, of_activations="none"),
-    Norm(name="both", batch=True, spectral=True, of_activations="batch"),
+    Norm(name="none", in_generator=True),
+    Norm(name="batch", batch=True, in_generator=True),
+    Norm(name="layer", layer=True),
+    Norm(name="spectral", spectral=True),
+    Norm(name="both", batch=True, spectral=True),
 )
 GENERATOR_NORMS = NORMS.only(lambda norm: norm.in_generator)

@@ -13,11 +13,11 @@ import fields
 from augmentation.copies import affine_copies
 from errors import UserError
 from losses import guidance, information
-from models.codes import CodePredictor
+from models.codes import LOG_STD, CodePredictor
 from models.latents import CONTINUOUS
 from models.randomness import Batch
 from models.scalars import ScalarGroup
-from models.terms import Term, Terms
+from models.terms import Term, Terms, merged
 
 INFORMATION = ScalarGroup(
     title="lower bound of the mutual information", prefix="information_", unit="nats", order=40
@@ -29,7 +29,8 @@ class Objective:
 
     Attributes:
         sides: update steps with terms of the objective: "generator", "discriminator" or both.
-        uses_real: whether its terms need the discriminator's outputs for real images.
+        uses_real: whether the terms in the generator's update need the discriminator's outputs for
+            real images; in the discriminator's update these are always given.
     """
 
     sides: tuple[str, ...] = ("generator",)
@@ -40,7 +41,7 @@ class Objective:
 
         Args:
             real: outputs of `discriminate` for real images; None in the generator's update unless
-                an objective there has `uses_real`.
+                the model has `generator_uses_real`.
             fake: outputs of `discriminate` for generated images.
             batch: the batch of the update.
         """
@@ -71,8 +72,8 @@ class CodeLosses:
     def continuous(self, q: dict[str, tf.Tensor], code: tf.Tensor) -> list[Term]:
         """Return a term for each of the continuous codes [b, n], the first n that Q predicts."""
         n = code.shape[-1]
-        q = {name: part[:, :n] for name, part in q.items() if name in (CONTINUOUS, "log_std")}
-        loss = self.choice.make(q[CONTINUOUS], q.get("log_std"), code)
+        q = {name: part[:, :n] for name, part in q.items() if name in (CONTINUOUS, LOG_STD)}
+        loss = self.choice.make(q[CONTINUOUS], q.get(LOG_STD), code)
         weight = self.hp.continuous_weight * self.continuous_warmup_factor()
         return [Term(loss[:, k], weight) for k in range(n)]
 
@@ -135,16 +136,16 @@ class RealImageLosses(Objective):
 
     def terms(self, real, fake, batch):
         q = self.predictor.of_features(real["features"])
-        return {name: term for part in self.parts for name, term in part(q, batch).items()}
+        return merged(*(part(q, batch) for part in self.parts))
 
 
 class Consistency:
     """Consistency loss: Q predicts the same codes for an image and for copies of it.
 
     The prediction for the image is a stop-gradient target (after the self-augmented training of Hu
-    et al. 2017). The loss of categories is the cross-entropy; their copies are also sheared and
-    rotated. The loss of continuous codes is the squared error of the means; their copies are only
-    stretched, resized and shifted, so that a code can represent the slant.
+    et al. 2017, arXiv:1702.08720). The loss of categories is the cross-entropy; their copies are
+    also sheared and rotated. The loss of continuous codes is the squared error of the means; their
+    copies are only stretched, resized and shifted, so that a code can represent the slant.
     """
 
     def __init__(self, predictor: CodePredictor, losses: CodeLosses, weight: float):

@@ -5,15 +5,25 @@ import importlib
 import keras
 
 from models import REGISTRY
+from models.declaration import Model
 from models.layers import PACKAGE
 
 
-def _class_of(model) -> type:
+def class_of(model: Model) -> type:
+    """Return the class of a preset.
+
+    Raises:
+        ValueError: the preset is of another option class than its base.
+    """
     module, base = model.base.split(":")
-    parent = getattr(importlib.import_module(module), base)
+    parent, of = getattr(importlib.import_module(module), base), model.hyperparameters.__base__
+    if parent.Hyperparameters is not of:
+        raise ValueError(
+            f"preset {model.name}: of={of.__name__} is not the option class of base={model.base}"
+        )
     contents = {"Hyperparameters": model.hyperparameters, "__doc__": model.doc}
     made = type(model.class_name, (parent,), {**contents, "__module__": __name__})
     return keras.saving.register_keras_serializable(PACKAGE)(made)
 
 
-globals().update({model.class_name: _class_of(model) for model in REGISTRY.values() if model.base})
+globals().update({model.class_name: class_of(model) for model in REGISTRY.values() if model.base})

@@ -14,36 +14,44 @@ _GROUPS: list["ScalarGroup"] = []
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ScalarGroup:
-    """Scalars that are drawn in one panel of curves.
+class Panel:
+    """Panel of curves.
 
     Attributes:
-        title: title of the panel.
-        names: names of the scalars; empty if they are composed of prefix, label and suffix.
-        prefix, suffix: first and last part of the names.
+        title: title without the unit.
         order: place of the panel.
         unit: unit of the values; empty for numbers.
         log: whether the axis is logarithmic.
-        is_loss: whether they are total losses, which the progress line and the curves of several
-            runs include.
     """
 
     title: str
-    names: tuple[str, ...] = ()
-    prefix: str = ""
-    suffix: str = ""
     order: int = 0
     unit: str = ""
     log: bool = False
-    is_loss: bool = False
-
-    def __post_init__(self):
-        _GROUPS.append(self)
 
     @property
     def heading(self) -> str:
         """Title with the unit."""
         return f"{self.title}, in {self.unit}" if self.unit else self.title
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ScalarGroup(Panel):
+    """Scalars that are drawn in one panel of curves.
+
+    Attributes:
+        names: names of the scalars; empty if they are composed of prefix, label and suffix.
+        prefix, suffix: first and last part of the names.
+        is_loss: whether the progress line and the curves of several runs include them.
+    """
+
+    names: tuple[str, ...] = ()
+    prefix: str = ""
+    suffix: str = ""
+    is_loss: bool = False
+
+    def __post_init__(self):
+        _GROUPS.append(self)
 
     def named(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Map values by label to values by name."""

@@ -26,7 +26,8 @@ CODE_MEAN = "code_mean"
 CODE_COVARIANCE = "code_covariance"
 DIMENSION_KL = "dimension_kl"
 
-# Old checkpoints contain own variables by position, in this order; those of subclasses follow.
+# Old checkpoints store the model's own variables by position, in this order; variables added by
+# subclasses come last.
 OWN_ORDER = (STEP, K, PATH_MEAN, AUGMENT_P, CODE_MEAN, CODE_COVARIANCE, DIMENSION_KL)
 
 

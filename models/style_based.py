@@ -94,7 +94,7 @@ class StyleBasedModel(AdversarialModel):
     def after_generator_update(self, terms, batch):
         """Update the moving average of w, the target of truncation.
 
-        It is a variable of G, so the EMA of the generator includes its EMA.
+        It is a weight of G, so the EMA of the generator also averages it.
         """
         g = stylegan.parts_of(self.generator)
         w, mean = g.mapping(self.latents.join(batch.latents)), g.styles.mean

@@ -12,7 +12,10 @@ from models import layers
 from models.declarations.stylegan import StyleGANHyperparameters
 from models.networks import stages, stylegan
 from models.randomness import Growth
+from models.scalars import ScalarGroup
 from models.style_based import StyleBasedModel
+
+GROWTH = ScalarGroup(title="doublings of the smallest size", names=("growth",), order=80)
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
@@ -72,12 +75,9 @@ class StyleGAN(StyleBasedModel):
             return self.update_on([dataclasses.replace(b, growth=growth) for b in batches])
 
         scalars = stylegan.at_level(level, self.doublings + 1, step)
-        for network in (
-            self.generator,
-            self.generator_ema,
-        ):  # samples have the size of the next step
+        for network in (self.generator, self.generator_ema):  # samples have the next step's size
             stylegan.parts_of(network).synthesis.level.assign(self.level(self.step + 1))
-        return scalars | {"growth": tf.convert_to_tensor(self.level(self.step))}
+        return scalars | GROWTH.single(self.level(self.step))
 
     def _restart_optimizers(self):
         """Set the optimizers' moments and step counts to 0.
@@ -85,9 +85,11 @@ class StyleGAN(StyleBasedModel):
         Otherwise the first updates of new layers, whose second moments are 0, would be too large.
         """
         for optimizer in self.optimizers.values():
-            optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+            if isinstance(optimizer, keras.optimizers.LossScaleOptimizer):
+                optimizer = optimizer.inner_optimizer
+            rate = optimizer.learning_rate
             for variable in optimizer.variables:
-                if variable.name != "learning_rate":
+                if variable is not rate:
                     variable.assign(tf.zeros_like(variable.value))
 
     def real_inputs(self, batch):

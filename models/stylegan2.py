@@ -8,9 +8,11 @@ from models import layers, state_keys, streams
 from models.declarations.stylegan2 import StyleGAN2Hyperparameters
 from models.networks import stylegan
 from models.randomness import length
+from models.scalars import ScalarGroup
 from models.style_based import StyleBasedModel
 from models.terms import Term
 
+PATH_LENGTH = ScalarGroup(title="mean path length", names=("path_length_mean",), order=81)
 LENGTH_DECAY = 0.99  # per measurement, of the mean path length: appendix B
 
 
@@ -69,5 +71,5 @@ class StyleGAN2(StyleBasedModel):
     def after_generator_update(self, terms, batch):
         scalars = super().after_generator_update(terms, batch)
         if self.hp.path_weight:
-            scalars["path_length_mean"] = tf.convert_to_tensor(self.path_mean)
+            scalars |= PATH_LENGTH.single(tf.convert_to_tensor(self.path_mean))
         return scalars

@@ -27,6 +27,20 @@ class Term:
 Terms = dict[str, Term | tf.Tensor]  # a plain tensor [b] has the weight 1
 
 
+def merged(*groups: Terms) -> Terms:
+    """Return the terms of all groups, in their order.
+
+    Raises:
+        ValueError: two terms have the same name.
+    """
+    terms = {}
+    for group in groups:
+        if repeated := terms.keys() & group.keys():
+            raise ValueError(f"several terms of a loss are named {', '.join(sorted(repeated))}")
+        terms |= group
+    return terms
+
+
 def total(terms: Terms, name: str, group: ScalarGroup) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
     """Return the sum of the terms, and the scalars to log: the sum, and each of several terms.
 

@@ -5,6 +5,7 @@ Basic Visual Concepts with a Constrained Variational Framework".
 """
 
 import math
+from types import MappingProxyType
 
 import keras
 import numpy as np
@@ -42,6 +43,7 @@ class VAE(AutoencodingModel):
 
     Hyperparameters = VAEHyperparameters
     heads = ("mean", "log_variance")
+    term_groups = MappingProxyType({**AutoencodingModel.term_groups, "kl": KL})
 
     def build_networks(self):
         super().build_networks()
@@ -109,7 +111,8 @@ class VAE(AutoencodingModel):
 
     def lacks(self, ability):
         if ability is LIKELIHOOD and self.hp.binarisation == "none":
-            return "gray pixels have no Bernoulli likelihood (binarisation=none)"
+            name = type(self).__name__
+            return f"{name} {ability.reason} with binarisation=none; use threshold or sampled"
         return super().lacks(ability)
 
     def log_weights(self, x, samples, seed=0):
@@ -160,7 +163,8 @@ class BetaVAE(VAE):
             return super().kl_weight()
         if not self.steps_per_epoch:
             raise ValueError(
-                f"beta_schedule={hp.beta_schedule} counts epochs: set the model's steps_per_epoch"
+                f"beta_schedule={hp.beta_schedule} requires model.before_training(steps_per_epoch) "
+                "before fit"
             )
         period = hp.beta_warmup_epochs * self.steps_per_epoch
         return self.beta * schedule(self.step, period)

@@ -1,12 +1,11 @@
 """Checkpoints of variables; a resumed run continues bit for bit."""
 
 import shutil
-import sys
 from pathlib import Path
 
 import tensorflow as tf
 
-from errors import UserError
+from errors import UserError, warn
 
 State = dict[str, list[tf.Variable] | dict[str, tf.Variable]]
 
@@ -89,7 +88,7 @@ class Checkpoints:
                 raise UserError(f"{path}: checkpoint of another model ({reason})") from None
             except (tf.errors.OpError, IndexError) as error:
                 reason = str(error).splitlines()[0]
-                print(f"warning: {path} is damaged ({reason}); skipped", file=sys.stderr)
+                warn(f"{path} is damaged ({reason}); skipped")
                 continue
             return int(self.step)
         if paths:

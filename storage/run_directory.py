@@ -2,24 +2,28 @@
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from errors import UserError
 from storage.files import write_atomically, write_json
+
+Parsed = TypeVar("Parsed")
 
 
 class RunDirectory:
     """Directory of a run; a context manager that locks it for one training at a time.
 
     Args:
-        path: created on entering.
+        path: created on entering; ~ is expanded.
 
     Raises:
         UserError: on entering, if the directory cannot be written or another process locks it.
     """
 
     def __init__(self, path: str | os.PathLike):
-        self.path = Path(path)
+        self.path = Path(path).expanduser()
         self.checkpoints = self.path / "checkpoints"
         self.samples = self.path / "samples"
         self.planes = self.path / "planes"
@@ -69,6 +73,22 @@ class RunDirectory:
             raise UserError(f"{self.path}: no run found (config.json is missing)") from None
         except (OSError, ValueError, TypeError) as error:
             raise UserError(f"{self.config}: cannot be read ({error})") from None
+
+    def parsed_config(self, parse: Callable[[dict], Parsed]) -> Parsed:
+        """Return parse(content of config.json).
+
+        Raises:
+            UserError: config.json is missing or cannot be read, or another version of the code
+                wrote it, so that `parse` raises KeyError, TypeError or UserError.
+        """
+        saved = self.read_config()
+        try:
+            return parse(saved)
+        except (KeyError, TypeError, UserError) as error:
+            reason = f"it lacks the entry {error}" if isinstance(error, KeyError) else error
+            raise UserError(
+                f"{self.config}: written by another version of the code ({reason})"
+            ) from None
 
     def write_config(
         self, config: dict, data: dict, environment: dict, command: str, total_steps: int

@@ -16,7 +16,7 @@ import types
 import numpy as np
 import pytest
 
-# The scripts' default, 1, takes longer to make its kernels than a tiny step takes without.
+# With the scripts' default, 1, compiling kernels takes longer than a tiny step without them.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -35,14 +35,14 @@ def pytest_collection_modifyitems(config, items):
 
 
 def pytest_collection_finish():
-    """TensorFlow's million objects stay: the collections of each clear_session pass them by."""
+    """Freeze TensorFlow's objects, so that the garbage collections of clear_session skip them."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(autouse=True)
 def plain_precision():
-    """Leaves Keras in float32, whatever the precision of the runs of a test was."""
+    """Reset Keras to float32 after each test."""
     yield
     if "keras" in sys.modules:
         sys.modules["keras"].config.set_dtype_policy("float32")
@@ -190,7 +190,7 @@ def digits(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
-    """A cache that is empty at first, in the place of the user's."""
+    """An empty cache that replaces the user's."""
     path = tmp_path_factory.mktemp("cache")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GAN_ZOO_CACHE", str(path))
@@ -206,9 +206,9 @@ def tiny(digits):
 
 @pytest.fixture(scope="session")
 def tiny_run(tmp_path_factory, call, tiny):
-    """A finished run of 6 steps; nobody writes to it.
+    """A finished run of 6 steps, read-only.
 
-    It has the attributes path, argv, outcome, and scalars, what each of the steps returned.
+    Attributes: path, argv, outcome, and scalars, a dict per step.
     """
     from training import callbacks
 
@@ -243,8 +243,9 @@ def told_run(tmp_path_factory, call, tiny):
 
 @pytest.fixture(scope="session")
 def coded_run(tmp_path_factory, call, tiny):
-    """A finished run of a model with a code of 4 categories and 2 continuous ones; nobody writes to
-    it. Attributes: path, outcome.
+    """A finished run of a model with a code of 4 categories and 2 continuous ones, read-only.
+
+    Attributes: path, outcome.
     """
     path = tmp_path_factory.mktemp("runs") / "coded"
     small = ("--network=mlp", "--width=8", "--depth=1", "--q_units=4", "--noise_dim=4")
@@ -257,7 +258,7 @@ def coded_run(tmp_path_factory, call, tiny):
 
 @pytest.fixture(scope="session")
 def styled_run(tmp_path_factory, call, tiny):
-    """A finished run of a model with styles; nobody writes to it. Attributes: path, outcome."""
+    """A finished run of a model with styles, read-only. Attributes: path, outcome."""
     path = tmp_path_factory.mktemp("runs") / "styled"
     small = ("--width=2", "--noise_dim=4", "--w_dim=4", "--mapping_depth=1")
     argv = [word for word in tiny if not word.startswith(("--model", "--width", "--depth"))]
@@ -281,7 +282,7 @@ def checkpoint():
         import tensorflow as tf
 
         reader = tf.train.load_checkpoint(str(path))
-        # save_counter counts the files that were written, not what was trained.
+        # save_counter counts the written files and is no result of training.
         names = [n for n in reader.get_variable_to_shape_map() if "VARIABLE_VALUE" in n]
         return {n: reader.get_tensor(n) for n in names if not n.startswith("save_counter")}
 

@@ -1,4 +1,4 @@
-"""The rooms of the house: their arrows, their size, and the top level."""
+"""The rooms (top-level packages): their imports, their size, and the top level."""
 
 import ast
 import pathlib
@@ -49,7 +49,7 @@ def imported(path: pathlib.Path) -> set[str]:
 
 
 @pytest.mark.parametrize("room", ROOMS)
-def test_a_room_imports_only_what_its_docstring_allows(room):
+def test_room_imports_only_the_modules_of_its_docstring(room):
     allowed = may_import(room)
     for path in (ROOT / room).rglob("*.py"):
         for name in imported(path):
@@ -58,11 +58,11 @@ def test_a_room_imports_only_what_its_docstring_allows(room):
 
 
 @pytest.mark.parametrize("name", GROUND)
-def test_the_ground_floor_imports_no_room(name):
+def test_ground_modules_import_no_room(name):
     assert {x.split(".")[0] for x in imported(ROOT / f"{name}.py")} <= {*GROUND}
 
 
-def test_no_room_imports_a_script():
+def test_rooms_import_no_script():
     scripts = {path.stem for path in ROOT.glob("*.py")} - {*GROUND}
     for path in product_files():
         if path.parent == ROOT:
@@ -73,17 +73,28 @@ def test_no_room_imports_a_script():
             assert not {name.split(".")[0] for name in names} & scripts, path
 
 
-def test_the_top_level_holds_the_declared_entries_only():
+def test_top_level_has_the_declared_entries_only():
     folders = {path.name for path in ROOT.iterdir() if path.is_dir() and any(path.rglob("*.py"))}
     scripts = {path.name for path in ROOT.glob("*.py")}
     code = {name for name in folders if not name.startswith((".", "runs"))} | scripts
     assert code <= TOP_LEVEL
 
 
-def test_no_product_file_has_more_than_450_lines():
+def test_product_files_have_at_most_450_lines():
     long = {
         str(path.relative_to(ROOT)): lines
         for path in product_files()
         if (lines := len(path.read_text().splitlines())) > 450
     }
     assert not long
+
+
+SCRIPTS = sorted({path.stem for path in ROOT.glob("*.py")} - {*GROUND})
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_script_imports_only_training_cli_fields_and_errors(script):
+    rooms = {name.split(".")[0] for name in imported(ROOT / f"{script}.py")}
+    assert rooms <= {"training", "cli", *GROUND}
+    others = {name for name in SCRIPTS if f"import {name}" in (ROOT / f"{script}.py").read_text()}
+    assert not others

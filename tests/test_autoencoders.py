@@ -1,4 +1,4 @@
-"""Autoencoders from the command line: what is logged of the test images, drawn, and measured."""
+"""Autoencoders from the command line: losses of test images, pictures and metrics."""
 
 import json
 import types
@@ -20,7 +20,7 @@ def vae_run(tmp_path_factory, call, digits):
     return types.SimpleNamespace(path=path, argv=argv, outcome=outcome, records=records)
 
 
-def test_the_test_images_losses_are_logged_at_each_epoch(vae_run):
+def test_train_of_a_vae_logs_losses_of_test_images_per_epoch(vae_run):
     tested = [record for record in vae_run.records if "test_loss" in record]
     assert [record["step"] for record in tested] == [12, 24]
     for record in tested:
@@ -30,20 +30,20 @@ def test_the_test_images_losses_are_logged_at_each_epoch(vae_run):
     assert "collapsed" not in vae_run.outcome.out
 
 
-def test_the_weight_of_the_divergence_rises_by_the_step(vae_run):
+def test_train_of_a_vae_raises_the_kl_weight_per_step(vae_run):
     weights = [record["kl_weight"] for record in vae_run.records if "kl_weight" in record]
     means = [2 * sum(range(k, k + 6)) / 6 / 24 for k in (0, 6, 12, 18)]
     assert weights == pytest.approx(means, rel=1e-5)
 
 
-def test_a_training_that_ends_within_an_epoch_is_measured_at_its_end(call, vae_run, tmp_path):
+def test_train_that_ends_within_an_epoch_logs_test_losses_at_the_end(call, vae_run, tmp_path):
     changed = [a for a in vae_run.argv if not a.startswith(("--outdir", "--epochs"))]
     assert call("train", *changed, "--steps=15", f"--outdir={tmp_path}").code == 0
     records = map(json.loads, (tmp_path / "metrics.jsonl").read_text().splitlines())
     assert [record["step"] for record in records if "test_loss" in record] == [12, 15]
 
 
-def test_its_pictures_are_drawn(vae_run):
+def test_train_of_a_vae_draws_its_pictures(vae_run):
     for name in ("samples.png", "reconstructions.png", "curves.png"):
         assert (vae_run.path / name).stat().st_size > 1000
     traversals = {path.name for path in (vae_run.path / "traversals").iterdir()}
@@ -52,16 +52,16 @@ def test_its_pictures_are_drawn(vae_run):
     }
 
 
-def test_a_collapsed_posterior_is_told(call, vae_run, tmp_path):
+def test_train_with_a_collapsed_posterior_prints_a_warning(call, vae_run, tmp_path):
     changed = [a for a in vae_run.argv if not a.startswith(("--beta", "--outdir", "--epochs"))]
     argv = [*changed, "--beta=1000", "--learning_rate=0.005", "--epochs=10"]
     argv += ["--sample_every=1000", "--checkpoint_every=1000"]
     outcome = call("train", *argv, f"--outdir={tmp_path / 'run'}")
     assert outcome.code == 0, outcome
-    assert "warning: the posterior has collapsed: no latent dimension has a KL" in outcome.out
+    assert "warning: the posterior has collapsed: no latent dimension has a KL" in outcome.err
 
 
-def test_evaluate_measures_codes_and_likelihood(call, vae_run):
+def test_evaluate_of_a_vae_measures_codes_and_likelihood(call, vae_run):
     wanted = "reconstruction_loss,kl_loss,active_units,elbo,importance_weighted_bound,knn1_accuracy"
     argv = [f"--run={vae_run.path}", f"--metrics={wanted}", "--likelihood_samples=3"]
     outcome = call("evaluate", *argv)
@@ -76,7 +76,7 @@ def test_evaluate_measures_codes_and_likelihood(call, vae_run):
     )
 
 
-def test_generate_draws_interpolations_and_traversals(call, vae_run, tmp_path):
+def test_generate_of_a_vae_draws_interpolations_and_traversals(call, vae_run, tmp_path):
     asked = (["interpolation", "--n=2"], ["traversal"], ["plane"], ["grid", "--n=4"])
     for output, *n in asked:
         argv = [f"--run={vae_run.path}", f"--output={output}", *n, f"--outdir={tmp_path}"]
@@ -86,7 +86,7 @@ def test_generate_draws_interpolations_and_traversals(call, vae_run, tmp_path):
     assert (tmp_path / "spherical-seed0.gif").exists()
 
 
-def test_flags_of_a_schedule_that_is_not_chosen_are_refused(call, digits):
+def test_beta_warmup_epochs_with_a_constant_schedule_is_invalid(call, digits):
     argv = ["--model=beta_vae", f"--dataset={digits}", "--beta_warmup_epochs=3"]
     refusal = call("train", *argv).refusal()
     assert refusal.startswith("--beta_warmup_epochs: does not apply with beta_schedule=constant")

@@ -12,7 +12,7 @@ def test_fault_list_has_60_faults_that_apply_to_this_tree():
     assert list(faults.problems(TREE)) == []
 
 
-def test_problems_text_is_missing_reports_the_fault():
+def test_problems_of_a_missing_text_reports_the_fault():
     fault = fault_list.LOSSES[0]
     missing = dataclasses.replace(fault.new, text="not there")
     unusable = dataclasses.replace(fault, new=missing)

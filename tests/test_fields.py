@@ -29,7 +29,7 @@ class Toy(Checked):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Roof(Choice):
-    """A roof, with the facts that the fields and tests ask of it."""
+    """A roof with the facts that fields and tests use."""
 
     gutter: str | None = None
     flat: bool = False
@@ -180,7 +180,7 @@ def test_value_type_of_optional_fields_is_that_of_their_values():
 # Defaults.
 
 
-def test_resolve_prefers_given_values_to_defaults_of_the_data_set_to_those_of_the_class():
+def test_resolve_prefers_given_values_then_data_set_then_class_defaults():
     assert resolve(Toy).count == 3
     assert resolve(Toy, "MNIST").count == 5
     assert resolve(Toy, "CIFAR10").count == 7
@@ -209,7 +209,7 @@ def test_resolve_of_none_uses_the_default(given):
 # Options of alternatives.
 
 
-def test_choice_puts_the_options_of_its_alternatives_behind_itself():
+def test_choice_puts_the_options_of_its_alternatives_after_itself():
     names = [spec.name for spec in dataclasses.fields(House)]
     assert names == ["roof", "pitch", "tiles", "gutter", "layers", "weight"]
 
@@ -294,22 +294,22 @@ def test_resolve_prefers_the_data_set_to_the_alternative_where_the_option_applie
         {"layers": "wool:.5"},
     ],
 )
-def test_resolve_of_what_was_resolved_and_saved_returns_the_same(given):
-    """None stands where an option does not apply, as in config.json."""
+def test_resolve_of_resolved_and_saved_values_returns_the_same(given):
+    """Options that do not apply are None, as in config.json."""
     house = resolve(House, "MNIST", **given)
     saved = json.loads(json.dumps(dataclasses.asdict(house)))
     assert resolve(House, **saved) == house
     assert resolve(House, "CIFAR10", **saved) == house
 
 
-def test_options_of_one_name_with_other_meanings_are_explained_by_alternative():
+def test_options_of_one_name_with_different_help_list_it_by_alternative():
     specs = House.__dataclass_fields__
     assert specs["pitch"].metadata["help"] == "an angle"
     assert specs["tiles"].metadata["help"] == "number of tiles (gable); number of shells (dome)"
 
 
 @pytest.mark.parametrize("other", [tiles(3, at_least=1), tiles(3.0)])
-def test_options_of_one_name_with_other_ranges_or_types_raise(other):
+def test_options_of_one_name_with_different_ranges_or_types_raise(other):
     roofs = Choices(
         Roof,
         Roof(name="gable", options={"tiles": tiles(0)}),
@@ -375,7 +375,7 @@ def test_add_of_a_name_that_is_taken_raises(declared):
     assert list(roofs) == list(ROOFS)
 
 
-def test_only_leaves_the_choices_as_they_are():
+def test_only_does_not_modify_the_choices():
     assert list(ROOFS.only(lambda roof: roof.gutter)) == ["flat", "gable"]
     assert list(ROOFS) == ["flat", "gable", "dome", "none"]
 
@@ -398,7 +398,7 @@ def test_only_leaves_the_choices_as_they_are():
         (["wool:1e-3"], ("felt:0.001",), {"felt": 0.001}),
     ],
 )
-def test_several_alternatives_are_a_tuple_with_weights(given, layers, weights):
+def test_resolve_of_several_alternatives_returns_a_tuple_with_weights(given, layers, weights):
     house = resolve(House, layers=given)
     assert house.layers == layers
     assert fields.weighted(house.layers) == weights
@@ -412,7 +412,7 @@ def test_several_alternatives_are_a_tuple_with_weights(given, layers, weights):
         "felt:-1", "felt:nan", "felt:inf", "felt:", "felt:x", "felt:1:2", ":1",
     ],
 )  # fmt: skip
-def test_several_alternatives_that_are_unknown_repeated_or_of_no_weight_raise(given):
+def test_resolve_of_unknown_repeated_or_invalidly_weighted_alternatives_raises(given):
     kept = given.replace("wool", "felt")
     assert message(House, layers=given) == (
         "layers: expected none, or some of felt, foil, cork, each once and with an optional weight "
@@ -420,7 +420,7 @@ def test_several_alternatives_that_are_unknown_repeated_or_of_no_weight_raise(gi
     )
 
 
-def test_a_default_that_the_selected_alternatives_do_not_share_is_none():
+def test_default_that_the_selected_alternatives_do_not_share_is_none():
     assert resolve(Chalet, layers="felt").weight == 3.0
     assert resolve(Chalet, layers="foil").weight == 10.0
     assert resolve(Chalet, layers="felt,foil").weight is None
@@ -430,7 +430,7 @@ def test_a_default_that_the_selected_alternatives_do_not_share_is_none():
 # Inheritance.
 
 
-def test_defaults_of_a_subclass_come_before_those_of_the_alternatives():
+def test_defaults_of_a_subclass_override_those_of_the_alternatives():
     assert resolve(Chalet) == Chalet(roof="gable", pitch=2.0, tiles=30, gutter="copper")
     assert resolve(Chalet, roof="flat").pitch == 2.0
     assert resolve(Chalet, roof="dome").pitch is None  # a dome still has none
@@ -447,7 +447,7 @@ def test_defaults_of_a_subclass_keep_the_range_and_the_help():
     assert message(Chalet, pitch=-1) == "pitch: expected a number > 0, got -1"
 
 
-def test_a_subclass_with_other_defaults_by_data_set_has_those_alone():
+def test_subclass_with_other_defaults_by_data_set_has_those_alone():
     @options(defaults={"count": PerDataset(4, MNIST=6)})
     class More(Toy):
         pass
@@ -462,7 +462,7 @@ def test_a_subclass_with_other_defaults_by_data_set_has_those_alone():
     assert resolve(Toy, "CIFAR10").count == 7
 
 
-def test_a_subclass_with_other_alternatives_has_their_options_alone():
+def test_subclass_with_other_alternatives_has_their_options_alone():
     assert resolve(Bungalow) == Bungalow(roof="flat", pitch=0.1, gutter="zinc")
     assert resolve(Bungalow, "MNIST").gutter == "copper"
     assert Bungalow.__dataclass_fields__["roof"].metadata["help"] == "a roof to sit on"
@@ -473,7 +473,7 @@ def test_a_subclass_with_other_alternatives_has_their_options_alone():
     assert House.__dataclass_fields__["roof"].metadata["help"] == "the roof"
 
 
-def test_a_subclass_may_declare_a_field_anew():
+def test_subclass_that_redeclares_a_field_replaces_it():
     @options()
     class Barn(House):
         layers: str = field("straw", "one layer", group="layers")

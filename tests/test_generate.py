@@ -130,7 +130,7 @@ def test_interpolation_of_a_class_conditional_model_mixes_classes_linearly(
     assert abs(shown - plotting.to_uint8(model.generate(middle))).max() <= 1
 
 
-def test_gif_of_an_interpolation_runs_forth_and_back(draw, cells):
+def test_gif_of_an_interpolation_plays_forwards_and_backwards(draw, cells):
     made = draw("--output=interpolation", "--n=2", "--frames=4")
     frames = iio.imread(made["spherical-seed0.gif"], mode="L")
     assert len(frames) == 6
@@ -172,7 +172,7 @@ def test_traversal_writes_a_picture_and_a_gif_per_code(
     drawn = coded_model.latents.draw(10, 3)
     for code in (0, 1):
         sheet = pixels(tmp_path / f"code-{code}-span-{span:g}.png")
-        sheet = sheet[len(sheet) - 4 * 58 - 2 :]  # the values of the columns stand above
+        sheet = sheet[len(sheet) - 4 * 58 - 2 :]  # below the labels of the columns
         shown = cells(sheet, columns=11).astype(int)
         for k, value in enumerate(np.linspace(-span, span, 11)):
             continuous = np.repeat(drawn["continuous"][:1], 4, axis=0)
@@ -449,3 +449,22 @@ def test_truncation_of_a_plane_is_invalid(call, styled_run, tmp_path):
     done = call("generate", *argv, "--output=plane", "--truncation=0.5")
     assert done.refusal().startswith("--truncation: does not apply with output=plane, only with ")
     assert not (tmp_path / "no").exists()
+
+
+def test_outdir_with_a_tilde_is_in_the_home_directory(call, copied_run, monkeypatch):
+    monkeypatch.setenv("HOME", str(copied_run.parent))
+    argv = (f"--run=~/{copied_run.name}", "--output=npz", "--n=1")
+    assert call("generate", *argv, "--outdir=~/out").code == 0
+    assert (copied_run.parent / "out" / "seed0-1.npz").exists()
+    assert call("generate", *argv).code == 0
+    assert (copied_run / "generated" / "seed0-1.npz").exists()
+
+
+def test_npz_that_cannot_be_finished_leaves_no_file(call, tiny_run, tmp_path, monkeypatch):
+    def full(fd):
+        raise OSError("no space left")
+
+    monkeypatch.setattr("os.fsync", full)
+    argv = (f"--run={tiny_run.path}", "--output=npz", "--n=1", f"--outdir={tmp_path}")
+    assert call("generate", *argv).refusal() == "no space left"
+    assert list(tmp_path.iterdir()) == []

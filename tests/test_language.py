@@ -1,4 +1,4 @@
-"""The language of docstrings and comments: first words, and phrases outside the glossary."""
+"""The language of docstrings and names of tests: first words, phrases outside the glossary."""
 
 import ast
 import pathlib
@@ -13,6 +13,9 @@ FILES = [
     if not any(part.startswith((".", "runs")) for part in path.relative_to(ROOT).parts)
 ]
 FIRST_WORDS = re.compile(r"^(What|Which|Whether|How|Of which|Whose)\b")
+FIRST_WORDS_OF_TESTS = re.compile(
+    r"test_(what|which|where|whether|how|whose|when|of|it|its|a|an|the)_"
+)
 PHRASES = re.compile(
     r"\b(slopes?|each so many|as many times as strong|(?:is|are) shown to D|D is shown|"
     r"told the (?:class|label)|means nothing to|held against|which stands|"
@@ -37,3 +40,10 @@ def test_docstrings_follow_the_rules_of_language(path):
         if path.name != pathlib.Path(__file__).name:
             found = PHRASES.search(doc)
             assert not found, f"{place} has a phrase outside the glossary: {found and found[0]}"
+
+
+def test_names_of_tests_begin_with_their_unit():
+    for path in FILES:
+        for name in re.findall(r"^ *(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE):
+            assert not FIRST_WORDS_OF_TESTS.match(name), f"{path.relative_to(ROOT)}: {name}"
+            assert len(f"def {name}") <= 90, f"{path.relative_to(ROOT)}: {name} is too long"

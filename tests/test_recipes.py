@@ -1,4 +1,4 @@
-"""The recipes of docs/architecture.md, put into place in a copy of the rooms and used there."""
+"""The recipes of docs/extending.md, applied to a copy of the rooms."""
 
 import collections
 import json
@@ -11,7 +11,7 @@ import pytest
 
 from tests.test_architecture import GROUND, ROOMS, ROOT, may_import
 
-PAGE = (ROOT / "docs" / "architecture.md").read_text()
+PAGE = (ROOT / "docs" / "extending.md").read_text()
 BLOCK = re.compile(r"^(Append to )?`(\S+)`:\n```python recipe=(\w+)\n(.*?)^```$", re.M | re.S)
 RECIPES = collections.defaultdict(list)
 for appended, path, recipe, source in BLOCK.findall(PAGE):
@@ -122,35 +122,47 @@ def steps(zoo, python):
 
 
 @pytest.mark.parametrize("recipe", GOALS)
-def test_a_recipe_has_few_files_and_lines(recipe):
+def test_recipe_is_within_its_number_of_files_and_lines(recipe):
     files, lines = GOALS[recipe]
     assert len({path for _, path, _ in RECIPES[recipe]}) == files
     assert sum(len(source.splitlines()) for *_, source in RECIPES[recipe]) <= lines
 
 
-def test_the_page_has_the_recipes_of_the_goals():
+def test_page_has_the_recipes_of_the_goals():
     assert set(RECIPES) == set(GOALS)
     assert PAGE.count("```python") == sum(map(len, RECIPES.values()))
 
 
+MODEL = "; assert models.REGISTRY['{}'].load().Hyperparameters"
+BACKBONE = "; from models.networks.backbones import BACKBONES; assert BACKBONES['{}'].load().trunk"
+LOADS = {  # code that loads the class or the backbone of a recipe
+    "preset": MODEL.format("rsgan"),
+    "acgan": MODEL.format("acgan"),
+    "r3gan": MODEL.format("r3gan"),
+    "ability": "; assert models.WGAN.critic_scores",
+    "backbone": BACKBONE.format("upsampling"),
+}
+
+
 @pytest.mark.parametrize("recipe", GOALS)
-def test_a_recipe_stands_alone(recipe, tmp_path, python):
+def test_recipe_alone_can_be_imported(recipe, tmp_path, python):
     root = copy_of_rooms(tmp_path)
     apply(recipe, root)
     code = "import models, evaluation.families as f; f.declared(); import losses.adversarial"
+    code += LOADS.get(recipe, "")
     done = python("-c", code, cwd=root, PYTHONPATH=str(root))
     assert done.code == 0, done
 
 
-def test_a_loss_is_selected_by_its_flag(parsed):
+def test_loss_of_a_recipe_is_selected_by_its_flag(parsed):
     assert parsed("--model=dcgan", "--loss=relativistic_hinge")["loss"] == "relativistic_hinge"
 
 
-def test_a_preset_is_selected_by_its_name(parsed):
+def test_preset_of_a_recipe_is_selected_by_its_name(parsed):
     assert parsed("--model=rsgan") == parsed("--model=dcgan", "--loss=relativistic")
 
 
-def test_a_model_with_networks_of_its_own_is_selected_by_its_name(parsed):
+def test_model_with_own_networks_is_selected_by_its_name(parsed):
     assert parsed("--model=acgan") == parsed("--model=dcgan")
 
 
@@ -162,25 +174,25 @@ def test_r3gan_has_both_penalties_with_their_weights(parsed):
     assert changed["weights"] == {"r1": 5.0, "r2": 0.5}
 
 
-def test_a_backbone_is_selected_by_its_name(parsed):
+def test_backbone_of_a_recipe_is_selected_by_its_name(parsed):
     found = parsed("--model=dcgan", "--network=upsampling")
     assert (found["network"], found["width"], found["initializer"]) == ("upsampling", 64, "he")
     assert found["kernel_size"] is None
 
 
-def test_the_name_of_a_backbone_is_written_once():
+def test_backbone_of_a_recipe_has_its_name_once():
     assert "".join(source for *_, source in RECIPES["backbone"]).count('"upsampling"') == 1
 
 
 @pytest.mark.parametrize("recipe", STEPS)
-def test_a_model_of_a_recipe_takes_a_training_step(recipe, steps):
+def test_model_of_a_recipe_takes_a_training_step(recipe, steps):
     found = steps[recipe]
     assert np.isfinite([*found["scalars"].values()]).all()
     assert found["still"] == (1 if recipe in RELATIVE else 0)
     assert found["samples"] == [2, 28, 28, 1]
 
 
-def test_both_objectives_of_acgan_are_in_its_log(steps):
+def test_acgan_logs_both_objectives(steps):
     scalars = steps["acgan"]["scalars"]
     d, g = ("d_loss_class_real", "d_loss_class_fake"), ("g_loss_class_fake",)
     assert {*d, *g} <= set(scalars)
@@ -191,13 +203,37 @@ def test_both_objectives_of_acgan_are_in_its_log(steps):
     assert scalars["d_loss"] == pytest.approx(total, rel=1e-5)
 
 
-def test_r3gan_has_both_penalties_in_its_log(steps):
+def test_r3gan_logs_both_penalties(steps):
     scalars = steps["r3gan"]["scalars"]
     assert min(scalars["d_loss_r1"], scalars["d_loss_r2"]) > 0
     assert {"d_loss_relative", "g_loss"} <= set(scalars)
 
 
-def test_a_backbone_builds_generator_and_discriminator(steps):
+LINEAR = """
+import json
+import keras, numpy as np, tensorflow as tf
+import models
+keras.utils.set_random_seed(0)
+model = models.build("r3gan", "MNIST", network="mlp", noise_dim=3)
+model.discriminator = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(1)])
+model.discriminator.build((None, 28, 28, 1))
+model.compile(run_eagerly=True)
+square = float(np.sum(np.square(model.discriminator.layers[-1].kernel)))
+images = np.random.default_rng(0).integers(0, 256, (4, 28, 28, 1), np.uint8)
+scalars = model.train_step(tf.constant(images))
+print(json.dumps([square, *(float(scalars[f"d_loss_{name}"]) for name in ("r1", "r2"))]))
+"""
+
+
+def test_r3gan_penalties_of_a_linear_discriminator_are_half_of_gamma_times_its_square(zoo, python):
+    """The gradient of w x + b is w at every image: gamma / 2 |w|²."""
+    done = python("-c", LINEAR, cwd=zoo, PYTHONPATH=str(zoo))
+    assert done.code == 0, done
+    square, *penalties = json.loads(done.out)
+    assert penalties == pytest.approx([0.05 / 2 * square] * 2, rel=1e-4)
+
+
+def test_backbone_of_a_recipe_builds_generator_and_discriminator(steps):
     built = collections.Counter(steps["backbone"]["layers"])
     assert (built["UpSampling2D"], built["AveragePooling2D"]) == (2, 2)
     assert built["Conv2DTranspose"] == 0
@@ -251,27 +287,27 @@ def evaluated(zoo, python, digits, tmp_path_factory):
     }
 
 
-def test_metrics_are_in_the_help_of_evaluate(zoo, without_tensorflow):
+def test_help_of_evaluate_lists_the_metrics_of_recipes(zoo, without_tensorflow):
     (outcome,) = without_tensorflow("evaluate", [["--help"]], zoo)
     assert "  gray_range\n      brightest less darkest gray level; higher is better" in outcome.out
     assert "  critic_distance\n" in outcome.out
 
 
-def test_a_metric_of_samples_is_in_the_table_and_the_json(evaluated):
+def test_metric_of_samples_is_in_the_table_and_the_json(evaluated):
     text, metrics = evaluated["full"]
     assert metrics["gray_range"]["value"] == 199.0
     assert metrics["gray_range"]["protocol"]["n_fake"] == 40
     assert re.search(r"\| gray_range +\| +199 \|", text)
 
 
-def test_a_metric_that_is_not_defined_is_na_with_its_reason(evaluated):
+def test_metric_that_is_not_defined_is_na_with_reason(evaluated):
     text, metrics = evaluated["blank"]
     assert metrics["gray_range"]["value"] is None
     assert "n/a: gray_range: needs two gray levels" in text
     assert "n/a: critic_distance: requires a model" in text
 
 
-def test_a_metric_of_a_new_ability_is_measured_of_models_that_have_it(evaluated):
+def test_metric_of_a_new_ability_is_measured_for_models_that_have_it(evaluated):
     text, metrics = evaluated["wgan"]
     assert np.isfinite(metrics["critic_distance"]["value"])
     assert metrics["critic_distance"]["protocol"]["n_real"] == 40
@@ -281,7 +317,7 @@ def test_a_metric_of_a_new_ability_is_measured_of_models_that_have_it(evaluated)
     assert "n/a: critic_distance: DCGAN has no critic with clipped weights" in text
 
 
-def test_the_page_lists_the_rooms_with_their_imports():
+def test_page_lists_the_rooms_with_their_imports():
     rows = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ([^|]+) \|$", PAGE, re.M))
     assert set(rows) >= set(ROOMS)
     for room in ROOMS:
@@ -289,13 +325,25 @@ def test_the_page_lists_the_rooms_with_their_imports():
     assert all(f"`{name}.py`" in PAGE for name in GROUND)
 
 
-def test_the_page_names_files_and_hooks_that_are_there():
+def test_page_names_existing_files_and_hooks():
     new = {path for blocks in RECIPES.values() for appended, path, _ in blocks if not appended}
     named = set(re.findall(r"`((?:\w+/)+\w+\.py)`", PAGE)) - new
     assert len(named) > 10
     assert [name for name in named if not (ROOT / name).exists()] == []
     code = "".join((ROOT / "models" / name).read_text() for name in ("adversarial.py", "base.py"))
-    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| ", PAGE.partition("| hook |")[2], re.M)
-    hooks = re.findall(r"`(\w+)`", " ".join(rows))
+    hooks = hooks_of_page()
     assert len(hooks) > 15
-    assert [hook for hook in hooks if f"def {hook}(" not in code] == []
+    assert [hook for hook in hooks if not re.search(rf"    (def {hook}\(|{hook}: )", code)] == []
+
+
+def hooks_of_page() -> list[str]:
+    """Return the names in the first column of the table of hooks."""
+    rows = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| ", PAGE.partition("| hook |")[2], re.M)
+    return re.findall(r"`(\w+)`", " ".join(rows))
+
+
+def test_page_lists_all_hooks():
+    code = (ROOT / "models" / "adversarial.py").read_text()
+    hooks = re.findall(r"^    def ([a-z]\w+)\(", code.partition("# The step.")[0], re.M)
+    contract = ("build_networks", "networks")  # of every model
+    assert [hook for hook in hooks if hook not in (*hooks_of_page(), *contract)] == []

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 
-import train
+from training import studying
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -34,9 +34,11 @@ def study(call, flagfiles, tmp_path):
 
 @pytest.fixture
 def trainings(monkeypatch):
-    """The command lines that train.py was called with."""
-    calls, main = [], train.main
-    monkeypatch.setattr(train, "main", lambda argv: calls.append(argv) or main(argv))
+    """The arguments of train.py that the runs were trained with."""
+    calls, run = [], studying.run_training
+    monkeypatch.setattr(
+        studying, "run_training", lambda config, argv: calls.append(argv) or run(config, argv)
+    )
     return calls
 
 
@@ -154,15 +156,15 @@ def begun_otherwise(run, flagfile, call, monkeypatch):
 
 
 def out_of_memory(run, flagfile, call, monkeypatch):
-    main = train.main
+    train = studying.run_training
 
-    def failing(argv):
+    def failing(config, argv):
         if str(flagfile) in argv[0]:
             raise MemoryError("all of it")
-        return main(argv)
+        return train(config, argv)
 
     shutil.rmtree(run)
-    monkeypatch.setattr(train, "main", failing)
+    monkeypatch.setattr(studying, "run_training", failing)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +190,7 @@ def test_study_with_a_failing_run_trains_the_others_and_ends_with_code_1(
 
 
 def test_study_stopped_in_a_training_starts_no_other(study, tmp_path, monkeypatch):
-    monkeypatch.setattr(train, "main", lambda argv: 130)
+    monkeypatch.setattr(studying, "run_training", lambda config, argv: 130)
     done = study()
     assert done.code == 130
     assert done.out.count("python train.py") == 1

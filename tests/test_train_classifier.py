@@ -88,7 +88,7 @@ def test_train_classifier_with_invalid_flags_ends_before_tensorflow_is_imported(
     assert [path.name for path in tmp_path.iterdir()] == ["plain.npz"]
 
 
-def test_help_lists_every_flag(without_tensorflow, tmp_path):
+def test_help_of_train_classifier_lists_every_flag(without_tensorflow, tmp_path):
     from training.classifier_training import ClassifierOptions
 
     (outcome,) = without_tensorflow("train_classifier", [["--help"]], tmp_path)

@@ -23,7 +23,7 @@ from models.base import GRADIENT_NORMS
 from models.scalars import ScalarGroup, group_of
 from storage.checkpoints import Checkpoints
 from storage.run_directory import RunDirectory
-from training.curves import draw_curves
+from training.curves import POSITION, draw_curves
 from training.pictures import plane_grid, reconstruction_grid
 
 PLANE_SPANS = (1, 3)
@@ -99,7 +99,8 @@ class Log(StepCallback):
         self.seconds = records[-1]["seconds"] if records else 0.0
         self.since = time.perf_counter()
         optimizers = self.model.optimizers.values()
-        self.loss_scale = any(hasattr(optimizer, "dynamic_scale") for optimizer in optimizers)
+        scaled = keras.optimizers.LossScaleOptimizer
+        self.loss_scale = any(isinstance(optimizer, scaled) for optimizer in optimizers)
 
     def add(self, scalars: dict[str, float], seconds: float) -> None:
         """Add the scalars of a step, and the seconds that it took."""
@@ -129,12 +130,9 @@ class Log(StepCallback):
         now = time.perf_counter()
         self.seconds += now - self.since
         self.since = now
-        return {
-            "step": step,
-            "epoch": step / self.batches.steps_per_epoch,
-            "kimg": step * self.batches.images_per_step / 1000,
-            "seconds": round(self.seconds, 3),
-        }
+        epoch = step / self.batches.steps_per_epoch
+        kimg = step * self.batches.images_per_step / 1000
+        return dict(zip(POSITION, (step, epoch, kimg, round(self.seconds, 3)), strict=True))
 
     def flush(self, step: int) -> None:
         """Write a record with the means since the last one, unless there was no step since."""
@@ -270,6 +268,8 @@ class Evaluator(StepCallback):
         self.check_weights()
         print("\n" * is_live(), end="")  # ends the progress line
         values = self.measure()
+        if not values:
+            return
         self.run.log({**self.log.position(self.step), **values})
         with self.writer.as_default(step=self.step):
             for name, value in values.items():

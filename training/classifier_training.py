@@ -3,7 +3,6 @@
 The options can be imported without TensorFlow.
 """
 
-import dataclasses
 import pathlib
 import time
 from typing import TYPE_CHECKING
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import data
+import fields
 from errors import UserError
 from evaluation.features import classifier
 from fields import field
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 TEST_BATCH_SIZE = 500
 
 
-@dataclasses.dataclass(frozen=True)
+@fields.options()
 class ClassifierOptions:
     """Options of train_classifier.py."""
 
@@ -59,6 +59,9 @@ class ClassifierOptions:
     flip: bool = field(
         False, "mirror each image left to right with probability 1/2", group="augmentation"
     )
+
+    def __post_init__(self):
+        fields.check(self)
 
 
 def train_classifier(options: ClassifierOptions) -> str:

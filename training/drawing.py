@@ -14,6 +14,7 @@ import plotting
 from errors import UserError
 from fields import Choice, Choices, choice, field
 from models.abilities import CONTINUOUS_CODES, ORDERED_DIMENSIONS, STYLES, Ability
+from storage.files import write_npz
 from storage.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -76,12 +77,13 @@ def draw(options: "GenerateOptions") -> list[str]:
         UserError: the run has no checkpoint, its model lacks an ability or the class, or the files
             cannot be written.
     """
-    RunDirectory(options.run).read_config()  # raises before TensorFlow is imported
+    run = RunDirectory(options.run)
+    run.read_config()  # raises before TensorFlow is imported
     from training.loading import load_run
 
     _, _, model = load_run(options.run)
     check_model(model, options)
-    outdir = Path(options.outdir or Path(options.run) / "generated")
+    outdir = Path(options.outdir or run.path / "generated").expanduser()
     try:
         outdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -146,7 +148,7 @@ def save_images(model: "GenerativeModel", options: "GenerateOptions", outdir: Pa
 def save_npz(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
     """Write all images to one compressed file; return its path."""
     path = outdir / f"{stem(options)}-{options.n}.npz"
-    np.savez_compressed(path, images=sample(model, options))
+    write_npz(path, {"images": sample(model, options)}, compressed=True)
     return [path]
 
 

@@ -8,6 +8,7 @@ import fields
 from errors import UserError
 from evaluation import runner, subject
 from evaluation.context import Stopwatch
+from evaluation.families import describe as describe_metrics
 from evaluation.options import EvaluateOptions, MeasureOptions
 from evaluation.record import evaluate
 from evaluation.reference import Reference
@@ -17,6 +18,8 @@ from evaluation.reports.tables import notes, tables
 from storage.run_directory import RunDirectory
 from training import options
 from training.publishing import published_record
+
+__all__ = ["EvaluateOptions", "describe_metrics", "evaluate_all"]
 
 
 def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
@@ -33,7 +36,7 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
     references = [reference_of_images(request)] if request.images else references_of(runs, request)
     evaluations = [evaluate_run(run, request, references, only_new) for run in runs]
     if request.images:
-        images = subject.of_images(request.images, references[0].data.image_shape)
+        images = subject.of_images(request.images, references[0].data)
         evaluations = [evaluate(images, references[0], request, folder)]
     require_measured(request, evaluations)
     for run, record, evaluation in zip(runs, records, evaluations, strict=False):
@@ -88,7 +91,7 @@ def references_of(runs: Sequence[RunDirectory], request: MeasureOptions) -> list
         saved = run.read_config()
         if any(r.data.fingerprint == saved["data"]["fingerprint"] for r in references):
             continue
-        config = options.Config.from_dict(saved)
+        config = options.Config.of_run(run)
         data_dir = request.data_dir or config.options.data_dir
         images = loading.load_data(config.with_options(data_dir=data_dir))
         if images.fingerprint != saved["data"]["fingerprint"]:

@@ -1,6 +1,5 @@
 """Load the data set and the model of a configuration or of a trained run."""
 
-import dataclasses
 import os
 from collections.abc import Sequence
 
@@ -29,13 +28,19 @@ def load_data(config: Config) -> data.ImageData:
     Raises:
         UserError: the data set is missing or invalid.
     """
+    name, arguments = data_arguments(config)
+    return data.load(name, **arguments)
+
+
+def data_arguments(config: Config) -> tuple[str, dict]:
+    """Return the name of the data set of a configuration and the other arguments of `data.load`."""
     options = config.options
-    return data.load(
-        options.dataset,
-        data_dir=options.data_dir or None,
-        image_size=options.image_size,
-        gray=options.gray,
-    )
+    arguments = {
+        "data_dir": options.data_dir or None,
+        "image_size": options.image_size,
+        "gray": options.gray,
+    }
+    return options.dataset, arguments
 
 
 def describe_data(images: data.ImageData) -> dict:
@@ -62,14 +67,8 @@ def build_model(config: Config, image_shape: Sequence[int], num_classes: int) ->
     Raises:
         UserError: the networks do not support the image shape, or the model requires labels.
     """
-    options = config.options
-    model_class = models.REGISTRY[options.model].load()
-    return model_class(
-        tuple(image_shape),
-        num_classes=num_classes,
-        seed=options.seed,
-        **dataclasses.asdict(config.hp),
-    )
+    declared = models.REGISTRY[config.options.model]
+    return declared.build(config.hp, image_shape, num_classes=num_classes, seed=config.options.seed)
 
 
 def load_run(path: str | os.PathLike) -> tuple[Config, dict, GenerativeModel]:
@@ -80,7 +79,7 @@ def load_run(path: str | os.PathLike) -> tuple[Config, dict, GenerativeModel]:
     Raises:
         UserError: there is no run, or it has no checkpoint.
     """
-    saved = RunDirectory(path).read_config()
-    config = Config.from_dict(saved)
+    run = RunDirectory(path)
+    config = Config.of_run(run)
     prepare(config)
-    return config, saved["data"], models.load(path)
+    return config, run.read_config()["data"], models.load(path)

@@ -3,25 +3,29 @@
 import contextlib
 import functools
 import gc
-import itertools
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import imageio.v3 as iio
+import keras
 import numpy as np
 import tensorflow as tf
 
 import plotting
 from data import Batches, ImageData
-from errors import UserError
+from errors import UserError, warn
 from evaluation import runner, subject
 from evaluation.metric import LOGGED
 from evaluation.options import MeasureOptions
 from evaluation.reference import Reference
+from evaluation.validation import ACTIVE_UNITS, validation_losses
 from models.abilities import STYLES, VALIDATION
 from models.base import ACTIVE, GenerativeModel
+from models.scalars import TEST
 from storage.checkpoints import Checkpoints
+from storage.files import replacing
 from storage.run_directory import RunDirectory
 from training import callbacks, loading, machine
 from training.curves import draw_curves
@@ -55,6 +59,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         n_critic=config.hp.n_critic,
         flip=options.flip,
         labelled=config.hp.labelled_fraction,
+        labelled_option=config.hp.labelled_option,
     )
     epoch = batches.steps_per_epoch
     total = options.steps or config.hp.epochs * epoch
@@ -122,11 +127,11 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
 def sample_measure(options: RunOptions, images: ImageData, model: GenerativeModel) -> Callable:
     """Return the evaluation of `eval_every`: a function without arguments -> value by name.
 
-    It is called once here, so that an undefined metric raises an error before training starts, and
-    its time is printed. Every call uses the same latents.
+    A trial on the untrained model shows its time and raises an error if a metric is not defined. A
+    metric that is not defined later is left out, with a warning. Every call uses the same latents.
 
     Raises:
-        UserError: a metric or the feature network is unknown, or there are too few images.
+        UserError: a metric or the feature network is unknown, or a metric is not defined.
     """
     request = MeasureOptions(
         metrics=options.eval_metrics,
@@ -135,41 +140,47 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
         seed=options.seed,
     )
     reference = runner.load_reference(images, request, prefix="eval_")
-    wanted = runner.wanted_metrics(request, reference, prefix="eval_")
+    wanted = runner.wanted_metrics(request, reference)
     if not options.eval_metrics:
-        wanted = dict(itertools.islice(wanted.items(), 1))  # the Fréchet distance
+        wanted = {name: metric for name, metric in wanted.items() if metric.default}
     if reference.extractor:
         start = time.perf_counter()
-        count = reference.statistics.n
+        count = runner.count_of_real_features(reference)
         print(
             f"{images.name}: {reference.extractor.name} features of {count:,} real images, "
             f"{time.perf_counter() - start:.1f} s"
         )
 
-    def measure() -> dict[str, float]:
-        found, _ = runner.measure(subject.of_model("", model, {}), reference, wanted, request)
-        for name, metric in found.items():
-            if metric.value is None:
-                count = f" (eval_samples={request.num_samples})" if wanted[name].samples else ""
-                raise UserError(f"{name}: {metric.protocol['reason']}{count}", "eval_metrics")
-        return {f"{LOGGED}{name}": metric.value for name, metric in found.items()}
-
+    measured = subject.of_model("", model, {})
     start = time.perf_counter()
-    measure()
+    trial, _ = runner.measure(measured, reference, wanted, request)
+    for name, reason in runner.undefined(trial).items():
+        count = f" (eval_samples={request.num_samples})" if wanted[name].samples else ""
+        raise UserError(f"{name}: {reason}{count}", "eval_metrics")
     seconds = time.perf_counter() - start
     print(f"evaluation takes {seconds:.1f} s, every {options.eval_every:,} steps")
-    return measure
+    warned = set()
+
+    def values() -> dict[str, float]:
+        found, _ = runner.measure(measured, reference, wanted, request)
+        lacking = runner.undefined(found)
+        for name, reason in sorted(lacking.items() - warned):
+            warn(f"{name} is not logged: {reason}")
+        warned.update(lacking.items())
+        return {f"{LOGGED}{name}": found[name].value for name in found if name not in lacking}
+
+    return values
 
 
 def validation(model: GenerativeModel, reference: Reference) -> dict[str, float]:
     """Return validation losses and active units; log a warning if the posterior has collapsed."""
-    losses = runner.validation_losses(subject.of_model("", model, {}), reference)
-    if losses.get("active_units") == 0:
-        print(
-            "warning: the posterior has collapsed: no latent dimension has a KL divergence above "
+    losses = validation_losses(subject.of_model("", model, {}), reference)
+    if losses.get(ACTIVE_UNITS) == 0:
+        warn(
+            "the posterior has collapsed: no latent dimension has a KL divergence above "
             f"{ACTIVE} nats. Try {model.against_collapse}"
         )
-    return {f"test_{name}": value for name, value in losses.items()}
+    return {f"{TEST}{name}": value for name, value in losses.items()}
 
 
 def resume(
@@ -257,12 +268,17 @@ def finish(run: RunDirectory, model: GenerativeModel) -> None:
         for path in save_traversals(model, span, 0, run.path / "traversals")
     ]
     styled = [] if model.lacks(STYLES) else save_style_pictures(model, 0, run.path / "styles")
-    network = model.generator_network()
-    run.export.mkdir(exist_ok=True)
-    network.save(run.export / "generator.keras")
-    network.export(str(run.export / "saved_model"), verbose=False)
+    export(model.generator_network(), run.export)
     folders = "traversals/, " * bool(traversed) + "styles/, " * bool(styled)
     print(f"done: samples.png, curves.png, {folders}progress.gif and export/ are in {run.path}")
+
+
+def export(network: keras.Model, folder: Path) -> None:
+    """Write generator.keras and saved_model/ to a folder; a failure leaves the earlier ones."""
+    with replacing(folder / "generator.keras") as path:
+        network.save(path)
+    with replacing(folder / "saved_model") as path:
+        network.export(str(path), verbose=False)
 
 
 def picture(path) -> np.ndarray:

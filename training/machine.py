@@ -3,12 +3,13 @@
 import ctypes
 import os
 import platform
-import sys
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
+
+from errors import warn
 
 
 def environment() -> dict[str, str]:
@@ -63,10 +64,9 @@ def warn_of_emulation(precision: str) -> None:
         return
     flags = cpu_info("flags")
     if flags and not {"avx512_bf16", "amx_bf16"} & set(flags.split()):
-        print(
-            "warning: mixed_precision=bfloat16: this CPU emulates bfloat16, which is many times "
-            "slower than float32. Use mixed_precision=off",
-            file=sys.stderr,
+        warn(
+            "mixed_precision=bfloat16: this CPU emulates bfloat16, which is many times slower than "
+            "float32. Use mixed_precision=off"
         )
 
 

@@ -12,6 +12,7 @@ from fields import field
 from models import REGISTRY
 from models.declarations.base import Hyperparameters
 from models.networks import stages
+from storage.run_directory import RunDirectory
 
 
 @fields.options()
@@ -49,8 +50,8 @@ class RunOptions:
     )
     resume: str = field(
         "auto",
-        "resume from the last checkpoint: auto, if there is one; must, and raise an error if there "
-        "is none; never, and raise an error if there is one",
+        "auto: resume if there is a checkpoint; must: error if there is none; never: error if "
+        "there is one",
         group="run",
         choices=("auto", "never", "must"),
         may_change=True,
@@ -101,7 +102,7 @@ class RunOptions:
         may_change=True,
     )
     eval_features: str = field(
-        "auto", "feature network of these evaluations; see --features of evaluate.py",
+        "auto", "feature network of these evaluations; see features of evaluate.py",
         group="evaluation", may_change=True,
     )  # fmt: skip
     eval_samples: int = field(
@@ -162,16 +163,20 @@ class Config:
         """Return the configuration from the output of `as_dict`.
 
         Raises:
-            UserError: it was written by a version with other fields.
+            KeyError, TypeError or UserError: it was written by a version with other fields.
         """
-        try:
-            hyperparameters = REGISTRY[saved["options"]["model"]].hyperparameters
-            hp = hyperparameters.resolve(**saved["hyperparameters"])
-            return cls(RunOptions(**saved["options"]), hp)
-        except (KeyError, TypeError, UserError) as error:
-            raise UserError(
-                f"config.json: written by another version of the code ({error})"
-            ) from None
+        hyperparameters = REGISTRY[saved["options"]["model"]].hyperparameters
+        hp = hyperparameters.resolve(**saved["hyperparameters"])
+        return cls(RunOptions(**saved["options"]), hp)
+
+    @classmethod
+    def of_run(cls, run: RunDirectory) -> "Config":
+        """Return the configuration of a run.
+
+        Raises:
+            UserError: config.json is missing, cannot be read or is of another version of the code.
+        """
+        return run.parsed_config(cls.from_dict)
 
     def fixed(self) -> dict:
         """Return the values that a resumed run must not change, by name."""
@@ -179,7 +184,7 @@ class Config:
             spec.name: getattr(part, spec.name)
             for part in (self.options, self.hp)
             for spec in dataclasses.fields(part)
-            if not spec.metadata["may_change"]
+            if not spec.metadata.get("may_change")
         }
 
 
@@ -211,6 +216,16 @@ def parse(argv: Sequence[str]) -> Config:
     return Config(options, hp)
 
 
+def option_classes(argv: Sequence[str]) -> tuple[type, ...]:
+    """Return the option classes of a command line: of every run, and of the model if it is given.
+
+    Raises:
+        UserError: there is no such model, or a value is invalid.
+    """
+    model = flags.given(argv, RunOptions, partial=True).get("model")
+    return (RunOptions, *([REGISTRY[model_name(model)].hyperparameters] if model else []))
+
+
 def owners_of(name: str, switches: bool = False) -> list[str]:
     """Return the models with a hyperparameter of a name; a boolean one if `switches`."""
     return [
@@ -231,6 +246,6 @@ def model_name(name: str) -> str:
     if not name:
         raise UserError(f"expected one of {', '.join(REGISTRY)}", "model")
     if name.lower() not in REGISTRY:
-        hint = near(name.lower(), REGISTRY) or f"; there are {', '.join(REGISTRY)}"
+        hint = near(name, REGISTRY) or f"; there are {', '.join(REGISTRY)}"
         raise UserError(f"no such model: {name}{hint}", "model")
     return name.lower()

@@ -11,7 +11,6 @@ from errors import UserError
 from models.abilities import ORDERED_DIMENSIONS, STYLES
 from models.base import GenerativeModel, to_unit_range
 from models.latents import (
-    CATEGORY,
     CONTINUOUS,
     SHOWN_CLASSES,
     plane,
@@ -100,11 +99,10 @@ def traversals(
         frames = [plotting.grid(each, columns=len(dimensions)) for each in per_value]
         yield f"active-span-{span:g}", picture, frames
         return
-    category = f"{CATEGORY}0" in draws
-    rows = draws
+    category, rows = next(iter(model.latents.categorical), None), draws
     if category:
-        size = draws[f"{CATEGORY}0"].shape[1]
-        rows = with_each(draws, f"{CATEGORY}0", tf.eye(min(size, SHOWN_CLASSES), size))
+        size = draws[category].shape[1]
+        rows = with_each(draws, category, tf.eye(min(size, SHOWN_CLASSES), size))
     for code in range(draws[CONTINUOUS].shape[1]):
         shown = np.stack([model.generate(with_code(rows, code, value)) for value in values])
         frames = [plotting.grid(images, columns=10) for images in shown]

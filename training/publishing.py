@@ -14,7 +14,7 @@ def published_record(run: RunDirectory) -> dict:
         UserError: the run is not finished, or was trained with flags besides a flagfile and a seed.
     """
     saved = run.read_config()
-    config = options.Config.from_dict(saved)
+    config = options.Config.of_run(run)
     words = shlex.split(saved["commands"][0].replace("--flagfile=", "--flagfile "))
     flagfile = words[words.index("--flagfile") + 1] if "--flagfile" in words else ""
     anywhere = config.with_options(outdir="", data_dir="")

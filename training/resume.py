@@ -1,6 +1,6 @@
 """Check of a configuration against an existing run. Does not import TensorFlow."""
 
-from errors import UserError
+from errors import UserError, as_text
 from storage.run_directory import RunDirectory
 from training.options import Config
 
@@ -21,7 +21,7 @@ def check(config: Config, run: RunDirectory) -> None:
             "outdir or move it away",
             "resume",
         )
-    if trained and (changed := differences(Config.from_dict(run.read_config()), config)):
+    if trained and (changed := differences(Config.of_run(run), config)):
         raise UserError(
             f"{run.path} was started with another configuration: {'; '.join(changed)}. Resume it "
             "with the old values, or choose another outdir"
@@ -44,4 +44,4 @@ def differences(old: Config, new: Config) -> list[str]:
 
 def displayed(value) -> str:
     """Return the text of an option's value in messages."""
-    return "not given" if value is None else str(value)
+    return "not given" if value is None else as_text(value)

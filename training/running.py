@@ -1,6 +1,8 @@
 """Start of a training from the command line. Imports TensorFlow after the checks."""
 
+import shlex
 import sys
+from collections.abc import Sequence
 
 import data
 from storage.run_directory import RunDirectory
@@ -8,12 +10,17 @@ from training import resume
 from training.options import Config
 
 
-def run_training(config: Config, command: str) -> int:
+def command_line(argv: Sequence[str]) -> str:
+    """Return the command of a training with arguments of train.py."""
+    return shlex.join(["python", "train.py", *argv])
+
+
+def run_training(config: Config, argv: Sequence[str]) -> int:
     """Train or resume the run of a configuration; return the exit code, 1 if it diverges.
 
     Args:
         config: the configuration.
-        command: the command line, recorded in config.json.
+        argv: arguments of train.py that gave the configuration, recorded in config.json.
 
     Raises:
         UserError: the data set is missing, or the run directory is locked or belongs to another
@@ -27,7 +34,7 @@ def run_training(config: Config, command: str) -> int:
         from training.loop import train
 
         try:
-            return train(config, run, command)
+            return train(config, run, command_line(argv))
         except DivergedError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1

@@ -5,7 +5,6 @@ The options can be imported without TensorFlow.
 
 import dataclasses
 import functools
-import shlex
 import sys
 import traceback
 from collections.abc import Mapping, Sequence
@@ -14,15 +13,16 @@ from typing import Any
 import fields
 from cli import flags
 from errors import UserError
-from evaluation.options import EvaluateOptions
+from evaluation.options import EvaluateOptions, MeasureOptions
 from fields import field
 from storage.run_directory import RunDirectory
 from training import options
+from training.running import command_line, run_training
 
 Run = tuple[list[str], options.Config]  # command line of train.py, and its configuration
 
 
-@dataclasses.dataclass(frozen=True)
+@fields.options()
 class StudyOptions:
     """Options of study.py in addition to `MeasureOptions`."""
 
@@ -33,23 +33,30 @@ class StudyOptions:
         group="runs and metrics",
     )
 
+    def __post_init__(self):
+        fields.check(self)
 
-def run_study(request: StudyOptions, measuring: Mapping[str, Any], train: flags.Main) -> int:
+
+OPTIONS = (StudyOptions, MeasureOptions)
+
+
+def run_study(given: Mapping[str, Any]) -> int:
     """Train the runs of a study in turn, then measure and compare them; return the exit code.
 
     Args:
-        request: flagfiles and seeds.
-        measuring: the given options of the measurement, name -> value.
-        train: main function of train.py.
+        given: the given options of the classes in OPTIONS, name -> value.
 
     Raises:
         UserError: a flagfile, a seed, a data set or an option of the measurement is invalid.
     """
+    own = {spec.name for spec in dataclasses.fields(StudyOptions)} & set(given)
+    measuring = {name: value for name, value in given.items() if name not in own}
+    request = StudyOptions(**{name: given[name] for name in own})
     runs = runs_of(request, measuring.get("data_dir", ""))
     folders = ",".join(str(config.outdir) for _, config in runs)
     measured = EvaluateOptions(**measuring, run=folders)
     check_measurable([config for _, config in runs], measured)
-    if code := train_all(runs, train):
+    if code := train_all(runs):
         return code
     from training.evaluating import evaluate_all
 
@@ -107,20 +114,19 @@ def check_measurable(configs: Sequence[options.Config], measured: EvaluateOption
     from evaluation import runner
     from training import loading
 
-    about = ("dataset", "data_dir", "image_size", "gray")
-    for config in {tuple(getattr(c.options, n) for n in about): c for c in configs}.values():
+    for config in {repr(loading.data_arguments(c)): c for c in configs}.values():
         runner.load_reference(loading.load_data(config), measured)
 
 
-def train_all(runs: Sequence[Run], train: flags.Main) -> int:
+def train_all(runs: Sequence[Run]) -> int:
     """Train the runs that are not finished, one after the other; return the exit code.
 
     If a run fails, the next one is trained. A signal stops the study.
     """
     failed = []
     for number, (command, config) in enumerate(runs, 1):
-        print(f"run {number} of {len(runs)}: python train.py {shlex.join(command)}", flush=True)
-        train_one = functools.partial(train_unless_finished, config=config, train=train)
+        print(f"run {number} of {len(runs)}: {command_line(command)}", flush=True)
+        train_one = functools.partial(train_unless_finished, config)
         try:
             code = flags.run_script(train_one, command)
         except Exception:
@@ -139,19 +145,15 @@ def train_all(runs: Sequence[Run], train: flags.Main) -> int:
     return 1 if failed else 0
 
 
-def train_unless_finished(command: Sequence[str], config: options.Config, train: flags.Main) -> int:
+def train_unless_finished(config: options.Config, command: Sequence[str]) -> int:
     """Train a run unless it is finished; return the exit code."""
     if finished(config):
         print(f"{config.outdir} is finished; skipped")
         return 0
-    return train(command)
+    return run_training(config, command)
 
 
 def finished(config: options.Config) -> bool:
     """Return whether the run of this configuration is finished."""
     run = RunDirectory(config.outdir)
-    return (
-        run.has_checkpoints
-        and run.finished
-        and options.Config.from_dict(run.read_config()) == config
-    )
+    return run.has_checkpoints and run.finished and options.Config.of_run(run) == config

@@ -3,12 +3,15 @@
 Importing them does not import TensorFlow; their functions do.
 """
 
+import collections
 import functools
 import importlib
 import pkgutil
 import textwrap
+from collections.abc import Iterable
+from typing import Any
 
-from evaluation.features import NAMES
+from evaluation.features import fixed_names
 from evaluation.metric import NEITHER, NETWORK, TABLES, Family, Features, Metric
 
 INDENT = " " * 6
@@ -16,11 +19,25 @@ INDENT = " " * 6
 
 @functools.cache
 def families() -> tuple[Family, ...]:
-    """Return the families in the order of the tables."""
+    """Return the families of all files in the order of the tables."""
     modules = [
         importlib.import_module(f"{__name__}.{m.name}") for m in pkgutil.iter_modules(__path__)
     ]
-    found = [f for module in modules for f in vars(module).values() if isinstance(f, Family)]
+    return in_order(value for module in modules for value in vars(module).values())
+
+
+def in_order(values: Iterable[Any]) -> tuple[Family, ...]:
+    """Return the families among values, each once, in the order of the tables.
+
+    Raises:
+        ValueError: a family has no metrics, or two metrics have the same name.
+    """
+    found = {id(value): value for value in values if isinstance(value, Family)}.values()
+    if empty := [family.title for family in found if not family.metrics]:
+        raise ValueError(f"the family {empty[0]} has no metrics")
+    names = collections.Counter(metric.name for family in found for metric in family.metrics)
+    if doubled := [name for name, count in names.items() if count > 1]:
+        raise ValueError(f"two metrics have the name {', '.join(doubled)}")
     return tuple(sorted(found, key=lambda f: (TABLES.index(f.metrics[0].table), f.order)))
 
 
@@ -47,8 +64,7 @@ def find(name: str) -> Metric | None:
 
 def networks_of(name: str) -> list[str]:
     """Return the built-in feature networks in which a metric of this name exists."""
-    fixed = [network for network in NAMES if network not in ("auto", "classifier")]
-    return [network for network in fixed if name in named(network)]
+    return [network for network in fixed_names() if name in named(network)]
 
 
 def of_all_samples(name: str) -> str | None:

@@ -18,6 +18,9 @@ CLUSTERS = Family(
 )
 
 
+CLUSTER_ACCURACY = "cluster_accuracy"
+
+
 def clustering(context) -> dict[str, Measurement]:
     """Return the metrics of the most likely category of each test image, by name."""
     data = context.reference.data
@@ -30,13 +33,13 @@ def clustering(context) -> dict[str, Measurement]:
 
 
 @CLUSTERS.metric(
-    "cluster_accuracy",
+    CLUSTER_ACCURACY,
     "share of test images whose category is matched to their class, by Hungarian matching; "
     "confusion.png shows the counts",
     source="Xie et al. 2016, section 4",
 )
 def cluster_accuracy(context):
-    return context.shared(clustering)["cluster_accuracy"]
+    return context.shared(clustering)[CLUSTER_ACCURACY]
 
 
 @CLUSTERS.metric("nmi", "normalised mutual information of category and class")

@@ -19,6 +19,7 @@ DISTANCES = Family("distances", order=10, table=SAMPLES, samples=True, features=
     source="Heusel et al. 2017",
     better=LOWER,
     log=True,
+    default=True,
 )
 def frechet(context):
     return frechet_distance(context.samples.features.moments, context.real_features.moments)

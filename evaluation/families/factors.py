@@ -12,7 +12,8 @@ from models.abilities import CONTINUOUS_CODES
 
 FACTORS = Family("factors", order=10, table=CODES, ability=CONTINUOUS_CODES)
 CHANGED = 1000  # maximum number of samples whose codes are changed
-GAP = "mutual_information_gap"
+CORRELATIONS = {name: f"{name}_correlation" for name in factors.FACTORS}  # metric of each factor
+CLASS_CHANGE, GAP = "class_change", "mutual_information_gap"
 
 
 def latents(context) -> dict:
@@ -30,9 +31,9 @@ def measured(context) -> dict[str, np.ndarray]:
         name: measure
         for name, measure in factors.FACTORS.items()
         if context.reference.data.image_shape[-1] == 1
-        and (gap or context.wants(f"{name}_correlation"))
+        and (gap or context.wants(CORRELATIONS[name]))
     }
-    if gap and context.has_classifier:
+    if gap and context.reference.has_classifier:
         measures["class"] = context.extractor.classes
     found = collections.defaultdict(list)
     drawn = context.shared(latents)
@@ -47,7 +48,7 @@ def best_correlation(context, factor: str) -> Measurement:
     """Return the largest absolute rank correlation of a code with a factor."""
     values = context.shared(measured)
     if factor not in values:
-        raise MetricError(f"the {factor} is measured in gray images, light on dark")
+        raise MetricError(f"{factor} requires gray images with light strokes on a dark background")
     codes = np.asarray(context.shared(latents)[CONTINUOUS_CODES.latent])
     each = factors.rank_correlations(codes, values[factor])
     best = int(np.argmax(np.abs(each)))
@@ -56,7 +57,7 @@ def best_correlation(context, factor: str) -> Measurement:
 
 
 @FACTORS.metric(
-    "slant_correlation",
+    CORRELATIONS["slant"],
     "largest absolute rank correlation of a continuous code with the slant of gray samples, by "
     "image moments; codes.png shows each code",
     better=HIGHER,
@@ -66,7 +67,7 @@ def slant_correlation(context):
 
 
 @FACTORS.metric(
-    "thickness_correlation",
+    CORRELATIONS["thickness"],
     "largest absolute rank correlation with the stroke thickness, by a distance transform",
     better=HIGHER,
 )
@@ -75,7 +76,7 @@ def thickness_correlation(context):
 
 
 @FACTORS.metric(
-    "class_change",
+    CLASS_CHANGE,
     "share of samples whose class changes when a continuous code changes from -1 to 1",
     better=NEITHER,
     features=Features.CLASSIFIER,
@@ -98,8 +99,8 @@ def class_change(context):
 
 @FACTORS.metric(
     GAP,
-    "difference of the mutual information of a factor with the best and the second best code, "
-    "over its entropy; mean of slant, thickness and, with a classifier of the data set, class",
+    "(I(best code; factor) - I(second-best code; factor)) / H(factor), mean over slant, thickness "
+    "and, with a classifier of the data set, class",
     source="Chen et al. 2018",
     better=HIGHER,
     features=Features.OPTIONAL,
@@ -107,12 +108,12 @@ def class_change(context):
 def mutual_information_gap(context):
     drawn, values = context.shared(latents), context.shared(measured)
     codes = np.asarray(drawn[CONTINUOUS_CODES.latent])
-    known = {name: np.argmax(drawn[name], 1) for name in context.model.codes.categorical}
+    known = {name: np.argmax(drawn[name], 1) for name in context.model.latents.categorical}
     known |= {f"code {k}": factors.binned(code) for k, code in enumerate(codes.T)}
     if len(known) < 2:
-        raise MetricError(f"{GAP} needs two codes")
+        raise MetricError("requires two codes")
     if not values:
-        raise MetricError(f"{GAP} needs gray images or a classifier of them")
+        raise MetricError("requires gray images, or a feature network that classifies the data set")
     targets = {n: v if n == "class" else factors.binned(v) for n, v in values.items()}
     gap, gaps = factors.mutual_information_gap(known, targets)
     network = context.features_protocol if "class" in values else {}

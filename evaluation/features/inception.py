@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from errors import UserError
-from evaluation.features import torch_file
+from evaluation.features import INCEPTION, torch_file
 from evaluation.features.extractor import Extractor
 from storage.cache import cache_directory
 
@@ -66,7 +66,7 @@ def load() -> Extractor:
     else:
         _download(path)
     return Extractor(
-        name="inception",
+        name=INCEPTION,
         sha256=SHA256,
         resizing=f"bilinear to {_SIZE} x {_SIZE} as in TensorFlow 1: no antialiasing, pixel (0, 0) "
         "stays where it is",

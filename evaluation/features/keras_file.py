@@ -3,8 +3,9 @@
 import hashlib
 import pathlib
 
-from errors import UserError
-from evaluation.features.extractor import RESERVED_NAMES, Extractor, plain_name
+from errors import UserError, either
+from evaluation.features import fixed_names
+from evaluation.features.extractor import Extractor, plain_name
 
 
 def load(path: str) -> Extractor:
@@ -23,10 +24,8 @@ def load(path: str) -> Extractor:
 
     file = pathlib.Path(path).expanduser()
     name = plain_name(file.stem)
-    if not name or name.startswith(RESERVED_NAMES):
-        raise UserError(
-            f"the file name must not start with {', '.join(RESERVED_NAMES)}; rename the file"
-        )
+    if not name or name in fixed_names():
+        raise UserError(f"the file name must not be {either(fixed_names())}; rename the file")
     try:
         content = file.read_bytes()
         model = keras.models.load_model(file, compile=False, safe_mode=True)

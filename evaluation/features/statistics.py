@@ -1,6 +1,5 @@
 """Feature statistics of a set of images, accumulated batch by batch."""
 
-import io
 import pathlib
 
 import numpy as np
@@ -8,7 +7,7 @@ import numpy as np
 from evaluation.features import Extractor
 from metrics.inception_score import ClassProbabilities
 from metrics.moments import Moments
-from storage.files import write_atomically
+from storage.files import write_npz
 
 KEPT = 10_000  # number of features stored, for metrics that compare single images
 SMALL_BATCH = 256
@@ -62,10 +61,9 @@ class FeatureStatistics:
 
     def save(self, path: pathlib.Path) -> None:
         """Write the moments and the stored features to an .npz file."""
-        buffer = io.BytesIO()
-        moments = {"count": self.moments.count, "mean": self.moments.mean}
-        np.savez(buffer, covariance=self.moments.covariance, features=self.features, **moments)
-        write_atomically(path, buffer.getvalue())
+        moments = self.moments
+        arrays = {"count": moments.count, "mean": moments.mean, "covariance": moments.covariance}
+        write_npz(path, {**arrays, "features": self.features})
 
     @classmethod
     def load(cls, extractor: Extractor, path: pathlib.Path) -> "FeatureStatistics":

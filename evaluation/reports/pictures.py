@@ -1,5 +1,6 @@
 """Pictures of an evaluation: neighbours.png, codes.png and confusion.png."""
 
+import contextlib
 import statistics
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,22 +9,25 @@ import numpy as np
 
 import plotting
 from evaluation.context import Context
+from evaluation.families.clusters import CLUSTER_ACCURACY
+from evaluation.families.factors import CLASS_CHANGE, CORRELATIONS
 from metrics import neighbours
-from metrics.measurement import Measurement
+from metrics.measurement import Measurement, MetricError
 
 CODE_PANELS = (
-    ("slant: rank correlation", "slant_correlation", "correlations"),
-    ("thickness: rank correlation", "thickness_correlation", "correlations"),
-    ("samples whose class changes from -1 to 1", "class_change", "shares"),
+    ("slant: rank correlation", CORRELATIONS["slant"], "correlations"),
+    ("thickness: rank correlation", CORRELATIONS["thickness"], "correlations"),
+    ("samples whose class changes from -1 to 1", CLASS_CHANGE, "shares"),
 )
 
 
 def draw(measured: Mapping[str, Measurement], context: Context, folder: Path) -> None:
-    """Write the pictures of the measured metrics."""
+    """Write the pictures of the measured metrics; none of samples whose features are not finite."""
     if any(metric.samples for metric in context.wanted.values()):
         train = context.reference.data.train.images
-        picture = neighbours_grid(context.samples.first, train)
-        plotting.save_image(folder / "neighbours.png", picture)
+        with contextlib.suppress(MetricError):
+            picture = neighbours_grid(context.samples.first, train)
+            plotting.save_image(folder / "neighbours.png", picture)
     draw_codes(measured, folder)
     draw_confusion(measured, context.reference.data.class_names, folder)
 
@@ -61,7 +65,7 @@ def draw_confusion(
     measured: Mapping[str, Measurement], class_names: tuple[str, ...], folder: Path
 ) -> None:
     """Write confusion.png: the number of images of each class in each cluster."""
-    metric = measured.get("cluster_accuracy")
+    metric = measured.get(CLUSTER_ACCURACY)
     if metric is None or metric.value is None:
         return
     columns = [

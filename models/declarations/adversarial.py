@@ -2,7 +2,7 @@
 
 import fields
 from augmentation.policies import POLICIES
-from errors import UserError
+from errors import UserError, as_text
 from fields import choice, field, options
 from losses.adversarial import LOSSES
 from losses.penalties import PENALTIES
@@ -99,9 +99,15 @@ class AdversarialHyperparameters(NetworkHyperparameters):
         if self.penalty and self.d_norm and NORMS[self.d_norm].batch:
             raise UserError(
                 "a gradient penalty is computed per image, but batch norm mixes the images of a "
-                f"batch; use layer, spectral or none with penalty={','.join(self.penalty)}, got "
+                f"batch; use layer, spectral or none with penalty={as_text(self.penalty)}, got "
                 f"{self.d_norm}",
                 "d_norm",
+            )
+        if self.penalty and all(fields.weighted(self.penalty).values()):
+            self._require_default(
+                "applies to penalties without a weight of their own, and all of penalty="
+                f"{as_text(self.penalty)} have one",
+                "penalty_weight",
             )
         if POLICIES[self.augment].adapts and not fields.selected(self, "loss").has_threshold:
             raise UserError(

@@ -1,6 +1,7 @@
 """Base classes of the hyperparameters: of every model, and of models with a backbone."""
 
 import fields
+from errors import UserError
 from fields import choice, field, options
 from models.networks.backbones import BACKBONES
 
@@ -13,11 +14,13 @@ class Hyperparameters:
         n_critic: discriminator updates per step, each on a new batch.
         ema_decay: decay of the EMA of the weights, which samples are drawn from; 0: no EMA.
         labelled_fraction: share of the training images that have a label in training.
+        labelled_option: name of the option that sets it; empty if there is none.
     """
 
     n_critic = 1
     ema_decay = 0.0
     labelled_fraction = 1.0
+    labelled_option = ""
 
     epochs: int = field(
         20, "passes over the training images", group="training", at_least=1, may_change=True
@@ -28,6 +31,15 @@ class Hyperparameters:
 
     def __post_init__(self):
         fields.check(self)
+
+    def _require_default(self, reason: str, *names: str) -> None:
+        """Raise UserError with a reason if an option differs from its defaults."""
+        for name in names:
+            spec = self.__dataclass_fields__[name]
+            by = (spec.metadata["by_dataset"], spec.metadata["of_choice"])
+            defaults = (spec.default, *(value for of in by for value in of.values()))
+            if getattr(self, name) not in defaults:
+                raise UserError(reason, name)
 
     @classmethod
     def resolve(cls, dataset: str = "", **given):

@@ -1,4 +1,17 @@
-"""Hyperparameters of BEGAN: Berthelot et al. 2017, arXiv:1703.10717."""
+"""BEGAN.
+
+Berthelot et al. 2017, "BEGAN: Boundary Equilibrium Generative Adversarial Networks",
+arXiv:1703.10717.
+
+The discriminator D is an autoencoder with the reconstruction error L(v) = |v - D(v)| (section 3.1).
+D and G minimise (section 3.4)
+
+    L_D = E[L(x)] - k E[L(G(z))]
+    L_G = E[L(G(z))]
+
+and k <- k + lambda_k (gamma E[L(x)] - E[L(G(z))]) after each update of D. The terms are
+`equilibrium` in losses/adversarial.py.
+"""
 
 from fields import PerDataset, field, options
 from losses.adversarial import EQUILIBRIUM
@@ -15,15 +28,16 @@ from models.norms import GENERATOR_NORMS
         "d_norm": GENERATOR_NORMS,
     },
     defaults={
-        "noise_dim": 64,
-        "prior": "uniform",
-        "loss": "equilibrium",
-        # On MNIST the paper's settings collapse to one image with a small reconstruction error.
+        "noise_dim": 64,  # N_z = N_h, the default of hidden_dim
+        "prior": "uniform",  # section 3.5
+        "loss": "equilibrium",  # section 3.4
+        # The paper: 1e-4 (section 4.1) and no batch norm. On MNIST this collapses to one image with
+        # a small reconstruction error.
         "g_learning_rate": PerDataset(1e-4, MNIST=5e-4),
         "d_learning_rate": PerDataset(1e-4, MNIST=5e-4),
         "g_norm": PerDataset("none", MNIST="batch"),
         "d_norm": PerDataset("none", MNIST="batch"),
-        "initializer": "he",
+        "initializer": "he",  # of this zoo
     },
 )
 class BEGANHyperparameters(AdversarialHyperparameters):
@@ -38,7 +52,7 @@ class BEGANHyperparameters(AdversarialHyperparameters):
     gamma: float = field(
         PerDataset(0.5, MNIST=0.75),
         "diversity ratio: reconstruction error of generated images over that of real ones at "
-        "equilibrium (section 3.4)",
+        "equilibrium (section 3.3)",
         group="loss",
         above=0,
         at_most=1,

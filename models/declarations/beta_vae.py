@@ -1,4 +1,14 @@
-"""Hyperparameters of the beta-VAE: Higgins et al. 2017, openreview:Sy2fzU9gl."""
+"""Beta-VAE.
+
+Higgins et al. 2017, "beta-VAE: Learning Basic Visual Concepts with a Constrained Variational
+Framework", openreview:Sy2fzU9gl.
+
+VAE with a weighted divergence (equation 4),
+
+    L = E_q[-log p(x|z)] + beta KL(q(z|x) || p(z))
+
+The schedules of beta are in losses/schedules.py.
+"""
 
 from fields import choice, field, options
 from losses.schedules import SCHEDULES

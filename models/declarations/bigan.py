@@ -1,4 +1,12 @@
-"""Hyperparameters of BiGAN: Donahue et al. 2017, arXiv:1605.09782."""
+"""BiGAN: Donahue et al. 2017, "Adversarial Feature Learning", arXiv:1605.09782.
+
+D classifies pairs of images and latents, and E learns to invert G (equation 3):
+
+    min_{G,E} max_D  E[log D(x, E(x))] + E[log(1 - D(G(z), z))]
+
+G and E maximise E[log(1 - D(x, E(x)))] + E[log D(G(z), z)] instead, unless `loss` is "minimax". The
+terms of E are `AdversarialLoss.encoder` in losses/adversarial.py.
+"""
 
 from errors import UserError
 from fields import choice, field, options

@@ -1,9 +1,15 @@
-"""Hyperparameters of cGAN: Mirza and Osindero 2014, arXiv:1411.1784."""
+"""cGAN: Mirza and Osindero 2014, "Conditional Generative Adversarial Nets", arXiv:1411.1784.
+
+The objective of GAN, with D and G conditioned on the class y (equation 2),
+
+    min_G max_D  E[log D(x|y)] + E[log(1 - D(G(z|y)|y))]
+"""
 
 from errors import UserError
 from fields import field, options
 from models.declaration import Model
 from models.declarations.adversarial import AdversarialHyperparameters
+from models.norms import GENERATOR_NORMS
 
 
 @options()
@@ -27,7 +33,7 @@ class CGANHyperparameters(AdversarialHyperparameters):
 
     def __post_init__(self):
         super().__post_init__()
-        if self.g_conditioning == "batch_norm" and self.g_norm != "batch":
+        if self.g_conditioning == "batch_norm" and not GENERATOR_NORMS[self.g_norm].batch:
             raise UserError(
                 f"batch_norm requires g_norm=batch, got {self.g_norm}", "g_conditioning"
             )

@@ -1,4 +1,15 @@
-"""Hyperparameters of InfoGAN."""
+"""InfoGAN.
+
+Chen et al. 2016, "InfoGAN: Interpretable Representation Learning by Information Maximizing
+Generative Adversarial Nets", arXiv:1606.03657.
+
+Q predicts the codes c of generated images. With V(D, G) of GAN (equation 6),
+
+    min_{G,Q} max_D  V(D, G) - lambda L_I(G, Q)
+    L_I(G, Q) = E[log Q(c | G(z, c))] + H(c)  (equation 5)
+
+L_I is in losses/information.py, the terms are `MutualInformation` in models/objectives.py.
+"""
 
 from augmentation.policies import POLICIES
 from errors import UserError
@@ -10,10 +21,11 @@ from models.declarations.adversarial import AdversarialHyperparameters
 
 @options(
     defaults={
+        # epochs, batch_size and those of CIFAR-10: of this zoo
         "epochs": PerDataset(50, MNIST=50, CIFAR10=150),
         "batch_size": 256,
-        "noise_dim": PerDataset(62, CIFAR10=64),
-        # On CIFAR-10, images stay blurred with a higher learning rate of G.
+        "noise_dim": PerDataset(62, CIFAR10=64),  # appendix C.1
+        # 1e-3: appendix C. On CIFAR-10, images stay blurred with a higher learning rate of G.
         "g_learning_rate": PerDataset(1e-3, CIFAR10=2e-4),
     }
 )
@@ -50,8 +62,8 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
     )
     information_trains: str = field(
         "trunk",
-        "weights trained by the code losses in addition to the generator: trunk, the layers of Q "
-        "and the trunk of the discriminator, as in the authors' code; heads, the layers of Q only",
+        "networks that minimise the code losses besides the generator: trunk (Q and the "
+        "discriminator's trunk, as in the authors' code) or heads (Q only)",
         group="loss",
         choices=("trunk", "heads"),
     )
@@ -69,7 +81,8 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
     )
     supervised_fraction: float = field(
         0.0,
-        "share of the training images whose label trains Q, which makes category k class k",
+        "share of the training images whose labels train Q, so that category k of the first code "
+        "represents class k",
         group="loss",
         at_least=0,
         at_most=1,
@@ -116,12 +129,7 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
                 "thickness_guidance",
             )
 
-    def _require_default(self, reason: str, *names: str) -> None:
-        """Raise UserError with a reason if an option differs from its default."""
-        for name in names:
-            spec = self.__dataclass_fields__[name]
-            if getattr(self, name) not in (spec.default, *spec.metadata["by_dataset"].values()):
-                raise UserError(reason, name)
+    labelled_option = "supervised_fraction"
 
     @property
     def labelled_fraction(self) -> float:

@@ -14,16 +14,16 @@ from models.networks.backbones import STYLED
         "of its own: gamma of R1 (2019: 10 at 1024 pixels; lower for smaller images)",
     },
     defaults={
-        "network": "styled",
-        "batch_size": 32,
-        "noise_dim": 512,
-        "penalty": ("r1",),
-        "penalty_weight": PerChoice(r1=1.0, r2=1.0),
-        "penalty_interval": 16,
-        "g_learning_rate": 1e-3,
-        "d_learning_rate": 1e-3,
-        "beta_1": 0.0,
-        "beta_2": 0.99,
+        "network": "styled",  # 2019, section 2
+        "batch_size": 32,  # the authors' code of 2020
+        "noise_dim": 512,  # 2019, section 2
+        "penalty": ("r1",),  # 2019, section 2.1
+        "penalty_weight": PerChoice(r1=1.0, r2=1.0),  # of this zoo, for small images
+        "penalty_interval": 16,  # 2020, appendix B; stylegan departs from its paper, which has 1
+        "g_learning_rate": 1e-3,  # Karras et al. 2018, appendix A.1
+        "d_learning_rate": 1e-3,  # Karras et al. 2018, appendix A.1
+        "beta_1": 0.0,  # Karras et al. 2018, appendix A.1
+        "beta_2": 0.99,  # Karras et al. 2018, appendix A.1
     },
 )
 class StyleHyperparameters(AdversarialHyperparameters):

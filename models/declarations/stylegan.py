@@ -1,4 +1,16 @@
-"""Hyperparameters of StyleGAN: Karras et al. 2019, arXiv:1812.04948."""
+"""StyleGAN.
+
+Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversarial Networks",
+arXiv:1812.04948.
+
+G maps z to a style w, whose affine functions y = (y_s, y_b) scale and shift each feature map x_i of
+the synthesis network (equation 1),
+
+    AdaIN(x_i, y) = y_s (x_i - mean(x_i)) / std(x_i) + y_b
+
+D and G minimise the objective of GAN with the penalty `r1` in losses/penalties.py (section 2.1).
+The layers are in models/networks/styled.py.
+"""
 
 from fields import field, options
 from models.declaration import Model

@@ -1,11 +1,25 @@
-"""Hyperparameters of StyleGAN2: Karras et al. 2020, arXiv:1912.04958."""
+"""StyleGAN2.
+
+Karras et al. 2020, "Analyzing and Improving the Image Quality of StyleGAN", arXiv:1912.04958.
+
+Styles s scale the kernel W of each convolution (equations 1 and 3),
+
+    W'_ijk = s_i W_ijk,  W''_ijk = W'_ijk / sqrt(sum_{i,k} W'_ijk² + epsilon)
+
+and G also minimises the path length penalty (equation 4)
+
+    E[(|J_w^T y| - a)²],  y ~ N(0, I), J_w = dG(w) / dw, a: moving average of |J_w^T y|
+
+The kernels are `ModulatedConv2D` in models/networks/styled.py, the penalty is in
+losses/path_length.py.
+"""
 
 from fields import field, options
 from models.declaration import Model
 from models.declarations.style import StyleHyperparameters
 
 
-@options(defaults={"g_learning_rate": 2e-3, "d_learning_rate": 2e-3})
+@options(defaults={"g_learning_rate": 2e-3, "d_learning_rate": 2e-3})  # the authors' code
 class StyleGAN2Hyperparameters(StyleHyperparameters):
     """Karras et al. 2020."""
 

@@ -1,4 +1,11 @@
-"""Hyperparameters of the VAE: Kingma and Welling 2014, arXiv:1312.6114."""
+"""VAE: Kingma and Welling 2014, "Auto-Encoding Variational Bayes", arXiv:1312.6114.
+
+The encoder q(z|x) and the decoder p(x|z) minimise the negative lower bound (equation 10)
+
+    L = E_q[-log p(x|z)] + KL(q(z|x) || p(z))
+
+The reconstruction errors are in losses/reconstruction.py, the divergence in losses/divergence.py.
+"""
 
 from fields import field, options
 from models.declaration import Model

@@ -1,4 +1,12 @@
-"""Hyperparameters of WGAN: Arjovsky et al. 2017, arXiv:1701.07875."""
+"""WGAN: Arjovsky et al. 2017, "Wasserstein GAN", arXiv:1701.07875.
+
+The critic D and the generator G minimise (equation 3; algorithm 1)
+
+    L_D = E[D(G(z))] - E[D(x)]
+    L_G = -E[D(G(z))]
+
+and the weights of D are clipped to [-c, c]. The terms are `wasserstein` in losses/adversarial.py.
+"""
 
 from fields import field, options
 from models.declaration import Model
@@ -7,11 +15,11 @@ from models.declarations.adversarial import AdversarialHyperparameters
 
 @options(
     defaults={
-        "loss": "wasserstein",
-        "n_critic": 5,
-        "optimizer": "rmsprop",
-        "g_learning_rate": 5e-5,
-        "d_learning_rate": 5e-5,
+        "loss": "wasserstein",  # equation 3
+        "n_critic": 5,  # algorithm 1
+        "optimizer": "rmsprop",  # algorithm 1
+        "g_learning_rate": 5e-5,  # algorithm 1
+        "d_learning_rate": 5e-5,  # algorithm 1
         # The paper's critic has batch norm; its clipped gains would make the gradient of G vanish.
         "d_norm": "none",
     }

@@ -15,7 +15,10 @@ Both return a keras.Model:
 `norm` and `initializer` are described in layers.LayerFactory, the other options in backbones.py.
 """
 
-from errors import UserError
+from errors import UserError, either
+
+# Side of an image -> (side of the smallest feature map, number of halvings).
+SIDES = {base * 2**halvings: (base, halvings) for base in (4, 7) for halvings in range(2, 7)}
 
 
 def stages(image_shape: tuple[int, int, int]) -> tuple[int, int]:
@@ -30,12 +33,9 @@ def stages(image_shape: tuple[int, int, int]) -> tuple[int, int]:
         UserError: unless h = w is 4 or 7 times a power of two from 4 to 64.
     """
     height, width, _ = image_shape
-    for base in (4, 7):
-        halvings = (height // base).bit_length() - 1
-        if height == width == base * 2**halvings and 2 <= halvings <= 6:
-            return base, halvings
+    if height == width and height in SIDES:
+        return SIDES[height]
+    sides = either([str(side) for side in sorted(SIDES)])
     raise UserError(
-        f"expected square images with a side of 28, 32, 64 or 128 pixels (4 or 7 times a power of "
-        f"two from 4 to 64), got {height}x{width}",
-        "image_size",
+        f"expected a square image with a side of {sides} pixels, got {height}x{width}", "image_size"
     )

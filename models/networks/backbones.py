@@ -9,21 +9,30 @@ from models.initializers import INITIALIZERS
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Backbone(Choice):
-    """Family of generators and discriminator trunks, selected by `network`.
+class Networks(Choice):
+    """Family of networks that `network` selects.
 
     Attributes:
-        module: name of the module that implements it, see models.networks.
         generator_norm: default normalisation of the generator; None if it cannot be selected.
         trunk_norm: default normalisation of the discriminator's trunk; None if it cannot be
             selected.
         fixed_side: whether the image size must be supported by `models.networks.stages`.
     """
 
-    module: str
-    generator_norm: str | None
-    trunk_norm: str | None
+    generator_norm: str | None = None
+    trunk_norm: str | None = None
     fixed_side: bool = True
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Backbone(Networks):
+    """Family of generators and discriminator trunks that any model can be built of.
+
+    Attributes:
+        module: name of the module that implements it, see models.networks.
+    """
+
+    module: str
 
     def load(self) -> ModuleType:
         """Import and return the module. This imports TensorFlow."""
@@ -103,12 +112,9 @@ BACKBONES = Choices(
 )
 
 STYLED = Choices(
-    Backbone,
-    Backbone(
+    Networks,
+    Networks(
         name="styled",
-        module="models.networks.stylegan",
-        generator_norm=None,
-        trunk_norm=None,
         options={
             "width": _width(
                 64,

@@ -148,8 +148,8 @@ class EqualisedConv2D(keras.layers.Layer):
 def sum_of_four_shifts(kernel):
     """Return the sum of a kernel [k, k, i, o] and its shifts by one pixel: [k + 1, k + 1, i, o].
 
-    A pixel of the smaller map corresponds to 2x2 pixels of the larger one. The kernel at these four
-    positions adds up to the kernel of the fused convolution.
+    One pixel of the small map covers 2x2 pixels of the large map. Summing the kernel over these
+    four shifts gives the kernel of the fused convolution.
     """
     shifts = itertools.product((0, 1), repeat=2)
     return tf.add_n([tf.pad(kernel, [[i, 1 - i], [j, 1 - j], [0, 0], [0, 0]]) for i, j in shifts])
@@ -204,8 +204,10 @@ class ModulatedConv2D(EqualisedConv2D):
     """Modulated convolution: Karras et al. 2020, equations 1 and 3.
 
     The kernel of each image is multiplied by a style per input channel (modulation), then divided
-    by its norm per output channel (demodulation). As in the paper's appendix B, this is computed
-    by scaling the maps before and after one convolution that is common to all images.
+    by its norm per output channel (demodulation). This is computed by scaling the maps before and
+    after one convolution that is common to all images, which is equivalent to the paper's grouped
+    convolution (appendix B), as in the non-fused mode of the authors' later code
+    (`fused_modconv=False`).
 
     Args:
         filters: channels of the output.

@@ -24,7 +24,7 @@ def constant(value):
     return lambda stream, shape: tf.broadcast_to(tf.constant(value, tf.float32), shape)
 
 
-def test_affine_copies_of_draws_in_the_middle_are_the_images():
+def test_affine_copies_of_draws_of_one_half_are_the_images():
     x = pictures()
     np.testing.assert_allclose(affine_copies(tf.constant(x), constant([0.5] * 6)), x, atol=1e-5)
 

@@ -21,7 +21,7 @@ def uniform(stream, shape):
     return tf.random.stateless_uniform(shape, [0, sum(map(ord, stream))])
 
 
-def test_colour_changes_brightness_then_saturation_then_contrast():
+def test_colour_applies_brightness_then_saturation_then_contrast():
     x, u = pictures(), draws(6, 3)
     expected = []
     for image, (brightness, saturation, contrast) in zip(x.astype(np.float64), u, strict=True):
@@ -32,7 +32,7 @@ def test_colour_changes_brightness_then_saturation_then_contrast():
     np.testing.assert_allclose(diffaug.colour(x, u), expected, atol=1e-5)
 
 
-def test_translation_reaches_an_eighth_of_a_side():
+def test_translation_shifts_by_up_to_an_eighth_of_the_side():
     x = np.zeros((9000, 16, 16, 1), np.float32)
     x[:, 8, 8] = 1
     places = np.argwhere(diffaug.translation(x, draws(9000, 2)).numpy()[..., 0] > 0.5)[:, 1:]

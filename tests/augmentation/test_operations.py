@@ -109,9 +109,9 @@ def test_resample_with_the_identity_changes_nothing():
 
 def test_resample_shifted_by_a_pixel_repeats_the_edge():
     x = pictures(3, 7, 5, 2)
-    down = mapped(x, UNIT + np.array([[0, 0, 2 / 6], [0, 0, 0]]))  # what stood a row below
+    down = mapped(x, UNIT + np.array([[0, 0, 2 / 6], [0, 0, 0]]))  # shifted up by a row
     np.testing.assert_allclose(down, np.concatenate([x[:, 1:], x[:, -1:]], 1), atol=1e-5)
-    left = mapped(x, UNIT - np.array([[0, 0, 0], [0, 0, 2 / 4]]))  # what stood a column to the left
+    left = mapped(x, UNIT - np.array([[0, 0, 0], [0, 0, 2 / 4]]))  # shifted right by a column
     np.testing.assert_allclose(left, np.concatenate([x[:, :, :1], x[:, :, :-1]], 2), atol=1e-5)
 
 

@@ -50,17 +50,17 @@ def given(*argv, **kwargs):
 def test_given_returns_the_flags_of_the_command_line_alone():
     assert given() == {}
     assert given("--number=4", "--word=x") == {"number": 4, "word": "x"}
-    assert given("--number=3") == {"number": 3}  # the default, but said
+    assert given("--number=3") == {"number": 3}  # given explicitly, equal to the default
 
 
 @pytest.mark.parametrize(
     "argv", [["--number=4"], ["--number", "4"], ["-number=4"], ["--number=7", "--number=4"]]
 )
-def test_given_accepts_each_form_of_a_flag_and_the_last_one_counts(argv):
+def test_given_of_each_form_of_a_flag_returns_the_last_value(argv):
     assert given(*argv) == {"number": 4}
 
 
-def test_values_have_the_types_of_their_fields():
+def test_given_returns_values_of_the_types_of_their_fields():
     values = given("--number=4", "--rate=.25", "--maybe=-7", "--sort=b", "--word=5")
     assert values == {"number": 4, "rate": 0.25, "maybe": -7, "sort": "b", "word": "5"}
     assert {name: type(value) for name, value in values.items()} == {
@@ -73,11 +73,11 @@ def test_values_have_the_types_of_their_fields():
     ("argument", "value"),
     [("--smooth", True), ("--nosmooth", False), ("--smooth=true", True), ("--smooth=0", False)],
 )
-def test_a_switch_is_turned_on_by_its_name_and_off_by_no(argument, value):
+def test_given_of_a_boolean_flag_is_true_by_name_and_false_with_no_prefix(argument, value):
     assert given(argument) == {"smooth": value}
 
 
-def test_a_switch_does_not_take_the_next_word():
+def test_given_of_a_boolean_flag_does_not_consume_the_next_word():
     assert given("--smooth", "--number=4") == {"smooth": True, "number": 4}
     with pytest.raises(UserError, match="false: not a flag"):
         given("--smooth", "false")
@@ -106,14 +106,14 @@ def test_given_of_an_invalid_argument_raises_one_line(argument, message):
 
 
 @pytest.mark.parametrize("argument", ["--smooth=perhaps", "--nosmooth=true", "--number"])
-def test_errors_of_absl_become_user_errors_of_one_line_with_the_flag(argument):
+def test_given_with_an_absl_error_raises_one_line_with_the_flag(argument):
     with pytest.raises(UserError) as error:
         given(argument)
     assert argument.split("=")[0].removeprefix("--no").removeprefix("--") in str(error.value)
     assert "\n" not in str(error.value)
 
 
-def test_a_flagfile_stands_for_its_lines(tmp_path):
+def test_flagfile_is_replaced_by_its_lines(tmp_path):
     (tmp_path / "inner.txt").write_text("--rate=0.125\n")
     outer = tmp_path / "outer.txt"
     outer.write_text(f"# a comment\n\n--number=4\n// another\n--flagfile={tmp_path}/inner.txt\n")
@@ -121,20 +121,20 @@ def test_a_flagfile_stands_for_its_lines(tmp_path):
     assert given("--flagfile", str(outer)) == {"number": 4, "rate": 0.125}
 
 
-def test_a_flag_goes_before_the_flagfiles_that_stand_before_it(tmp_path):
+def test_flagfile_and_flag_together_use_the_later_value(tmp_path):
     file = tmp_path / "flags.txt"
     file.write_text("--number=4\n--nosmooth\n")
     assert given(f"--flagfile={file}", "--number=5") == {"number": 5, "smooth": False}
     assert given("--number=5", f"--flagfile={file}") == {"number": 4, "smooth": False}
 
 
-def test_a_flagfile_that_cannot_be_opened_raises_a_user_error(tmp_path):
+def test_flagfile_that_cannot_be_opened_raises_user_error(tmp_path):
     with pytest.raises(UserError, match=r"--flagfile: cannot open: .*nothing.txt") as error:
         given(f"--flagfile={tmp_path}/nothing.txt")
     assert "ERROR" not in str(error.value)
 
 
-def test_a_second_command_line_has_no_flags_of_the_first():
+def test_given_of_a_second_command_line_has_no_flags_of_the_first():
     assert given("--number=4", "--nosmooth", "--word=x") == {
         "number": 4, "smooth": False, "word": "x",
     }  # fmt: skip
@@ -156,11 +156,11 @@ def test_given_of_several_classes_parses_one_command_line():
         ["--deep", "--number=4", "rest"],
     ],
 )
-def test_partial_ignores_flags_of_other_classes_wherever_they_stand(argv):
+def test_given_partial_ignores_flags_of_other_classes_in_any_order(argv):
     assert given(*argv, partial=True) == {"number": 4}
 
 
-def test_partial_reads_a_flagfile_behind_flags_of_other_classes(tmp_path):
+def test_given_partial_reads_a_flagfile_after_flags_of_other_classes(tmp_path):
     (tmp_path / "flags.txt").write_text("--number=4\n")
     argv = ["--depth", "5", f"--flagfile={tmp_path}/flags.txt"]
     assert given(*argv, partial=True) == {"number": 4}
@@ -228,7 +228,7 @@ def test_describe_omits_options_of_alternatives_that_a_class_does_not_offer():
         (["--weight=3"], {"weight": 3.0}),
     ],
 )
-def test_values_of_choices_are_given_in_their_stored_form(argv, expected):
+def test_given_of_choices_returns_their_stored_form(argv, expected):
     assert flags.given(argv, Layered) == expected
 
 
@@ -243,7 +243,7 @@ def test_values_of_choices_are_given_in_their_stored_form(argv, expected):
         ),
     ],
 )
-def test_invalid_values_of_choices_raise_one_line(argument, message):
+def test_given_of_an_invalid_choice_raises_one_line(argument, message):
     with pytest.raises(UserError) as error:
         flags.given([argument], Layered)
     assert str(error.value) == message
@@ -259,7 +259,7 @@ def test_wants_help_of_a_value_with_the_word_in_it_is_false():
 
 
 @pytest.mark.parametrize("kind", [UserError, OSError])
-def test_user_errors_end_a_script_with_one_line_and_code_2(kind, capsys):
+def test_run_script_with_a_user_error_prints_one_line_and_returns_2(kind, capsys):
     def main(argv):
         raise kind(f"what is wrong with {argv[0]}")
 
@@ -267,7 +267,7 @@ def test_user_errors_end_a_script_with_one_line_and_code_2(kind, capsys):
     assert capsys.readouterr() == ("", "error: what is wrong with it\n")
 
 
-def test_a_users_error_names_its_option_as_a_flag(capsys):
+def test_run_script_with_a_user_error_prints_its_option_as_a_flag(capsys):
     def main(argv):
         raise UserError("expected an integer >= 1, got -3", "width")
 
@@ -281,7 +281,7 @@ def test_run_script_returns_the_code_of_main_and_reads_sys_argv(monkeypatch):
     assert flags.run_script(lambda argv: len(argv), ["a"]) == 1
 
 
-def test_ctrl_c_ends_a_script_without_a_traceback(capfd):
+def test_run_script_interrupted_prints_no_traceback_and_returns_130(capfd):
     def interrupted(argv):
         raise KeyboardInterrupt
 
@@ -289,7 +289,7 @@ def test_ctrl_c_ends_a_script_without_a_traceback(capfd):
     assert capfd.readouterr().err == "stopped\n"
 
 
-def test_a_reader_that_has_gone_away_ends_a_script_quietly():
+def test_script_with_a_closed_stdout_prints_nothing_and_returns_141():
     root = pathlib.Path(__file__).resolve().parents[2]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen([sys.executable, "train.py", "--help"], cwd=root, **pipes) as script:
@@ -298,7 +298,7 @@ def test_a_reader_that_has_gone_away_ends_a_script_quietly():
     assert script.returncode == 141
 
 
-def test_other_errors_are_not_hidden():
+def test_run_script_raises_other_errors():
     def main(argv):
         raise ZeroDivisionError
 

@@ -17,7 +17,7 @@ def saved(folder, **arrays):
     return str(path)
 
 
-def test_all_four_arrays(tmp_path):
+def test_load_of_an_npz_with_all_arrays_returns_both_splits_with_labels(tmp_path):
     x, y = images(6, 8, 8, 3), np.array([0, 1, 2, 0, 1, 2])
     path = saved(tmp_path, x_train=x, y_train=y[:, None], x_test=x[:2], y_test=y[:2])
     check(path)
@@ -32,14 +32,14 @@ def test_all_four_arrays(tmp_path):
     assert data.image_shape == (8, 8, 3)
 
 
-def test_images_alone_and_without_a_channel_axis(tmp_path):
+def test_load_of_an_npz_of_gray_images_alone_adds_the_channel_axis(tmp_path):
     x = images(5, 8, 8)
     data = load(saved(tmp_path, x_train=x))
     np.testing.assert_array_equal(data.train.images, x[..., None])
     assert (data.test, data.train.labels, data.num_classes) == (None, None, 0)
 
 
-def test_the_fingerprint_is_of_the_content(tmp_path):
+def test_fingerprint_is_a_function_of_the_content(tmp_path):
     x = images(5, 8, 8)
     paths = [tmp_path / name for name in "abc"]
     for path in paths:
@@ -51,7 +51,7 @@ def test_the_fingerprint_is_of_the_content(tmp_path):
     assert load(saved(paths[2], x_train=x[:4])).fingerprint != first.fingerprint
 
 
-def test_other_arrays_are_named_in_the_notes(tmp_path):
+def test_load_of_an_npz_with_other_arrays_names_them_in_the_notes(tmp_path):
     data = load(saved(tmp_path, x_train=images(2, 8, 8), names=np.array(["a"], object)))
     assert data.notes == ("arrays ignored: names",)
 
@@ -100,7 +100,7 @@ X = images(3, 8, 8, 3)
         ({"x_train": X, "x_test": X.astype(np.float32)}, "x_test must be uint8 .* got float32"),
     ],
 )
-def test_bad_arrays_raise_in_one_line(tmp_path, arrays, line):
+def test_load_of_invalid_arrays_raises_one_line(tmp_path, arrays, line):
     path = saved(tmp_path, **arrays)
     with pytest.raises(UserError, match=line) as refusal:
         load(path)
@@ -136,7 +136,7 @@ def flipped(path):
         (lambda path: path.write_bytes(b""), "cannot read it as an .npz archive"),
     ],
 )
-def test_other_files_named_npz_raise_in_one_line(tmp_path, write, line):
+def test_load_of_an_invalid_npz_file_raises_one_line(tmp_path, write, line):
     path = tmp_path / "set.npz"
     write(path)
     with pytest.raises(UserError, match=line) as refusal:

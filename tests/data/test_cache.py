@@ -1,6 +1,7 @@
-"""Entries are made once, whole or not at all."""
+"""Cache entries: written once and atomically."""
 
 import os
+import re
 import shutil
 
 import numpy as np
@@ -24,7 +25,7 @@ def photos(tmp_path):
 
 @pytest.fixture
 def no_decoding(monkeypatch):
-    """Called, it makes any further decoding fail."""
+    """no_decoding() makes any further decoding fail."""
 
     def refuse(*_, **__):
         raise AssertionError("decoded again")
@@ -42,7 +43,7 @@ def assert_same(a, b):
     assert (a.class_names, a.notes, a.fingerprint) == (b.class_names, b.notes, b.fingerprint)
 
 
-def test_a_hit_decodes_nothing_and_maps_the_file(photos, cache, no_decoding):
+def test_cache_hit_decodes_nothing_and_maps_the_file(photos, cache, no_decoding):
     (photos / "a" / "broken.png").write_text("text")
     first = load(str(photos))
     no_decoding()
@@ -55,7 +56,7 @@ def test_a_hit_decodes_nothing_and_maps_the_file(photos, cache, no_decoding):
     assert sorted(f.name for f in entry.iterdir()) == ["images.npy", "labels.npy", "meta.json"]
 
 
-def test_the_same_content_elsewhere_is_a_hit(photos, tmp_path, no_decoding):
+def test_cache_of_the_same_content_elsewhere_is_a_hit(photos, tmp_path, no_decoding):
     first = load(str(photos))
     copy = shutil.copytree(photos, tmp_path / "copy")
     (copy / "notes.txt").write_text("not a part of the content")
@@ -67,7 +68,7 @@ def test_the_same_content_elsewhere_is_a_hit(photos, tmp_path, no_decoding):
     assert second.notes == ("1 file ignored: not named .png, .jpg or .jpeg",)
 
 
-def test_other_content_is_another_entry(photos, cache):
+def test_cache_of_other_content_is_another_entry(photos, cache):
     prints = [load(str(photos)).fingerprint]
     Image.fromarray(np.zeros((8, 8, 3), np.uint8)).save(photos / "a" / "0.png")
     prints.append(load(str(photos)).fingerprint)
@@ -79,7 +80,7 @@ def test_other_content_is_another_entry(photos, cache):
 
 
 def replaced(path, content):
-    """Not written in place: to cut a file that is mapped ends the process."""
+    """Replace a file; truncating a mapped file in place would end the process."""
     path.unlink()
     path.write_bytes(content)
 
@@ -90,18 +91,21 @@ def cut(path):
 
 @pytest.mark.parametrize("name", ["images.npy", "labels.npy", "meta.json"])
 @pytest.mark.parametrize("harm", [cut, os.remove, lambda path: replaced(path, b"")])
-def test_a_damaged_entry_is_made_again(photos, cache, no_decoding, name, harm):
+def test_cache_with_a_damaged_entry_warns_and_decodes_again(
+    photos, cache, no_decoding, name, harm, capsys
+):
     first = load(str(photos))
     (entry,) = cache.iterdir()
     harm(entry / name)
-    with pytest.warns(UserWarning, match="damaged .*decoding again"):
-        assert_same(first, load(str(photos)))
+    capsys.readouterr()
+    assert_same(first, load(str(photos)))
+    assert re.match(r"warning: .*: damaged .*; decoding again\n", capsys.readouterr().err)
     no_decoding()
     assert_same(first, load(str(photos)))
     assert list(cache.iterdir()) == [entry]
 
 
-def test_a_killed_process_leaves_no_entry(photos, cache, monkeypatch):
+def test_cache_of_a_killed_process_has_no_entry(photos, cache, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
 
@@ -118,7 +122,7 @@ def test_a_killed_process_leaves_no_entry(photos, cache, monkeypatch):
     assert entry != unfinished
 
 
-def test_a_race_does_no_harm(photos, cache, monkeypatch):
+def test_cache_written_by_two_processes_has_one_entry(photos, cache, monkeypatch):
     publish, raced = cache_module._publish, []
 
     def publish_after_another(*args):
@@ -133,7 +137,7 @@ def test_a_race_does_no_harm(photos, cache, monkeypatch):
     assert len(list(cache.iterdir())) == 1
 
 
-def test_without_a_place_to_write_it_stays_in_memory(photos, tmp_path, monkeypatch):
+def test_cache_that_cannot_be_written_keeps_images_in_memory(photos, tmp_path, monkeypatch):
     first = load(str(photos))
     (tmp_path / "file").touch()
     monkeypatch.setenv("GAN_ZOO_CACHE", str(tmp_path / "file" / "cache"))
@@ -145,7 +149,7 @@ def test_without_a_place_to_write_it_stays_in_memory(photos, tmp_path, monkeypat
     assert second.notes[0].startswith("kept in memory: cannot write the cache ")
 
 
-def test_a_full_disk_is_found_before_writing(photos, cache, monkeypatch):
+def test_cache_on_a_full_disk_writes_nothing_and_adds_a_note(photos, cache, monkeypatch):
     monkeypatch.setattr(
         shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(total=10, used=10, free=0)
     )

@@ -13,7 +13,7 @@ from data.catalogue import check, load
 from errors import UserError
 
 
-def test_importing_the_catalogue_imports_nothing_slow():
+def test_import_of_catalogue_imports_nothing_slow():
     code = (
         "import sys, data.catalogue; "
         "print([m for m in ('tensorflow', 'tensorflow_datasets', 'PIL', 'scipy') "
@@ -45,7 +45,7 @@ def test_known_facts_of_a_set_are_those_of_its_images(entry):
     assert catalogue.KNOWN[entry.name] == entry
 
 
-def test_mnist_is_the_published_set():
+def test_load_of_mnist_returns_the_published_set():
     mnist = load("mnist")
     assert mnist.name == "MNIST"
     assert mnist.train.images.shape == (60000, 28, 28, 1)
@@ -63,12 +63,12 @@ def test_mnist_is_the_published_set():
     assert mnist.notes == ()
 
 
-def test_a_file_with_the_content_of_mnist_has_its_fingerprint():
+def test_fingerprint_of_a_file_with_the_content_of_mnist_is_that_of_mnist():
     assert load(str(arrays.MNIST)).fingerprint == load("MNIST").fingerprint
 
 
 @pytest.mark.parametrize("damage", ["flipped", "short", "missing"])
-def test_a_damaged_mnist_raises(tmp_path, monkeypatch, damage):
+def test_load_of_a_damaged_mnist_file_raises(tmp_path, monkeypatch, damage):
     content = bytearray(arrays.MNIST.read_bytes())
     content[len(content) // 2] ^= 1
     copy = tmp_path / "mnist.npz"
@@ -91,7 +91,7 @@ def test_a_damaged_mnist_raises(tmp_path, monkeypatch, damage):
         ("emnist/letters", "emnist/letters", "MNIST"),
     ],
 )
-def test_names_reach_tfds_in_any_spelling(monkeypatch, name, tfds_name, canonical):
+def test_load_of_a_name_in_any_spelling_loads_the_tfds_set(monkeypatch, name, tfds_name, canonical):
     asked = []
 
     def tfds_load(name, data_dir, image_size, known):
@@ -117,7 +117,7 @@ def test_names_reach_tfds_in_any_spelling(monkeypatch, name, tfds_name, canonica
         ("empty", "no PNG or JPEG files"),
     ],
 )
-def test_bad_paths_raise_before_anything_slow(tmp_path, monkeypatch, name, line):
+def test_load_and_check_of_invalid_paths_raise_one_line(tmp_path, monkeypatch, name, line):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "text.txt").write_text("text")
     (tmp_path / "empty").mkdir()
@@ -128,12 +128,12 @@ def test_bad_paths_raise_before_anything_slow(tmp_path, monkeypatch, name, line)
         assert "\n" not in str(refusal.value)
 
 
-def test_check_leaves_names_to_load():
+def test_check_of_names_passes():
     for name in ("MNIST", "cifar10", "imagenet_resized/32x32", "nonsense"):
         check(name)
 
 
-def test_check_refuses_a_data_dir_that_is_a_file(tmp_path):
+def test_check_of_a_data_dir_that_is_a_file_raises(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(
         UserError, match=r"^data_dir: .*file: expected a folder of TFDS sets, got a file$"
@@ -141,12 +141,12 @@ def test_check_refuses_a_data_dir_that_is_a_file(tmp_path):
         check("cifar10", data_dir=str(tmp_path / "file"))
 
 
-def test_an_image_size_below_1_raises():
+def test_load_with_image_size_below_1_raises():
     with pytest.raises(UserError, match=r"^image_size: expected an integer >= 1, got 0$"):
         load("MNIST", image_size=0)
 
 
-def test_skipping_gray_images_raises_without_a_folder(tmp_path):
+def test_gray_skip_without_a_folder_raises(tmp_path):
     np.savez(tmp_path / "set.npz", x_train=np.zeros((2, 4, 4), np.uint8))
     for name in ("MNIST", "cifar10", str(tmp_path / "set.npz")):
         for call in (load, check):
@@ -163,7 +163,7 @@ def test_skipping_gray_images_raises_without_a_folder(tmp_path):
     ("name", "suggestion"),
     [("minst", "MNIST"), ("CIFAR", "CIFAR10"), ("fashion", "FASHION_MNIST"), ("kmnst", "kmnist")],
 )
-def test_an_unknown_name_gets_the_near_ones(name, suggestion):
+def test_load_of_an_unknown_name_raises_with_the_nearest_names(name, suggestion):
     pytest.importorskip("tensorflow_datasets")  # the import alone can be slow on a busy machine
     start = time.monotonic()
     with pytest.raises(UserError, match=rf"did you mean .*\b{suggestion}\b") as refusal:
@@ -172,6 +172,6 @@ def test_an_unknown_name_gets_the_near_ones(name, suggestion):
     assert time.monotonic() - start < 10
 
 
-def test_a_name_like_no_other_gets_the_known_ones():
+def test_load_of_a_name_without_near_names_raises_with_the_known_names():
     with pytest.raises(UserError, match="known are MNIST, FASHION_MNIST, CIFAR10"):
         load("qqqqqqqq")

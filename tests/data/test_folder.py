@@ -51,7 +51,7 @@ def over_white(values, alpha):
     return values * (alpha / 255) + 255 * (1 - alpha / 255)
 
 
-def test_a_flat_folder_has_no_labels(tmp_path):
+def test_load_of_a_flat_folder_has_no_labels(tmp_path):
     images = [random(SIZE, SIZE, 3, seed=seed) for seed in range(3)]
     for name, image in zip(("b.PNG", "a.png", "c.Png"), images, strict=True):
         save(tmp_path / name, image)
@@ -63,7 +63,7 @@ def test_a_flat_folder_has_no_labels(tmp_path):
     assert (data.train.labels, data.test, data.class_names, data.notes) == (None, None, (), ())
 
 
-def test_a_folder_of_folders_has_its_classes_in_sorted_order(tmp_path):
+def test_load_of_class_folders_sorts_the_classes(tmp_path):
     for k, name in enumerate(("zebra/1.png", "ape/2.png", "ape/1.jpeg", "yak/1.JPG", ".git/1.png")):
         save(tmp_path / name, np.full((SIZE, SIZE, 3), 10 * k, np.uint8))
     data = load(str(tmp_path))
@@ -74,7 +74,7 @@ def test_a_folder_of_folders_has_its_classes_in_sorted_order(tmp_path):
     assert data.notes == ()
 
 
-def test_an_all_gray_folder_has_one_channel(tmp_path):
+def test_load_of_a_gray_folder_has_one_channel(tmp_path):
     gray = random(SIZE, SIZE)
     deep = random(SIZE, SIZE, dtype=np.uint16)
     alpha = random(SIZE, SIZE, seed=1)
@@ -101,7 +101,7 @@ def test_an_all_gray_folder_has_one_channel(tmp_path):
     )
 
 
-def test_every_odd_kind_in_a_colour_folder(tmp_path):
+def test_load_of_a_colour_folder_converts_each_kind_of_file(tmp_path):
     rgb, gray = random(SIZE, SIZE, 3), random(SIZE, SIZE)
     alpha = random(SIZE, SIZE, seed=1)
     rgba = np.dstack([rgb, alpha])
@@ -178,7 +178,7 @@ def test_every_odd_kind_in_a_colour_folder(tmp_path):
     )
 
 
-def test_labels_stay_with_their_images_when_files_are_broken(tmp_path):
+def test_load_with_broken_files_keeps_labels_with_their_images(tmp_path):
     for name in ("a/1.png", "a/3.png", "b/1.png", "b/3.png"):
         save(tmp_path / name, np.full((SIZE, SIZE), len(name) + ord(name[0]), np.uint8))
     for name in ("a/2.png", "b/2.png"):
@@ -190,7 +190,7 @@ def test_labels_stay_with_their_images_when_files_are_broken(tmp_path):
     assert data.notes == ("2 broken files left out: a/2.png, b/2.png",)
 
 
-def test_no_more_than_ten_broken_files_are_named(tmp_path):
+def test_load_with_many_broken_files_names_the_first_ten(tmp_path):
     save(tmp_path / "good.png", random(SIZE, SIZE))
     for k in range(12):
         (tmp_path / f"bad{k:02}.png").write_bytes(b"")
@@ -199,7 +199,7 @@ def test_no_more_than_ten_broken_files_are_named(tmp_path):
     assert note.endswith("bad09.png, ...")
 
 
-def test_more_files_than_a_chunk_keep_their_order(tmp_path, monkeypatch):
+def test_load_of_more_files_than_a_chunk_keeps_their_order(tmp_path, monkeypatch):
     monkeypatch.setattr(folder, "_CHUNK", 4)
     for k in range(11):
         save(tmp_path / f"{k:02}.png", np.full((SIZE, SIZE), k, np.uint8))
@@ -213,7 +213,7 @@ def test_more_files_than_a_chunk_keep_their_order(tmp_path, monkeypatch):
         ([(8, 12), (8, 12)], r"12 x 8 \(2\); set image_size=64"),
     ],
 )
-def test_sizes_that_differ_need_image_size(tmp_path, shapes, line):
+def test_load_of_images_that_are_no_squares_of_one_size_requires_image_size(tmp_path, shapes, line):
     for k, shape in enumerate(shapes):
         save(tmp_path / f"{k}.png", random(*shape))
     with pytest.raises(UserError, match=line):
@@ -221,7 +221,7 @@ def test_sizes_that_differ_need_image_size(tmp_path, shapes, line):
     assert load(str(tmp_path), image_size=4).image_shape == (4, 4, 1)
 
 
-def test_images_beside_class_folders_raise(tmp_path):
+def test_load_of_images_beside_class_folders_raises(tmp_path):
     save(tmp_path / "a.png", random(SIZE, SIZE))
     save(tmp_path / "cats" / "a.png", random(SIZE, SIZE))
     for call in (load, check):
@@ -229,13 +229,13 @@ def test_images_beside_class_folders_raise(tmp_path):
             call(str(tmp_path))
 
 
-def test_a_folder_without_images_inside_is_noted(tmp_path):
+def test_load_with_a_folder_without_images_adds_a_note(tmp_path):
     save(tmp_path / "a.png", random(SIZE, SIZE))
     (tmp_path / "papers").mkdir()
     assert load(str(tmp_path)).notes == ("1 folder without images: papers",)
 
 
-def test_classes_one_level_too_deep_raise(tmp_path):
+def test_load_of_classes_one_level_too_deep_raises(tmp_path):
     (tmp_path / "train").mkdir()
     save(tmp_path / "train" / "cats" / "a.png", random(SIZE, SIZE))
     with pytest.raises(
@@ -245,7 +245,7 @@ def test_classes_one_level_too_deep_raise(tmp_path):
     assert load(str(tmp_path / "train")).class_names == ("cats",)
 
 
-def test_nothing_but_broken_files_raises(tmp_path, cache):
+def test_load_of_broken_files_alone_raises(tmp_path, cache):
     (tmp_path / "a.png").write_text("text")
     with pytest.raises(UserError, match="cannot read any of its 1 PNG and JPEG files"):
         load(str(tmp_path))
@@ -291,7 +291,7 @@ def mixed(tmp_path):
     return path
 
 
-def test_gray_images_among_colour_images_are_repeated_over_the_channels(mixed):
+def test_load_repeats_gray_images_among_colour_images_over_the_channels(mixed):
     data = load(str(mixed))
     assert len(data.train.images) == 10
     assert data.image_shape == (SIZE, SIZE, 3)
@@ -303,7 +303,7 @@ def test_gray_images_among_colour_images_are_repeated_over_the_channels(mixed):
     assert load(str(mixed), gray="convert").fingerprint == data.fingerprint
 
 
-def test_gray_images_are_left_out_with_their_labels_if_they_are_to_be(mixed, cache):
+def test_gray_skip_omits_gray_images_and_their_labels(mixed, cache):
     whole = load(str(mixed))
     data = load(str(mixed), gray="skip")
     np.testing.assert_array_equal(data.train.images, whole.train.images[[0, 4, 7, 8]])
@@ -317,7 +317,7 @@ def test_gray_images_are_left_out_with_their_labels_if_they_are_to_be(mixed, cac
     assert len(list(cache.iterdir())) == 2
 
 
-def test_each_choice_comes_from_the_cache_as_it_was(mixed, monkeypatch):
+def test_gray_of_each_choice_is_cached_separately(mixed, monkeypatch):
     choices = ("convert", "skip")
     decoded = [load(str(mixed), gray=choice) for choice in choices]
     monkeypatch.setattr(folder, "_decode", None)
@@ -327,28 +327,28 @@ def test_each_choice_comes_from_the_cache_as_it_was(mixed, monkeypatch):
         assert (again.notes, again.fingerprint) == (data.notes, data.fingerprint)
 
 
-def test_the_size_of_an_image_left_out_does_not_matter(mixed):
+def test_gray_skip_ignores_the_size_of_omitted_images(mixed):
     save(mixed / "a" / "6 large.png", random(2 * SIZE, SIZE))
     with pytest.raises(UserError, match=r"not squares of one size .* set image_size=64"):
         load(str(mixed))
     assert load(str(mixed), gray="skip").image_shape == (SIZE, SIZE, 3)
 
 
-def test_broken_files_and_gray_ones_are_told_apart(mixed):
+def test_gray_skip_notes_gray_and_broken_files_separately(mixed):
     (mixed / "b" / "0 text.png").write_text("text")
     notes = load(str(mixed), gray="skip").notes
     assert notes[-2].startswith("6 gray images left out: ")
     assert notes[-1] == "1 broken file left out: b/0 text.png"
 
 
-def test_without_gray_images_both_choices_give_the_same(tmp_path):
+def test_gray_without_gray_images_returns_the_same_for_each_choice(tmp_path):
     save(tmp_path / "1.png", random(SIZE, SIZE, 3))
     data = [load(str(tmp_path), gray=choice) for choice in ("convert", "skip")]
     assert data[0].fingerprint == data[1].fingerprint
     assert data[0].notes == data[1].notes == ()
 
 
-def test_a_folder_of_gray_palettes_stays_gray(tmp_path):
+def test_load_of_gray_palettes_has_one_channel(tmp_path):
     gray = random(SIZE, SIZE)
     save(tmp_path / "1.png", gray_palette(gray))
     save(tmp_path / "2.png", gray_palette(gray), transparency=3)
@@ -363,7 +363,7 @@ def test_a_folder_of_gray_palettes_stays_gray(tmp_path):
     )
 
 
-def test_leaving_out_all_raises_in_one_line(tmp_path, cache):
+def test_gray_skip_of_gray_images_alone_raises_one_line(tmp_path, cache):
     for k in range(3):
         save(tmp_path / f"{k}.png", random(SIZE, SIZE, seed=k))
     (tmp_path / "text.png").write_text("text")

@@ -1,4 +1,4 @@
-"""The order of the images: a permutation an epoch, a function of (seed, epoch) alone."""
+"""The order of the images: a permutation per epoch, a function of (seed, epoch) alone."""
 
 import itertools
 
@@ -41,7 +41,7 @@ def assert_same(ones, others):
         np.testing.assert_array_equal(labels, y)
 
 
-def test_an_epoch_shows_each_image_once_in_another_order_than_they_come_in():
+def test_batches_of_an_epoch_contain_each_image_once_in_shuffled_order():
     batches = Batches(numbered(24), 4)
     assert batches.steps_per_epoch == 6
     for k in range(3):
@@ -49,7 +49,7 @@ def test_an_epoch_shows_each_image_once_in_another_order_than_they_come_in():
         assert epoch(batches, k) != list(range(24))
 
 
-def test_what_does_not_fill_a_batch_is_left_out_of_that_epoch_only():
+def test_batches_omit_an_incomplete_last_batch_in_that_epoch_only():
     batches = Batches(numbered(23), 4)
     assert batches.steps_per_epoch == 5
     shown = [epoch(batches, k) for k in range(30)]
@@ -57,14 +57,14 @@ def test_what_does_not_fill_a_batch_is_left_out_of_that_epoch_only():
     assert set().union(*shown) == set(range(23))
 
 
-def test_the_order_differs_by_epoch_and_by_seed():
+def test_batches_of_another_epoch_or_seed_have_another_order():
     orders = [
         tuple(epoch(Batches(numbered(24), 4, seed=seed), k)) for seed in range(3) for k in range(4)
     ]
     assert len(set(orders)) == len(orders)
 
 
-def test_the_order_is_a_function_of_seed_and_epoch_alone():
+def test_batches_have_an_order_that_is_a_function_of_seed_and_epoch():
     later_first = Batches(numbered(), 4, seed=3)
     np.random.seed(0)
     backwards = [epoch(later_first, k) for k in (5, 1, 5, 0)]
@@ -75,12 +75,12 @@ def test_the_order_is_a_function_of_seed_and_epoch_alone():
 
 
 @pytest.mark.parametrize("start", [0, 1, 5, 7, 15])
-def test_a_start_at_any_step_equals_the_uninterrupted_stream(start):
+def test_dataset_started_at_any_step_continues_the_uninterrupted_stream(start):
     batches = Batches(numbered(), 4, seed=1)
     assert_same(first(batches, 17)[start:], first(batches, 17 - start, start))
 
 
-def test_the_pipeline_yields_the_batches_of_the_steps():
+def test_dataset_yields_the_batches_of_the_steps():
     batches = Batches(numbered(channels=3), 4, seed=1)
     for step, (images, labels) in enumerate(first(batches, 12)):
         x, y = batches.batch(step)
@@ -92,7 +92,7 @@ def test_the_pipeline_yields_the_batches_of_the_steps():
 
 
 @pytest.mark.parametrize("n_critic", [2, 3])
-def test_fresh_images_for_each_critic_step_in_the_order_of_the_flat_batches(n_critic):
+def test_batch_with_n_critic_splits_the_images_of_a_flat_batch(n_critic):
     deep = Batches(numbered(24), 4, seed=1, n_critic=n_critic)
     flat = Batches(numbered(24), 4 * n_critic, seed=1)
     assert deep.images_per_step == flat.images_per_step == 4 * n_critic
@@ -105,24 +105,24 @@ def test_fresh_images_for_each_critic_step_in_the_order_of_the_flat_batches(n_cr
         assert labels.ravel().tolist() == y.tolist()
 
 
-def test_a_critic_step_has_the_batch_that_a_step_of_its_own_would_have():
+def test_batch_of_a_critic_step_equals_that_of_the_same_step_without_n_critic():
     deep, flat = Batches(numbered(24), 4, n_critic=3), Batches(numbered(24), 4)
     for step, k in itertools.product(range(deep.steps_per_epoch), range(3)):
         assert numbers(deep.batch(step)[0][k]) == numbers(flat.batch(3 * step + k)[0])
 
 
-def test_the_pipeline_keeps_the_critic_steps_apart():
+def test_dataset_with_n_critic_has_an_axis_of_critic_steps():
     (images, labels), *_ = first(Batches(numbered(24), 4, n_critic=3), 1)
     assert images.shape == (3, 4, 2, 2, 1)
     assert labels.shape == (3, 4)
 
 
-def test_labels_follow_their_images():
+def test_dataset_keeps_labels_with_their_images():
     for images, labels in first(Batches(numbered(), 5, seed=2), 8):
         assert [number % 7 for number in numbers(images)] == labels.tolist()
 
 
-def test_a_set_without_labels_yields_images_alone():
+def test_dataset_without_labels_yields_images_alone():
     batches = Batches(numbered(labelled=False), 4)
     assert len(batches.batch(0)) == 1
     images, *_ = first(batches, 1)
@@ -131,31 +131,31 @@ def test_a_set_without_labels_yields_images_alone():
     assert numbers(images) == numbers(batches.batch(0)[0])
 
 
-def test_labels_do_not_change_the_order():
+def test_batches_without_labels_have_the_same_order():
     assert epoch(Batches(numbered(), 4), 1) == epoch(Batches(numbered(labelled=False), 4), 1)
 
 
-def test_all_levels_are_kept():
+def test_batch_keeps_all_256_levels():
     levels = np.arange(256, dtype=np.uint8).reshape(4, 8, 8, 1)
     images, _ = Batches(Split(levels, np.zeros(4, np.int64)), 4).batch(0)
     assert sorted(images.ravel().tolist()) == list(range(256))
 
 
-def test_a_read_only_memory_map_serves_as_an_array_does(tmp_path):
+def test_dataset_of_a_read_only_memory_map_equals_that_of_an_array(tmp_path):
     split = numbered()
     np.save(tmp_path / "images.npy", split.images)
     mapped = Split(np.load(tmp_path / "images.npy", mmap_mode="r"), split.labels)
     assert_same(first(Batches(mapped, 4), 7), first(Batches(split, 4), 7))
 
 
-def test_a_batch_of_all_images_is_a_step_and_one_more_raises():
+def test_batch_size_above_the_number_of_images_raises():
     assert sorted(epoch(Batches(numbered(23), 23), 0)) == list(range(23))
     with pytest.raises(UserError, match=r"^batch_size: 24 exceeds the 23 training images") as error:
         Batches(numbered(23), 24)
     assert "\n" not in str(error.value)
 
 
-def test_the_critic_steps_together_must_fit_too():
+def test_batch_size_times_n_critic_above_the_number_of_images_raises():
     assert Batches(numbered(23), 7, n_critic=3).steps_per_epoch == 1
     with pytest.raises(UserError, match=r"^batch_size: 8 x n_critic=3 exceeds the 23"):
         Batches(numbered(23), 8, n_critic=3)
@@ -183,7 +183,7 @@ def flips(batches, plain, steps):
     return np.array([mirrored(batches.batch(s)[0], plain.batch(s)[0]) for s in steps])
 
 
-def test_half_of_the_images_are_mirrored_left_to_right_and_the_others_are_not():
+def test_flip_mirrors_half_of_the_images_left_to_right():
     split = photographs()
     shown = flips(Batches(split, 32, seed=1, flip=True), Batches(split, 32, seed=1), range(200))
     assert abs(shown.mean() - 0.5) < 4 * 0.5 / shown.size**0.5
@@ -191,14 +191,14 @@ def test_half_of_the_images_are_mirrored_left_to_right_and_the_others_are_not():
     assert len({step.tobytes() for step in shown}) == 200
 
 
-def test_a_mirrored_image_has_its_columns_reversed_and_its_rows_and_channels_in_place():
+def test_flip_reverses_columns_and_keeps_rows_and_channels():
     image = np.arange(12, dtype=np.uint8).reshape(2, 3, 2)
     batches = Batches(Split(image[None]), 1, flip=True)
     shown = {tuple(batches.batch(step)[0].ravel().tolist()) for step in range(20)}
     assert shown == {tuple(range(12)), (4, 5, 2, 3, 0, 1, 10, 11, 8, 9, 6, 7)}
 
 
-def test_what_is_mirrored_is_a_function_of_seed_and_step_alone():
+def test_flip_is_a_function_of_seed_and_step():
     one, plain = photographs(seed=0), photographs(seed=1, shape=(6, 6, 1))
     forwards = flips(Batches(one, 8, seed=3, flip=True), Batches(one, 8, seed=3), range(20))
     np.random.seed(0)
@@ -209,7 +209,7 @@ def test_what_is_mirrored_is_a_function_of_seed_and_step_alone():
     assert (other_seed != forwards).any()
 
 
-def test_an_image_is_mirrored_in_one_epoch_and_not_in_another():
+def test_flip_of_an_image_differs_between_epochs():
     batches = Batches(photographs(8), 8, flip=True)
     shown = {}
     for step in range(20):
@@ -220,14 +220,14 @@ def test_an_image_is_mirrored_in_one_epoch_and_not_in_another():
 
 @pytest.mark.parametrize("start", [1, 8, 11])
 @pytest.mark.parametrize("n_critic", [1, 2])
-def test_a_start_at_any_step_mirrors_the_same_images(start, n_critic):
+def test_flip_started_at_any_step_mirrors_the_same_images(start, n_critic):
     batches = Batches(photographs(), 8, seed=1, n_critic=n_critic, flip=True)
     whole = first(batches, 13)
     again = Batches(photographs(), 8, seed=1, n_critic=n_critic, flip=True)
     assert_same(whole[start:], first(again, 13 - start, start))
 
 
-def test_the_images_of_each_critic_step_are_mirrored_on_their_own():
+def test_flip_with_n_critic_mirrors_each_critic_step_independently():
     split = photographs()
     deep = Batches(split, 8, seed=1, n_critic=3, flip=True)
     plain = Batches(split, 8, seed=1, n_critic=3)
@@ -237,7 +237,7 @@ def test_the_images_of_each_critic_step_are_mirrored_on_their_own():
     assert len({row.tobytes() for row in shown.reshape(90, 8)}) > 60
 
 
-def test_mirroring_leaves_the_order_the_labels_and_the_source_alone():
+def test_flip_keeps_the_order_the_labels_and_the_source():
     split = photographs()
     before = split.images.copy()
     flipped, plain = Batches(split, 8, seed=2, flip=True), Batches(split, 8, seed=2)
@@ -248,14 +248,14 @@ def test_mirroring_leaves_the_order_the_labels_and_the_source_alone():
     np.testing.assert_array_equal(split.images, before)
 
 
-def test_images_in_a_read_only_map_are_mirrored_as_in_an_array(tmp_path):
+def test_flip_of_a_read_only_memory_map_equals_that_of_an_array(tmp_path):
     split = photographs()
     np.save(tmp_path / "images.npy", split.images)
     mapped = Split(np.load(tmp_path / "images.npy", mmap_mode="r"), split.labels)
     assert_same(first(Batches(mapped, 8, flip=True), 9), first(Batches(split, 8, flip=True), 9))
 
 
-def test_without_flip_the_batches_are_the_plain_permutations_of_the_images():
+def test_batch_without_flip_is_a_slice_of_the_permutation():
     split = photographs(20)
     for step in range(8):
         order = np.random.Generator(np.random.Philox(key=[5, step // 2])).permutation(20)
@@ -276,7 +276,7 @@ def kept(batches):
 @pytest.mark.parametrize(
     ("labelled", "count"), [(0.0, 0), (0.1, 20), (0.5, 100), (0.333, 67), (0.999, 200)]
 )
-def test_so_many_images_keep_their_label_and_the_others_have_none(labelled, count):
+def test_labelled_keeps_that_share_of_labels_and_sets_the_others_to_minus_1(labelled, count):
     split = numbered(200)
     batches = Batches(split, 10, seed=1, labelled=labelled)
     found = kept(batches)
@@ -284,13 +284,13 @@ def test_so_many_images_keep_their_label_and_the_others_have_none(labelled, coun
     np.testing.assert_array_equal(batches.split.labels, np.where(found, split.labels, -1))
 
 
-def test_of_all_labels_none_are_lost():
+def test_labelled_of_1_keeps_all_labels():
     split = numbered(50)
     for batches in (Batches(split, 10), Batches(split, 10, labelled=1.0)):
         np.testing.assert_array_equal(batches.split.labels, np.arange(50) % 7)
 
 
-def test_which_labels_are_kept_is_a_function_of_the_seed():
+def test_labelled_is_a_function_of_the_seed():
     found = {}
     for seed in (1, 1, 2, 3):
         np.random.seed(seed)
@@ -301,12 +301,12 @@ def test_which_labels_are_kept_is_a_function_of_the_seed():
         assert 20 < first[:100].sum() < 80
 
 
-def test_more_labels_include_those_of_fewer():
+def test_labelled_of_a_larger_share_includes_the_smaller():
     few, many = (kept(Batches(numbered(200), 10, seed=1, labelled=share)) for share in (0.2, 0.6))
     assert (many | ~few).all()
 
 
-def test_labels_that_are_left_out_change_no_image_no_order_and_not_the_split():
+def test_labelled_keeps_the_images_their_order_and_the_split():
     split = numbered(24)
     plain, few = Batches(split, 4, seed=1), Batches(split, 4, seed=1, labelled=0.25)
     assert few.split.images is split.images
@@ -320,22 +320,22 @@ def test_labels_that_are_left_out_change_no_image_no_order_and_not_the_split():
     np.testing.assert_array_equal(split.labels, np.arange(24) % 7)
 
 
-def test_the_pipeline_yields_the_labels_that_are_kept():
+def test_dataset_with_labelled_yields_the_kept_labels():
     batches = Batches(numbered(24), 4, seed=1, n_critic=2, labelled=0.5)
     assert_same(first(batches, 5), [batches.batch(step) for step in range(5)])
     labels = np.concatenate([y.ravel() for _, y in first(batches, 3)])
     assert (labels == -1).sum() == 12
 
 
-def test_where_there_are_no_labels_none_can_be_left_out():
+def test_labelled_without_labels_changes_nothing():
     batches = Batches(numbered(labelled=False), 4, labelled=0.5)
     assert batches.split.labels is None
     assert len(batches.batch(0)) == 1
 
 
-def test_a_share_of_labels_that_is_no_image_raises():
+def test_labelled_of_less_than_one_image_raises():
     with pytest.raises(UserError) as refusal:
-        Batches(numbered(), 4, labelled=0.02)
+        Batches(numbered(), 4, labelled=0.02, labelled_option="share")
     assert str(refusal.value) == (
-        "supervised_fraction: 0.02 of 23 images is less than one image; set a larger fraction, or 0"
+        "share: 0.02 of 23 images is less than one image; set a larger fraction, or 0"
     )

@@ -101,7 +101,7 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket, "create_connection", wait)
 
 
-def test_a_set_of_one_size(prepared):
+def test_load_of_a_tfds_set_returns_its_images_and_labels(prepared):
     data = load("tiny_squares", data_dir=prepared)
     assert data.name == "tiny_squares"
     assert data.class_names == ("cat", "dog", "newt")
@@ -116,7 +116,7 @@ def test_a_set_of_one_size(prepared):
     assert [made[image.tobytes()] for image in data.train.images] == data.train.labels.tolist()
 
 
-def test_a_hit_decodes_nothing(prepared, monkeypatch):
+def test_load_of_a_cached_tfds_set_decodes_nothing(prepared, monkeypatch):
     first = load("tiny_squares", data_dir=prepared)
     monkeypatch.setattr(tfds_sets, "_decode", None)
     second = load("tiny_squares", data_dir=prepared)
@@ -126,12 +126,12 @@ def test_a_hit_decodes_nothing(prepared, monkeypatch):
         load("tiny_squares", data_dir=prepared, image_size=4)
 
 
-def test_a_set_of_many_sizes_needs_image_size(prepared):
+def test_load_of_a_tfds_set_of_many_sizes_requires_image_size(prepared):
     with pytest.raises(UserError, match=r"many sizes; set image_size=64"):
         load("tiny_odd", data_dir=prepared)
 
 
-def test_odd_images_are_converted_and_counted(prepared):
+def test_load_of_rgba_images_converts_and_counts_them(prepared):
     data = load("tiny_odd", data_dir=prepared, image_size=8)
     assert (data.train.labels, data.test.labels, data.class_names) == (None, None, ())
     assert sorted(data.train.images[:, 0, 0].tolist()) == [[200, 100, 50]] + [[255, 255, 255]] * 3
@@ -143,12 +143,12 @@ def test_odd_images_are_converted_and_counted(prepared):
     )
 
 
-def test_a_set_without_images_raises(tmp_path):
+def test_load_of_a_tfds_set_without_images_raises(tmp_path):
     with pytest.raises(UserError, match='not an image set: no feature "image", only label, text'):
         load("tiny_table", data_dir=str(tmp_path))
 
 
-def test_data_dir_goes_before_the_environment(prepared, tmp_path, monkeypatch, no_network):
+def test_data_dir_overrides_the_environment(prepared, tmp_path, monkeypatch, no_network):
     monkeypatch.setattr(tfds_sets, "PROBE_SECONDS", 0.1)
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path / "environment"))
     with pytest.raises(UserError, match=f"not prepared in {tmp_path}/environment"):
@@ -161,7 +161,7 @@ def test_data_dir_goes_before_the_environment(prepared, tmp_path, monkeypatch, n
 
 
 @pytest.mark.parametrize("name", ["svhn_cropped", "emnist/letters"])
-def test_without_a_network_it_says_so_soon(tmp_path, no_network, name):
+def test_load_without_a_network_raises_within_seconds(tmp_path, no_network, name):
     start = time.monotonic()
     with pytest.raises(UserError, match=r"set data_dir or TFDS_DATA_DIR") as refusal:
         load(name, data_dir=str(tmp_path))
@@ -174,7 +174,7 @@ def test_without_a_network_it_says_so_soon(tmp_path, no_network, name):
 
 
 @pytest.mark.parametrize("proxy", [False, True])
-def test_with_a_network_or_a_proxy_it_is_downloaded(tmp_path, no_network, monkeypatch, proxy):
+def test_load_with_a_network_or_a_proxy_downloads_the_set(tmp_path, no_network, monkeypatch, proxy):
     if proxy:
         monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
     else:
@@ -182,7 +182,7 @@ def test_with_a_network_or_a_proxy_it_is_downloaded(tmp_path, no_network, monkey
     assert len(load("tiny_squares", data_dir=str(tmp_path)).train.images) == 20
 
 
-def test_a_download_that_fails_is_one_line(tmp_path, monkeypatch):
+def test_load_with_a_failing_download_raises_its_first_line(tmp_path, monkeypatch):
     def fail(self):
         raise ConnectionError("first line\nsecond line")
 
@@ -192,7 +192,7 @@ def test_a_download_that_fails_is_one_line(tmp_path, monkeypatch):
         load("tiny_squares", data_dir=str(tmp_path))
 
 
-def test_damaged_records_are_named(tmp_path):
+def test_load_of_damaged_records_raises_with_the_split(tmp_path):
     TinySquares(data_dir=str(tmp_path)).download_and_prepare()
     for record in tmp_path.rglob("*-train.*"):
         content = bytearray(record.read_bytes())
@@ -207,7 +207,7 @@ def test_damaged_records_are_named(tmp_path):
 @pytest.mark.parametrize(
     ("name", "first_class"), [("CIFAR10", "airplane"), ("FASHION_MNIST", "T-shirt/top")]
 )
-def test_the_real_sets(name, first_class):
+def test_load_of_a_published_tfds_set_equals_its_records(name, first_class):
     if not os.environ.get("TFDS_DATA_DIR"):
         pytest.skip(f"{name}: TFDS_DATA_DIR is not set")
     builder = tfds.builder(name.lower(), data_dir=os.environ["TFDS_DATA_DIR"])

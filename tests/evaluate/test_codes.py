@@ -32,7 +32,7 @@ def coded(call, coded_run, tmp_path_factory):
     return types.SimpleNamespace(outcome=done, path=path, metrics=evaluation_of(path)["metrics"])
 
 
-def test_a_model_with_codes_is_measured_by_what_they_mean(coded):
+def test_evaluate_of_a_model_with_codes_measures_codes_and_factors(coded):
     measured = ["slant_correlation", "mutual_information_gap", *CODES, *CLUSTERS]
     for name in measured:
         assert 0 <= abs(coded.metrics[name]["value"]) <= 1, name
@@ -47,10 +47,10 @@ def test_a_model_with_codes_is_measured_by_what_they_mean(coded):
     confusion = np.array(coded.metrics["cluster_accuracy"]["protocol"]["confusion"])
     assert (confusion.shape, confusion.sum()) == ((10, 4), 40)
     reason = coded.metrics["class_change"]["protocol"]["reason"]
-    assert reason == "class_change requires a classifier of digits; use features=classifier"
+    assert reason == "requires a classifier of digits; use features=classifier"
 
 
-def test_what_is_measured_of_codes_is_that_of_the_models_own_images(coded):
+def test_slant_correlation_is_that_of_the_generated_images(coded):
     from metrics import factors
     from training.loading import load_run
 
@@ -62,7 +62,7 @@ def test_what_is_measured_of_codes_is_that_of_the_models_own_images(coded):
     np.testing.assert_allclose(found, expected, atol=0.01)
 
 
-def test_codes_and_their_confusion_with_the_classes_are_drawn(coded):
+def test_evaluate_of_a_model_with_codes_draws_codes_and_confusion(coded):
     for name in ("codes.png", "confusion.png"):
         picture = np.asarray(Image.open(coded.path / name).convert("L"))
         assert picture.shape[1] > 100
@@ -70,7 +70,7 @@ def test_codes_and_their_confusion_with_the_classes_are_drawn(coded):
     assert "slant_correlation" in coded.outcome.out
 
 
-def test_a_metric_of_strokes_needs_no_feature_network(call, coded, tmp_path):
+def test_slant_correlation_with_a_missing_feature_network_is_measured(call, coded, tmp_path):
     path = shutil.copytree(coded.path, tmp_path / "coded")
     argv = ("--metrics=slant_correlation", "--num_samples=20", "--features=absent.keras")
     done = call("evaluate", f"--run={path}", *argv)

@@ -80,13 +80,13 @@ def test_evaluation_json_has_each_metric_with_its_protocol(alone):
     assert metrics["path_length_digits"]["value"] > 0
 
 
-def test_the_seconds_of_an_evaluation_are_by_stage(alone):
+def test_evaluation_json_has_seconds_per_stage(alone):
     seconds = alone.evaluation["seconds"]
     assert {"loading", "sampling", "features of samples", "distances", "pixels"} <= set(seconds)
     assert all(s >= 0 for s in seconds.values())
 
 
-def test_what_there_are_too_few_images_or_no_codes_for_is_na_with_the_reason(alone):
+def test_evaluate_without_enough_images_or_codes_is_na_with_reason(alone):
     values = values_of(alone.evaluation)
     lacking = {name for name, value in values.items() if value is None}
     assert lacking == {
@@ -110,7 +110,7 @@ def test_what_there_are_too_few_images_or_no_codes_for_is_na_with_the_reason(alo
         assert notes.count(reason) == 1
 
 
-def test_the_pixels_are_those_of_the_samples_of_the_seed(alone, digits):
+def test_pixel_mean_is_that_of_the_samples_of_the_seed(alone, digits):
     from training.loading import load_run
 
     fake = plotting.to_uint8(load_run(alone.path)[2].sample(50, seed=3))
@@ -119,7 +119,7 @@ def test_the_pixels_are_those_of_the_samples_of_the_seed(alone, digits):
     assert mean["protocol"]["real"] == pytest.approx(np.load(digits)["x_test"].mean())
 
 
-def test_the_table_of_one_run_has_a_row_for_each_metric_it_has(alone):
+def test_table_of_one_run_has_a_row_per_measured_metric(alone):
     header, _, *body = rows(alone.outcome.out)
     assert header == ["digits", str(alone.path)]
     assert body == [
@@ -130,13 +130,13 @@ def test_the_table_of_one_run_has_a_row_for_each_metric_it_has(alone):
     assert "±" in dict(body)["is_digits"]
 
 
-def test_one_run_is_compared_with_nothing(alone):
+def test_evaluate_of_one_run_writes_no_comparison_and_no_codes(alone):
     assert not (alone.path / "none").exists()
     assert not (alone.path / "confusion.png").exists()
     assert not (alone.path / "codes.png").exists()
 
 
-def test_neighbours_png_has_ten_samples_each_before_its_nearest_training_images(alone, digits):
+def test_neighbours_png_has_ten_samples_beside_their_nearest_training_images(alone, digits):
     picture = np.asarray(Image.open(alone.path / "neighbours.png"))
     # Cells of 56 pixels, 2 between them, and the names of the columns above.
     assert picture.shape[1] == 2 + 9 * 58
@@ -148,7 +148,7 @@ def test_neighbours_png_has_ten_samples_each_before_its_nearest_training_images(
         assert (cell == x_train).all((1, 2)).any(), column
 
 
-def test_the_same_seed_gives_the_same_numbers_and_another_one_others(evaluate):
+def test_seed_determines_the_values(evaluate):
     argv = ("--metrics=fd_digits,fd_digits_infinity", "--features=digits", "--num_samples=20")
     first = evaluate("--seed=1", *argv)[1]["metrics"]
     assert evaluate("--seed=1", *argv)[1]["metrics"] == first
@@ -156,7 +156,7 @@ def test_the_same_seed_gives_the_same_numbers_and_another_one_others(evaluate):
     assert all(other[name]["value"] != first[name]["value"] for name in first)
 
 
-def test_metrics_names_what_is_measured_in_that_order_and_no_more(evaluate):
+def test_metrics_flag_selects_and_orders_the_metrics(evaluate):
     done, evaluation = evaluate("--metrics=distinct_share, pixel_mean", "--num_samples=5")
     assert done.code == 0, done
     assert list(evaluation["metrics"]) == ["distinct_share", "pixel_mean"]
@@ -165,7 +165,7 @@ def test_metrics_names_what_is_measured_in_that_order_and_no_more(evaluate):
     assert not any("features" in stage for stage in evaluation["seconds"])
 
 
-def test_other_metrics_of_the_same_checkpoint_stay_in_evaluation_json(call, copied_run):
+def test_evaluation_json_keeps_other_metrics_of_the_same_checkpoint(call, copied_run):
     argv = (f"--run={copied_run}", "--features=digits", "--num_samples=20")
     assert call("evaluate", *argv, "--metrics=pixel_mean,fd_digits").code == 0
     first = evaluation_of(copied_run)["metrics"]
@@ -203,7 +203,7 @@ def test_other_metrics_of_the_same_checkpoint_stay_in_evaluation_json(call, copi
          "got 201"),
     ],
 )  # fmt: skip
-def test_what_cannot_be_measured_is_refused_in_one_line(evaluate, argv, message):
+def test_evaluate_of_metrics_that_cannot_be_measured_ends_in_one_line(evaluate, argv, message):
     done, evaluation = evaluate("--features=digits", "--num_samples=50", *argv)
     assert done.refusal().startswith(message)
     assert done.out == ""
@@ -219,7 +219,9 @@ def test_what_cannot_be_measured_is_refused_in_one_line(evaluate, argv, message)
         ("classifier", "no classifier of digits found; train it with train_classifier.py"),
     ],
 )
-def test_a_missing_or_wrong_network_is_refused_in_one_line(evaluate, tmp_path, features, message):
+def test_features_flag_with_an_invalid_network_ends_in_one_line(
+    evaluate, tmp_path, features, message
+):
     broken = tmp_path / "broken.keras"
     broken.write_bytes(b"not a network")
     features = features.format(broken=broken)
@@ -228,13 +230,13 @@ def test_a_missing_or_wrong_network_is_refused_in_one_line(evaluate, tmp_path, f
     assert evaluation is None
 
 
-def test_a_network_that_the_images_do_not_fit_is_refused(call, unlabelled):
+def test_features_flag_with_a_network_of_another_image_shape_is_invalid(call, unlabelled):
     argv = ("--features=digits", "--num_samples=5", "--metrics=fd_digits")
     refusal = call("evaluate", f"--run={unlabelled}", *argv).refusal()
     assert refusal.startswith("digits requires images [28, 28, 1], got [8, 8, 3]")
 
 
-def test_a_model_that_encodes_is_measured_by_its_codes(evaluate, monkeypatch):
+def test_evaluate_of_a_model_that_encodes_measures_its_codes(evaluate, monkeypatch):
     import tensorflow as tf
 
     from models import GAN
@@ -263,9 +265,7 @@ def test_a_model_that_encodes_is_measured_by_its_codes(evaluate, monkeypatch):
     assert not (folder / "neighbours.png").exists()
 
 
-def test_how_well_a_model_minds_the_class_is_what_the_classifier_says(
-    call, told_run, tmp_path, monkeypatch
-):
+def test_conditional_accuracy_is_that_of_the_classifier(call, told_run, tmp_path, monkeypatch):
     from evaluation import features
     from evaluation.features import classifier
     from training.loading import load_run
@@ -275,7 +275,7 @@ def test_how_well_a_model_minds_the_class_is_what_the_classifier_says(
     refusal = call("evaluate", *argv, "--features=digits").refusal()
     assert "requires a classifier of digits; use features=classifier" in refusal
 
-    # The shipped classifier, as if it were of the run's own data set.
+    # The shipped classifier replaces that of the run's data set.
     extractor = dataclasses.replace(classifier.load_digits(), classes_of="digits")
     monkeypatch.setattr(features, "load", lambda *_: extractor)
     assert call("evaluate", *argv, "--features=digits", "--seed=2").code == 0
@@ -290,7 +290,7 @@ def test_how_well_a_model_minds_the_class_is_what_the_classifier_says(
 # Invalid requests.
 
 
-def test_other_images_than_the_run_was_trained_on_are_refused(call, copied_run, tmp_path):
+def test_evaluate_with_other_images_than_the_run_is_invalid(call, copied_run, tmp_path):
     saved = json.loads((copied_run / "config.json").read_text())
     saved["options"]["dataset"] = str(tmp_path / "other.npz")
     (copied_run / "config.json").write_text(json.dumps(saved))
@@ -301,7 +301,7 @@ def test_other_images_than_the_run_was_trained_on_are_refused(call, copied_run, 
     assert not (copied_run / "evaluation.json").exists()
 
 
-def test_a_missing_run_and_one_without_a_checkpoint_are_refused(call, copied_run, tmp_path):
+def test_run_flag_without_a_run_or_a_checkpoint_is_invalid(call, copied_run, tmp_path):
     missing = tmp_path / "missing"
     assert f"{missing}: no run found" in call("evaluate", f"--run={missing}").refusal()
     assert not missing.exists()
@@ -312,9 +312,7 @@ def test_a_missing_run_and_one_without_a_checkpoint_are_refused(call, copied_run
     )
 
 
-def test_flags_are_checked_and_helped_with_before_tensorflow_is_imported(
-    without_tensorflow, tmp_path
-):
+def test_help_and_invalid_flags_leave_tensorflow_unimported(without_tensorflow, tmp_path):
     lines = [
         ["--help"], [], ["--run=x", "--images=y"], ["--run=x", "--num_sample=9"],
         ["--run=x", "--num_samples=1"],
@@ -344,7 +342,7 @@ def test_flags_are_checked_and_helped_with_before_tensorflow_is_imported(
 # Images of any program.
 
 
-def test_images_of_a_folder_are_measured_in_the_place_of_samples(call, digits, tmp_path):
+def test_images_flag_measures_the_images_of_a_folder(call, digits, tmp_path):
     folder = tmp_path / "images"
     folder.mkdir()
     x = np.load(digits)["x_train"][:30]
@@ -364,14 +362,14 @@ def test_images_of_a_folder_are_measured_in_the_place_of_samples(call, digits, t
     assert rows(done.out)[0] == ["digits", str(folder)]
 
 
-def test_images_and_their_data_set_belong_together(call, digits, tmp_path):
+def test_images_flag_without_a_dataset_or_a_folder_is_invalid(call, digits, tmp_path):
     refusal = call("evaluate", f"--images={tmp_path}").refusal()
     assert refusal == "--dataset: images and dataset must be given together"
     argv = (f"--images={tmp_path / 'absent'}", f"--dataset={digits}", "--metrics=pixel_mean")
     assert "absent: expected a folder or an .npz file" in call("evaluate", *argv).refusal()
 
 
-def test_image_size_resizes_the_data_set_of_images(call, digits, tmp_path):
+def test_image_size_flag_with_images_resizes_the_data_set(call, digits, tmp_path):
     small = np.random.default_rng(0).integers(0, 256, (12, 14, 14, 1)).astype(np.uint8)
     np.savez(tmp_path / "small.npz", images=small)
     images = (f"--images={tmp_path / 'small.npz'}", f"--dataset={digits}", "--metrics=pixel_mean")

@@ -17,7 +17,7 @@ from tests.evaluate.cases import (
 pytestmark = pytest.mark.usefixtures("cache")
 
 
-# What is published.
+# Publishing.
 
 FLAGFILE_ONLY = "only a run of one flagfile and a seed, without other flags, is published"
 
@@ -26,7 +26,7 @@ README = "<!-- results: training -->\n<!-- end of results -->\n\n" + (
 )
 
 
-def test_only_what_is_measured_as_the_tables_say_is_published(call, copied_run):
+def test_publish_with_another_protocol_is_invalid(call, copied_run):
     for argv, told in (
         (["--num_samples=5", "--repeats=3"], "num_samples=10000"),
         ([], "repeats=3"),
@@ -41,7 +41,7 @@ def published(tmp_path, monkeypatch):
     """evaluation.reports.publishing, writing into a folder of its own."""
     monkeypatch.setattr(publishing, "RESULTS", tmp_path / "assets" / "results.json")
     monkeypatch.setattr(readme, "README", tmp_path / "README.md")
-    monkeypatch.setattr(options, "PUBLISHED", {})
+    monkeypatch.setattr(options, "published_values", dict)
     readme.README.write_text(README)
     return publishing
 
@@ -58,7 +58,9 @@ def flagfile(tiny, tmp_path_factory):
     return path
 
 
-def test_a_finished_run_of_a_flagfile_is_recorded_and_shown(call, flagfile, tmp_path, published):
+def test_publish_of_a_finished_run_writes_its_record_figures_and_tables(
+    call, flagfile, tmp_path, published
+):
     run = tmp_path / "run"
     done = call("train", f"--flagfile={flagfile}", "--seed=3", f"--outdir={run}")
     assert done.code == 0, done
@@ -110,7 +112,9 @@ def test_a_finished_run_of_a_flagfile_is_recorded_and_shown(call, flagfile, tmp_
     assert not (published.RESULTS.parent / "comparison").exists()
 
 
-def test_the_figures_of_several_published_runs_are_copied(call, flagfile, tmp_path, published):
+def test_publish_of_several_runs_copies_the_figures_of_the_comparison(
+    call, flagfile, tmp_path, published
+):
     runs = [tmp_path / f"run{seed}" for seed in range(2)]
     for seed, run in enumerate(runs):
         argv = (f"--flagfile={flagfile}", f"--seed={seed}", f"--outdir={run}")
@@ -123,14 +127,16 @@ def test_the_figures_of_several_published_runs_are_copied(call, flagfile, tmp_pa
         assert copy.read_bytes() == (tmp_path / "study" / name).read_bytes()
 
 
-def test_a_run_that_a_flagfile_did_not_make_is_not_published(call, copied_run, published):
+def test_publish_of_a_run_without_a_flagfile_is_invalid(call, copied_run, published):
     refusal = call("evaluate", f"--run={copied_run}", "--publish").refusal()
     assert refusal == f"--publish: {copied_run}: {FLAGFILE_ONLY}"
     assert_nothing_published(published)
     assert not (copied_run / "evaluation.json").exists()
 
 
-def test_a_run_with_flags_beside_its_flagfile_is_not_published(call, flagfile, tmp_path, published):
+def test_publish_of_a_run_with_flags_beside_its_flagfile_is_invalid(
+    call, flagfile, tmp_path, published
+):
     run = tmp_path / "run"
     argv = (f"--flagfile={flagfile}", "--width=9", f"--outdir={run}")
     assert call("train", *argv).code == 0
@@ -139,9 +145,7 @@ def test_a_run_with_flags_beside_its_flagfile_is_not_published(call, flagfile, t
     assert_nothing_published(published)
 
 
-def test_a_run_that_is_not_finished_is_not_published(
-    call, flagfile, tmp_path, monkeypatch, published
-):
+def test_publish_of_an_unfinished_run_is_invalid(call, flagfile, tmp_path, monkeypatch, published):
     from training import callbacks
 
     after_step = callbacks.Log.after_step

@@ -50,7 +50,7 @@ def compared(call, tiny_run, unlabelled, network, tmp_path_factory):
     )
 
 
-def test_several_seeds_give_the_median_the_values_and_the_seeds(compared, evaluate, network):
+def test_repeats_records_the_median_the_values_and_the_seeds(compared, evaluate, network):
     for evaluation in compared.evaluations:
         for name in ("fd_my_net", "recall", "pixel_mean"):
             entry = evaluation["metrics"][name]
@@ -65,7 +65,7 @@ def test_several_seeds_give_the_median_the_values_and_the_seeds(compared, evalua
     assert len(set(found)) == 3
 
 
-def test_each_data_set_has_its_table(compared):
+def test_table_of_several_runs_is_one_per_data_set(compared):
     expected = []
     for run, name, evaluation in zip(
         compared.runs, ("digits", "noise"), compared.evaluations, strict=True
@@ -84,7 +84,7 @@ def test_each_data_set_has_its_table(compared):
     assert all("seeds [4, 5, 6]" in line for line in notes)
 
 
-def test_the_files_of_a_comparison_have_the_same_numbers(compared):
+def test_comparison_files_have_the_same_numbers(compared):
     folder = compared.folder
     assert {path.name for path in folder.iterdir()} == {
         "curves.png",
@@ -112,12 +112,12 @@ def test_the_files_of_a_comparison_have_the_same_numbers(compared):
             assert tuple(numbers) == (entry["value"], *tables.low_middle_high(entry)[::2])
 
 
-def test_the_figure_of_a_comparison_shows_something(compared):
+def test_comparison_png_is_not_blank(compared):
     picture = np.asarray(Image.open(compared.folder / "comparison.png").convert("L"))
     assert len(np.unique(picture)) > 10
 
 
-def test_distances_are_named_after_the_file_of_the_network(compared, network):
+def test_distances_of_a_keras_file_are_named_after_it(compared, network):
     digest = hashlib.sha256(network.read_bytes()).hexdigest()
     for evaluation in compared.evaluations:
         metrics = evaluation["metrics"]
@@ -136,7 +136,7 @@ def test_distances_are_named_after_the_file_of_the_network(compared, network):
         assert "no class logits" in metrics["is_my_net"]["protocol"]["reason"]
 
 
-def test_without_test_images_the_training_images_are_compared_with(compared):
+def test_split_without_test_images_is_train(compared):
     metrics = compared.evaluations[1]["metrics"]
     for name in ("fd_my_net", "pixel_mean"):
         protocol = metrics[name]["protocol"]
@@ -146,14 +146,14 @@ def test_without_test_images_the_training_images_are_compared_with(compared):
     assert "not trained on" in metrics["copied_share"]["protocol"]["reason"]
 
 
-def test_without_codes_their_metrics_are_na_with_the_reason(compared):
+def test_codes_of_a_model_without_codes_are_na_with_reason(compared):
     metrics = compared.evaluations[1]["metrics"]
     reasons = {"GAN does not encode images", "GAN has no categorical code"}
     assert {metrics[name]["protocol"]["reason"] for name in CODES + CLUSTERS} == reasons
     assert all(metrics[name]["value"] is None for name in CODES + CLUSTERS)
 
 
-def test_the_training_images_can_be_asked_for(evaluate, digits):
+def test_split_of_train_uses_the_training_images(evaluate, digits):
     _, evaluation = evaluate("--metrics=pixel_mean", "--split=train", "--num_samples=5")
     protocol = evaluation["metrics"]["pixel_mean"]["protocol"]
     assert (protocol["split"], protocol["n_real"]) == ("train", 200)
@@ -162,7 +162,7 @@ def test_the_training_images_can_be_asked_for(evaluate, digits):
 
 @pytest.fixture(scope="module")
 def baselines(call, tmp_path_factory):
-    """Name -> evaluation, of a run on moving bars and of the baselines of these."""
+    """Name -> evaluation, of a run on moving bars and of its baselines."""
     folder = tmp_path_factory.mktemp("baselines")
     path = folder / "moving.npz"
     np.savez(path, x_train=moving_bars(300, seed=1), x_test=moving_bars(150, seed=2))
@@ -174,7 +174,7 @@ def baselines(call, tmp_path_factory):
     return {e["name"]: e for e in json.loads((folder / "out" / "comparison.json").read_text())}
 
 
-def test_runs_on_the_same_images_are_columns_of_one_table(call, tiny_run, tmp_path):
+def test_table_of_runs_on_the_same_images_has_a_column_per_run(call, tiny_run, tmp_path):
     runs = [shutil.copytree(tiny_run.path, tmp_path / name) for name in ("one", "two")]
     argv = ("--metrics=pixel_mean,pixel_std", "--num_samples=5", f"--outdir={tmp_path / 'out'}")
     done = call("evaluate", f"--run={runs[0]},{runs[1]}", *argv)
@@ -184,7 +184,7 @@ def test_runs_on_the_same_images_are_columns_of_one_table(call, tiny_run, tmp_pa
     assert all(first == second != "n/a" for _, first, second in body)
 
 
-def test_what_any_of_the_runs_lacks_is_refused_before_one_is_measured(
+def test_evaluate_of_several_runs_with_an_invalid_one_measures_none(
     call, tiny_run, unlabelled, network, tmp_path
 ):
     path = pathlib.Path(shutil.copytree(tiny_run.path, tmp_path / "digits"))
@@ -199,7 +199,7 @@ def test_what_any_of_the_runs_lacks_is_refused_before_one_is_measured(
     assert refusal.endswith("a run is given twice")
 
 
-def test_baselines_stand_beside_the_run(baselines):
+def test_baselines_are_measured_beside_the_run(baselines):
     _, *names = baselines
     assert names == ["training images", "blurred", "uniform noise"]
     for name in names:
@@ -209,7 +209,7 @@ def test_baselines_stand_beside_the_run(baselines):
         assert "checkpoint_step" not in protocol
 
 
-def test_baselines_are_the_farther_off_the_worse_they_are(baselines):
+def test_baselines_of_worse_images_have_worse_values(baselines):
     images, blurred, noise = (
         values_of(baselines[name]) for name in ("training images", "blurred", "uniform noise")
     )

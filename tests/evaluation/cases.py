@@ -1,5 +1,7 @@
 """Small data sets, feature networks and models that the tests of evaluation share."""
 
+import dataclasses
+
 import numpy as np
 
 from data import ImageData, Split
@@ -24,7 +26,7 @@ LIKELIHOODS = ("elbo", "importance_weighted_bound", "bits_per_dimension")
 
 
 def pictures(n, seed, classes=None):
-    """Random images of 4 by 4 pixels; with labels, which the first pixel shows, of classes."""
+    """Random images of 4 by 4 pixels; with `classes`, labels that the first pixel encodes."""
     random = np.random.default_rng(seed)
     images = random.integers(0, 256, (n, 4, 4, 1), np.uint8)
     labels = None
@@ -40,7 +42,7 @@ def data_of(train, test, classes=0, name="Set"):
 
 
 def of_pixels():
-    """A network whose features are pixels; `calls` lists how many images it was given at a time."""
+    """A network whose features are pixels; `calls` lists the batch size of each call."""
     calls = []
 
     def network(images):
@@ -52,6 +54,18 @@ def of_pixels():
     return found
 
 
+def not_finite():
+    """A network whose features are NaN, with `calls` as in `of_pixels`."""
+    pixels = of_pixels()
+
+    def network(images):
+        return pixels.network(images)[0] * np.nan, None
+
+    found = dataclasses.replace(pixels, name="broken", network=network)
+    object.__setattr__(found, "calls", pixels.calls)
+    return found
+
+
 class Bare(GenerativeModel):
     """A model without abilities."""
 
@@ -60,7 +74,7 @@ class Bare(GenerativeModel):
 
 
 def context_of(measured, reference, wanted, n=10, seed=0, likelihood_samples=5):
-    """The context of a model or a subject; without a network in that of "none"."""
+    """The context of a model or a subject; without an extractor, with the metrics of "none"."""
     if isinstance(measured, GenerativeModel):
         measured = subject.of_model("model", measured, {})
     known = families.named(reference.extractor.name if reference.extractor else "none")
@@ -97,7 +111,7 @@ def record(**changes):
 
 
 def entry(value, **protocol):
-    """A measured metric, as it stands in a record."""
+    """A measured metric in the form of a record."""
     return {"value": value, "protocol": protocol}
 
 
@@ -108,7 +122,7 @@ def cells(table):
 
 
 def baseline(**changes):
-    """A record of what a baseline measures."""
+    """A record of a baseline."""
     return {
         "model": "uniform noise",
         "dataset": "MNIST",

@@ -11,7 +11,7 @@ CLUSTER_OF = np.array([2, 0, 3, 1])  # the cluster of each class
 
 
 class Perfect(Bare):
-    """It reads the label off the first pixel; its clusters are the classes in another order."""
+    """Encodes the label of the first pixel; its clusters are the permuted classes."""
 
     def labels(self, x):
         return tf.cast(tf.round((x[:, 0, 0, 0] + 1) * 127.5 / 20), tf.int32)
@@ -27,7 +27,7 @@ def measured(model, data, wanted=(*CODES, *CLUSTERS)):
     return measure(model((4, 4, 1)), reference_of(data), wanted)
 
 
-def test_a_perfect_code_has_all_accuracies(labelled):
+def test_measure_of_a_perfect_code_is_1_for_all_accuracies(labelled):
     found = measured(Perfect, labelled)
     assert list(found) == [*CODES, *CLUSTERS]
     assert {name: metric.value for name, metric in found.items()} == dict.fromkeys(
@@ -44,7 +44,7 @@ def test_a_perfect_code_has_all_accuracies(labelled):
     np.testing.assert_array_equal(protocol["confusion"], 30 * np.eye(4)[CLUSTER_OF])
 
 
-def test_a_code_that_knows_nothing_is_at_chance(labelled):
+def test_measure_of_an_uninformative_code_is_near_chance(labelled):
     class Blind(Perfect):
         def labels(self, x):
             return tf.cast(x[:, 3, 3, 0] > 0, tf.int32) + 2 * tf.cast(x[:, 2, 2, 0] > 0, tf.int32)
@@ -55,12 +55,12 @@ def test_a_code_that_knows_nothing_is_at_chance(labelled):
     assert abs(found["ari"].value) < 0.1
 
 
-def test_only_the_wanted_codes_are_measured(labelled, monkeypatch):
+def test_measure_of_ari_alone_does_not_encode(labelled, monkeypatch):
     monkeypatch.setattr(Perfect, "encode", None)
     assert measured(Perfect, labelled, ["ari"])["ari"].value == pytest.approx(1)
 
 
-def test_a_model_without_codes_is_a_reason(labelled):
+def test_measure_of_a_model_without_codes_is_na_with_reason(labelled):
     found = measured(Bare, labelled)
     encodes, clusters = "Bare does not encode images", "Bare has no categorical code"
     assert found == {
@@ -70,7 +70,7 @@ def test_a_model_without_codes_is_a_reason(labelled):
 
 
 @pytest.mark.parametrize("test", [None, pictures(9, 2)])
-def test_images_without_labels_are_a_reason(test):
+def test_measure_of_images_without_labels_is_na_with_reason(test):
     found = measured(Perfect, data_of(pictures(9, 1), test))
     assert list(found) == [*CODES, *CLUSTERS]
     for metric in found.values():

@@ -30,12 +30,12 @@ def test_csv_rows_have_every_metric_with_its_range_and_protocol():
         ("", ["pixel_mean", "pixel_std", "class_change"]),
     ],
 )  # fmt: skip
-def test_which_way_is_better(direction, names):
+def test_direction_of_a_metric_is_lower_higher_or_none(direction, names):
     assert {name: comparison.direction(name) for name in names} == dict.fromkeys(names, direction)
 
 
 @pytest.mark.parametrize("name", ["fid", "kid_", "precision", "path_length_digits", "is_digits"])
-def test_is_logarithmic_is_false_of_what_is_no_distance(name):
+def test_is_logarithmic_is_true_of_fid_and_false_of_other_metrics(name):
     assert comparison.is_logarithmic(name) is (name == "fid")
 
 
@@ -44,7 +44,7 @@ def test_is_logarithmic_is_true_of_distances(name):
     assert comparison.is_logarithmic(name)
 
 
-def test_the_curves_of_several_runs_are_panels_of_what_more_than_one_has_logged():
+def test_shared_curves_has_a_panel_per_metric_of_more_than_one_run():
     one = [{"step": 5, "d_loss": 1.0, "metric_fid": 9.0}, {"step": 9, "d_loss": 2.0, "k": 1.0}]
     two = [{"step": 5, "metric_fid": 8.0, "k": 0.0}]
     (panel,) = comparison.shared_curves({"one": one, "two": two})

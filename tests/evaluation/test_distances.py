@@ -1,4 +1,4 @@
-"""Samples beside real images: names, protocols, reasons, and the way each metric must move."""
+"""Distances between samples and real images: names, protocols, reasons and directions."""
 
 import dataclasses
 import functools
@@ -12,11 +12,12 @@ from evaluation import subject
 from evaluation.families import distances
 from evaluation.features import Extractor
 from evaluation.features.statistics import FeatureStatistics
+from evaluation.reference import Reference
 from metrics.frechet import frechet_distance
 from metrics.inception_score import ClassProbabilities
 from metrics.kernel import kernel_distance
 from metrics.moments import Moments
-from tests.evaluation.cases import data_of, measure, reference_of
+from tests.evaluation.cases import data_of, measure
 
 MANIFOLDS = ("precision", "recall", "density", "coverage")
 
@@ -49,12 +50,18 @@ def pictures(n, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (n, 2, 4, 1), np.uint8)
 
 
+class InOrder(Reference):
+    """Reference whose features keep the order of the images, which metrics of a batch draw from."""
+
+    @property
+    def statistics(self):
+        return gathered(self.images.images, self.extractor)
+
+
 def compared(fake, real, wanted=None, extractor=PIXELS, seed=0):
-    """The measurements of samples beside real images, without what all of them share."""
+    """The measurements of samples and real images by name."""
     samples = subject.Subject("samples", lambda n, seed: [fake])
-    reference = reference_of(data_of(Split(real), Split(real)), extractor)
-    # The statistics of real images keep their order, which the metrics of a batch draw from.
-    reference.statistics = gathered(real, extractor)
+    reference = InOrder(data_of(Split(real), Split(real)), "test", extractor)
     wanted = wanted or metrics_in(extractor.name)
     return measure(samples, reference, wanted, n=len(fake), seed=seed)
 
@@ -72,7 +79,7 @@ def own(measurement, n_fake, n_real):
     return {k: v for k, v in measurement.protocol.items() if shared.get(k) != v}
 
 
-def test_each_name_is_the_value_of_its_function():
+def test_measure_of_each_name_is_the_value_of_its_function():
     fake, real = pictures(1200, 1), pictures(1500, 2)
     found = compared(fake, real)
     assert list(found) == list(metrics_in("pixels"))
@@ -87,7 +94,7 @@ def test_each_name_is_the_value_of_its_function():
     assert found["is_pixels"].value == scored.score().value
 
 
-def test_the_protocol_of_one_batch_takes_256_of_each():
+def test_measure_of_one_batch_uses_256_images_of_each():
     fake, real = pictures(400, 1), pictures(500, 2)
     found = compared(fake, real, ["fd_pixels_256", "is_pixels_256"], seed=3)
     first = Moments.of(as_they_are(fake[:256])[0])
@@ -106,7 +113,7 @@ def test_the_protocol_of_one_batch_takes_256_of_each():
     }  # fmt: skip
 
 
-def test_the_seed_draws_the_subsets():
+def test_seed_changes_the_metrics_of_subsets_alone():
     fake, real = pictures(1100, 1), pictures(1100, 2)
     drawn = ("fd_pixels_infinity", "kd_pixels", "fd_pixels_256")
     one, same, other = (compared(fake, real, seed=seed) for seed in (1, 1, 2))
@@ -139,13 +146,13 @@ def test_the_seed_draws_the_subsets():
         (1000, 1000, {}),
     ],
 )  # fmt: skip
-def test_of_too_few_images_there_is_a_reason_and_no_value(n_fake, n_real, reasons):
+def test_measure_of_too_few_images_is_na_with_reason(n_fake, n_real, reasons):
     found = compared(pictures(n_fake, 1), pictures(n_real, 2))
     told = {name: m.protocol["reason"] for name, m in found.items() if m.value is None}
     assert told == reasons
 
 
-def test_without_classes_there_is_no_score():
+def test_inception_score_without_class_logits_is_na_with_reason():
     classless = dataclasses.replace(PIXELS, network=lambda x: (as_they_are(x)[0], None))
     found = compared(pictures(300, 1), pictures(300, 2), extractor=classless)
     for name in ("is_pixels", "is_pixels_256"):
@@ -154,7 +161,7 @@ def test_without_classes_there_is_no_score():
     assert found["fd_pixels_256"].value is not None
 
 
-# The way each must move, in the features of the shipped classifier.
+# Directions, in the features of the shipped classifier.
 
 
 @pytest.fixture(scope="module")
@@ -176,7 +183,7 @@ def values(shipped, mnist_test):
 
 
 @pytest.mark.parametrize("name", ["fd_digits", "fd_digits_infinity", "fd_digits_256"])
-def test_real_images_are_nearer_than_blurred_ones_and_those_than_noise(values, name):
+def test_frechet_distance_is_smallest_for_real_images_and_largest_for_noise(values, name):
     real, blurred, noise = (values[kind][name] for kind in ("real", "blurred", "noise"))
     assert 3 * real < blurred
     assert 1.5 * blurred < noise
@@ -184,7 +191,7 @@ def test_real_images_are_nearer_than_blurred_ones_and_those_than_noise(values, n
 
 
 @pytest.mark.parametrize("name", ["precision", "density", "coverage"])
-def test_real_images_are_more_faithful_than_blurred_ones_and_those_than_noise(values, name):
+def test_precision_density_and_coverage_are_highest_for_real_images(values, name):
     real, blurred, noise = (values[kind][name] for kind in ("real", "blurred", "noise"))
     assert real > 0.7
     assert real > blurred + 0.2
@@ -192,7 +199,7 @@ def test_real_images_are_more_faithful_than_blurred_ones_and_those_than_noise(va
     assert noise < 0.05
 
 
-def test_a_collapse_to_one_digit_keeps_precision_and_loses_recall_and_coverage(values):
+def test_collapse_to_one_digit_keeps_precision_and_lowers_recall_and_coverage(values):
     real, collapsed = values["real"], values["collapsed"]
     assert collapsed["precision"] > 0.7
     assert collapsed["density"] > 0.7
@@ -201,7 +208,7 @@ def test_a_collapse_to_one_digit_keeps_precision_and_loses_recall_and_coverage(v
 
 
 @pytest.mark.parametrize("name", ["is_digits", "is_digits_256"])
-def test_the_score_is_high_for_all_digits_and_low_for_one(values, name):
+def test_inception_score_is_high_for_all_digits_and_low_for_one(values, name):
     assert 8 < values["real"][name] < 10
     assert values["collapsed"][name] == pytest.approx(1, abs=0.1)
     assert values["noise"][name] < 3

@@ -13,8 +13,8 @@ from tests.evaluation.cases import FACTORS, STROKES, Bare, measure, reference_of
 
 
 class Strokes(Bare):
-    """Its images are bars that lean as code 1 says, up to 30 degrees, and are as thick as code 0
-    says, from 2 to 8 pixels; the third code does nothing.
+    """Bars whose thickness is set by code 0, from 2 to 8 pixels, and whose slant by code 1, up to
+    30 degrees; the third code has no effect.
     """
 
     continuous, categories, channels = 3, (), 1
@@ -64,7 +64,7 @@ def factors_of(model, extractor=None, wanted=FACTORS, n=400, data=None):
     return measure(model, reference_of(data or of_images(), extractor), wanted, n=n, seed=7)
 
 
-def test_the_code_that_a_factor_follows_is_named():
+def test_factors_of_known_strokes_name_the_code_that_controls_them():
     model = strokes()
     found = factors_of(model, by_thickness())
     assert list(found) == list(FACTORS)
@@ -76,7 +76,7 @@ def test_the_code_that_a_factor_follows_is_named():
         each = metric.protocol["correlations"]
         assert abs(each[code]) == metric.value
         assert max(abs(x) for k, x in enumerate(each) if k != code) < 0.2
-    # Thickness, and with it the class, is known by code 0 alone, slant by code 1.
+    # Code 0 alone sets thickness, and with it the class; code 1 sets slant.
     gap = found["mutual_information_gap"]
     assert set(gap.protocol["gaps"]) == {"slant", "thickness", "class"}
     assert gap.value == pytest.approx(np.mean(list(gap.protocol["gaps"].values())))
@@ -84,7 +84,7 @@ def test_the_code_that_a_factor_follows_is_named():
     assert gap.protocol["n_fake"] == 400
 
 
-def test_a_code_that_a_factor_falls_with_counts_as_much():
+def test_correlation_with_an_inverse_code_is_its_absolute_value():
     class Falling(Strokes):
         def generate_batches(self, latents, batch_size=250):
             return super().generate_batches(
@@ -98,7 +98,7 @@ def test_a_code_that_a_factor_falls_with_counts_as_much():
         assert metric.protocol["correlations"][code] == -metric.value
 
 
-def test_a_slant_that_follows_nothing_has_no_correlation_to_speak_of():
+def test_correlation_of_uncontrolled_factors_is_near_0():
     class Random(Strokes):
         def generate_batches(self, latents, batch_size=250):
             other = self.latents.draw(len(latents["continuous"]), 99)
@@ -110,8 +110,8 @@ def test_a_slant_that_follows_nothing_has_no_correlation_to_speak_of():
     assert found["mutual_information_gap"].value < 0.1
 
 
-def test_the_class_changes_with_the_code_that_it_follows():
-    """Of 3 codes code 0 alone, and always: 1/3; all else is held."""
+def test_class_change_is_the_mean_share_over_the_codes():
+    """Of 3 codes, code 0 alone changes the class, in all samples: 1/3."""
     model = strokes()
     found = factors_of(model, by_thickness(), ["class_change"], n=300)["class_change"]
     assert found.protocol["shares"] == [1.0, 0.0, 0.0]
@@ -126,52 +126,50 @@ def test_the_class_changes_with_the_code_that_it_follows():
             np.testing.assert_array_equal(end, expected)
 
 
-def test_of_many_samples_the_class_change_is_that_of_the_first(monkeypatch):
+def test_class_change_of_many_samples_uses_the_first_thousand(monkeypatch):
     monkeypatch.setattr("evaluation.families.factors.CHANGED", 20)
     found = factors_of(strokes(), by_thickness(), ["class_change"], n=60)["class_change"]
     assert found.protocol["n_fake"] == 20
 
 
 @pytest.mark.parametrize("extractor", [None, by_thickness("Another")])
-def test_without_a_classifier_of_the_data_the_class_is_a_reason_and_left_out(extractor):
+def test_class_change_without_a_classifier_is_na_and_left_out_of_the_gap(extractor):
     found = factors_of(strokes(), extractor)
     assert found["class_change"] == Measurement(
-        None, {"reason": "class_change requires a classifier of Set; use features=classifier"}
+        None, {"reason": "requires a classifier of Set; use features=classifier"}
     )
     gap = found["mutual_information_gap"]
     assert set(gap.protocol["gaps"]) == {"slant", "thickness"}
     assert found["slant_correlation"].value > 0.97
 
 
-def test_categorical_codes_count_among_those_that_may_know_a_factor():
+def test_mutual_information_gap_counts_categorical_codes():
     alone = factors_of(strokes(continuous=1), wanted=FACTORS)
-    assert alone["mutual_information_gap"] == Measurement(
-        None, {"reason": "mutual_information_gap needs two codes"}
-    )
+    assert alone["mutual_information_gap"] == Measurement(None, {"reason": "requires two codes"})
     assert alone["thickness_correlation"].value > 0.97
     beside = factors_of(strokes(continuous=1, categories=(4,)))["mutual_information_gap"]
     assert beside.value > 0.3
 
 
-def test_factors_that_are_the_same_in_all_samples_are_a_reason():
+def test_factors_that_are_constant_are_na_with_reason():
     class Still(Strokes):
         def generate_batches(self, latents, batch_size=250):
             yield np.full((len(latents["noise"]), 28, 28, 1), -1, np.float32)
 
     found = factors_of(Still((28, 28, 1)), by_thickness())
-    constant = "requires codes and factors that vary; one is constant"
+    constant = "the factor is the same in all samples"
     for name in STROKES:
         assert found[name] == Measurement(None, {"reason": constant})
     reason = found["mutual_information_gap"].protocol["reason"]
     assert reason == "the slant is the same in all samples"
 
 
-def test_only_the_wanted_factors_are_measured_and_given(monkeypatch):
+def test_measure_of_slant_alone_computes_no_thickness(monkeypatch):
     monkeypatch.setitem(factors.FACTORS, "thickness", None)
     assert factors_of(strokes(), wanted=["slant_correlation"])["slant_correlation"].value > 0.97
 
 
-def test_where_there_are_no_codes_all_are_a_reason():
+def test_factors_without_continuous_codes_are_na_with_reason():
     model = strokes(continuous=0, categories=(4,))
     reason = "Strokes has no continuous codes"
     found = factors_of(model, by_thickness())
@@ -179,20 +177,20 @@ def test_where_there_are_no_codes_all_are_a_reason():
     assert model.given == []
 
 
-def test_of_colour_images_it_is_the_class_that_codes_can_say():
+def test_factors_of_colour_images_are_those_of_the_class_alone():
     data = of_images((28, 28, 3))
     found = factors_of(strokes(channels=3), by_thickness(), data=data)
     for name in ("slant", "thickness"):
-        reason = f"the {name} is measured in gray images, light on dark"
+        reason = f"{name} requires gray images with light strokes on a dark background"
         assert found[f"{name}_correlation"] == Measurement(None, {"reason": reason})
     assert found["class_change"].value == pytest.approx(1 / 3)
     assert list(found["mutual_information_gap"].protocol["gaps"]) == ["class"]
     unclassified = factors_of(strokes(channels=3), data=data)
-    reason = "mutual_information_gap needs gray images or a classifier of them"
+    reason = "requires gray images, or a feature network that classifies the data set"
     assert unclassified["mutual_information_gap"] == Measurement(None, {"reason": reason})
 
 
-def test_what_is_said_of_classes_names_the_network():
+def test_protocol_of_class_metrics_names_the_feature_network():
     found = factors_of(strokes(), by_thickness())
     for name in ("class_change", "mutual_information_gap"):
         protocol = found[name].protocol
@@ -200,3 +198,11 @@ def test_what_is_said_of_classes_names_the_network():
     gap = factors_of(strokes())["mutual_information_gap"].protocol
     assert "features" not in gap
     assert gap["bins"] == factors.BINS
+
+
+def test_missing_classifier_during_training_names_the_option_of_training():
+    reference = reference_of(of_images())
+    reference.prefix = "eval_"
+    found = measure(strokes(), reference, ["class_change"])["class_change"]
+    reason = "requires a classifier of Set; use eval_features=classifier"
+    assert found.protocol["reason"] == reason

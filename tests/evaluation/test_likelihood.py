@@ -4,7 +4,8 @@ import keras
 import numpy as np
 import pytest
 
-from evaluation import runner, subject
+from evaluation import subject
+from evaluation.validation import validation_losses
 from metrics.measurement import Measurement
 from models.autoencoder import Autoencoder
 from models.vae import VAE
@@ -24,7 +25,7 @@ def likelihoods_of(model, data, samples=5):
     return measure(model, reference_of(data), LIKELIHOODS, likelihood_samples=samples)
 
 
-def test_the_posterior_of_the_test_images_is_measured(unlabelled):
+def test_posterior_metrics_are_those_of_the_test_images(unlabelled):
     model = small(VAE)
     found = posteriors_of(model, unlabelled)
     x = unlabelled.test.images / np.float32(127.5) - 1
@@ -42,7 +43,7 @@ def test_the_posterior_of_the_test_images_is_measured(unlabelled):
     assert found["reconstruction_loss"].protocol == protocol
 
 
-def test_a_posterior_that_is_no_number_is_not_called_inactive(unlabelled):
+def test_posterior_that_is_not_finite_is_na_with_reason(unlabelled):
     model = small(VAE)
     head = model.encoder.get_layer("mean")
     head.set_weights([np.full_like(w, np.nan) for w in head.get_weights()])
@@ -52,13 +53,13 @@ def test_a_posterior_that_is_no_number_is_not_called_inactive(unlabelled):
 
 
 @pytest.mark.filterwarnings("error:Your input ran out of data")
-def test_the_losses_of_a_split_are_taken_to_its_end_and_no_further(unlabelled):
+def test_validation_losses_of_a_split_do_not_run_out_of_data(unlabelled):
     model = subject.of_model("model", small(VAE), {})
-    losses = runner.validation_losses(model, reference_of(unlabelled))
+    losses = validation_losses(model, reference_of(unlabelled))
     assert losses["loss"] == pytest.approx(losses["reconstruction_loss"] + losses["kl_loss"])
 
 
-def test_a_collapsed_posterior_is_reported_as_such(unlabelled):
+def test_active_units_of_a_collapsed_posterior_are_0_and_reported(unlabelled):
     model = small(VAE)
     for name in ("mean", "log_variance"):
         head = model.encoder.get_layer(name)
@@ -69,7 +70,7 @@ def test_a_collapsed_posterior_is_reported_as_such(unlabelled):
     assert found["active_units"].protocol["collapsed"]
 
 
-def test_a_model_without_a_posterior_is_a_reason_and_its_error_none(unlabelled):
+def test_posterior_metrics_of_a_model_without_posterior_are_na_with_reason(unlabelled):
     found = posteriors_of(small(Autoencoder), unlabelled)
     assert found["reconstruction_loss"].value > 0
     assert found["reconstruction_loss"].protocol["codes"] == "as encoded"
@@ -80,7 +81,7 @@ def test_a_model_without_a_posterior_is_a_reason_and_its_error_none(unlabelled):
     assert found["reconstruction_loss"].protocol["reason"] == "Bare has no validation loss"
 
 
-def test_the_bounds_are_of_so_many_draws(unlabelled):
+def test_bounds_of_n_draws_record_their_number_and_likelihood(unlabelled):
     found = likelihoods_of(small(VAE), unlabelled, samples=7)
     assert list(found) == list(LIKELIHOODS)
     assert found["elbo"].value < found["importance_weighted_bound"].value
@@ -101,14 +102,14 @@ def test_the_bounds_are_of_so_many_draws(unlabelled):
         ({"reconstruction": "bernoulli", "binarisation": "threshold"}, 0.0),
     ],
 )
-def test_the_lower_bound_is_the_losses_and_a_constant(unlabelled, told, constant):
+def test_elbo_is_minus_the_losses_minus_a_constant(unlabelled, told, constant):
     model = small(VAE, **told)
     losses, bounds = posteriors_of(model, unlabelled), likelihoods_of(model, unlabelled, 200)
     loss = losses["reconstruction_loss"].value + losses["kl_loss"].value
     assert bounds["elbo"].value == pytest.approx(-loss - constant, rel=0.02)
 
 
-def test_draws_of_weights_are_those_of_the_seed():
+def test_log_weights_are_a_function_of_the_seed():
     x = np.random.default_rng(0).uniform(-1, 1, (3, 4, 4, 1)).astype(np.float32)
     for model in (small(VAE), small(VAE, reconstruction="bernoulli")):
         first, same, other = (model.log_weights(x, 2, seed).numpy() for seed in (1, 1, 2))
@@ -116,14 +117,14 @@ def test_draws_of_weights_are_those_of_the_seed():
         assert not np.allclose(first, other)
 
 
-def test_binary_images_have_nats_alone(unlabelled):
+def test_bits_per_dimension_of_binary_images_are_na_with_reason(unlabelled):
     found = likelihoods_of(small(VAE, reconstruction="bernoulli"), unlabelled)
     assert found["elbo"].value < 0
     assert found["bits_per_dimension"].value is None
     assert "Bernoulli" in found["bits_per_dimension"].protocol["reason"]
 
 
-def test_a_model_without_a_likelihood_is_a_reason(unlabelled):
+def test_bounds_of_a_model_without_likelihood_are_na_with_reason(unlabelled):
     reason = {"reason": "Autoencoder has no likelihood"}
     found = likelihoods_of(small(Autoencoder), unlabelled)
     assert found == dict.fromkeys(LIKELIHOODS, Measurement(None, reason))

@@ -26,7 +26,7 @@ class Straight(GenerativeModel):
 
 
 class Styled(Straight):
-    """The same, of styles, which are the noise doubled, of two layers."""
+    """Straight with styles: twice the noise, for two layers."""
 
     def styles(self, latents):
         return tf.repeat(2.0 * latents["noise"][:, None], 2, axis=1)
@@ -50,12 +50,12 @@ def paths_of(data, extractor, seed=5, base=Straight, **changes):
 
 
 def features_of(z):
-    """As the extractor has them, unrounded and of length 1."""
+    """Features of the extractor, unrounded and of length 1."""
     x = 127.5 * (np.tanh(z.astype(np.float64) / 4) + 1)
     return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
-def test_paths_are_measured_on_the_great_circle_of_the_noise(unlabelled, extractor):
+def test_path_length_of_noise_uses_great_circles(unlabelled, extractor):
     found, model = paths_of(unlabelled, extractor)
     start, end = (one.astype(np.float64) for one in model.used)
     starts, ends = (model.latents.draw(1000, [5, k])["noise"].numpy() for k in (0, 1))
@@ -73,7 +73,7 @@ def test_paths_are_measured_on_the_great_circle_of_the_noise(unlabelled, extract
     assert found.protocol["features"] == "pixels"
 
 
-def test_paths_of_styles_are_straight(unlabelled, extractor):
+def test_path_length_of_styles_uses_straight_lines(unlabelled, extractor):
     found, model = paths_of(unlabelled, extractor, base=Styled)
     assert found.protocol["space"] == "w"
     start, end = model.used
@@ -84,20 +84,20 @@ def test_paths_of_styles_are_straight(unlabelled, extractor):
     np.testing.assert_allclose(end[:, 0] - start[:, 0], 1e-4 * (ends - starts), atol=1e-5)
 
 
-def test_the_seed_decides_what_paths_are_measured(unlabelled, extractor):
+def test_path_length_is_a_function_of_the_seed(unlabelled, extractor):
     one, same, other = (paths_of(unlabelled, extractor, seed)[0].value for seed in (1, 1, 2))
     assert one == same != other
 
 
-def test_a_model_that_makes_one_image_has_no_path_length(unlabelled, extractor):
+def test_path_length_of_a_constant_generator_is_0(unlabelled, extractor):
     def generate(self, latents, batch_size=250):
         return np.zeros((len(latents["noise"]), 4, 4, 1), np.float32)
 
     assert paths_of(unlabelled, extractor, generate=generate)[0].value == 0
 
 
-def test_paths_of_a_model_in_16_bits_are_measured_in_32(unlabelled, extractor):
-    """A step of a ten-thousandth is lost in bfloat16, and what is left is the rounding."""
+def test_path_length_of_a_bfloat16_model_is_computed_in_float32(unlabelled, extractor):
+    """A step of a ten-thousandth is below the resolution of bfloat16."""
     hp = {"width": 2, "noise_dim": 4, "w_dim": 4, "mapping_depth": 1}
     whole = StyleGAN((28, 28, 1), **hp)
     policy = keras.config.dtype_policy()
@@ -116,7 +116,7 @@ def test_paths_of_a_model_in_16_bits_are_measured_in_32(unlabelled, extractor):
     assert found.protocol["precision"] == "off"
 
 
-def test_a_path_length_of_what_is_not_finite_is_na(unlabelled, extractor):
+def test_path_length_of_images_that_are_not_finite_is_na(unlabelled, extractor):
     def generate(self, latents, batch_size=250):
         return np.full((len(latents["noise"]), 4, 4, 1), np.nan, np.float32)
 

@@ -29,7 +29,7 @@ def run(tmp_path):
     return folder
 
 
-def test_publish_keeps_one_record_a_flagfile_and_seed_in_order(published, run):
+def test_publish_keeps_one_record_per_flagfile_and_seed_in_order(published, run):
     assert published.read_results() == []
     published.publish(record(seed=1), run)
     published.publish(record(seed=0), run)
@@ -46,7 +46,7 @@ def test_publish_keeps_one_record_a_flagfile_and_seed_in_order(published, run):
     assert readme.README.read_text() == readme.fill(README, records)
 
 
-def test_the_baselines_of_a_set_stand_beside_its_runs_once_each(published, run):
+def test_publish_baselines_replaces_those_of_the_data_set(published, run):
     published.publish(record(), run)
     for value in (1.0, 2.0):
         measured = [
@@ -81,7 +81,7 @@ def test_add_replaces_a_record_of_the_same_set_flagfile_model_and_seed_alone(pub
     assert readme.README.read_text() == README
 
 
-def test_publish_copies_the_pictures_of_the_run_and_those_of_a_new_one_over_them(published, run):
+def test_publish_of_a_new_run_replaces_the_pictures(published, run):
     folder = published.RESULTS.parent / "gan_mnist-seed4"
     for word in ("first", "second"):
         (run / "samples.png").write_text(f"{word} samples.png")
@@ -93,7 +93,7 @@ def test_publish_copies_the_pictures_of_the_run_and_those_of_a_new_one_over_them
         }
 
 
-def test_publish_copies_the_pictures_of_traversals_but_not_their_films(published, run):
+def test_publish_copies_the_pictures_of_traversals_without_gifs(published, run):
     (run / "traversals").mkdir()
     for name in ("code-0-span-1.png", "code-1-span-2.png", "code-0-span-1.gif"):
         (run / "traversals" / name).write_text(name)
@@ -102,7 +102,7 @@ def test_publish_copies_the_pictures_of_traversals_but_not_their_films(published
     assert {path.name for path in copies} == {"code-0-span-1.png", "code-1-span-2.png"}
 
 
-def test_the_figures_of_a_comparison_are_copied_by_its_name(published, tmp_path):
+def test_publish_comparison_copies_its_figures_under_its_name(published, tmp_path):
     folder = tmp_path / "runs" / "study"
     folder.mkdir(parents=True)
     for name in ("comparison.png", "curves.png", "comparison.csv"):
@@ -115,7 +115,7 @@ def test_the_figures_of_a_comparison_are_copied_by_its_name(published, tmp_path)
     }
 
 
-def test_write_readme_makes_the_tables_of_the_records_anew(published, run):
+def test_write_regenerates_the_tables_of_the_readme(published, run):
     published.publish(record(), run)
     whole = readme.README.read_text()
     readme.README.write_text(whole.replace("28,110", "99,999"))
@@ -123,7 +123,7 @@ def test_write_readme_makes_the_tables_of_the_records_anew(published, run):
     assert readme.README.read_text() == whole
 
 
-def test_the_module_takes_no_arguments(root):
+def test_reports_module_with_arguments_ends_with_usage(root):
     done = subprocess.run(
         [sys.executable, "-m", "evaluation.reports", "extra"],
         cwd=root,

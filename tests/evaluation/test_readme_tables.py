@@ -13,11 +13,11 @@ from tests.evaluation.cases import (
 )
 
 
-def test_without_records_a_table_has_its_header_alone():
+def test_training_table_without_records_has_its_header_alone():
     assert len(readme.training_table([]).splitlines()) == 2
 
 
-def test_the_training_table_links_the_flagfile():
+def test_training_table_links_the_flagfile():
     header, _, row = readme.training_table([record()]).splitlines()
     assert [cell.strip() for cell in header.split("|")[1:-1]] == [
         "model", "dataset", "flagfile", "seed", "steps", "kimg", "minutes", "machine",
@@ -28,12 +28,12 @@ def test_the_training_table_links_the_flagfile():
     ]  # fmt: skip
 
 
-def test_a_baseline_was_not_trained():
+def test_training_table_omits_baselines():
     table = readme.training_table([baseline(), record(), baseline(dataset="CIFAR10")])
     assert table == readme.training_table([record()])
 
 
-def test_the_metrics_have_a_table_for_each_data_set_with_a_row_for_each_record():
+def test_metrics_table_is_one_per_data_set_with_a_row_per_record():
     other = record(
         model="dcgan",
         flagfile="configs/dcgan_mnist.txt",
@@ -55,7 +55,7 @@ def test_the_metrics_have_a_table_for_each_data_set_with_a_row_for_each_record()
     ]
 
 
-def test_the_metrics_of_the_readme_are_those_that_models_are_compared_by():
+def test_metrics_table_omits_secondary_metrics():
     kept = ("fid", "fd_digits", "is_digits", "precision", "copied_share", "conditional_accuracy")
     left = ("fid_infinity", "fd_digits_256", "pixel_mean", "distinct_share")
     metrics = {name: entry(1.0) for name in (*left, *kept)}
@@ -63,7 +63,7 @@ def test_the_metrics_of_the_readme_are_those_that_models_are_compared_by():
     assert header == ["MNIST", *kept]
 
 
-def test_codes_have_a_table_of_their_own_with_the_median_of_the_training_seeds():
+def test_codes_table_has_the_median_of_the_training_seeds():
     def trained(seed, accuracy, slant=None, **changes):
         slant = {"slant_correlation": entry(slant, **({} if slant else {"reason": "no"}))}
         metrics = {"fid": entry(7.5), "cluster_accuracy": entry(accuracy), **slant}
@@ -90,13 +90,13 @@ def test_codes_have_a_table_of_their_own_with_the_median_of_the_training_seeds()
     assert "correlation" not in readme.metrics_table(records)
 
 
-def test_each_metric_of_codes_is_in_their_table():
+def test_codes_table_has_each_metric_of_codes():
     names = [*FACTORS, *CODES, *CLUSTERS]
     table = readme.codes_table([record(metrics={name: entry(0.5) for name in names})])
     assert cells(table)[0] == ["MNIST", *names]
 
 
-def test_a_batch_of_samples_is_held_beside_all_of_them():
+def test_protocols_table_compares_batches_with_all_samples():
     def trained(seed, all_of_them, batch):
         names = ("fd_digits", "fd_digits_256", "is_digits", "is_digits_256", "precision")
         values = (all_of_them, batch, 9.5, 9.0, 0.5)
@@ -113,17 +113,17 @@ def test_a_batch_of_samples_is_held_beside_all_of_them():
     assert "_256" not in readme.metrics_table([trained(0, 1.0, 2.5)])
 
 
-def test_a_table_of_metrics_lines_up_under_a_long_or_a_short_name():
+def test_metrics_table_of_names_of_any_length_is_aligned():
     for name in ("A", "A_VERY_LONG_NAME_OF_A_SET"):
         table = readme.metrics_table([record(dataset=name)])
         assert len({len(line) for line in table.splitlines()}) == 1, table
 
 
-def test_without_records_there_is_no_table_of_metrics():
+def test_metrics_table_without_records_is_empty():
     assert readme.metrics_table([]) == ""
 
 
-def test_fill_replaces_what_is_between_the_marks_and_nothing_else():
+def test_fill_replaces_the_text_between_the_marks_alone():
     filled = readme.fill(README, [record()])
     assert filled.startswith(
         f"# Title\n\n<!-- results: training -->\n\n{readme.training_table([record()])}"
@@ -135,14 +135,14 @@ def test_fill_replaces_what_is_between_the_marks_and_nothing_else():
     assert filled.endswith("<!-- end of results -->\n\nAfter.\n")
 
 
-def test_fill_a_second_time_changes_nothing_and_other_records_do():
+def test_fill_repeated_changes_nothing_unless_the_records_differ():
     once = readme.fill(README, [record()])
     assert readme.fill(once, [record()]) == once
     assert readme.fill(once, [record(steps=5)]) != once
     assert readme.fill(readme.fill(once, [record(steps=5)]), [record()]) == once
 
 
-def test_a_block_may_be_of_some_models_alone():
+def test_fill_of_a_block_of_some_models_has_their_records_alone():
     records = [record(model=name) for name in ("gan", "dcgan", "bigan")]
     text = "<!-- results: training{} -->\n<!-- end of results -->\n"
     filled = readme.fill(text.format(" of gan, bigan"), records)
@@ -151,5 +151,5 @@ def test_a_block_may_be_of_some_models_alone():
     assert readme.training_table(records) in readme.fill(text.format(""), records)
 
 
-def test_fill_leaves_a_text_without_marks_alone():
+def test_fill_of_a_text_without_marks_changes_nothing():
     assert readme.fill("no marks\n", [record()]) == "no marks\n"

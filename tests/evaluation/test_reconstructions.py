@@ -15,7 +15,7 @@ from tests.evaluation.cases import (
 
 
 class Halving(Bare):
-    """Makes each image again half as bright, in pixels."""
+    """Reconstructs each image at half its brightness."""
 
     def reconstruct(self, x):
         return (x + 1) / 2 - 1
@@ -36,13 +36,13 @@ def reconstructed(model, data, wanted=RECONSTRUCTIONS, extractor=None):
     return measure(model((4, 4, 1)), reference_of(data, extractor or brightness()), wanted)
 
 
-def test_reconstructions_of_the_test_images_are_measured(labelled):
+def test_reconstruction_metrics_equal_values_by_hand(labelled):
     data = data_of(pictures(30, 1, 3), pictures(300, 2, 3), 3)
     found = reconstructed(Halving, data)
     x, labels = data.test.images / 127.5 - 1, data.test.labels
     error = np.mean((x - ((x + 1) / 2 - 1)) ** 2)
     np.testing.assert_allclose(found["reconstruction_error"].value, error, rtol=1e-5)
-    # Class k, seen as k / 2: 0 stays 0, 1 is as near to 0, which is first, and 2 becomes 1.
+    # Class k becomes k / 2: 0 stays 0; 1/2 is tied and classified as 0; 2 becomes 1.
     assert found["reconstruction_accuracy"].value == np.mean(labels == 0)
     angles = np.arctan(labels) - np.arctan(labels / 2)
     distance = np.mean(2 - 2 * np.cos(angles))
@@ -54,7 +54,7 @@ def test_reconstructions_of_the_test_images_are_measured(labelled):
     }  # fmt: skip
 
 
-def test_only_the_wanted_reconstructions_are_measured(labelled):
+def test_reconstruction_error_alone_needs_no_features(labelled):
     def network(images):
         raise AssertionError
 
@@ -63,25 +63,27 @@ def test_only_the_wanted_reconstructions_are_measured(labelled):
     assert found["reconstruction_error"].value > 0
 
 
-def test_a_model_that_does_not_reconstruct_is_a_reason(labelled):
+def test_reconstruction_metrics_without_reconstructions_are_na_with_reason(labelled):
     reason = {"reason": "Bare does not reconstruct images"}
     assert reconstructed(Bare, labelled) == dict.fromkeys(
         RECONSTRUCTIONS, Measurement(None, reason)
     )
 
 
-def test_what_needs_classes_or_labels_says_so(unlabelled, labelled):
+def test_reconstruction_accuracy_without_labels_or_classifier_is_na_with_reason(
+    unlabelled, labelled
+):
     found = reconstructed(Halving, unlabelled)
     assert found["reconstruction_accuracy"].protocol["reason"] == "Set has no labelled test images"
     assert found["reconstruction_error"].value > 0
     found = reconstructed(Halving, labelled, extractor=brightness("Other"))
     assert found["reconstruction_accuracy"].protocol["reason"] == (
-        "reconstruction_accuracy requires a classifier of Set; use features=classifier"
+        "requires a classifier of Set; use features=classifier"
     )
     assert found["reconstruction_feature_distance"].value is not None
 
 
-def test_reconstructions_that_are_not_finite_are_a_reason(labelled):
+def test_reconstruction_error_that_is_not_finite_is_na_with_reason(labelled):
     class Broken(Halving):
         def reconstruct(self, x):
             return x * np.nan

@@ -1,14 +1,15 @@
-"""Records: evaluation.json, its protocol hashes, and what an earlier one had."""
+"""Records: evaluation.json, its protocol hashes, and the metrics of an earlier one."""
 
 import json
 
+import numpy as np
 import pytest
 
 from evaluation import subject
 from evaluation.options import MeasureOptions
 from evaluation.record import evaluate
 from models import GAN
-from tests.evaluation.cases import reference_of
+from tests.evaluation.cases import pictures, reference_of
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -28,7 +29,7 @@ def evaluated(unlabelled, tmp_path):
     return evaluated
 
 
-def test_a_record_has_a_protocol_hash_of_each_metric(evaluated):
+def test_evaluation_json_has_a_protocol_hash_per_metric(evaluated):
     record, saved = evaluated("pixel_mean,pixel_std")
     assert "protocol_hashes" not in record
     assert list(saved["protocol_hashes"]) == ["pixel_mean", "pixel_std"]
@@ -39,8 +40,8 @@ def test_a_record_has_a_protocol_hash_of_each_metric(evaluated):
 
 
 @pytest.mark.parametrize("key", ["protocol_hashes", "ways"])
-def test_measured_by_the_same_protocol_is_not_measured_again(evaluated, tmp_path, capsys, key):
-    """Also if an older version wrote it, which had another name for the hashes."""
+def test_evaluate_only_new_skips_the_same_protocol(evaluated, tmp_path, capsys, key):
+    """`ways` is the name of the hashes in an older version."""
     first, saved = evaluated("pixel_mean")
     saved[key] = saved.pop("protocol_hashes")
     (tmp_path / "evaluation.json").write_text(json.dumps(saved))
@@ -52,7 +53,7 @@ def test_measured_by_the_same_protocol_is_not_measured_again(evaluated, tmp_path
         assert capsys.readouterr().out == ""
 
 
-def test_earlier_metrics_of_the_same_checkpoint_stay(evaluated, tmp_path):
+def test_evaluation_json_keeps_earlier_metrics_of_the_same_checkpoint(evaluated, tmp_path):
     _, first = evaluated("pixel_mean")
     first["ways"] = first.pop("protocol_hashes")
     (tmp_path / "evaluation.json").write_text(json.dumps(first))
@@ -64,9 +65,41 @@ def test_earlier_metrics_of_the_same_checkpoint_stay(evaluated, tmp_path):
     assert list(third["metrics"]) == ["pixel_std"]
 
 
-def test_a_value_is_not_replaced_by_na(evaluated):
+def test_evaluate_does_not_replace_a_value_by_na(evaluated):
     _, first = evaluated("copied_share,pixel_mean")
     assert first["metrics"]["copied_share"]["value"] is not None
     _, second = evaluated("nmi,pixel_mean")
     assert second["metrics"]["nmi"]["value"] is None
     assert second["metrics"]["copied_share"] == first["metrics"]["copied_share"]
+
+
+def test_earlier_metrics_of_the_same_images_are_kept_and_of_others_are_not(unlabelled, tmp_path):
+    reference = reference_of(unlabelled)
+    for name, seed in (("one", 5), ("other", 6)):
+        np.savez(tmp_path / f"{name}.npz", images=pictures(12, seed).images)
+
+    def evaluated(name, metrics):
+        images = subject.of_images(str(tmp_path / f"{name}.npz"), unlabelled)
+        evaluate(images, reference, MeasureOptions(metrics=metrics), tmp_path)
+        return json.loads((tmp_path / "evaluation.json").read_text())
+
+    first = evaluated("one", "pixel_mean")
+    second = evaluated("one", "pixel_std")
+    assert second["metrics"]["pixel_mean"] == first["metrics"]["pixel_mean"]
+    assert set(second["protocol_hashes"]) == {"pixel_mean", "pixel_std"}
+    assert list(evaluated("other", "pixel_distance")["metrics"]) == ["pixel_distance"]
+
+
+def test_earlier_metric_without_a_checkpoint_step_is_dropped_alone(evaluated, tmp_path):
+    _, saved = evaluated("pixel_mean,pixel_std")
+    del saved["metrics"]["pixel_std"]["protocol"]["checkpoint_step"]
+    (tmp_path / "evaluation.json").write_text(json.dumps(saved))
+    _, merged = evaluated("pixel_distance")
+    assert set(merged["metrics"]) == {"pixel_mean", "pixel_distance"}
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
+def test_damaged_earlier_record_is_replaced(content, evaluated, tmp_path):
+    (tmp_path / "evaluation.json").write_text(content)
+    _, saved = evaluated("pixel_mean", only_new=True)
+    assert list(saved["metrics"]) == ["pixel_mean"]

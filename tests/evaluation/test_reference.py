@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from evaluation.reference import Reference, in_batches
-from tests.evaluation.cases import data_of, pictures
+from metrics.measurement import MetricError
+from tests.evaluation.cases import data_of, not_finite, pictures
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -19,7 +20,7 @@ def assert_same(one, other):
 
 
 @pytest.mark.parametrize("split", ["test", "train"])
-def test_real_images_are_those_of_the_split_in_random_order(unlabelled, extractor, split):
+def test_reference_images_are_those_of_the_split_in_random_order(unlabelled, extractor, split):
     real = Reference(unlabelled, split, extractor)
     images = getattr(unlabelled, split).images
     assert real.split == split
@@ -31,13 +32,13 @@ def test_real_images_are_those_of_the_split_in_random_order(unlabelled, extracto
     assert (features[:20] != rows[:20]).any()
 
 
-def test_where_there_is_no_test_split_it_is_train(unlabelled, extractor):
+def test_reference_without_a_test_split_is_train(unlabelled, extractor):
     real = Reference(dataclasses.replace(unlabelled, test=None), "test", extractor)
     assert real.split == "train"
     assert real.images is unlabelled.train
 
 
-def test_statistics_are_kept_and_read_the_second_time(unlabelled, extractor, cache):
+def test_statistics_are_cached_and_read_the_second_time(unlabelled, extractor, cache):
     first = Reference(unlabelled, "test", extractor).statistics
     assert extractor.calls == [50] * 3  # of 120 images
     (file,) = cache.iterdir()
@@ -47,7 +48,7 @@ def test_statistics_are_kept_and_read_the_second_time(unlabelled, extractor, cac
     assert list(cache.iterdir()) == [file]
 
 
-def test_what_decides_about_the_statistics_is_their_content(unlabelled, extractor, cache):
+def test_statistics_are_cached_by_content(unlabelled, extractor, cache):
     """The same images elsewhere share them; other images or another network do not."""
 
     def entries(data, split, extractor):
@@ -86,7 +87,7 @@ def test_what_decides_about_the_statistics_is_their_content(unlabelled, extracto
         ),
     ],
 )
-def test_a_damaged_file_of_the_cache_is_made_again(unlabelled, extractor, cache, damage):
+def test_statistics_of_a_damaged_file_are_computed_again(unlabelled, extractor, cache, damage):
     first = Reference(unlabelled, "test", extractor).statistics
     (file,) = cache.iterdir()
     content = file.read_bytes()
@@ -96,12 +97,12 @@ def test_a_damaged_file_of_the_cache_is_made_again(unlabelled, extractor, cache,
     assert len(extractor.calls) == 6
 
 
-def test_statistics_are_had_also_where_they_cannot_be_kept(unlabelled, extractor, cache):
+def test_statistics_with_a_cache_that_cannot_be_written_are_computed(unlabelled, extractor, cache):
     cache.parent.write_text("in the way")
     assert Reference(unlabelled, "test", extractor).statistics.n == 120
 
 
-def test_batches_hold_all_images_in_their_order():
+def test_in_batches_yields_all_images_in_order():
     split = pictures(520, 0)
     batches = list(in_batches(split))
     assert [len(batch) for batch in batches] == [250, 250, 20]
@@ -109,7 +110,7 @@ def test_batches_hold_all_images_in_their_order():
 
 
 @pytest.mark.parametrize("most", [1, 250, 300, 520, 900])
-def test_of_batches_there_may_be_the_first_only(most):
+def test_in_batches_with_most_yields_the_first_images(most):
     split = pictures(520, 0)
     some = np.concatenate(list(in_batches(split, most=most)))
     np.testing.assert_array_equal(some, split.images[:most])
@@ -118,9 +119,19 @@ def test_of_batches_there_may_be_the_first_only(most):
     np.testing.assert_array_equal(some, shuffled[:most])
 
 
-def test_the_order_is_that_of_the_seed():
+def test_in_batches_order_is_a_function_of_the_seed():
     split = pictures(60, 0)
     one, same, other = (np.concatenate(list(in_batches(split, seed=seed))) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
     assert sorted(map(bytes, one)) == sorted(map(bytes, split.images))
+
+
+def test_features_that_are_not_finite_are_computed_once_and_raise_each_time(unlabelled, cache):
+    extractor = not_finite()
+    real = Reference(unlabelled, "test", extractor)
+    for _ in range(2):
+        with pytest.raises(MetricError, match="needs finite numbers"):
+            _ = real.statistics
+    assert extractor.calls == [50] * 3
+    assert not cache.exists()

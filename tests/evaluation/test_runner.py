@@ -1,11 +1,12 @@
-"""The runner: names of metrics, evaluation seeds, and the reference that options ask for."""
+"""The runner: names of metrics, evaluation seeds, and the reference of the options."""
 
 import pytest
 
 from errors import UserError
 from evaluation import families, runner, subject
-from evaluation.metric import SAMPLES
+from evaluation.metric import SAMPLES, Family
 from evaluation.options import MeasureOptions
+from evaluation.reference import Reference
 from metrics.measurement import Measurement
 from models import GAN
 from tests.evaluation.cases import (
@@ -18,6 +19,7 @@ from tests.evaluation.cases import (
     RECONSTRUCTIONS,
     STROKES,
     data_of,
+    not_finite,
     pictures,
     reference_of,
 )
@@ -45,7 +47,7 @@ def test_named_lists_all_metrics_in_the_order_of_the_tables():
     assert tuple(families.named(None)) == plain
 
 
-def test_only_inception_features_give_what_is_called_fid():
+def test_named_with_inception_alone_has_fid_and_kid():
     alone = set(families.named("inception")) - set(families.named("digits"))
     assert alone == {
         "fid", "fid_infinity", "fid_256", "kid", "inception_score", "inception_score_256",
@@ -54,7 +56,7 @@ def test_only_inception_features_give_what_is_called_fid():
 
 
 @pytest.mark.parametrize("network", ["digits", "efficientnet_lite0", "cifar10", "my_net"])
-def test_no_other_features_share_a_distance_with_another_network(network):
+def test_named_with_another_network_has_its_name_in_its_metrics(network):
     shared = set(families.named(network)) & set(families.named("inception"))
     assert all(families.find(name).network_of(name) == "" for name in shared)
     own = set(families.named(network)) - shared
@@ -84,11 +86,11 @@ def test_find_returns_the_declaration_of_each_stored_name(network):
         ("psnr", None),
     ],
 )
-def test_of_all_samples_names_the_counterpart_of_a_batch(name, whole):
+def test_families_of_all_samples_returns_the_counterpart_of_a_batch(name, whole):
     assert families.of_all_samples(name) == whole
 
 
-def test_metrics_of_samples_alone_are_in_their_table():
+def test_declared_metrics_of_samples_are_in_the_samples_table():
     assert {m.table for m in families.declared() if m.samples} == {SAMPLES}
     assert all(m.better in ("higher", "lower", "") and m.meaning for m in families.declared())
 
@@ -108,7 +110,9 @@ def test_metrics_of_samples_alone_are_in_their_table():
         ("?", "metrics: no such metric: ?; there are fd_pixels, "),
     ],
 )
-def test_a_metric_that_cannot_be_had_is_refused(unlabelled, extractor, name, message):
+def test_wanted_metrics_of_an_unavailable_name_raises_one_line(
+    unlabelled, extractor, name, message
+):
     reference = reference_of(unlabelled, extractor)
     known = runner.wanted_metrics(MeasureOptions(metrics="ari,recall"), reference)
     assert list(known) == ["ari", "recall"]
@@ -117,7 +121,7 @@ def test_a_metric_that_cannot_be_had_is_refused(unlabelled, extractor, name, mes
     assert str(refused.value).startswith(message)
 
 
-def test_load_reference_loads_no_network_for_what_needs_none(unlabelled):
+def test_load_reference_for_metrics_without_features_loads_no_network(unlabelled):
     asked = MeasureOptions(metrics="pixel_mean,nmi", features="absent.keras")
     assert runner.load_reference(unlabelled, asked).extractor is None
     with pytest.raises(UserError, match=r"^eval_features: absent\.keras: ") as refusal:
@@ -135,7 +139,7 @@ def test_load_reference_loads_no_network_for_what_needs_none(unlabelled):
         ({"num_samples": 10}, pictures(5, 1), "num_samples"),
     ],
 )
-def test_load_reference_refuses_baselines_that_there_are_none_of(asked, test, option):
+def test_load_reference_with_invalid_baselines_raises(asked, test, option):
     asked = MeasureOptions(
         **{"baselines": True, "metrics": "pixel_mean", "num_samples": 5, **asked}
     )
@@ -144,7 +148,7 @@ def test_load_reference_refuses_baselines_that_there_are_none_of(asked, test, op
     assert refusal.value.option == option
 
 
-def test_measure_measures_once_what_does_not_depend_on_the_evaluation_seed(unlabelled):
+def test_measure_with_repeats_computes_unseeded_metrics_once(unlabelled):
     model = GAN((4, 4, 1), width=4, depth=1)
     reference = reference_of(unlabelled)
     asked = MeasureOptions(metrics="pixel_mean,ari", num_samples=7, seed=3, repeats=2)
@@ -157,7 +161,7 @@ def test_measure_measures_once_what_does_not_depend_on_the_evaluation_seed(unlab
     assert found["ari"] == Measurement(None, {"reason": "GAN has no categorical code"})
 
 
-def test_measure_takes_as_many_images_as_there_are(unlabelled):
+def test_measure_of_few_images_uses_all_of_them(unlabelled):
     images = subject.Subject("few", lambda n, seed: [pictures(n, seed).images], count=6)
     asked = MeasureOptions(metrics="pixel_mean")
     reference = reference_of(unlabelled)
@@ -166,7 +170,7 @@ def test_measure_takes_as_many_images_as_there_are(unlabelled):
     assert found["pixel_mean"].protocol["n_fake"] == 6
 
 
-def test_over_seeds_one_value_stays_and_several_give_their_median():
+def test_over_seeds_keeps_one_value_and_takes_the_median_of_several():
     first = Measurement(5.0, {"n_fake": 10, "spread": 0.1})
     assert runner.over_seeds([first], [7]) == Measurement(5.0, {**first.protocol, "seed": 7})
     others = [Measurement(value, {"n_fake": 10, "spread": 0.2}) for value in (1.0, 2.0)]
@@ -178,7 +182,7 @@ def test_over_seeds_one_value_stays_and_several_give_their_median():
     assert runner.over_seeds([first, others[0]], [0, 1]).value == 3.0
 
 
-def test_over_seeds_what_not_all_protocols_say_is_listed():
+def test_over_seeds_lists_protocol_entries_that_differ():
     silent, telling = Measurement(1.0), Measurement(2.0, {"singular_covariance": "fake"})
     for metrics, listed in (
         ([silent, telling], [None, "fake"]),
@@ -187,8 +191,49 @@ def test_over_seeds_what_not_all_protocols_say_is_listed():
         assert runner.over_seeds(metrics, [0, 1]).protocol["singular_covariance"] == listed
 
 
-def test_over_seeds_what_one_of_them_lacks_is_lacking_with_the_reason():
+def test_over_seeds_with_one_na_is_na_with_reason():
     lacking = Measurement(None, {"reason": "too few"})
     found = runner.over_seeds([Measurement(1.0), lacking], [0, 1])
     assert found == Measurement(None, {"reason": "too few", "seeds": [0, 1]})
     assert runner.over_seeds([lacking], [3]).protocol["reason"] == "too few"
+
+
+def test_count_of_real_features_that_are_not_finite_raises_one_line(unlabelled, extractor):
+    assert runner.count_of_real_features(Reference(unlabelled, "test", extractor)) == 120
+    with pytest.raises(UserError) as raised:
+        runner.count_of_real_features(Reference(unlabelled, "test", not_finite(), "eval_"))
+    assert raised.value.option == "eval_features"
+    assert str(raised.value) == (
+        "eval_features: broken: needs finite numbers, some are NaN or infinite"
+    )
+
+
+def test_undefined_lists_the_metrics_without_a_value_with_their_reasons():
+    lacking = Measurement(None, {"reason": "too few"})
+    assert runner.undefined({"a": Measurement(0.0), "b": lacking}) == {"b": "too few"}
+
+
+def test_default_metric_of_training_is_the_frechet_distance():
+    assert [metric.name for metric in families.declared() if metric.default] == ["fd_{features}"]
+
+
+def family_of(*names, title="family", order=1):
+    family = Family(title, order=order, table=SAMPLES)
+    for name in names:
+        family.metric(name, "meaning", better="")(lambda context: None)
+    return family
+
+
+def test_in_order_lists_a_family_of_two_modules_once():
+    first, second = family_of("a", order=1), family_of("b", order=2)
+    assert families.in_order([second, first, 3, second, "x"]) == (first, second)
+
+
+def test_in_order_of_two_metrics_with_one_name_raises():
+    with pytest.raises(ValueError, match=r"two metrics have the name b$"):
+        families.in_order([family_of("a", "b"), family_of("b", "c")])
+
+
+def test_in_order_of_a_family_without_metrics_raises():
+    with pytest.raises(ValueError, match="the family idle has no metrics"):
+        families.in_order([family_of("a"), family_of(title="idle")])

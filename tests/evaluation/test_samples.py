@@ -1,4 +1,4 @@
-"""Metrics of samples: their protocols, reasons, and what is gathered of the samples."""
+"""Metrics of samples: protocols, reasons and shared results."""
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ from tests.evaluation.cases import (
     context_of,
     data_of,
     measure,
+    not_finite,
     of_pixels,
     pictures,
     reference_of,
@@ -25,7 +26,7 @@ def training_images(unlabelled):
     return subject.baselines(unlabelled.train)[0]
 
 
-def test_the_metrics_of_samples_carry_their_protocol(unlabelled, extractor, training_images):
+def test_measure_of_samples_records_the_protocol(unlabelled, extractor, training_images):
     reference = reference_of(unlabelled, extractor)
     wanted = ("fd_pixels", "pixel_mean", "copied_share", "kd_pixels")
     found = measure(training_images, reference, wanted, n=300)
@@ -38,14 +39,14 @@ def test_the_metrics_of_samples_carry_their_protocol(unlabelled, extractor, trai
     assert found["copied_share"].value == 1
 
 
-def test_what_needs_no_features_needs_no_extractor(unlabelled):
+def test_measure_of_pixels_needs_no_extractor(unlabelled):
     noise = subject.baselines(unlabelled.train)[2]
     found = measure(noise, reference_of(unlabelled), PIXELS, n=120)
     assert found["copied_share"].value < 0.1
     assert found["distinct_share"].value == 1
 
 
-def test_samples_are_drawn_once_and_no_features_of_them_unless_wanted(
+def test_measure_draws_samples_once_and_computes_features_on_demand(
     unlabelled, extractor, training_images
 ):
     draws = []
@@ -63,13 +64,13 @@ def test_samples_are_drawn_once_and_no_features_of_them_unless_wanted(
     assert extractor.calls == [50] * (2 + 3)  # of the samples, and of 120 real images
 
 
-def test_the_first_samples_are_kept(unlabelled, training_images, monkeypatch):
+def test_context_keeps_the_first_samples(unlabelled, training_images, monkeypatch):
     monkeypatch.setattr(context, "FIRST", 30)
     found = context_of(training_images, reference_of(unlabelled), PIXELS, n=300, seed=5)
     np.testing.assert_array_equal(found.samples.first, next(training_images.draw(300, 5))[:30])
 
 
-def test_beside_training_images_nothing_counts_as_copied(unlabelled, training_images):
+def test_copied_share_against_training_images_is_na_with_reason(unlabelled, training_images):
     reference = reference_of(unlabelled, split="train")
     found = measure(training_images, reference, ["copied_share"], n=9)["copied_share"]
     reason = "requires images that were not trained on"
@@ -78,7 +79,7 @@ def test_beside_training_images_nothing_counts_as_copied(unlabelled, training_im
     )
 
 
-def test_a_single_real_image_is_a_reason_and_no_end(extractor):
+def test_measure_of_a_single_real_image_is_na_with_reason(extractor):
     data = data_of(pictures(9, 1), pictures(1, 2))
     draw = subject.baselines(data.train)[0]
     found = measure(draw, reference_of(data, extractor), ["fd_pixels"], n=9)
@@ -87,13 +88,13 @@ def test_a_single_real_image_is_a_reason_and_no_end(extractor):
 
 
 @pytest.mark.parametrize("name", ["path_length_pixels", "nmi", "elbo", "conditional_accuracy"])
-def test_samples_of_another_program_have_no_metric_of_a_model(unlabelled, name):
+def test_measure_of_images_without_a_model_is_na_with_reason(unlabelled, name):
     images = subject.Subject("images", draw=None)
     found = measure(images, reference_of(unlabelled, of_pixels()), [name])[name]
     assert found == Measurement(None, {"reason": "requires a model"})
 
 
-def test_a_stage_does_not_count_the_seconds_of_an_inner_one(monkeypatch):
+def test_stage_of_a_stopwatch_excludes_inner_stages(monkeypatch):
     clock = iter([0.0, 1.0, 4.0, 6.0])
     monkeypatch.setattr(context.time, "perf_counter", lambda: next(clock))
     watch = context.Stopwatch()
@@ -102,7 +103,7 @@ def test_a_stage_does_not_count_the_seconds_of_an_inner_one(monkeypatch):
     assert watch.seconds == {"inner": 3.0, "outer": 3.0}
 
 
-def test_a_shared_function_is_called_once(unlabelled):
+def test_shared_calls_a_function_once(unlabelled):
     calls = []
     found = context_of(subject.Subject("none", draw=None), reference_of(unlabelled), [])
     for _ in range(2):
@@ -110,7 +111,7 @@ def test_a_shared_function_is_called_once(unlabelled):
     assert calls == [found]
 
 
-def test_a_copied_training_image_shows_itself_first(unlabelled, monkeypatch):
+def test_neighbours_grid_has_the_nearest_images_in_order(unlabelled, monkeypatch):
     drawn = {}
     monkeypatch.setattr(
         reports.plotting, "grid", lambda images, **how: drawn.update(images=images, **how)
@@ -129,14 +130,14 @@ def test_a_copied_training_image_shows_itself_first(unlabelled, monkeypatch):
 
 
 @pytest.mark.parametrize(("n", "m"), [(1, 1), (3, 5), (10, 300)])
-def test_the_grid_of_neighbours_is_a_picture_however_few_there_are(n, m):
+def test_neighbours_grid_of_few_images_is_a_picture(n, m):
     sheet = reports.neighbours_grid(pictures(n, 1).images, pictures(m, 2).images)
     assert sheet.dtype == np.uint8
     assert sheet.ndim == 3
 
 
-def test_the_picture_of_codes_has_a_panel_for_each_metric_that_could_be_had(tmp_path, monkeypatch):
-    """A code a row: lowest, median and highest of the seeds, or of one seed that value."""
+def test_draw_codes_has_a_panel_per_measured_metric(tmp_path, monkeypatch):
+    """Per code: the lowest, median and highest value of the seeds."""
     drawn = {}
     monkeypatch.setattr(
         reports.plotting, "save_bars", lambda path, panels: drawn.update({path.name: panels})
@@ -156,3 +157,27 @@ def test_the_picture_of_codes_has_a_panel_for_each_metric_that_could_be_had(tmp_
     drawn.clear()
     reports.draw_codes({"class_change": Measurement(None, {})}, tmp_path)
     assert drawn == {}
+
+
+def test_samples_with_features_that_are_not_finite_are_drawn_once_and_are_na(unlabelled):
+    draws = []
+
+    def draw(n, seed):
+        draws.append(seed)
+        return [pictures(n, seed).images]
+
+    wanted = ("fd_broken", "precision", "pixel_mean")
+    found = measure(subject.Subject("", draw), reference_of(unlabelled, not_finite()), wanted)
+    assert {m.value for m in found.values()} == {None}
+    assert {m.protocol["reason"] for m in found.values()} == {
+        "needs finite numbers, some are NaN or infinite"
+    }
+    assert draws == [0]
+
+
+def test_draw_of_samples_with_features_that_are_not_finite_writes_no_picture(
+    unlabelled, training_images, tmp_path
+):
+    reference = reference_of(unlabelled, not_finite())
+    reports.draw({}, context_of(training_images, reference, ["fd_broken"]), tmp_path)
+    assert list(tmp_path.iterdir()) == []

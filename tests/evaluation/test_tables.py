@@ -26,11 +26,11 @@ from tests.evaluation.cases import cells, entry
         ("text", "text"),
     ],
 )
-def test_a_cell_shows_four_digits_and_na_for_what_a_model_lacks(value, text):
+def test_cell_has_four_digits_or_na(value, text):
     assert tables.cell(value) == text
 
 
-def test_a_table_lines_up_with_its_numbers_to_the_right():
+def test_table_aligns_numbers_to_the_right():
     assert tables.table(
         ["run", "fid", "note"],
         [["a", 1234.5678, "long note"], ["longer", None, ""], ["b", 0.25, "x"]],
@@ -43,7 +43,7 @@ def test_a_table_lines_up_with_its_numbers_to_the_right():
     ]
 
 
-def test_a_header_wider_than_its_column_sets_the_width():
+def test_table_with_a_wide_header_has_its_width():
     assert tables.table(["distinct_share"], [[1.0]]).splitlines() == [
         "| distinct_share |",
         "| -------------: |",
@@ -51,12 +51,12 @@ def test_a_header_wider_than_its_column_sets_the_width():
     ]
 
 
-def test_a_row_of_another_length_is_refused():
+def test_table_with_a_row_of_another_length_raises():
     with pytest.raises(ValueError, match="argument"):
         tables.table(["a", "b"], [[1.0]])
 
 
-def test_a_measured_metric_is_shown_with_its_range_if_there_were_several_seeds():
+def test_cell_of_several_seeds_has_their_range():
     assert tables.cell(entry(7.25, seed=0)) == "7.25"
     assert tables.cell(entry(7.25, seed=0, spread=0.1234)) == "7.25 ± 0.12"
     assert tables.cell(entry(7.25, seed=0, spread=0.0)) == "7.25"
@@ -64,26 +64,26 @@ def test_a_measured_metric_is_shown_with_its_range_if_there_were_several_seeds()
     assert tables.cell(entry(2.5, values=[3.0, 1.0, 2.5], seeds=[0, 1, 2])) == "2.5 (1 to 3)"
 
 
-def test_a_metric_of_a_code_names_it_unless_the_seeds_differ():
+def test_cell_of_a_code_metric_names_the_code_unless_seeds_differ():
     assert tables.cell(entry(0.9, code=1)) == "0.9, code 1"
     several = {"seeds": [0, 1], "values": [0.85, 0.95]}
     assert tables.cell(entry(0.9, code=0, **several)) == "0.9 (0.85 to 0.95), code 0"
     assert tables.cell(entry(0.9, code=[0, 1], **several)) == "0.9 (0.85 to 0.95)"
 
 
-def test_measured_metrics_stand_to_the_right_like_numbers():
+def test_table_of_measurements_aligns_them_to_the_right():
     lines = tables.table(["a"], [[entry(1.0)], [entry(22.5)], [None]]).splitlines()
     assert lines[1:] == ["| ---: |", "|    1 |", "| 22.5 |", "|  n/a |"]
 
 
-def test_low_middle_high():
+def test_low_middle_high_returns_the_range_and_the_value():
     assert tables.low_middle_high(None) is None
     assert tables.low_middle_high(entry(None, reason="no")) is None
     assert tables.low_middle_high(entry(4.0, seed=0)) == (4.0, 4.0, 4.0)
     assert tables.low_middle_high(entry(2.5, values=[3.0, 1.0, 2.5])) == (1.0, 2.5, 3.0)
 
 
-def test_a_table_has_a_row_for_each_metric_that_any_has_and_a_column_for_each():
+def test_tables_of_several_models_have_a_row_per_metric_and_a_column_per_model():
     lacking = entry(None, reason="x")
     one = {"name": "one", "dataset": "A", "metrics": {"fid": lacking, "nmi": entry(0.5)}}
     two = {"name": "two", "dataset": "A", "metrics": {"fid": lacking, "ari": entry(0.25)}}
@@ -95,7 +95,7 @@ def test_a_table_has_a_row_for_each_metric_that_any_has_and_a_column_for_each():
     ]
 
 
-def test_each_data_set_has_a_table_of_its_own():
+def test_tables_of_several_data_sets_are_one_per_data_set():
     one, two, three = (
         {"name": name, "dataset": dataset, "metrics": {"fid": entry(value)}}
         for name, dataset, value in (("one", "B", 1.0), ("two", "A", 2.0), ("three", "B", 3.0))
@@ -106,7 +106,7 @@ def test_each_data_set_has_a_table_of_its_own():
     assert cells(second) == [["A", "two"], ["fid", "2"]]
 
 
-def test_notes_say_the_protocol_the_reasons_and_the_seconds():
+def test_notes_have_the_protocol_the_reasons_and_the_seconds():
     metrics = {
         "fid": entry(
             2.0, n_fake=50, features="inception", features_sha256="0123456789" * 6, split="test"

@@ -89,7 +89,7 @@ def measured(model, data, metric, folder):
     return evaluate(images, reference_of(data), asked, folder)
 
 
-def test_a_metric_of_samples_is_one_file(declare, call, unlabelled, tmp_path):
+def test_metric_of_samples_is_declared_in_one_file(declare, call, unlabelled, tmp_path):
     declare(OF_SAMPLES)
     assert len(OF_SAMPLES.splitlines()) <= 25
     assert (
@@ -108,7 +108,7 @@ def test_a_metric_of_samples_is_one_file(declare, call, unlabelled, tmp_path):
     assert cells(table)[0] == ["MNIST", "gray_range"]
 
 
-def test_a_new_metric_of_samples_is_na_with_its_reason(declare, unlabelled):
+def test_metric_of_samples_that_raises_metric_error_is_na_with_reason(declare, unlabelled):
     declare(OF_SAMPLES)
     blank = np.zeros((8, 4, 4, 1), np.uint8)
     images = subject.Subject("blank", lambda n, seed: [blank])
@@ -118,9 +118,7 @@ def test_a_new_metric_of_samples_is_na_with_its_reason(declare, unlabelled):
     assert "n/a: gray_range: needs two gray levels" in notes(found)
 
 
-def test_a_metric_with_a_new_ability_is_one_file_beside_the_model(
-    declare, call, unlabelled, tmp_path
-):
+def test_metric_with_a_new_ability_is_declared_in_one_file(declare, call, unlabelled, tmp_path):
     declare(OF_AN_ABILITY)
     assert "inpainting_error" in call("evaluate", "--help").out
     found = measured(Inpainting((4, 4, 1)), unlabelled, "inpainting_error", tmp_path)
@@ -135,7 +133,7 @@ def test_a_metric_with_a_new_ability_is_one_file_beside_the_model(
     assert cells(table)[0] == ["MNIST", "inpainting_error"]
 
 
-def test_after_the_example_the_metrics_are_those_of_the_house():
+def test_families_after_the_examples_are_the_built_in_ones():
     assert "gray_range" not in families.named(None)
     assert isinstance(families.find("nmi").ability, Ability)
     assert runner.measure_one.__module__ == "evaluation.runner"

@@ -36,7 +36,7 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-# The papers' equations in their own terms: (d_real, d_fake) -> what each player minimises.
+# The papers' equations in their own terms: (d_real, d_fake) -> the loss of each player.
 PAPERS = {
     "non_saturating": (
         lambda r, f: {"real": -np.log(sigmoid(r)), "fake": -np.log(1 - sigmoid(f))},
@@ -131,7 +131,7 @@ def losses_of(pair):
 
 @pytest.mark.smoke
 @pytest.mark.parametrize("name", LOSSES)
-def test_pairs_by_hand(name):
+def test_losses_equal_values_by_hand(name):
     pair = LOSSES[name].make()
     discriminator, generator = BY_HAND[name]
     terms = pair.discriminator(LOGITS, LOGITS)
@@ -144,7 +144,7 @@ def test_pairs_by_hand(name):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_pairs_against_the_papers_equations_in_numpy(name):
+def test_losses_equal_the_papers_equations_in_numpy(name):
     d_real, d_fake = np.random.default_rng(0).normal(0.3, 3, (2, 50))
     pair = LOSSES[name].make()
     discriminator, generator = PAPERS[name]
@@ -158,8 +158,8 @@ def test_pairs_against_the_papers_equations_in_numpy(name):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_gradients_by_differences_in_both_players_scores(name):
-    """Of each player's summed loss, in the scores of real and of fake images, one by one."""
+def test_gradients_of_losses_agree_with_finite_differences(name):
+    """Gradient of each player's summed loss by each score of real and of fake images."""
     scores = np.random.default_rng(1).normal(0, 2, (2, 6))
     for player, loss in losses_of(LOSSES[name].make()).items():
 
@@ -173,7 +173,7 @@ def test_gradients_by_differences_in_both_players_scores(name):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_the_players_pull_scores_in_opposite_directions(name):
+def test_gradients_of_the_players_have_opposite_signs(name):
     """For scores between the labels, the loss of D falls with a higher real and a lower fake score,
     that of G with the reverse; only a relativistic G depends on the real score.
     """
@@ -188,8 +188,8 @@ def test_the_players_pull_scores_in_opposite_directions(name):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_discriminator_that_is_right_has_the_smaller_loss(name):
-    """And the generator the greater one."""
+def test_losses_of_correct_scores_are_lower_for_d_and_higher_for_g(name):
+    """That of G is higher, except for least squares, whose target of G is 1."""
     right, wrong = tf.constant([[2.0, 3.0], [-2.0, -1.0]]), tf.constant([[-2.0, -1.0], [2.0, 3.0]])
     losses = losses_of(LOSSES[name].make())
     assert (losses["discriminator"](right) < losses["discriminator"](wrong)).numpy().all()
@@ -198,7 +198,7 @@ def test_a_discriminator_that_is_right_has_the_smaller_loss(name):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_large_scores_give_finite_values_and_gradients(name):
+def test_losses_of_large_scores_have_finite_values_and_gradients(name):
     scores = tf.constant([[100.0, -100.0, 1e4, -1e4], [-100.0, 100.0, 1e4, -1e4]])
     for loss in losses_of(LOSSES[name].make()).values():
         with tf.GradientTape() as tape:
@@ -210,7 +210,7 @@ def test_large_scores_give_finite_values_and_gradients(name):
 
 
 @pytest.mark.parametrize("name", SMOOTHED)
-def test_large_logits_saturate_on_the_right_side(name):
+def test_losses_of_large_logits_saturate(name):
     logits = tf.constant([100.0, -100.0])
     expected = {
         "real": [0.0, 100.0],
@@ -231,8 +231,8 @@ def test_large_logits_saturate_on_the_right_side(name):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_terms_are_per_example(name):
-    """Terms are [b], and the k-th depends on the k-th scores alone; on averages, others matter."""
+def test_loss_terms_are_per_example(name):
+    """Terms are [b]; the k-th depends on the k-th scores alone, unless a loss uses averages."""
     pair = LOSSES[name].make()
     scores = tf.constant(np.random.default_rng(3).uniform(0.1, 0.9, (2, 5)))
     with tf.GradientTape(persistent=True) as tape:
@@ -249,7 +249,7 @@ def test_terms_are_per_example(name):
 
 
 @pytest.mark.parametrize("name", [loss.name for loss in LOSSES.values() if loss.has_threshold])
-def test_terms_for_real_and_fake_are_equal_at_the_decision_threshold(name):
+def test_loss_terms_of_real_and_fake_are_equal_at_the_decision_threshold(name):
     """Above it an image is classified as real."""
     pair = LOSSES[name].make()
     scores = pair.threshold + tf.constant([-0.4, 0.0, 0.4])
@@ -260,7 +260,7 @@ def test_terms_for_real_and_fake_are_equal_at_the_decision_threshold(name):
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_only_a_relativistic_generator_uses_scores_of_real_images(name):
+def test_generator_uses_real_is_true_of_relativistic_losses_alone(name):
     pair = LOSSES[name].make()
     assert pair.generator_uses_real == (name in RELATIVE)
     if not pair.generator_uses_real:
@@ -278,7 +278,7 @@ def test_label_smoothing_applies_to_losses_of_probabilities():
 
 
 @pytest.mark.parametrize("name", LOSSES)
-def test_a_loss_is_made_from_its_options_with_their_defaults(name):
+def test_make_has_the_options_of_the_loss_with_their_defaults(name):
     parameters = inspect.signature(LOSSES[name].make).parameters
     options = {option: spec.default for option, spec in LOSSES[name].options.items()}
     assert {option: p.default for option, p in parameters.items()} == options
@@ -286,7 +286,7 @@ def test_a_loss_is_made_from_its_options_with_their_defaults(name):
 
 @pytest.mark.parametrize("smoothing", [0.1, 0.3])
 @pytest.mark.parametrize("name", SMOOTHED)
-def test_smoothed_losses_are_those_of_probabilities_in_numpy(name, smoothing):
+def test_label_smoothing_agrees_with_probabilities_in_numpy(name, smoothing):
     d_real, d_fake = np.random.default_rng(0).normal(0, 3, (2, 50))
     p_real, p_fake = sigmoid(d_real), sigmoid(d_fake)
     pair = LOSSES[name].make(label_smoothing=smoothing)
@@ -309,7 +309,7 @@ def test_label_smoothing_is_one_sided(name):
     )
 
 
-def test_the_smoothed_optimum_lies_at_the_target():
+def test_label_smoothing_has_its_minimum_at_the_smoothed_target():
     """The real term is least where sigmoid(l) = 0.75, and greater on both sides of it."""
     term = terms_of(non_saturating(label_smoothing=0.25))["real"]
     np.testing.assert_allclose(gradient(term, np.array([LN3])), 0, atol=1e-12)
@@ -320,7 +320,7 @@ def test_the_smoothed_optimum_lies_at_the_target():
 
 @pytest.mark.parametrize("smoothing", [0.0, 0.2])
 @pytest.mark.parametrize("name", SMOOTHED)
-def test_gradients_in_closed_form_and_by_differences(name, smoothing):
+def test_gradients_with_label_smoothing_equal_the_closed_form(name, smoothing):
     probability = sigmoid(LOGITS_64)
     closed = {
         "real": probability - (1 - smoothing),
@@ -333,20 +333,20 @@ def test_gradients_in_closed_form_and_by_differences(name, smoothing):
         np.testing.assert_allclose(found, slope(function, LOGITS_64), rtol=1e-6, atol=1e-9)
 
 
-def test_only_minimax_leaves_the_generator_without_gradient_where_d_is_sure():
+def test_generator_gradient_for_a_confident_d_vanishes_with_minimax_alone():
     sure = np.array([-20.0])
     vanishing = gradient(terms_of(minimax())["generator"], sure)
     assert -1e-8 < vanishing[0] < 0
     for name in set(ABSOLUTE) - {"minimax"}:
         assert gradient(terms_of(LOSSES[name].make())["generator"], sure)[0] < -0.99
 
-    # Where D is fooled it is the other way round.
+    # For a fooled D it is the reverse.
     fooled = np.array([20.0])
     np.testing.assert_allclose(gradient(terms_of(minimax())["generator"], fooled), [-1], atol=1e-8)
     assert -1e-8 < gradient(terms_of(non_saturating())["generator"], fooled)[0] < 0
 
 
-def test_cross_entropy_of_a_soft_target_by_hand():
+def test_cross_entropy_of_a_soft_target_equals_value_by_hand():
     by_hand = [LN2, 0.25 * LN4_3 + 0.75 * LN4, 0.25 * LN4 + 0.75 * LN4_3]
     np.testing.assert_allclose(cross_entropy(LOGITS, 0.25), by_hand, rtol=1e-6)
 
@@ -355,7 +355,7 @@ def test_cross_entropy_of_a_soft_target_by_hand():
 
 
 @pytest.mark.smoke
-def test_least_squares_with_labels_of_equation_8():
+def test_least_squares_with_labels_of_equation_8_equals_values_by_hand():
     """a, b, c = -1, 1, 0: the Pearson divergence's."""
     pair = least_squares(-1.0, 1.0, 0.0)
     assert pair.threshold == 0.0
@@ -395,7 +395,7 @@ def test_least_squares_has_a_target_for_each_label():
         ("hinge", lambda p, q: np.sign(p - q)),
     ],
 )
-def test_the_optimal_discriminator(name, optimum):
+def test_losses_at_the_optimal_discriminator_are_minimal(name, optimum):
     """At an image with density p among the real and q among the generated images."""
     terms = terms_of(LOSSES[name].make())
     for p, q in ((0.5, 0.1), (0.2, 0.9)):
@@ -404,7 +404,7 @@ def test_the_optimal_discriminator(name, optimum):
         np.testing.assert_allclose(grid[np.argmin(loss)], optimum(p, q), atol=1e-9)
 
 
-def test_the_hinge_is_flat_beyond_the_margin():
+def test_hinge_of_d_beyond_the_margin_has_zero_gradient():
     terms = terms_of(LOSSES["hinge"].make())
     scores = np.array([-3.0, -1.1, -0.9, 0.9, 1.1, 3.0])
     np.testing.assert_array_equal(gradient(terms["real"], scores), [-1, -1, -1, -1, 0, 0])
@@ -412,7 +412,7 @@ def test_the_hinge_is_flat_beyond_the_margin():
     np.testing.assert_array_equal(gradient(terms["generator"], scores), np.full(6, -1))
 
 
-def test_the_wasserstein_critic_maximises_the_difference_of_the_means():
+def test_wasserstein_critic_maximises_the_difference_of_the_means():
     """E D(x) - E D(G(z)), which does not change if a constant is added to all scores."""
     rng = np.random.default_rng(4)
     d_real, d_fake = rng.normal(3, 1, 100), rng.normal(-1, 1, 100)
@@ -426,7 +426,7 @@ def test_the_wasserstein_critic_maximises_the_difference_of_the_means():
 
 
 @pytest.mark.parametrize("name", RELATIVE)
-def test_only_differences_of_scores_matter(name):
+def test_relativistic_losses_are_invariant_to_a_shift_of_all_scores(name):
     scores = np.random.default_rng(5).normal(0, 2, (2, 6))
     for loss in losses_of(LOSSES[name].make()).values():
         np.testing.assert_allclose(loss(scores + 7.5), loss(scores), rtol=1e-9)
@@ -434,13 +434,13 @@ def test_only_differences_of_scores_matter(name):
 
 
 @pytest.mark.parametrize("name", RELATIVE)
-def test_a_relativistic_generator_is_the_discriminator_with_sides_exchanged(name):
+def test_relativistic_generator_loss_equals_that_of_d_with_sides_exchanged(name):
     scores = np.random.default_rng(6).normal(0, 2, (2, 6))
     losses = losses_of(LOSSES[name].make())
     np.testing.assert_allclose(losses["generator"](scores), losses["discriminator"](scores[::-1]))
 
 
-def test_relativistic_scores_are_compared_in_pairs():
+def test_relativistic_compares_scores_in_pairs():
     """Real scores ln 3 above, equal to and ln 3 below their fakes."""
     d_real, d_fake = tf.constant([5.0 + LN3, 2.0, -LN3]), tf.constant([5.0, 2.0, 0.0])
     pair = relativistic()
@@ -463,7 +463,7 @@ def test_relativistic_average_compares_with_the_mean_of_the_other_side():
     np.testing.assert_allclose(generator, [LN2 + math.log(10), math.log(10) + LN2], rtol=1e-6)
 
 
-def test_of_one_example_the_average_is_twice_the_pair():
+def test_relativistic_average_of_one_example_is_twice_relativistic():
     scores = tf.constant([[0.7], [-0.4]])
     paired, average = losses_of(relativistic()), losses_of(relativistic_average())
     for player in paired:
@@ -483,7 +483,7 @@ def test_of_one_example_the_average_is_twice_the_pair():
         ("hinge", lambda r: r),
     ],
 )
-def test_an_encoder_minimises_the_loss_with_labels_exchanged(name, of_encoder):
+def test_encoder_loss_is_that_of_exchanged_labels(name, of_encoder):
     scores = tf.constant(LOGITS_64)
     with tf.GradientTape() as tape:
         tape.watch(scores)
@@ -494,7 +494,7 @@ def test_an_encoder_minimises_the_loss_with_labels_exchanged(name, of_encoder):
     np.testing.assert_allclose(tape.gradient(found, scores), slopes, rtol=1e-5, atol=1e-7)
 
 
-def test_least_squares_of_an_encoder_is_mirrored_between_the_labels():
+def test_least_squares_encoder_target_is_mirrored_between_the_labels():
     """a, b, c = -1, 1, 0 (equation 8 of Mao et al. 2017): the target of G and E is 0; with 0, 1,
     0.75 that of G is 0.75 and that of E 0.25.
     """
@@ -506,14 +506,14 @@ def test_least_squares_of_an_encoder_is_mirrored_between_the_labels():
 
 
 @pytest.mark.parametrize("name", RELATIVE)
-def test_an_encoder_has_no_terms_if_the_generators_use_real_scores(name):
+def test_encoder_of_relativistic_losses_has_no_terms(name):
     assert LOSSES[name].make().encoder(LOGITS) == {}
 
 
 # BEGAN.
 
 
-def test_equilibrium_weights_generated_images_by_the_present_k():
+def test_equilibrium_weights_generated_images_by_k():
     k = tf.Variable(0.25)
     pair = EQUILIBRIUM["equilibrium"].make(k.read_value)
     real, fake = tf.constant([1.0, 2.0]), tf.constant([4.0, 8.0])

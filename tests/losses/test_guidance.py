@@ -37,7 +37,7 @@ def by_hand(width, length=LENGTH):
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 6, 9])
 @pytest.mark.parametrize("turned", [False, True])
-def test_stroke_thickness_of_bars_by_hand(width, turned):
+def test_stroke_thickness_of_bars_equals_value_by_hand(width, turned):
     x = bars(width)
     found = thickness(x.transpose(0, 2, 1, 3) if turned else x)
     np.testing.assert_allclose(found, by_hand(width), rtol=1e-5)
@@ -71,7 +71,7 @@ def test_stroke_thickness_of_a_blank_image_is_zero():
     np.testing.assert_array_equal(thickness(np.full((2, 8, 8, 3), -1, np.float32)), [0, 0])
 
 
-def test_stroke_thickness_does_not_depend_on_brightness_or_channels():
+def test_stroke_thickness_is_independent_of_brightness_and_channels():
     expected = by_hand(4)
     for light in (-0.5, 0.0, 1.0):
         np.testing.assert_allclose(thickness(bars(4, light=light)), [expected], rtol=1e-5)
@@ -100,7 +100,7 @@ def test_stroke_thickness_of_digits_correlates_with_that_of_the_metric():
 
 
 @pytest.mark.smoke
-def test_uniform_ranks_by_hand():
+def test_uniform_ranks_equal_values_by_hand():
     found = uniform_ranks(tf.constant([3.0, -1.0, 2.0, 100.0]))
     assert found.dtype == tf.float32
     np.testing.assert_allclose(found, [0.25, -0.75, -0.25, 0.75], atol=1e-6)
@@ -129,7 +129,7 @@ def test_uniform_ranks_of_ties_are_adjacent():
     assert sorted(all_tied.numpy()) == pytest.approx([-0.75, -0.25, 0.25, 0.75])
 
 
-def test_guidance_compiled_by_xla_agrees():
+def test_guidance_compiled_by_xla_agrees_with_eager():
     x = np.random.default_rng(0).uniform(-1, 1, (7, 8, 8, 1)).astype(np.float32)
     x[3] = -1
 

@@ -80,7 +80,7 @@ def gradients(function, *arrays):
 
 
 @pytest.mark.smoke
-def test_losses_by_hand():
+def test_code_losses_equal_values_by_hand():
     """Odds of 1 : 3, a mean that is off by 1/2, and a standard deviation of 1/e."""
     logits = tf.constant([[0.0, math.log(3)]] * 2)
     np.testing.assert_allclose(
@@ -94,7 +94,7 @@ def test_losses_by_hand():
     np.testing.assert_allclose(gaussian_nll(mean, log_std, code), expected, rtol=1e-5)
 
 
-def test_losses_are_numpys_and_are_not_reduced():
+def test_code_losses_equal_numpy_and_are_not_reduced():
     as_tensors = [tf.constant(x, tf.float32) for x in (LOGITS, CODES, MEANS, LOG_STDS, TARGETS)]
     logits, codes, means, log_stds, targets = as_tensors
     value = categorical_nll(logits, codes)
@@ -109,13 +109,13 @@ def test_losses_are_numpys_and_are_not_reduced():
     np.testing.assert_allclose(value, expected, rtol=1e-4, atol=1e-5)
 
 
-def test_the_categorical_loss_is_the_distributions():
+def test_categorical_nll_equals_that_of_one_hot_categorical():
     logits, codes = tf.constant(LOGITS, tf.float32), tf.constant(CODES, tf.float32)
     expected = -tfp.distributions.OneHotCategorical(logits=logits).log_prob(codes)
     np.testing.assert_allclose(categorical_nll(logits, codes), expected, rtol=1e-5)
 
 
-def test_extreme_logits_have_finite_losses():
+def test_categorical_nll_of_extreme_logits_is_finite():
     logits = tf.constant([[1e4, -1e4], [-1e4, 1e4]])
     np.testing.assert_allclose(categorical_nll(logits, tf.constant([[1.0, 0]] * 2)), [0, 2e4])
 
@@ -134,7 +134,7 @@ def test_extreme_logits_have_finite_losses():
     ],
     ids=["categorical", "squared_error", "gaussian"],
 )
-def test_gradients_are_those_of_finite_differences(loss, numpy_loss, parts, code):
+def test_gradients_of_code_losses_agree_with_finite_differences(loss, numpy_loss, parts, code):
     found = gradients(lambda *q: loss(*q, tf.constant(code, tf.float32)), *parts)
     expected = differences(lambda *q: numpy_loss(*q, code), *parts)
     for one, other in zip(found, expected, strict=True):
@@ -142,7 +142,7 @@ def test_gradients_are_those_of_finite_differences(loss, numpy_loss, parts, code
         assert np.abs(other).max() > 0.1
 
 
-def test_the_categorical_gradient_by_hand():
+def test_gradient_of_categorical_nll_is_softmax_minus_the_code():
     """Softmax minus the code."""
     (found,) = gradients(lambda x: categorical_nll(x, tf.constant([[1.0, 0]])), np.zeros((1, 2)))
     np.testing.assert_allclose(found, [[-0.5, 0.5]], rtol=1e-6)
@@ -155,9 +155,9 @@ def test_the_categorical_gradient_by_hand():
     ("inside", "most"),
     [((-1.6, -1.4), 0.03), ((-2.5, -0.5), 0.18), ((-3, 0), 0.31), (LOG_STD, 0.7)],
 )
-def test_within_its_range_the_deviation_is_distorted_by_so_much_at_most(inside, most):
-    """The logarithm: next to nothing in the middle, 0.7 at the ends, and nowhere by a change of
-    order; against the distribution with the deviation as it was told.
+def test_gaussian_nll_within_the_range_of_log_std_has_bounded_distortion(inside, most):
+    """The logarithm is distorted by almost 0 in the middle and by 0.7 at the ends, in order;
+    compared with the distribution of the unbounded deviation.
     """
     log_std = np.linspace(*inside, 101)
     normal = tfp.distributions.Normal(np.zeros(101), np.exp(log_std))
@@ -168,7 +168,7 @@ def test_within_its_range_the_deviation_is_distorted_by_so_much_at_most(inside, 
 
 
 @pytest.mark.parametrize("far", [30.0, 1e4, 1e30])
-def test_far_outside_of_its_range_the_deviation_is_an_end_of_it(far):
+def test_gaussian_nll_far_outside_the_range_of_log_std_uses_its_limit(far):
     low, high = LOG_STD
     for log_std, end in ((-far, low), (far, high)):
         nll = partial_nll(log_std, 0.5)
@@ -187,8 +187,8 @@ def partial_nll(log_std, off):
     return float(gaussian_nll(tf.constant(0.0), tf.constant(log_std), tf.constant(off)))
 
 
-def test_neither_a_code_found_exactly_nor_one_not_found_makes_the_deviation_run_away():
-    """200 steps down the gradient, with s the only thing to learn."""
+def test_gaussian_nll_minimised_over_log_std_keeps_it_bounded():
+    """200 steps of gradient descent in s alone."""
     for off, s in ((0.0, math.exp(-4)), (0.3, 0.3), (1.0, 1.0), (100.0, math.e)):
         log_std = tf.Variable([[0.0]])
         for _ in range(200):
@@ -200,7 +200,7 @@ def test_neither_a_code_found_exactly_nor_one_not_found_makes_the_deviation_run_
         np.testing.assert_allclose(np.exp(bounded(log_std)), [[s]], rtol=0.05)
 
 
-def test_what_is_known_of_a_continuous_code_has_an_upper_limit():
+def test_gaussian_bound_has_an_upper_limit():
     """Ln 2 - ln(sqrt(2 pi) exp(-4)): 3.77 nats."""
     best = float(gaussian_bound(partial_nll(-1e4, 0.0)))
     np.testing.assert_allclose(best, LN2 - 0.5 * math.log(2 * math.pi) + 4, rtol=1e-5)
@@ -210,7 +210,7 @@ def test_what_is_known_of_a_continuous_code_has_an_upper_limit():
 
 
 @pytest.mark.parametrize("k", [2, 10, 1000])
-def test_the_categorical_bound_is_ln_k_at_most_and_0_where_q_knows_nothing(k):
+def test_categorical_bound_is_at_most_ln_k_and_0_for_an_uninformative_q(k):
     assert float(categorical_bound(tf.constant(0.0), k)) == pytest.approx(math.log(k))
     nll = tf.reduce_mean(categorical_nll(tf.zeros([k, k]), tf.eye(k)))
     assert float(categorical_bound(nll, k)) == pytest.approx(0, abs=1e-5)
@@ -219,7 +219,7 @@ def test_the_categorical_bound_is_ln_k_at_most_and_0_where_q_knows_nothing(k):
     assert float(categorical_bound(tf.constant(1.5), k)) == pytest.approx(math.log(k) - 1.5)
 
 
-def test_the_continuous_bounds_by_hand():
+def test_continuous_bounds_equal_values_by_hand():
     """An error of 1 / (2 pi e) is a Gaussian of entropy 0."""
     assert float(gaussian_bound(tf.constant(0.5))) == pytest.approx(LN2 - 0.5)
     error = tf.constant(1 / (2 * math.pi * math.e))
@@ -231,8 +231,8 @@ def test_the_continuous_bounds_by_hand():
     assert -0.2 < blind < 0
 
 
-def test_both_continuous_bounds_agree_where_the_variance_is_the_mean_squared_error():
-    """And the Gaussian of another variance says less."""
+def test_gaussian_bound_with_the_variance_of_the_error_equals_squared_error_bound():
+    """With another variance the Gaussian bound is lower."""
     error = np.mean((TARGETS - MEANS) ** 2)
 
     def bound(variance):
@@ -281,7 +281,7 @@ def discrete_bound(logits, joint):
 
 
 @pytest.mark.parametrize("name", CHANNELS)
-def test_with_the_true_posterior_the_bound_is_the_information_of_a_channel(name):
+def test_categorical_bound_of_the_true_posterior_is_the_mutual_information(name):
     joint = joint_of(CHANNELS[name])
     information = exact_information(joint)
     np.testing.assert_allclose(information, KNOWN.get(name, information), atol=1e-12)
@@ -289,13 +289,13 @@ def test_with_the_true_posterior_the_bound_is_the_information_of_a_channel(name)
         assert 0.2 < information < math.log(4) - 0.2
     logits = np.log(posterior_of(joint) + 1e-300)
     np.testing.assert_allclose(discrete_bound(logits, joint), information, atol=1e-9)
-    # A softmax does not mind what is added to all.
+    # A softmax is invariant to a shift of all logits.
     shifted = logits + RNG.normal(0, 5, (len(logits), 1))
     np.testing.assert_allclose(discrete_bound(shifted, joint), information, atol=1e-9)
 
 
 @pytest.mark.parametrize("name", CHANNELS)
-def test_with_any_other_q_the_bound_is_lower_by_the_divergence_from_the_posterior(name):
+def test_categorical_bound_of_another_q_is_lower_by_the_kl_divergence(name):
     joint = joint_of(CHANNELS[name])
     information, posterior = exact_information(joint), posterior_of(joint)
     k = len(joint)
@@ -312,7 +312,7 @@ def test_with_any_other_q_the_bound_is_lower_by_the_divergence_from_the_posterio
     assert discrete_bound(overconfident, joint) < 0
 
 
-def test_a_q_that_learns_from_samples_of_a_channel_comes_to_its_information():
+def test_categorical_bound_of_a_trained_q_approaches_the_mutual_information():
     joint = joint_of(CHANNELS["noisy"])
     information = exact_information(joint)
     rng = np.random.default_rng(1)
@@ -366,15 +366,15 @@ def truncated(x, s):
     return x + s * shift, s**2 * (1 + low * at_low - high * at_high - shift**2)
 
 
-def test_the_information_behind_little_noise_is_that_of_a_box_and_behind_much_is_none():
+def test_noisy_information_approaches_that_of_a_box_for_little_noise_and_0_for_much():
     for s in (0.01, 0.02):
         box = LN2 - 0.5 * math.log(2 * math.pi * math.e * s**2)
         assert box < noisy_information(s) < box + 2 * s
     assert 0 < noisy_information(20.0) < 0.01
 
 
-def test_the_squared_error_bound_is_below_and_near_the_information(noisy):
-    """Of m(x) = x, and of the best m, the posterior's mean."""
+def test_squared_error_bound_is_below_and_near_the_information(noisy):
+    """Bounds of m(x) = x and of the best m, the posterior's mean."""
     s, information, c, x = noisy
     mean, _ = truncated(x, s)
     plain, best = (
@@ -387,8 +387,8 @@ def test_the_squared_error_bound_is_below_and_near_the_information(noisy):
     assert float(squared_error_bound(tf.reduce_mean(squared_error(x + s, None, c)))) < plain - 0.3
 
 
-def test_the_gaussian_bound_is_below_the_information_and_above_that_of_one_variance(noisy):
-    """Q says the posterior's mean and deviation of each image."""
+def test_gaussian_bound_is_below_the_information_and_above_squared_error_bound(noisy):
+    """Q predicts the posterior's mean and deviation of each image."""
     s, information, c, x = noisy
     mean, variance = truncated(x, s)
     log_std = np.maximum(0.5 * np.log(variance), LOG_STD[0] + 0.01)
@@ -406,8 +406,8 @@ def test_the_gaussian_bound_is_below_the_information_and_above_that_of_one_varia
 
 
 @pytest.mark.parametrize("name", CODE_LOSSES)
-def test_the_bound_of_a_code_loss_is_that_of_its_mean(name):
-    """A better prediction has a lower loss and a higher bound, and blind guesses have none."""
+def test_bound_of_a_code_loss_is_higher_for_better_predictions(name):
+    """A better prediction has a higher bound; that of a constant prediction is negative."""
     loss = CODE_LOSSES[name]
     code = tf.constant(np.linspace(-1, 1, 201)[:, None], tf.float32)
     log_std = tf.constant(unbounded(math.log(0.1)) * np.ones((201, 1)), tf.float32)
@@ -421,11 +421,11 @@ def test_the_bound_of_a_code_loss_is_that_of_its_mean(name):
 
 
 @pytest.mark.parametrize("name", CODE_LOSSES)
-def test_a_code_loss_depends_on_the_deviation_if_q_predicts_it(name):
+def test_code_loss_depends_on_log_std_if_q_predicts_it(name):
     mean, code = tf.zeros([3, 1]), tf.fill([3, 1], 0.5)
     losses = [CODE_LOSSES[name].make(mean, tf.fill([3, 1], s), code).numpy() for s in (-1.0, 0.0)]
     assert (losses[0] != losses[1]).all() == CODE_LOSSES[name].predicts_std
 
 
-def test_ols_is_an_alias_of_the_mean_squared_error():
+def test_ols_is_an_alias_of_squared_error():
     assert CODE_LOSSES[CODE_LOSSES.aliases["ols"]].make is squared_error

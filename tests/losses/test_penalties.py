@@ -58,7 +58,7 @@ def norms(x):
 
 
 @pytest.mark.smoke
-def test_a_linear_critic_by_hand():
+def test_penalties_of_a_linear_critic_equal_values_by_hand():
     """W = (3, 4): gradient norm 5 everywhere, (5 - 1)² = 16, 5² / 2 = 12.5."""
     x = tf.constant([[0.0, 0.0], [1.0, -2.0], [9.0, 7.0]])
     critic = linear(3.0, 4.0)
@@ -72,8 +72,8 @@ def test_a_linear_critic_by_hand():
 
 
 @pytest.mark.smoke
-def test_a_quadratic_critic_in_closed_form():
-    """Its gradient norm is the norm of its image, another one for each example."""
+def test_penalties_of_a_quadratic_critic_equal_the_closed_form():
+    """The gradient norm at an image is the norm of the image."""
     epsilon, alpha, u = WEIGHTS.values()
     between = epsilon * REAL + (1 - epsilon) * FAKE
     around = REAL + alpha * (0.5 * REAL.std() * u)
@@ -90,7 +90,7 @@ def test_a_quadratic_critic_in_closed_form():
 
 
 @pytest.mark.parametrize("shape", [(5,), (2, 3), (2, 3, 2), (4, 4, 3)])
-def test_the_norm_is_over_all_axes_but_the_batch(shape):
+def test_gradient_norms_are_over_all_axes_but_the_batch(shape):
     """D(x) = sum of x has the gradient norm sqrt(number of pixels)."""
 
     def critic(x):
@@ -130,7 +130,7 @@ def points_of(penalty, real, fake, uniform):
     return image, draws
 
 
-def test_interpolates_lie_on_each_examples_own_segment():
+def test_gradient_penalty_interpolates_lie_on_the_segment_of_each_example():
     """One uniform weight per example, the same for all pixels."""
     real, fake = np.random.default_rng(3).normal(0, 1, (2, 500, 4, 4, 2)).astype(np.float32)
     between, draws = points_of(gradient, real, fake, drawn)
@@ -146,7 +146,7 @@ def test_interpolates_lie_on_each_examples_own_segment():
     np.testing.assert_allclose(np.quantile(weights, [0.25, 0.5, 0.75]), [0.25, 0.5, 0.75], atol=0.1)
 
 
-def test_epsilon_is_the_weight_of_the_real_image():
+def test_gradient_penalty_epsilon_is_the_weight_of_the_real_image():
     for value, expected in ((0.0, FAKE), (1.0, REAL)):
         at, _ = points_of(gradient, REAL, FAKE, lambda _, shape, v=value: tf.fill(shape, v))
         np.testing.assert_allclose(at, expected, atol=1e-6)
@@ -169,7 +169,7 @@ def test_dragan_perturbs_real_images_by_up_to_half_the_batchs_deviation():
 
 
 @pytest.mark.parametrize(("penalty", "at"), [(r1, REAL), (r2, FAKE)])
-def test_r1_and_r2_penalise_one_side_and_draw_nothing(penalty, at):
+def test_r1_is_at_real_and_r2_at_generated_images_without_draws(penalty, at):
     np.testing.assert_array_equal(points_of(penalty, REAL, FAKE, unused)[0], at)
 
 
@@ -177,7 +177,7 @@ def test_r1_and_r2_penalise_one_side_and_draw_nothing(penalty, at):
 
 
 def numpy_norms(w, x):
-    """Of D(x) = v . tanh(x W + b): the gradient is W (v * (1 - tanh²))."""
+    """Gradient norms of D(x) = v . tanh(x W + b), whose gradient is W (v * (1 - tanh²))."""
     weights, bias, v = w[:15].reshape(3, 5), w[15:20], w[20:]
     return np.linalg.norm((v * (1 - np.tanh(x @ weights + bias) ** 2)) @ weights.T, axis=1)
 
@@ -192,8 +192,8 @@ def numpy_penalty(name, w, real, fake):
 
 
 @pytest.mark.parametrize("name", PENALTIES)
-def test_values_and_weight_gradients_of_a_nonlinear_critic(name):
-    """The gradient, a double backward pass here, is by finite differences there."""
+def test_penalties_of_a_nonlinear_critic_agree_with_numpy(name):
+    """The gradient is a double backward pass; that of numpy is by finite differences."""
     w = np.random.default_rng(5).normal(0, 0.7, 25)
     real, fake = POINTS.astype(np.float64)
 
@@ -217,7 +217,7 @@ def test_values_and_weight_gradients_of_a_nonlinear_critic(name):
     assert np.abs(by_differences).max() > 0.1
 
 
-def test_the_gradient_of_gradient_norms_by_hand():
+def test_gradient_of_gradient_norms_equals_value_by_hand():
     """D(x) = |x|² / 2 has gradient norm |x|, whose gradient is x / |x|."""
     x = tf.constant([[3.0, 4.0], [0.0, -2.0]])
     with tf.GradientTape() as tape:
@@ -229,7 +229,7 @@ def test_the_gradient_of_gradient_norms_by_hand():
 
 @pytest.mark.parametrize("scale", [0.5, 2.0])
 @pytest.mark.parametrize("name", PENALTIES)
-def test_a_penalty_moves_the_gradient_norm_towards_its_target(name, scale):
+def test_gradient_of_penalties_moves_the_gradient_norm_towards_its_target(name, scale):
     """WGAN-GP's and DRAGAN's towards 1 from either side, R1 and R2 towards 0."""
     a = tf.Variable(scale)
     with tf.GradientTape() as tape:
@@ -245,8 +245,8 @@ def test_a_penalty_moves_the_gradient_norm_towards_its_target(name, scale):
 
 @pytest.mark.parametrize("weight", [0.0, 1e-30, 1e-20, 1e-18])
 @pytest.mark.parametrize("name", PENALTIES)
-def test_a_flat_critic_has_finite_gradients(name, weight):
-    """Also if the square of the gradient norm underflows in float32."""
+def test_penalties_of_a_flat_critic_have_finite_gradients(name, weight):
+    """The square of the gradient norm may underflow in float32."""
     w = tf.Variable([weight, 0.0, weight])
     with tf.GradientTape() as tape:
         critic = lambda x: tf.linalg.matvec(x, w)  # noqa: E731
@@ -260,7 +260,7 @@ def test_a_flat_critic_has_finite_gradients(name, weight):
         np.testing.assert_array_equal(found, np.zeros(3))
 
 
-def test_the_gradient_norm_at_a_minimum_is_zero_and_does_not_affect_other_examples():
+def test_gradient_norms_at_a_minimum_are_zero_without_effect_on_other_examples():
     x = tf.constant([[0.0, 0.0], [3.0, 4.0]])
     with tf.GradientTape() as tape:
         tape.watch(x)
@@ -323,12 +323,12 @@ def assert_close(found, expected, **tolerance):
 
 
 @pytest.mark.parametrize("options", [{"jit_compile": True}, {"batch": None}], ids=["xla", "any_b"])
-def test_a_compiled_step_equals_a_plain_one(plain, options):
+def test_penalties_in_a_compiled_step_equal_plain_ones(plain, options):
     assert_close(step(*network(), **options), plain, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("jit_compile", [False, True])
-def test_networks_in_bfloat16_give_float32_penalties(plain, jit_compile):
+def test_penalties_of_a_bfloat16_network_are_float32(plain, jit_compile):
     keras.config.set_dtype_policy("mixed_bfloat16")  # conftest sets it back
     critic, kernels = network()
     for name, (value, gradients) in step(critic, kernels, jit_compile=jit_compile).items():
@@ -340,7 +340,7 @@ def test_networks_in_bfloat16_give_float32_penalties(plain, jit_compile):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
-def test_the_norm_is_taken_in_float32(dtype):
+def test_gradient_norms_of_each_dtype_are_computed_in_float32(dtype):
     """10,001 pixels of gradient 1: neither 10,001 nor its root, 100.005, is a bfloat16."""
 
     def critic(x):

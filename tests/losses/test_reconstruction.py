@@ -48,13 +48,13 @@ def test_bernoulli_nll_of_binary_pixels_is_that_of_scipy():
     np.testing.assert_allclose(tape.gradient(total, logits), p - (x > 0))
 
 
-def test_bernoulli_nll_of_a_gray_pixel_by_hand():
+def test_bernoulli_nll_of_a_gray_pixel_equals_value_by_hand():
     """For t = 1/4 and a logit of log 3 it is -(log(3/4) / 4 + 3 log(1/4) / 4)."""
     nll = bernoulli_nll(tf.constant([[[[-0.5]]]]), tf.constant([[[[np.log(3.0)]]]], tf.float32))
     np.testing.assert_allclose(nll, [-(np.log(0.75) + 3 * np.log(0.25)) / 4], rtol=1e-6)
 
 
-def test_reconstructions_of_logits_are_those_that_take_logits():
+def test_reconstructions_declare_logits_and_densities_correctly():
     """The mean of p(x|z) is -1 or 1 for large values of logits, and the value itself otherwise."""
     x, values = tf.ones([1, 2, 2, 1]), tf.fill([1, 2, 2, 1], 50.0)
     for reconstruction in RECONSTRUCTIONS.values():

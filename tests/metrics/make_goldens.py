@@ -7,8 +7,8 @@ Made with these versions, numpy 2.4.6, scipy 1.17.1 and scikit-learn 1.9.1. The 
 the three programs: they make the same features and compare with the file.
 
 Where a covariance is singular both programs' distances are about 1.4e-7 (relative) too small: the
-square roots of eigenvalues that should be 0 are rounding errors of 1e-8. The tests hold these
-cases against the nuclear norm of the features as well, which has no such roots.
+square roots of eigenvalues that should be 0 are rounding errors of 1e-8. The tests compare
+these cases with the nuclear norm of the features as well, which has no such roots.
 """
 
 import json

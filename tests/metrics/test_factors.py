@@ -18,7 +18,7 @@ from metrics.measurement import MetricError
 
 
 def bars(width=4.0, degrees=0.0, length=20, side=28, light=255, shift=(0.0, 0.0)):
-    """A bar of so many pixels across, sheared to the right by degrees, with smooth edges, on black:
+    """A bar of `width` pixels, sheared to the right by degrees, with smooth edges, on black:
     uint8 [1, side, side, 1].
     """
     y, x = np.mgrid[:side, :side].astype(float)
@@ -37,7 +37,7 @@ def turned(images):
 
 
 @pytest.mark.smoke
-def test_the_slant_of_two_pixels_by_hand():
+def test_slant_of_two_pixels_equals_value_by_hand():
     """From the lower left to the upper right: 45 degrees; twice as high: arctan 1/2."""
     images = np.zeros((3, 5, 5, 1), np.uint8)
     images[0, [3, 1], [1, 3]] = 200
@@ -49,7 +49,7 @@ def test_the_slant_of_two_pixels_by_hand():
 
 
 @pytest.mark.parametrize("degrees", [-40, -10, 0, 3, 25, 40])
-def test_the_slant_is_the_angle_of_the_shear(degrees):
+def test_slant_of_a_sheared_bar_is_the_angle(degrees):
     images = bars(degrees=degrees, length=16)
     np.testing.assert_allclose(slant(images), degrees, atol=0.2)
     np.testing.assert_allclose(slant(images[:, :, ::-1]), -degrees, atol=0.2)
@@ -58,7 +58,7 @@ def test_the_slant_is_the_angle_of_the_shear(degrees):
 
 
 @pytest.mark.parametrize("degrees", [-20, 15])
-def test_place_width_and_light_do_not_change_the_slant(degrees):
+def test_slant_is_independent_of_place_width_and_brightness(degrees):
     for images in (
         bars(degrees=degrees, length=16, shift=(3.0, 0.0)),
         bars(degrees=degrees, length=16, shift=(-2.0, 4.0)),
@@ -71,7 +71,7 @@ def test_place_width_and_light_do_not_change_the_slant(degrees):
     np.testing.assert_allclose(slant(images), slant(images // 50), rtol=1e-9)
 
 
-def test_blank_images_and_flat_strokes_have_no_slant_beside_others():
+def test_slant_of_blank_images_and_flat_strokes_is_0():
     images = np.concatenate([bars(degrees=10), np.zeros_like(bars()), turned(bars(width=1))])
     np.testing.assert_allclose(slant(images), [slant(images[:1])[0], 0, 0], atol=1e-9)
     assert not slant(np.zeros((2, 3, 3, 1), np.uint8)).any()
@@ -88,7 +88,7 @@ def by_hand(width, length):
 
 @pytest.mark.parametrize("width", [2, 3, 4, 6])
 @pytest.mark.parametrize("length", [12, 24])
-def test_the_thickness_of_a_bar_is_its_width_but_for_its_ends(width, length):
+def test_stroke_thickness_of_a_bar_is_its_width_except_at_its_ends(width, length):
     images = bars(width, length=length)
     np.testing.assert_allclose(measured_stroke_thickness(images), by_hand(width, length), rtol=0.02)
     np.testing.assert_allclose(
@@ -97,32 +97,32 @@ def test_the_thickness_of_a_bar_is_its_width_but_for_its_ends(width, length):
     np.testing.assert_allclose(measured_stroke_thickness(images), width, rtol=0.17)
 
 
-def test_of_a_long_bar_it_is_the_width():
+def test_stroke_thickness_of_a_long_bar_is_its_width():
     widths = (2, 4, 6)
     found = [measured_stroke_thickness(bars(w, length=300, side=302))[0] for w in widths]
     np.testing.assert_allclose(found, widths, rtol=0.015)
 
 
-def test_a_width_between_pixels_is_seen():
+def test_stroke_thickness_resolves_fractions_of_a_pixel():
     found = [measured_stroke_thickness(bars(w))[0] for w in (2.0, 2.5, 3.0, 3.5, 4.0)]
     assert (np.diff(found) > 0.3).all()
 
 
-def test_a_stroke_at_the_border_ends_there():
+def test_stroke_thickness_at_the_border_counts_the_edge_there():
     images = np.zeros((2, 28, 28, 1), np.uint8)
     images[0, 4:24, :4] = images[1, 4:24, 10:14] = 255
     at_border, inside = measured_stroke_thickness(images)
     assert at_border == pytest.approx(inside, rel=0.05)
 
 
-def test_slanted_bars_are_as_thick_as_they_are_across():
+def test_stroke_thickness_of_a_slanted_bar_is_its_perpendicular_width():
     for degrees in (15, 30):
         across = 5 * math.cos(math.radians(degrees))
         found = measured_stroke_thickness(bars(5, degrees, length=20))
         np.testing.assert_allclose(found, by_hand(across, 20 / (across / 5)), rtol=0.08)
 
 
-def test_where_there_is_no_stroke_the_thickness_is_0_and_it_is_measured_one_by_one():
+def test_stroke_thickness_of_blank_images_is_0_and_independent_of_the_batch():
     images = np.concatenate([bars(2), np.zeros_like(bars()), bars(6), bars(light=120)])
     found = measured_stroke_thickness(images)
     assert found.shape == (4,)
@@ -132,7 +132,7 @@ def test_where_there_is_no_stroke_the_thickness_is_0_and_it_is_measured_one_by_o
                                                *measured_stroke_thickness(bars(6))])  # fmt: skip
 
 
-def test_digits_made_thicker_are_thicker_and_those_sheared_lean(mnist_test):
+def test_stroke_thickness_and_slant_of_changed_digits_follow_the_change(mnist_test):
     import scipy.ndimage
 
     images = mnist_test[0][:200]
@@ -148,14 +148,14 @@ def test_digits_made_thicker_are_thicker_and_those_sheared_lean(mnist_test):
     np.testing.assert_allclose(np.median(leant), 0.3, atol=0.03)
 
 
-def test_the_factors_are_these_two():
+def test_factors_are_slant_and_thickness():
     assert list(FACTORS.items()) == [("slant", slant), ("thickness", measured_stroke_thickness)]
 
 
 # Rank correlations.
 
 
-def test_rank_correlations_are_of_ranks_and_have_a_sign():
+def test_rank_correlations_are_invariant_to_monotone_maps_and_signed():
     rng = np.random.default_rng(0)
     factor = rng.normal(size=2000)
     codes = np.stack([np.exp(factor), -(factor**3), rng.normal(size=2000)], axis=1)
@@ -165,28 +165,28 @@ def test_rank_correlations_are_of_ranks_and_have_a_sign():
     assert abs(found[2]) < 4 / 2000**0.5
 
 
-def test_a_rank_correlation_by_hand():
+def test_rank_correlations_equal_values_by_hand():
     """1 - 6 sum d^2 / (n (n^2 - 1)), d being 0, 1, -1, 0."""
     codes = np.array([[0.1, 7.0], [0.3, 7.5], [0.2, 8.0], [0.9, 9.0]])
     assert rank_correlations(codes, np.array([1, 2, 3, 4])) == pytest.approx([0.8, 1.0])
 
 
 @pytest.mark.parametrize("constant", ["factor", "code"])
-def test_what_does_not_vary_has_no_correlation(constant):
+def test_rank_correlations_of_a_constant_raise(constant):
     codes, factor = np.random.default_rng(0).normal(size=(9, 2)), np.arange(9.0)
     if constant == "factor":
         factor[:] = 3
     else:
         codes[:, 1] = 3
-    said = r"^requires codes and factors that vary; one is constant$"
-    with pytest.raises(MetricError, match=said):
+    of = {"factor": "the factor", "code": "code 1"}[constant]
+    with pytest.raises(MetricError, match=f"^{of} is the same in all samples$"):
         rank_correlations(codes, factor)
 
 
 # Mutual information.
 
 
-def test_bins_hold_as_many_each_and_keep_the_order():
+def test_binned_values_fill_bins_equally_and_keep_the_order():
     values = np.random.default_rng(0).exponential(size=2000)
     found = binned(values)
     np.testing.assert_array_equal(np.bincount(found), np.full(BINS, 100))
@@ -194,7 +194,7 @@ def test_bins_hold_as_many_each_and_keep_the_order():
     np.testing.assert_array_equal(binned(np.exp(values)), found)
 
 
-def test_equal_values_share_a_bin():
+def test_binned_equal_values_share_a_bin():
     assert len(set(binned(np.full(50, 3.0)))) == 1
     values = np.repeat([0.0, 1.0, 2.0], 100)
     found = binned(values).reshape(3, 100)
@@ -202,7 +202,7 @@ def test_equal_values_share_a_bin():
     assert len(set(found[:, 0])) == 3
 
 
-def test_a_factor_that_is_seldom_another_is_not_constant():
+def test_binned_values_with_a_rare_one_have_two_bins():
     assert len(set(binned(np.repeat([0.0, 1.0], [970, 30])))) == 2
 
 
@@ -223,14 +223,14 @@ EIGHT = np.arange(8).repeat(10)  # a factor of eight values, ln 8 nats
         ({"none": np.zeros(80, int), "half": EIGHT // 2}, 2 / 3),
     ],
 )
-def test_the_gap_by_hand(codes, gap):
+def test_mutual_information_gap_equals_value_by_hand(codes, gap):
     value, gaps = mutual_information_gap(codes, {"factor": EIGHT})
     assert type(value) is float
     assert value == pytest.approx(gap, abs=1e-9)
     assert gaps == {"factor": pytest.approx(gap, abs=1e-9)}
 
 
-def test_the_gap_of_noisy_codes_is_that_of_the_counts():
+def test_mutual_information_gap_of_noisy_codes_is_that_of_the_frequencies():
     """From the joint frequencies, in numpy."""
     rng = np.random.default_rng(0)
     factor = rng.integers(0, 3, 500)
@@ -251,14 +251,14 @@ def test_the_gap_of_noisy_codes_is_that_of_the_counts():
     assert mutual_information_gap(codes, {"factor": factor})[0] == pytest.approx(expected)
 
 
-def test_the_gap_is_the_mean_over_the_factors():
+def test_mutual_information_gap_is_the_mean_over_the_factors():
     codes = {"v": EIGHT, "half": EIGHT // 2}
     value, gaps = mutual_information_gap(codes, {"fine": EIGHT, "coarse": EIGHT // 2})
     assert gaps == {"fine": pytest.approx(1 / 3), "coarse": pytest.approx(0, abs=1e-9)}
     assert value == pytest.approx(1 / 6)
 
 
-def test_a_factor_that_does_not_vary_has_no_gap():
+def test_mutual_information_gap_of_a_constant_factor_raises():
     codes = {"v": EIGHT, "half": EIGHT // 2}
     with pytest.raises(MetricError, match=r"^the slant is the same in all samples$"):
         mutual_information_gap(codes, {"thickness": EIGHT, "slant": np.full(80, 4)})

@@ -39,14 +39,14 @@ def exact_distance(fake, real):
     return shift @ shift + (a**2).sum() + (b**2).sum() - 2 * overlap
 
 
-def test_the_distance_of_diagonal_gaussians_is_that_of_means_and_standard_deviations():
+def test_frechet_distance_of_diagonal_gaussians_equals_the_closed_form():
     # |m1 - m2|^2 + sum (s1 - s2)^2 = 9 + 16 + (1 - 2)^2 + (3 - 1)^2 = 30.
     fake = with_moments([3.0, 0.0], np.diag([1.0, 9.0]))
     real = with_moments([0.0, 4.0], np.diag([4.0, 1.0]))
     assert distance(fake, real) == pytest.approx(30, rel=1e-12)
 
 
-def test_the_distance_of_two_gaussians_that_do_not_share_axes():
+def test_frechet_distance_of_gaussians_with_other_axes_equals_the_closed_form():
     # In the plane tr (C1 C2)^(1/2) = sqrt(tr(C1 C2) + 2 sqrt(det C1 det C2)). With
     # C1 = diag(4, 1) and C2 = diag(9, 1) turned by 45 degrees = [[5, 4], [4, 5]]:
     # 5 + 10 - 2 sqrt(25 + 2 * 6).
@@ -55,7 +55,7 @@ def test_the_distance_of_two_gaussians_that_do_not_share_axes():
     assert distance(fake, real) == pytest.approx(15 - 2 * 37**0.5, rel=1e-12)
 
 
-def test_turning_both_sets_does_not_change_the_distance():
+def test_frechet_distance_of_rotated_features_is_the_same():
     fake, real = goldens.features(300, 200, 16)
     turn, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(16, 16)))
     assert distance(fake @ turn, real @ turn) == pytest.approx(distance(fake, real), rel=1e-10)
@@ -63,7 +63,7 @@ def test_turning_both_sets_does_not_change_the_distance():
 
 @pytest.mark.parametrize("case", goldens.FRECHET_CASES)
 @pytest.mark.parametrize("program", ["torch_fidelity", "pytorch_fid"])
-def test_the_distance_is_that_of_the_reference_programs(case, program):
+def test_frechet_distance_equals_that_of_the_reference_programs(case, program):
     # They lose seven digits to singular covariances, see make_goldens.py.
     tolerance = 1e-11 if case == "both_regular" else 1e-6
     value = distance(*goldens.features(*goldens.FRECHET_CASES[case]))
@@ -71,25 +71,25 @@ def test_the_distance_is_that_of_the_reference_programs(case, program):
 
 
 @pytest.mark.parametrize("case", goldens.FRECHET_CASES)
-def test_the_distance_is_exact_also_where_a_covariance_is_singular(case):
+def test_frechet_distance_is_exact_even_with_singular_covariances(case):
     fake, real = goldens.features(*goldens.FRECHET_CASES[case])
     assert distance(fake, real) == pytest.approx(exact_distance(fake, real), rel=1e-12)
 
 
-def test_features_that_are_constant_in_the_larger_set_cost_few_digits():
+def test_frechet_distance_with_constant_features_loses_few_digits():
     fake, real = goldens.features(300, 1000, 64)
     real[:, :32] = 0
     assert distance(fake, real) == pytest.approx(exact_distance(fake, real), rel=1e-7)
 
 
-def test_a_set_is_at_no_distance_from_itself_and_never_below():
+def test_frechet_distance_of_a_set_to_itself_is_0():
     for n, d in ((500, 8), (20, 64), (64, 64)):
         fake, _ = goldens.features(n, 2, d)
         assert 0 <= distance(fake, fake) < 1e-9 * np.square(fake).sum()
         assert 0 <= distance(fake, fake[::-1]) < 1e-9 * np.square(fake).sum()
 
 
-def test_the_distance_grows_with_the_shift_and_with_a_collapse():
+def test_frechet_distance_grows_with_shift_and_collapse():
     fake, real = goldens.features(2000, 2000, 8)
     shifted = [distance(fake + shift, real) for shift in (0, 1, 2)]
     collapsed = [distance(fake[np.arange(2000) % modes], real) for modes in (1000, 20, 2)]
@@ -97,13 +97,13 @@ def test_the_distance_grows_with_the_shift_and_with_a_collapse():
     assert collapsed == sorted(collapsed)
 
 
-def test_samples_that_are_all_one_image_are_at_a_distance_of_the_shift_and_the_variance():
+def test_frechet_distance_of_identical_samples_is_the_shift_plus_the_variance():
     real = with_moments([3.0, 4.0], np.diag([4.0, 1.0]))
     assert distance(np.zeros((50, 2)), real) == pytest.approx(25 + 5, rel=1e-12)
     assert distance(np.zeros((500, 2)), real) == pytest.approx(25 + 5, rel=1e-12)
 
 
-def test_the_protocol_names_the_singular_covariances_and_their_ranks():
+def test_frechet_distance_protocol_names_singular_covariances_with_ranks():
     fake, real = goldens.features(2000, 8, 7)
     many, few, fewer = (Moments.of(features) for features in (fake, real[:7], real[:5]))
     assert frechet_distance(Moments.of(real), many).protocol == {}
@@ -116,7 +116,7 @@ def test_the_protocol_names_the_singular_covariances_and_their_ranks():
 
 
 @pytest.mark.parametrize("n", [1000, 3000])
-def test_the_protocol_tells_of_collapsed_samples_and_of_constant_features(n):
+def test_frechet_distance_protocol_names_collapsed_samples_and_constant_features(n):
     fake, real = goldens.features(2000, 2000, 7)
     real[:, 0] = 5
     collapsed = Moments.of(fake[np.arange(n) % 4])
@@ -126,14 +126,14 @@ def test_the_protocol_tells_of_collapsed_samples_and_of_constant_features(n):
 
 
 @pytest.mark.parametrize("one", ["fake", "real"])
-def test_a_set_of_one_image_raises(one):
+def test_frechet_distance_of_one_image_raises(one):
     sets = {"fake": np.ones((9, 3)), "real": np.ones((9, 3))}
     sets[one] = np.ones((1, 3))
     with pytest.raises(MetricError, match=r"^needs at least 2 images, there are 1$"):
         distance(**sets)
 
 
-def test_the_extrapolated_distance_is_nearer_to_that_of_the_distributions():
+def test_extrapolated_frechet_distance_is_nearer_to_that_of_the_distributions():
     # Both sets have one distribution, so that the distance of infinitely many images is 0.
     random = np.random.default_rng(0)
     real = Moments.of(random.normal(size=(200_000, 20)))
@@ -145,7 +145,7 @@ def test_the_extrapolated_distance_is_nearer_to_that_of_the_distributions():
         assert abs(extrapolated) < 0.4 * plain
 
 
-def test_the_extrapolated_distance_is_the_line_through_the_distances(monkeypatch):
+def test_extrapolated_frechet_distance_is_the_intercept_of_a_line_in_1_over_n(monkeypatch):
     # Distances of exactly 5 + 300 / n.
     from metrics import frechet
 
@@ -166,7 +166,7 @@ def test_the_extrapolated_distance_is_the_line_through_the_distances(monkeypatch
     }
 
 
-def test_the_seed_chooses_the_subsets():
+def test_extrapolated_frechet_distance_seed_selects_the_subsets():
     fake, real = goldens.features(200, 300, 8)
     values = [
         extrapolated_frechet_distance(fake, Moments.of(real), seed=seed).value for seed in (0, 0, 1)
@@ -174,12 +174,12 @@ def test_the_seed_chooses_the_subsets():
     assert values[0] == values[1] != values[2]
 
 
-def test_the_extrapolation_tells_of_subsets_with_a_singular_covariance():
+def test_extrapolated_frechet_distance_protocol_names_singular_subsets():
     fake, real = goldens.features(100, 300, 64)
     protocol = extrapolated_frechet_distance(fake, Moments.of(real)).protocol
     assert protocol["singular_covariance"] == "fake: rank 49 of 64, 50 images"
 
 
-def test_three_samples_are_too_few_to_extrapolate():
+def test_extrapolated_frechet_distance_of_three_samples_raises():
     with pytest.raises(MetricError, match=r"^needs at least 4 samples, there are 3$"):
         extrapolated_frechet_distance(np.eye(3), Moments.of(np.eye(3)))

@@ -33,7 +33,7 @@ def modes():
     return modes
 
 
-def test_all_four_by_hand():
+def test_manifold_metrics_equal_values_by_hand():
     # On a line with k = 1: real 0, 1, 3 have radii 1, 1, 2; fake 0.5, 2, 10 have 1.5, 1.5, 8.
     # 0.5 is in the balls of 0 and 1; 2 is on the edge of 1's and in 3's; 10 is in none.
     # 0 and 1 are in the ball of 0.5, 1 and 3 in that of 2. Each real ball holds a sample.
@@ -53,19 +53,19 @@ def test_all_four_by_hand():
 
 
 @pytest.mark.parametrize("rows", [7, 37, 10_000])
-def test_the_values_are_those_of_the_reference_whatever_the_blocks(rows, monkeypatch):
+def test_manifold_metrics_in_any_blocks_equal_the_reference(rows, monkeypatch):
     fake, real = goldens.features(*goldens.PAIR)
     monkeypatch.setattr(manifolds, "BLOCK_MIB", rows * 8 * len(real) / 2**20)
     assert values(fake, real, k=5) == pytest.approx(REFERENCE, rel=1e-12)
 
 
-def test_fresh_samples_of_the_same_distribution_score_high(modes):
+def test_manifold_metrics_of_the_same_distribution_are_high(modes):
     good = values(modes(600, 1), modes(600, 2))
     assert min(good["precision"], good["recall"], good["coverage"]) > 0.85
     assert good["density"] == pytest.approx(1, abs=0.15)
 
 
-def test_a_mode_collapse_keeps_precision_and_loses_recall_and_coverage(modes):
+def test_mode_collapse_keeps_precision_and_lowers_recall_and_coverage(modes):
     collapsed = values(modes(600, 1, num=2), modes(600, 2))
     assert collapsed["precision"] > 0.85
     assert collapsed["density"] > 0.85
@@ -73,25 +73,25 @@ def test_a_mode_collapse_keeps_precision_and_loses_recall_and_coverage(modes):
     assert collapsed["coverage"] < 0.3
 
 
-def test_noise_wider_than_the_images_loses_all_but_recall(modes):
+def test_manifold_metrics_of_wide_noise_are_low_except_recall(modes):
     noise = values(60 * np.random.default_rng(3).normal(size=(600, 8)), modes(600, 2))
     assert noise["precision"] < 0.05
     assert noise["density"] < 0.05
     assert noise["coverage"] < 0.05
 
 
-def test_noise_away_from_the_images_loses_precision_and_recall(modes):
+def test_manifold_metrics_of_distant_noise_are_0(modes):
     noise = values(np.random.default_rng(3).normal(size=(600, 8)) + 200, modes(600, 2))
     assert set(noise.values()) == {0}
 
 
-def test_copies_of_the_real_images_have_all(modes):
+def test_precision_recall_and_coverage_of_copies_are_1(modes):
     real = modes(300, 2)
     copies = values(real, real)
     assert copies["precision"] == copies["recall"] == copies["coverage"] == 1
 
 
-def test_an_outlier_among_the_real_images_disturbs_precision_more_than_density(modes):
+def test_precision_with_a_real_outlier_changes_more_than_density(modes):
     real, noise = modes(600, 2), np.random.default_rng(3).normal(size=(600, 8)) + 150
     before = values(noise, real)
     after = values(noise, np.concatenate([real, np.full((1, 8), 300.0)]))
@@ -99,12 +99,12 @@ def test_an_outlier_among_the_real_images_disturbs_precision_more_than_density(m
     assert after["density"] - before["density"] < 0.25
 
 
-def test_the_protocol_says_k():
+def test_manifold_metrics_protocol_has_k():
     metrics = manifold_metrics(*goldens.features(20, 20, 4), k=3)
     assert {metric.protocol["k"] for metric in metrics.values()} == {3}
 
 
-def test_sets_of_no_more_than_k_images_raise():
+def test_manifold_metrics_of_at_most_k_images_raise():
     few, many = np.zeros((5, 2)), np.zeros((9, 2))
     with pytest.raises(MetricError, match=r"^needs more than 5 samples, there are 5$"):
         manifold_metrics(few, many)
@@ -112,6 +112,6 @@ def test_sets_of_no_more_than_k_images_raise():
         manifold_metrics(many, few)
 
 
-def test_features_that_are_not_finite_raise():
+def test_manifold_metrics_of_features_that_are_not_finite_raise():
     with pytest.raises(MetricError, match="finite"):
         manifold_metrics(np.full((9, 2), np.inf), np.zeros((9, 2)))

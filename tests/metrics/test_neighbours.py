@@ -20,7 +20,7 @@ def all_distances(queries, references):
     return np.sqrt(((a[:, None] - b[None]) ** 2).sum(axis=2))
 
 
-def test_a_distance_by_hand_is_that_of_all_pixels_in_gray_levels():
+def test_nearest_equals_distances_by_hand():
     query = np.array([0, 255], np.uint8).reshape(1, 1, 2, 1)
     references = np.array([[255, 255], [3, 251], [0, 10]], np.uint8).reshape(3, 1, 2, 1)
     indices, distances = nearest(query, references, 3)
@@ -29,7 +29,7 @@ def test_a_distance_by_hand_is_that_of_all_pixels_in_gray_levels():
 
 
 @pytest.mark.parametrize("block_bytes", [3000, 20_000, 2**27])
-def test_the_nearest_are_those_of_all_distances_whatever_the_blocks(monkeypatch, block_bytes):
+def test_nearest_in_any_blocks_equals_the_sorted_distances(monkeypatch, block_bytes):
     monkeypatch.setattr(neighbours, "BLOCK_BYTES", block_bytes)
     queries, references = images(23, 1), images(61, 2)
     expected = all_distances(queries, references)
@@ -39,43 +39,43 @@ def test_the_nearest_are_those_of_all_distances_whatever_the_blocks(monkeypatch,
     np.testing.assert_array_equal(np.sort(expected, axis=1)[:, :4], distances)
 
 
-def test_a_copy_is_at_a_distance_of_exactly_0():
+def test_nearest_of_a_copy_has_distance_0():
     references = images(50, 1, side=32)
     indices, distances = nearest(references, references, 1)
     assert indices[:, 0].tolist() == list(range(50))
     assert not distances.any()
 
 
-def test_more_neighbours_than_references_raise():
+def test_nearest_of_more_neighbours_than_references_raises():
     with pytest.raises(MetricError, match=r"^needs at least 6 images to search, there are 5$"):
         nearest(images(2, 1), images(5, 2), 6)
 
 
-def test_copies_of_the_training_set_are_all_flagged():
+def test_copied_share_of_training_images_is_1():
     train = images(1000, 1)
     assert copied_share(train[::2], train, images(1000, 2)).value == 1
 
 
-def test_new_images_are_flagged_as_often_as_unseen_ones():
+def test_copied_share_of_new_images_is_that_of_unseen_ones():
     assert copied_share(images(2000, 3), images(1000, 1), images(2000, 2)).value == pytest.approx(
         0.01, abs=0.008
     )
 
 
-def test_the_share_is_that_of_the_copies_among_new_images():
+def test_copied_share_of_copies_among_new_images_is_their_share():
     train = images(1000, 1)
     fake = np.concatenate([train[:300], images(700, 3)])
     assert copied_share(fake, train, images(1000, 2)).value == pytest.approx(0.3, abs=0.02)
 
 
-def test_slightly_changed_copies_are_flagged_too():
+def test_copied_share_of_slightly_changed_copies_is_1():
     train = images(500, 1)
     changed = train[:200] ^ np.uint8(1)
     assert copied_share(changed, train, images(500, 2)).value == 1
 
 
-def test_copies_are_flagged_where_unseen_images_are_copies_themselves():
-    # A twentieth of the unseen images stands in the training set: the threshold is 0.
+def test_copied_share_with_copies_among_unseen_images_has_threshold_0():
+    # A twentieth of the unseen images is in the training set: the threshold is 0.
     train = images(400, 1)
     unseen = np.concatenate([train[:20], images(380, 2)])
     metric = copied_share(train, train, unseen)
@@ -85,7 +85,7 @@ def test_copies_are_flagged_where_unseen_images_are_copies_themselves():
     assert copied_share(images(400, 3), train, unseen).value == 0
 
 
-def test_the_threshold_is_met_by_a_hundredth_of_the_unseen_images():
+def test_copied_share_threshold_is_met_by_a_hundredth_of_unseen_images():
     # Distances 1, 2, ..., 200 from the only training image: the second is the threshold.
     def levels(*gray):
         return np.array(gray, np.uint8).reshape(-1, 1, 1, 1)
@@ -103,7 +103,7 @@ def test_the_threshold_is_met_by_a_hundredth_of_the_unseen_images():
     }
 
 
-def test_too_few_images_raise():
+def test_copied_share_of_too_few_images_raises():
     many = images(100, 1)
     with pytest.raises(MetricError, match=r"^needs at least 100 unseen images, there are 99$"):
         copied_share(many, many, many[:99])

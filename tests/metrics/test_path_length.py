@@ -12,7 +12,7 @@ def arc(t):
     return (3.0 + np.arange(len(t)))[:, None] * np.stack([np.cos(t), np.sin(t)], axis=1)
 
 
-def test_the_length_of_an_arc_is_its_speed_squared():
+def test_path_length_of_an_arc_is_the_squared_speed():
     """Unit vectors at an angle of v e have the squared distance 4 sin²(v e / 2), near v² e²."""
     t, speed, epsilon = np.linspace(0, 1, 101), 2.5, 1e-4
     found = path_length(arc(speed * t), arc(speed * (t + epsilon)), epsilon)
@@ -20,9 +20,9 @@ def test_the_length_of_an_arc_is_its_speed_squared():
     assert (found.protocol["n_fake"], found.protocol["epsilon"]) == (101, epsilon)
 
 
-def test_a_linear_generator_has_its_closed_form():
-    """Features A (w + t v), A orthogonal to itself: d = |A v|² where w is orthogonal to v and of
-    length 1, and the features are compared at t = 0.
+def test_path_length_of_a_linear_generator_equals_the_closed_form():
+    """Features A (w + t v) at t = 0, with orthogonal columns of A of one length: the path length is
+    |v|² if w has length 1 and is orthogonal to v.
     """
     rng = np.random.default_rng(0)
     a = 2 * np.linalg.qr(rng.normal(size=(6, 4)))[0]
@@ -32,22 +32,22 @@ def test_a_linear_generator_has_its_closed_form():
     assert path_length(start, end, epsilon).value == pytest.approx(0.25, rel=1e-6)
 
 
-def test_no_movement_is_no_length_and_a_faster_one_more():
+def test_path_length_is_0_without_movement_and_grows_with_its_square():
     t = np.linspace(0, 1, 50)
     still, slow, fast = (path_length(arc(t), arc(t + move)).value for move in (0, 1e-5, 3e-5))
     assert still == 0
     assert fast == pytest.approx(9 * slow, rel=1e-3)
 
 
-def test_the_length_of_features_does_not_matter():
+def test_path_length_is_independent_of_the_norm_of_features():
     t = np.linspace(0, 1, 50)
     scaled = path_length(10 * arc(t), 7 * arc(t + 1e-4)).value
     assert scaled == pytest.approx(path_length(arc(t), arc(t + 1e-4)).value, rel=1e-5)
 
 
-def test_a_hundredth_at_each_end_is_left_out():
-    """Of 1 to 201 times the same distance, whose percentiles are 3 and 199, those between; of 1 to
-    200, whose percentiles are 2.99 and 198.01, those from 2 to 199.
+def test_path_length_omits_a_hundredth_at_each_end():
+    """Distances of 1 to 201 have the percentiles 3 and 199, and 3 to 199 are kept; those of 1 to
+    200 have the percentiles 2.99 and 198.01, and 2 to 199 are kept.
     """
     for n, kept in ((201, range(3, 200)), (200, range(2, 200))):
         move = 1e-6 * np.sqrt(np.arange(1, n + 1))
@@ -60,11 +60,11 @@ def test_a_hundredth_at_each_end_is_left_out():
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_features_that_are_not_finite_raise(bad):
+def test_path_length_of_features_that_are_not_finite_raises(bad):
     features = np.ones((5, 3))
     broken = features.copy()
     broken[2, 1] = bad
     with pytest.raises(MetricError):
         path_length(features, broken)
-    with pytest.raises(MetricError, match="needs images"):
+    with pytest.raises(MetricError, match="needs samples, there are none"):
         path_length(features[:0], features[:0])

@@ -27,7 +27,7 @@ def pixel_statistics(fake, real):
     return pixels.pixel_statistics(streamed(fake), streamed(real))
 
 
-def test_values_by_hand():
+def test_pixel_statistics_equal_values_by_hand():
     # Fake levels 0, 10, 20, 30, real 100 four times: means 15 and 100, squared deviations
     # 225, 25, 25, 225 with the mean 125; each level moves to 100, on average by 85.
     metrics = pixel_statistics(images([0, 10], [20, 30]), images([100, 100], [100, 100]))
@@ -40,14 +40,14 @@ def test_values_by_hand():
     assert metrics["distinct_share"].value == 1
 
 
-def test_the_distance_of_unequal_numbers_of_images():
+def test_pixel_distance_of_unequal_numbers_of_images_equals_value_by_hand():
     # A quarter of the fake mass is at 40 instead of 0; the other way round it is as far.
     fake, real = images([0, 0], [0, 40]), images([0, 0])
     assert pixel_statistics(fake, real)["pixel_distance"].value == pytest.approx(10)
     assert pixel_statistics(real, fake)["pixel_distance"].value == pytest.approx(10)
 
 
-def test_a_set_is_at_no_distance_from_itself_and_further_from_what_is_darker():
+def test_pixel_distance_is_0_to_the_same_set_and_grows_with_darkness():
     random = np.random.default_rng(0)
     real = random.integers(0, 256, (20, 4, 4, 3)).astype(np.uint8)
     half, none = real // 2, real * 0
@@ -59,7 +59,7 @@ def test_a_set_is_at_no_distance_from_itself_and_further_from_what_is_darker():
     assert distances[2] == pytest.approx(real.mean())
 
 
-def test_the_values_are_those_of_all_pixels_at_once_whatever_the_batches():
+def test_pixel_statistics_in_any_batches_equal_numpy():
     random = np.random.default_rng(0)
     fake = random.integers(0, 256, (50, 5, 4, 3)).astype(np.uint8)
     for batch in (1, 7, 50):
@@ -69,14 +69,14 @@ def test_the_values_are_those_of_all_pixels_at_once_whatever_the_batches():
         assert statistics.std == pytest.approx(fake.std(), rel=1e-12)
 
 
-def test_exact_copies_lower_the_share_of_distinct_images():
+def test_distinct_share_is_lowered_by_exact_copies():
     fake = images([1, 2], [1, 2], [2, 1], [1, 2])
     assert pixel_statistics(fake, fake)["distinct_share"].value == 0.5
     collapsed = images(*[[7, 7]] * 8)
     assert pixel_statistics(collapsed, fake)["distinct_share"].value == 1 / 8
 
 
-def test_all_channels_and_the_extreme_levels_count():
+def test_pixel_statistics_count_all_channels_and_extreme_levels():
     fake = np.zeros((1, 1, 1, 3), np.uint8)
     fake[..., 2] = 255
     metrics = pixel_statistics(fake, np.zeros((5, 1, 1, 3), np.uint8))
@@ -84,19 +84,19 @@ def test_all_channels_and_the_extreme_levels_count():
     assert metrics["pixel_distance"].value == pytest.approx(85)
 
 
-def test_the_values_are_plain_numbers_that_json_can_hold():
+def test_pixel_statistics_are_floats():
     metrics = pixel_statistics(images([0, 1]), images([2, 3]))
     assert {type(metric.value) for metric in metrics.values()} == {float}
 
 
-def test_a_set_without_images_raises():
+def test_pixel_statistics_of_no_images_raise():
     with pytest.raises(MetricError, match=r"^needs samples, there are none$"):
         pixel_statistics(images([0])[:0], images([0]))
     with pytest.raises(MetricError, match=r"^needs real images, there are none$"):
         pixel_statistics(images([0]), images([0])[:0])
 
 
-def test_more_images_take_no_more_memory_than_a_digest_each():
+def test_pixel_statistics_of_many_images_use_a_digest_per_image():
     def peak(n):
         random = np.random.default_rng(0)
         statistics = PixelStatistics()

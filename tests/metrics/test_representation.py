@@ -15,18 +15,18 @@ def codes(n, seed, classes=4, noise=0.1):
 
 
 @pytest.mark.parametrize("accuracy", [knn_accuracy, linear_probe_accuracy])
-def test_codes_that_separate_the_classes_are_always_right(accuracy):
+def test_accuracies_of_separated_codes_are_1(accuracy):
     assert accuracy(*codes(200, 1), *codes(100, 2)).value == 1
 
 
 @pytest.mark.parametrize("accuracy", [knn_accuracy, linear_probe_accuracy])
-def test_codes_of_shuffled_labels_are_right_by_chance(accuracy):
+def test_accuracies_of_shuffled_labels_are_at_chance(accuracy):
     train, labels = codes(2000, 1)
     shuffled = np.random.default_rng(0).permutation(labels)
     assert accuracy(train, shuffled, *codes(2000, 2)).value == pytest.approx(0.25, abs=0.05)
 
 
-def test_the_vote_is_that_of_the_k_nearest_codes():
+def test_knn_accuracy_is_the_vote_of_the_k_nearest_codes():
     train, labels = codes(100, 1, noise=0.8)
     test, test_labels = codes(50, 2, noise=0.8)
     distances = np.linalg.norm(test[:, None] - train[None], axis=2)
@@ -36,12 +36,12 @@ def test_the_vote_is_that_of_the_k_nearest_codes():
     assert metric.protocol == {"classifier": "7 nearest neighbours", "k": 7}
 
 
-def test_one_neighbour_of_the_training_codes_is_the_code_itself():
+def test_knn_accuracy_of_training_codes_with_k_1_is_1():
     train, labels = codes(100, 1, noise=2)
     assert knn_accuracy(train, labels, train, labels, k=1).value == 1
 
 
-def test_the_probe_does_not_depend_on_the_scale_of_a_code():
+def test_linear_probe_accuracy_is_independent_of_the_scale_of_codes():
     train, labels = codes(300, 1, noise=0.8)
     test, test_labels = codes(300, 2, noise=0.8)
     scale = np.array([1e-4, 1, 1e4, 10, 0.1])
@@ -52,7 +52,7 @@ def test_the_probe_does_not_depend_on_the_scale_of_a_code():
     assert values[0] == values[1] < 1
 
 
-def test_the_probe_is_linear():
+def test_linear_probe_accuracy_of_an_exclusive_or_is_at_most_three_quarters():
     # Two classes as an exclusive or: no line is right more than three times in four.
     corners = np.random.default_rng(0).integers(0, 2, (400, 2))
     labels = corners[:, 0] ^ corners[:, 1]
@@ -60,7 +60,7 @@ def test_the_probe_is_linear():
     assert knn_accuracy(corners, labels, corners, labels).value == 1
 
 
-def test_the_probe_says_whether_it_converged(recwarn):
+def test_linear_probe_accuracy_protocol_has_convergence(recwarn):
     data = (*codes(100, 1), *codes(50, 2))
     protocol = linear_probe_accuracy(*data).protocol
     assert protocol["classifier"] == "logistic regression on standardised codes, C = 1"
@@ -69,7 +69,7 @@ def test_the_probe_says_whether_it_converged(recwarn):
     assert not recwarn.list
 
 
-def test_codes_that_cannot_be_classified_raise():
+def test_accuracies_of_codes_that_cannot_be_classified_raise():
     x, y = codes(20, 1)
     with pytest.raises(MetricError, match=r"^needs at least 5 training codes, there are 3$"):
         knn_accuracy(x[:3], y[:3], x, y)
@@ -89,7 +89,7 @@ def matched(clusters, labels, num_clusters, num_classes):
     return values, protocol["mapping"], protocol["confusion"]
 
 
-def test_a_permuted_perfect_code_is_matched_and_scores_1():
+def test_clustering_of_a_permuted_perfect_code_is_1():
     labels = np.arange(300) % 5
     permutation = np.array([3, 0, 4, 1, 2])
     values, mapping, confusion = matched(permutation[labels], labels, 5, 5)
@@ -99,7 +99,7 @@ def test_a_permuted_perfect_code_is_matched_and_scores_1():
     assert np.array(confusion)[:, permutation].tolist() == (60 * np.eye(5, dtype=int)).tolist()
 
 
-def test_all_in_one_cluster_scores_the_largest_class():
+def test_clustering_of_one_cluster_is_the_share_of_the_largest_class():
     values, mapping, confusion = matched([1] * 10, [0] * 3 + [2] * 7, 3, 3)
     assert values["cluster_accuracy"] == 0.7
     assert values["nmi"] == pytest.approx(0, abs=1e-12)
@@ -108,14 +108,14 @@ def test_all_in_one_cluster_scores_the_largest_class():
     assert confusion == [[0, 3, 0], [0, 0, 0], [0, 7, 0]]
 
 
-def test_the_match_is_the_best_of_all_and_not_greedy():
+def test_clustering_mapping_is_optimal_and_not_greedy():
     # Greedily 0 -> 0 by its 5 images leaves 1 -> 1 with none; the other way round it is 4 + 4.
     values, mapping, _ = matched([0] * 9 + [1] * 4, [0] * 5 + [1] * 4 + [0] * 4, 2, 2)
     assert mapping == [1, 0]
     assert values["cluster_accuracy"] == pytest.approx(8 / 13)
 
 
-def test_merged_clusters_keep_the_larger_class():
+def test_clustering_of_merged_classes_maps_to_the_larger_one():
     # Classes 1 and 2 share cluster 1; cluster 2 is empty.
     values, mapping, _ = matched([0] * 4 + [1] * 6, [0] * 4 + [1] * 2 + [2] * 4, 3, 3)
     assert values["cluster_accuracy"] == 0.8
@@ -127,20 +127,20 @@ def test_merged_clusters_keep_the_larger_class():
     assert values["ari"] == pytest.approx((13 - 21 * 13 / 45) / ((21 + 13) / 2 - 21 * 13 / 45))
 
 
-def test_of_more_clusters_than_classes_some_have_no_class():
+def test_clustering_of_more_clusters_than_classes_maps_some_to_none():
     values, mapping, confusion = matched([0, 0, 0, 1, 2, 2, 2, 3], [0] * 4 + [1] * 4, 4, 2)
     assert values["cluster_accuracy"] == 0.75
     assert mapping == [0, None, 1, None]
     assert confusion == [[3, 1, 0, 0], [0, 0, 3, 1]]
 
 
-def test_of_fewer_clusters_than_classes_each_has_a_class():
+def test_clustering_of_fewer_clusters_than_classes_maps_each_to_a_class():
     values, mapping, _ = matched([0, 0, 1, 1, 0, 1], [0, 0, 2, 2, 1, 1], 2, 3)
     assert values["cluster_accuracy"] == pytest.approx(4 / 6)
     assert mapping == [0, 2]
 
 
-def test_random_clusters_score_about_nothing():
+def test_clustering_of_random_clusters_is_near_chance():
     random = np.random.default_rng(0)
     values, _, _ = matched(random.integers(0, 10, 20_000), random.integers(0, 10, 20_000), 10, 10)
     assert values["cluster_accuracy"] == pytest.approx(0.1, abs=0.02)
@@ -148,6 +148,6 @@ def test_random_clusters_score_about_nothing():
     assert values["ari"] == pytest.approx(0, abs=0.01)
 
 
-def test_no_images_raise():
+def test_clustering_of_no_images_raises():
     with pytest.raises(MetricError, match=r"^needs labelled images, there are none$"):
         clustering(np.zeros(0, int), np.zeros(0, int), 3, 3)

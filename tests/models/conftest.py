@@ -14,7 +14,7 @@ from models.adversarial import AdversarialModel
 IMAGE_SHAPE = (28, 28, 1)
 BATCH = 4
 
-# Hyperparameters of a quick model; a model is given those that it and its network have.
+# Hyperparameters of a quick model; a model receives those that it and its network have.
 SMALL = {
     "width": 4,
     "depth": 1,
@@ -104,8 +104,8 @@ class Linear(AdversarialModel):
 @pytest.fixture
 def linear():
     """(model class, optimizers, **hyperparameters) -> a compiled model of that class for images
-    [2, 2, 1], with linear networks unless the class says others, and always the same first
-    weights; it keeps the images of G in the list `fakes`.
+    [2, 2, 1], with linear networks unless the class defines others, and always the same initial
+    weights; its generated images are in the list `fakes`.
     """
 
     def build(cls=AdversarialModel, optimizers=None, **hyperparameters):
@@ -132,7 +132,7 @@ def pictures():
 
 @pytest.fixture
 def batches():
-    """(steps, n_critic, seed) -> so many (uint8 images, labels), [n_critic, b, ...] above 1."""
+    """(steps, n_critic, seed) -> uint8 images and labels, [steps, (n_critic,) b, ...]."""
 
     def draw(steps, n_critic=1, seed=0):
         rng = np.random.default_rng(seed)
@@ -157,7 +157,7 @@ def take_step():
 
 @pytest.fixture
 def state_of():
-    """Model -> copies of all that `state` names, in one flat dict."""
+    """Model -> copies of all variables of `state`, in one flat dict."""
 
     def copy(model):
         return {
@@ -182,7 +182,7 @@ def assert_same():
 
 
 class BatchLogs(keras.callbacks.Callback):
-    """Collects what each batch of a fit logs."""
+    """Collects the logs of each batch of a fit."""
 
     def __init__(self):
         super().__init__()
@@ -225,7 +225,7 @@ def paired():
 
 @pytest.fixture
 def paired_images():
-    """N -> images float32 [n, 4, 4, 1] for them."""
+    """N -> images float32 [n, 4, 4, 1] for the models of `paired`."""
 
     def draw(n):
         return tf.constant(np.random.default_rng(0).uniform(-1, 1, (n, 4, 4, 1)), tf.float32)

@@ -48,7 +48,7 @@ def built(tiny):
 
 @pytest.mark.parametrize("name", REGISTRY)
 @pytest.mark.parametrize("ability", ABILITIES.values(), ids=ABILITIES)
-def test_model_has_the_abilities_that_it_does_not_lack(name, ability, built, batches):
+def test_lacks_of_an_ability_agrees_with_the_methods_of_the_model(name, ability, built, batches):
     model = built(name)
     reason = model.lacks(ability)
     if reason is None:

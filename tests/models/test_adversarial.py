@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from losses.adversarial import LOSSES, AdversarialLoss
+import fields
+from fields import Choices
+from losses.adversarial import LOSSES, AdversarialLoss, LossChoice
 from losses.penalties import PENALTIES
 from models import layers
 from models.adversarial import (
@@ -18,7 +20,9 @@ from models.adversarial import (
     AdversarialModel,
     Penalty,
 )
-from models.terms import Term, total
+from models.declarations.adversarial import AdversarialHyperparameters
+from models.objectives import Objective
+from models.terms import Term, merged, total
 
 # Terms.
 
@@ -59,6 +63,48 @@ def test_total_of_one_term_is_logged_once():
     assert list(scalars) == ["g_loss"]
     assert float(loss) == 2.0
     assert loss.dtype == tf.float32
+
+
+def test_merged_of_terms_keeps_their_order():
+    assert list(merged({"b": 1, "a": 2}, {}, {"c": 3})) == ["b", "a", "c"]
+    assert merged() == {}
+
+
+class Repeats(Objective):
+    """Objective with one term, of a given name."""
+
+    def __init__(self, side, name):
+        self.sides, self.name = (side,), name
+
+    def terms(self, real, fake, batch):
+        return {self.name: fake["d"]}
+
+
+class RepeatsInExtraTerms(AdversarialModel):
+    def extra_generator_terms(self, real, fake, batch):
+        return {"adversarial": tf.ones(5)}
+
+
+class RepeatsInPenalties(AdversarialModel):
+    def penalties(self):
+        return {"fake": Penalty(1.0, lambda real, fake, batch: tf.ones(5))}
+
+
+@pytest.mark.parametrize(
+    ("cls", "objectives", "name"),
+    [
+        (AdversarialModel, [Repeats("discriminator", "real")], "real"),
+        (AdversarialModel, [Repeats("generator", "adversarial")], "adversarial"),
+        (AdversarialModel, [Repeats("generator", "a"), Repeats("generator", "a")], "a"),
+        (RepeatsInExtraTerms, [], "adversarial"),
+        (RepeatsInPenalties, [], "fake"),
+    ],
+)
+def test_step_with_two_terms_of_one_name_raises(cls, objectives, name, linear, pictures, take_step):
+    model = linear(cls)
+    model.objectives = objectives
+    with pytest.raises(ValueError, match=f"^several terms of a loss are named {name}$"):
+        take_step(model, pictures(5))
 
 
 def test_step_logs_the_losses_of_the_loss_pair(linear, pictures, take_step):
@@ -223,7 +269,7 @@ def test_penalty_receives_real_and_fake_inputs_and_the_batch_with_its_seeds(
 
 @pytest.mark.parametrize("interval", [1, 4])
 @pytest.mark.parametrize("name", PENALTIES)
-def test_each_penalty_of_a_linear_discriminator_equals_its_formula(
+def test_penalty_of_a_linear_discriminator_equals_its_formula(
     name, interval, linear, pictures, take_step
 ):
     """The gradient norm of D(x) = w x + b is |w| everywhere: the penalty is (|w| - 1)² or |w|² / 2,
@@ -265,7 +311,7 @@ def test_each_penalty_of_a_linear_discriminator_equals_its_formula(
         ({"penalty": "r1:5,r2", "penalty_interval": 2}, {"r1": 10.0, "r2": 20.0}),
     ],
 )
-def test_several_penalties_are_terms_with_their_own_weights(
+def test_penalties_of_several_names_are_terms_with_their_own_weights(
     given, weights, linear, pictures, take_step
 ):
     """The gradient norm of D(x) = w x + b is |w| everywhere; a lazy penalty is scaled by its
@@ -421,9 +467,17 @@ def test_generator_terms_receive_real_scores_only_if_the_loss_uses_them(
     def discriminator(d_real, d_fake):
         return {"real": -d_real, "fake": d_fake}
 
+    own = Choices(LossChoice, LossChoice(name="own", has_threshold=False))
+
+    @fields.options(alternatives={"loss": own}, defaults={"loss": "own"})
+    class SpyHyperparameters(AdversarialHyperparameters):
+        """Hyperparameters of a model with a loss of its own."""
+
     class Spy(AdversarialModel):
+        Hyperparameters = SpyHyperparameters
+
         def make_loss(self):
-            return AdversarialLoss(discriminator, generator, None)
+            return AdversarialLoss(discriminator, generator)
 
     blind = linear(Spy, d_learning_rate=0.1)
     x = pictures(5)
@@ -433,7 +487,7 @@ def test_generator_terms_receive_real_scores_only_if_the_loss_uses_them(
 
     given.clear()
     seeing = linear(Spy, d_learning_rate=0.1)
-    seeing.loss_pair = AdversarialLoss(discriminator, generator, None, True)
+    seeing.loss_pair = AdversarialLoss(discriminator, generator, generator_uses_real=True)
     before = seeing.discriminator(x)[:, 0].numpy()
     take_step(seeing, x)
     # They are those of D after its update.
@@ -486,7 +540,7 @@ def test_compile_makes_the_selected_optimizers(optimizer, linear):
 
 
 def test_scalars_of_a_hook_are_logged(linear, pictures, take_step):
-    """With several updates of D, those of the last one."""
+    """With several updates of D, the scalars of the last one are logged."""
 
     class Spy(AdversarialModel):
         def after_discriminator_update(self, real, fake, batch):
@@ -502,7 +556,7 @@ def test_scalars_of_a_hook_are_logged(linear, pictures, take_step):
 
 
 @pytest.mark.parametrize("loss", LOSSES)
-def test_each_loss_moves_both_players_along_its_gradient(loss, linear, pictures, take_step):
+def test_step_of_each_loss_moves_both_players_along_its_gradient(loss, linear, pictures, take_step):
     """One step of gradient descent equals one with the gradients of the pair alone: D's on images
     of G before its update, G's against the updated D.
     """
@@ -556,7 +610,7 @@ def test_each_loss_moves_both_players_along_its_gradient(loss, linear, pictures,
 
 @pytest.mark.slow
 @pytest.mark.parametrize("loss", LOSSES)
-def test_each_loss_widens_the_score_gap_for_d_and_closes_it_for_g(loss, linear, fit):
+def test_fit_of_each_loss_widens_the_score_gap_for_d_and_closes_it_for_g(loss, linear, fit):
     """With G fixed, the gap between the mean scores of real and of generated images rises from
     below 0. With D fixed, training G closes the gap, and the scores of real images are constant.
     With a decision threshold both accuracies rise from 0, and that of generated images falls again.

@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-import fields
 from augmentation import diffaug, streams
 from augmentation.policies import POLICIES
 from errors import UserError
@@ -89,7 +88,7 @@ def test_augmented_inputs_without_augmentation_are_the_inputs(linear, pictures):
 
 
 def test_gradient_of_the_generator_passes_through_the_augmentation(linear, pictures):
-    """It is not 0, and differs from the gradient without augmentation."""
+    """The gradient is not 0 and differs from that without augmentation."""
 
     def gradient(**changes):
         model = linear(**changes)
@@ -168,7 +167,7 @@ def test_adapt_of_several_scores_counts_each_image_once(augmenter):
     assert found == {"augment_p": pytest.approx(0.02), "d_sign_real": 0.5}
 
 
-def test_adapt_relative_to_a_threshold_takes_the_sign_above_it(augmenter):
+def test_adapt_with_a_threshold_uses_signs_relative_to_it(augmenter):
     one = augmenter(augment="ada")
     assert adapted(one, [0.3, 0.3], threshold=0.5)["d_sign_real"] == -1.0
 
@@ -226,13 +225,6 @@ def test_resolve_of_ada_without_a_decision_threshold_raises(loss, augment):
             AdversarialHyperparameters.resolve(loss=loss, augment=augment)
     else:
         AdversarialHyperparameters.resolve(loss=loss, augment=augment)
-
-
-@pytest.mark.parametrize("loss", LOSSES)
-def test_has_threshold_of_a_loss_agrees_with_its_threshold(loss):
-    hp = AdversarialHyperparameters.resolve(loss=loss)
-    pair = fields.selected(hp, "loss").make(**fields.options_of(hp, "loss"))
-    assert LOSSES[loss].has_threshold == (pair.threshold is not None)
 
 
 def test_resolve_of_began_with_ada_raises():

@@ -1,5 +1,6 @@
 """BiGAN: inputs of D, losses of E and G, and an encoder that inverts a linear generator."""
 
+import dataclasses
 import functools
 
 import keras
@@ -266,3 +267,10 @@ def test_fit_against_a_linear_generator_inverts_it():
     code = model.encode(x[0])
     np.testing.assert_allclose(code, z[:128], atol=0.4)
     np.testing.assert_allclose(model.reconstruct(x[0]), x[0], atol=0.4)
+
+
+def test_step_of_a_loss_with_a_term_named_as_that_of_e_raises(x, make, take_step):
+    model = make()
+    model.loss_pair = dataclasses.replace(model.loss_pair, generator=lambda _, d: {"encoder": -d})
+    with pytest.raises(ValueError, match=r"^several terms of a loss are named encoder$"):
+        take_step(model, x)

@@ -63,7 +63,7 @@ def test_adaptive_augmentation_uses_the_scores_of_images(make):
     assert float(scalars["d_sign_real"]) == -0.5
 
 
-# Networks that each term of E's and G's loss trains.
+# Networks that are trained by each term of E's and G's loss.
 REACHED = {
     "sx_adversarial": {"generator"},
     "sz_adversarial": set(),
@@ -75,7 +75,7 @@ REACHED = {
 
 
 @pytest.mark.parametrize("encoder", ["deterministic", "gaussian"])
-def test_each_term_reaches_the_networks_that_its_inputs_come_from(encoder, x, make, batch_of):
+def test_terms_reach_the_networks_of_their_inputs(encoder, x, make, batch_of):
     model = make(encoder=encoder)
     batch = batch_of(model, x)
     with tf.GradientTape(persistent=True) as tape:

@@ -34,7 +34,7 @@ def test_build_of_a_known_data_set_resolves_as_the_command_line(name, data, reso
     }
 
 
-def test_build_with_hyperparameters_puts_them_over_the_defaults(resolved):
+def test_build_with_hyperparameters_overrides_the_defaults(resolved):
     assert resolved("infogan", "cifar-10", noise_dim=7)["noise_dim"] == 7
 
 
@@ -42,13 +42,27 @@ def test_build_with_hyperparameters_puts_them_over_the_defaults(resolved):
     ("arguments", "message"),
     [
         (("dcgn",), r"^name: no such model: dcgn; did you mean dcgan"),
-        (("dcgan", "birds"), r"^data: birds: not one of MNIST, "),
+        (("dcgan", "birds"), r"^data: expected one of MNIST, .*, or a loaded data set, got b"),
     ],
 )
 def test_build_of_an_unknown_name_raises_one_line(arguments, message):
     with pytest.raises(UserError, match=message) as error:
         models.build(*arguments)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "message"),
+    [
+        ("cgan", (28, 28, 1), "data: CGAN requires images with labels"),
+        ("dcgan", (30, 30, 1), "data: expected a square image with a side of .*, got 30x30"),
+    ],
+)
+def test_build_of_data_that_the_model_cannot_have_names_the_data(name, shape, message):
+    data = dataclasses.replace(KNOWN["MNIST"], image_shape=shape, num_classes=0)
+    with pytest.raises(UserError, match=f"^{message}$") as error:
+        models.build(name, data)
+    assert error.value.option == "data"
 
 
 def test_build_returns_a_model_that_samples():

@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from errors import UserError
 from models import CGAN, layers
+from models.norms import GENERATOR_NORMS, Norm
 
 WAYS = [
     pytest.param({"g_conditioning": g, "d_conditioning": d}, id=f"{g}-{d}")
@@ -65,7 +66,7 @@ def test_step_conditions_g_and_d_on_the_labels_of_the_batch(labels, take_step):
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("network", ["mlp", "dcgan"])
-def test_another_label_changes_the_score_and_the_generated_image(network, way):
+def test_label_changes_the_score_and_the_generated_image(network, way):
     """A label changes its own row of the batch alone."""
     model = make(network=network, initializer="he", **way)
     for part in (model.generator, model.discriminator):  # no weight stays 0 or 1
@@ -188,7 +189,7 @@ def test_sample_of_a_label_is_of_that_class(way):
     assert difference[5].max() > 1e-4
 
 
-def test_draw_latents_of_a_label_have_the_noise_of_those_without():
+def test_draw_latents_of_a_label_has_the_noise_of_unlabelled_draws():
     model = make()
     free = model.draw_latents(200, seed=5)
     of_7 = model.draw_latents(200, seed=5, label=7)
@@ -222,3 +223,12 @@ def test_picture_latents_have_one_class_per_row(num_classes, rows):
     again, _ = model.picture_latents()
     np.testing.assert_array_equal(latents["noise"], again["noise"])
     assert model.generate(latents).shape == (rows * 10, 2, 2, 1)
+
+
+def test_conditional_batch_norm_is_valid_with_any_norm_over_the_batch(monkeypatch):
+    other = Norm(name="other", batch=True, in_generator=True)
+    monkeypatch.setitem(GENERATOR_NORMS, "other", other)
+    hp = CGAN.Hyperparameters.resolve(g_conditioning="batch_norm", g_norm="other")
+    assert hp.g_norm == "other"
+    with pytest.raises(UserError, match=r"^g_conditioning: batch_norm requires g_norm=batch, got"):
+        CGAN.Hyperparameters.resolve(g_conditioning="batch_norm", g_norm="none")

@@ -385,7 +385,7 @@ def test_model_with_every_network_is_built(tiny):
 def test_penalty_of_each_network_has_gradients_at_every_kernel_of_d(
     network, penalty, tiny, batches
 ):
-    """Its gradient is not 0 at every kernel of D, and None at all variables of G."""
+    """The penalty has a gradient at every kernel of D and at no variable of G."""
     model = tiny("dcgan", network=network, penalty=penalty, d_norm="layer")
     batch = model.batches_of(tf.constant(batches(1)[0][0]))[0]
     kernels = [v for v in model.discriminator.trainable_variables if v.path.endswith("kernel")]
@@ -500,8 +500,10 @@ def test_step_of_a_class_conditional_model_without_labels_raises(name, tiny, bat
     images, _ = batches(1)
     model = tiny(name)
     model.compile()
-    with pytest.raises(ValueError, match="requires batches of images and labels"):
+    message = f"^{REGISTRY[name].class_name} requires batches of images and labels$"
+    with pytest.raises(UserError, match=message) as error:
         take_step(model, images[0])
+    assert error.value.option == ""
     assert int(model.step) == 0
 
 
@@ -737,12 +739,12 @@ def test_sample_batches_concatenated_equal_sample(name, tiny):
     np.testing.assert_allclose(np.concatenate(batches), whole, atol=1e-5)
 
 
-# Saving and going on.
+# Saving and resuming.
 
 
 @pytest.mark.filterwarnings("ignore:.*compile.*was not called as part of model loading")
 @pytest.mark.parametrize(("name", "variant"), SAVED_FILES)
-def test_saved_model_when_loaded_gives_the_same_images(
+def test_saved_model_loaded_generates_the_same_images(
     name, variant, tiny, batches, take_step, tmp_path
 ):
     model = tiny(name, **variant)
@@ -775,7 +777,7 @@ def test_saved_model_when_loaded_gives_the_same_images(
         pytest.param("dcgan", {"d_norm": "both"}, True, id="dcgan-both-compiled"),
     ],
 )
-def test_saved_weights_when_loaded_give_the_same_images(
+def test_saved_weights_loaded_generate_the_same_images(
     name, variant, compiled, tiny, batches, take_step, tmp_path
 ):
     model = tiny(name, **variant)

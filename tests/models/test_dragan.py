@@ -16,7 +16,7 @@ def test_default_penalty_is_dragan_of_weight_10(linear, pictures, take_step):
     assert {"d_loss_real", "d_loss_fake", "d_accuracy_real", "d_accuracy_fake"} <= set(scalars)
 
 
-def test_penalty_is_at_perturbed_real_images(linear, pictures, take_step):
+def test_penalty_is_computed_at_perturbed_real_images(linear, pictures, take_step):
     """Each pixel is between x and x + std / 2, with new draws in each step."""
     looked = []
 

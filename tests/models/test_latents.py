@@ -252,7 +252,7 @@ def test_interpolate_spherical_keeps_the_norm_and_linear_does_not():
     assert (linear[:, 4] < 1.9).all()
 
 
-def test_interpolate_spherical_over_a_quarter_circle_by_hand():
+def test_interpolate_spherical_over_a_quarter_circle_equals_values_by_hand():
     start, end = tf.constant([[3.0, 0.0]]), tf.constant([[0.0, 3.0]])
     points = interpolate(start, end, 4, "spherical").numpy()[0]
     angles = np.radians([0, 30, 60, 90])
@@ -286,3 +286,9 @@ def test_between_returns_the_points_of_interpolate():
             np.testing.assert_allclose(
                 between(start, end, tf.constant(k / 4), path), points[:, k], atol=1e-6
             )
+
+
+def test_categorical_lists_the_categorical_codes_in_order():
+    parts = {"noise": noise(2, "normal"), "category_0": one_hot(3), "category_1": one_hot(2)}
+    assert Latents(**parts).categorical == ["category_0", "category_1"]
+    assert Latents(noise=noise(2, "normal")).categorical == []

@@ -1,6 +1,7 @@
 """models.load: a trained model from its run directory."""
 
 import dataclasses
+import json
 
 import keras
 import numpy as np
@@ -67,3 +68,20 @@ def test_load_of_an_unknown_model_raises(tmp_path):
     write_run(tmp_path, model="old_gan")
     with pytest.raises(UserError, match=r"config\.json: written by another version .*old_gan"):
         models.load(tmp_path)
+
+
+def test_load_names_the_difference_of_another_version(tmp_path):
+    """An entry that is missing, a model or a hyperparameter that is unknown."""
+    write_run(tmp_path)
+    config = RunDirectory(tmp_path).config
+    saved = json.loads(config.read_text())
+    changes = {
+        "it lacks the entry 'model'": {"options": {"seed": 5}},
+        "no such model: old_gan": {"options": {**saved["options"], "model": "old_gan"}},
+        "hidden: no such option of GANHyperparameters": {"hyperparameters": {"hidden": 3}},
+    }
+    for reason, change in changes.items():
+        config.write_text(json.dumps(saved | change))
+        with pytest.raises(UserError) as error:
+            models.load(tmp_path)
+        assert str(error.value) == f"{config}: written by another version of the code ({reason})"

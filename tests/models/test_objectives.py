@@ -191,6 +191,13 @@ def test_real_image_losses_join_the_terms_of_their_parts():
     assert (objective.sides, objective.uses_real) == (("discriminator",), True)
 
 
+def test_real_image_losses_with_two_terms_of_one_name_raise():
+    parts = [lambda q, batch: {"one": q["continuous"]}] * 2
+    objective = RealImageLosses(predictor(), parts, "discriminator")
+    with pytest.raises(ValueError, match=r"^several terms of a loss are named one$"):
+        objective.terms({"features": features_of(images())}, None, batch_of(images()))
+
+
 def test_supervision_of_known_labels_is_their_likelihood_and_0_of_others():
     x, labels = images(), np.array([-1, 2, 0, -1, 1, 2])
     losses = code_losses(categorical_weight=0.7)

@@ -66,7 +66,7 @@ def test_sizes_of_an_image_are_its_halvings(shape, sides):
 
 def test_build_of_another_size_raises():
     for name in NAMES:
-        with pytest.raises(UserError, match="4 or 7 times a power of two"):
+        with pytest.raises(UserError, match="expected a square image with a side of 16, 28"):
             REGISTRY[name].load()((30, 30, 1), **SMALL)
 
 
@@ -305,6 +305,30 @@ def test_optimizers_at_the_start_of_a_phase_are_reset(build, take_step):
         assert {int(o.iterations) for o in model.optimizers.values()} == {count}
 
 
+class WithOtherRate(keras.optimizers.SGD):
+    """SGD with a further variable that has the name of the learning rate."""
+
+    def build(self, variables):
+        super().build(variables)
+        self.other = self.add_variable((), name="learning_rate")
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
+def test_optimizers_that_are_reset_keep_their_learning_rate_alone(precision, build, policy):
+    policy(precision)
+    model = build("stylegan", growing_kimg=0.008, penalty="none")
+    own = [WithOtherRate(0.5, momentum=0.9) for _ in model.players()]
+    model.compile(dict(zip(model.players(), own, strict=True)))
+    for optimizer in own:
+        optimizer.other.assign(3.0)
+        optimizer.iterations.assign(7)
+    model._restart_optimizers()
+    for optimizer in own:
+        assert float(optimizer.learning_rate) == 0.5
+        rest = [v for v in optimizer.variables if v is not optimizer.learning_rate]
+        assert all(not np.any(v) for v in rest)
+
+
 def test_mixed_styles_of_a_smaller_size_mix_its_layers_alone(build, batch_of):
     model = build("stylegan", growing_kimg=1.0, style_mixing=1.0, batch_size=64)
     batch = batch_of(model, tf.constant(images(64)))
@@ -385,7 +409,7 @@ def test_path_term_is_added_every_path_interval_steps(build, take_step):
 
 
 def test_path_term_equals_its_equation(build, batch_of):
-    """It is of every second image, relative to the mean after its update."""
+    """The term uses every second image, relative to the mean after its update."""
     model = build("stylegan2", path_interval=3, path_weight=0.5)
     model.path_mean.assign(0.2)
     batch = batch_of(model, tf.constant(images()))

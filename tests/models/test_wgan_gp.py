@@ -58,7 +58,7 @@ def test_two_steps_equal_algorithm_1(linear, pictures, take_step):
         np.testing.assert_allclose(found[1], bias, atol=2e-6)
 
 
-def test_penalty_is_at_one_random_interpolate_of_each_pair(linear, pictures, take_step):
+def test_penalty_is_computed_at_one_random_interpolate_per_pair(linear, pictures, take_step):
     looked = []
 
     class Spy(WGANGP):

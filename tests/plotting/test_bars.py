@@ -58,11 +58,11 @@ def length(pixels, colour):
         (-INF, "-inf"),
     ],
 )
-def test_numbers_are_written_with_four_digits(value, text):
+def test_written_of_a_number_has_four_digits(value, text):
     assert written(value) == text
 
 
-def test_bars_are_as_long_as_their_values(tmp_path):
+def test_save_bars_draws_lengths_proportional_to_the_values(tmp_path):
     values = {"a": same(4.0), "b": same(1.0), "c": same(2.0)}
     pixels = draw(tmp_path / "bars.png", Bars("FID", values))
     longest, a_quarter, half = (length(pixels, colour) for colour in COLOURS[:3])
@@ -71,14 +71,14 @@ def test_bars_are_as_long_as_their_values(tmp_path):
     assert a_quarter == pytest.approx(longest / 4, abs=3)
 
 
-def test_negative_bars_lead_to_the_left_of_where_the_others_start(tmp_path):
+def test_save_bars_draws_negative_values_to_the_left_of_zero(tmp_path):
     pixels = draw(tmp_path / "bars.png", Bars("KID", {"a": same(-0.1), "b": same(0.2)}))
     (a_left, a_right, *_), (b_left, b_right, *_) = (extent(pixels, c) for c in COLOURS[:2])
     assert a_right == pytest.approx(b_left, abs=4)
     assert b_right - b_left == pytest.approx(2 * (a_right - a_left), abs=4)
 
 
-def test_equal_ratios_are_equal_steps_on_a_logarithmic_axis(tmp_path):
+def test_save_bars_on_a_logarithmic_axis_draws_equal_ratios_as_equal_steps(tmp_path):
     values = {"a": same(1e-4), "b": same(1.0), "c": same(1e4), "d": same(0.0)}
     pixels = draw(tmp_path / "bars.png", Bars("loss", values, log=True))
     places = [sum(extent(pixels, colour)[:2]) / 2 for colour in COLOURS[:3]]
@@ -88,7 +88,7 @@ def test_equal_ratios_are_equal_steps_on_a_logarithmic_axis(tmp_path):
     assert extent(pixels, COLOURS[3]) is None
 
 
-def test_runs_stand_in_rows_in_the_order_of_their_appearance(tmp_path):
+def test_save_bars_draws_runs_in_rows_in_order_of_appearance(tmp_path):
     one, two = Bars("p", {"a": same(1), "b": same(1)}), Bars("q", {"c": same(1), "a": same(1)})
     pixels = draw(tmp_path / "bars.png", one, two)
     tops = [extent(pixels, colour)[2] for colour in COLOURS[:3]]
@@ -100,7 +100,7 @@ def test_runs_stand_in_rows_in_the_order_of_their_appearance(tmp_path):
     assert b_right < c_left < a_right
 
 
-def test_a_run_keeps_its_colour_if_it_comes_second_in_another_panel(tmp_path):
+def test_save_bars_keeps_the_colour_of_a_run_in_all_panels(tmp_path):
     groups = Bars("p", {"a": same(1), "b": None}), Bars("q", {"b": same(1), "a": None})
     pixels = draw(tmp_path / "bars.png", *groups)
     (_, a_right, _, a_bottom), (b_left, _, b_top, _) = (extent(pixels, c) for c in COLOURS[:2])
@@ -116,7 +116,7 @@ def whisker(pixels):
 
 
 @pytest.mark.parametrize(("low", "high"), [(3, 3), (2, 3), (3, 5), (2, 5), (-1, 4)])
-def test_whiskers_lead_from_the_lowest_to_the_highest_value(tmp_path, low, high):
+def test_save_bars_draws_whiskers_from_the_lowest_to_the_highest_value(tmp_path, low, high):
     values = {"a": (low, 3.0, high), "b": same(6.0)}
     pixels = draw(tmp_path / "bars.png", Bars("FID", values))
     unit = length(pixels, COLOURS[1]) / 6
@@ -125,7 +125,7 @@ def test_whiskers_lead_from_the_lowest_to_the_highest_value(tmp_path, low, high)
     assert length(pixels, COLOURS[0]) == pytest.approx(3 * unit, abs=4)  # the bar ends at 3
 
 
-def test_whiskers_on_a_logarithmic_axis(tmp_path):
+def test_save_bars_on_a_logarithmic_axis_draws_whiskers_to_scale(tmp_path):
     # From the dot to the whisker's end are two of the four decades between the dots.
     values = {"a": (1.0, 1.0, 100.0), "b": same(1e4)}
     pixels = draw(tmp_path / "bars.png", Bars("loss", values, log=True))
@@ -133,7 +133,7 @@ def test_whiskers_on_a_logarithmic_axis(tmp_path):
     assert whisker(pixels) == pytest.approx((b - a) / 2, abs=10)
 
 
-def test_a_mean_beside_its_equal_values_by_rounding_has_no_whisker(tmp_path):
+def test_save_bars_of_equal_values_up_to_rounding_draws_no_whisker(tmp_path):
     path = tmp_path / "bars.png"
     mean = (0.1 + 0.1 + 0.1) / 3
     assert mean != 0.1
@@ -141,7 +141,7 @@ def test_a_mean_beside_its_equal_values_by_rounding_has_no_whisker(tmp_path):
     np.testing.assert_array_equal(draw(path, Bars("p", {"a": (0.1, mean, 0.1)})), expected)
 
 
-def test_none_and_absent_are_the_same_and_not_zero(tmp_path):
+def test_save_bars_of_none_equals_an_absent_value_and_not_zero(tmp_path):
     path = tmp_path / "bars.png"
     other = Bars("q", {"a": same(1), "b": same(1)})
     none, absent, zero = (
@@ -154,7 +154,7 @@ def test_none_and_absent_are_the_same_and_not_zero(tmp_path):
 
 
 @pytest.mark.parametrize("values", [(NAN, 1, 2), (1, 2, INF), (-INF, INF, INF)])
-def test_values_that_are_not_finite_have_no_bar(tmp_path, values):
+def test_save_bars_of_values_that_are_not_finite_draws_no_bar(tmp_path, values):
     path = tmp_path / "bars.png"
     pixels = draw(path, Bars("p", {"a": values, "b": same(1)}))
     assert extent(pixels, COLOURS[0]) is None
@@ -162,7 +162,7 @@ def test_values_that_are_not_finite_have_no_bar(tmp_path, values):
     assert (pixels != draw(path, Bars("p", {"a": None, "b": same(1)}))).any()
 
 
-def test_the_direction_and_the_scale_are_written(tmp_path):
+def test_save_bars_writes_the_direction_and_the_scale(tmp_path):
     path = tmp_path / "bars.png"
     one = {"a": same(1)}
     pictures = [draw(path, Bars("FID", one, better=better)) for better in ("", "lower", "higher")]
@@ -189,7 +189,7 @@ def test_the_direction_and_the_scale_are_written(tmp_path):
     ],
     ids=lambda values: next(iter(values)),
 )
-def test_awkward_values_neither_fail_nor_warn(tmp_path, values, log):
+def test_save_bars_of_unusual_values_neither_fails_nor_warns(tmp_path, values, log):
     title = r"$\frac$ " + "a long title " * 10
     pixels = draw(tmp_path / "bars.png", Bars(title, values, log, "lower"), Bars("", values))
     assert pixels.shape[1] == 900
@@ -221,7 +221,9 @@ def texts_of(monkeypatch, path, groups):
 @pytest.mark.parametrize("n", [1, 4, 12])
 @pytest.mark.parametrize("log", [False, True])
 @pytest.mark.parametrize("length", [4, 20, 60])
-def test_no_text_overlaps_another_or_leaves_the_picture(tmp_path, monkeypatch, n, log, length):
+def test_save_bars_texts_do_not_overlap_and_stay_within_the_picture(
+    tmp_path, monkeypatch, n, log, length
+):
     runs = {f"{k} {'long name ' * 6}"[:length]: (k + 1, 1.5e7 * (k + 1), 9e8) for k in range(n)}
     groups = [Bars(f"metric {k} with a rather long title", runs, log, "lower") for k in range(4)]
     boxes, picture = texts_of(monkeypatch, tmp_path / "bars.png", groups)
@@ -233,7 +235,7 @@ def test_no_text_overlaps_another_or_leaves_the_picture(tmp_path, monkeypatch, n
 
 @pytest.mark.parametrize("n", [1, 2, 3, 4, 7, 20])
 @pytest.mark.parametrize("name", ["a", "a long name of a run " * 5])
-def test_all_panels_lie_within_the_picture(tmp_path, n, name):
+def test_save_bars_panels_stay_within_the_picture(tmp_path, n, name):
     # The panels' bars have one length each and meet neither the edge nor one another.
     pixels = draw(tmp_path / "bars.png", *[Bars(f"p {k}", {name: same(1)}) for k in range(n)])
     wanted = [int(COLOURS[0][k : k + 2], 16) for k in (1, 3, 5)]
@@ -244,7 +246,7 @@ def test_all_panels_lie_within_the_picture(tmp_path, n, name):
     assert not mask[:, -4:].any()
 
 
-def test_same_bytes_twice_and_no_global_state(tmp_path):
+def test_save_bars_twice_writes_the_same_bytes_without_global_state(tmp_path):
     loaded = "matplotlib.pyplot" in sys.modules
     groups = [Bars("FID", {"a": (1, 2, 3), "b": None}, True, "lower"), Bars("p", {"a": same(1)})]
     for name in ("a.png", "b.png"):
@@ -267,7 +269,7 @@ def test_same_bytes_twice_and_no_global_state(tmp_path):
         ("bars.png", [Bars("p", {"a": None}, better="more")], "p: better .* got 'more'"),
     ],
 )
-def test_refuses_and_writes_nothing(tmp_path, name, groups, message):
+def test_save_bars_of_invalid_arguments_raises_and_writes_nothing(tmp_path, name, groups, message):
     with pytest.raises(ValueError, match=message):
         save_bars(tmp_path / name, groups)
     assert list(tmp_path.iterdir()) == []

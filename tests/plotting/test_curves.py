@@ -1,4 +1,4 @@
-"""Curves: the moving average by hand, awkward series, and the written file."""
+"""Curves: the moving average by hand, unusual series, and the written file."""
 
 import math
 import sys
@@ -29,18 +29,18 @@ def noisy(n=400, level=1.0):
     return np.arange(n), level + np.random.default_rng(0).normal(0, 0.1, n)
 
 
-def test_moving_average_by_hand():
+def test_smoothed_equals_values_by_hand():
     # exp(-1 / span) is 1/2: the weights of [4, 2, 6] at the last point are 1/7, 2/7, 4/7.
     got = smoothed(np.array([4.0, 2.0, 6.0]), span=1 / math.log(2))
     np.testing.assert_allclose(got, [4, (4 + 2 * 2) / 3, (4 + 2 * 2 + 4 * 6) / 7])
 
 
-def test_moving_average_passes_over_gaps():
+def test_smoothed_skips_gaps():
     got = smoothed(np.array([NAN, 4.0, INF, 2.0]), span=1 / math.log(2))
     np.testing.assert_allclose(got, [NAN, 4, NAN, (4 + 2 * 2) / 3])
 
 
-def test_moving_average_of_a_constant_is_that_constant_from_the_first_point_to_the_last():
+def test_smoothed_of_a_constant_is_that_constant():
     np.testing.assert_allclose(smoothed(np.full(50, 3.0), span=20), 3.0)
 
 
@@ -65,14 +65,14 @@ def test_moving_average_of_a_constant_is_that_constant_from_the_first_point_to_t
     ],
     ids=lambda series: next(iter(series), "nothing")[:20],
 )
-def test_awkward_series_neither_fail_nor_warn(tmp_path, series, log_y):
+def test_save_curves_of_unusual_series_neither_fails_nor_warns(tmp_path, series, log_y):
     path = tmp_path / "curves.png"
     save_curves(path, [Panel(r"loss $\frac$", series, log_y=log_y)], "step")
     assert pixels(path).shape[1] == 900
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 6])
-def test_width_stays_and_height_grows_with_the_rows(tmp_path, n):
+def test_save_curves_of_more_panels_keeps_the_width_and_grows_in_height(tmp_path, n):
     save_curves(tmp_path / "curves.png", [Panel("p", {"a": noisy(5)})] * n, "step", "a run")
     rows = n if n <= 2 else math.ceil(n / 2)
     height, width, _ = pixels(tmp_path / "curves.png").shape
@@ -80,7 +80,7 @@ def test_width_stays_and_height_grows_with_the_rows(tmp_path, n):
     assert height == pytest.approx(280 * rows + 40, abs=2)
 
 
-def test_a_name_has_one_colour_in_all_panels(tmp_path):
+def test_save_curves_keeps_the_colour_of_a_name_in_all_panels(tmp_path):
     path = tmp_path / "curves.png"
     first, second = COLOURS[:2]
     save_curves(path, [Panel("p", {"D": noisy(), "G": noisy(level=2)})], "step")
@@ -91,7 +91,7 @@ def test_a_name_has_one_colour_in_all_panels(tmp_path):
     assert ink(path, second) > 300
 
 
-def test_long_series_are_pale_under_their_average(tmp_path):
+def test_save_curves_of_long_series_draws_them_pale_under_their_average(tmp_path):
     path = tmp_path / "curves.png"
     drawn = {}
     for smoothing in (0, 0.02):
@@ -100,7 +100,7 @@ def test_long_series_are_pale_under_their_average(tmp_path):
     assert 300 < drawn[0.02] < drawn[0] / 4
 
 
-def test_the_legend_counts_what_is_not_drawn(tmp_path):
+def test_save_curves_legend_counts_values_that_are_not_finite(tmp_path):
     # The same curve with and without lost values at its end differs only in the legend.
     steps, values = noisy(40)
     a, b = tmp_path / "a.png", tmp_path / "b.png"
@@ -110,7 +110,7 @@ def test_the_legend_counts_what_is_not_drawn(tmp_path):
     np.testing.assert_array_equal(pixels(a), pixels(b))
 
 
-def test_same_bytes_twice_and_no_global_state(tmp_path):
+def test_save_curves_twice_writes_the_same_bytes_without_global_state(tmp_path):
     loaded = "matplotlib.pyplot" in sys.modules
     panels = [Panel("loss", {"D": noisy(), "G": noisy()}), Panel("norm", {"D": noisy()}, True)]
     for name in ("a.png", "b.png"):
@@ -130,7 +130,9 @@ def test_same_bytes_twice_and_no_global_state(tmp_path):
         ("curves.png", [Panel("p", {}, smoothing=1.5)], "smoothing must be from 0 to 1"),
     ],
 )
-def test_refuses_and_writes_nothing(tmp_path, name, panels, message):
+def test_save_curves_of_invalid_arguments_raises_and_writes_nothing(
+    tmp_path, name, panels, message
+):
     with pytest.raises(ValueError, match=message):
         save_curves(tmp_path / name, panels, "step")
     assert list(tmp_path.iterdir()) == []

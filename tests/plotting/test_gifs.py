@@ -24,7 +24,7 @@ def noise(n, channels=1, colours=256):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_few_colours_are_kept_exactly_and_in_order(tmp_path, channels):
+def test_save_gif_of_few_colours_keeps_them_exactly_and_in_order(tmp_path, channels):
     frames = noise(5, channels, colours=256 if channels == 1 else 6)
     save_gif(tmp_path / "film.gif", frames)
     read_back, _, loop = read(tmp_path / "film.gif")
@@ -34,7 +34,7 @@ def test_few_colours_are_kept_exactly_and_in_order(tmp_path, channels):
         np.testing.assert_array_equal(frame, np.broadcast_to(original, frame.shape))
 
 
-def test_gray_is_exact_when_a_later_frame_leaves_a_level_unused(tmp_path):
+def test_save_gif_of_gray_frames_with_an_unused_level_is_exact(tmp_path):
     # An optimizing writer takes the free palette entry for "unchanged" and shifts other levels.
     frames = list(np.random.default_rng(0).integers(0, 256, (3, 64, 64, 1)).astype(np.uint8))
     for frame in frames[1:]:
@@ -44,7 +44,7 @@ def test_gray_is_exact_when_a_later_frame_leaves_a_level_unused(tmp_path):
         np.testing.assert_array_equal(got, np.broadcast_to(original, got.shape))
 
 
-def test_many_colours_stay_close_and_white_stays_white(tmp_path):
+def test_save_gif_of_many_colours_stays_close_and_keeps_white(tmp_path):
     y, x = np.mgrid[0:255:64j, 0:255:64j]
     frame = np.stack([x, y, (x + y) / 2], axis=-1).astype(np.uint8)
     frame[:8] = 255
@@ -67,30 +67,30 @@ def test_many_colours_stay_close_and_white_stays_white(tmp_path):
         (0.5, 0, [2000, 2000, 2000, 2000]),
     ],
 )
-def test_durations(tmp_path, fps, hold, expected):
+def test_save_gif_durations_follow_fps_and_hold_last_seconds(tmp_path, fps, hold, expected):
     save_gif(tmp_path / "film.gif", noise(4), fps=fps, hold_last_seconds=hold)
     assert read(tmp_path / "film.gif")[1] == expected
 
 
-def test_the_whole_film_keeps_its_pace(tmp_path):
+def test_save_gif_of_many_frames_keeps_the_total_duration(tmp_path):
     save_gif(tmp_path / "film.gif", noise(48), fps=24, hold_last_seconds=0)
     assert sum(read(tmp_path / "film.gif")[1]) == 2000
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_single_frame(tmp_path, channels):
+def test_save_gif_of_a_single_frame_has_its_duration(tmp_path, channels):
     save_gif(tmp_path / "film.gif", noise(1, channels, 6), fps=10, hold_last_seconds=2)
     frames, durations, loop = read(tmp_path / "film.gif")
     assert (len(frames), durations, loop) == (1, [2100], 0)
 
 
-def test_equal_frames_keep_their_time(tmp_path):
+def test_save_gif_of_equal_frames_keeps_their_duration(tmp_path):
     a, b = noise(2)
     save_gif(tmp_path / "film.gif", iter([a, a, a, b, b]), fps=10, hold_last_seconds=1)
     assert sum(read(tmp_path / "film.gif")[1]) == 1500
 
 
-def test_same_bytes_twice(tmp_path):
+def test_save_gif_twice_writes_the_same_bytes(tmp_path):
     for name in ("a.gif", "b.gif"):
         save_gif(tmp_path / name, noise(3, 3))
     assert (tmp_path / "a.gif").read_bytes() == (tmp_path / "b.gif").read_bytes()
@@ -110,7 +110,9 @@ def test_same_bytes_twice(tmp_path):
         ("film.gif", noise(2), {"fps": float("nan")}, "fps=nan"),
     ],
 )
-def test_refuses_and_writes_nothing(tmp_path, name, frames, options, message):
+def test_save_gif_of_invalid_arguments_raises_and_writes_nothing(
+    tmp_path, name, frames, options, message
+):
     with pytest.raises(ValueError, match=message):
         save_gif(tmp_path / name, frames, **options)
     assert list(tmp_path.iterdir()) == []

@@ -11,7 +11,7 @@ from PIL import Image
 from plotting import grid, save_image, to_uint8
 
 
-def test_importing_the_package_imports_nothing_slow():
+def test_import_of_plotting_imports_nothing_slow():
     slow = {"matplotlib", "PIL", "imageio", "tensorflow"}
     code = f"import sys, plotting; print(sorted({slow} & set(sys.modules)))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -39,7 +39,7 @@ def test_to_uint8_undoes_the_scaling_of_every_level(dtype):
     np.testing.assert_array_equal(to_uint8((levels / 127.5 - 1).astype(dtype)), levels)
 
 
-def test_to_uint8_passes_bytes_through():
+def test_to_uint8_of_uint8_returns_it_unchanged():
     pixels = flat(0, 1, 254)
     assert to_uint8(pixels) is pixels
 
@@ -55,13 +55,13 @@ def test_to_uint8_passes_bytes_through():
         (np.full((1, 2, 2, 1), np.nan), "NaN"),
     ],
 )
-def test_to_uint8_refuses_in_one_line(images, message):
+def test_to_uint8_of_invalid_images_raises_one_line(images, message):
     with pytest.raises(ValueError, match=message) as error:
         to_uint8(images)
     assert "\n" not in str(error.value)
 
 
-def test_grid_to_the_pixel_with_padding_and_blank_cells():
+def test_grid_with_padding_fills_blank_cells_with_white():
     sheet = grid(flat(10, 20, 30), columns=2, padding=1, scale=1)
     w = 255
     expected = [
@@ -82,24 +82,24 @@ def test_grid_keeps_colours_and_orientation():
     )
 
 
-def test_grid_enlarges_pixels_to_squares():
+def test_grid_with_scale_upsamples_pixels_to_squares():
     image = np.array([[1, 2], [3, 4]], np.uint8)[None, :, :, None]
     sheet = grid(image, padding=0, scale=2)[:, :, 0]
     np.testing.assert_array_equal(sheet, [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]])
 
 
 @pytest.mark.parametrize(("size", "cell"), [(28, 56), (32, 64), (33, 33), (64, 64), (65, 65)])
-def test_default_scale_stays_within_64_pixels(size, cell):
+def test_grid_default_scale_stays_within_64_pixels(size, cell):
     assert grid(flat(0, size=size), padding=0).shape == (cell, cell, 1)
 
 
 @pytest.mark.parametrize(("n", "columns"), [(1, 1), (2, 2), (4, 2), (5, 3), (9, 3), (10, 4)])
-def test_default_columns_make_a_square(n, columns):
+def test_grid_default_columns_make_a_square(n, columns):
     assert grid(flat(*range(n)), padding=0, scale=1).shape[1] == columns
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_labels_only_add_margins(channels):
+def test_grid_with_labels_adds_margins_alone(channels):
     images = flat(10, 20, 30, 40, size=20, channels=channels)
     plain = grid(images, columns=2, padding=2)
     labelled = grid(
@@ -117,7 +117,7 @@ def test_labels_only_add_margins(channels):
     assert (labelled[:top, :left] == 255).all()
 
 
-def test_wide_column_labels_stand_upright():
+def test_grid_with_wide_column_labels_draws_them_upright():
     images = flat(10, 20, size=32)
     short = grid(images, columns=2, column_labels=["a", "b"])
     wide = grid(images, columns=2, column_labels=["a", "a long description"])
@@ -136,13 +136,13 @@ def test_wide_column_labels_stand_upright():
         ({"row_labels": ["a", "b"], "scale": 1}, "row_labels need cells of at least"),
     ],
 )
-def test_grid_refuses(options, message):
+def test_grid_of_invalid_options_raises(options, message):
     with pytest.raises(ValueError, match=message):
         grid(flat(1, 2, 3, size=4), **options)
 
 
 @pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (3, "RGB")])
-def test_png_gives_back_the_pixels(tmp_path, channels, mode):
+def test_save_image_writes_the_pixels(tmp_path, channels, mode):
     array = np.arange(4 * 5 * channels, dtype=np.uint8).reshape(4, 5, channels)
     path = tmp_path / "new folder" / "image.png"
     save_image(path, array)
@@ -160,7 +160,7 @@ def test_png_gives_back_the_pixels(tmp_path, channels, mode):
         ("image.png", np.zeros((2, 0, 1), np.uint8), "not empty"),
     ],
 )
-def test_save_image_refuses_and_writes_nothing(tmp_path, name, array, message):
+def test_save_image_of_invalid_arguments_raises_and_writes_nothing(tmp_path, name, array, message):
     with pytest.raises(ValueError, match=message):
         save_image(tmp_path / name, array)
     assert list(tmp_path.iterdir()) == []
@@ -171,7 +171,7 @@ def fail(*_):
 
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
-def test_a_failing_write_leaves_the_old_file_alone(tmp_path, monkeypatch, step):
+def test_save_image_with_a_failing_write_keeps_the_old_file(tmp_path, monkeypatch, step):
     path = tmp_path / "image.png"
     save_image(path, flat(1)[0])
     old = path.read_bytes()
@@ -183,7 +183,7 @@ def test_a_failing_write_leaves_the_old_file_alone(tmp_path, monkeypatch, step):
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_second_write_replaces_the_first(tmp_path):
+def test_save_image_twice_replaces_the_first(tmp_path):
     path = tmp_path / "image.png"
     for level in (1, 2):
         save_image(path, flat(level)[0])

@@ -28,7 +28,7 @@ def draw(path, counts, row_names=None, column_names=None, **titles):
 def cells(path, counts):
     """The cells' pixels without their borders, int [r, c, h, w, 3].
 
-    A matrix of zeros, which is gray all over, tells where they are.
+    A matrix of zeros, gray all over, locates them.
     """
     rows, columns = np.shape(counts)
     gray = (draw(path, np.zeros_like(counts)) == rgb(UNKNOWN)).all(axis=-1)
@@ -44,11 +44,11 @@ def cells(path, counts):
 
 
 def colours(path, counts):
-    """The cells' colours, int [r, c, 3], taken where no number stands."""
+    """The cells' colours, int [r, c, 3], away from the numbers."""
     return cells(path, counts)[:, :, 2, 2]
 
 
-def test_colours_are_shares_of_the_row(tmp_path):
+def test_save_matrix_colours_are_shares_of_the_row(tmp_path):
     got = colours(tmp_path / "m.png", np.array([[0, 7, 0], [30, 60, 0], [0, 0, 0], [4, 4, 4]]))
     none, third, two_thirds, all_of_it = (rgb(colour) for colour in SHADES)
     unknown = rgb(UNKNOWN)
@@ -61,7 +61,7 @@ def test_colours_are_shares_of_the_row(tmp_path):
     np.testing.assert_allclose(got, expected, atol=3)
 
 
-def test_permuted_counts_permute_the_colours(tmp_path):
+def test_save_matrix_of_permuted_counts_permutes_the_colours(tmp_path):
     path = tmp_path / "m.png"
     counts = np.random.default_rng(0).integers(0, 100, (4, 5))
     rows, columns = [2, 0, 3, 1], [4, 2, 0, 1, 3]
@@ -72,7 +72,7 @@ def test_permuted_counts_permute_the_colours(tmp_path):
 
 
 @pytest.mark.parametrize(("n", "unit", "written"), [(10, 10, True), (50, 10**4, False)])
-def test_the_numbers_are_written_where_they_fit(tmp_path, n, unit, written):
+def test_save_matrix_writes_numbers_if_they_fit(tmp_path, n, unit, written):
     # Twice the counts have the same shares: only the numbers can differ.
     counts = unit * (1 + np.eye(n, dtype=int))
     pictures = [draw(tmp_path / "m.png", factor * counts) for factor in (1, 2)]
@@ -80,12 +80,12 @@ def test_the_numbers_are_written_where_they_fit(tmp_path, n, unit, written):
     assert (pictures[0] != pictures[1]).any() == written
 
 
-def test_long_numbers_widen_the_cells_of_a_small_matrix(tmp_path):
+def test_save_matrix_of_a_small_matrix_writes_long_numbers(tmp_path):
     pictures = [draw(tmp_path / "m.png", [[5, count]]) for count in (10**12, 2 * 10**12)]
     assert (pictures[0] != pictures[1]).any()
 
 
-def test_numbers_are_legible_on_every_shade(tmp_path):
+def test_save_matrix_numbers_are_legible_on_every_shade(tmp_path):
     counts = np.array([[k, 100 - k] for k in range(0, 101, 5)])
     pixels = cells(tmp_path / "m.png", counts) / 255
     linear = np.where(pixels <= 0.04045, pixels / 12.92, ((pixels + 0.055) / 1.055) ** 2.4)
@@ -94,7 +94,7 @@ def test_numbers_are_legible_on_every_shade(tmp_path):
     assert contrast.min() > 4  # smoothed strokes do not quite reach the ink's 4.5
 
 
-def test_names_and_titles_are_drawn(tmp_path):
+def test_save_matrix_draws_names_and_titles(tmp_path):
     path, counts = tmp_path / "m.png", np.eye(3, dtype=int)
     names = "abc", "def"
     plain = draw(path, counts, *names)
@@ -105,7 +105,7 @@ def test_names_and_titles_are_drawn(tmp_path):
     assert draw(path, counts, *names, column_title="code").shape[0] > plain.shape[0]
 
 
-def test_wide_column_names_stand_upright(tmp_path):
+def test_save_matrix_with_wide_column_names_draws_them_upright(tmp_path):
     counts = np.eye(10, dtype=int)
     narrow, wide = (
         draw(tmp_path / "m.png", counts, column_names=[name] * 10)
@@ -128,13 +128,13 @@ def test_wide_column_names_stand_upright(tmp_path):
     ids=lambda counts: f"{counts.shape}",
 )
 @pytest.mark.parametrize("name", ["", r"$\frac$", "x" * 200])
-def test_awkward_matrices_neither_fail_nor_warn(tmp_path, counts, name):
+def test_save_matrix_of_unusual_counts_neither_fails_nor_warns(tmp_path, counts, name):
     names = [[name] * n for n in counts.shape]
     pixels = draw(tmp_path / "m.png", counts, *names, row_title=name, column_title=name)
     assert (pixels != 255).any()
 
 
-def test_same_bytes_twice_and_no_global_state(tmp_path):
+def test_save_matrix_twice_writes_the_same_bytes_without_global_state(tmp_path):
     loaded = "matplotlib.pyplot" in sys.modules
     for name in ("a.png", "b.png"):
         save_matrix(tmp_path / name, np.eye(3, dtype=int), range(3), range(3), "class", "code")
@@ -156,7 +156,9 @@ def test_same_bytes_twice_and_no_global_state(tmp_path):
         ("m.png", [[1, 2]], ("a", "b"), "column_names must be 2 long, got 1"),
     ],
 )
-def test_refuses_and_writes_nothing(tmp_path, name, counts, names, message):
+def test_save_matrix_of_invalid_arguments_raises_and_writes_nothing(
+    tmp_path, name, counts, names, message
+):
     with pytest.raises(ValueError, match=message):
         save_matrix(tmp_path / name, counts, *names)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Checkpoints: the newest that is whole is restored, all of it."""
+"""Checkpoints: the newest undamaged one is restored completely."""
 
 import pathlib
 import re
@@ -21,7 +21,7 @@ def build():
 
 @pytest.fixture(scope="module")
 def model():
-    """A compiled model, which each test fills as it likes."""
+    """A compiled model, whose variables each test sets."""
     model = build()
     model.compile()
     return model
@@ -39,7 +39,7 @@ def fill(model, step):
 
 
 def values(model):
-    """Copies of all that training changes."""
+    """Copies of all variables that training changes."""
     return [v.numpy().copy() for v in tf.nest.flatten(model.state())]
 
 
@@ -191,7 +191,7 @@ def test_save_counts_checkpoints_of_an_earlier_process(model, folder):
     assert sorted(path.stem for path in folder.glob("*.index")) == ["ckpt-10", "ckpt-11"]
 
 
-def test_unfinished_checkpoints_are_removed(model, folder):
+def test_save_removes_unfinished_checkpoints(model, folder):
     leftover = folder / "ckpt-11_temp"
     leftover.mkdir()
     (leftover / "part-00000-of-00001.data-00000-of-00001").write_bytes(b"half")
@@ -213,7 +213,7 @@ def test_restore_of_an_uncompiled_model_ignores_optimizers(model, folder):
             np.testing.assert_array_equal(a, b)
 
 
-def test_checkpoint_of_other_networks_raises(folder):
+def test_restore_of_other_networks_raises(folder):
     config = options.parse(["--model=gan", "--width=5", "--depth=1", "--noise_dim=5"])
     wider = loading.build_model(config, (8, 8, 1), num_classes=0)
     with pytest.raises(UserError, match="of another model"):
@@ -248,13 +248,13 @@ def stored(folder, step):
     return {name.split("/")[1] for name in names if name.startswith("own/")}
 
 
-def test_own_variables_are_saved_by_name(tmp_path):
+def test_save_stores_own_variables_by_name(tmp_path):
     checkpoints_with(variables(3.0), tmp_path).save()
     assert stored(tmp_path, 3) == {"step", "mean"}
 
 
 @pytest.mark.parametrize("complete", [True, False])
-def test_an_old_checkpoint_by_position_is_restored(tmp_path, complete):
+def test_restore_of_an_old_checkpoint_by_position_returns_its_values(tmp_path, complete):
     write_by_position(tmp_path)
     assert stored(tmp_path, 7) == {"0", "1"}
     state = variables(0.0)
@@ -263,7 +263,7 @@ def test_an_old_checkpoint_by_position_is_restored(tmp_path, complete):
     assert {name: float(v) for name, v in state["own"].items()} == {"step": 7.0, "mean": 5.0}
 
 
-def test_a_run_resumed_from_an_old_checkpoint_saves_by_name(tmp_path):
+def test_save_after_restoring_an_old_checkpoint_stores_by_name(tmp_path):
     write_by_position(tmp_path)
     checkpoints = checkpoints_with(state := variables(0.0), tmp_path)
     assert checkpoints.restore() == 7
@@ -276,7 +276,7 @@ def test_a_run_resumed_from_an_old_checkpoint_saves_by_name(tmp_path):
 
 
 @pytest.mark.parametrize("by_position", [True, False])
-def test_a_complete_state_without_a_stored_variable_raises(tmp_path, by_position):
+def test_restore_of_a_complete_state_without_a_stored_variable_raises(tmp_path, by_position):
     if by_position:
         write_by_position(tmp_path)
     else:
@@ -289,7 +289,7 @@ def test_a_complete_state_without_a_stored_variable_raises(tmp_path, by_position
 
 
 @pytest.mark.parametrize("by_position", [True, False])
-def test_a_state_with_a_variable_that_is_not_stored_raises(tmp_path, by_position):
+def test_restore_of_a_state_with_a_variable_that_is_not_stored_raises(tmp_path, by_position):
     if by_position:
         write_by_position(tmp_path)
     else:

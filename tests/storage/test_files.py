@@ -1,12 +1,13 @@
-"""Files that are written whole or not at all."""
+"""Files: atomic writes, JSON, and the cache directory."""
 
 import json
 import os
 
+import numpy as np
 import pytest
 
 from storage.cache import cache_directory
-from storage.files import write_atomically, write_json
+from storage.files import replacing, write_atomically, write_json, write_npz
 
 
 @pytest.mark.parametrize(
@@ -33,7 +34,7 @@ def test_write_atomically_leaves_open_readers_of_the_old_file(tmp_path):
 
 
 @pytest.mark.parametrize("failing", ["fsync", "replace"])
-def test_failed_write_leaves_the_old_file_only(tmp_path, monkeypatch, failing):
+def test_write_atomically_that_fails_keeps_the_old_file_only(tmp_path, monkeypatch, failing):
     path = tmp_path / "file"
     write_atomically(path, "old")
 
@@ -47,7 +48,7 @@ def test_failed_write_leaves_the_old_file_only(tmp_path, monkeypatch, failing):
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_interrupted_write_leaves_the_old_file_only(tmp_path, monkeypatch):
+def test_write_atomically_interrupted_leaves_no_file(tmp_path, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
@@ -93,3 +94,44 @@ def test_cache_directory_follows_the_environment(monkeypatch, tmp_path):
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_directory() == tmp_path / ".cache" / "gan-zoo"
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_replacing_that_fails_leaves_the_old_content_only(tmp_path, kind):
+    path = tmp_path / "result.keras"
+
+    def write(target, text):
+        if kind == "folder":
+            target.mkdir()
+            target = target / "part"
+        target.write_text(text)
+
+    with replacing(path) as temporary:
+        write(temporary, "old")
+        assert temporary.name.endswith("result.keras")
+        assert not path.exists()
+
+    def fail():
+        with replacing(path) as temporary:
+            write(temporary, "half")
+            raise OSError("no space left")
+
+    with pytest.raises(OSError, match="no space left"):
+        fail()
+    assert os.listdir(tmp_path) == ["result.keras"]
+    assert (path / "part" if kind == "folder" else path).read_text() == "old"
+    with replacing(path) as temporary:
+        write(temporary, "new")
+    assert (path / "part" if kind == "folder" else path).read_text() == "new"
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_write_npz_that_fails_leaves_the_old_arrays(tmp_path, monkeypatch, compressed):
+    path = tmp_path / "arrays.npz"
+    write_npz(path, {"a": np.arange(3)}, compressed=compressed)
+    monkeypatch.setattr(os, "fsync", lambda fd: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        write_npz(path, {"a": np.arange(4)}, compressed=compressed)
+    assert os.listdir(tmp_path) == ["arrays.npz"]
+    with np.load(path) as arrays:
+        np.testing.assert_array_equal(arrays["a"], np.arange(3))

@@ -85,7 +85,7 @@ def test_directory_that_cannot_be_made_raises_one_line(tmp_path, below):
     assert "\n" not in str(error.value)
 
 
-def test_reading_a_missing_run_creates_nothing(tmp_path):
+def test_read_config_of_a_missing_run_raises_and_creates_nothing(tmp_path):
     run = RunDirectory(tmp_path / "new")
     assert run.records() == []
     with pytest.raises(UserError, match=r"no run found \(config.json is missing\)"):
@@ -149,3 +149,25 @@ def test_forget_after_without_a_log_does_nothing(tmp_path):
     run = RunDirectory(tmp_path)
     run.forget_after(0)
     assert run.records() == []
+
+
+def test_path_with_a_tilde_is_in_the_home_directory(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert RunDirectory("~/runs/x").config == tmp_path / "runs" / "x" / "config.json"
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(KeyError("x"), "it lacks the entry 'x'"), (TypeError("x"), "x"), (UserError("x"), "x")],
+)
+def test_parsed_config_of_another_version_names_the_file(tmp_path, error, reason):
+    run = RunDirectory(tmp_path)
+    run.write_config(CONFIG, {}, {}, "command", 1)
+    assert run.parsed_config(lambda saved: saved["options"]) == {"seed": 1}
+
+    def parse(saved):
+        raise error
+
+    with pytest.raises(UserError) as raised:
+        run.parsed_config(parse)
+    assert str(raised.value) == f"{run.config}: written by another version of the code ({reason})"

@@ -1,4 +1,4 @@
-"""Command lines that start a training, print help, or are refused before TensorFlow loads."""
+"""Command lines that start a training, print help, or are invalid."""
 
 import contextlib
 import dataclasses
@@ -245,8 +245,8 @@ def test_gray_skip_of_a_file_is_invalid(call, tiny, digits, tmp_path):
 def test_image_size_that_the_networks_do_not_support_is_invalid(call, digits, tmp_path):
     argv = ("--model=dcgan", f"--dataset={digits}", "--image_size=30", f"--outdir={tmp_path}")
     message = (
-        "--image_size: expected square images with a side of 28, 32, 64 or 128 pixels (4 or 7 "
-        "times a power of two from 4 to 64), got 30x30"
+        "--image_size: expected a square image with a side of 16, 28, 32, 56, 64, 112, 128, 224, "
+        "256 or 448 pixels, got 30x30"
     )
     assert call("train", *argv).refusal() == message
     np.savez(tmp_path / "odd.npz", x_train=np.zeros((9, 30, 30), np.uint8))
@@ -330,3 +330,9 @@ def test_train_in_a_notebook_runs_repeatedly(python, tiny, tmp_path):
     assert (was["options"]["steps"], now["options"]["steps"]) == (3, 1)
     assert (was["hyperparameters"]["width"], now["hyperparameters"]["width"]) == (9, 8)
     assert (was["hyperparameters"]["beta_1"], now["hyperparameters"]["beta_1"]) == (0.5, 0.25)
+
+
+def test_help_with_a_value_that_contains_the_word_help_describes_the_model(call):
+    done = call("train", "--help", "--model", "gan", "--dataset", "/data/helpers")
+    assert (done.code, done.err) == (0, "")
+    assert "\n  --ema_decay  " in done.out

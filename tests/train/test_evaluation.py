@@ -5,6 +5,8 @@ import re
 
 import pytest
 
+from evaluation import runner
+from metrics.measurement import Measurement
 from storage.run_directory import RunDirectory
 from tests.train.cases import (
     EVALUATION,
@@ -37,7 +39,7 @@ def test_eval_every_logs_metrics_with_their_step(measured):
     assert told == [str(line["step"]) for line in lines]
 
 
-def test_eval_every_gives_the_values_of_evaluate(call, measured, cache):
+def test_eval_every_logs_the_values_of_evaluate(call, measured, cache):
     argv = ("--metrics=fd_digits,pixel_mean", "--features=digits", "--num_samples=20")
     assert call("evaluate", f"--run={measured.path}", *argv).code == 0
     metrics = json.loads((measured.path / "evaluation.json").read_text())["metrics"]
@@ -134,3 +136,29 @@ def test_invalid_evaluation_ends_before_training(call, tiny, tmp_path, metrics, 
     assert not RunDirectory(path).records()
     assert not (path / "config.json").exists()
     assert not (path / "checkpoints").exists()
+
+
+def test_metric_undefined_in_training_is_left_out_with_one_warning(
+    call, tiny, tmp_path, monkeypatch, cache
+):
+    measure_one, trials = runner.measure_one, {"pixel_std", "pixel_distance"}
+
+    def collapsing(context, name):
+        if name not in trials and name != "pixel_mean":
+            return Measurement(None, {"reason": "one is constant"})
+        trials.discard(name)
+        return measure_one(context, name)
+
+    monkeypatch.setattr(runner, "measure_one", collapsing)
+    argv = ("--steps=4", "--checkpoint_every=2", "--eval_every=1", "--eval_samples=5")
+    metrics = "--eval_metrics=pixel_mean,pixel_std,pixel_distance"
+    done = call("train", *tiny, *argv, metrics, f"--outdir={tmp_path}")
+    assert done.code == 0, done
+    assert done.err == (
+        "warning: pixel_distance is not logged: one is constant\n"
+        "warning: pixel_std is not logged: one is constant\n"
+    )
+    lines = measurements(tmp_path)
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert {name for line in lines for name in line if "metric" in name} == {"metric_pixel_mean"}
+    assert steps_saved(tmp_path) == [2, 4]

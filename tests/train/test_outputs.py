@@ -1,4 +1,4 @@
-"""The files of a finished run, and what the terminal shows."""
+"""The files of a finished run, and its terminal output."""
 
 import dataclasses
 import io
@@ -271,7 +271,7 @@ def test_progress_at_a_terminal_rewrites_its_line(tiny, tmp_path, monkeypatch):
         while True:
             try:
                 shown.append(os.read(master, 4096))
-            except OSError:  # so Linux says that the other side was closed
+            except OSError:  # on Linux: the other end is closed
                 return
 
     reader = threading.Thread(target=read)

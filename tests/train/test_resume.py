@@ -1,4 +1,4 @@
-"""Resumed runs equal uninterrupted ones, and what does not fit a run leaves it unchanged."""
+"""Resumed runs equal uninterrupted ones, and invalid commands leave a run unchanged."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ def test_resumed_run_after_a_kill_has_the_same_bits(resumed, whole, checkpoint, 
         assert_same_bits(checkpoint(resumed.path / name), checkpoint(whole / name))
 
 
-def test_bits_of_different_steps_differ(whole, checkpoint, assert_same_bits):
+def test_checkpoints_of_different_steps_have_different_bits(whole, checkpoint, assert_same_bits):
     early, late = (checkpoint(whole / "checkpoints" / f"ckpt-{step}") for step in (20, 24))
     assert len(early) > 20
     with pytest.raises(AssertionError):

@@ -219,3 +219,7 @@ def test_evaluator_with_nan_weights_raises_before_measuring(evaluator, tmp_path)
     with pytest.raises(callbacks.DivergedError, match="step 5: weights of the generator"):
         evaluator(5, {"metric_fid": 3.0}, players=players)
     assert RunDirectory(tmp_path).records() == []
+
+
+def test_evaluator_without_values_writes_no_record(evaluator):
+    assert evaluator(4, {}) == ([], "")

@@ -26,7 +26,7 @@ def panels(monkeypatch):
     return panels
 
 
-def test_each_logged_scalar_is_in_its_panel(tiny_run, panels):
+def test_draw_curves_puts_each_logged_scalar_in_its_panel(tiny_run, panels):
     drawn = panels(RunDirectory(tiny_run.path))
     assert {panel.title: sorted(panel.series) for panel in drawn} == {
         "losses": ["d_loss", "g_loss"],
@@ -44,7 +44,7 @@ def test_each_logged_scalar_is_in_its_panel(tiny_run, panels):
     assert list(d_loss) == [line["d_loss"] for line in lines]
 
 
-def test_balance_of_began_is_logged_and_drawn(call, tiny, tmp_path, panels):
+def test_draw_curves_of_began_has_k_and_convergence(call, tiny, tmp_path, panels):
     """Scalar k, and convergence measure M = L(x) + |gamma L(x) - L(G(z))|."""
     small = ("--network=mlp", "--initializer=normal", "--lambda_k=0.1")
     small += ("--steps=3", "--log_every=1")
@@ -56,8 +56,8 @@ def test_balance_of_began_is_logged_and_drawn(call, tiny, tmp_path, panels):
     assert all(0 <= line["k"] <= 1 for line in lines)
     assert len({line["k"] for line in lines}) > 1
     assert all(line["convergence"] > line["d_loss_real"] > 0 for line in lines)
-    (others,) = [panel for panel in panels(run) if panel.title == "others"]
-    assert others.series == {
+    (equilibrium,) = [panel for panel in panels(run) if panel.title == "equilibrium"]
+    assert equilibrium.series == {
         name: ((1, 2, 3), tuple(line[name] for line in lines)) for name in ("k", "convergence")
     }
 
@@ -67,7 +67,7 @@ def test_draw_curves_without_a_log_draws_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_distances_have_their_own_logarithmic_panel(tmp_path, panels):
+def test_draw_curves_of_distances_has_a_logarithmic_panel(tmp_path, panels):
     run = RunDirectory(tmp_path)
     run.log({"step": 4, "g_loss": 1.0})
     run.log({"step": 4, "metric_fid": 30.0})

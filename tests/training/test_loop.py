@@ -1,6 +1,7 @@
 """Compilation of the training step: XLA by option and by device."""
 
 import json
+import pathlib
 import types
 
 import pytest
@@ -40,7 +41,7 @@ def test_compile_model_uses_xla_by_option_and_device(model, monkeypatch, jit, de
     assert model.jit_compile is xla
 
 
-def test_compile_model_without_xla_support_refuses_jit_on(model, monkeypatch):
+def test_compile_model_without_xla_support_raises_for_jit_on(model, monkeypatch):
     monkeypatch.setattr(type(model), "jit_compile", property(lambda model: False, lambda *_: None))
     loop.compile_model(model, "auto")
     with pytest.raises(UserError, match="does not compile under XLA; use jit=off") as caught:
@@ -63,3 +64,32 @@ def test_train_with_jit_on_equals_jit_off(call, tiny, tmp_path):
     assert len(last["on"]) == 4
     for compiled, plain in zip(last["on"], last["off"], strict=True):
         assert compiled == pytest.approx(plain, rel=1e-4)
+
+
+class Network:
+    """Network whose exports have a text, and fail after a part of it."""
+
+    def __init__(self, text, fails=""):
+        self.text, self.fails = text, fails
+
+    def save(self, path):
+        pathlib.Path(path).write_text(self.text)
+        if self.fails == "save":
+            raise OSError("no space left")
+
+    def export(self, path, verbose):
+        pathlib.Path(path).mkdir()
+        (pathlib.Path(path) / "saved_model.pb").write_text(self.text)
+        if self.fails == "export":
+            raise OSError("no space left")
+
+
+@pytest.mark.parametrize("fails", ["save", "export"])
+def test_export_that_fails_leaves_whole_files_only(fails, tmp_path):
+    loop.export(Network("old"), tmp_path)
+    with pytest.raises(OSError, match="no space left"):
+        loop.export(Network("new", fails), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["generator.keras", "saved_model"]
+    assert (tmp_path / "saved_model" / "saved_model.pb").read_text() == "old"
+    saved = (tmp_path / "generator.keras").read_text()
+    assert saved == ("old" if fails == "save" else "new")

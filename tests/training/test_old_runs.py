@@ -34,7 +34,7 @@ def ends_when_trained(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_old_run_is_evaluated_and_resumed_with_the_same_results(
+def test_old_run_is_evaluated_and_resumed_with_the_same_results(
     kind, old_runs, call, tmp_path, ends_when_trained
 ):
     expected = json.loads((old_runs / "expected.json").read_text())[kind]

@@ -21,7 +21,7 @@ class Painter:
 
     Args:
         categories: sizes of the categorical codes.
-        continuous: how many continuous codes.
+        continuous: number of continuous codes.
     """
 
     def __init__(self, categories=(3,), continuous=2):
@@ -162,7 +162,7 @@ def test_traversal_columns_are_labelled_with_their_values(monkeypatch, span):
     assert "-0.0" not in found
 
 
-def test_save_traversals_writes_pictures_and_gifs_that_run_forth_and_back(tmp_path):
+def test_save_traversals_writes_pictures_and_gifs_that_play_back_and_forth(tmp_path):
     model = Painter()
     paths = save_traversals(model, 1.5, 0, tmp_path / "new" / "folder")
     assert [path.name for path in paths] == [
@@ -202,7 +202,7 @@ def test_plane_of_a_model_with_codes_varies_its_noise(tmp_path):
 
 
 class Inverter:
-    """A model that makes the negative of each image."""
+    """A model whose reconstruction is the negative of each image."""
 
     def reconstruct(self, x):
         return -x
@@ -263,7 +263,7 @@ def test_truncation_sweep_runs_from_the_mean_style_to_the_draws():
         np.testing.assert_array_equal(shown[:, k], plotting.to_uint8(expected))
 
 
-def test_mixing_tables_take_styles_of_the_top_in_some_layers():
+def test_mixing_tables_use_styles_of_the_top_row_in_some_layers():
     model = Stylist()
     w = model.styles(model.draw_latents(14, 2)).numpy()
     sources = plotting.to_uint8(model.images_of_styles(w))

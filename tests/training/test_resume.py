@@ -36,7 +36,7 @@ def test_resume_never_with_a_checkpoint_raises(tmp_path, trained):
     assert error.value.option == "resume"
 
 
-def test_another_configuration_raises_with_each_difference(trained):
+def test_check_of_another_configuration_raises_with_each_difference(trained):
     same = config("--seed=1", "--epochs=99", "--log_every=1", "--outdir=elsewhere")
     resume.check(same, trained)
     with pytest.raises(UserError) as error:
@@ -48,7 +48,13 @@ def test_another_configuration_raises_with_each_difference(trained):
     )
 
 
-def test_another_configuration_before_the_first_checkpoint_starts(tmp_path):
+def test_check_of_another_configuration_before_the_first_checkpoint_passes(tmp_path):
     run = RunDirectory(tmp_path)
     run.write_config(config("--seed=1").as_dict(), {}, {}, "first", 10)
     resume.check(config("--seed=2"), run)
+
+
+def test_difference_of_several_penalties_is_written_as_on_the_command_line():
+    one = options.parse(["--model=dcgan", "--d_norm=none", "--penalty=r1"])
+    other = options.parse(["--model=dcgan", "--d_norm=none", "--penalty=r1:5,r2"])
+    assert "penalty was r1, is r1:5,r2" in resume.differences(one, other)

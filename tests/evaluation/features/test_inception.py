@@ -1,4 +1,4 @@
-"""The Inception network with random weights against torch-fidelity's, and the file of its own."""
+"""Inception: outputs of torch-fidelity's network with random weights, and the weight file."""
 
 import dataclasses
 import hashlib
@@ -60,11 +60,11 @@ def assert_golden(golden, network, name: str):
 
 
 @pytest.mark.parametrize("name", ["small", "large"])
-def test_features_and_logits_are_those_of_torch_fidelity(golden, network, name):
+def test_network_returns_features_and_logits_of_torch_fidelity(golden, network, name):
     assert_golden(golden, network, name)
 
 
-def test_an_image_does_not_depend_on_its_batch(golden, network):
+def test_network_output_of_an_image_is_independent_of_its_batch(golden, network):
     images = golden.images()["small"]
     others = np.concatenate([images[:1], 255 - images[1:]])
     for x, y in zip(network(images), network(others), strict=True):
@@ -72,13 +72,13 @@ def test_an_image_does_not_depend_on_its_batch(golden, network):
         assert np.abs(x[1] - y[1]).max() > 1e-2 * np.std(x)
 
 
-def test_a_gray_image_is_shown_in_three_channels(golden, network):
+def test_network_of_gray_images_repeats_the_channel(golden, network):
     gray = golden.images()["small"][..., :1]
     for x, y in zip(network(gray), network(np.repeat(gray, 3, axis=-1)), strict=True):
         np.testing.assert_allclose(x, y, atol=1e-5 * np.std(x))
 
 
-def test_floats_from_0_to_255_are_not_rounded(golden, network):
+def test_network_of_floats_does_not_round_them(golden, network):
     images = golden.images()["small"]
     features, _ = network(images)
     np.testing.assert_array_equal(network(images.astype(np.float32))[0], features)
@@ -93,13 +93,13 @@ def test_floats_from_0_to_255_are_not_rounded(golden, network):
         np.zeros([8, 8, 3], np.uint8),
     ],
 )
-def test_inputs_that_are_no_images_raise(network, images):
+def test_network_of_invalid_images_raises_one_line(network, images):
     with pytest.raises(UserError, match=r"uint8 or float32 \[b, h, w, 1 or 3\]") as raised:
         network(images)
     assert "\n" not in str(raised.value)
 
 
-def test_the_module_is_imported_without_tensorflow(python):
+def test_import_of_inception_leaves_tensorflow_unimported(python):
     code = (
         "import sys, evaluation.features.inception; print({'keras', 'tensorflow'} & {*sys.modules})"
     )
@@ -130,7 +130,7 @@ def misshapen(state):
         (dict.clear, "Conv2d_1a_3x3.conv.weight is missing (and 471 more)"),
     ],
 )
-def test_other_weights_raise(state, change, message):
+def test_with_weights_of_another_state_raises(state, change, message):
     other = dict(state)
     change(other)
     with pytest.raises(UserError) as raised:
@@ -138,12 +138,12 @@ def test_other_weights_raise(state, change, message):
     assert str(raised.value) == f"not the weights of the Inception network: {message}"
 
 
-# Their file
+# The weight file
 
 
 @pytest.fixture
 def path(tmp_path, monkeypatch):
-    """The place of a file that is to hold CONTENT, and that no server has."""
+    """Path of a weight file with the hash of CONTENT, which no server serves."""
     monkeypatch.setenv("GAN_ZOO_CACHE", str(tmp_path))
     monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(inception, "SHA256", hashlib.sha256(CONTENT).hexdigest())
@@ -153,8 +153,9 @@ def path(tmp_path, monkeypatch):
 
 @pytest.fixture
 def serve(monkeypatch):
-    """serve(body, announced, silent): what a server answers from now on, and for how many seconds
-    it is silent before and behind.
+    """serve(body, announced, silent) starts a server with this answer.
+
+    `silent` are the seconds that it waits before and after.
     """
     servers = []
 
@@ -191,14 +192,14 @@ def refusal() -> str:
     return str(raised.value)
 
 
-def test_the_published_file_is_named_after_its_hash():
+def test_name_of_the_published_file_ends_with_its_hash():
     assert inception.URL.startswith("https://github.com/mseitzer/pytorch-fid/releases/download/")
     assert inception.URL.endswith(inception.NAME)
     assert inception.NAME.endswith(f"-{inception.SHA256[:8]}.pth")
     assert len(inception.SHA256) == 64
 
 
-def test_the_file_is_downloaded_once_and_computes_in_float32(
+def test_load_downloads_the_file_once_and_computes_in_float32(
     golden, path, serve, state, monkeypatch
 ):
     import keras
@@ -232,7 +233,7 @@ def test_the_file_is_downloaded_once_and_computes_in_float32(
         (None, "Connection refused"),
     ],
 )
-def test_a_download_that_fails_leaves_nothing_and_says_what_to_put_where(
+def test_load_with_a_failing_download_raises_and_leaves_no_file(
     path, serve, monkeypatch, answer, reason
 ):
     if answer is not None:
@@ -249,13 +250,13 @@ def test_a_download_that_fails_leaves_nothing_and_says_what_to_put_where(
     assert os.listdir(path.parent) == []
 
 
-def test_a_cache_that_cannot_be_written_raises(path, serve):
+def test_load_with_a_cache_that_cannot_be_written_raises(path, serve):
     path.parent.write_text("in the way")
     serve()
     assert "File exists" in refusal()
 
 
-def test_another_file_in_its_place_raises_and_is_left(path):
+def test_load_of_a_file_with_another_hash_raises_and_keeps_it(path):
     path.parent.mkdir()
     path.write_bytes(b"other")
     found = hashlib.sha256(b"other").hexdigest()

@@ -1,4 +1,4 @@
-"""Feature networks of the user's own: what a .keras file is given, gives, and may not be."""
+"""Feature networks of .keras files: inputs, outputs and invalid files."""
 
 import dataclasses
 import hashlib
@@ -26,7 +26,7 @@ def saved(tmp_path):
 
 
 def flattening(shape, heads=1) -> keras.Model:
-    """A model that gives its pixels, and their doubles as logits if it has two heads."""
+    """A model that returns its pixels and, with two heads, their doubles as logits."""
     image = keras.Input(shape)
     pixels = keras.layers.Flatten()(image)
     double = keras.layers.Rescaling(2.0)(pixels)
@@ -53,10 +53,10 @@ def refusal(path: str) -> str:
     return str(raised.value)
 
 
-# What it is given, and gives.
+# Inputs and outputs.
 
 
-def test_a_model_of_one_output_gives_features(saved):
+def test_load_of_a_model_with_one_output_returns_features(saved):
     path = saved(flattening((3, 2, 3)))
     extractor, images = load(path), pictures(5, 3, 2, 3)
     features, logits = extractor(images)
@@ -68,13 +68,13 @@ def test_a_model_of_one_output_gives_features(saved):
     assert (extractor.name, extractor.dimension) == ("my_net_2", 18)
 
 
-def test_a_model_of_two_outputs_gives_features_and_logits(saved):
+def test_load_of_a_model_with_two_outputs_returns_features_and_logits(saved):
     features, logits = load(saved(flattening((2, 2, 1), heads=2)))(pictures(5, 2, 2, 1))
     assert features.shape == (5, 4)
     np.testing.assert_array_equal(logits, 2 * features)
 
 
-def test_what_a_model_learnt_is_loaded(saved):
+def test_load_restores_the_weights(saved):
     image = keras.Input((2, 2, 1))
     model = keras.Model(image, keras.layers.Dense(3)(keras.layers.Flatten()(image)))
     images = pictures(5, 2, 2, 1)
@@ -82,8 +82,8 @@ def test_what_a_model_learnt_is_loaded(saved):
     np.testing.assert_allclose(features, model(images / np.float32(127.5) - 1), atol=1e-6)
 
 
-def test_images_are_resized_to_a_fixed_input(saved):
-    """Four pixels of one level beside four of another, made half as large."""
+def test_extractor_resizes_images_to_a_fixed_input(saved):
+    """Four pixels of one level beside four of another, downsampled by 2."""
     images = np.zeros((1, 8, 8, 1), np.uint8)
     images[:, :, 4:] = 255
     extractor = load(saved(flattening((4, 4, 1))))
@@ -94,7 +94,7 @@ def test_images_are_resized_to_a_fixed_input(saved):
     assert extractor.resizing == "bilinear, antialiased, to 4 x 4"
 
 
-def test_resizing_is_antialiased(saved):
+def test_extractor_resizes_with_antialiasing(saved):
     """A checkerboard of single pixels is gray from afar; without antialiasing it is black."""
     images = np.zeros((1, 16, 16, 1), np.uint8)
     images[:, ::2, ::2] = images[:, 1::2, 1::2] = 255
@@ -103,7 +103,7 @@ def test_resizing_is_antialiased(saved):
 
 
 @pytest.mark.parametrize("size", [(5, 7), (9, 3)])
-def test_images_are_left_as_they_are_where_the_input_is_of_any_size(saved, size):
+def test_extractor_with_an_input_of_any_size_does_not_resize(saved, size):
     image = keras.Input((None, None, 1))
     model = keras.Model(image, keras.layers.GlobalAveragePooling2D()(image))
     extractor, images = load(saved(model)), pictures(5, *size, 1)
@@ -112,19 +112,19 @@ def test_images_are_left_as_they_are_where_the_input_is_of_any_size(saved, size)
     np.testing.assert_allclose(features, images.mean((1, 2)) / 127.5 - 1, atol=1e-5)
 
 
-def test_gray_images_are_shown_in_three_channels(saved):
+def test_extractor_of_gray_images_repeats_the_channel(saved):
     extractor, gray = load(saved(flattening((2, 2, 3)))), pictures(5, 2, 2, 1)
     np.testing.assert_array_equal(extractor(gray)[0], extractor(np.repeat(gray, 3, -1))[0])
 
 
-def test_images_in_colour_raise_by_a_model_of_gray_ones(saved):
+def test_extractor_with_a_gray_input_raises_for_colour_images(saved):
     path = saved(flattening((2, 2, 1)))
     with pytest.raises(UserError) as raised:
         load(path)(pictures(5, 2, 2, 3))
     assert str(raised.value) == "my_net_2 requires gray images, got colour images"
 
 
-def test_a_model_is_used_as_in_inference(saved):
+def test_extractor_runs_the_model_in_inference_mode(saved):
     image = keras.Input((4, 4, 1))
     x = keras.layers.Dropout(0.5)(keras.layers.BatchNormalization()(image))
     images = pictures(5, 4, 4, 1)
@@ -165,36 +165,36 @@ FEATURES = "the model must return features [b, d], or features and logits [b, k]
         (with_maps, FEATURES),
     ],
 )
-def test_a_model_of_something_else_raises(saved, build, message):
+def test_load_of_a_model_with_other_inputs_or_outputs_raises(saved, build, message):
     assert refusal(saved(build())).startswith(f"{message}[")
 
 
-def test_a_missing_file_raises(tmp_path):
+def test_load_of_a_missing_file_raises(tmp_path):
     assert "No such file" in refusal(str(tmp_path / "none.keras"))
 
 
 @pytest.mark.parametrize("content", [b"", b"garbage", bytes(range(256)) * 9])
-def test_garbage_raises(tmp_path, content):
+def test_load_of_garbage_raises(tmp_path, content):
     path = tmp_path / "garbage.keras"
     path.write_bytes(content)
     assert refusal(str(path)).startswith("Keras cannot load the file (")
 
 
-def test_an_archive_that_is_cut_raises(saved, tmp_path):
+def test_load_of_a_truncated_archive_raises(saved, tmp_path):
     path = saved(flattening((2, 2, 1)))
     with open(path, "r+b") as file:
         file.truncate(len(file.read()) // 2)
     assert refusal(path).startswith("Keras cannot load the file (")
 
 
-def test_an_archive_of_something_else_raises(tmp_path):
+def test_load_of_an_archive_without_a_model_raises(tmp_path):
     path = tmp_path / "else.keras"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", json.dumps({"class_name": "Nothing"}))
     assert refusal(str(path)).startswith("Keras cannot load the file (")
 
 
-def test_python_code_in_a_file_raises_and_is_not_executed(saved, tmp_path):
+def test_load_of_python_code_raises_and_does_not_execute_it(saved, tmp_path):
     sprung = str(tmp_path / "sprung")
     image = keras.Input((2, 2, 1))
     trap = eval(f"lambda x: (open({sprung!r}, 'w').close(), x)[1]")
@@ -205,15 +205,19 @@ def test_python_code_in_a_file_raises_and_is_not_executed(saved, tmp_path):
     assert "deserialization of a `Lambda` layer" in refusal(path)
     assert not tf.io.gfile.exists(sprung)
 
-    # The trap works: who trusts the file has it executed.
+    # The trap works: without safe mode it is executed.
     keras.models.load_model(path, safe_mode=False)(np.zeros((1, 2, 2, 1)))
     assert tf.io.gfile.exists(sprung)
 
 
 @pytest.mark.parametrize("name", ["inception", "Digits", "efficientnet-lite0"])
-def test_a_file_does_not_go_by_the_name_of_a_network_of_the_zoo(saved, name):
-    """Or else a distance in its features would be called the FID."""
+def test_load_of_a_file_named_like_a_built_in_network_raises(saved, name):
+    """A distance in its features must not be called the FID."""
     message = refusal(saved(flattening((2, 2, 1)), f"{name}.keras"))
     assert message == (
-        "the file name must not start with inception, digits, efficientnet_lite0; rename the file"
+        "the file name must not be inception, digits or efficientnet_lite0; rename the file"
     )
+
+
+def test_name_that_begins_with_that_of_a_network_of_the_zoo_is_valid(saved):
+    assert load(saved(flattening((2, 2, 1)), "digits-2.keras")).name == "digits_2"

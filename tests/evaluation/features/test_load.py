@@ -12,7 +12,7 @@ OTHER = ("CIFAR10", "c3d4", (32, 32, 3))
 
 @pytest.fixture(autouse=True)
 def loaded(monkeypatch):
-    """Each network is loaded as its name and what it was asked for."""
+    """Replace each loader by one that returns its name and its arguments."""
     monkeypatch.setattr(classifier, "load_digits", lambda: "digits")
     monkeypatch.setattr(classifier, "load_cached", lambda *of: ("classifier", *of))
     monkeypatch.setattr(inception, "load", lambda: "inception")
@@ -22,7 +22,7 @@ def loaded(monkeypatch):
 
 
 @pytest.mark.parametrize("available", [False, True])
-def test_of_mnist_auto_is_its_own_classifier(monkeypatch, available):
+def test_load_of_auto_for_mnist_is_the_shipped_classifier(monkeypatch, available):
     monkeypatch.setattr(inception, "available", lambda: available)
     assert features.load("auto", *MNIST) == "digits"
     assert features.load("auto", "MNIST", "a1b2", [28, 28, 1]) == "digits"
@@ -31,7 +31,7 @@ def test_of_mnist_auto_is_its_own_classifier(monkeypatch, available):
 @pytest.mark.parametrize(
     "images", [OTHER, ("FASHION_MNIST", "e5", (28, 28, 1)), ("MNIST", "f6", (32, 32, 1))]
 )
-def test_of_other_images_auto_is_inception_where_its_file_is(monkeypatch, images):
+def test_load_of_auto_for_other_images_is_inception_if_available(monkeypatch, images):
     assert features.load("auto", *images) == "efficientnet_lite0"
     monkeypatch.setattr(inception, "available", lambda: True)
     assert features.load("auto", *images) == "inception"
@@ -39,20 +39,20 @@ def test_of_other_images_auto_is_inception_where_its_file_is(monkeypatch, images
 
 @pytest.mark.parametrize("name", ["digits", "inception", "efficientnet_lite0"])
 @pytest.mark.parametrize("images", [MNIST, OTHER])
-def test_a_network_that_is_named_is_taken(name, images):
+def test_load_of_a_name_is_that_network(name, images):
     assert features.load(name, *images) == name
 
 
-def test_classifier_is_that_of_the_data_set():
+def test_load_of_classifier_is_that_of_the_data_set():
     assert features.load("classifier", *OTHER) == ("classifier", "CIFAR10", "c3d4")
 
 
-def test_what_ends_in_keras_is_a_file():
+def test_load_of_a_keras_path_is_that_file():
     assert features.load("nets/Mine.keras", *OTHER) == ("keras", "nets/Mine.keras")
 
 
 @pytest.mark.parametrize("name", ["", "Inception", "vgg", "mine.h5", "digits.npz"])
-def test_other_names_raise_with_the_known_names(name):
+def test_load_of_an_unknown_name_raises_with_the_known_names(name):
     with pytest.raises(UserError) as raised:
         features.load(name, *MNIST)
     assert str(raised.value) == (
@@ -61,6 +61,10 @@ def test_other_names_raise_with_the_known_names(name):
     )
 
 
-def test_no_slow_import_comes_with_the_names(python):
+def test_import_of_features_imports_nothing_slow(python):
     code = "import sys, evaluation.features; print({'keras', 'tensorflow'} & {*sys.modules})"
     assert python("-c", code).out == "set()\n"
+
+
+def test_fixed_names_are_those_of_networks_that_need_no_data_set():
+    assert features.fixed_names() == ["inception", "digits", "efficientnet_lite0"]

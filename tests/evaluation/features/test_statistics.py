@@ -35,7 +35,7 @@ def gathered(images, size, extractor=WITH_CLASSES):
 
 
 @pytest.mark.parametrize("size", [1, 7, 100, 300, 1000])
-def test_the_size_of_the_batches_does_not_matter(size):
+def test_feature_statistics_are_independent_of_the_batch_size(size):
     images = pictures(300)
     features, logits = projected(images)
     found = gathered(images, size)
@@ -53,7 +53,7 @@ def test_the_size_of_the_batches_does_not_matter(size):
 
 
 @pytest.mark.parametrize("size", [9, 25, 30, 100])
-def test_of_a_large_set_the_first_features_are_kept_and_all_counted(monkeypatch, size):
+def test_feature_statistics_of_a_large_set_keep_the_first_features_and_count_all(monkeypatch, size):
     assert (KEPT, SMALL_BATCH) == (10_000, 256)
     monkeypatch.setattr(statistics, "KEPT", 25)
     monkeypatch.setattr(statistics, "SMALL_BATCH", 10)
@@ -65,7 +65,7 @@ def test_of_a_large_set_the_first_features_are_kept_and_all_counted(monkeypatch,
     np.testing.assert_allclose(found.moments.mean, features.mean(0), atol=1e-5)
 
 
-def test_without_classes_there_are_features_alone():
+def test_feature_statistics_without_classes_have_features_alone():
     found = gathered(pictures(40), 16, WITHOUT)
     assert found.features.shape == (40, 4)
     assert found.logits is None
@@ -73,13 +73,13 @@ def test_without_classes_there_are_features_alone():
 
 
 @pytest.mark.parametrize(("n", "some"), [(9, False), (10, True)])
-def test_of_fewer_images_than_splits_there_are_no_probabilities(n, some):
+def test_feature_statistics_of_fewer_images_than_splits_have_no_probabilities(n, some):
     found = gathered(pictures(n), 4)
     assert (found.probabilities is not None) is some
     assert len(found.logits) == n
 
 
-def test_what_is_saved_is_read_back_to_the_bit(tmp_path):
+def test_feature_statistics_saved_and_loaded_have_the_same_bits(tmp_path):
     found = gathered(pictures(70), 32)
     found.save(tmp_path / "a" / "statistics.npz")
     again = FeatureStatistics.load(WITH_CLASSES, tmp_path / "a" / "statistics.npz")
@@ -92,7 +92,7 @@ def test_what_is_saved_is_read_back_to_the_bit(tmp_path):
     assert again.logits is None
 
 
-def test_memory_does_not_grow_beyond_the_kept_features():
+def test_feature_statistics_of_many_images_use_bounded_memory():
     """50,000 images have 25 MB of features, of which the first 10,000 are kept, 5 MB."""
     wide = np.random.default_rng(0).normal(size=(16, 128)).astype(np.float32)
     extractor = Extractor(

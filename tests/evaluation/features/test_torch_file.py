@@ -1,6 +1,4 @@
-"""State dicts: two files that torch.save wrote, and others put together here by hand, honest or
-not.
-"""
+"""State dicts: two files of torch.save, and valid and malicious ones written by hand."""
 
 import io
 import pathlib
@@ -76,7 +74,7 @@ def write(tmp_path):
 
 
 @by_golden
-def test_what_torch_wrote(golden):
+def test_read_state_of_a_torch_file_returns_its_arrays(golden):
     state = read_state(golden)
     expected = {
         "matrix": MATRIX,
@@ -95,7 +93,7 @@ def test_what_torch_wrote(golden):
 
 
 @by_golden
-def test_tensors_that_shared_a_storage_share_it_and_cannot_be_written(golden):
+def test_read_state_of_shared_storages_returns_read_only_views(golden):
     state = read_state(golden)
     for name in ("transposed", "row", "column"):
         assert np.shares_memory(state["matrix"], state[name])
@@ -104,7 +102,7 @@ def test_tensors_that_shared_a_storage_share_it_and_cannot_be_written(golden):
 
 
 @by_format
-def test_what_is_put_together_by_hand_is_read_when_it_is_honest(write, form):
+def test_read_state_of_a_valid_hand_written_file_returns_its_arrays(write, form):
     state = read_state(write(form, state_pickle(tensor((2, 2), (1, 3), offset=1))))
     np.testing.assert_array_equal(state["x"], np.array([[1, 4], [2, 5]], np.float32), strict=True)
     state = read_state(write(form, state_pickle(tensor((), ()))))
@@ -126,7 +124,7 @@ def test_what_is_put_together_by_hand_is_read_when_it_is_honest(write, form):
         ("Bool", np.array([True, False])),
     ],
 )
-def test_each_type_of_storage(write, kind, values):
+def test_read_state_supports_each_storage_type(write, kind, values):
     pickled = tensor((2,), (1,), kind=f"ctorch\n{kind}Storage\n".encode(), count=2)
     state = read_state(write("zip", state_pickle(pickled), values.tobytes()))
     np.testing.assert_array_equal(state["x"], values, strict=True)
@@ -158,7 +156,7 @@ def commands(marker: pathlib.Path) -> dict[str, bytes]:
 
 @by_format
 @pytest.mark.parametrize("command", commands(pathlib.Path("marker")))
-def test_a_pickle_that_runs_a_command_raises_and_runs_nothing(write, tmp_path, form, command):
+def test_read_state_of_a_pickled_command_raises_and_runs_nothing(write, tmp_path, form, command):
     marker = tmp_path / "marker"
     pickled = commands(marker)[command]
     pickle.loads(pickled)
@@ -185,7 +183,7 @@ def test_a_pickle_that_runs_a_command_raises_and_runs_nothing(write, tmp_path, f
         b"numpy\ndtype",
     ],
 )
-def test_every_name_but_those_of_a_state_dict_raises(write, form, name):
+def test_read_state_of_a_global_outside_state_dicts_raises(write, form, name):
     message = refusal(write(form, state_pickle(b"c" + name + b"\n")))
     assert f"{name.decode()} is not allowed".replace("\n", ".") in message
 
@@ -195,7 +193,7 @@ def test_every_name_but_those_of_a_state_dict_raises(write, form, name):
     "name",
     [b"collections\nOrderedDict", b"torch._utils\n_rebuild_tensor_v2", b"torch\nLongStorage"],
 )
-def test_a_pickle_cannot_change_what_the_next_one_is_given(write, form, name):
+def test_read_state_after_a_pickle_that_sets_attributes_is_unchanged(write, form, name):
     # BUILD sets attributes of whatever is on the stack, here of the class or the function.
     changes = b"(N(Vkeys\nI1\nVitems\nI1\nV__defaults__\n(I1\ntdtb"
     path = write(form, b"c" + name + b"\n" + changes + b"0" + state_pickle(tensor()))
@@ -228,18 +226,18 @@ def test_a_pickle_cannot_change_what_the_next_one_is_given(write, form, name):
     ],
     ids=lambda geometry: "-".join(f"{k}{v}".replace(" ", "") for k, v in geometry.items()),
 )
-def test_no_tensor_reaches_beyond_its_storage(write, form, geometry):
+def test_read_state_of_a_tensor_beyond_its_storage_raises(write, form, geometry):
     refusal(write(form, state_pickle(tensor(**geometry))))
 
 
 @by_format
 @pytest.mark.parametrize("count", [5, 7, 0, -6, 2**40, 2**61, 2**70])
-def test_a_storage_is_of_the_size_that_its_tensors_expect(write, form, count):
+def test_read_state_of_a_storage_of_another_size_raises(write, form, count):
     refusal(write(form, state_pickle(tensor((1,), (1,), count=count))))
 
 
 @pytest.mark.parametrize("count", [-1, 7, 2**61, 2**63 - 1])
-def test_the_old_format_says_itself_how_large_a_storage_is(write, count):
+def test_read_state_of_an_old_file_with_another_storage_size_raises(write, count):
     path = write("old", state_pickle(tensor()))
     content = path.read_bytes()
     path.write_bytes(content[: -len(SIX) - 8] + struct.pack("<q", count) + SIX)
@@ -248,7 +246,7 @@ def test_the_old_format_says_itself_how_large_a_storage_is(write, count):
 
 @by_format
 @pytest.mark.parametrize("kind", [b"VO\n", b"V|O8\n", b"Vobject\n", b"I8\n", b"}", b"V<U9\n"])
-def test_the_type_of_a_storage_cannot_be_forged(write, form, kind):
+def test_read_state_of_a_forged_storage_type_raises(write, form, kind):
     assert " is not allowed" in refusal(write(form, state_pickle(tensor(kind=kind))))
 
 
@@ -265,16 +263,16 @@ def test_the_type_of_a_storage_cannot_be_forged(write, form, kind):
         (state_pickle(b"ctorch._utils\n_rebuild_tensor_v2\n(I1\nI2\nI3\nI4\ntR"), "got a int"),
     ],
 )
-def test_only_a_dict_of_tensors_is_one(write, form, pickled, reason):
+def test_read_state_of_anything_but_a_dict_of_tensors_raises(write, form, pickled, reason):
     assert reason in refusal(write(form, pickled))
 
 
 @by_format
-def test_big_endian_files_raise(write, form):
+def test_read_state_of_a_big_endian_file_raises(write, form):
     assert "big-endian" in refusal(write(form, state_pickle(tensor()), order=b"big"))
 
 
-def test_the_storages_are_those_of_the_tensors(write):
+def test_read_state_of_storages_that_do_not_match_the_tensors_raises(write):
     path = write("old", state_pickle(tensor()))
     content = path.read_bytes()
     path.write_bytes(content.replace(pickle.dumps(["0"], 2), pickle.dumps(["1"], 2)))
@@ -283,7 +281,7 @@ def test_the_storages_are_those_of_the_tensors(write):
     assert "no item named" in refusal(path)
 
 
-def test_compressed_archives_raise(write):
+def test_read_state_of_a_compressed_archive_raises(write):
     bomb = state_pickle(tensor(count=2**20))
     path = write("zip", bomb, bytes(2**22), compression=zipfile.ZIP_DEFLATED)
     assert path.stat().st_size < 2**14
@@ -291,7 +289,7 @@ def test_compressed_archives_raise(write):
 
 
 @by_golden
-def test_a_file_that_ends_early_raises_wherever_it_ends(golden, tmp_path):
+def test_read_state_of_a_truncated_file_raises(golden, tmp_path):
     content, path = golden.read_bytes(), tmp_path / "cut.pth"
     for end in (*range(0, len(content), 7), len(content) - 1):
         path.write_bytes(content[:end])
@@ -299,21 +297,21 @@ def test_a_file_that_ends_early_raises_wherever_it_ends(golden, tmp_path):
 
 
 @pytest.mark.parametrize("number", [0x1950A86A20F9469CFC6C, 1001])
-def test_the_old_format_begins_with_its_numbers(write, number):
+def test_read_state_of_an_old_file_with_another_header_raises(write, number):
     path = write("old", state_pickle(tensor()))
     content = path.read_bytes()
     path.write_bytes(content.replace(pickle.dumps(number, 2), pickle.dumps(number + 1, 2)))
     assert "unknown file header" in refusal(path)
 
 
-def test_the_old_format_ends_with_its_last_storage(tmp_path):
+def test_read_state_of_an_old_file_with_trailing_bytes_raises(tmp_path):
     path = tmp_path / "longer.pth"
     path.write_bytes(GOLDENS[1].read_bytes() + b"\0")
     assert "unexpected data after the last storage" in refusal(path)
 
 
 @by_golden
-def test_a_changed_byte_raises_or_does_no_harm(golden, tmp_path):
+def test_read_state_of_a_changed_byte_raises_user_error_or_loads(golden, tmp_path):
     original = read_state(golden)
     content, path = golden.read_bytes(), tmp_path / "changed.pth"
     unnoticed = 0
@@ -353,12 +351,12 @@ def archive_of_arrays() -> bytes:
     ],
     ids=["empty", "text", "html", "png", "zeros", "bytes", "pk", "pickle", "pickles", "npz"],
 )
-def test_foreign_files_raise(tmp_path, content):
+def test_read_state_of_another_file_format_raises(tmp_path, content):
     path = tmp_path / "foreign.pth"
     path.write_bytes(content)
     assert "not a readable state dict of torch.save" in refusal(path)
 
 
-def test_a_missing_file_and_a_folder_raise(tmp_path):
+def test_read_state_of_a_missing_file_or_a_folder_raises(tmp_path):
     assert "No such file" in refusal(tmp_path / "missing.pth")
     assert "cannot read it" in refusal(tmp_path)
