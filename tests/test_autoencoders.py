@@ -20,6 +20,7 @@ def vae_run(tmp_path_factory, call, digits):
     return types.SimpleNamespace(path=path, argv=argv, outcome=outcome, records=records)
 
 
+@pytest.mark.slow
 def test_train_of_a_vae_logs_losses_of_test_images_per_epoch(vae_run):
     tested = [record for record in vae_run.records if "test_loss" in record]
     assert [record["step"] for record in tested] == [12, 24]
@@ -36,6 +37,7 @@ def test_train_of_a_vae_raises_the_kl_weight_per_step(vae_run):
     assert weights == pytest.approx(means, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_train_that_ends_within_an_epoch_logs_test_losses_at_the_end(call, vae_run, tmp_path):
     changed = [a for a in vae_run.argv if not a.startswith(("--outdir", "--epochs"))]
     assert call("train", *changed, "--steps=15", f"--outdir={tmp_path}").code == 0
@@ -52,6 +54,7 @@ def test_train_of_a_vae_draws_its_pictures(vae_run):
     }
 
 
+@pytest.mark.slow
 def test_train_with_a_collapsed_posterior_prints_a_warning(call, vae_run, tmp_path):
     changed = [a for a in vae_run.argv if not a.startswith(("--beta", "--outdir", "--epochs"))]
     argv = [*changed, "--beta=1000", "--learning_rate=0.005", "--epochs=10"]
@@ -76,6 +79,7 @@ def test_evaluate_of_a_vae_measures_codes_and_likelihood(call, vae_run):
     )
 
 
+@pytest.mark.slow
 def test_generate_of_a_vae_draws_interpolations_and_traversals(call, vae_run, tmp_path):
     asked = (["interpolation", "--n=2"], ["traversal"], ["plane"], ["grid", "--n=4"])
     for output, *n in asked:

@@ -383,6 +383,7 @@ def draw_styled(call, styled_run, tmp_path):
 STYLES = ["truncation", "noise", "mixing-coarse", "mixing-middle", "mixing-fine"]
 
 
+@pytest.mark.slow
 def test_styles_output_repeats_the_pictures_at_the_end_of_training(styled_run, draw_styled):
     made = draw_styled("--output=styles", "--seed=0")
     assert list(made) == [f"{name}.png" for name in STYLES]
@@ -392,6 +393,7 @@ def test_styles_output_repeats_the_pictures_at_the_end_of_training(styled_run, d
     assert "styles/" in styled_run.outcome.out.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_styles_of_another_seed_are_written_to_another_folder(draw_styled):
     first, second = (draw_styled("--output=styles", f"--seed={seed}") for seed in (1, 2))
     for name in first:

@@ -46,6 +46,7 @@ def last_step(run):
     return json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["step"]
 
 
+@pytest.mark.slow
 def test_study_of_two_flagfiles_and_seeds_trains_and_compares_all_runs(
     study, flagfiles, tmp_path, trainings
 ):
@@ -83,6 +84,7 @@ def test_study_with_a_finished_and_a_stopped_run_resumes_the_stopped_one_only(
     assert len(json.loads((tmp_path / "runs" / "b" / "config.json").read_text())["commands"]) == 2
 
 
+@pytest.mark.slow
 def test_study_repeated_with_the_same_protocol_keeps_its_measurements(study, tmp_path):
     assert "measured already" not in study().out
     first = json.loads((tmp_path / "out" / "comparison.json").read_text())
@@ -130,6 +132,7 @@ def test_study_of_a_later_checkpoint_measures_it(study, call, flagfiles, tmp_pat
     assert study().out.count("is already measured") == 1
 
 
+@pytest.mark.slow
 def test_study_of_runs_without_last_checkpoint_or_export_trains_them(
     study, flagfiles, call, tmp_path, trainings
 ):
@@ -167,6 +170,7 @@ def out_of_memory(run, flagfile, call, monkeypatch):
     monkeypatch.setattr(studying, "run_training", failing)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("harm", "message"),
     [
@@ -196,6 +200,7 @@ def test_study_stopped_in_a_training_starts_no_other(study, tmp_path, monkeypatc
     assert done.out.count("python train.py") == 1
 
 
+@pytest.mark.slow
 def test_study_interrupted_while_a_run_is_exported_starts_no_other(study, tmp_path, monkeypatch):
     from training import loop
 

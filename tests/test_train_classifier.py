@@ -15,6 +15,7 @@ def cache(tmp_path, monkeypatch):
     return tmp_path / "cache" / "classifiers"
 
 
+@pytest.mark.slow
 def test_train_classifier_on_an_easy_set_saves_an_accurate_classifier_in_the_cache(
     call, digits, cache
 ):
@@ -41,6 +42,7 @@ def test_train_classifier_on_an_easy_set_saves_an_accurate_classifier_in_the_cac
         assert f'"test_accuracy": {accuracy}' in str(arrays["description"])
 
 
+@pytest.mark.slow
 def test_train_classifier_with_the_same_seed_writes_the_same_bytes(call, tmp_path):
     """The data set has no test split."""
     random = np.random.default_rng(0)

@@ -185,20 +185,29 @@ class Gather(StepCallback):
 class Pictures(StepCallback):
     """Grid of the same latents every `every` steps, and the curves of the log so far.
 
+    After the last step there are no curves: they are drawn when the run is finished.
+
     Args:
         run: the run directory.
         writer: TensorBoard's summary writer.
         every: steps between two grids.
+        total: last step of the run.
         real: uint8 images [n, h, w, c], drawn above their reconstructions if the model
             reconstructs images.
         planes: whether to draw the images over the plane of the first two latent dimensions.
     """
 
     def __init__(
-        self, run: RunDirectory, writer, every: int, real: np.ndarray, planes: bool = False
+        self,
+        run: RunDirectory,
+        writer,
+        every: int,
+        total: int,
+        real: np.ndarray,
+        planes: bool = False,
     ):
         super().__init__()
-        self.run, self.writer, self.every = run, writer, every
+        self.run, self.writer, self.every, self.total = run, writer, every, total
         self.real, self.planes = real, planes
 
     def begin(self):
@@ -234,7 +243,8 @@ class Pictures(StepCallback):
         with self.writer.as_default(step=self.step):
             for name, picture in pictures.items():
                 tf.summary.image(name, picture[None])
-        draw_curves(self.run)
+        if self.step < self.total:
+            draw_curves(self.run)
 
 
 class Evaluator(StepCallback):

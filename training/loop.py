@@ -104,9 +104,10 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
                     draw=callbacks.Pictures(
                         run,
                         writer,
-                        options.sample_every or epoch,
-                        at_random((images.test or images.train).images, 40, options.seed),
-                        options.sample_planes,
+                        every=options.sample_every or epoch,
+                        total=total,
+                        real=at_random((images.test or images.train).images, 40, options.seed),
+                        planes=options.sample_planes,
                     ),
                     save=callbacks.Saver(checkpoints, log, every, stop),
                     show=callbacks.Progress(total, batches),

@@ -148,6 +148,7 @@ def test_neighbours_png_has_ten_samples_beside_their_nearest_training_images(alo
         assert (cell == x_train).all((1, 2)).any(), column
 
 
+@pytest.mark.slow
 def test_seed_determines_the_values(evaluate):
     argv = ("--metrics=fd_digits,fd_digits_infinity", "--features=digits", "--num_samples=20")
     first = evaluate("--seed=1", *argv)[1]["metrics"]
@@ -165,6 +166,7 @@ def test_metrics_flag_selects_and_orders_the_metrics(evaluate):
     assert not any("features" in stage for stage in evaluation["seconds"])
 
 
+@pytest.mark.slow
 def test_evaluation_json_keeps_other_metrics_of_the_same_checkpoint(call, copied_run):
     argv = (f"--run={copied_run}", "--features=digits", "--num_samples=20")
     assert call("evaluate", *argv, "--metrics=pixel_mean,fd_digits").code == 0
@@ -230,6 +232,7 @@ def test_features_flag_with_an_invalid_network_ends_in_one_line(
     assert evaluation is None
 
 
+@pytest.mark.slow
 def test_features_flag_with_a_network_of_another_image_shape_is_invalid(call, unlabelled):
     argv = ("--features=digits", "--num_samples=5", "--metrics=fd_digits")
     refusal = call("evaluate", f"--run={unlabelled}", *argv).refusal()
@@ -265,6 +268,7 @@ def test_evaluate_of_a_model_that_encodes_measures_its_codes(evaluate, monkeypat
     assert not (folder / "neighbours.png").exists()
 
 
+@pytest.mark.slow
 def test_conditional_accuracy_is_that_of_the_classifier(call, told_run, tmp_path, monkeypatch):
     from evaluation import features
     from evaluation.features import classifier

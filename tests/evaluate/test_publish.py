@@ -58,6 +58,7 @@ def flagfile(tiny, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_publish_of_a_finished_run_writes_its_record_figures_and_tables(
     call, flagfile, tmp_path, published
 ):
@@ -112,6 +113,7 @@ def test_publish_of_a_finished_run_writes_its_record_figures_and_tables(
     assert not (published.RESULTS.parent / "comparison").exists()
 
 
+@pytest.mark.slow
 def test_publish_of_several_runs_copies_the_figures_of_the_comparison(
     call, flagfile, tmp_path, published
 ):
@@ -134,6 +136,7 @@ def test_publish_of_a_run_without_a_flagfile_is_invalid(call, copied_run, publis
     assert not (copied_run / "evaluation.json").exists()
 
 
+@pytest.mark.slow
 def test_publish_of_a_run_with_flags_beside_its_flagfile_is_invalid(
     call, flagfile, tmp_path, published
 ):
@@ -145,6 +148,7 @@ def test_publish_of_a_run_with_flags_beside_its_flagfile_is_invalid(
     assert_nothing_published(published)
 
 
+@pytest.mark.slow
 def test_publish_of_an_unfinished_run_is_invalid(call, flagfile, tmp_path, monkeypatch, published):
     from training import callbacks
 

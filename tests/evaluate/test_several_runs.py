@@ -50,6 +50,7 @@ def compared(call, tiny_run, unlabelled, network, tmp_path_factory):
     )
 
 
+@pytest.mark.slow
 def test_repeats_records_the_median_the_values_and_the_seeds(compared, evaluate, network):
     for evaluation in compared.evaluations:
         for name in ("fd_my_net", "recall", "pixel_mean"):
@@ -174,6 +175,7 @@ def baselines(call, tmp_path_factory):
     return {e["name"]: e for e in json.loads((folder / "out" / "comparison.json").read_text())}
 
 
+@pytest.mark.slow
 def test_table_of_runs_on_the_same_images_has_a_column_per_run(call, tiny_run, tmp_path):
     runs = [shutil.copytree(tiny_run.path, tmp_path / name) for name in ("one", "two")]
     argv = ("--metrics=pixel_mean,pixel_std", "--num_samples=5", f"--outdir={tmp_path / 'out'}")
@@ -199,6 +201,7 @@ def test_evaluate_of_several_runs_with_an_invalid_one_measures_none(
     assert refusal.endswith("a run is given twice")
 
 
+@pytest.mark.slow
 def test_baselines_are_measured_beside_the_run(baselines):
     _, *names = baselines
     assert names == ["training images", "blurred", "uniform noise"]

@@ -98,6 +98,7 @@ def test_correlation_with_an_inverse_code_is_its_absolute_value():
         assert metric.protocol["correlations"][code] == -metric.value
 
 
+@pytest.mark.slow
 def test_correlation_of_uncontrolled_factors_is_near_0():
     class Random(Strokes):
         def generate_batches(self, latents, batch_size=250):
@@ -177,6 +178,7 @@ def test_factors_without_continuous_codes_are_na_with_reason():
     assert model.given == []
 
 
+@pytest.mark.slow
 def test_factors_of_colour_images_are_those_of_the_class_alone():
     data = of_images((28, 28, 3))
     found = factors_of(strokes(channels=3), by_thickness(), data=data)

@@ -96,6 +96,7 @@ def test_path_length_of_a_constant_generator_is_0(unlabelled, extractor):
     assert paths_of(unlabelled, extractor, generate=generate)[0].value == 0
 
 
+@pytest.mark.slow
 def test_path_length_of_a_bfloat16_model_is_computed_in_float32(unlabelled, extractor):
     """A step of a ten-thousandth is below the resolution of bfloat16."""
     hp = {"width": 2, "noise_dim": 4, "w_dim": 4, "mapping_depth": 1}

@@ -187,6 +187,7 @@ def partial_nll(log_std, off):
     return float(gaussian_nll(tf.constant(0.0), tf.constant(log_std), tf.constant(off)))
 
 
+@pytest.mark.slow
 def test_gaussian_nll_minimised_over_log_std_keeps_it_bounded():
     """200 steps of gradient descent in s alone."""
     for off, s in ((0.0, math.exp(-4)), (0.3, 0.3), (1.0, 1.0), (100.0, math.e)):
@@ -312,6 +313,7 @@ def test_categorical_bound_of_another_q_is_lower_by_the_kl_divergence(name):
     assert discrete_bound(overconfident, joint) < 0
 
 
+@pytest.mark.slow
 def test_categorical_bound_of_a_trained_q_approaches_the_mutual_information():
     joint = joint_of(CHANNELS["noisy"])
     information = exact_information(joint)

@@ -200,6 +200,7 @@ def test_evaluate_returns_means_over_all_images(linear):
     assert int(model.step) == 0
 
 
+@pytest.mark.slow
 def test_evaluate_during_a_training_keeps_its_means_and_state(linear, state_of):
     model = linear(VAE)
     data = tf.data.Dataset.from_tensor_slices(images()).batch(3)
@@ -249,6 +250,7 @@ def fitted():
     return model
 
 
+@pytest.mark.slow
 def test_linear_vae_recovers_the_principal_subspace(fitted):
     """W W^T = U (L - 1/2) U^T (Tipping and Bishop 1999; Lucas et al. 2019)."""
     axes, lengths, _ = np.linalg.svd(fitted.decoder.layers[1].kernel.numpy().T)

@@ -268,6 +268,7 @@ def test_fit_with_several_steps_per_execution_equals_single_steps(state_of, asse
         np.testing.assert_allclose(same[name], history[name], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.smoke
 def test_fit_with_keras_callbacks_runs_them(tmp_path):
     data = tf.data.Dataset.from_tensor_slices((pictures(), np.arange(12) % 10)).batch(4)
@@ -305,6 +306,7 @@ def test_fit_with_keras_callbacks_runs_them(tmp_path):
     assert int(restored.step) == 3
 
 
+@pytest.mark.slow
 def test_fit_with_early_stopping_restores_the_best_weights():
     """No value of g_loss is below the first by 100, so the second epoch is the last."""
     data = tf.data.Dataset.from_tensor_slices(pictures()).batch(4)

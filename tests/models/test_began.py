@@ -130,6 +130,7 @@ def test_discriminator_gradient_is_that_with_k_before_the_step(pictures, take_st
         assert not np.allclose(moved[0], stepped(other)[0], atol=1e-4)
 
 
+@pytest.mark.slow
 def test_generator_against_a_fixed_discriminator_lowers_the_reconstruction_loss(pictures, fit):
     """With a trained and fixed D the reconstruction loss of generated images falls."""
     rng = np.random.default_rng(0)

@@ -247,6 +247,7 @@ class LinearBiGAN(BiGAN):
         return keras.Model(x, {"mean": mean}, name="encoder")
 
 
+@pytest.mark.slow
 def test_fit_against_a_linear_generator_inverts_it():
     """The distributions of pairs are equal if and only if E(x) = A^-1 (x - b)."""
     keras.utils.set_random_seed(1)

@@ -23,7 +23,7 @@ ADVERSARIAL = [
     if issubclass(entry.hyperparameters, AdversarialHyperparameters)
 ]
 
-OF_EACH_KIND = ("gan", "cgan", "wgan_gp", "infogan", "bigbigan", "began", "vae")
+OF_EACH_KIND = ("gan", "cgan", "wgan_gp", "infogan", "began", "vae")
 
 
 def slow_unless_of_each_kind(names):
@@ -112,12 +112,14 @@ IN_GRAPHS = ("gan", "dcgan", "began")
 
 # Steps that are compared with and without XLA; those of the other models take minutes.
 LAZY = {"penalty": "r2", "penalty_interval": 2}
-DIFFERENT = ("gan", "began", "vae")
+DIFFERENT = ("gan", "vae")
 UNMIXED = {"style_mixing": 0.0}  # the second latents are drawn
 COMPUTED = [
     *(pytest.param(name, {}, id=name) for name in DIFFERENT),
     pytest.param("infogan", ALL_TERMS, id="infogan-all-terms", marks=pytest.mark.slow),
-    pytest.param("gan", LAZY | {"augment": "diffaug"}, id="gan-lazy-r2-diffaug"),
+    pytest.param(
+        "gan", LAZY | {"augment": "diffaug"}, id="gan-lazy-r2-diffaug", marks=pytest.mark.slow
+    ),
     *(pytest.param(name, UNMIXED, id=name, marks=pytest.mark.slow) for name in STYLED),
     pytest.param("stylegan", UNMIXED | GROWING, id="stylegan-growing", marks=pytest.mark.slow),
     *(

@@ -353,6 +353,7 @@ def test_growing_in_bfloat16_keeps_the_level_exact(policy):
     assert not np.array_equal(synthesis(w), synthesis(w, stage=2))
 
 
+@pytest.mark.slow
 def test_sample_while_growing_has_the_size_of_the_next_step(build, take_step):
     model = build("stylegan", growing_kimg=0.004)  # a step is a phase
     sides = []
@@ -435,18 +436,3 @@ def test_path_term_reaches_the_mapping_and_not_the_discriminator(build, batch_of
     gradients = tape.gradient(term, [v.value for v in (*mapping, *of_d)])
     assert all(np.any(g) for g in gradients[: len(mapping)])
     assert gradients[len(mapping) :] == [None] * len(of_d)
-
-
-# XLA.
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("side", [32, 64, 128])
-@pytest.mark.parametrize("name", NAMES)
-def test_step_with_xla_compiles(name, side):
-    model = REGISTRY[name].load()((side, side, 3), **SMALL)
-    model.compile(jit_compile=True)
-    x = images(4, (side, side, 3))
-    model.fit(tf.data.Dataset.from_tensors(x), verbose=0)
-    assert model.jit_compile
-    assert np.isfinite(model.sample(1)).all()

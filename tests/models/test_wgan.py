@@ -53,6 +53,7 @@ def test_two_steps_equal_algorithm_1(linear, pictures, take_step):
     assert clipped > 0
 
 
+@pytest.mark.slow
 def test_generator_moves_by_its_learning_rate_from_the_first_step(batches, take_step):
     """RMSProp moves a weight by about the learning rate per step, unless its gradient is 0.
 

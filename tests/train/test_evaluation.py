@@ -86,6 +86,7 @@ def test_tensorboard_and_curves_have_the_metrics(measured, monkeypatch):
         assert list(map(float, shown.values())) == pytest.approx(list(values))
 
 
+@pytest.mark.slow
 def test_resumed_run_has_each_evaluation_once(call, tiny, tmp_path, monkeypatch, measured, cache):
     from training import callbacks
 

@@ -41,6 +41,7 @@ def test_class_conditional_model_without_labels_is_invalid(call, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_run_of_a_model_with_an_encoder_draws_and_measures_reconstructions(call, digits, tmp_path):
     path = tmp_path / "run"
     networks = ("--model=bigan", "--network=mlp", "--width=8", "--depth=1", "--joint_units=8")

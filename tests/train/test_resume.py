@@ -121,6 +121,7 @@ def test_ctrl_c_saves_and_restores_the_signal_handlers(call, tiny, tmp_path, mon
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
+@pytest.mark.slow
 def test_resumed_run_with_flip_has_the_same_bits(
     call, tiny_run, tmp_path, checkpoint, assert_same_bits
 ):
@@ -152,6 +153,7 @@ def test_finished_run_with_more_epochs_resumes(
     assert [timeless(line) for line in records(tmp_path)] == expected
 
 
+@pytest.mark.slow
 def test_resumed_run_with_spectral_norm_and_n_critic_has_the_same_bits(
     call, digits, tmp_path, checkpoint, assert_same_bits
 ):

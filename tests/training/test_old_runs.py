@@ -6,7 +6,8 @@ import shutil
 
 import pytest
 
-KINDS = ("stylegan2", "began", "info_bigbigan", "beta_vae", "wgan")
+SLOW = ("stylegan2", "began", "info_bigbigan")
+KINDS = ["wgan", "beta_vae", *(pytest.param(kind, marks=pytest.mark.slow) for kind in SLOW)]
 
 
 @pytest.fixture

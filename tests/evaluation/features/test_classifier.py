@@ -24,6 +24,7 @@ def refusal(load, *args) -> str:
 # The shipped one.
 
 
+@pytest.mark.slow
 def test_load_digits_classifies_mnist_with_an_accuracy_of_at_least_0_994(shipped, mnist_test):
     images, labels = mnist_test
     _, logits = shipped(images)

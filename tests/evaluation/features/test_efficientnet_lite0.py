@@ -147,6 +147,7 @@ def test_resizing_downsamples_with_antialiasing(extractor):
     assert np.linalg.norm(shrunk - averaged) < 0.2 * np.linalg.norm(shrunk - picked)
 
 
+@pytest.mark.slow
 @needs_weights
 def test_network_under_mixed_precision_returns_the_same_float32_outputs(extractor, images, golden):
     keras.config.set_dtype_policy("mixed_bfloat16")
