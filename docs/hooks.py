@@ -1,10 +1,9 @@
 """MkDocs hook: pages and files outside docs/ in the site.
 
-README.md, CONTRIBUTING.md and CHANGELOG.md become pages. Pictures that a page links are copied. Links to
-other files of the repository lead to its address; without one, their text remains.
+README.md, CONTRIBUTING.md and CHANGELOG.md become pages. Pictures that a page links are copied.
+Links to other files of the repository lead to its address; without one, their text remains.
 """
 
-import os
 import posixpath
 import re
 from pathlib import Path
@@ -14,9 +13,15 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
+PAGES = {
+    "README.md": "index.md",
+    "CONTRIBUTING.md": "contributing.md",
+    "CHANGELOG.md": "changelog.md",
+}
 PICTURES = (".png", ".gif", ".svg")
-LINK = re.compile(r"(?P<picture>!?)\[(?P<text>[^\]]*)\]\((?!\w+:|#)(?P<path>[^)#\s]+)(?P<anchor>#[^)\s]*)?\)")
+LINK = re.compile(
+    r"(?P<picture>!?)\[(?P<text>[^\]]*)\]\((?!\w+:|#)(?P<path>[^)#\s]+)(?P<anchor>#[^)\s]*)?\)"
+)
 
 
 def source(uri: str) -> str:

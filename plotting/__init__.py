@@ -15,10 +15,10 @@ from plotting.matrices import save_matrix
 __all__ = [
     "Bars",
     "Panel",
+    "compact_gif",
     "grid",
     "save_bars",
     "save_curves",
-    "compact_gif",
     "save_gif",
     "save_image",
     "save_matrix",

@@ -7,8 +7,8 @@ A block begins with a mark and ends with another; what is between them is genera
     <!-- metrics -->
     <!-- end of metrics -->
 
-The kind of a block of results is a name in `TABLES`. `dataset`, `model` and `flagfile` (without folder
-and ending) select records.
+The kind of a block of results is a name in `TABLES`. `dataset`, `model` and `flagfile` (without
+folder and ending) select records.
 """
 
 import collections
@@ -20,14 +20,16 @@ from pathlib import Path
 
 from errors import near
 from evaluation import families
-from evaluation.metric import NETWORK, SAMPLES, TABLES as METRIC_TABLES
+from evaluation.metric import NETWORK, SAMPLES
+from evaluation.metric import TABLES as METRIC_TABLES
 from evaluation.reports.tables import cell, low_middle_high, metric_names, table
 from models import REGISTRY
 from storage.files import write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 BLOCK = re.compile(
-    r"^(<!-- (results|metrics)(?:: ([^>]*?))? -->\n).*?^(<!-- end of \2 -->)", re.DOTALL | re.MULTILINE
+    r"^(<!-- (results|metrics)(?:: ([^>]*?))? -->\n).*?^(<!-- end of \2 -->)",
+    re.DOTALL | re.MULTILINE,
 )
 LINK = re.compile(r"(\]\(|src=\")(?!\w+:|#)([^)\s\"#]+)")
 HEADINGS = {"samples": "Samples", "codes": "Codes", "likelihood": "Likelihood"}
@@ -125,7 +127,9 @@ def models_table(records: Sequence[dict], folder: Path) -> str:
         flagfile, metric = HEADLINES[name]
         runs = [r for r in records if stem(r) == flagfile and r["metrics"].get(metric)]
         number = model.paper.removeprefix("arXiv:")
-        paper = f"[{number}](https://arxiv.org/abs/{number})" if number != model.paper else model.paper
+        paper = (
+            f"[{number}](https://arxiv.org/abs/{number})" if number != model.paper else model.paper
+        )
         page = os.path.relpath(ROOT / "docs" / "models" / f"{name}.md", folder)
         figure = "n/a"
         if runs:
@@ -214,7 +218,9 @@ def with_medians(records: Sequence[dict], shown: Callable[[str], bool]) -> list[
             groups[record["dataset"], record["flagfile"] or record["model"]].append(record)
     medians = ([median_of_runs(group)] if len(group) > 1 else [] for group in groups.values())
     return [
-        row for group, median in zip(groups.values(), medians, strict=True) for row in group + median
+        row
+        for group, median in zip(groups.values(), medians, strict=True)
+        for row in group + median
     ]
 
 
@@ -247,7 +253,8 @@ def metrics_tables() -> str:
             yield [name + alias, metric.meaning, metric.better, metric.source]
 
     return "\n\n".join(
-        f"### {HEADINGS[kind]}\n\n" + table(["metric", "meaning", "better", "source"], list(rows(kind)))
+        f"### {HEADINGS[kind]}\n\n"
+        + table(["metric", "meaning", "better", "source"], list(rows(kind)))
         for kind in METRIC_TABLES
     )
 

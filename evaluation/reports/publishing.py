@@ -26,8 +26,8 @@ def read_results() -> list[dict]:
 def publish(record: dict, run: Path) -> None:
     """Add a record to results.json; it replaces one of the same flagfile and seed.
 
-    The pictures of the run that a page shows as assets/<flagfile>-seed<seed>/... are copied, and the
-    generated tables are rewritten.
+    The pictures of the run that a page shows as assets/<flagfile>-seed<seed>/... are copied, and
+    the generated tables are rewritten.
     """
     add(record)
     copy_pictures(run, f"{Path(record['flagfile']).stem}-seed{record['seed']}")

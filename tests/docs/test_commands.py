@@ -1,6 +1,7 @@
-"""Commands and code blocks of README.md and docs/ are valid, and run on tiny data."""
+"""Commands and code blocks of README.md and docs/: they are valid, and run on tiny data."""
 
 import ast
+import pathlib
 import re
 
 import numpy as np
@@ -10,70 +11,135 @@ import fields
 from evaluation.reports import pages
 from tests.docs.cases import NOT_RUN, blocks, commands, commands_of, program
 from training import options
+from training.studying import StudyOptions
 
-SCRIPTS = ("train.py", "evaluate.py", "generate.py", "study.py", "train_classifier.py")
-TINY = {"width": 2, "dense_units": 4, "w_dim": 4, "mapping_depth": 1, "joint_units": 4, "latent_dim": 8}
-TRAININGS = sorted({" ".join(argv) for argv in commands_of("train.py")})
+SCRIPTS = {"train.py", "evaluate.py", "generate.py", "study.py", "train_classifier.py"}
+MODULES = {"docs.address", "evaluation.reports", "benchmarks.steps", "benchmarks.xla"}
+TRAININGS = sorted({tuple(argv) for argv in commands_of("train.py")})
+OF_RUNS = sorted(
+    {(script, *argv) for script in ("evaluate", "generate") for argv in commands_of(f"{script}.py")}
+)
+SMALL = {"width": 2, "depth": 1, "dense_units": 4, "noise_dim": 8, "latent_dim": 8, "w_dim": 4}
+STEPS_OF_AN_EPOCH = "steps_per_epoch=batches.steps_per_epoch"
 
 
-def test_commands_run_scripts_or_are_listed_as_not_run():
-    programs = {program(words) for words in commands()}
+def joined(argv):
+    return " ".join(argv)
+
+
+def test_commands_run_a_script_or_are_listed_as_not_run():
     assert len(NOT_RUN) <= 8
-    run = {*SCRIPTS, "docs.address", "evaluation.reports"}
-    assert programs - run - set(NOT_RUN) == set()
+    assert {program(words) for words in commands()} <= SCRIPTS | MODULES | set(NOT_RUN)
 
 
-@pytest.mark.parametrize("command", TRAININGS)
-def test_train_command_is_valid(command):
-    options.parse(command.split())
+@pytest.mark.parametrize("argv", TRAININGS, ids=joined)
+def test_train_command_is_valid(argv):
+    options.parse(argv)
 
 
-def test_study_commands_name_existing_flagfiles():
-    from training.studying import StudyOptions
-
-    argvs = commands_of("study.py")
-    assert argvs
-    for argv in argvs:
-        for word in argv:
-            name, _, value = word.lstrip("-").partition("=")
-            assert name == "flagfile" or name in StudyOptions.__dataclass_fields__, word
-            if name in ("flagfile", "configs"):
-                assert all((pages.ROOT / f).is_file() for f in fields.listed(value)), word
+def test_study_command_names_flags_and_flagfiles():
+    assert commands_of("study.py")
+    for word in {word for argv in commands_of("study.py") for word in argv}:
+        name, _, value = word.removeprefix("--").partition("=")
+        assert name == "flagfile" or name in StudyOptions.__dataclass_fields__, word
+        if name in ("flagfile", "configs"):
+            assert all((pages.ROOT / flagfile).is_file() for flagfile in fields.listed(value)), word
 
 
-@pytest.mark.parametrize(("page", "text"), blocks("python"))
-def test_python_block_parses(page, text):
+@pytest.mark.parametrize("text", [text for _, text in blocks("python")])
+def test_python_block_parses(text):
     ast.parse(text)
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory):
     """Return .npz files of gray and of coloured images, by number of channels."""
-    folder = tmp_path_factory.mktemp("images")
-    random = np.random.default_rng(0)
+    folder, random = tmp_path_factory.mktemp("images"), np.random.default_rng(0)
+    files = {}
     for side, channels in ((28, 1), (32, 3)):
         x = random.integers(0, 256, (120, side, side, channels)).astype(np.uint8)
         y = np.arange(120) % 10
-        np.savez(folder / f"{channels}.npz", x_train=x, y_train=y, x_test=x[:40], y_test=y[:40])
-    return folder
+        files[channels] = folder / f"{channels}.npz"
+        np.savez(files[channels], x_train=x, y_train=y, x_test=x[:40], y_test=y[:40])
+    return files
 
 
-def tiny(argv, images):
-    """Return the flags that make a training command tiny."""
-    config = options.parse(argv)
-    gray = config.options.dataset in ("MNIST", "FASHION_MNIST")
-    small = {k: v for k, v in TINY.items() if getattr(config.hp, k, None) is not None}
-    data = images / ("1.npz" if gray else "3.npz")
-    flags = {"dataset": data, "batch_size": 4, "steps": 2, "mixed_precision": "off", **small}
-    return [*(f"--{name}={value}" for name, value in flags.items()), "--noimage_size"][:-1]
+def small(config, images):
+    """Return the flags of two steps of a small version of a configuration."""
+    hp = {k: v for k, v in SMALL.items() if getattr(config.hp, k, None) is not None}
+    if fields.selected(config.hp, "network").name == "resnet":
+        hp.pop("depth", None)
+    channels = 1 if config.options.dataset in ("MNIST", "FASHION_MNIST") else 3
+    run = {"dataset": images[channels], "steps": 2, "batch_size": 4, "mixed_precision": "off"}
+    return [f"--{name}={value}" for name, value in (run | hp).items()]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", TRAININGS)
-def test_train_command_runs(command, call, images, tmp_path):
-    argv = [w for w in command.split() if not w.startswith("--image_size")]
-    argv = [w for k, w in enumerate(argv) if not (k and argv[k - 1] == "--image_size")]
-    argv = [w for w in argv if w != "--image_size"]
-    done = call("train", *argv, *tiny(argv, images), f"--outdir={tmp_path}")
+@pytest.mark.parametrize("argv", TRAININGS, ids=joined)
+def test_train_command_runs(argv, call, images, tmp_path):
+    flags = small(options.parse(argv), images)
+    done = call("train", *argv, *flags, f"--outdir={tmp_path}")
     assert done.code == 0, done
     assert (tmp_path / "samples.png").exists()
+
+
+@pytest.fixture(scope="module")
+def runs(call, images, tmp_path_factory):
+    """runs("dcgan-mnist") -> the path of a small finished run of the model, made once."""
+    folder = tmp_path_factory.mktemp("runs")
+
+    def run(name: str) -> pathlib.Path:
+        model = name.partition("-")[0]
+        if not (folder / name).exists():
+            argv = [f"--model={model}", "--dataset=MNIST"]
+            flags = small(options.parse(argv), images)
+            done = call("train", *argv, *flags, f"--outdir={folder / name}")
+            assert done.code == 0, done
+        return folder / name
+
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", OF_RUNS, ids=joined)
+def test_command_of_a_run_runs(command, call, runs, images, tmp_path):
+    script, *argv = re.sub(
+        r"runs/(\w+-mnist)", lambda match: str(runs(match[1])), "\n".join(command)
+    ).split("\n")
+    if script == "evaluate":
+        argv += ["--num_samples=40", "--features=digits", f"--outdir={tmp_path / 'out'}"]
+        if "--images" in argv:
+            x = np.load(images[1])["x_train"]
+            np.savez(tmp_path / "samples.npz", images=x)
+            argv = [word.replace("samples.npz", str(tmp_path / "samples.npz")) for word in argv]
+            argv += [f"--dataset={images[1]}"]
+    else:
+        argv += ["--n=10", f"--outdir={tmp_path / 'out'}"]
+    done = call(script, *argv)
+    assert done.code == 0, done
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("text", [text for _, text in blocks("python")])
+def test_python_block_runs(text, python, runs, tmp_path):
+    if "CUB_200_2011" in text:
+        folder = tmp_path / "CUB_200_2011" / "images"
+        make_photographs(folder)
+    elif "sys.path.append" in text:
+        text = text.replace("/path/to/gan-zoo", str(pages.ROOT))
+    text = text.replace(STEPS_OF_AN_EPOCH, "steps_per_epoch=2")
+    found = set(re.findall(r"runs/(\w+-mnist)", text))
+    for name in found:
+        text = text.replace(f"runs/{name}", str(runs(name)))
+    text = re.sub(r"\[16, 100\]", "[16, 8]", text) if found else text
+    done = python("-c", text, cwd=tmp_path, zoo="sys.path" not in text)
+    assert done.code == 0, done
+
+
+def make_photographs(folder):
+    from PIL import Image
+
+    for name in ("001.Albatross", "002.Auklet"):
+        (folder / name).mkdir(parents=True)
+        for k in range(3):
+            Image.new("RGB", (40, 50), (60 * k, 90, 120)).save(folder / name / f"{k}.jpg")

@@ -58,7 +58,10 @@ def test_fill_names_an_unknown_table():
     with pytest.raises(ValueError, match="no such table: qualty; did you mean quality"):
         pages.fill(text, [])
     with pytest.raises(ValueError, match="seed=1: expected one of dataset, model, flagfile"):
-        pages.fill(text.replace("qualty dataset=MNIST", "quality seed=1"), [{"dataset": "", "model": "", "flagfile": ""}])
+        pages.fill(
+            text.replace("qualty dataset=MNIST", "quality seed=1"),
+            [{"dataset": "", "model": "", "flagfile": ""}],
+        )
 
 
 def test_assets_are_linked_and_small():

@@ -8,10 +8,9 @@ import signal
 import pytest
 
 from evaluation import options
-from evaluation.reports import publishing, readme
+from evaluation.reports import pages, publishing
 from tests.evaluate.cases import (
     evaluation_of,
-    rows,
 )
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -21,9 +20,12 @@ pytestmark = pytest.mark.usefixtures("cache")
 
 FLAGFILE_ONLY = "only a run of one flagfile and a seed, without other flags, is published"
 
-README = "<!-- results: training -->\n<!-- end of results -->\n\n" + (
-    "<!-- results: metrics -->\n<!-- end of results -->\n"
-)
+README = """<!-- results: training -->
+<!-- end of results -->
+
+![Samples](assets/tiny-seed3/samples.png) ![Neighbours](assets/tiny-seed3/neighbours.png)
+![Comparison](assets/study/comparison.png) ![Curves](assets/study/curves.png)
+"""
 
 
 def test_publish_with_another_protocol_is_invalid(call, copied_run):
@@ -39,16 +41,21 @@ def test_publish_with_another_protocol_is_invalid(call, copied_run):
 @pytest.fixture
 def published(tmp_path, monkeypatch):
     """evaluation.reports.publishing, writing into a folder of its own."""
-    monkeypatch.setattr(publishing, "RESULTS", tmp_path / "assets" / "results.json")
-    monkeypatch.setattr(readme, "README", tmp_path / "README.md")
+    monkeypatch.setattr(publishing, "RESULTS", tmp_path / "docs" / "results.json")
+    monkeypatch.setattr(publishing, "ASSETS", tmp_path / "assets")
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
     monkeypatch.setattr(options, "published_values", dict)
-    readme.README.write_text(README)
+    (tmp_path / "README.md").write_text(README)
     return publishing
+
+
+def readme():
+    return (pages.ROOT / "README.md").read_text()
 
 
 def assert_nothing_published(published):
     assert not published.RESULTS.exists()
-    assert readme.README.read_text() == README
+    assert readme() == README
 
 
 @pytest.fixture(scope="module")
@@ -88,11 +95,11 @@ def test_publish_of_a_finished_run_writes_its_record_figures_and_tables(
     assert record["wall_minutes"] == round(last["seconds"] / 60, 1)
     assert record["machine"] == environment["machine"]
     assert record["metrics"] == evaluation_of(run)["metrics"]
-    for name in ("samples.png", "curves.png", "progress.gif", "neighbours.png"):
-        copy = published.RESULTS.parent / "tiny-seed3" / name
+    for name in ("samples.png", "neighbours.png"):
+        copy = published.ASSETS / "tiny-seed3" / name
         assert copy.read_bytes() == (run / name).read_bytes(), name
-    assert readme.README.read_text() == readme.fill(README, [record])
-    assert "[tiny](" in readme.README.read_text()
+    assert readme() == pages.fill(README, [record], pages.ROOT)
+    assert "[tiny](" in readme()
 
     outdir = f"--outdir={tmp_path / 'comparison'}"
     assert call("evaluate", *argv, "--publish", "--baselines", outdir).code == 0
@@ -104,13 +111,8 @@ def test_publish_of_a_finished_run_writes_its_record_figures_and_tables(
         ("uniform noise", "", "digits"),
     ]
     assert all(list(r["metrics"]) == ["pixel_mean", "distinct_share"] for r in records)
-    header, _, *body = rows(readme.metrics_table(records))
-    assert header == ["digits"]
-    assert [name for (name,) in body] == [
-        "tiny, seed 3", "blurred", "training images", "uniform noise"
-    ]  # fmt: skip
-    assert readme.README.read_text() == readme.fill(README, records)
-    assert not (published.RESULTS.parent / "comparison").exists()
+    assert readme() == pages.fill(README, records, pages.ROOT)
+    assert not (published.ASSETS / "comparison").exists()
 
 
 @pytest.mark.slow
@@ -125,7 +127,7 @@ def test_publish_of_several_runs_copies_the_figures_of_the_comparison(
     listed = "--run=" + ",".join(map(str, runs))
     assert call("evaluate", listed, *argv, "--publish").code == 0
     for name in ("comparison.png", "curves.png"):
-        copy = published.RESULTS.parent / "study" / name
+        copy = published.ASSETS / "study" / name
         assert copy.read_bytes() == (tmp_path / "study" / name).read_bytes()
 
 

@@ -133,7 +133,7 @@ def baseline(**changes):
     }
 
 
-README = """# Title
+PAGE = """# Title
 
 <!-- results: training -->
 stale
@@ -141,9 +141,9 @@ stale
 
 Between.
 
-<!-- results: metrics --><!-- not on a line of its own: no block -->
+<!-- results: quality --><!-- not on a line of its own: no block -->
 
-<!-- results: metrics -->
+<!-- results: quality -->
 <!-- end of results -->
 
 After.

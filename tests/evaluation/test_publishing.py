@@ -1,22 +1,44 @@
-"""Publishing: records of results.json, the pictures beside it, and the README."""
+"""Publishing: records of results.json, pictures that a page shows, and generated tables."""
 
 import json
 import subprocess
 import sys
 
+import imageio.v3 as iio
+import numpy as np
 import pytest
 
-from evaluation.reports import publishing, readme
-from tests.evaluation.cases import README, baseline, entry, record
+import plotting
+from evaluation.reports import pages, publishing
+from tests.evaluation.cases import PAGE, baseline, entry, record
+
+SHOWN = """
+![Samples](../assets/gan_mnist-seed4/samples.png)
+![Code](../assets/gan_mnist-seed4/traversals/code-1-span-2.png)
+![Film](../assets/gan_mnist-seed4/progress.gif)
+![Comparison](../assets/study/comparison.png)
+"""
 
 
 @pytest.fixture
 def published(tmp_path, monkeypatch):
-    """Redirect the published results.json and README.md to a folder of the test."""
-    monkeypatch.setattr(publishing, "RESULTS", tmp_path / "assets" / "results.json")
-    monkeypatch.setattr(readme, "README", tmp_path / "README.md")
-    readme.README.write_text(README)
+    """Redirect results.json, the pages and assets/ to a folder of the test."""
+    monkeypatch.setattr(publishing, "RESULTS", tmp_path / "docs" / "results.json")
+    monkeypatch.setattr(publishing, "ASSETS", tmp_path / "assets")
+    monkeypatch.setattr(pages, "ROOT", tmp_path)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "page.md").write_text(PAGE + SHOWN)
     return publishing
+
+
+def page():
+    """Return the text of the page."""
+    return (pages.ROOT / "docs" / "page.md").read_text()
+
+
+def generated(records):
+    """Return the page with its tables generated from records."""
+    return pages.fill(PAGE + SHOWN, records, pages.ROOT / "docs")
 
 
 @pytest.fixture
@@ -24,8 +46,10 @@ def run(tmp_path):
     """A folder with the pictures of a run."""
     folder = tmp_path / "run"
     folder.mkdir()
-    for name in ("samples.png", "curves.png", "progress.gif", "real.png"):
+    for name in ("samples.png", "curves.png", "real.png"):
         (folder / name).write_text(f"first {name}")
+    frames = [np.full((8, 8, 1), 20 * k, np.uint8) for k in range(40)]
+    plotting.save_gif(folder / "progress.gif", frames)
     return folder
 
 
@@ -43,7 +67,7 @@ def test_publish_keeps_one_record_per_flagfile_and_seed_in_order(published, run)
         ("configs/gan_mnist.txt", 0, 28110),
         ("configs/gan_mnist.txt", 1, 99),
     ]
-    assert readme.README.read_text() == readme.fill(README, records)
+    assert page() == generated(records)
 
 
 def test_publish_baselines_replaces_those_of_the_data_set(published, run):
@@ -65,7 +89,7 @@ def test_publish_baselines_replaces_those_of_the_data_set(published, run):
     ]
     assert records[1] == record()
     assert records[2] == baseline(model="blurred", metrics={"pixel_mean": entry(2.0)})
-    assert readme.README.read_text() == readme.fill(README, records)
+    assert page() == generated(records)
 
 
 def test_add_replaces_a_record_of_the_same_set_flagfile_model_and_seed_alone(published):
@@ -78,49 +102,41 @@ def test_add_replaces_a_record_of_the_same_set_flagfile_model_and_seed_alone(pub
         ("MNIST", "gan", 0, 7),
         ("MNIST", "gan", 1, 28110),
     ]
-    assert readme.README.read_text() == README
+    assert page() == PAGE + SHOWN
 
 
-def test_publish_of_a_new_run_replaces_the_pictures(published, run):
-    folder = published.RESULTS.parent / "gan_mnist-seed4"
+def test_publish_copies_the_pictures_that_a_page_shows(published, run):
+    (run / "traversals").mkdir()
+    for name in ("code-0-span-1.png", "code-1-span-2.png"):
+        (run / "traversals" / name).write_text(name)
     for word in ("first", "second"):
         (run / "samples.png").write_text(f"{word} samples.png")
         published.publish(record(seed=4), run)
-        assert {path.name: path.read_text() for path in folder.iterdir()} == {
-            "samples.png": f"{word} samples.png",
-            "curves.png": "first curves.png",
-            "progress.gif": "first progress.gif",
-        }
+        folder = published.ASSETS / "gan_mnist-seed4"
+        assert (folder / "samples.png").read_text() == f"{word} samples.png"
+    copies = {str(path.relative_to(folder)) for path in folder.rglob("*.*")}
+    assert copies == {"samples.png", "progress.gif", "traversals/code-1-span-2.png"}
+    assert len(iio.imread(folder / "progress.gif")) == 24
+    published.publish(record(seed=5), run)
+    assert not (published.ASSETS / "gan_mnist-seed5").exists()
 
 
-def test_publish_copies_the_pictures_of_traversals_without_gifs(published, run):
-    (run / "traversals").mkdir()
-    for name in ("code-0-span-1.png", "code-1-span-2.png", "code-0-span-1.gif"):
-        (run / "traversals" / name).write_text(name)
-    published.publish(record(), run)
-    copies = (published.RESULTS.parent / "gan_mnist-seed0" / "traversals").iterdir()
-    assert {path.name for path in copies} == {"code-0-span-1.png", "code-1-span-2.png"}
-
-
-def test_publish_comparison_copies_its_figures_under_its_name(published, tmp_path):
+def test_copy_pictures_of_a_comparison_uses_its_name(published, tmp_path):
     folder = tmp_path / "runs" / "study"
     folder.mkdir(parents=True)
     for name in ("comparison.png", "curves.png", "comparison.csv"):
         (folder / name).write_text(name)
-    published.publish_comparison(folder)
-    copies = (published.RESULTS.parent / "study").iterdir()
-    assert {path.name: path.read_text() for path in copies} == {
-        "comparison.png": "comparison.png",
-        "curves.png": "curves.png",
-    }
+    published.copy_pictures(folder, folder.name)
+    copies = (published.ASSETS / "study").iterdir()
+    assert {path.name: path.read_text() for path in copies} == {"comparison.png": "comparison.png"}
 
 
-def test_write_regenerates_the_tables_of_the_readme(published, run):
+def test_write_regenerates_the_tables_of_the_pages(published, run):
     published.publish(record(), run)
-    whole = readme.README.read_text()
-    readme.README.write_text(whole.replace("28,110", "99,999"))
-    readme.write(published.read_results())
-    assert readme.README.read_text() == whole
+    whole = page()
+    (pages.ROOT / "docs" / "page.md").write_text(whole.replace("28,110", "99,999"))
+    pages.write(published.read_results())
+    assert page() == whole
 
 
 def test_reports_module_with_arguments_ends_with_usage(root):

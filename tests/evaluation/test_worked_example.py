@@ -9,7 +9,7 @@ import pytest
 from evaluation import families, runner, subject
 from evaluation.options import MeasureOptions
 from evaluation.record import evaluate
-from evaluation.reports import readme
+from evaluation.reports import pages
 from evaluation.reports.comparison import direction, is_logarithmic
 from evaluation.reports.tables import notes, tables
 from models.abilities import Ability
@@ -104,8 +104,8 @@ def test_metric_of_samples_is_declared_in_one_file(declare, call, unlabelled, tm
     assert entry_["protocol"]["n_fake"] == 8
     assert cells(tables([found]))[1] == ["gray_range", f"{entry_['value']:.4g}"]
     assert (direction("gray_range"), is_logarithmic("gray_range")) == ("higher", False)
-    table = readme.metrics_table([record(metrics={"gray_range": entry(5.0)})])
-    assert cells(table)[0] == ["MNIST", "gray_range"]
+    table = pages.values_table([record(metrics={"gray_range": entry(5.0)})], pages.published)
+    assert cells(table)[0] == ["run", "gray_range"]
 
 
 def test_metric_of_samples_that_raises_metric_error_is_na_with_reason(declare, unlabelled):
@@ -129,8 +129,9 @@ def test_metric_with_a_new_ability_is_declared_in_one_file(declare, call, unlabe
     for model, reason in ((Bare((4, 4, 1)), "Bare does not inpaint images"), (None, "requires a ")):
         found = measured(model, unlabelled, "inpainting_error", tmp_path)
         assert found["metrics"]["inpainting_error"]["protocol"]["reason"].startswith(reason)
-    table = readme.codes_table([record(metrics={"inpainting_error": entry(0.5)})])
-    assert cells(table)[0] == ["MNIST", "inpainting_error"]
+    records = [record(metrics={"inpainting_error": entry(0.5)})]
+    table = pages.values_table(records, pages.of_codes)
+    assert cells(table)[0] == ["run", "inpainting_error"]
 
 
 def test_families_after_the_examples_are_the_built_in_ones():
