@@ -144,6 +144,7 @@ LOADS = {  # code that loads the class or the backbone of a recipe
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", GOALS)
 def test_recipe_alone_can_be_imported(recipe, tmp_path, python):
     root = copy_of_rooms(tmp_path)

@@ -212,6 +212,7 @@ def test_baselines_are_measured_beside_the_run(baselines):
         assert "checkpoint_step" not in protocol
 
 
+@pytest.mark.slow
 def test_baselines_of_worse_images_have_worse_values(baselines):
     images, blurred, noise = (
         values_of(baselines[name]) for name in ("training images", "blurred", "uniform noise")

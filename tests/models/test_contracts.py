@@ -23,7 +23,7 @@ ADVERSARIAL = [
     if issubclass(entry.hyperparameters, AdversarialHyperparameters)
 ]
 
-OF_EACH_KIND = ("gan", "cgan", "wgan_gp", "infogan", "began", "vae")
+OF_EACH_KIND = ("gan", "cgan", "wgan_gp", "infogan", "vae")
 
 
 def slow_unless_of_each_kind(names):
@@ -93,9 +93,7 @@ VARIANTS = {
     "gan-ada": ("gan", {"augment": "ada", "augment_kimg": 0.05}),
 }
 SAVED = [
-    pytest.param(
-        name, variant, id=key, marks=() if key == "stylegan2" else unless_of_each_kind(name)
-    )
+    pytest.param(name, variant, id=key, marks=unless_of_each_kind(name))
     for key, (name, variant) in ({name: (name, {}) for name in NAMES} | VARIANTS).items()
 ]
 

@@ -220,6 +220,7 @@ def assert_gradients_agree(network, found, expected):
         np.testing.assert_allclose(one, two, atol=2e-3 * scale, err_msg=variable.path)
 
 
+@pytest.mark.slow
 @backbones
 @pytest.mark.parametrize("norm", ["none", "layer", "spectral"])
 def test_trunk_second_order_gradients_reach_all_weights_and_agree_with_xla(name, norm):
