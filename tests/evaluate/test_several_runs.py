@@ -66,6 +66,7 @@ def test_repeats_records_the_median_the_values_and_the_seeds(compared, evaluate,
     assert len(set(found)) == 3
 
 
+@pytest.mark.slow
 def test_table_of_several_runs_is_one_per_data_set(compared):
     expected = []
     for run, name, evaluation in zip(

@@ -105,6 +105,7 @@ def test_linear_and_spherical_interpolations_differ_between_their_ends_only(draw
     assert difference[1] > 1
 
 
+@pytest.mark.slow
 def test_interpolation_of_a_class_conditional_model_mixes_classes_linearly(
     call, told_run, tmp_path, cells
 ):

@@ -252,6 +252,7 @@ def test_train_on_batch_of_an_array_makes_one_step():
     assert int(model.step) == 1
 
 
+@pytest.mark.slow
 def test_fit_with_several_steps_per_execution_equals_single_steps(state_of, assert_same):
     data = tf.data.Dataset.from_tensor_slices(pictures()).batch(4)
 

@@ -259,6 +259,7 @@ assert not [name for name in sys.modules if name.split(".")[0] in ("models", "lo
 """
 
 
+@pytest.mark.slow
 @pytest.mark.smoke
 def test_generator_saved_loads_without_this_package(python, tmp_path):
     """A clone, as made for the EMA of G, is saved and loaded in a process without this package."""
