@@ -31,6 +31,7 @@ def test_train_of_a_vae_logs_losses_of_test_images_per_epoch(vae_run):
     assert "collapsed" not in vae_run.outcome.out
 
 
+@pytest.mark.slow
 def test_train_of_a_vae_raises_the_kl_weight_per_step(vae_run):
     weights = [record["kl_weight"] for record in vae_run.records if "kl_weight" in record]
     means = [2 * sum(range(k, k + 6)) / 6 / 24 for k in (0, 6, 12, 18)]

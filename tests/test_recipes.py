@@ -144,6 +144,7 @@ LOADS = {  # code that loads the class or the backbone of a recipe
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", GOALS)
 def test_recipe_alone_can_be_imported(recipe, tmp_path, python):
     root = copy_of_rooms(tmp_path)
@@ -184,6 +185,7 @@ def test_backbone_of_a_recipe_has_its_name_once():
     assert "".join(source for *_, source in RECIPES["backbone"]).count('"upsampling"') == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("recipe", STEPS)
 def test_model_of_a_recipe_takes_a_training_step(recipe, steps):
     found = steps[recipe]

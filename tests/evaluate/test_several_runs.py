@@ -66,6 +66,7 @@ def test_repeats_records_the_median_the_values_and_the_seeds(compared, evaluate,
     assert len(set(found)) == 3
 
 
+@pytest.mark.slow
 def test_table_of_several_runs_is_one_per_data_set(compared):
     expected = []
     for run, name, evaluation in zip(
@@ -212,6 +213,7 @@ def test_baselines_are_measured_beside_the_run(baselines):
         assert "checkpoint_step" not in protocol
 
 
+@pytest.mark.slow
 def test_baselines_of_worse_images_have_worse_values(baselines):
     images, blurred, noise = (
         values_of(baselines[name]) for name in ("training images", "blurred", "uniform noise")

@@ -182,6 +182,7 @@ def values(shipped, mnist_test):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fd_digits", "fd_digits_infinity", "fd_digits_256"])
 def test_frechet_distance_is_smallest_for_real_images_and_largest_for_noise(values, name):
     real, blurred, noise = (values[kind][name] for kind in ("real", "blurred", "noise"))

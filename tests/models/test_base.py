@@ -197,6 +197,7 @@ def test_history_of_fit_has_the_means_per_epoch():
     assert len(set(losses)) == 6
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*ran out of data")
 @pytest.mark.parametrize("d_norm", ["batch", "spectral"])
 def test_fit_of_an_exhausted_dataset_makes_no_further_step(d_norm, state_of, assert_same):
@@ -251,6 +252,7 @@ def test_train_on_batch_of_an_array_makes_one_step():
     assert int(model.step) == 1
 
 
+@pytest.mark.slow
 def test_fit_with_several_steps_per_execution_equals_single_steps(state_of, assert_same):
     data = tf.data.Dataset.from_tensor_slices(pictures()).batch(4)
 

@@ -128,6 +128,7 @@ def test_projection_equals_an_inner_product_with_the_vector_of_the_class():
     assert v.std() > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", [WAYS[0], WAYS[-1]])
 def test_fit_of_two_classes_generates_their_images(way, fit):
     """Class 0 is dark, class 1 bright."""

@@ -23,7 +23,7 @@ ADVERSARIAL = [
     if issubclass(entry.hyperparameters, AdversarialHyperparameters)
 ]
 
-OF_EACH_KIND = ("gan", "cgan", "wgan_gp", "infogan", "began", "vae")
+OF_EACH_KIND = ("gan", "cgan", "wgan_gp", "infogan", "vae")
 
 
 def slow_unless_of_each_kind(names):
@@ -31,8 +31,8 @@ def slow_unless_of_each_kind(names):
     return [pytest.param(name, marks=unless_of_each_kind(name)) for name in names]
 
 
-def unless_of_each_kind(name):
-    return () if name in OF_EACH_KIND else pytest.mark.slow
+def unless_of_each_kind(name, variant=()):
+    return () if name in OF_EACH_KIND and not variant else pytest.mark.slow
 
 
 # Errors of the base class are tested of GAN in each run, and of the other models with --slow.
@@ -93,18 +93,8 @@ VARIANTS = {
     "gan-ada": ("gan", {"augment": "ada", "augment_kimg": 0.05}),
 }
 SAVED = [
-    pytest.param(
-        name, variant, id=key, marks=() if key == "stylegan2" else unless_of_each_kind(name)
-    )
+    pytest.param(name, variant, id=key, marks=unless_of_each_kind(name, variant))
     for key, (name, variant) in ({name: (name, {}) for name in NAMES} | VARIANTS).items()
-]
-
-# Whole files are saved of one of each kind, and of its variants with --slow.
-SAVED_FILES = [
-    pytest.param(
-        *param.values, id=param.id, marks=pytest.mark.slow if param.values[1] else param.marks
-    )
-    for param in SAVED
 ]
 
 # Models that are resumed in graphs, which are slow to build; the others are resumed eagerly.
@@ -745,7 +735,7 @@ def test_sample_batches_concatenated_equal_sample(name, tiny):
 
 
 @pytest.mark.filterwarnings("ignore:.*compile.*was not called as part of model loading")
-@pytest.mark.parametrize(("name", "variant"), SAVED_FILES)
+@pytest.mark.parametrize(("name", "variant"), SAVED)
 def test_saved_model_loaded_generates_the_same_images(
     name, variant, tiny, batches, take_step, tmp_path
 ):
@@ -771,10 +761,7 @@ def test_saved_model_loaded_generates_the_same_images(
 @pytest.mark.parametrize(
     ("name", "variant", "compiled"),
     [
-        *(
-            pytest.param(*param.values, False, id=param.id, marks=param.marks)
-            for param in SAVED_FILES
-        ),
+        *(pytest.param(*param.values, False, id=param.id, marks=param.marks) for param in SAVED),
         pytest.param("gan", {}, True, id="gan-compiled"),
         pytest.param("dcgan", {"d_norm": "both"}, True, id="dcgan-both-compiled"),
     ],

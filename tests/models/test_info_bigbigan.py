@@ -36,6 +36,7 @@ def test_inputs_of_real_and_generated_pairs_have_the_codes_in_one_order(x, make,
         assert (np.abs(z[:, -2:]) <= 1).all()
 
 
+@pytest.mark.slow
 def test_latents_of_a_batch_draw_categories_with_their_probabilities(x, make, batch_of):
     """Over many updates; the draws of one update are equal."""
     model = make(e_norm="none")

@@ -375,6 +375,7 @@ def test_step_without_codes_of_a_kind_has_no_terms_of_it(take_step):
     assert {"information_category_0", "information_category_1"} < set(scalars)
 
 
+@pytest.mark.slow
 def test_fit_of_300_steps_raises_the_information(fit):
     """Images have one gray level each, so that D soon separates them from generated ones."""
     rng = np.random.default_rng(0)
@@ -706,6 +707,7 @@ def test_step_with_supervision_and_without_labels_raises(take_step):
         take_step(model, pictures())
 
 
+@pytest.mark.slow
 def test_fit_with_half_of_the_labels_makes_each_class_the_code_of_its_number(fit):
     """The classes are dark, gray and bright images; half of the labels are known. After training
     Q classifies all images, and generated images of a code are of its class.

@@ -184,6 +184,7 @@ def test_mixed_styles_mix_a_share_of_the_images(build, batch_of):
             np.testing.assert_allclose(changes.mean(axis=0), 1 / 5, atol=0.08)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_mean_style_after_a_step_equals_its_formula(name, build, batch_of, take_step):
     model = build(name, ema_decay=0.0)
@@ -295,6 +296,7 @@ def test_first_step_of_a_new_size_moves_it_by_the_learning_rate_at_most(build, t
         assert {int(o.iterations) for o in model.optimizers.values()} == {count}
 
 
+@pytest.mark.slow
 def test_optimizers_at_the_start_of_a_phase_are_reset(build, take_step):
     model = build("stylegan", growing_kimg=0.008, penalty="none")  # two steps are a phase
     levels = [0, 0, 0, 0.5, 1, 1, 1, 1.5]
@@ -400,6 +402,7 @@ def test_training_resumed_while_growing_is_exact(fit, state_of, assert_same, tmp
 # Path lengths.
 
 
+@pytest.mark.slow
 def test_path_term_is_added_every_path_interval_steps(build, take_step):
     model = build("stylegan2", path_interval=3, path_weight=0.5)
     for step in range(4):

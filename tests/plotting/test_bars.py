@@ -218,6 +218,7 @@ def texts_of(monkeypatch, path, groups):
     return boxes, figure.bbox
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 4, 12])
 @pytest.mark.parametrize("log", [False, True])
 @pytest.mark.parametrize("length", [4, 20, 60])

@@ -115,6 +115,7 @@ def test_save_matrix_with_wide_column_names_draws_them_upright(tmp_path):
     assert wide.shape[0] > narrow.shape[0] + 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "counts",
     [

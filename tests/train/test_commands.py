@@ -304,6 +304,7 @@ for cell in sys.argv[1:]:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.smoke
 def test_train_in_a_notebook_runs_repeatedly(python, tiny, tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"

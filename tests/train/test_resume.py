@@ -138,6 +138,7 @@ def test_resumed_run_with_flip_has_the_same_bits(
     assert (whole / "real.png").read_bytes() == (tiny_run.path / "real.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_finished_run_with_more_epochs_resumes(
     call, tiny, tmp_path, whole, checkpoint, assert_same_bits
 ):

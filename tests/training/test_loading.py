@@ -43,7 +43,9 @@ def test_build_model_passes_hyperparameters_seed_and_shape():
 
 def test_build_model_with_an_unsupported_image_size_raises():
     config = options.parse(["--model=dcgan", "--width=4", "--dataset=CIFAR10"])
-    with pytest.raises(UserError, match=r"^image_size: expected square .* got 20x20") as error:
+    with pytest.raises(
+        UserError, match=r"^image_size: expected a square image .* got 20x20"
+    ) as error:
         loading.build_model(config, (20, 20, 3), num_classes=10)
     assert "\n" not in str(error.value)
 

@@ -6,8 +6,8 @@ import shutil
 
 import pytest
 
-SLOW = ("stylegan2", "began", "info_bigbigan")
-KINDS = ["wgan", "beta_vae", *(pytest.param(kind, marks=pytest.mark.slow) for kind in SLOW)]
+SLOW = ("stylegan2", "began", "info_bigbigan", "beta_vae")
+KINDS = ["wgan", *(pytest.param(kind, marks=pytest.mark.slow) for kind in SLOW)]
 
 
 @pytest.fixture

@@ -220,6 +220,7 @@ def assert_gradients_agree(network, found, expected):
         np.testing.assert_allclose(one, two, atol=2e-3 * scale, err_msg=variable.path)
 
 
+@pytest.mark.slow
 @backbones
 @pytest.mark.parametrize("norm", ["none", "layer", "spectral"])
 def test_trunk_second_order_gradients_reach_all_weights_and_agree_with_xla(name, norm):
@@ -258,6 +259,7 @@ assert not [name for name in sys.modules if name.split(".")[0] in ("models", "lo
 """
 
 
+@pytest.mark.slow
 @pytest.mark.smoke
 def test_generator_saved_loads_without_this_package(python, tmp_path):
     """A clone, as made for the EMA of G, is saved and loaded in a process without this package."""

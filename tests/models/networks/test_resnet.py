@@ -24,6 +24,7 @@ def test_map_sides_are_halved_down_to_8_or_7(side):
         assert resnet.map_sides((side, side, 3), attention) == SIDES[side]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("side", [28, 32, 64])
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])

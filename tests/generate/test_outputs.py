@@ -7,15 +7,9 @@ import shutil
 import imageio.v3 as iio
 import numpy as np
 import pytest
-from PIL import Image
 
 import plotting
-
-
-def pixels(path):
-    """Return a picture as uint8 [H, W, c]."""
-    array = np.asarray(Image.open(path))
-    return array[..., None] if array.ndim == 2 else array
+from tests.generate.cases import pixels
 
 
 @pytest.fixture(scope="module")
@@ -111,6 +105,7 @@ def test_linear_and_spherical_interpolations_differ_between_their_ends_only(draw
     assert difference[1] > 1
 
 
+@pytest.mark.slow
 def test_interpolation_of_a_class_conditional_model_mixes_classes_linearly(
     call, told_run, tmp_path, cells
 ):
@@ -357,81 +352,6 @@ def test_invalid_label_leaves_no_folder(call, copied_run, tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-# Styles.
-
-
-@pytest.fixture(scope="module")
-def styled(styled_run):
-    from training.loading import load_run
-
-    return load_run(styled_run.path)[2]
-
-
-@pytest.fixture
-def draw_styled(call, styled_run, tmp_path):
-    """Return draw_styled("--output=grid", ...) -> the files drawn of the run, by name."""
-
-    def draw(*argv):
-        outdir = tmp_path / "styled"
-        done = call("generate", f"--run={styled_run.path}", f"--outdir={outdir}", *argv)
-        assert (done.code, done.err) == (0, ""), done
-        return {path.name: path for path in map(pathlib.Path, done.out.splitlines())}
-
-    return draw
-
-
-STYLES = ["truncation", "noise", "mixing-coarse", "mixing-middle", "mixing-fine"]
-
-
-@pytest.mark.slow
-def test_styles_output_repeats_the_pictures_at_the_end_of_training(styled_run, draw_styled):
-    made = draw_styled("--output=styles", "--seed=0")
-    assert list(made) == [f"{name}.png" for name in STYLES]
-    for name, path in made.items():
-        ended = styled_run.path / "styles" / name
-        np.testing.assert_array_equal(pixels(path), pixels(ended))
-    assert "styles/" in styled_run.outcome.out.splitlines()[-1]
-
-
-@pytest.mark.slow
-def test_styles_of_another_seed_are_written_to_another_folder(draw_styled):
-    first, second = (draw_styled("--output=styles", f"--seed={seed}") for seed in (1, 2))
-    for name in first:
-        assert first[name].parent.name == "styles-seed1"
-        assert first[name].read_bytes() != second[name].read_bytes()
-
-
-def test_grid_with_truncation_draws_truncated_styles(draw_styled, styled, cells):
-    from models.latents import truncate
-
-    made = draw_styled("--output=grid", "--n=4", "--seed=4", "--truncation=0.5")
-    assert list(made) == ["grid-seed4-psi0.5.png"]
-    w = truncate(styled.styles(styled.draw_latents(4, 4)), styled.mean_style(), 0.5)
-    sheet = pixels(made["grid-seed4-psi0.5.png"])
-    np.testing.assert_array_equal(sheet, plotting.grid(styled.images_of_styles(w)))
-    plain = pixels(draw_styled("--output=grid", "--n=4", "--seed=4")["grid-seed4.png"])
-    np.testing.assert_array_equal(plain, plotting.grid(styled.sample(4, seed=4)))
-    mean = cells(pixels(draw_styled("--output=grid", "--n=4", "--truncation=0")
-                        ["grid-seed0-psi0.png"]), columns=2)  # fmt: skip
-    assert (mean == mean[0, 0]).all()
-
-
-def test_interpolation_of_styles_is_linear_in_w(draw_styled, styled, cells):
-    made = draw_styled("--output=interpolation", "--path=styles", "--n=2", "--frames=4")
-    assert list(made) == ["styles-seed0.png", "styles-seed0.gif"]
-    shown = cells(pixels(made["styles-seed0.png"]), columns=4)
-    w = styled.styles(styled.draw_latents(4, 0)).numpy()
-    for k in range(4):
-        t = k / 3
-        expected = styled.images_of_styles((1 - t) * w[:2] + t * w[2:])
-        distance = shown[:, k].astype(int) - plotting.to_uint8(expected).astype(int)
-        assert np.abs(distance).max() <= 1
-    latents = draw_styled("--output=interpolation", "--path=linear", "--n=2", "--frames=4")
-    other = cells(pixels(latents["linear-seed0.png"]), columns=4)
-    np.testing.assert_array_equal(shown[:, [0, 3]], other[:, [0, 3]])
-    assert (shown[:, 1:3] != other[:, 1:3]).any()
-
-
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
@@ -443,13 +363,6 @@ def test_interpolation_of_styles_is_linear_in_w(draw_styled, styled, cells):
 def test_styles_of_a_model_without_styles_are_invalid(argv, message, call, tiny_run, tmp_path):
     done = call("generate", f"--run={tiny_run.path}", f"--outdir={tmp_path / 'no'}", *argv)
     assert done.refusal() == message
-    assert not (tmp_path / "no").exists()
-
-
-def test_truncation_of_a_plane_is_invalid(call, styled_run, tmp_path):
-    argv = [f"--run={styled_run.path}", f"--outdir={tmp_path / 'no'}"]
-    done = call("generate", *argv, "--output=plane", "--truncation=0.5")
-    assert done.refusal().startswith("--truncation: does not apply with output=plane, only with ")
     assert not (tmp_path / "no").exists()
 
 
