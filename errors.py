@@ -1,9 +1,33 @@
-"""UserError, the exception for requests that cannot be met, helpers for its messages, and warn."""
+"""UserError, helpers for messages, warnings, and the check of names of packages."""
 
 import difflib
+import importlib.util
+import pathlib
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
+
+PACKAGES = ("augmentation", "data", "fields", "losses", "metrics", "models", "storage")
+
+
+def require_own_packages() -> None:
+    """Check that the packages that `import models` requires are those beside this file.
+
+    Raises:
+        ImportError: another installed package has the name of one of them.
+    """
+    here = pathlib.Path(__file__).resolve().parent
+    for name in PACKAGES:
+        spec = importlib.util.find_spec(name)
+        place = pathlib.Path((spec and spec.origin) or here / name).resolve()
+        if here not in place.parents:
+            raise ImportError(
+                f"{name} would be imported from {place}, not from {here}; put {here} before it on "
+                "sys.path"
+            )
+
+
+require_own_packages()
 
 
 class UserError(ValueError):

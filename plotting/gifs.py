@@ -102,12 +102,10 @@ def compact_gif(content: bytes, limit: int = 300_000, frames: int = 24) -> bytes
     durations = [120] * (len(pictures) - 1) + [1500]
     for scale, colours in ((1, 64), (1, 16), (0.5, 64), (0.5, 32), (0.5, 16), (0.25, 16)):
         size = tuple(max(1, round(side * scale)) for side in pictures[0].size)
-        palette = pictures[-1].resize(size, Image.Resampling.BOX).quantize(colours)
+        small = [picture.resize(size, Image.Resampling.BOX) for picture in pictures]
+        palette = Image.fromarray(np.concatenate(small)).quantize(colours)
         first, *others = (
-            picture.resize(size, Image.Resampling.BOX).quantize(
-                palette=palette, dither=Image.Dither.NONE
-            )
-            for picture in pictures
+            picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in small
         )
         buffer = io.BytesIO()
         first.save(

@@ -48,7 +48,7 @@ def run(tmp_path):
     folder.mkdir()
     for name in ("samples.png", "curves.png", "real.png"):
         (folder / name).write_text(f"first {name}")
-    frames = [np.full((8, 8, 1), 20 * k, np.uint8) for k in range(40)]
+    frames = [np.full((8, 8, 1), 6 * k, np.uint8) for k in range(40)]
     plotting.save_gif(folder / "progress.gif", frames)
     return folder
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from plotting import save_gif
+from plotting import compact_gif, save_gif
 
 
 def read(path):
@@ -116,3 +116,22 @@ def test_save_gif_of_invalid_arguments_raises_and_writes_nothing(
     with pytest.raises(ValueError, match=message):
         save_gif(tmp_path / name, frames, **options)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_compact_gif_keeps_first_and_last_frame_below_the_limit(tmp_path):
+    random = np.random.default_rng(0)
+    frames = [np.full((40, 40, 3), (6 * k, 255 - 6 * k, 90), np.uint8) for k in range(40)]
+    save_gif(tmp_path / "film.gif", frames)
+    small = compact_gif((tmp_path / "film.gif").read_bytes(), frames=5)
+    (tmp_path / "small.gif").write_bytes(small)
+    found, _, _ = read(tmp_path / "small.gif")
+    assert np.shape(found) == (5, 40, 40, 3)
+    for frame, k in ((found[0], 0), (found[-1], 39)):
+        np.testing.assert_allclose(frame[20, 20], frames[k][20, 20], atol=12)
+    noise = random.integers(0, 256, (6, 64, 64, 3)).astype(np.uint8)
+    save_gif(tmp_path / "noise.gif", noise)
+    content = (tmp_path / "noise.gif").read_bytes()
+    halved = compact_gif(content, limit=len(content) // 4)
+    assert len(halved) <= len(content) // 4
+    with pytest.raises(ValueError, match="more than 100 bytes"):
+        compact_gif(content, limit=100)
