@@ -5,12 +5,12 @@ from pathlib import Path
 from PIL import Image, ImageDraw, ImageFont
 
 ASSETS = Path(__file__).resolve().parents[1] / "assets"
-PANEL, GAP, CAPTION = 466, 16, 40  # pixels
+PANEL, GAP, CAPTION = 466, 16, 60  # pixels
 PANELS = {
     "DCGAN": ("dcgan_mnist-seed0/samples.png", "left"),
-    "InfoGAN: one category per row, no labels": ("infogan_mnist-seed1/samples.png", "left"),
+    "InfoGAN: a category per row": ("infogan_mnist-seed1/samples.png", "left"),
     "WGAN-GP on CIFAR-10": ("study_wgan_gp_cifar10-seed0/samples.png", "whole"),
-    "BigBiGAN: images above reconstructions": (
+    "BigBiGAN: reconstructions": (
         "bigbigan_mnist_reconstruction-seed0/reconstructions.png",
         "right",
     ),
@@ -31,7 +31,7 @@ def hero() -> Image.Image:
     width = len(PANELS) * (PANEL + GAP) - GAP
     picture = Image.new("RGB", (width, PANEL + CAPTION), "white")
     draw = ImageDraw.Draw(picture)
-    font = ImageFont.load_default(22)
+    font = ImageFont.load_default(34)
     for k, (caption, (file, part)) in enumerate(PANELS.items()):
         x = k * (PANEL + GAP)
         picture.paste(panel(ASSETS / file, part), (x, 0))
@@ -41,4 +41,4 @@ def hero() -> Image.Image:
 
 
 if __name__ == "__main__":
-    hero().quantize(128).save(ASSETS / "hero.png", optimize=True)
+    hero().quantize(256, kmeans=1).save(ASSETS / "hero.png", optimize=True)

@@ -61,5 +61,6 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             return f"[{match['text']}]({config.repo_url.rstrip('/')}/blob/HEAD/{target}{anchor})"
         return match["text"]
 
+    markdown = re.sub(r"^(```\w+) recipe=\w+$", r"\1", markdown, flags=re.MULTILINE)
     parts = re.split(r"(^```.*?^```)", markdown, flags=re.DOTALL | re.MULTILINE)
     return "".join(part if part.startswith("```") else LINK.sub(mapped, part) for part in parts)

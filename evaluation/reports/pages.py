@@ -145,13 +145,12 @@ def models_table(records: Sequence[dict], folder: Path) -> str:
 
 def training_table(records: Sequence[dict], folder: Path) -> str:
     """Return the table of runs: flagfile, seed, steps, minutes and machine."""
-    header = ["model", "dataset", "flagfile", "seed", "steps", "kimg", "minutes", "machine"]
+    header = ["model", "flagfile", "seed", "steps", "kimg", "minutes", "machine"]
     return table(
         header,
         [
             [
                 r["model"],
-                r["dataset"],
                 flagfile_link(r["flagfile"], folder),
                 str(r["seed"]),
                 r["steps"],
