@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from docs import diagrams
 from evaluation.reports import pages, publishing
 
 PAGES = {str(page.relative_to(pages.ROOT)): page for page in pages.pages()}
@@ -53,15 +54,8 @@ def test_readme_is_short():
     assert len(text.encode()) <= 12 * 1024
 
 
-def test_fill_names_an_unknown_table():
-    text = "<!-- results: qualty dataset=MNIST -->\n<!-- end of results -->\n"
-    with pytest.raises(ValueError, match="no such table: qualty; did you mean quality"):
-        pages.fill(text, [])
-    with pytest.raises(ValueError, match="seed=1: expected one of dataset, model, flagfile"):
-        pages.fill(
-            text.replace("qualty dataset=MNIST", "quality seed=1"),
-            [{"dataset": "", "model": "", "flagfile": ""}],
-        )
+def test_diagram_of_the_architecture_matches_the_docstrings():
+    assert diagrams.FILE.read_text() == diagrams.diagram()
 
 
 def test_assets_are_linked_and_small():
