@@ -1,1 +1,1 @@
-"""Reports of evaluations: tables, figures, CSV, Markdown, published results and the README."""
+"""Reports of evaluations: tables, figures, CSV, Markdown, published results and generated pages."""
