@@ -77,8 +77,8 @@ class MeasureOptions:
     )
     publish: bool = field(
         False,
-        "also add the finished runs to docs/results/results.json, copy the pictures that a page shows "
-        "to assets/, and update the tables of the pages",
+        "also add the finished runs to docs/results/results.json, copy the pictures that a page "
+        "shows to assets/, and update the tables of the pages",
         group="output",
     )
 
