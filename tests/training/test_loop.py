@@ -1,7 +1,7 @@
 """Compilation of the training step: XLA by option and by device."""
 
 import json
-import pathlib
+import math
 import types
 
 import pytest
@@ -50,46 +50,13 @@ def test_compile_model_without_xla_support_raises_for_jit_on(model, monkeypatch)
 
 
 @pytest.mark.slow
-def test_train_with_jit_on_equals_jit_off(call, tiny, tmp_path):
-    last = {}
-    for jit in ("on", "off"):
-        path = tmp_path / jit
-        done = call(
-            "train", *tiny, "--steps=4", "--log_every=1", f"--jit={jit}", f"--outdir={path}"
-        )
+def test_train_with_jit_on_compiles_the_step_and_resumes(call, tiny, tmp_path):
+    for steps in (2, 4):
+        argv = (*tiny, f"--steps={steps}", "--log_every=1", "--jit=on", f"--outdir={tmp_path}")
+        done = call("train", *argv)
         assert done.code == 0, done
-        assert json.loads((path / "config.json").read_text())["environment"]["xla"] is (jit == "on")
-        lines = [json.loads(line) for line in (path / "metrics.jsonl").read_text().splitlines()]
-        last[jit] = [(line["d_loss"], line["g_loss"]) for line in lines]
-    assert len(last["on"]) == 4
-    for compiled, plain in zip(last["on"], last["off"], strict=True):
-        assert compiled == pytest.approx(plain, rel=1e-4)
-
-
-class Network:
-    """Network whose exports have a text, and fail after a part of it."""
-
-    def __init__(self, text, fails=""):
-        self.text, self.fails = text, fails
-
-    def save(self, path):
-        pathlib.Path(path).write_text(self.text)
-        if self.fails == "save":
-            raise OSError("no space left")
-
-    def export(self, path, verbose):
-        pathlib.Path(path).mkdir()
-        (pathlib.Path(path) / "saved_model.pb").write_text(self.text)
-        if self.fails == "export":
-            raise OSError("no space left")
-
-
-@pytest.mark.parametrize("fails", ["save", "export"])
-def test_export_that_fails_leaves_whole_files_only(fails, tmp_path):
-    loop.export(Network("old"), tmp_path)
-    with pytest.raises(OSError, match="no space left"):
-        loop.export(Network("new", fails), tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["generator.keras", "saved_model"]
-    assert (tmp_path / "saved_model" / "saved_model.pb").read_text() == "old"
-    saved = (tmp_path / "generator.keras").read_text()
-    assert saved == ("old" if fails == "save" else "new")
+    saved = json.loads((tmp_path / "config.json").read_text())
+    assert saved["environment"]["xla"] is True
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2, 3, 4]
+    assert all(math.isfinite(value) for line in lines for value in line.values())

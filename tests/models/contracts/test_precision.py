@@ -1,0 +1,143 @@
+"""Contracts of 16-bit precision and of XLA."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from models.randomness import Batch
+from tests.models.contracts.cases import (
+    ADVERSARIAL,
+    COMPUTED,
+    NAMES,
+    can_move,
+    each_moved,
+    slow_unless_of_each_kind,
+    updates_of_d,
+    values,
+)
+
+
+@pytest.mark.parametrize(("name", "variant"), COMPUTED)
+def test_fit_with_xla_equals_fit_without(name, variant, tiny, batches, fit, monkeypatch):
+    """The draws are fixed, since XLA may draw other numbers."""
+    rng = np.random.default_rng(0)
+    shapes = {"epsilon": (4, 1, 1, 1), "alpha": (4, 1, 1, 1), "perturbation": (4, 28, 28, 1)}
+    shapes |= {"affine copies": (4, 6), "upright copies": (4, 6), "category_0": (4, 10)}
+    drawn_of = ("real", "fake", "fake of generator", "penalty")
+    changes = {"colour": 4, "translation": 3, "cutout": 3}
+    shapes |= {f"augment {x} {c}": (4, n) for x in drawn_of for c, n in changes.items()}
+    given = {purpose: rng.uniform(size=shape) for purpose, shape in shapes.items()}
+    given["encoder"] = rng.normal(size=(4, 5))
+    given["path"] = rng.normal(size=(2, 28, 28, 1))
+    noise = enumerate((7, 7, 14, 14, 28, 28) if name == "stylegan" else (7, 14, 14, 28, 28))
+    given |= {f"noise {k}": rng.normal(size=(4, side, side, 1)) for k, side in noise}
+    for draws in ("uniform", "normal"):
+        monkeypatch.setattr(
+            Batch, draws, lambda _, purpose, shape: tf.constant(given[purpose], tf.float32)
+        )
+    latents = {}
+
+    def with_fixed_draws(cls):
+        class Fixed(cls):
+            def draw(self, batch):
+                return super().draw(batch) | {n: tf.constant(z) for n, z in latents.items()}
+
+        return Fixed
+
+    logs = {}
+    for jit in (False, True):
+        keras.utils.set_random_seed(1)
+        model = tiny(name, with_fixed_draws, **variant)
+        drawn = model.latents.draw(4, 0)
+        latents |= {n: z.numpy() for n, z in drawn.items() if n != "label"}
+        model.compile(jit_compile=jit)
+        assert model.jit_compile == jit
+        logs[jit] = fit(model, *batches(3, updates_of_d(model)))
+    assert len(logs[True]) == 3
+    for plain, compiled in zip(logs[False], logs[True], strict=True):
+        assert plain.keys() == compiled.keys()
+        for scalar in plain:
+            np.testing.assert_allclose(
+                compiled[scalar], plain[scalar], rtol=1e-4, atol=1e-4, err_msg=scalar
+            )
+    assert logs[True][0] != logs[True][1]
+    for penalty in model.hp.penalty_weights() if name in ADVERSARIAL else ():
+        values = [log[f"d_loss_{penalty}"] for log in logs[True]]
+        due = [step % model.hp.penalty_interval == 0 for step in range(3)]
+        assert [value > 0 for value in values] == due
+
+
+def scaled(model):
+    kind = keras.optimizers.LossScaleOptimizer
+    return [isinstance(optimizer, kind) for optimizer in model.optimizers.values()]
+
+
+@pytest.mark.parametrize("name", slow_unless_of_each_kind(NAMES))
+def test_step_in_bfloat16_is_finite_and_moves_the_weights(name, policy, tiny, batches, take_step):
+    policy("mixed_bfloat16")
+    model = tiny(name)
+    model.compile()
+    assert not any(scaled(model))
+    images, labels = batches(1)
+    before = {player: values(p.variables) for player, p in model.players().items()}
+    scalars = take_step(model, images[0], labels[0])
+    assert np.isfinite(list(scalars.values())).all(), scalars
+    for player, p in model.players().items():
+        after = values(p.variables)
+        assert all(v.dtype == np.float32 and np.isfinite(v).all() for v in after)
+        assert each_moved(before[player], after) == can_move(name, p)
+    assert model.sample(2).dtype == np.float32
+
+
+@pytest.mark.parametrize("name", slow_unless_of_each_kind(NAMES))
+def test_steps_in_float16_halve_the_loss_scale_until_finite(name, policy, tiny, batches, take_step):
+    """Losses are finite from the first step; gradients that overflow are skipped."""
+    policy("mixed_float16")
+    model = tiny(name)
+    model.compile()
+    assert all(scaled(model))
+    images, labels = batches(1)
+    first = {player: values(p.variables) for player, p in model.players().items()}
+    for _ in range(15):
+        before = {player: values(p.variables) for player, p in model.players().items()}
+        counts = {player: int(o.iterations) for player, o in model.optimizers.items()}
+        scalars = take_step(model, images[0], labels[0])
+        losses = [x for scalar, x in scalars.items() if not scalar.endswith("_gradient_norm")]
+        assert np.isfinite(losses).all(), scalars
+        steps = {p: int(o.iterations) - counts[p] for p, o in model.optimizers.items()}
+        for player, p in model.players().items():
+            assert any(each_moved(before[player], values(p.variables))) == (steps[player] > 0)
+            assert np.isfinite(scalars[f"{player}_gradient_norm"]) or not steps[player]
+        if all(steps.values()):
+            break
+    assert np.isfinite(list(scalars.values())).all(), scalars
+    for player, p in model.players().items():
+        after = values(p.variables)
+        assert all(v.dtype == np.float32 and np.isfinite(v).all() for v in after)
+        assert each_moved(first[player], after) == can_move(name, p)
+    assert model.sample(2).dtype == np.float32
+
+
+@pytest.mark.parametrize("name", slow_unless_of_each_kind(NAMES))
+def test_gradient_norms_in_float16_are_logged_without_the_loss_scale(
+    name, policy, tiny, batches, take_step
+):
+    images, labels = batches(1)
+    found = {}
+    for precision in ("float32", "mixed_float16"):
+        policy(precision)
+        keras.utils.set_random_seed(1)
+        model = tiny(name)
+        model.compile()
+        if precision == "mixed_float16":
+            for optimizer in model.optimizers.values():
+                optimizer.dynamic_scale.assign(8.0)
+        found[precision] = take_step(model, images[0], labels[0])
+    norms = [scalar for scalar in found["float32"] if scalar.endswith("_gradient_norm")]
+    assert len(norms) == len(model.players())
+    for norm in norms:
+        assert found["float32"][norm] > 0
+        np.testing.assert_allclose(
+            found["mixed_float16"][norm], found["float32"][norm], rtol=0.1, err_msg=norm
+        )
