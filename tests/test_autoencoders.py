@@ -46,6 +46,7 @@ def test_train_that_ends_within_an_epoch_logs_test_losses_at_the_end(call, vae_r
     assert [record["step"] for record in records if "test_loss" in record] == [12, 15]
 
 
+@pytest.mark.slow
 def test_train_of_a_vae_draws_its_pictures(vae_run):
     for name in ("samples.png", "reconstructions.png", "curves.png"):
         assert (vae_run.path / name).stat().st_size > 1000

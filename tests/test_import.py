@@ -15,6 +15,7 @@ print(evaluate.__file__)
 """
 
 
+@pytest.mark.slow
 def test_models_from_an_appended_clone_leave_installed_names(python, root, tmp_path):
     (tmp_path / "evaluate.py").write_text("")
     code = OUTSIDE.format(root=str(root))

@@ -12,10 +12,10 @@ BLOCK = re.compile(r"^```(\w+)([^\n]*)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 NOT_RUN = {
     "tensorboard": "a server that does not end",
     "study.py": "trains its flagfiles in full; each of them is checked",
+    "venv": "makes an environment; .ci/run runs the set-up of the README",
     "pip": "installs packages; .ci/run runs the set-up of the README",
+    "pre-commit": "installs a hook into the clone",
     "pytest": "these tests",
-    "mkdocs": ".ci/run builds the site",
-    "source": "a builtin of the shell",
 }
 
 

@@ -86,6 +86,7 @@ def test_table_of_several_runs_is_one_per_data_set(compared):
     assert all("seeds [4, 5, 6]" in line for line in notes)
 
 
+@pytest.mark.slow
 def test_comparison_files_have_the_same_numbers(compared):
     folder = compared.folder
     assert {path.name for path in folder.iterdir()} == {

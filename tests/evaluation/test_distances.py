@@ -191,6 +191,7 @@ def test_frechet_distance_is_smallest_for_real_images_and_largest_for_noise(valu
     assert 3 * real < values["collapsed"][name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["precision", "density", "coverage"])
 def test_precision_density_and_coverage_are_highest_for_real_images(values, name):
     real, blurred, noise = (values[kind][name] for kind in ("real", "blurred", "noise"))

@@ -261,6 +261,7 @@ def test_plane_of_a_model_with_codes_varies_its_noise(
     assert abs(shown.reshape(expected.shape).astype(int) - expected).max() <= 1
 
 
+@pytest.mark.slow
 def test_label_of_a_class_conditional_model_draws_one_class(call, told_run, tmp_path, cells):
     from training.loading import load_run
 

@@ -92,6 +92,7 @@ def test_terms_reach_the_networks_of_their_inputs(encoder, x, make, batch_of):
             assert all(moved) if network in REACHED[name] else not any(moved), (name, network)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("off", SWITCHES)
 def test_score_that_is_off_is_neither_computed_nor_built(off, x, take_step, make):
     model = make(**off)

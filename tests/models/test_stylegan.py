@@ -70,6 +70,7 @@ def test_build_of_another_size_raises():
             REGISTRY[name].load()((30, 30, 1), **SMALL)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3)])
 def test_model_has_two_styles_per_size_and_samples_images(name, shape, build):

@@ -48,6 +48,7 @@ def test_eval_every_logs_the_values_of_evaluate(call, measured, cache):
     assert last["metric_pixel_mean"] == pytest.approx(metrics["pixel_mean"]["value"])
 
 
+@pytest.mark.slow
 def test_eval_every_changes_neither_weights_nor_other_log_lines(
     measured, whole, checkpoint, assert_same_bits
 ):

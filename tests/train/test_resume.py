@@ -301,6 +301,7 @@ def test_diverged_run_keeps_its_checkpoints_and_resumes_from_them(
     assert [timeless(line) for line in records(tmp_path)] == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("due", ["--sample_every=4", "--checkpoint_every=4", "--steps=4"])
 def test_nan_weights_are_neither_drawn_nor_saved(call, tiny, tmp_path, due):
     # The losses of step 4 are finite: they are those of the weights before its update.
