@@ -73,13 +73,28 @@ def small(config, images):
     if fields.selected(config.hp, "network").name == "resnet":
         hp.pop("depth", None)
     channels = 1 if config.options.dataset in ("MNIST", "FASHION_MNIST") else 3
-    run = {"dataset": images[channels], "steps": 2, "batch_size": 4, "mixed_precision": "off"}
-    return [f"--{name}={value}" for name, value in (run | hp).items()]
+    run = {"dataset": images[channels], "steps": 2, "mixed_precision": "off"}
+    if config.options.eval_every:
+        run |= {"eval_metrics": "pixel_mean", "eval_samples": 10}
+    return [f"--{name}={value}" for name, value in {**run, "batch_size": 4, **hp}.items()]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """Run steps eagerly, since tracing takes longer than two steps, and omit the export."""
+    import tensorflow as tf
+
+    from training import loop
+
+    monkeypatch.setattr(loop, "finish", lambda run, model: None)
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("argv", TRAININGS, ids=joined)
-def test_train_command_runs(argv, call, images, tmp_path):
+def test_train_command_runs(argv, call, images, tmp_path, quick):
     flags = small(options.parse(argv), images)
     done = call("train", *argv, *flags, f"--outdir={tmp_path}")
     assert done.code == 0, done
@@ -117,7 +132,7 @@ def test_command_of_a_run_runs(command, call, runs, images, tmp_path):
             argv = [word.replace("samples.npz", str(tmp_path / "samples.npz")) for word in argv]
             argv += [f"--dataset={images[1]}"]
     else:
-        argv += ["--n=10", f"--outdir={tmp_path / 'out'}"]
+        argv += ["--n=10"] * ("--n" in argv) + [f"--outdir={tmp_path / 'out'}"]
     done = call(script, *argv)
     assert done.code == 0, done
 
