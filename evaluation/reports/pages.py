@@ -32,7 +32,6 @@ BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 LINK = re.compile(r"(\]\(|src=\")(?!\w+:|#)([^)\s\"#]+)")
-HEADINGS = {"samples": "Samples", "codes": "Codes", "likelihood": "Likelihood"}
 
 # Headline of a model: a flagfile and a metric.
 HEADLINES = {
@@ -252,7 +251,7 @@ def metrics_tables() -> str:
             yield [name + alias, metric.meaning, metric.better, metric.source]
 
     return "\n\n".join(
-        f"### {HEADINGS[kind]}\n\n"
+        f"### {kind.capitalize()}\n\n"
         + table(["metric", "meaning", "better", "source"], list(rows(kind)))
         for kind in METRIC_TABLES
     )
