@@ -29,10 +29,10 @@ from models.norms import GENERATOR_NORMS
     },
     defaults={
         "noise_dim": 64,  # N_z = N_h, the default of hidden_dim
-        "prior": "uniform",  # section 3.5
+        "prior": "uniform",  # section 3.2
         "loss": "equilibrium",  # section 3.4
-        # The paper: 1e-4 (section 4.1) and no batch norm. On MNIST this collapses to one image with
-        # a small reconstruction error.
+        # The paper: at first 1e-4, halved when the convergence measure stalls (section 4.1), and no
+        # batch norm. On MNIST this collapses to one image with a small reconstruction error.
         "g_learning_rate": PerDataset(1e-4, MNIST=5e-4),
         "d_learning_rate": PerDataset(1e-4, MNIST=5e-4),
         "g_norm": PerDataset("none", MNIST="batch"),

@@ -152,7 +152,7 @@ def test_generator_against_a_fixed_discriminator_lowers_the_reconstruction_loss(
 
 @pytest.mark.slow
 def test_fit_of_1500_steps_reaches_the_equilibrium(fit):
-    """Gamma = E L(G(z)) / E L(x), equation 4, over the last steps."""
+    """Gamma = E L(G(z)) / E L(x), section 3.3, over the last steps."""
     rng = np.random.default_rng(0)
     x = rng.uniform(-0.9, 0.9, (1500, 16, 2, 2, 1)).astype(np.float32)
 
