@@ -40,7 +40,7 @@ class AdversarialLoss:
         """Return the encoder's terms for D's scores d_real [b] of pairs (x, E(x)).
 
         They are the generator's terms at the scores reflected about the threshold, since G and E
-        minimise one objective (Donahue et al. 2017, equation 3). Empty if the generator's terms
+        minimise one objective (Donahue et al. 2017, equation 2). Empty if the generator's terms
         depend on d_real.
         """
         if self.generator_uses_real:
@@ -119,7 +119,7 @@ def _check_labels(fake_label: float, real_label: float, generator_label: float) 
     validate=_check_labels,
     options={
         "fake_label": field(
-            0.0, "a: label of generated images (Mao et al. 2017, equation 2)", group="loss"
+            0.0, "a: label of generated images (Mao et al. 2017, section 3.2)", group="loss"
         ),
         "real_label": field(1.0, "b: label of real images", group="loss"),
         "generator_label": field(
@@ -130,13 +130,15 @@ def _check_labels(fake_label: float, real_label: float, generator_label: float) 
 def least_squares(
     fake_label: float = 0.0, real_label: float = 1.0, generator_label: float = 1.0
 ) -> AdversarialLoss:
-    """D: (D(x) - b)² / 2 + (D(G(z)) - a)² / 2; G: (D(G(z)) - c)² / 2. Mao et al. 2017, equation 2.
+    """D: (D(x) - b)² / 2 + (D(G(z)) - a)² / 2; G: (D(G(z)) - c)² / 2.
+
+    Mao et al. 2017, section 3.2.
 
     Args:
         fake_label: a.
         real_label: b > a.
-        generator_label: c. The defaults are the paper's equation 9; a, b, c = -1, 1, 0 is its
-            equation 8.
+        generator_label: c. Section 3.2.3 of the paper has two choices of a, b, c: the defaults, and
+            -1, 1, 0.
     """
 
     def squared(scores: tf.Tensor, label: float) -> tf.Tensor:
@@ -186,7 +188,7 @@ def relativistic() -> AdversarialLoss:
     """D: -log sigmoid(D(x) - D(G(z))); G: -log sigmoid(D(G(z)) - D(x)).
 
     Images are paired by their index in the batch. The relativistic standard GAN:
-    Jolicoeur-Martineau 2018, section 4.1.
+    Jolicoeur-Martineau 2018.
     """
     return AdversarialLoss(
         discriminator=lambda d_real, d_fake: {"relative": cross_entropy(d_real - d_fake, 1.0)},
@@ -199,9 +201,9 @@ def relativistic() -> AdversarialLoss:
 def relativistic_average() -> AdversarialLoss:
     """D: -log sigmoid(D(x) - mean D(G(z))) - log(1 - sigmoid(D(G(z)) - mean D(x))); G: reversed.
 
-    The relativistic average standard GAN: Jolicoeur-Martineau 2018, section 4.3. The means are
-    over the batch and carry gradients. The terms are added, as in the paper; the authors' code
-    divides the sum by 2 for D and for G.
+    The relativistic average standard GAN: Jolicoeur-Martineau 2018. The means are over the batch
+    and carry gradients. The terms are added, as in the paper; the authors' code divides the sum by
+    2 for D and for G.
     """
 
     def relative(d_real, d_fake):

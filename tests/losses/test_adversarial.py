@@ -355,7 +355,7 @@ def test_cross_entropy_of_a_soft_target_equals_value_by_hand():
 
 
 @pytest.mark.smoke
-def test_least_squares_with_labels_of_equation_8_equals_values_by_hand():
+def test_least_squares_with_labels_of_the_pearson_divergence_equals_values_by_hand():
     """a, b, c = -1, 1, 0: the Pearson divergence's."""
     pair = least_squares(-1.0, 1.0, 0.0)
     assert pair.threshold == 0.0
@@ -495,7 +495,7 @@ def test_encoder_loss_is_that_of_exchanged_labels(name, of_encoder):
 
 
 def test_least_squares_encoder_target_is_mirrored_between_the_labels():
-    """a, b, c = -1, 1, 0 (equation 8 of Mao et al. 2017): the target of G and E is 0; with 0, 1,
+    """a, b, c = -1, 1, 0 (Mao et al. 2017, section 3.2.3): the target of G and E is 0; with 0, 1,
     0.75 that of G is 0.75 and that of E 0.25.
     """
     scores = tf.constant([0.0, 0.5, 1.0])

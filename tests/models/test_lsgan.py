@@ -1,4 +1,4 @@
-"""LSGAN: the labels a, b and c of Mao et al. 2017, equation 2."""
+"""LSGAN: the labels a, b and c of Mao et al. 2017, section 3.2."""
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ def test_step_uses_the_labels_a_b_and_c(a, b, c, linear, pictures, take_step):
     np.testing.assert_allclose(scalars["g_loss"], (0.5 - c) ** 2 / 2, rtol=1e-5)
 
 
-def test_default_labels_are_those_of_equation_9(linear):
+def test_default_labels_are_0_1_1(linear):
     hp = linear(LSGAN).hp
     assert (hp.fake_label, hp.real_label, hp.generator_label) == (0.0, 1.0, 1.0)
 
