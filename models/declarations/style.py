@@ -11,7 +11,8 @@ from models.networks.backbones import STYLED
         "network": "backbone: styles in the generator, convolutions at each size in the "
         "discriminator (Karras et al. 2018, table 2)",
         "penalty_weight": "weight of each selected gradient penalty that has no weight "
-        "of its own: gamma of R1 (2019: 10 at 1024 pixels; lower for smaller images)",
+        "of its own: gamma of R1 (2019, appendix C: 10 at 1024 pixels; Karras et al. 2020a: less "
+        "for fewer pixels)",
     },
     defaults={
         "network": "styled",  # 2019, section 2
@@ -19,7 +20,7 @@ from models.networks.backbones import STYLED
         "noise_dim": 512,  # 2019, section 2
         "penalty": ("r1",),  # 2019, section 2.1
         "penalty_weight": PerChoice(r1=1.0, r2=1.0),  # of this zoo, for small images
-        "penalty_interval": 16,  # 2020, appendix B; stylegan departs from its paper, which has 1
+        "penalty_interval": 16,  # 2020, section 3.1; stylegan departs from its paper, which has 1
         "g_learning_rate": 1e-3,  # Karras et al. 2018, appendix A.1
         "d_learning_rate": 1e-3,  # Karras et al. 2018, appendix A.1
         "beta_1": 0.0,  # Karras et al. 2018, appendix A.1

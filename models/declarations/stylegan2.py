@@ -19,7 +19,7 @@ from models.declaration import Model
 from models.declarations.style import StyleHyperparameters
 
 
-@options(defaults={"g_learning_rate": 2e-3, "d_learning_rate": 2e-3})  # the authors' code
+@options(defaults={"g_learning_rate": 2e-3, "d_learning_rate": 2e-3})  # appendix B
 class StyleGAN2Hyperparameters(StyleHyperparameters):
     """Karras et al. 2020."""
 
