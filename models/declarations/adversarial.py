@@ -17,7 +17,7 @@ class AdversarialHyperparameters(NetworkHyperparameters):
 
     noise_dim: int = field(
         100,
-        "dimensions of the noise z (Radford et al. 2016, section 4)",
+        "dimensions of the noise z (Radford et al. 2016, figure 1)",
         group="latents",
         at_least=1,
     )

@@ -1,6 +1,6 @@
 """BiGAN: Donahue et al. 2017, "Adversarial Feature Learning", arXiv:1605.09782.
 
-D classifies pairs of images and latents, and E learns to invert G (equation 3):
+D classifies pairs of images and latents, and E learns to invert G (equations 2 and 3):
 
     min_{G,E} max_D  E[log D(x, E(x))] + E[log(1 - D(G(z), z))]
 

@@ -18,15 +18,15 @@ class CGANHyperparameters(AdversarialHyperparameters):
 
     g_conditioning: str = field(
         "concat",
-        "conditioning of the generator on the class: concat, concatenated to the noise (Mirza and "
-        "Osindero 2014), or batch_norm, by its gains and biases (de Vries et al. 2017)",
+        "conditioning of the generator on the class: concat, concatenated to the noise (after "
+        "Mirza and Osindero 2014), or batch_norm, by its gains and biases (de Vries et al. 2017)",
         group="networks",
         choices=("concat", "batch_norm"),
     )
     d_conditioning: str = field(
         "concat",
         "conditioning of the discriminator on the class: concat, as additional image channels "
-        "(Mirza and Osindero 2014), or projection of its features (Miyato and Koyama 2018)",
+        "(after Mirza and Osindero 2014), or projection of its features (Miyato and Koyama 2018)",
         group="networks",
         choices=("concat", "projection"),
     )

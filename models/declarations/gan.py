@@ -18,5 +18,5 @@ MODEL = preset(
     year=2014,
     doc=__doc__,
     of=AdversarialHyperparameters,
-    defaults={"network": "mlp"},  # section 5
+    defaults={"network": "mlp"},  # section 3
 )
