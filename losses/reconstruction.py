@@ -35,7 +35,7 @@ def mean_squared_error(x: tf.Tensor, reconstruction: tf.Tensor) -> tf.Tensor:
 
     In BiGAN it is, up to a factor and a constant, an upper bound of H(x|z) for the pairs (x, E(x)),
     which the adversarial loss does not determine: cycle-consistency in Li et al. 2017, "ALICE:
-    Towards Understanding Adversarial Learning for Joint Distribution Matching", section 3.
+    Towards Understanding Adversarial Learning for Joint Distribution Matching".
     """
     import tensorflow as tf
 

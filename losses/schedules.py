@@ -34,7 +34,7 @@ def cyclical(step, period) -> tf.Tensor:
     """Rise linearly from 0 to 1 over the first half of each period, then stay at 1.
 
     Fu et al. 2019, "Cyclical Annealing Schedule: A Simple Approach to Mitigating KL Vanishing",
-    equation 6, with R = 0.5.
+    with R = 0.5.
     """
     import tensorflow as tf
 

@@ -94,7 +94,7 @@ def binned(values: np.ndarray) -> np.ndarray:
 def mutual_information_gap(
     codes: dict[str, np.ndarray], factors: dict[str, np.ndarray]
 ) -> tuple[float, dict[str, float]]:
-    """Return the mutual information gap of codes and factors (Chen et al. 2018, equation 6).
+    """Return the mutual information gap of codes and factors (Chen et al. 2018).
 
     The gap of a factor v is (I(c_best; v) - I(c_second; v)) / H(v), with the two codes that have
     the highest mutual information with it.

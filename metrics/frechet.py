@@ -10,8 +10,7 @@ def frechet_distance(fake: Moments, real: Moments) -> Measurement:
     """Return the squared Frechet distance between two Gaussians (Dowson & Landau 1982).
 
     |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)). In Inception features it is the FID (Heusel et al.
-    2017, equation 6). It has a positive bias of order 1/n: compare only distances of equally
-    many images.
+    2017). It has a positive bias of order 1/n: compare only distances of equally many images.
 
     Args:
         fake: moments of the samples' features.

@@ -15,10 +15,10 @@ def kernel_distance(
 ) -> Measurement:
     """Return the squared MMD with the kernel k(x, y) = (x.y / d + 1)^3.
 
-    In Inception features it is the KID (Binkowski et al. 2018, section 4); it is not multiplied by
-    1000, as in some papers. It is the mean of unbiased estimates on random subsets, drawn without
-    replacement: its expectation does not depend on the number of images, and equal distributions
-    give negative values about as often as positive ones.
+    In Inception features it is the KID (Binkowski et al. 2018); it is not multiplied by 1000, as in
+    some papers. It is the mean of unbiased estimates on random subsets, drawn without replacement:
+    its expectation does not depend on the number of images, and equal distributions give negative
+    values about as often as positive ones.
 
     Args:
         fake: features [n, d].
@@ -52,7 +52,7 @@ def kernel_distance(
 
 
 def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
-    """Return the unbiased estimate of MMD^2 (Gretton et al. 2012, equation 3).
+    """Return the unbiased estimate of MMD^2 (Gretton et al. 2012).
 
     mean k(x_i, x_j) + mean k(y_i, y_j) - 2 mean k(x_i, y_j), the first two over i != j.
 

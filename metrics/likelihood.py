@@ -43,8 +43,8 @@ def importance_weighted_bound(log_weights: np.ndarray) -> np.ndarray:
 def bits_per_dimension(nats: np.ndarray, dimensions: int) -> np.ndarray:
     """Return the negative log2 probability of 8-bit pixels per pixel and channel.
 
-    A gray level v is a cell of width 1 / 127.5 of x = v / 127.5 - 1 (Theis et al. 2016, section
-    3.1, without their noise).
+    A gray level v is a cell of width 1 / 127.5 of x = v / 127.5 - 1 (Theis et al. 2016, without
+    their noise).
 
     Args:
         nats: log density of x.

@@ -14,13 +14,12 @@ def manifold_metrics(fake: np.ndarray, real: np.ndarray, k: int = 5) -> dict[str
     """Return precision, recall, density and coverage by name.
 
     Each image has a ball with the radius of the distance to its k-th nearest neighbour in its own
-    set; points on the sphere are outside. Kynkäänniemi et al. 2019, equations 1 and 2 (with <, as
-    in Naeem et al.):
+    set; points on the sphere are outside. Kynkäänniemi et al. 2019 (with <, as in Naeem et al.):
 
         precision: share of the samples inside the ball of a real image, 0 to 1,
         recall: share of the real images inside the ball of a sample, 0 to 1;
 
-    Naeem et al. 2020, section 3, less sensitive to outliers with large balls:
+    Naeem et al. 2020, less sensitive to outliers with large balls:
 
         density: mean number of real balls that contain a sample, divided by k; may exceed 1,
         coverage: share of the real images whose ball contains a sample, 0 to 1.

@@ -25,8 +25,8 @@ def squared_errors(images: np.ndarray, reconstructed: np.ndarray) -> np.ndarray:
 def feature_distances(features: np.ndarray, reconstructed: np.ndarray) -> np.ndarray:
     """Return |f / |f| - g / |g||^2 of each pair of features f and g.
 
-    LPIPS (Zhang et al. 2018, equation 1) of one layer without spatial positions and with equal
-    weights of its channels. A zero vector stays zero: its distance is 1, to another zero vector 0.
+    LPIPS (Zhang et al. 2018) of one layer without spatial positions and with equal weights of its
+    channels. A zero vector stays zero: its distance is 1, to another zero vector 0.
 
     Args:
         features: of the images, [n, d].

@@ -106,9 +106,9 @@ def clustering(
 
     Returns:
         cluster_accuracy: share of images with label = m(cluster), maximised over one-to-one m, the
-            unsupervised clustering accuracy of Xie et al. 2016, section 4; images of clusters
-            without a class count as wrong. Its protocol contains `mapping`, the class of each
-            cluster or None, and `confusion`, counts [num_classes][num_clusters].
+            unsupervised clustering accuracy of Xie et al. 2016; images of clusters without a class
+            count as wrong. Its protocol contains `mapping`, the class of each cluster or None, and
+            `confusion`, counts [num_classes][num_clusters].
         nmi: I(cluster; label) / ((H(cluster) + H(label)) / 2), from 0 to 1.
         ari: adjusted Rand index, Hubert & Arabie 1985: 1 for equal partitions, 0 on average for
             random ones, below 0 for worse.

@@ -15,8 +15,8 @@ class BigBiGAN(BiGAN):
     """Discriminator of images, latents and pairs: sx of F(x), sz of H(z), sxz of J(F(x), H(z)).
 
     With the default loss D minimises h(y s) for each score s, with h(t) = max(0, 1 - t), and G and
-    E minimise y s (section 2); y is 1 for real pairs (x, E(x)) and -1 for generated ones (G(z), z).
-    A score that is off (`sx`, `sz`, `sxz`) is neither built nor computed.
+    E minimise y s; y is 1 for real pairs (x, E(x)) and -1 for generated ones (G(z), z). A score
+    that is off (`sx`, `sz`, `sxz`) is neither built nor computed.
     """
 
     Hyperparameters = BigBiGANHyperparameters

@@ -15,7 +15,7 @@ def normal():
 
 @INITIALIZERS.add("xavier")
 def xavier():
-    """Return Glorot's normal initializer: Glorot and Bengio 2010, equation 12."""
+    """Return Glorot's normal initializer: Glorot and Bengio 2010."""
     import keras
 
     return keras.initializers.GlorotNormal()

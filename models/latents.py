@@ -170,7 +170,7 @@ def between(start: tf.Tensor, end: tf.Tensor, t: tf.Tensor, path: str) -> tf.Ten
         start: [..., d], returned at t = 0.
         end: [..., d], returned at t = 1.
         t: in [0, 1], of a shape that broadcasts to that of `start`.
-        path: "linear" (lerp) or "spherical" (slerp: Shoemake 1985; White 2016, section 2.1). Slerp
+        path: "linear" (lerp) or "spherical" (slerp: Shoemake 1985; White 2016). Slerp
             preserves the norm that is typical of Gaussian latents. It falls back to lerp where the
             two ends are parallel.
 

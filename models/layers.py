@@ -198,7 +198,7 @@ class LayerFactory:
         return h
 
     def _conditional_batch_norm(self, h):
-        """Batch norm with a gain and a bias per class: Dumoulin et al. 2017; de Vries et al. 2017.
+        """Batch norm with a gain and a bias per class: de Vries et al. 2017.
 
         It consists of Keras layers only, so that a saved generator loads without this package.
         """
@@ -248,7 +248,7 @@ def latent_inputs(latent_dim: int, num_classes: int, norm: str, initializer: str
 
 
 def self_attention(h, factory: LayerFactory):
-    """Apply self-attention over the positions of h: Zhang et al. 2019, equations 1 to 3.
+    """Apply self-attention over the positions of h: Zhang et al. 2019.
 
     The paper's f, g, h and v are 1x1 convolutions with max(c / 8, 1) inner channels. Its scalar
     gamma, 0 initially, is a dense layer with one weight, so that a saved generator loads without

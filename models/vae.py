@@ -140,7 +140,7 @@ class VAE(AutoencodingModel):
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class BetaVAE(VAE):
-    """Beta-VAE: VAE whose KL divergence has the weight beta, constant or scheduled: equation 4."""
+    """Beta-VAE: VAE whose KL divergence has the weight beta, constant or scheduled."""
 
     Hyperparameters = BetaVAEHyperparameters
     steps_per_epoch = 0

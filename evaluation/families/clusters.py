@@ -36,7 +36,7 @@ def clustering(context) -> dict[str, Measurement]:
     CLUSTER_ACCURACY,
     "share of test images whose category is matched to their class, by Hungarian matching; "
     "confusion.png shows the counts",
-    source="Xie et al. 2016, section 4",
+    source="Xie et al. 2016",
 )
 def cluster_accuracy(context):
     return context.shared(clustering)[CLUSTER_ACCURACY]

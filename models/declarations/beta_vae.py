@@ -3,7 +3,7 @@
 Higgins et al. 2017, "beta-VAE: Learning Basic Visual Concepts with a Constrained Variational
 Framework", openreview:Sy2fzU9gl.
 
-VAE with a weighted divergence (equation 4),
+VAE with a weighted divergence,
 
     L = E_q[-log p(x|z)] + beta KL(q(z|x) || p(z))
 
@@ -20,7 +20,7 @@ from models.declarations.vae import VAEHyperparameters
 class BetaVAEHyperparameters(VAEHyperparameters):
     """Higgins et al. 2017."""
 
-    beta: float = field(4.0, "weight of the KL divergence (equation 4)", group="loss", at_least=0)
+    beta: float = field(4.0, "weight of the KL divergence", group="loss", at_least=0)
     beta_schedule: str = choice(
         SCHEDULES,
         "constant",

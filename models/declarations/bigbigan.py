@@ -3,7 +3,7 @@
 Donahue and Simonyan 2019, "Large Scale Adversarial Representation Learning", arXiv:1907.02544.
 
 D has the scores sx of F(x), sz of H(z) and sxz of J(F(x), H(z)). For pairs (x, E(x)), y = 1, and
-pairs (G(z), z), y = -1, the losses are (section 2)
+pairs (G(z), z), y = -1, the losses are
 
     L_D = E[h(y sx) + h(y sz) + h(y sxz)],  h(t) = max(0, 1 - t)
     L_EG = E[y (sx + sz + sxz)]
@@ -20,9 +20,9 @@ from models.declarations.bigan import BiGANHyperparameters
 @options(
     defaults={
         "noise_dim": 120,  # as in BigGAN: Brock et al. 2019
-        "prior": "normal",  # section 3.1
-        "encoder": "gaussian",  # section 3.1
-        "loss": "hinge",  # section 2
+        "prior": "normal",  # the paper
+        "encoder": "gaussian",  # the paper
+        "loss": "hinge",  # the paper
         "network": "resnet",  # as in BigGAN
         "d_norm": "spectral",  # as in BigGAN
     }

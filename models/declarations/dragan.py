@@ -4,8 +4,8 @@ The objective of GAN with a gradient penalty around real images in the discrimin
 
     lambda E[(|grad D(x + d)| - 1)²],
 
-with random perturbations d (section 2.3). The penalty is `dragan` in losses/penalties.py, whose
-default weight is lambda = 10.
+with random perturbations d. The penalty is `dragan` in losses/penalties.py, whose default weight is
+lambda = 10.
 """
 
 from models.declaration import preset
@@ -19,7 +19,7 @@ MODEL = preset(
     doc=__doc__,
     of=AdversarialHyperparameters,
     defaults={
-        "penalty": ("dragan",),  # section 2.3
+        "penalty": ("dragan",),
         "d_norm": "layer",  # the penalty requires a gradient per image; batch norm mixes images
     },
 )

@@ -1,7 +1,7 @@
 """BigBiGAN with the codes of InfoGAN: a combination of this zoo, of neither paper.
 
-BigBiGAN: Donahue and Simonyan 2019, arXiv:1907.02544, section 2. InfoGAN: Chen et al. 2016,
-arXiv:1606.03657, equation 6. With the codes c among the latents z, E, G and Q minimise
+BigBiGAN: Donahue and Simonyan 2019, arXiv:1907.02544. InfoGAN: Chen et al. 2016, arXiv:1606.03657,
+equation 6. With the codes c among the latents z, E, G and Q minimise
 
     L_EG - lambda L_I(G, Q)
 """

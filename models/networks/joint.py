@@ -1,4 +1,4 @@
-"""Joint discriminator of pairs (image, latent): Donahue and Simonyan 2019, figure 1.
+"""Joint discriminator of pairs (image, latent): Donahue and Simonyan 2019.
 
 It has three parts: F for the image, H for the latent, and J for the features of both.
 """

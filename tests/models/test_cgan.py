@@ -115,7 +115,7 @@ def test_weights_of_one_class_move_only_if_it_is_in_the_batch(way, take_step):
 
 
 def test_projection_equals_an_inner_product_with_the_vector_of_the_class():
-    """Miyato and Koyama 2018, equation 3: D(x, y) = y V phi(x) + psi(phi(x))."""
+    """Miyato and Koyama 2018: D(x, y) = y V phi(x) + psi(phi(x))."""
     model = make(d_conditioning="projection", d_norm="none", initializer="he")
     trunk = next(x for x in model.discriminator.layers if x.name == "trunk")
     v = next(x for x in model.discriminator.layers if x.name == "class").kernel.numpy()

@@ -472,7 +472,7 @@ def test_self_attention_with_initial_weights_is_the_identity(norm):
 @pytest.mark.parametrize(("shape", "inner"), [((4, 4, 16), 2), ((3, 5, 4), 1)])
 @pytest.mark.parametrize("precision", ["float32", "mixed_bfloat16"])
 def test_self_attention_matches_the_equations_in_numpy(shape, inner, precision, policy):
-    """Zhang et al. 2019, equations 1 to 3, with numpy: y = x + gamma v(sum_i beta_ji h(x_i))."""
+    """Zhang et al. 2019, with numpy: y = x + gamma v(sum_i beta_ji h(x_i))."""
     policy(precision)
     network, maps = attending(shape=shape), drawn(2, *shape) / 5
     network.get_layer("gamma").kernel.assign([[0.7]])
