@@ -69,21 +69,22 @@ def build(
         raise UserError(error.message, "data") from None
 
 
-def load(path: str | os.PathLike) -> "GenerativeModel":
-    """Return the model of a run, such as models.load("runs/dcgan-mnist"), as last saved.
+def load(path: str | os.PathLike, step: int | None = None) -> "GenerativeModel":
+    """Return the model of a run, such as models.load("runs/dcgan-mnist").
 
     It is not compiled. It computes in the precision of its run; the dtype policy of Keras is not
     changed.
 
     Args:
         path: the run directory.
+        step: step of a checkpoint that was kept; None for the newest one.
 
     Raises:
-        UserError: there is no run, or it has no checkpoint.
+        UserError: there is no run, or it has no such checkpoint.
     """
     from models import loading
 
-    return loading.load(path)
+    return loading.load(path, step)
 
 
 def __getattr__(name: str) -> type:

@@ -1,7 +1,7 @@
 """Base class of the models: sampling, the train step and the test step, and the state."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import keras
 import numpy as np
@@ -13,6 +13,7 @@ from models import state_keys
 from models.abilities import CLASS_CONDITIONAL, LABEL, VALIDATION, Ability
 from models.declarations.base import Hyperparameters
 from models.latents import Latents
+from models.means import RunningMean, ScalarMeans
 from models.scalars import ScalarGroup
 
 GRADIENT_NORMS = ScalarGroup(title="gradient norms", suffix="_gradient_norm", order=60, log=True)
@@ -80,6 +81,7 @@ class GenerativeModel(keras.Model):
             name=state_keys.STEP, shape=(), dtype="int64", initializer="zeros", trainable=False
         )
         self._means = self._test_means = None
+        self._restored_means = {}
         self.optimizers = {}
         self.build_networks()
         self.built = True
@@ -280,8 +282,32 @@ class GenerativeModel(keras.Model):
             if self._means is None:
                 with tf.init_scope():
                     self._means = ScalarMeans(list(scalars))
-            self._means.update_state(scalars)
+                    self._means.restore(self._restored_means)
+            self._means.update_state(scalars, overflowing=self._overflowing(scalars))
         return scalars
+
+    def _overflowing(self, scalars: Iterable[str]) -> list[str]:
+        """Return the gradient norms among scalars if there is a loss scale.
+
+        Where gradients overflow, Keras skips the update and lowers the scale.
+        """
+        scaled = keras.optimizers.LossScaleOptimizer
+        if not any(isinstance(optimizer, scaled) for optimizer in self.optimizers.values()):
+            return []
+        return [name for name in scalars if GRADIENT_NORMS.label_of(name) is not None]
+
+    def running_means(self) -> dict[str, RunningMean]:
+        """Return the means of the scalars of `train_step` since they were reset, by name."""
+        return dict(self._restored_means) if self._means is None else self._means.read()
+
+    def restore_means(self, means: Mapping[str, RunningMean]) -> None:
+        """Continue with the means that `running_means` returned; none reset them.
+
+        Keras resets them at the start of each epoch.
+        """
+        self._restored_means = dict(means)
+        if self._means is not None:
+            self._means.restore(means)
 
     def test_step(self, data) -> dict[str, tf.Tensor]:
         """Return the means of the scalars of `validate` over all images so far."""
@@ -322,6 +348,27 @@ class GenerativeModel(keras.Model):
         Raises:
             ValueError: two own variables have the same name, as if `networks` lacks a network.
         """
+        parts = self._variables_by_part()
+        state = {part: [v.value for v in variables] for part, variables in parts.items()}
+        own = sorted(parts[state_keys.OWN], key=lambda v: state_keys.own_order(v.name))
+        return {**state, state_keys.OWN: {v.name: v.value for v in own}}
+
+    def non_finite(self) -> str | None:
+        """Return a name of the first variable of the state with NaN or infinity; None if none."""
+        variables = [
+            (part, v)
+            for part, variables in self._variables_by_part().items()
+            for v in variables
+            if v.value.dtype.is_floating
+        ]
+        finite = _are_finite([v.value for _, v in variables]).numpy()
+        names = (
+            f"{part}/{v.path}" for (part, v), ok in zip(variables, finite, strict=True) if not ok
+        )
+        return next(names, None)
+
+    def _variables_by_part(self) -> dict[str, list[keras.Variable]]:
+        """Return the variables of the state by the keys of models/state_keys.py."""
         parts = {name: network.variables for name, network in self.networks().items()}
         means = [means for means in (self._means, self._test_means) if means is not None]
         parts_and_means = [*parts.values(), *(metric.variables for metric in means)]
@@ -334,31 +381,13 @@ class GenerativeModel(keras.Model):
                 "unique names, and return all networks in networks()"
             )
         parts |= {state_keys.optimizer(k): part.variables for k, part in self.optimizers.items()}
-        state = {name: [v.value for v in variables] for name, variables in parts.items()}
-        own = sorted(own, key=lambda v: state_keys.own_order(v.name))
-        return {**state, state_keys.OWN: {v.name: v.value for v in own}}
+        return {**parts, state_keys.OWN: own}
 
 
-class ScalarMeans(keras.Metric):
-    """Means of named scalars since the last reset, in one variable with one update per step."""
-
-    def __init__(self, names: list[str]):
-        super().__init__(name="means", dtype="float32")
-        self.names = names
-        self.totals = self.add_variable((len(names) + 1,), "zeros", name="totals")
-
-    def update_state(self, scalars: dict[str, tf.Tensor], weight: tf.Tensor | int = 1) -> None:
-        """Add scalars, each the mean over `weight` examples."""
-        values = [tf.cast(scalars[name], tf.float32) for name in self.names]
-        self.totals.assign_add(tf.cast(weight, tf.float32) * tf.stack([*values, 1.0]))
-
-    def result(self) -> dict[str, tf.Tensor]:
-        """Return the means by name; 0 without any update."""
-        *totals, count = tf.unstack(tf.convert_to_tensor(self.totals))
-        return {
-            name: tf.math.divide_no_nan(total, count)
-            for name, total in zip(self.names, totals, strict=True)
-        }
+@tf.function(reduce_retracing=True)
+def _are_finite(tensors: list[tf.Tensor]) -> tf.Tensor:
+    """Return whether all elements of each tensor are finite, bool [n]."""
+    return tf.stack([tf.reduce_all(tf.math.is_finite(x)) for x in tensors])
 
 
 def to_unit_range(images) -> tf.Tensor:

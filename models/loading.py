@@ -9,16 +9,29 @@ from models import REGISTRY
 from models.base import GenerativeModel
 from models.declaration import Model
 from models.declarations.base import Hyperparameters
+from models.state_keys import OWN
 from storage.checkpoints import Checkpoints
 from storage.run_directory import RunDirectory
 
 
-def load(path: str | os.PathLike) -> GenerativeModel:
+def load(path: str | os.PathLike, step: int | None = None) -> GenerativeModel:
     """Return the model of a run as `models.load` describes it."""
     run = RunDirectory(path)
     model = build(run)
-    checkpoints = Checkpoints(model.state(), model.step, run.checkpoints, complete=False)
-    if checkpoints.restore() is None:
+    saved = run.read_config()
+    checkpoints = Checkpoints(
+        model.state(),
+        model.step,
+        run.checkpoints,
+        identity={
+            **saved["options"],
+            **saved["hyperparameters"],
+            "fingerprint": run.read_data()["fingerprint"],
+        },
+        complete=False,
+        optional=OWN,
+    )
+    if checkpoints.restore(step) is None:
         raise UserError(f"{path}: no checkpoint found. Train it first with outdir={path}")
     return model
 
@@ -29,8 +42,7 @@ def build(run: RunDirectory) -> GenerativeModel:
     The dtype policy of the caller is restored afterwards.
     """
     declared, hp = run.parsed_config(declaration_of)
-    saved = run.read_config()
-    options, images = saved["options"], saved["data"]
+    options, images = run.read_config()["options"], run.read_data()
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(dtype_policy(options["mixed_precision"]))
     try:

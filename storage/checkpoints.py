@@ -1,11 +1,21 @@
 """Checkpoints of variables; a resumed run continues bit for bit."""
 
+import contextlib
+import dataclasses
+import json
+import os
 import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from errors import UserError, warn
+from storage.checkpoint_files import DATA, INDEX, remains, steps_of
+from storage.files import make_durable, sweep, temporary, write_atomically
 
 State = dict[str, list[tf.Variable] | dict[str, tf.Variable]]
 
@@ -15,19 +25,62 @@ TRANSIENT = (
     tf.errors.PermissionDeniedError,
     tf.errors.UnavailableError,
 )
+VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
+NOTES = "notes/.ATTRIBUTES/py_state"
+OF_TENSORFLOW = {NOTES, f"save_counter{VALUE}", "_CHECKPOINTABLE_OBJECT_GRAPH"}
+IDENTITY = "identity"  # entry of the notes
+EXPANDED = frozenset("*?[]\\")  # characters that TensorFlow expands in the path of a checkpoint
+
+
+class ForeignError(Exception):
+    """A checkpoint belongs to another run; the message says how it differs."""
+
+
+class Notes(tf.train.experimental.PythonState):
+    """JSON content of a checkpoint beside its variables."""
+
+    def __init__(self, content: Mapping[str, Any]):
+        self.content = dict(content)
+
+    def serialize(self) -> bytes:
+        return json.dumps(self.content)
+
+    def deserialize(self, string_value: bytes) -> None:
+        self.content = json.loads(string_value)
+
+
+@dataclasses.dataclass(frozen=True)
+class Stored:
+    """Content of a checkpoint.
+
+    Attributes:
+        tensors: key -> array, of all variables.
+        notes: JSON content beside the variables; empty in checkpoints of earlier versions.
+    """
+
+    tensors: dict[str, np.ndarray]
+    notes: dict[str, Any]
 
 
 class Checkpoints:
-    """Checkpoints of a state in a directory, of which the last `keep` are kept.
+    """Checkpoints of a state in a directory: the last `keep`, and those kept for good.
+
+    A checkpoint is written to a temporary folder, read back, made durable and renamed, its index
+    last; only then are older ones deleted. It is complete if its index and its data exist.
 
     Args:
         state: name of a part -> its variables. Variables in a list are saved by position, those in
             a dictionary by name. The old layout of dictionaries, by position, can also be read.
         step: variable of the state, the number of steps and of the checkpoint.
         directory: path; created with the first checkpoint.
-        keep: number of checkpoints to keep.
+        identity: JSON values by name that a checkpoint shares with its run. One that contains
+            another value of a name is not restored.
+        keep: number of the newest checkpoints to keep.
+        keep_every: checkpoints of multiples of this step are never deleted; None for no others.
         complete: True if a checkpoint contains `state` only; False if it may contain more, such as
             the variables of optimizers.
+        optional: part of the state whose variables earlier versions may lack; such a variable keeps
+            its initial value.
     """
 
     def __init__(
@@ -35,82 +88,181 @@ class Checkpoints:
         state: State,
         step: tf.Variable,
         directory: Path,
+        *,
+        identity: Mapping[str, Any] | None = None,
         keep: int = 3,
+        keep_every: int | None = None,
         complete: bool = True,
+        optional: str = "",
     ):
         self.state = state
         self.step = step
-        self.directory = directory
+        self.directory = Path(directory)
+        self.identity = json.loads(json.dumps(dict(identity or {})))
+        self.keep, self.keep_every = keep, keep_every
         self.complete = complete
-        self.checkpoint = checkpoint_of(state)
-        try:
-            self.manager = tf.train.CheckpointManager(self.checkpoint, str(directory), keep)
-        except ValueError:  # the list of checkpoints is damaged; the next save writes a new one
-            (directory / "checkpoint").unlink()
-            self.manager = tf.train.CheckpointManager(self.checkpoint, str(directory), keep)
+        self.optional = optional
 
-    def save(self) -> None:
-        """Write a checkpoint of the current step; delete incomplete ones of killed processes."""
-        for leftover in self.directory.glob("*_temp"):
-            shutil.rmtree(leftover)
-        self.manager.save(checkpoint_number=int(self.step))
+    def save(self, notes: Mapping[str, Any] | None = None) -> None:
+        """Write a checkpoint of the current step; delete older ones and leftovers of kills.
 
-    def found(self) -> list[str]:
-        """Return the paths of listed or indexed checkpoints, the newest first."""
-        paths = {Path(path) for path in self.manager.checkpoints}
-        paths |= {path.with_suffix("") for path in self.directory.glob("ckpt-*.index")}
-        newest = sorted(paths, key=lambda path: int(path.name.removeprefix("ckpt-")), reverse=True)
-        return [str(path) for path in newest]
+        Args:
+            notes: JSON values by name that `restore` returns.
+        """
+        step = int(self.step)
+        name = f"ckpt-{step}"
+        content = Notes({**(notes or {}), IDENTITY: self.identity})
+        with temporary(self.directory / name) as folder:
+            folder.mkdir()
+            tf.train.Checkpoint(**self.state, notes=content).write(str(folder / name))
+            files = [f"{name}{DATA}", f"{name}{INDEX}"]
+            read(folder / name)
+            make_durable(*(folder / file for file in files))
+            (self.directory / f"{name}{INDEX}").unlink(missing_ok=True)
+            for file in files:
+                os.replace(folder / file, self.directory / file)
+        make_durable(self.directory)
+        self._delete_older(step)
+        self._list()
+        self.sweep()
 
-    def restore(self) -> int | None:
-        """Restore the newest intact checkpoint.
+    def found(self) -> list[int]:
+        """Return the steps of the complete checkpoints, the newest first."""
+        return steps_of(self.directory)
 
-        A damaged checkpoint is skipped with a warning.
+    def restore(self, step: int | None = None) -> dict[str, Any] | None:
+        """Restore the newest intact checkpoint, or that of a step.
+
+        A damaged checkpoint, or one of another run, is skipped with a warning.
+
+        Args:
+            step: step of the checkpoint; None for the newest intact one.
 
         Returns:
-            Its step, or None if there is no checkpoint.
+            Its notes, or None if there is no checkpoint.
 
         Raises:
-            UserError: no checkpoint can be read, or a checkpoint belongs to another model.
+            UserError: no checkpoint can be read, or there is none of the step.
         """
-        paths = self.found()
-        for path in paths:
+        found = self.found()
+        if step is not None and step not in found:
+            there = f"there are {', '.join(map(str, sorted(found)))}" if found else "there is none"
+            raise UserError(f"{self.directory}: no checkpoint of step {step}; {there}", "step")
+        reason = ""
+        for candidate in found if step is None else [step]:
+            path = self.directory / f"ckpt-{candidate}"
             try:
-                status = checkpoint_of(self.as_stored(path)).read(path)
-                if self.complete:
-                    status.assert_consumed()
-                else:
-                    status.assert_existing_objects_matched().expect_partial()
+                stored = read(path)
+                values = self._values_in(stored)
+            except ForeignError as error:
+                reason = f"{path} belongs to another run ({error})"
             except TRANSIENT:
                 raise
-            except (ValueError, AssertionError) as error:
-                reason = str(error).splitlines()[0]
-                raise UserError(f"{path}: checkpoint of another model ({reason})") from None
-            except (tf.errors.OpError, IndexError) as error:
-                reason = str(error).splitlines()[0]
-                warn(f"{path} is damaged ({reason}); skipped")
-                continue
-            return int(self.step)
-        if paths:
+            except (tf.errors.OpError, IndexError, ValueError) as error:
+                reason = f"{path} is damaged ({str(error).splitlines()[0]})"
+            else:
+                for variable, value in values:
+                    variable.assign(value)
+                return stored.notes
+            if len(found) > 1 and step is None:
+                warn(f"{reason}; skipped")
+        if reason:
             raise UserError(
-                f"{self.directory}: no checkpoint can be read. Move the directory away to start a "
-                "new run"
+                f"{reason}: no checkpoint can be read. Move {self.directory.parent} away to start "
+                "a new run"
             )
         return None
 
-    def as_stored(self, path: str) -> State:
-        """Return the state in the layout of a checkpoint."""
-        names = tf.train.load_checkpoint(path).get_variable_to_shape_map()
-        return {
-            part: list(variables.values())
-            if isinstance(variables, dict) and f"{part}/0/.ATTRIBUTES/VARIABLE_VALUE" in names
-            else variables
-            for part, variables in self.state.items()
-        }
+    def _values_in(self, stored: Stored) -> list[tuple[tf.Variable, np.ndarray]]:
+        """Return the variables of the state with their values in a checkpoint.
+
+        Raises:
+            ForeignError: the checkpoint belongs to another run.
+        """
+        there = stored.notes.get(IDENTITY, {})
+        changed = [name for name in there if there[name] != self.identity.get(name, there[name])]
+        if changed:
+            name = changed[0]
+            raise ForeignError(f"{name} is {there[name]} there, not {self.identity[name]}")
+        expected = self._keys(stored.tensors)
+        lacking = expected.keys() - stored.tensors.keys()
+        initial = {key for key in lacking if self.optional and key.startswith(f"{self.optional}/")}
+        if lacking - initial:
+            raise ForeignError(f"it has no {min(lacking - initial).removesuffix(VALUE)}")
+        if self.complete and (more := stored.tensors.keys() - expected.keys()):
+            raise ForeignError(f"this run has no {min(more).removesuffix(VALUE)}")
+        for key in sorted(initial):
+            warn(f"{self.directory}: no {key.removesuffix(VALUE)} in the checkpoint; initialised")
+        values = []
+        for key, variable in expected.items():
+            if key not in initial:
+                value = stored.tensors[key]
+                if value.shape != tuple(variable.shape):
+                    name, shape = key.removesuffix(VALUE), tuple(variable.shape)
+                    raise ForeignError(f"{name} has the shape {value.shape} there, not {shape}")
+                values.append((variable, value))
+        return values
+
+    def _keys(self, stored: Mapping[str, np.ndarray]) -> dict[str, tf.Variable]:
+        """Return the variables of the state by their keys in a checkpoint."""
+        keys = {}
+        for part, variables in self.state.items():
+            by_name = isinstance(variables, dict)
+            if by_name and f"{part}/0{VALUE}" in stored:  # the old layout
+                variables, by_name = list(variables.values()), False
+            items = variables.items() if by_name else enumerate(variables)
+            keys |= {f"{part}/{name}{VALUE}": variable for name, variable in items}
+        return keys
+
+    def _delete_older(self, step: int) -> None:
+        """Delete the checkpoints before the last `keep` up to a step, the oldest first."""
+        upto = [k for k in self.found() if k <= step]
+        for old in reversed(upto[self.keep :]):
+            if not self.keep_every or old % self.keep_every:
+                for suffix in (INDEX, DATA):
+                    (self.directory / f"ckpt-{old}{suffix}").unlink(missing_ok=True)
+
+    def _list(self) -> None:
+        """Write TensorFlow's list of the checkpoints, for tf.train.latest_checkpoint."""
+        names = [f"ckpt-{step}" for step in reversed(self.found())]
+        lines = [f'model_checkpoint_path: "{names[-1]}"']
+        lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
+        write_atomically(self.directory / "checkpoint", "\n".join(lines) + "\n")
+
+    def sweep(self) -> None:
+        """Delete what kills have left of checkpoints that were not written completely."""
+        for leftover in self.directory.glob("*_temp"):
+            shutil.rmtree(leftover, ignore_errors=True)
+        sweep(self.directory)
+        for file in remains(self.directory):
+            warn(f"{file} belongs to a checkpoint that was not written completely; deleted")
+            file.unlink()
 
 
-def checkpoint_of(state: State) -> tf.train.Checkpoint:
-    """Return a tf.train.Checkpoint of a state, with its save counter created for reading."""
-    checkpoint = tf.train.Checkpoint(**state)
-    checkpoint.save_counter  # noqa: B018
-    return checkpoint
+def read(path: Path) -> Stored:
+    """Return the content of a checkpoint.
+
+    Args:
+        path: path without suffix.
+
+    Raises:
+        tf.errors.OpError: it is damaged.
+    """
+    with readable(path) as prefix:
+        reader = tf.train.load_checkpoint(str(prefix))
+        keys = set(reader.get_variable_to_shape_map())
+        tensors = {key: reader.get_tensor(key) for key in sorted(keys - OF_TENSORFLOW)}
+        notes = json.loads(reader.get_tensor(NOTES)) if NOTES in keys else {}
+    return Stored(tensors, notes)
+
+
+@contextlib.contextmanager
+def readable(path: Path) -> Iterator[Path]:
+    """Yield a path of a checkpoint that TensorFlow can read: it expands some characters."""
+    if not EXPANDED & set(str(path)):
+        yield path
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for suffix in (INDEX, DATA):
+            os.symlink(path.with_name(path.name + suffix).absolute(), f"{folder}/ckpt{suffix}")
+        yield Path(folder) / "ckpt"

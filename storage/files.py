@@ -1,10 +1,12 @@
 """Atomic writes: a file is replaced as a whole or not changed."""
 
 import contextlib
+import errno
 import io
 import json
 import os
 import pathlib
+import re
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -12,27 +14,66 @@ from typing import Any
 
 import numpy as np
 
+LEFTOVER = re.compile(
+    r"\.[0-9a-f]{8}\.tmp\..+|\..+\.[0-9a-z_]{4,8}\.tmp"
+)  # earlier versions: the last
+
+
+@contextlib.contextmanager
+def temporary(path: str | os.PathLike) -> Iterator[pathlib.Path]:
+    """Yield a temporary path beside `path`, for a file or a folder that is deleted afterwards.
+
+    It ends with the name of `path`. Missing folders are created.
+    """
+    path = pathlib.Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".{secrets.token_hex(4)}.tmp.{path.name}")
+    try:
+        yield beside
+    finally:
+        remove(beside)
+
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     """Yield a temporary path beside `path`, to write a file or a folder that replaces `path`.
 
-    It ends with the name of `path`. Missing folders are created. A failure leaves `path` unchanged.
+    A failure leaves `path` unchanged.
     """
     path = pathlib.Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{secrets.token_hex(4)}.tmp.{path.name}")
-    try:
-        yield temporary
+    with temporary(path) as beside:
+        yield beside
         if path.is_dir():  # which os.replace does not replace
             shutil.rmtree(path)
-        os.replace(temporary, path)
-    except BaseException:
-        if temporary.is_dir():
-            shutil.rmtree(temporary)
-        else:
-            temporary.unlink(missing_ok=True)
-        raise
+        os.replace(beside, path)
+
+
+def sweep(folder: pathlib.Path) -> None:
+    """Delete the temporary files in a folder, which killed processes have left."""
+    for path in folder.iterdir() if folder.is_dir() else ():
+        if LEFTOVER.fullmatch(path.name):
+            remove(path)
+
+
+def remove(path: pathlib.Path) -> None:
+    """Delete a file or a folder, if it exists."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def make_durable(*paths: pathlib.Path) -> None:
+    """Wait until files and folders are on the disk, where the file system supports it."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+                raise
+        finally:
+            os.close(descriptor)
 
 
 def write_atomically(path: str | os.PathLike, content: bytes | str) -> None:

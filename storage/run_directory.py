@@ -1,15 +1,35 @@
-"""Directory of a run: its lock, its configuration and its log."""
+"""Directory of a run: its lock, its configuration, its status and its log."""
 
+import contextlib
 import json
+import math
 import os
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from errors import UserError
-from storage.files import write_atomically, write_json
+from errors import UserError, warn
+from storage.checkpoint_files import steps_of
+from storage.files import sweep, write_atomically, write_json
 
 Parsed = TypeVar("Parsed")
+
+# Types of the entries of config.json; those of `data` are read by its users.
+CONFIG = {
+    "commands": list,
+    "options": dict,
+    "hyperparameters": dict,
+    "data": dict,
+    "total_steps": int,
+}
+DATA = {
+    "name": str,
+    "fingerprint": str,
+    "image_shape": list,
+    "num_classes": int,
+}
+STEP_PICTURE = re.compile(r"(?:span-\d+-)?step-(\d{7,18})\.png")
 
 
 class RunDirectory:
@@ -31,11 +51,14 @@ class RunDirectory:
         self.export = self.path / "export"
         self.config = self.path / "config.json"
         self._metrics = self.path / "metrics.jsonl"
+        self._status = self.path / "status.json"
+        self._lock_file = self.path / ".lock"
+        self._warned: set[str] = set()
 
     def __enter__(self) -> "RunDirectory":
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.path / ".lock").open("w")
+            self._lock = self._lock_file.open("w")
         except OSError as error:
             raise UserError(
                 f"{self.path}: cannot be written ({error.strerror}). Choose another directory",
@@ -52,9 +75,49 @@ class RunDirectory:
 
     def __exit__(self, *_) -> None:
         self._lock.close()
-        if [entry.name for entry in self.path.iterdir()] == [".lock"]:
-            (self.path / ".lock").unlink()
-            self.path.rmdir()
+        with contextlib.suppress(OSError):  # the directory is gone
+            if [entry.name for entry in self.path.iterdir()] == [self._lock_file.name]:
+                self._lock_file.unlink()
+                self.path.rmdir()
+
+    def require(self) -> None:
+        """Check that the locked directory still exists.
+
+        Raises:
+            UserError: it was removed or moved, or its drive was unmounted.
+        """
+        if not self._lock_file.exists():
+            raise UserError(
+                f"{self.path}: the run directory is gone (removed, moved or unmounted), nothing "
+                "can be written there any more"
+            )
+
+    @contextlib.contextmanager
+    def optional(self, what: str) -> Iterator[None]:
+        """Context of writes without which the training goes on: a failure gives one warning.
+
+        Args:
+            what: name of the files, in the plural.
+
+        Raises:
+            UserError: the run directory is gone.
+        """
+        self.require()
+        try:
+            yield
+        except OSError as error:
+            self.require()
+            self._warn_once(f"{self.path}: {what} cannot be written ({reason_of(error)})")
+
+    def _warn_once(self, message: str) -> None:
+        if message not in self._warned:
+            self._warned.add(message)
+            warn(message)
+
+    def sweep(self) -> None:
+        """Delete the temporary files of killed processes, at any depth."""
+        for folder in [self.path, *filter(Path.is_dir, self.path.rglob("*"))]:
+            sweep(folder)
 
     def read_config(self) -> dict:
         """Return the content of config.json.
@@ -63,16 +126,30 @@ class RunDirectory:
             UserError: it is missing or cannot be read.
         """
         try:
-            saved = json.loads(self.config.read_text())
-            parts = {"commands", "options", "hyperparameters", "data", "total_steps"}
-            missing = parts - set(saved)
-            if missing:
-                raise ValueError(f"{', '.join(sorted(missing))} missing")
+            saved = json.loads(self.config.read_bytes())
+            require_types(saved, CONFIG)
             return saved
         except FileNotFoundError:
             raise UserError(f"{self.path}: no run found (config.json is missing)") from None
-        except (OSError, ValueError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RecursionError) as error:
             raise UserError(f"{self.config}: cannot be read ({error})") from None
+
+    def read_data(self) -> dict:
+        """Return the description of the data set in config.json.
+
+        Raises:
+            UserError: config.json is missing or cannot be read.
+        """
+        data = self.read_config()["data"]
+        try:
+            require_types(data, DATA)
+            if len(data["image_shape"]) != 3 or not all(
+                type(n) is int for n in data["image_shape"]
+            ):
+                raise TypeError(f"image_shape is {data['image_shape']}")
+        except TypeError as error:
+            raise UserError(f"{self.config}: cannot be read (data: {error})") from None
+        return data
 
     def parsed_config(self, parse: Callable[[dict], Parsed]) -> Parsed:
         """Return parse(content of config.json).
@@ -84,7 +161,7 @@ class RunDirectory:
         saved = self.read_config()
         try:
             return parse(saved)
-        except (KeyError, TypeError, UserError) as error:
+        except (KeyError, TypeError, AttributeError, UserError) as error:
             reason = f"it lacks the entry {error}" if isinstance(error, KeyError) else error
             raise UserError(
                 f"{self.config}: written by another version of the code ({reason})"
@@ -117,45 +194,124 @@ class RunDirectory:
 
     @property
     def has_checkpoints(self) -> bool:
-        return any(self.checkpoints.glob("ckpt-*.*"))
+        """True if there is a complete checkpoint."""
+        return bool(steps_of(self.checkpoints))
+
+    def status(self) -> dict[str, int | None]:
+        """Return the status of the run by name; empty for a run of an earlier version.
+
+        Entries: `checkpoint`, the step of the first complete checkpoint, and `finished`, the last
+        step at which the run was finished. Both are None at first.
+        """
+        try:
+            status = json.loads(self._status.read_bytes())
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return status if isinstance(status, dict) else {}
+
+    def set_status(self, **entries: int | None) -> None:
+        """Set entries of the status."""
+        status = {"checkpoint": None, "finished": None, **self.status()}
+        if self.status() != {**status, **entries}:
+            write_json(self._status, {**status, **entries})
 
     @property
     def finished(self) -> bool:
-        """True if the checkpoint of the last step and the export, which is written last, exist.
+        """True if the run was finished at its last step.
 
         Raises:
             UserError: config.json is missing or cannot be read.
         """
         total = self.read_config()["total_steps"]
-        last = self.checkpoints / f"ckpt-{total}.index"
-        exported = self.export / "saved_model" / "saved_model.pb"
-        both = last.exists() and exported.exists()
-        return both and exported.stat().st_mtime >= last.stat().st_mtime
+        if status := self.status():
+            return status.get("finished") == total
+        last = self.checkpoints / f"ckpt-{total}.index"  # of a run of an earlier version
+        return last.exists() and (self.export / "saved_model" / "saved_model.pb").exists()
 
     def log(self, record: dict) -> None:
-        """Append a line to metrics.jsonl."""
+        """Append a line to metrics.jsonl, and wait until it is on the disk.
+
+        Numbers that are not finite are written as null.
+
+        Raises:
+            UserError: the run directory is gone.
+        """
+        self.require()
         with self._metrics.open("a") as file:
-            file.write(json.dumps(record) + "\n")
+            file.write(json.dumps(without_nan(record), allow_nan=False) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
 
     def records(self) -> list[dict]:
-        """Return the records of metrics.jsonl; an incomplete last line is ignored."""
-        lines = self._metrics.read_text().splitlines() if self._metrics.exists() else []
-        records = []
-        for line in lines:
-            try:
-                records.append(json.loads(line))
-            except ValueError:
-                break
-        return records
+        """Return the records of metrics.jsonl; a null is NaN.
+
+        Lines that are no records are left out with a warning, an incomplete last one without.
+        """
+        if not self._metrics.is_file():
+            return []
+        *lines, rest = self._metrics.read_bytes().split(b"\n")
+        found = [parsed_record(line) for line in lines]
+        if rest and (last := parsed_record(rest)):
+            found.append(last)
+        dropped = [str(number) for number, record in enumerate(found, 1) if record is None]
+        if dropped:
+            shown = ", ".join(dropped[:5]) + (", ..." if len(dropped) > 5 else "")
+            self._warn_once(
+                f"{self._metrics}: {len(dropped)} damaged lines are left out (line {shown})"
+            )
+        return [record for record in found if record is not None]
+
+    def has_record(self, step: int, *prefixes: str) -> bool:
+        """Return whether there is a record of a step with a name that begins with a prefix."""
+        here = [record for record in self.records() if record["step"] == step]
+        return any(name.startswith(prefixes) for record in here for name in record)
 
     def forget_after(self, step: int) -> None:
         """Remove the records and pictures after a step, from which the run resumes."""
-        kept = [record for record in self.records() if record["step"] <= step]
+        kept = [without_nan(record) for record in self.records() if record["step"] <= step]
         write_atomically(self._metrics, "".join(json.dumps(r) + "\n" for r in kept))
         folders = (self.samples, self.planes, self.reconstructions)
         for picture in (path for folder in folders for path in folder.glob("*step-*.png")):
-            if int(picture.stem.rpartition("step-")[2]) > step:
+            match = STEP_PICTURE.fullmatch(picture.name)
+            if match and int(match[1]) > step:
                 picture.unlink()
+
+
+def require_types(values: Any, types: dict[str, type]) -> None:
+    """Raise TypeError unless `values` is a dictionary with entries of these types."""
+    if not isinstance(values, dict):
+        raise TypeError(f"an object is expected, not {type(values).__name__}")
+    if missing := types.keys() - values.keys():
+        raise TypeError(f"{', '.join(sorted(missing))} missing")
+    for name, kind in types.items():
+        if type(values[name]) is not kind:
+            raise TypeError(f"{name} is not of the type {kind.__name__}")
+
+
+def without_nan(record: dict) -> dict:
+    """Return a record with None for numbers that are not finite."""
+    return {
+        name: value if value is None or math.isfinite(value) else None
+        for name, value in record.items()
+    }
+
+
+def parsed_record(line: bytes) -> dict | None:
+    """Return the record of a line of metrics.jsonl, or None if the line is damaged."""
+    try:
+        record = json.loads(line.decode())
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or type(record.get("step")) is not int or record["step"] < 0:
+        return None
+    if not all(value is None or type(value) in (int, float) for value in record.values()):
+        return None
+    return {name: math.nan if value is None else value for name, value in record.items()}
+
+
+def reason_of(error: OSError) -> str:
+    """Return the reason of an error of the system, without the path."""
+    return error.strerror or str(error)
 
 
 def lock(file) -> None:

@@ -4,27 +4,28 @@
 """
 
 import math
-import os
 import shutil
-import signal
 import sys
-import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 import plotting
+from data import Batches
 from evaluation.metric import logged_metric
 from models.abilities import RECONSTRUCT
-from models.base import GRADIENT_NORMS
+from models.means import RunningMean
 from models.scalars import ScalarGroup, group_of
 from storage.checkpoints import Checkpoints
 from storage.run_directory import RunDirectory
 from training.curves import POSITION, draw_curves
+from training.events import Events
 from training.pictures import plane_grid, reconstruction_grid
+from training.stopping import StopRequest
 
 PLANE_SPANS = (1, 3)
 LEARNING_RATES = ScalarGroup(title="learning rates", suffix="_learning_rate", order=70)
@@ -33,7 +34,6 @@ SPEED = ScalarGroup(title="images per second", names=("images_per_second",), ord
 
 def in_order(
     *,
-    gather: "Gather",
     measure: list,
     log: "Log",
     draw: "Pictures",
@@ -42,14 +42,14 @@ def in_order(
 ) -> list[keras.callbacks.Callback]:
     """Return the callbacks in the order in which they run after a step.
 
-    The scalars are gathered and checked first. Evaluations precede the log, and the log precedes
-    the pictures, because curves.png draws both. The checkpoint follows the log of its step.
+    Evaluations precede the log, and the log precedes the pictures, because curves.png draws both.
+    The checkpoint is the last to be written, so that the records of its step are complete.
     """
-    return [gather, *measure, log, draw, save, show]
+    return [*measure, log, draw, save, show]
 
 
 class DivergedError(Exception):
-    """A loss or a weight is not a finite number; the message is one line."""
+    """A loss or a variable is not a finite number; the message is one line."""
 
     def __init__(self, step: int, problem: str):
         super().__init__(
@@ -60,19 +60,16 @@ class DivergedError(Exception):
 class StepCallback(keras.callbacks.Callback):
     """Callback with `step`, the number of steps since the start of the run."""
 
+    def set_model(self, model):
+        super().set_model(model)
+        self.step = int(model.step)
+
     def on_train_begin(self, logs=None):
-        self.step = int(self.model.step)
         self.begin()
 
     def on_train_batch_end(self, batch, logs=None):
         self.step += 1
         self.after_step(logs)
-
-    def check_weights(self) -> None:
-        """Raise DivergedError if a weight is not a finite number."""
-        for name, player in self.model.players().items():
-            if not all(tf.reduce_all(tf.math.is_finite(v.value)) for v in player.variables):
-                raise DivergedError(self.step, f"weights of the {name} are not finite")
 
     def begin(self) -> None:
         """Run before the first step."""
@@ -81,267 +78,330 @@ class StepCallback(keras.callbacks.Callback):
         """Run after each step with the scalars that it returned."""
 
 
-class Log(StepCallback):
+class Periodic(StepCallback):
+    """Callback that acts after every `every` steps and after the last one.
+
+    It does not act any more when a stop is requested: a resumed training begins with what is due.
+    So the files of a resumed run equal those of an uninterrupted one.
+
+    Args:
+        every: steps between two actions.
+        total: last step of the run.
+        stop: requested stop.
+    """
+
+    def __init__(self, every: int, total: int, stop: StopRequest):
+        super().__init__()
+        self.every, self.total, self.stop = every, total, stop
+
+    @property
+    def due(self) -> bool:
+        return self.step % self.every == 0 or self.step == self.total
+
+    def begin(self):
+        if self.due and not self.stop.received and not self.done():
+            self.act()
+
+    def after_step(self, scalars):
+        if self.due and not self.stop.received:
+            self.act()
+
+    def act(self) -> None:
+        """Do what is due."""
+        raise NotImplementedError
+
+    def done(self) -> bool:
+        """Return whether what is due at the first step was done by the training that stopped."""
+        raise NotImplementedError
+
+    def check_state(self) -> None:
+        """Raise DivergedError if a variable of the model's state is not a finite number."""
+        if name := self.model.non_finite():
+            raise DivergedError(self.step, f"{name} is not finite")
+
+
+class Log(Periodic):
     """Means over `every` steps, in metrics.jsonl and TensorBoard.
 
     A record has step, epoch, kimg (thousands of real images seen), seconds (of training since the
     start of the run), images_per_second, each player's learning rate and the scalars of the step.
+
+    Args:
+        run: the run directory.
+        events: TensorBoard's summaries.
+        batches: the batches of the training.
+        saved: `state` of the checkpoint from which the training resumes.
+        every, total, stop: as for `Periodic`.
     """
 
-    def __init__(self, run: RunDirectory, writer, every: int, batches):
-        super().__init__()
-        self.run, self.writer, self.every, self.batches = run, writer, every, batches
-        self.window: list[dict[str, float]] = []
-        self.busy = 0.0
+    def __init__(
+        self,
+        run: RunDirectory,
+        events: Events,
+        batches: Batches,
+        saved: Mapping[str, Any],
+        *,
+        every: int,
+        total: int,
+        stop: StopRequest,
+    ):
+        super().__init__(every, total, stop)
+        self.run, self.events, self.batches = run, events, batches
+        self.seconds, self.busy = saved.get("seconds", 0.0), saved.get("busy", 0.0)
+        self.first = saved.get("first")
+        self.means = {name: RunningMean(*mean) for name, mean in saved.get("means", {}).items()}
+        self.started, self.since = None, time.perf_counter()
 
-    def begin(self):
-        records = self.run.records()
-        self.seconds = records[-1]["seconds"] if records else 0.0
-        self.since = time.perf_counter()
-        optimizers = self.model.optimizers.values()
-        scaled = keras.optimizers.LossScaleOptimizer
-        self.loss_scale = any(isinstance(optimizer, scaled) for optimizer in optimizers)
+    def set_model(self, model):
+        super().set_model(model)
+        if self.first is None or self.run.has_record(self.step, *SPEED.names):
+            self._renew()
+        else:
+            model.restore_means(self.means)
 
-    def add(self, scalars: dict[str, float], seconds: float) -> None:
-        """Add the scalars of a step, and the seconds that it took."""
-        self.window.append(scalars)
-        self.busy += seconds
+    def on_epoch_begin(self, epoch, logs=None):
+        self.model.restore_means(self.means)  # Keras has reset them
 
-    def after_step(self, scalars):
-        if self.step % self.every == 0:
-            self.flush(self.step)
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.started is None:
+            self.started = time.perf_counter()
 
-    def may_overflow(self, name: str) -> bool:
-        """Return whether a scalar is a gradient norm under a loss scale.
+    def pause(self) -> None:
+        """Wait for the last step, and stop the clock of the steps until the next one."""
+        self.means = self.model.running_means()
+        if self.started is not None:
+            self.busy += time.perf_counter() - self.started
+            self.started = None
 
-        Where gradients overflow, Keras skips the update and lowers the scale.
-        """
-        return self.loss_scale and GRADIENT_NORMS.label_of(name) is not None
+    def state(self) -> dict[str, Any]:
+        """Return the JSON values that `saved` takes."""
+        self.pause()
+        self._count_seconds()
+        return {
+            "seconds": self.seconds,
+            "busy": self.busy,
+            "first": self.first,
+            "means": self.means,
+        }
 
-    def mean(self, name: str) -> float:
-        """Return the mean of a scalar over the window, without overflows."""
-        values = [scalars[name] for scalars in self.window]
-        if self.may_overflow(name):
-            values = [value for value in values if math.isfinite(value)] or [0.0]
-        return float(np.mean(values))
+    def check_means(self) -> None:
+        """Raise DivergedError, after a record of the means, if one of them is not finite."""
+        self.pause()
+        bad = {n: m for n, m in self.means.items() if not math.isfinite(m.value)}
+        if bad:
+            name, mean = min(bad.items(), key=lambda item: item[1].finite)
+            self.write()
+            raise DivergedError(self.first + int(mean.finite) + 1, f"{name} is {mean.value}")
 
-    def position(self, step: int) -> dict[str, float]:
-        """Return step, epoch, kimg and seconds, the first entries of each record."""
+    def _count_seconds(self) -> None:
         now = time.perf_counter()
         self.seconds += now - self.since
         self.since = now
-        epoch = step / self.batches.steps_per_epoch
-        kimg = step * self.batches.images_per_step / 1000
-        return dict(zip(POSITION, (step, epoch, kimg, round(self.seconds, 3)), strict=True))
 
-    def flush(self, step: int) -> None:
-        """Write a record with the means since the last one, unless there was no step since."""
-        if not self.window:
-            return
-        images = len(self.window) * self.batches.images_per_step
+    def position(self) -> dict[str, float]:
+        """Return step, epoch, kimg and seconds, the first entries of each record."""
+        self._count_seconds()
+        epoch = self.step / self.batches.steps_per_epoch
+        kimg = self.step * self.batches.images_per_step / 1000
+        return dict(zip(POSITION, (self.step, epoch, kimg, round(self.seconds, 3)), strict=True))
+
+    def done(self):
+        return self.first == self.step
+
+    def act(self):
+        self.check_means()
+        self.write()
+
+    def write(self) -> None:
+        """Write a record with the means since the last one, and begin new means."""
+        images = (self.step - self.first) * self.batches.images_per_step
         rates = {
             name: float(optimizer.learning_rate)
             for name, optimizer in self.model.optimizers.items()
         }
         record = {
-            **self.position(step),
-            **SPEED.single(images / self.busy),
+            **self.position(),
+            **SPEED.single(images / max(self.busy, 1e-9)),
             **LEARNING_RATES.named(rates),
-            **{name: self.mean(name) for name in self.window[0]},
+            **{name: mean.value for name, mean in self.means.items()},
         }
         self.run.log(record)
-        with self.writer.as_default(step=step):
-            for name, value in record.items():
-                if name != "step":
-                    tf.summary.scalar(name, value)
-        self.window, self.busy = [], 0.0
+        self.events.scalars(self.step, {k: v for k, v in record.items() if k != "step"})
+        self._renew()
 
-    def on_train_end(self, logs=None):
-        self.flush(self.step)
+    def _renew(self) -> None:
+        """Begin new means."""
+        self.means, self.first, self.busy = {}, self.step, 0.0
+        self.model.restore_means({})
 
 
-class Gather(StepCallback):
-    """Pass the scalars of each step to the log, and check that they are finite.
+class Evaluator(Periodic):
+    """Evaluation every `every` steps and after the last one, in metrics.jsonl and TensorBoard.
 
-    Raises:
-        DivergedError: a scalar is not finite; the log is written up to this step.
+    Args:
+        run: the run directory.
+        events: TensorBoard's summaries.
+        log: log that returns the first entries of a record.
+        measure: function without arguments that returns values by their names in the log.
+        prefix: first part of these names.
+        every, total, stop: as for `Periodic`.
     """
 
-    def __init__(self, log: Log):
-        super().__init__()
-        self.log = log
+    def __init__(
+        self,
+        run: RunDirectory,
+        events: Events,
+        log: Log,
+        measure: Callable[[], dict[str, float]],
+        prefix: str,
+        *,
+        every: int,
+        total: int,
+        stop: StopRequest,
+    ):
+        super().__init__(every, total, stop)
+        self.run, self.events, self.log = run, events, log
+        self.measure, self.prefix = measure, prefix
 
-    def on_train_batch_begin(self, batch, logs=None):
-        self.started = time.perf_counter()
+    def done(self):
+        return not self.step or self.run.has_record(self.step, self.prefix)
 
-    def after_step(self, scalars):
-        self.log.add(scalars, time.perf_counter() - self.started)
-        for name, value in scalars.items():
-            if not math.isfinite(value) and not self.log.may_overflow(name):
-                self.log.flush(self.step)
-                raise DivergedError(self.step, f"{name} is {value}")
+    def act(self):
+        self.log.check_means()
+        self.check_state()
+        print("\n" * is_live(), end="")  # ends the progress line
+        values = {}
+        with self.stop.interruptible():
+            values = self.measure()
+        if not values:
+            return
+        self.run.log({**self.log.position(), **values})
+        self.events.scalars(self.step, values)
+        found = "  ".join(f"{logged_metric(k) or k} {value:.4g}" for k, value in values.items())
+        print(f"step {self.step}: {found}", flush=True)
 
 
-class Pictures(StepCallback):
+class Pictures(Periodic):
     """Grid of the same latents every `every` steps, and the curves of the log so far.
 
     After the last step there are no curves: they are drawn when the run is finished.
 
     Args:
         run: the run directory.
-        writer: TensorBoard's summary writer.
-        every: steps between two grids.
-        total: last step of the run.
+        events: TensorBoard's summaries.
+        log: log whose means are checked first.
         real: uint8 images [n, h, w, c], drawn above their reconstructions if the model
             reconstructs images.
         planes: whether to draw the images over the plane of the first two latent dimensions.
+        every, total, stop: as for `Periodic`.
     """
 
     def __init__(
         self,
         run: RunDirectory,
-        writer,
+        events: Events,
+        log: Log,
+        real: np.ndarray,
+        planes: bool,
+        *,
         every: int,
         total: int,
-        real: np.ndarray,
-        planes: bool = False,
+        stop: StopRequest,
     ):
-        super().__init__()
-        self.run, self.writer, self.every, self.total = run, writer, every, total
+        super().__init__(every, total, stop)
+        self.run, self.events, self.log = run, events, log
         self.real, self.planes = real, planes
 
-    def begin(self):
-        if self.step == 0:
-            self.draw()
+    def done(self):
+        return (self.run.samples / f"step-{self.step:07}.png").exists()
 
-    def after_step(self, scalars):
-        if self.step % self.every == 0:
-            self.draw()
+    def act(self):
+        self.log.check_means()
+        self.check_state()
+        pictures = self.drawn()
+        with self.run.optional("pictures"):
+            for picture in pictures:
+                plotting.save_image(picture.kept, picture.pixels)
+                plotting.save_image(picture.newest, picture.pixels)
+            if self.step < self.total:
+                draw_curves(self.run)
+        self.events.images(self.step, {p.title: p.pixels for p in pictures})
 
-    def on_train_end(self, logs=None):
-        if self.step % self.every:
-            self.draw()
-
-    def draw(self) -> None:
-        """Write the pictures to files and to TensorBoard, and update curves.png."""
-        self.check_weights()
-        latents, columns = self.model.picture_latents()
-        grid = plotting.grid(self.model.generate(latents), columns)
-        plotting.save_image(self.run.samples / f"step-{self.step:07}.png", grid)
-        plotting.save_image(self.run.path / "samples.png", grid)
-        pictures = {"samples": grid}
+    def drawn(self) -> list["Picture"]:
+        """Return the pictures of this step; the sample grid is the last one."""
+        name, pictures = f"step-{self.step:07}.png", []
         if not self.model.lacks(RECONSTRUCT):
-            picture = reconstruction_grid(self.model, self.real)
-            plotting.save_image(self.run.reconstructions / f"step-{self.step:07}.png", picture)
-            plotting.save_image(self.run.path / "reconstructions.png", picture)
-            pictures["reconstructions"] = picture
+            pixels = reconstruction_grid(self.model, self.real)
+            newest = self.run.path / "reconstructions.png"
+            kept = self.run.reconstructions / name
+            pictures.append(Picture("reconstructions", pixels, kept, newest))
         for span in PLANE_SPANS if self.planes else ():
-            picture = plane_grid(self.model, self.model.draw_latents(1), span)
-            plotting.save_image(self.run.planes / f"span-{span}-step-{self.step:07}.png", picture)
-            plotting.save_image(self.run.path / f"plane-{span}.png", picture)
-            pictures[f"plane {span}"] = picture
-        with self.writer.as_default(step=self.step):
-            for name, picture in pictures.items():
-                tf.summary.image(name, picture[None])
-        if self.step < self.total:
-            draw_curves(self.run)
+            pixels = plane_grid(self.model, self.model.draw_latents(1), span)
+            kept = self.run.planes / f"span-{span}-{name}"
+            newest = self.run.path / f"plane-{span}.png"
+            pictures.append(Picture(f"plane {span}", pixels, kept, newest))
+        latents, columns = self.model.picture_latents()
+        pixels = plotting.grid(self.model.generate(latents), columns)
+        newest = self.run.path / "samples.png"
+        return [*pictures, Picture("samples", pixels, self.run.samples / name, newest)]
 
 
-class Evaluator(StepCallback):
-    """Evaluation every `every` steps and after the last one, in metrics.jsonl and TensorBoard.
+class Picture(NamedTuple):
+    """Picture uint8 [H, W, c] with its title and its files: of this step, and of the newest."""
 
-    A run that is stopped before its last step is not evaluated when it stops.
+    title: str
+    pixels: np.ndarray
+    kept: Path
+    newest: Path
+
+
+class Saver(Periodic):
+    """Checkpoint every `every` steps and `minutes`, after the last step, and at a requested stop.
 
     Args:
-        run: the run directory.
-        writer: TensorBoard's summary writer.
-        log: log that returns the first entries of a record.
-        every: steps between two evaluations.
-        measure: function without arguments that returns values by their names in the log.
+        checkpoints: the checkpoints.
+        log: log whose state belongs to each checkpoint.
+        events: TensorBoard's summaries, written to disk before each checkpoint.
+        minutes: minutes between two checkpoints.
+        after_save: function without arguments that runs after each checkpoint.
+        every, total, stop: as for `Periodic`.
     """
 
-    def __init__(self, run: RunDirectory, writer, log: Log, every: int, measure: Callable):
-        super().__init__()
-        self.run, self.writer, self.log = run, writer, log
-        self.every, self.measure = every, measure
-
-    def after_step(self, scalars):
-        if self.step % self.every == 0:
-            self.evaluate()
-
-    def on_train_end(self, logs=None):
-        if self.step % self.every and not self.model.stop_training:
-            self.evaluate()
-
-    def evaluate(self) -> None:
-        """Evaluate and write a record."""
-        self.check_weights()
-        print("\n" * is_live(), end="")  # ends the progress line
-        values = self.measure()
-        if not values:
-            return
-        self.run.log({**self.log.position(self.step), **values})
-        with self.writer.as_default(step=self.step):
-            for name, value in values.items():
-                tf.summary.scalar(name, value)
-        found = "  ".join(f"{logged_metric(k) or k} {value:.4g}" for k, value in values.items())
-        print(f"step {self.step}: {found}", flush=True)
-
-
-class StopRequest:
-    """Context in which SIGINT (Ctrl-C, a notebook's stop button) and SIGTERM request a stop.
-
-    A second signal of the same kind has its usual effect.
-
-    Attributes:
-        received: the signal, or None.
-    """
-
-    received: signal.Signals | None = None
-
-    def __enter__(self) -> "StopRequest":
-        self.handlers = {}
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self.handlers[number] = signal.signal(number, self._take)
-        return self
-
-    def _take(self, number, frame) -> None:
-        self.received = signal.Signals(number)
-        signal.signal(number, self.handlers[number])
-        os.write(2, b"stopping after this step; a second signal stops without a checkpoint\n")
-
-    def __exit__(self, *_) -> None:
-        for number, handler in self.handlers.items():
-            signal.signal(number, handler)
-
-
-class Saver(StepCallback):
-    """Checkpoint every `every` steps, after the last one, and when a stop is requested."""
-
-    def __init__(self, checkpoints: Checkpoints, log: Log, every: int, stop: StopRequest):
-        super().__init__()
-        self.checkpoints, self.log, self.every, self.stop = checkpoints, log, every, stop
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        log: Log,
+        events: Events,
+        minutes: float,
+        after_save: Callable[[], None],
+        *,
+        every: int,
+        total: int,
+        stop: StopRequest,
+    ):
+        super().__init__(every, total, stop)
+        self.checkpoints, self.log, self.events = checkpoints, log, events
+        self.minutes, self.after_save = minutes, after_save
 
     def begin(self):
-        self.saved = self.step
+        self.saved, self.time = self.step, time.monotonic()
 
     def after_step(self, scalars):
-        if self.step % self.every == 0 or self.stop.received:
-            self.save()
+        late = time.monotonic() - self.time > 60 * self.minutes
+        if self.due or late or self.stop.received:
+            self.act()
         if self.stop.received:
             self.model.stop_training = True
 
-    def on_train_end(self, logs=None):
-        self.save()
-
-    def save(self) -> None:
-        """Write the log and a checkpoint of this step, unless it is already saved."""
-        if self.step > self.saved:
-            self.log.flush(self.step)
-            self.check_weights()
-            self.checkpoints.save()
-            self.saved = self.step
+    def act(self):
+        if self.step == self.saved:
+            return
+        self.log.check_means()
+        self.check_state()
+        self.events.flush()
+        self.checkpoints.save({"log": self.log.state()})
+        self.saved, self.time = self.step, time.monotonic()
+        self.after_save()
 
 
 def is_live() -> bool:

@@ -1,6 +1,5 @@
 """Training loop, from the configuration to the exported generator."""
 
-import contextlib
 import functools
 import gc
 import math
@@ -21,14 +20,16 @@ from evaluation.metric import LOGGED
 from evaluation.options import MeasureOptions
 from evaluation.reference import Reference
 from evaluation.validation import ACTIVE_UNITS, validation_losses
+from models import state_keys
 from models.abilities import STYLES, VALIDATION
 from models.base import ACTIVE, GenerativeModel
 from models.scalars import TEST
 from storage.checkpoints import Checkpoints
 from storage.files import replacing
-from storage.run_directory import RunDirectory
-from training import callbacks, loading, machine
+from storage.run_directory import STEP_PICTURE, RunDirectory
+from training import callbacks, loading, machine, stopping
 from training.curves import draw_curves
+from training.events import Events
 from training.options import Config, RunOptions
 from training.pictures import save_style_pictures, save_traversals
 
@@ -70,55 +71,88 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     measure = options.eval_every and sample_measure(options, images, model)
 
     every = options.checkpoint_every or epoch
-    checkpoints = Checkpoints(model.state(), model.step, run.checkpoints, options.keep_checkpoints)
-    start = resume(run, checkpoints, images.fingerprint, every, total)
+    checkpoints = Checkpoints(
+        model.state(),
+        model.step,
+        run.checkpoints,
+        identity={**config.fixed(), "fingerprint": images.fingerprint},
+        keep=options.keep_checkpoints,
+        keep_every=options.keep_every,
+        optional=state_keys.OWN,
+    )
+    start, notes = resume(run, checkpoints, images.fingerprint, every, total)
     environment = {**machine.environment(), "xla": model.jit_compile}
+    machine.warn_of_changes(run, environment)
     run.write_config(config.as_dict(), loading.describe_data(images), environment, command, total)
     real = at_random(images.train.images, 64, options.seed)
-    plotting.save_image(run.path / "real.png", plotting.grid(real))
+    with run.optional("pictures"):
+        plotting.save_image(run.path / "real.png", plotting.grid(real))
     print_start(config, run, model, images, f"steps {start} to {total} ({epoch} per epoch)")
 
     with (
-        contextlib.closing(tf.summary.create_file_writer(str(run.path))) as writer,
-        writer.as_default(step=start),
-        callbacks.StopRequest() as stop,
+        stopping.unbreakable_output(),
+        Events(run.path, start) as events,
+        stopping.StopRequest() as stop,
     ):
-        tf.summary.text("config", f"```\n{run.config.read_text()}\n```")
-        tf.summary.image("real", picture(run.path / "real.png")[None])
-        log = callbacks.Log(run, writer, options.log_every, batches)
+        if not start:
+            events.text(0, "config", f"```\n{run.config.read_text()}\n```")
+            events.images(0, {"real": plotting.grid(real)})
+        ends = {"total": total, "stop": stop}
+        log = callbacks.Log(
+            run, events, batches, notes.get("log", {}), every=options.log_every, **ends
+        )
         evaluators = []
         if not model.lacks(VALIDATION) and images.test:
             reference = Reference(images, "test", None)
             validate = functools.partial(validation, model, reference)
-            evaluators += [callbacks.Evaluator(run, writer, log, epoch, validate)]
+            evaluators += [
+                callbacks.Evaluator(run, events, log, validate, TEST, every=epoch, **ends)
+            ]
         if measure:
-            evaluators += [callbacks.Evaluator(run, writer, log, options.eval_every, measure)]
+            every_eval = options.eval_every
+            evaluators += [
+                callbacks.Evaluator(run, events, log, measure, LOGGED, every=every_eval, **ends)
+            ]
+        drawn = at_random((images.test or images.train).images, 40, options.seed)
+        steps = callbacks.in_order(
+            measure=evaluators,
+            log=log,
+            draw=callbacks.Pictures(
+                run,
+                events,
+                log,
+                drawn,
+                options.sample_planes,
+                every=options.sample_every or epoch,
+                **ends,
+            ),
+            save=callbacks.Saver(
+                checkpoints,
+                log,
+                events,
+                options.checkpoint_minutes,
+                lambda: run.set_status(
+                    checkpoint=run.status().get("checkpoint") or int(model.step)
+                ),
+                every=every,
+                **ends,
+            ),
+            show=callbacks.Progress(total, batches),
+        )
         if start < total:
             model.fit(
                 batches.dataset(start),
                 steps_per_epoch=total - start,
-                callbacks=callbacks.in_order(
-                    gather=callbacks.Gather(log),
-                    measure=evaluators,
-                    log=log,
-                    draw=callbacks.Pictures(
-                        run,
-                        writer,
-                        every=options.sample_every or epoch,
-                        total=total,
-                        real=at_random((images.test or images.train).images, 40, options.seed),
-                        planes=options.sample_planes,
-                    ),
-                    save=callbacks.Saver(checkpoints, log, every, stop),
-                    show=callbacks.Progress(total, batches),
-                ),
+                callbacks=steps,
                 shuffle=False,
                 verbose=0,
             )
             gc.collect()  # ends the generator of the batches before the interpreter exits
+        else:
+            keras.callbacks.CallbackList(steps, model=model).on_train_begin()
         step = int(model.step)
         if step == total:
-            finish(run, model)
+            finish(run, model, events)
     if step < total:
         name = stop.received.name
         print(f"stopped by {name} at step {step}; run the same command to resume")
@@ -186,8 +220,8 @@ def validation(model: GenerativeModel, reference: Reference) -> dict[str, float]
 
 def resume(
     run: RunDirectory, checkpoints: Checkpoints, fingerprint: str, every: int, total: int
-) -> int:
-    """Restore the last checkpoint, and remove the records after it.
+) -> tuple[int, dict]:
+    """Restore the last checkpoint, and remove the records after it and the remains of kills.
 
     Args:
         run: the run directory.
@@ -197,29 +231,46 @@ def resume(
         total: last step of the training.
 
     Returns:
-        The step of the checkpoint; 0 for a new run or one that stopped before its first checkpoint.
+        The step of the checkpoint and its notes; 0 and {} for a new run or one that stopped before
+        its first checkpoint.
 
     Raises:
-        UserError: the checkpoints are missing or damaged, belong to other images, or are beyond
-            the last step.
+        UserError: the checkpoints are missing or damaged, belong to other images or to another run,
+            or are beyond the last step.
     """
-    if not checkpoints.found():
-        if any(record["step"] > every for record in run.records()):
+    if not (found := checkpoints.found()):
+        if has_lost_checkpoints(run, every):
             raise UserError(
                 f"{run.path}: has a log, but its checkpoints are missing; move it away, or set "
                 "another outdir"
             )
+        start, notes = 0, {}
         run.forget_after(-1)
-        return 0
-    if run.read_config()["data"]["fingerprint"] != fingerprint:
-        raise UserError(f"its images differ from those that {run.path} was trained on", "dataset")
-    start = checkpoints.restore()
-    if start > total:
-        raise UserError(
-            f"{run.path}: at step {start}, beyond the last step {total}; increase steps or epochs"
-        )
-    run.forget_after(start)
-    return start
+        run.set_status(checkpoint=None, finished=None)
+    else:
+        if run.config.exists() and run.read_data()["fingerprint"] != fingerprint:
+            raise UserError(
+                f"its images differ from those that {run.path} was trained on", "dataset"
+            )
+        notes = checkpoints.restore()
+        start = int(checkpoints.step)
+        if start > total:
+            raise UserError(
+                f"{run.path}: at step {start}, beyond the last step {total}; increase steps or "
+                "epochs"
+            )
+        run.forget_after(start)
+        run.set_status(checkpoint=run.status().get("checkpoint") or found[-1])
+    run.sweep()
+    checkpoints.sweep()
+    return start, notes
+
+
+def has_lost_checkpoints(run: RunDirectory, every: int) -> bool:
+    """Return whether a run without checkpoints has had one."""
+    if status := run.status():
+        return status.get("checkpoint") is not None
+    return any(record["step"] > every for record in run.records())  # of an earlier version
 
 
 def at_random(images: np.ndarray, n: int, seed: int) -> np.ndarray:
@@ -254,15 +305,17 @@ def compile_model(model: GenerativeModel, jit: str) -> None:
         raise UserError("this model does not compile under XLA; use jit=off", "jit")
 
 
-def finish(run: RunDirectory, model: GenerativeModel) -> None:
-    """Write curves.png, progress.gif, traversals, pictures of styles and the exported generator."""
+def finish(run: RunDirectory, model: GenerativeModel, events: Events) -> None:
+    """Write curves.png, progress.gif, traversals, pictures of styles and the exported generator.
+
+    The run is then marked as finished.
+    """
     draw_curves(run)
-    drawn = sorted(run.samples.glob("step-*.png"))
-    kept = np.linspace(0, len(drawn) - 1, min(len(drawn), GIF_FRAMES)).round().astype(int)
-    frames = [picture(drawn[k]) for k in kept]
-    plotting.save_gif(run.path / "progress.gif", frames, fps=max(2, len(frames) / 10))
-    curves = picture(run.path / "curves.png")[..., :3]
-    tf.summary.image("curves", curves[None], step=int(model.step))
+    frames = frames_of(run)
+    if frames:
+        plotting.save_gif(run.path / "progress.gif", frames, fps=max(2, len(frames) / 10))
+    if (curves := picture(run.path / "curves.png")) is not None:
+        events.images(int(model.step), {"curves": curves[..., :3]})
     traversed = [
         path
         for span in TRAVERSAL_SPANS
@@ -270,6 +323,7 @@ def finish(run: RunDirectory, model: GenerativeModel) -> None:
     ]
     styled = [] if model.lacks(STYLES) else save_style_pictures(model, 0, run.path / "styles")
     export(model.generator_network(), run.export)
+    run.set_status(finished=int(model.step))
     folders = "traversals/, " * bool(traversed) + "styles/, " * bool(styled)
     print(f"done: samples.png, curves.png, {folders}progress.gif and export/ are in {run.path}")
 
@@ -282,7 +336,23 @@ def export(network: keras.Model, folder: Path) -> None:
         network.export(str(path), verbose=False)
 
 
-def picture(path) -> np.ndarray:
-    """Return a PNG file as uint8 [H, W, c]."""
-    pixels = iio.imread(path)
+def frames_of(run: RunDirectory) -> list[np.ndarray]:
+    """Return up to GIF_FRAMES sample grids of a run, uint8 [H, W, c], all of one shape.
+
+    Damaged pictures, and those of another shape than the last one, are left out.
+    """
+    paths = sorted(path for path in run.samples.iterdir() if STEP_PICTURE.fullmatch(path.name))
+    drawn = [pixels for path in paths if (pixels := picture(path)) is not None]
+    drawn = [pixels for pixels in drawn if pixels.shape == drawn[-1].shape]
+    kept = np.linspace(0, len(drawn) - 1, min(len(drawn), GIF_FRAMES)).round().astype(int)
+    return [drawn[k] for k in kept]
+
+
+def picture(path: Path) -> np.ndarray | None:
+    """Return a PNG file as uint8 [H, W, c]; None if it is damaged or missing, with a warning."""
+    try:
+        pixels = iio.imread(path)
+    except (OSError, ValueError, SyntaxError) as error:
+        warn(f"{path}: left out ({str(error).splitlines()[0]})")
+        return None
     return pixels[..., None] if pixels.ndim == 2 else pixels

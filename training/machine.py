@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+import subprocess
 from pathlib import Path
 
 import keras
@@ -10,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from errors import warn
+from storage.run_directory import RunDirectory
 
 
 def environment() -> dict[str, str]:
@@ -17,11 +19,50 @@ def environment() -> dict[str, str]:
     devices = ", ".join(accelerators()) or "no GPU"
     return {
         "machine": f"{cores()} {processor()}, {devices}",
+        "zoo": commit(),
         "python": platform.python_version(),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
         "numpy": np.__version__,
     }
+
+
+def commit() -> str:
+    """Return the commit of this code, with "and changes" for a changed tree; empty without Git."""
+    here = Path(__file__).resolve().parents[1]
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(here), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        if Path(git("rev-parse", "--show-toplevel")).resolve() != here:
+            return ""
+        changes = git("status", "--porcelain", "--untracked-files=no")
+        return git("rev-parse", "HEAD") + " and changes" * bool(changes)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+
+
+def warn_of_changes(run: RunDirectory, now: dict[str, str]) -> None:
+    """Print a warning if a run resumes with another machine or other versions of libraries.
+
+    Its numbers then differ in their last digits from those of an uninterrupted run.
+
+    Args:
+        run: the run directory, with the config.json of the last training, if any.
+        now: the present `environment`.
+    """
+    if not run.config.exists() or not run.has_checkpoints:
+        return
+    was = run.read_config().get("environment", {})
+    changed = [
+        f"{name} was {was[name]}, is {value}"
+        for name, value in now.items()
+        if name in was and was[name] != value and name not in ("zoo", "python")
+    ]
+    if changed:
+        warn(f"{'; '.join(changed)}: the resumed run may differ in the last digits")
 
 
 def accelerators() -> list[str]:

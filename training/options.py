@@ -86,6 +86,14 @@ class RunOptions:
         3, "number of checkpoints to keep; older ones are deleted", group="outputs", at_least=1,
         may_change=True,
     )  # fmt: skip
+    keep_every: int | None = field(
+        None, "keep a checkpoint for good every this many steps, for --step of evaluate.py and "
+        "generate.py; default: none", group="outputs", at_least=1, may_change=True,
+    )  # fmt: skip
+    checkpoint_minutes: float = field(
+        10.0, "write a checkpoint as well when the last one is older than this", group="outputs",
+        above=0, may_change=True,
+    )  # fmt: skip
     log_every: int = field(
         50, "steps between two records of metrics.jsonl; each is the mean over these steps",
         group="outputs", at_least=1, may_change=True,

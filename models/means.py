@@ -1,0 +1,74 @@
+"""Means of the scalars of train steps, on the device."""
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class RunningMean(NamedTuple):
+    """Mean of a scalar over several steps.
+
+    Attributes:
+        total: sum of the values; not finite once a value is not.
+        count: number of values.
+        finite: number of steps before the sum is not finite; all steps if it is.
+    """
+
+    total: float
+    count: float
+    finite: float
+
+    @property
+    def value(self) -> float:
+        """The mean; 0 without any value."""
+        return self.total / self.count if self.count else 0.0
+
+
+class ScalarMeans(keras.Metric):
+    """Means of named scalars since the last reset, in one variable with one update per step."""
+
+    def __init__(self, names: list[str]):
+        super().__init__(name="means", dtype="float32")
+        self.names = names
+        shape = (len(RunningMean._fields), len(names))
+        self.totals = self.add_variable(shape, "zeros", name="totals")
+
+    def update_state(
+        self,
+        scalars: dict[str, tf.Tensor],
+        weight: tf.Tensor | int = 1,
+        overflowing: Collection[str] = (),
+    ) -> None:
+        """Add scalars, each the mean over `weight` examples.
+
+        Args:
+            scalars: value by name.
+            weight: number of examples.
+            overflowing: names of scalars whose values are omitted if they are not finite.
+        """
+        values = tf.stack([tf.cast(scalars[name], tf.float32) for name in self.names])
+        required = tf.constant([name not in overflowing for name in self.names])
+        counted = tf.math.is_finite(values) | required
+        weights = tf.where(counted, tf.cast(weight, tf.float32), 0.0)
+        total, count, finite = tf.unstack(tf.convert_to_tensor(self.totals))
+        total += tf.where(counted, values * weights, 0.0)
+        finite += tf.cast(tf.math.is_finite(total), tf.float32)
+        self.totals.assign(tf.stack([total, count + weights, finite]))
+
+    def read(self) -> dict[str, RunningMean]:
+        """Return the running means by name."""
+        columns = np.asarray(self.totals).T.tolist()
+        return {name: RunningMean(*c) for name, c in zip(self.names, columns, strict=True)}
+
+    def restore(self, means: Mapping[str, RunningMean]) -> None:
+        """Continue from running means; those of other names are ignored."""
+        start = [means.get(name, RunningMean(0.0, 0.0, 0.0)) for name in self.names]
+        self.totals.assign(np.array(start, np.float32).T)
+
+    def result(self) -> dict[str, tf.Tensor]:
+        """Return the means by name; 0 without any update."""
+        total, count, _ = tf.unstack(tf.convert_to_tensor(self.totals))
+        return dict(zip(self.names, tf.unstack(tf.math.divide_no_nan(total, count)), strict=True))

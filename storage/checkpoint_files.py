@@ -1,0 +1,31 @@
+"""Files of checkpoints, without TensorFlow."""
+
+import re
+from pathlib import Path
+
+INDEX, DATA = ".index", ".data-00000-of-00001"
+FILE = re.compile(r"ckpt-(\d{1,18})(?:\.index|\.data-00000-of-00001)")
+
+
+def steps_of(directory: Path) -> list[int]:
+    """Return the steps of the complete checkpoints in a directory, the newest first.
+
+    A checkpoint is complete if it has an index and data. Other files are ignored.
+    """
+    if not directory.is_dir():
+        return []
+    sizes = {file.name: file.stat().st_size for file in directory.iterdir() if file.is_file()}
+    steps = {int(match[1]) for name in sizes if (match := FILE.fullmatch(name))}
+    whole = [k for k in steps if all(sizes.get(f"ckpt-{k}{suffix}") for suffix in (INDEX, DATA))]
+    return sorted(whole, reverse=True)
+
+
+def remains(directory: Path) -> list[Path]:
+    """Return the files of checkpoints in a directory that are not complete."""
+    steps = steps_of(directory)
+    found = sorted(directory.iterdir()) if directory.is_dir() else []
+    return [
+        file
+        for file in found
+        if (match := FILE.fullmatch(file.name)) and int(match[1]) not in steps
+    ]

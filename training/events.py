@@ -1,0 +1,90 @@
+"""TensorBoard's summaries of a run."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+
+from errors import warn
+
+
+class Events:
+    """Summaries in an event file; a context manager that closes it.
+
+    If the file cannot be written, there is one warning, and the training goes on without it.
+
+    Args:
+        directory: folder of the event file.
+        start: step from which the training resumes; TensorBoard forgets what earlier event files
+            have after it.
+    """
+
+    def __init__(self, directory: Path, start: int):
+        self.directory, self.start = directory, start
+        self.writer = None
+
+    def __enter__(self) -> "Events":
+        with self._tolerant():
+            self.writer = tf.summary.create_file_writer(str(self.directory))
+            self._forget_after(self.start)
+        return self
+
+    def __exit__(self, *_) -> None:
+        with self._tolerant():
+            if self.writer:
+                self.writer.close()
+
+    def scalars(self, step: int, values: Mapping[str, float]) -> None:
+        """Write scalars by name."""
+        with self._writing(step):
+            for name, value in values.items():
+                tf.summary.scalar(name, value)
+
+    def images(self, step: int, pictures: Mapping[str, np.ndarray]) -> None:
+        """Write pictures, uint8 [H, W, c], by name."""
+        with self._writing(step):
+            for name, picture in pictures.items():
+                tf.summary.image(name, picture[None])
+
+    def text(self, step: int, name: str, text: str) -> None:
+        """Write a text in Markdown."""
+        with self._writing(step):
+            tf.summary.text(name, text)
+
+    def flush(self) -> None:
+        """Write everything to the file."""
+        with self._tolerant():
+            if self.writer:
+                self.writer.flush()
+
+    def _forget_after(self, step: int) -> None:
+        """Let TensorBoard forget the summaries after a step, of earlier event files.
+
+        It takes the first SessionLog.START for the start of the run, and each later one for a
+        restart.
+        """
+        purged = step + 1 if step else 0
+        event = Event(step=purged, session_log=SessionLog(status=SessionLog.START))
+        for _ in range(2):
+            tf.raw_ops.ImportEvent(writer=self.writer._resource, event=event.SerializeToString())
+
+    @contextlib.contextmanager
+    def _writing(self, step: int) -> Iterator[None]:
+        with self._tolerant():
+            if self.writer:
+                with self.writer.as_default(step=step):
+                    yield
+                return
+            yield
+
+    @contextlib.contextmanager
+    def _tolerant(self) -> Iterator[None]:
+        try:
+            yield
+        except (tf.errors.OpError, OSError) as error:
+            reason = str(error).splitlines()[0]
+            warn(f"{self.directory}: TensorBoard's summaries end here ({reason})")
+            self.writer = None

@@ -1,0 +1,115 @@
+"""Requests to stop a training: signals, and output that nobody reads any more."""
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+GRACE = 3.0  # seconds in which further signals count as the first one
+
+
+class Interrupted(Exception):
+    """A stop was requested in a block that a stop may interrupt."""
+
+
+class StopRequest:
+    """Context in which SIGINT (Ctrl-C, a notebook's stop button), SIGTERM and SIGHUP request a stop.
+
+    A notebook's stop button sends SIGINT up to three times: signals within GRACE seconds of the
+    first one count as one. A later signal has its usual effect. SIGHUP stays ignored where it is,
+    as under nohup.
+
+    Attributes:
+        received: the first signal, or None.
+    """
+
+    received: signal.Signals | None = None
+
+    def __enter__(self) -> "StopRequest":
+        self.handlers = {}
+        self._interruptible = False
+        if threading.current_thread() is threading.main_thread():
+            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+                number = getattr(signal, name, None)  # Windows has no SIGHUP
+                if number is None or (name == "SIGHUP" and is_ignored(number)):
+                    continue
+                self.handlers[number] = signal.signal(number, self._take)
+        return self
+
+    def _take(self, number, frame) -> None:
+        now = time.monotonic()
+        if self.received is None:
+            self.received, self.since = signal.Signals(number), now
+            message = "stopping after this step; a signal after 3 s stops without a checkpoint\n"
+            with contextlib.suppress(OSError):  # of a terminal that is gone
+                os.write(2, message.encode())
+            if self._interruptible:
+                raise Interrupted
+        elif now - self.since > GRACE:
+            signal.signal(number, self.handlers[number])
+            signal.raise_signal(number)
+
+    @contextlib.contextmanager
+    def interruptible(self) -> Iterator[None]:
+        """Context that a stop ends at once, without an error; what it did must not be used."""
+        with contextlib.suppress(Interrupted):
+            self._interruptible = True
+            try:
+                yield
+            finally:
+                self._interruptible = False
+
+    def __exit__(self, *_) -> None:
+        for number, handler in self.handlers.items():
+            signal.signal(number, handler)
+
+
+def is_ignored(number: int) -> bool:
+    """Return whether the process ignores a signal."""
+    return signal.getsignal(number) == signal.SIG_IGN
+
+
+class Unbreakable:
+    """Text stream that discards its output once it cannot be written, such as to a closed pipe.
+
+    Args:
+        stream: the stream; all other attributes are its own.
+    """
+
+    def __init__(self, stream):
+        self.stream = stream
+
+    def __getattr__(self, name: str):
+        return getattr(self.stream, name)
+
+    def write(self, text: str) -> int:
+        with self._discarding():
+            self.stream.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        with self._discarding():
+            self.stream.flush()
+
+    @contextlib.contextmanager
+    def _discarding(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError:
+            nowhere = open(os.devnull, "w")  # noqa: SIM115, until the process ends
+            with contextlib.suppress(OSError):  # what the stream still holds is discarded at exit
+                os.dup2(nowhere.fileno(), self.stream.fileno())
+            self.stream = nowhere
+
+
+@contextlib.contextmanager
+def unbreakable_output() -> Iterator[None]:
+    """Context in which a training goes on if its terminal or the reader of its output is gone."""
+    with (
+        contextlib.redirect_stdout(Unbreakable(sys.stdout)),
+        contextlib.redirect_stderr(Unbreakable(sys.stderr)),
+    ):
+        yield
