@@ -215,6 +215,11 @@ class RunDirectory:
         if self.status() != {**status, **entries}:
             write_json(self._status, {**status, **entries})
 
+    def note_checkpoint(self, step: int) -> None:
+        """Note in the status that there is a complete checkpoint."""
+        if self.status().get("checkpoint") is None:
+            self.set_status(checkpoint=step)
+
     @property
     def finished(self) -> bool:
         """True if the run was finished at its last step.

@@ -3,6 +3,7 @@
 `in_order` returns them in the order in which they must run.
 """
 
+import dataclasses
 import math
 import shutil
 import sys
@@ -78,6 +79,23 @@ class StepCallback(keras.callbacks.Callback):
         """Run after each step with the scalars that it returned."""
 
 
+@dataclasses.dataclass(frozen=True)
+class Outputs:
+    """What the callbacks of a training share.
+
+    Attributes:
+        run: the run directory.
+        events: TensorBoard's summaries.
+        total: last step of the run.
+        stop: requested stop.
+    """
+
+    run: RunDirectory
+    events: Events
+    total: int
+    stop: StopRequest
+
+
 class Periodic(StepCallback):
     """Callback that acts after every `every` steps and after the last one.
 
@@ -85,18 +103,18 @@ class Periodic(StepCallback):
     So the files of a resumed run equal those of an uninterrupted one.
 
     Args:
+        outputs: files of the run, and its last step.
         every: steps between two actions.
-        total: last step of the run.
-        stop: requested stop.
     """
 
-    def __init__(self, every: int, total: int, stop: StopRequest):
+    def __init__(self, outputs: "Outputs", every: int):
         super().__init__()
-        self.every, self.total, self.stop = every, total, stop
+        self.outputs, self.every = outputs, every
+        self.run, self.events, self.stop = outputs.run, outputs.events, outputs.stop
 
     @property
     def due(self) -> bool:
-        return self.step % self.every == 0 or self.step == self.total
+        return self.step % self.every == 0 or self.step == self.outputs.total
 
     def begin(self):
         if self.due and not self.stop.received and not self.done():
@@ -127,26 +145,14 @@ class Log(Periodic):
     start of the run), images_per_second, each player's learning rate and the scalars of the step.
 
     Args:
-        run: the run directory.
-        events: TensorBoard's summaries.
+        outputs, every: as for `Periodic`.
         batches: the batches of the training.
-        saved: `state` of the checkpoint from which the training resumes.
-        every, total, stop: as for `Periodic`.
+        saved: `state` in the checkpoint from which the training resumes.
     """
 
-    def __init__(
-        self,
-        run: RunDirectory,
-        events: Events,
-        batches: Batches,
-        saved: Mapping[str, Any],
-        *,
-        every: int,
-        total: int,
-        stop: StopRequest,
-    ):
-        super().__init__(every, total, stop)
-        self.run, self.events, self.batches = run, events, batches
+    def __init__(self, outputs: Outputs, every: int, batches: Batches, saved: Mapping[str, Any]):
+        super().__init__(outputs, every)
+        self.batches = batches
         self.seconds, self.busy = saved.get("seconds", 0.0), saved.get("busy", 0.0)
         self.first = saved.get("first")
         self.means = {name: RunningMean(*mean) for name, mean in saved.get("means", {}).items()}
@@ -239,29 +245,22 @@ class Evaluator(Periodic):
     """Evaluation every `every` steps and after the last one, in metrics.jsonl and TensorBoard.
 
     Args:
-        run: the run directory.
-        events: TensorBoard's summaries.
+        outputs, every: as for `Periodic`.
         log: log that returns the first entries of a record.
         measure: function without arguments that returns values by their names in the log.
         prefix: first part of these names.
-        every, total, stop: as for `Periodic`.
     """
 
     def __init__(
         self,
-        run: RunDirectory,
-        events: Events,
+        outputs: Outputs,
+        every: int,
         log: Log,
         measure: Callable[[], dict[str, float]],
         prefix: str,
-        *,
-        every: int,
-        total: int,
-        stop: StopRequest,
     ):
-        super().__init__(every, total, stop)
-        self.run, self.events, self.log = run, events, log
-        self.measure, self.prefix = measure, prefix
+        super().__init__(outputs, every)
+        self.log, self.measure, self.prefix = log, measure, prefix
 
     def done(self):
         return not self.step or self.run.has_record(self.step, self.prefix)
@@ -287,30 +286,18 @@ class Pictures(Periodic):
     After the last step there are no curves: they are drawn when the run is finished.
 
     Args:
-        run: the run directory.
-        events: TensorBoard's summaries.
+        outputs, every: as for `Periodic`.
         log: log whose means are checked first.
         real: uint8 images [n, h, w, c], drawn above their reconstructions if the model
             reconstructs images.
         planes: whether to draw the images over the plane of the first two latent dimensions.
-        every, total, stop: as for `Periodic`.
     """
 
     def __init__(
-        self,
-        run: RunDirectory,
-        events: Events,
-        log: Log,
-        real: np.ndarray,
-        planes: bool,
-        *,
-        every: int,
-        total: int,
-        stop: StopRequest,
+        self, outputs: Outputs, every: int, log: Log, real: np.ndarray, planes: bool = False
     ):
-        super().__init__(every, total, stop)
-        self.run, self.events, self.log = run, events, log
-        self.real, self.planes = real, planes
+        super().__init__(outputs, every)
+        self.log, self.real, self.planes = log, real, planes
 
     def done(self):
         return (self.run.samples / f"step-{self.step:07}.png").exists()
@@ -323,7 +310,7 @@ class Pictures(Periodic):
             for picture in pictures:
                 plotting.save_image(picture.kept, picture.pixels)
                 plotting.save_image(picture.newest, picture.pixels)
-            if self.step < self.total:
+            if self.step < self.outputs.total:
                 draw_curves(self.run)
         self.events.images(self.step, {p.title: p.pixels for p in pictures})
 
@@ -359,28 +346,24 @@ class Saver(Periodic):
     """Checkpoint every `every` steps and `minutes`, after the last step, and at a requested stop.
 
     Args:
-        checkpoints: the checkpoints.
+        outputs, every: as for `Periodic`.
         log: log whose state belongs to each checkpoint.
-        events: TensorBoard's summaries, written to disk before each checkpoint.
-        minutes: minutes between two checkpoints.
-        after_save: function without arguments that runs after each checkpoint.
-        every, total, stop: as for `Periodic`.
+        checkpoints: the checkpoints.
+        minutes: age of the last checkpoint, in minutes, at which the next one is due as well.
+        after_save: function that runs after each checkpoint.
     """
 
     def __init__(
         self,
-        checkpoints: Checkpoints,
-        log: Log,
-        events: Events,
-        minutes: float,
-        after_save: Callable[[], None],
-        *,
+        outputs: Outputs,
         every: int,
-        total: int,
-        stop: StopRequest,
+        log: Log,
+        checkpoints: Checkpoints,
+        minutes: float = math.inf,
+        after_save: Callable[[], None] = lambda: None,
     ):
-        super().__init__(every, total, stop)
-        self.checkpoints, self.log, self.events = checkpoints, log, events
+        super().__init__(outputs, every)
+        self.log, self.checkpoints = log, checkpoints
         self.minutes, self.after_save = minutes, after_save
 
     def begin(self):
@@ -389,6 +372,7 @@ class Saver(Periodic):
     def after_step(self, scalars):
         late = time.monotonic() - self.time > 60 * self.minutes
         if self.due or late or self.stop.received:
+            self.run.require()
             self.act()
         if self.stop.received:
             self.model.stop_training = True
@@ -400,6 +384,7 @@ class Saver(Periodic):
         self.check_state()
         self.events.flush()
         self.checkpoints.save({"log": self.log.state()})
+        self.run.note_checkpoint(self.step)
         self.saved, self.time = self.step, time.monotonic()
         self.after_save()
 

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 
 import keras
+import tensorflow as tf
 
 import data
 import models
@@ -15,8 +16,10 @@ from training.options import Config
 
 
 def prepare(config: Config) -> None:
-    """Reset Keras, and set the seed and the precision of a configuration."""
+    """Reset Keras, and set the seed, the precision and the determinism of a configuration."""
     machine.keep_freed_memory()
+    if config.options.deterministic:
+        tf.config.experimental.enable_op_determinism()
     keras.utils.clear_session()
     keras.utils.set_random_seed(config.options.seed)
     keras.config.set_dtype_policy(dtype_policy(config.options.mixed_precision))

@@ -66,7 +66,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     total = options.steps or config.hp.epochs * epoch
     model = loading.build_model(config, images.image_shape, images.num_classes)
     model.before_training(epoch)
-    compile_model(model, options.jit)
+    compile_model(model, "off" if options.deterministic else options.jit)
     # After the model: building a feature network changes the state of Keras' random seed.
     measure = options.eval_every and sample_measure(options, images, model)
 
@@ -84,9 +84,9 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     environment = {**machine.environment(), "xla": model.jit_compile}
     machine.warn_of_changes(run, environment)
     run.write_config(config.as_dict(), loading.describe_data(images), environment, command, total)
-    real = at_random(images.train.images, 64, options.seed)
+    real = plotting.grid(at_random(images.train.images, 64, options.seed))
     with run.optional("pictures"):
-        plotting.save_image(run.path / "real.png", plotting.grid(real))
+        plotting.save_image(run.path / "real.png", real)
     print_start(config, run, model, images, f"steps {start} to {total} ({epoch} per epoch)")
 
     with (
@@ -96,46 +96,26 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     ):
         if not start:
             events.text(0, "config", f"```\n{run.config.read_text()}\n```")
-            events.images(0, {"real": plotting.grid(real)})
-        ends = {"total": total, "stop": stop}
-        log = callbacks.Log(
-            run, events, batches, notes.get("log", {}), every=options.log_every, **ends
-        )
+            events.images(0, {"real": real})
+        outputs = callbacks.Outputs(run, events, total, stop)
+        log = callbacks.Log(outputs, options.log_every, batches, notes.get("log", {}))
         evaluators = []
         if not model.lacks(VALIDATION) and images.test:
             reference = Reference(images, "test", None)
             validate = functools.partial(validation, model, reference)
-            evaluators += [
-                callbacks.Evaluator(run, events, log, validate, TEST, every=epoch, **ends)
-            ]
+            evaluators.append(callbacks.Evaluator(outputs, epoch, log, validate, TEST))
         if measure:
-            every_eval = options.eval_every
-            evaluators += [
-                callbacks.Evaluator(run, events, log, measure, LOGGED, every=every_eval, **ends)
-            ]
-        drawn = at_random((images.test or images.train).images, 40, options.seed)
+            every_evaluation = options.eval_every
+            evaluators.append(callbacks.Evaluator(outputs, every_evaluation, log, measure, LOGGED))
+        shown = at_random((images.test or images.train).images, 40, options.seed)
         steps = callbacks.in_order(
             measure=evaluators,
             log=log,
             draw=callbacks.Pictures(
-                run,
-                events,
-                log,
-                drawn,
-                options.sample_planes,
-                every=options.sample_every or epoch,
-                **ends,
+                outputs, options.sample_every or epoch, log, shown, planes=options.sample_planes
             ),
             save=callbacks.Saver(
-                checkpoints,
-                log,
-                events,
-                options.checkpoint_minutes,
-                lambda: run.set_status(
-                    checkpoint=run.status().get("checkpoint") or int(model.step)
-                ),
-                every=every,
-                **ends,
+                outputs, every, log, checkpoints, minutes=options.checkpoint_minutes
             ),
             show=callbacks.Progress(total, batches),
         )
@@ -238,7 +218,7 @@ def resume(
         UserError: the checkpoints are missing or damaged, belong to other images or to another run,
             or are beyond the last step.
     """
-    if not (found := checkpoints.found()):
+    if not checkpoints.found():
         if has_lost_checkpoints(run, every):
             raise UserError(
                 f"{run.path}: has a log, but its checkpoints are missing; move it away, or set "
@@ -260,7 +240,7 @@ def resume(
                 "epochs"
             )
         run.forget_after(start)
-        run.set_status(checkpoint=run.status().get("checkpoint") or found[-1])
+        run.note_checkpoint(start)
     run.sweep()
     checkpoints.sweep()
     return start, notes

@@ -124,6 +124,12 @@ class RunOptions:
         choices=("auto", "on", "off"),
         may_change=True,
     )
+    deterministic: bool = field(
+        False,
+        "only operations whose result does not depend on the order of threads, without XLA: on a "
+        "GPU a resumed run is exact with it only, and slower",
+        group="speed",
+    )
     mixed_precision: str = field(
         "off",
         "16-bit arithmetic with 32-bit weights: bfloat16 for recent CPUs and GPUs, float16 with a "

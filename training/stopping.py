@@ -16,7 +16,7 @@ class Interrupted(Exception):
 
 
 class StopRequest:
-    """Context in which SIGINT (Ctrl-C, a notebook's stop button), SIGTERM and SIGHUP request a stop.
+    """Context in which SIGINT (Ctrl-C, a notebook's stop), SIGTERM and SIGHUP request a stop.
 
     A notebook's stop button sends SIGINT up to three times: signals within GRACE seconds of the
     first one count as one. A later signal has its usual effect. SIGHUP stays ignored where it is,
