@@ -190,13 +190,13 @@ class Log(Periodic):
             "means": self.means,
         }
 
-    def check_means(self) -> None:
-        """Raise DivergedError, after a record of the means, if one of them is not finite."""
+    def check_means(self, step: int) -> None:
+        """Raise DivergedError, after a record of a step, if one of the means is not finite."""
         self.pause()
         bad = {n: m for n, m in self.means.items() if not math.isfinite(m.value)}
         if bad:
             name, mean = min(bad.items(), key=lambda item: item[1].finite)
-            self.write()
+            self.write(step)
             raise DivergedError(self.first + int(mean.finite) + 1, f"{name} is {mean.value}")
 
     def _count_seconds(self) -> None:
@@ -204,35 +204,35 @@ class Log(Periodic):
         self.seconds += now - self.since
         self.since = now
 
-    def position(self) -> dict[str, float]:
+    def position(self, step: int) -> dict[str, float]:
         """Return step, epoch, kimg and seconds, the first entries of each record."""
         self._count_seconds()
-        epoch = self.step / self.batches.steps_per_epoch
-        kimg = self.step * self.batches.images_per_step / 1000
-        return dict(zip(POSITION, (self.step, epoch, kimg, round(self.seconds, 3)), strict=True))
+        epoch = step / self.batches.steps_per_epoch
+        kimg = step * self.batches.images_per_step / 1000
+        return dict(zip(POSITION, (step, epoch, kimg, round(self.seconds, 3)), strict=True))
 
     def done(self):
         return self.first == self.step
 
     def act(self):
-        self.check_means()
-        self.write()
+        self.check_means(self.step)
+        self.write(self.step)
 
-    def write(self) -> None:
-        """Write a record with the means since the last one, and begin new means."""
-        images = (self.step - self.first) * self.batches.images_per_step
+    def write(self, step: int) -> None:
+        """Write a record of a step with the means since the last one, and begin new means."""
+        images = (step - self.first) * self.batches.images_per_step
         rates = {
             name: float(optimizer.learning_rate)
             for name, optimizer in self.model.optimizers.items()
         }
         record = {
-            **self.position(),
+            **self.position(step),
             **SPEED.single(images / max(self.busy, 1e-9)),
             **LEARNING_RATES.named(rates),
             **{name: mean.value for name, mean in self.means.items()},
         }
         self.run.log(record)
-        self.events.scalars(self.step, {k: v for k, v in record.items() if k != "step"})
+        self.events.scalars(step, {k: v for k, v in record.items() if k != "step"})
         self._renew()
 
     def _renew(self) -> None:
@@ -266,7 +266,7 @@ class Evaluator(Periodic):
         return not self.step or self.run.has_record(self.step, self.prefix)
 
     def act(self):
-        self.log.check_means()
+        self.log.check_means(self.step)
         self.check_state()
         print("\n" * is_live(), end="")  # ends the progress line
         values = {}
@@ -274,7 +274,7 @@ class Evaluator(Periodic):
             values = self.measure()
         if not values:
             return
-        self.run.log({**self.log.position(), **values})
+        self.run.log({**self.log.position(self.step), **values})
         self.events.scalars(self.step, values)
         found = "  ".join(f"{logged_metric(k) or k} {value:.4g}" for k, value in values.items())
         print(f"step {self.step}: {found}", flush=True)
@@ -303,7 +303,7 @@ class Pictures(Periodic):
         return (self.run.samples / f"step-{self.step:07}.png").exists()
 
     def act(self):
-        self.log.check_means()
+        self.log.check_means(self.step)
         self.check_state()
         pictures = self.drawn()
         with self.run.optional("pictures"):
@@ -380,7 +380,7 @@ class Saver(Periodic):
     def act(self):
         if self.step == self.saved:
             return
-        self.log.check_means()
+        self.log.check_means(self.step)
         self.check_state()
         self.events.flush()
         self.checkpoints.save({"log": self.log.state()})

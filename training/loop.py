@@ -89,11 +89,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         plotting.save_image(run.path / "real.png", real)
     print_start(config, run, model, images, f"steps {start} to {total} ({epoch} per epoch)")
 
-    with (
-        stopping.unbreakable_output(),
-        Events(run.path, start) as events,
-        stopping.StopRequest() as stop,
-    ):
+    with Events(run.path, start) as events, stopping.StopRequest() as stop:
         if not start:
             events.text(0, "config", f"```\n{run.config.read_text()}\n```")
             events.images(0, {"real": real})

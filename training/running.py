@@ -8,6 +8,7 @@ import data
 from storage.run_directory import RunDirectory
 from training import resume
 from training.options import Config
+from training.stopping import unbreakable_output
 
 
 def command_line(argv: Sequence[str]) -> str:
@@ -28,7 +29,7 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
     """
     options = config.options
     data.check(options.dataset, data_dir=options.data_dir or None, gray=options.gray)
-    with RunDirectory(config.outdir) as run:
+    with RunDirectory(config.outdir) as run, unbreakable_output():
         resume.check(config, run)
         from training.callbacks import DivergedError
         from training.loop import train

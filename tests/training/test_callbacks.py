@@ -1,7 +1,9 @@
-"""The line of progress, a request to stop, and measurements in training."""
+"""Line of progress, requests to stop, and evaluations in training."""
 
 import contextlib
+import errno
 import io
+import os
 import re
 import signal
 import threading
@@ -12,7 +14,8 @@ import pytest
 
 from models import adversarial  # noqa: F401, declares the losses
 from storage.run_directory import RunDirectory
-from training import callbacks
+from training import callbacks, stopping
+from training.events import Events
 
 
 class Terminal(io.StringIO):
@@ -135,37 +138,88 @@ def handled(number, handler):
         signal.signal(number, before)
 
 
-def test_stop_request_takes_one_signal_and_restores_the_handler():
+@pytest.fixture
+def at(monkeypatch):
+    """Return at(seconds), which sets the clock of stop requests."""
+    return lambda seconds: monkeypatch.setattr(stopping.time, "monotonic", lambda: seconds)
+
+
+def test_stop_request_takes_signals_of_three_seconds_as_one_and_restores_the_handler(at):
     calls = []
 
     def own(*_):
-        calls.append("old")
+        calls.append("own")
 
     with handled(signal.SIGTERM, own):
-        with callbacks.StopRequest() as stop:
+        with stopping.StopRequest() as stop:
             assert stop.received is None
+            for seconds in (100.0, 100.2, 102.9):
+                at(seconds)
+                signal.raise_signal(signal.SIGTERM)
+                assert stop.received is signal.SIGTERM
+                assert calls == []
+            at(103.1)
             signal.raise_signal(signal.SIGTERM)
-            assert stop.received is signal.SIGTERM
-            assert calls == []
-            signal.raise_signal(signal.SIGTERM)
-            assert calls == ["old"]
+            assert calls == ["own"]
         assert signal.getsignal(signal.SIGTERM) is own
 
 
-def test_stop_request_with_a_second_ctrl_c_interrupts():
+def test_stop_request_with_a_late_second_ctrl_c_interrupts(at):
     interrupts = handled(signal.SIGINT, signal.default_int_handler)
-    with interrupts, callbacks.StopRequest() as stop:
+    with interrupts, stopping.StopRequest() as stop:
+        at(0.0)
         signal.raise_signal(signal.SIGINT)
         assert stop.received is signal.SIGINT
+        at(3.5)
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGINT)
+
+
+def test_stop_request_takes_sighup_unless_it_is_ignored():
+    with handled(signal.SIGHUP, signal.SIG_DFL), stopping.StopRequest() as stop:
+        signal.raise_signal(signal.SIGHUP)
+        assert stop.received is signal.SIGHUP
+    with handled(signal.SIGHUP, signal.SIG_IGN), stopping.StopRequest() as stop:
+        signal.raise_signal(signal.SIGHUP)
+        assert stop.received is None
+
+
+def test_stop_request_ends_an_interruptible_block_at_once():
+    with stopping.StopRequest() as stop:
+        with stop.interruptible():
+            signal.raise_signal(signal.SIGTERM)
+            pytest.fail("the block goes on")
+        assert stop.received is signal.SIGTERM
+
+
+class Broken(io.StringIO):
+    """Stream of a terminal that is gone."""
+
+    def __init__(self, number):
+        super().__init__()
+        self.number, self.tries = number, 0
+
+    def write(self, text):
+        self.tries += 1
+        raise OSError(self.number, os.strerror(self.number))
+
+    flush = write
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.EPIPE])
+def test_unbreakable_stream_discards_output_after_an_error(number):
+    broken = Broken(number)
+    with contextlib.redirect_stdout(broken), stopping.unbreakable_output():
+        print("one", flush=True)
+        print("two", flush=True)
+    assert broken.tries == 1
 
 
 def test_stop_request_in_a_thread_leaves_the_handlers():
     handlers = [signal.getsignal(signal.SIGINT)]
 
     def enter():
-        with callbacks.StopRequest() as stop:
+        with stopping.StopRequest() as stop:
             handlers.append(signal.getsignal(signal.SIGINT))
             assert stop.received is None
 
@@ -179,16 +233,23 @@ def test_stop_request_in_a_thread_leaves_the_handlers():
 @pytest.fixture
 def evaluator(tmp_path, capsys):
     """Return evaluator(every, values, first=0, last=12) -> records and output."""
-    import tensorflow as tf
 
-    def evaluator(every, values, first=0, last=12, players=None, stop=False):
+    def evaluator(every, values, first=0, last=12, total=None, bad=None, stop=None):
         run = RunDirectory(tmp_path)
-        log = types.SimpleNamespace(position=lambda step: {"step": step, "seconds": 1.5})
-        with contextlib.closing(tf.summary.create_file_writer(str(tmp_path))) as writer:
-            measuring = callbacks.Evaluator(run, writer, log, every, lambda: dict(values))
-            model = types.SimpleNamespace(step=first, players=lambda: players or {})
-            model.stop_training = stop
-            measuring.set_model(model)
+        with run, Events(tmp_path, first) as events:
+            total = last if total is None else total
+            outputs = callbacks.Outputs(run, events, total, stop or stopping.StopRequest())
+            measuring = callbacks.Evaluator(
+                outputs,
+                every,
+                None,
+                values if callable(values) else lambda: dict(values),
+                "metric_",
+            )
+            measuring.log = types.SimpleNamespace(
+                position=lambda step: {"step": step, "seconds": 1.5}, check_means=lambda step: None
+            )
+            measuring.set_model(types.SimpleNamespace(step=first, non_finite=lambda: bad))
             measuring.on_train_begin()
             for step in range(first, last):
                 measuring.on_train_batch_end(step, {})
@@ -198,12 +259,28 @@ def evaluator(tmp_path, capsys):
     return evaluator
 
 
-def test_evaluator_measures_every_n_steps_and_at_the_end(evaluator):
+def test_evaluator_measures_every_n_steps_and_at_the_last(evaluator):
     lines, _ = evaluator(5, {"metric_fid": 3.0}, first=3, last=21)
     steps = (5, 10, 15, 20, 21)
     assert lines == [{"step": step, "seconds": 1.5, "metric_fid": 3.0} for step in steps]
-    lines, _ = evaluator(5, {"metric_fid": 3.0}, first=21, last=23, stop=True)
+    lines, _ = evaluator(5, {"metric_fid": 3.0}, first=21, last=23, total=40)
     assert len(lines) == len(steps)
+
+
+def test_evaluator_at_the_start_measures_what_is_due_and_lacking(evaluator):
+    lines, _ = evaluator(5, {"metric_fid": 3.0}, first=10, last=12, total=40)
+    assert [line["step"] for line in lines] == [10]
+    lines, _ = evaluator(5, {"metric_fid": 3.0}, first=10, last=12, total=40)
+    assert [line["step"] for line in lines] == [10]
+
+
+def test_evaluator_interrupted_by_a_stop_writes_no_record(evaluator):
+    def interrupted():
+        signal.raise_signal(signal.SIGTERM)
+        return {"metric_fid": 3.0}
+
+    with stopping.StopRequest() as stop:
+        assert evaluator(5, interrupted, stop=stop) == ([], "")
 
 
 def test_evaluator_prints_each_measurement(evaluator):
@@ -211,13 +288,9 @@ def test_evaluator_prints_each_measurement(evaluator):
     assert out == "".join(f"step {step}: fid 31.23  test_loss 0.5\n" for step in (4, 8, 12))
 
 
-def test_evaluator_with_nan_weights_raises_before_measuring(evaluator, tmp_path):
-    import tensorflow as tf
-
-    weight = types.SimpleNamespace(value=tf.constant([1.0, float("nan")]))
-    players = {"generator": types.SimpleNamespace(variables=[weight])}
-    with pytest.raises(callbacks.DivergedError, match="step 5: weights of the generator"):
-        evaluator(5, {"metric_fid": 3.0}, players=players)
+def test_evaluator_with_a_nan_in_the_state_raises_before_measuring(evaluator, tmp_path):
+    with pytest.raises(callbacks.DivergedError, match="step 5: generator/bias is not finite"):
+        evaluator(5, {"metric_fid": 3.0}, bad="generator/bias")
     assert RunDirectory(tmp_path).records() == []
 
 

@@ -1,0 +1,95 @@
+"""Runs that are stopped or killed at a point of the code, and what is compared afterwards."""
+
+import contextlib
+import os
+import signal
+
+import pytest
+
+from tests.train.cases import files, records, timeless
+
+# All kinds of records, at steps of their own.
+SCHEDULE = (
+    "--steps=24", "--checkpoint_every=6", "--log_every=4", "--sample_every=6", "--eval_every=12",
+    "--eval_metrics=pixel_mean", "--eval_samples=20",
+)  # fmt: skip
+
+# A training that sends itself a signal before or after a method of an object at a step.
+KILLED = """
+import importlib, os, sys
+import train
+from cli import flags
+
+name, when, step, number = sys.argv[1:5]
+module, kind, method = name.rsplit(".", 2)
+kind = getattr(importlib.import_module(module), kind)
+original = getattr(kind, method)
+
+def at(this, *arguments, **options):
+    here = int(this.step) == int(step)
+    if here and when == "before":
+        os.kill(os.getpid(), int(number))
+    result = original(this, *arguments, **options)
+    if here and when == "after":
+        os.kill(os.getpid(), int(number))
+    return result
+
+setattr(kind, method, at)
+if code := flags.run_script(train.main, sys.argv[5:]):
+    sys.exit(code)
+"""
+
+
+@contextlib.contextmanager
+def signalled(kind, method, step, *numbers):
+    """Send signals to this process before a method of a class runs at a step."""
+    original = getattr(kind, method)
+
+    def at(this, *arguments, **options):
+        if int(this.step) == step:
+            for number in numbers:
+                os.kill(os.getpid(), number)
+        return original(this, *arguments, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(kind, method, at)
+        yield
+
+
+OF_THE_CLOCK = ("seconds", "images_per_second", "curves", "config")
+
+
+def summaries(path):
+    """Return (tag, step, value) of the summaries of a run, sorted, as TensorBoard shows them.
+
+    Those that depend on the clock or the path are left out.
+    """
+    from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
+
+    everything = EventAccumulator(str(path), size_guidance={"tensors": 0})
+    everything.Reload()
+    found = []
+    for tag in everything.Tags()["tensors"]:
+        if tag not in OF_THE_CLOCK:
+            for event in everything.Tensors(tag):
+                found.append((tag, event.step, event.tensor_proto.SerializeToString()))
+    return sorted(found)
+
+
+def assert_same_run(path, whole):
+    """Assert that a run has the files of another: checkpoints, records, pictures and summaries."""
+    assert [*map(timeless, records(path))] == [*map(timeless, records(whole))]
+    seconds = [record["seconds"] for record in records(path)]
+    assert seconds == sorted(seconds)
+    assert files(path / "samples") == files(whole / "samples")
+    for name in ("samples.png", "real.png", "progress.gif"):
+        assert (path / name).read_bytes() == (whole / name).read_bytes(), name
+    steps, expected = ({p.name for p in (r / "checkpoints").iterdir()} for r in (path, whole))
+    assert steps == expected
+    assert not [p for p in path.rglob("*") if ".tmp" in p.name]
+    shown = summaries(path)
+    assert [key[:2] for key in shown] == [key[:2] for key in summaries(whole)]
+    assert shown == summaries(whole)
+
+
+STOPS = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM, "SIGHUP": signal.SIGHUP}
