@@ -196,8 +196,9 @@ class Log(Periodic):
         bad = {n: m for n, m in self.means.items() if not math.isfinite(m.value)}
         if bad:
             name, mean = min(bad.items(), key=lambda item: item[1].finite)
+            first_bad = self.first + int(mean.finite) + 1
             self.write(step)
-            raise DivergedError(self.first + int(mean.finite) + 1, f"{name} is {mean.value}")
+            raise DivergedError(first_bad, f"{name} is {mean.value}")
 
     def _count_seconds(self) -> None:
         now = time.perf_counter()

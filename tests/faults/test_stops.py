@@ -21,7 +21,7 @@ def uninterrupted(call, tiny, tmp_path_factory):
 
 
 @pytest.fixture
-def resumes(call, tiny, tmp_path, uninterrupted, checkpoint, assert_same_bits):
+def resumes(call, tiny, tmp_path, uninterrupted):
     """Return resumes(), which resumes the run in tmp_path and compares it."""
 
     def resumes():
@@ -29,8 +29,6 @@ def resumes(call, tiny, tmp_path, uninterrupted, checkpoint, assert_same_bits):
         assert done.code == 0, done
         assert done.err == ""
         assert_same_run(tmp_path, uninterrupted)
-        ends = (checkpoint(path / "checkpoints" / "ckpt-24") for path in (tmp_path, uninterrupted))
-        assert_same_bits(*ends)
 
     return resumes
 

