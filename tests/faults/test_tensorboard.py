@@ -1,0 +1,91 @@
+"""TensorBoard shows each step of a resumed run once, and nothing of a lost future."""
+
+import time
+
+import numpy as np
+import pytest
+
+from training.events import Events
+
+
+def written(folder, start, steps, tags=("loss",)):
+    """Write the scalars of steps, tagged and worth their step, as a training does that is killed."""
+    events = Events(folder, start).__enter__()
+    for step in steps:
+        events.scalars(step, {tag: float(step) for tag in tags})
+        events.images(step, {"samples": np.full((4, 4, 1), step, np.uint8)})
+    events.flush()
+    time.sleep(1.1)  # event files are named and read by their second
+
+
+def of_accumulator(folder):
+    """Return the steps of each tag as TensorBoard's loader in Python has them."""
+    from tensorboard.backend.event_processing.plugin_event_accumulator import EventAccumulator
+
+    everything = EventAccumulator(str(folder), size_guidance={"tensors": 0})
+    everything.Reload()
+    tags = everything.Tags()["tensors"]
+    return {tag: [event.step for event in everything.Tensors(tag)] for tag in tags}
+
+
+def of_server(folder):
+    """Return the steps of each tag as TensorBoard's data server has them."""
+    from tensorboard.context import RequestContext
+    from tensorboard.data import server_ingester
+    from tensorboard.util import grpc_util
+
+    server = server_ingester.SubprocessServerDataIngester(
+        server_ingester.get_server_binary(),
+        str(folder),
+        reload_interval=0,
+        channel_creds_type=grpc_util.ChannelCredsType.LOCAL,
+        samples_per_plugin={"scalars": 0},
+    )
+    server.start()
+    found = {}
+    for _ in range(50):
+        shown = server.data_provider.read_scalars(
+            RequestContext(), experiment_id="", plugin_name="scalars", downsample=1000
+        )
+        found = {tag: [e.step for e in points] for tag, points in shown.get(".", {}).items()}
+        if found:
+            break
+        time.sleep(0.1)
+    return found
+
+
+@pytest.fixture(params=[of_accumulator, of_server], ids=["python", "server"])
+def steps_in(request):
+    if request.param is of_server:
+        pytest.importorskip("tensorboard_data_server")
+    return request.param
+
+
+def test_events_of_a_resumed_run_have_each_step_once(tmp_path, steps_in):
+    written(tmp_path, 0, range(1, 11))
+    written(tmp_path, 5, range(6, 9))
+    written(tmp_path, 7, range(8, 13))
+    assert steps_in(tmp_path)["loss"] == list(range(1, 13))
+
+
+def test_events_of_a_lost_future_are_forgotten(tmp_path):
+    written(tmp_path, 0, range(1, 11), tags=("loss", "metric_fid"))
+    written(tmp_path, 5, [])
+    assert of_accumulator(tmp_path) == dict.fromkeys(
+        ("loss", "metric_fid", "samples"), [1, 2, 3, 4, 5]
+    )
+
+
+def test_events_of_a_run_killed_before_its_first_checkpoint_are_forgotten(tmp_path):
+    written(tmp_path, 0, [0, 1, 2])
+    written(tmp_path, 0, [0, 1])
+    assert of_accumulator(tmp_path)["loss"] == [0, 1]
+
+
+def test_events_that_cannot_be_written_give_one_warning(capsys):
+    with Events("/dev/null/run", 0) as events:
+        events.scalars(1, {"loss": 1.0})
+        events.scalars(2, {"loss": 1.0})
+        events.flush()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("warning: /dev/null/run: TensorBoard's summaries end here (")
