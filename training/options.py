@@ -193,13 +193,19 @@ class Config:
         return run.parsed_config(cls.from_dict)
 
     def fixed(self) -> dict:
-        """Return the values that a resumed run must not change, by name."""
-        return {
+        """Return the values that a resumed run must not change, by name.
+
+        The path of a data set is not among them, as its fingerprint decides.
+        """
+        fixed = {
             spec.name: getattr(part, spec.name)
             for part in (self.options, self.hp)
             for spec in dataclasses.fields(part)
             if not spec.metadata.get("may_change")
         }
+        if Path(self.options.dataset).is_absolute():
+            fixed["dataset"] = "images of your own"
+        return fixed
 
 
 def parse(argv: Sequence[str]) -> Config:
