@@ -75,7 +75,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         model.state(),
         model.step,
         run.checkpoints,
-        identity={**config.fixed(), "fingerprint": images.fingerprint},
+        identity=config.identity(images.fingerprint),
         keep=options.keep_checkpoints,
         keep_every=options.keep_every,
         optional=state_keys.OWN,

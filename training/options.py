@@ -195,7 +195,7 @@ class Config:
     def fixed(self) -> dict:
         """Return the values that a resumed run must not change, by name.
 
-        The path of a data set is not among them, as its fingerprint decides.
+        A data set may move: its fingerprint decides whether it is the same.
         """
         fixed = {
             spec.name: getattr(part, spec.name)
@@ -204,8 +204,13 @@ class Config:
             if not spec.metadata.get("may_change")
         }
         if Path(self.options.dataset).is_absolute():
-            fixed["dataset"] = "images of your own"
+            fixed["dataset"] = "a path"
         return fixed
+
+    def identity(self, fingerprint: str) -> dict:
+        """Return the JSON values that a run shares with its checkpoints, by name."""
+        fixed = {name: value for name, value in self.fixed().items() if name != "dataset"}
+        return {**fixed, "fingerprint": fingerprint}
 
 
 def parse(argv: Sequence[str]) -> Config:
