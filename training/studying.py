@@ -26,7 +26,9 @@ Run = tuple[list[str], options.Config]  # command line of train.py, and its conf
 class StudyOptions:
     """Options of study.py in addition to `MeasureOptions`."""
 
-    configs: str = field("", "flagfiles of train.py, separated by commas", group="runs and metrics")
+    configs: str = field(
+        "", "flagfiles of train.py, separated by commas", group="runs and metrics", path="list"
+    )
     seeds: str = field(
         "",
         "training seeds of each flagfile, separated by commas; default: the flagfile's own seed",
@@ -156,4 +158,5 @@ def train_unless_finished(config: options.Config, command: Sequence[str]) -> int
 def finished(config: options.Config) -> bool:
     """Return whether the run of this configuration is finished."""
     run = RunDirectory(config.outdir)
-    return run.has_checkpoints and run.finished and options.Config.of_run(run) == config
+    known = run.has_checkpoints and run.config.exists()
+    return known and run.finished and options.Config.of_run(run) == config

@@ -47,9 +47,9 @@ def test_checkpoint_has_all_variables_of_the_state(whole, checkpoint):
 
 def test_log_of_a_resumed_run_has_each_line_once(killed, resumed, whole):
     lines = (killed / "metrics.jsonl").read_text().splitlines()
-    assert [json.loads(line)["step"] for line in lines] == [4, 5, 8, 10, 12]
+    assert [json.loads(line)["step"] for line in lines] == [4, 8, 12]
     expected = [timeless(line) for line in records(whole)]
-    assert [line["step"] for line in expected] == [4, 5, 8, 10, 12, 15, 16, 20, 24]
+    assert [line["step"] for line in expected] == [4, 8, 12, 16, 20, 24]
     assert [timeless(line) for line in records(resumed.path)] == expected
     seconds = [line["seconds"] for line in records(resumed.path)]
     assert seconds == sorted(set(seconds))
@@ -226,7 +226,11 @@ def test_run_with_damaged_checkpoints_only_is_not_restarted(call, tiny, killed, 
     before = records(path)
     done = call("train", *tiny, *SCHEDULE, f"--outdir={path}")
     assert done.code == 2, done
-    assert "no checkpoint can be read" in done.err.splitlines()[-1]
+    reason = {
+        "missing index": "has a log, but its checkpoints are missing",
+        "truncated data": "no checkpoint can be read",
+    }
+    assert reason[damage] in done.err.splitlines()[-1]
     assert done.err.splitlines()[-1].startswith("error: ")
     assert records(path) == before
 
