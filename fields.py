@@ -10,9 +10,7 @@ import dataclasses
 import inspect
 import math
 import operator
-import os
 import typing
-import unicodedata
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -108,7 +106,6 @@ def field(
     below: float | None = None,
     choices: tuple[str, ...] = (),
     follows: tuple[str, str] | None = None,
-    path: str = "",
     **facts: Any,
 ) -> Any:
     """Return a dataclass field that can describe and check itself.
@@ -125,8 +122,6 @@ def field(
         choices: the values of a string.
         follows: (name of a `choice`, name of a fact): the default is that fact of the selected
             alternative; if the fact is None, the option does not apply and is None.
-        path: "one" if the value is a path, "list" if it is a list of paths separated by commas;
-            empty for other strings. Paths are literal; ~ is expanded.
         **facts: further metadata for the code that uses the class, such as may_change=True.
     """
     limits = ((">=", at_least), (">", above), ("<=", at_most), ("<", below))
@@ -143,7 +138,6 @@ def field(
             "owner": None,
             "of_choice": {},
             "follows": follows,
-            "path": path,
             "by_dataset": per.datasets,
             **facts,
         },
@@ -324,16 +318,7 @@ def allowed(spec: dataclasses.Field) -> str:
 
 
 def normalised(spec: dataclasses.Field, value: Any) -> Any:
-    """Return the stored form of a value: aliases replaced, "r1, r2: 5.0" as ("r1", "r2:5").
-
-    In paths, ~ is expanded.
-
-    Raises:
-        UserError: a home directory is unknown.
-    """
-    if spec.metadata["path"] and isinstance(value, str):
-        parts = value.split(",") if spec.metadata["path"] == "list" else [value]
-        return ",".join(expanded(part, spec.name) for part in parts)
+    """Return the stored form of a value: aliases replaced, "r1, r2: 5.0" as ("r1", "r2:5")."""
     alternatives = spec.metadata["alternatives"]
     aliases = {} if alternatives is None else alternatives.aliases
     if not spec.metadata["several"]:
@@ -362,12 +347,6 @@ def weighted(selected: tuple[str, ...]) -> dict[str, float | None]:
 
 def check_value(spec: dataclasses.Field, value: Any) -> None:
     """Raise UserError unless a field may have the value."""
-    if spec.metadata["path"] and isinstance(value, str) and not is_path(value):
-        raise UserError(
-            "expected a path of printable UTF-8 characters, got "
-            f"{value.encode(errors='surrogateescape')!r}. Rename the folder or file",
-            spec.name,
-        )
     if not _is_valid(spec, value):
         raise UserError(f"expected {allowed(spec)}, got {as_text(value)}", spec.name)
 
@@ -467,32 +446,3 @@ def options_of(instance: Any, name: str) -> dict[str, Any]:
 def listed(value: str) -> list[str]:
     """Split a comma-separated text into non-empty names without surrounding blanks."""
     return [name.strip() for name in value.split(",") if name.strip()]
-
-
-def expanded(path: str | os.PathLike, option: str = "") -> str:
-    """Return a path with ~ or ~user at its start replaced by the home directory.
-
-    Args:
-        path: the path.
-        option: name of the option that an error names.
-
-    Raises:
-        UserError: the home directory is unknown.
-    """
-    path = os.fspath(path)
-    text = path.lstrip()
-    if not text.startswith("~"):
-        return path
-    found = os.path.expanduser(text)
-    if found.startswith("~") or not (text[1:].partition("/")[0] or os.environ.get("HOME", "/")):
-        raise UserError(f"{text}: unknown home directory. Write an absolute path", option)
-    return found
-
-
-def is_path(text: str) -> bool:
-    """Return whether a text can be the path of files: UTF-8 without control characters."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return not any(unicodedata.category(character) == "Cc" for character in text)

@@ -12,7 +12,7 @@ import pathlib
 from data import arrays, folder, tfds_sets
 from data.image_data import ImageData, Split
 from errors import UserError
-from fields import expanded
+from storage.paths import expanded
 
 __all__ = ["KNOWN", "ImageData", "KnownSet", "Split", "canonical_name", "check", "known", "load"]
 

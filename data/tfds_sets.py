@@ -18,7 +18,7 @@ from data import conversion
 from data.cache import Decoded, Decoder, cached
 from data.image_data import ImageData
 from errors import UserError, near
-from fields import expanded
+from storage.paths import expanded
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds

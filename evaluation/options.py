@@ -7,6 +7,7 @@ import fields
 from errors import UserError
 from evaluation.features import NETWORKS
 from fields import field
+from storage.paths import one_path, several_paths
 
 
 @fields.options()
@@ -56,7 +57,7 @@ class MeasureOptions:
         f"feature network: {', '.join(NETWORKS)}, or the path of a .keras file; auto: digits for "
         "MNIST, else inception if its weights are in the cache, else efficientnet_lite0",
         group="protocol",
-        path="one",
+        convert=one_path,
         protocol=True,
     )
     split: str = field(
@@ -70,13 +71,13 @@ class MeasureOptions:
         "",
         "directory of TensorFlow Datasets; default: that of the run",
         group="protocol",
-        path="one",
+        convert=one_path,
     )
     outdir: str = field(
         "runs/comparison",
         "output directory for the comparison of several runs and for the evaluation of images",
         group="output",
-        path="one",
+        convert=one_path,
     )
     publish: bool = field(
         False,
@@ -116,7 +117,7 @@ class EvaluateOptions(MeasureOptions):
     """Options of evaluate.py: the runs or images to measure, and `MeasureOptions`."""
 
     run: str = field(
-        "", "run directories, separated by commas", group="runs and metrics", path="list"
+        "", "run directories, separated by commas", group="runs and metrics", convert=several_paths
     )
     step: int | None = field(
         None,
@@ -132,13 +133,13 @@ class EvaluateOptions(MeasureOptions):
         "folder of PNG or JPEG files, or an .npz file with an array images, x, x_train, samples or "
         "arr_0",
         group="runs and metrics",
-        path="one",
+        convert=one_path,
     )
     dataset: str = field(
         "",
         "data set that the files of `images` are compared with, named as in train.py",
         group="runs and metrics",
-        path="one",
+        convert=one_path,
     )
     image_size: int | None = field(
         None,

@@ -4,7 +4,7 @@ import os
 import pathlib
 
 from errors import UserError
-from fields import expanded
+from storage.paths import expanded
 
 
 def cache_directory() -> pathlib.Path:

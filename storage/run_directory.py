@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from errors import UserError, warn
-from fields import expanded
 from storage.checkpoint_files import steps_of
 from storage.files import sweep, write_atomically, write_json
+from storage.paths import expanded
 
 Parsed = TypeVar("Parsed")
 

@@ -16,6 +16,7 @@ from fields import Choice, Choices, choice, field
 from models.abilities import CONTINUOUS_CODES, ORDERED_DIMENSIONS, STYLES, Ability
 from storage.checkpoint_files import require
 from storage.files import write_npz
+from storage.paths import expanded, one_path
 from storage.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def draw(options: "GenerateOptions") -> list[str]:
 
     _, _, model = load_run(options.run, options.step)
     check_model(model, options)
-    outdir = Path(fields.expanded(options.outdir or run.path / "generated", "outdir"))
+    outdir = Path(expanded(options.outdir or run.path / "generated", "outdir"))
     try:
         outdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -264,7 +265,7 @@ def save_styles(model: "GenerativeModel", options: "GenerateOptions", outdir: Pa
 class GenerateOptions:
     """Options of generate.py."""
 
-    run: str = field("", "run directory of the trained model", group="run", path="one")
+    run: str = field("", "run directory of the trained model", group="run", convert=one_path)
     output: str = choice(
         OUTPUTS,
         "grid",
@@ -272,7 +273,7 @@ class GenerateOptions:
         group="run",
     )
     outdir: str = field(
-        "", "output directory; default: generated/ in the run", group="run", path="one"
+        "", "output directory; default: generated/ in the run", group="run", convert=one_path
     )
     seed: int = field(0, "seed of the latents", group="run", at_least=0, at_most=2**31 - 1)
     label: int | None = field(

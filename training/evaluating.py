@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import data
-import fields
 from errors import UserError
 from evaluation import runner, subject
 from evaluation.context import Stopwatch
@@ -17,6 +16,7 @@ from evaluation.reports import publishing
 from evaluation.reports.comparison import write_comparison
 from evaluation.reports.tables import notes, tables
 from storage.checkpoint_files import require, steps_of
+from storage.paths import expanded
 from storage.run_directory import RunDirectory
 from training import options
 from training.publishing import published_record
@@ -31,7 +31,7 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
         request: the runs or images, the metrics and the protocol.
         only_new: skip runs with saved metrics of the same checkpoint and protocol.
     """
-    folder = Path(fields.expanded(request.outdir, "outdir"))
+    folder = Path(expanded(request.outdir, "outdir"))
     runs = runs_of(request)
     records = [published_record(run) for run in runs] if request.publish else []
     disable_tensor_float_32()

@@ -360,7 +360,9 @@ def frames_of(run: RunDirectory) -> list[np.ndarray]:
 
 
 def picture(path: Path) -> np.ndarray | None:
-    """Return a PNG file as uint8 [H, W, c]; None if it is damaged or missing, with a warning."""
+    """Return a PNG file as uint8 [H, W, c]; None if it is missing, or damaged with a warning."""
+    if not path.exists():
+        return None
     try:
         pixels = iio.imread(path)
     except Exception as error:  # Pillow raises errors of many types for damaged files

@@ -12,6 +12,7 @@ from fields import field
 from models import REGISTRY
 from models.declarations.base import Hyperparameters
 from models.networks import stages
+from storage.paths import expanded, one_path
 from storage.run_directory import RunDirectory
 
 
@@ -25,13 +26,13 @@ class RunOptions:
         "MNIST (embedded), FASHION_MNIST, CIFAR10 or another image set of TensorFlow Datasets by "
         "its name, a folder of images (flat, or one sub-folder per class), or an .npz file",
         group="data",
-        path="one",
+        convert=one_path,
     )
     data_dir: str = field(
         "",
         "directory of TensorFlow Datasets; default: TFDS_DATA_DIR",
         group="data",
-        path="one",
+        convert=one_path,
         may_change=True,
     )
     image_size: int | None = field(
@@ -48,7 +49,7 @@ class RunOptions:
         False, "mirror each training image left to right with probability 1/2", group="data"
     )
     outdir: str = field(
-        "", "run directory; default: runs/<model>-<dataset>", group="run", path="one",
+        "", "run directory; default: runs/<model>-<dataset>", group="run", convert=one_path,
         may_change=True,
     )  # fmt: skip
     resume: str = field(
@@ -156,7 +157,7 @@ class Config:
         """Path of the run directory."""
         dataset = Path(self.options.dataset).stem.lower().replace("_", "-")
         name = f"{self.options.model}-{dataset}"
-        return Path(fields.expanded(self.options.outdir or Path("runs") / name, "outdir"))
+        return Path(expanded(self.options.outdir or Path("runs") / name, "outdir"))
 
     def with_options(self, **changes) -> "Config":
         """Return a copy with other options."""

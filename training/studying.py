@@ -15,6 +15,7 @@ from cli import flags
 from errors import UserError
 from evaluation.options import EvaluateOptions, MeasureOptions
 from fields import field
+from storage.paths import several_paths
 from storage.run_directory import RunDirectory
 from training import options
 from training.running import command_line, run_training
@@ -27,7 +28,10 @@ class StudyOptions:
     """Options of study.py in addition to `MeasureOptions`."""
 
     configs: str = field(
-        "", "flagfiles of train.py, separated by commas", group="runs and metrics", path="list"
+        "",
+        "flagfiles of train.py, separated by commas",
+        group="runs and metrics",
+        convert=several_paths,
     )
     seeds: str = field(
         "",
