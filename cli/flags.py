@@ -33,6 +33,11 @@ class _Parser(flags.ArgumentParser):
         if value_type(self.spec) in (int, float):
             with contextlib.suppress(ValueError):
                 value = value_type(self.spec)(argument)
+        if convert := self.spec.metadata.get("convert"):
+            try:
+                value = convert(value)
+            except UserError as error:
+                raise UserError(error.message, self.spec.name) from None
         value = normalised(self.spec, value)
         check_value(self.spec, value)
         return value

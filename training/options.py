@@ -12,6 +12,7 @@ from fields import field
 from models import REGISTRY
 from models.declarations.base import Hyperparameters
 from models.networks import stages
+from storage.paths import expanded, one_path
 from storage.run_directory import RunDirectory
 
 
@@ -25,11 +26,13 @@ class RunOptions:
         "MNIST (embedded), FASHION_MNIST, CIFAR10 or another image set of TensorFlow Datasets by "
         "its name, a folder of images (flat, or one sub-folder per class), or an .npz file",
         group="data",
+        convert=one_path,
     )
     data_dir: str = field(
         "",
         "directory of TensorFlow Datasets; default: TFDS_DATA_DIR",
         group="data",
+        convert=one_path,
         may_change=True,
     )
     image_size: int | None = field(
@@ -46,8 +49,9 @@ class RunOptions:
         False, "mirror each training image left to right with probability 1/2", group="data"
     )
     outdir: str = field(
-        "", "run directory; default: runs/<model>-<dataset>", group="run", may_change=True
-    )
+        "", "run directory; default: runs/<model>-<dataset>", group="run", convert=one_path,
+        may_change=True,
+    )  # fmt: skip
     resume: str = field(
         "auto",
         "auto: resume if there is a checkpoint; must: error if there is none; never: error if "
@@ -159,7 +163,7 @@ class Config:
         """Path of the run directory."""
         dataset = Path(self.options.dataset).stem.lower().replace("_", "-")
         name = f"{self.options.model}-{dataset}"
-        return Path(self.options.outdir or Path("runs") / name).expanduser()
+        return Path(expanded(self.options.outdir or Path("runs") / name, "outdir"))
 
     def with_options(self, **changes) -> "Config":
         """Return a copy with other options."""
@@ -212,6 +216,14 @@ class Config:
         fixed = {name: value for name, value in self.fixed().items() if name != "dataset"}
         return {**fixed, "fingerprint": fingerprint}
 
+    def identity(self, fingerprint: str) -> dict:
+        """Return the values that a run and its checkpoints share.
+
+        The data set is identified by the fingerprint of its images, not by its name or path.
+        """
+        fixed = {name: value for name, value in self.fixed().items() if name != "dataset"}
+        return {**fixed, "fingerprint": fingerprint}
+
 
 def parse(argv: Sequence[str]) -> Config:
     """Return the configuration of a command line, without importing TensorFlow.
@@ -232,8 +244,8 @@ def parse(argv: Sequence[str]) -> Config:
     ours = {name: value for name, value in given.items() if has(RunOptions, name)}
     theirs = {name: value for name, value in given.items() if not has(RunOptions, name)}
     dataset = canonical_name(given.get("dataset", "MNIST"))
-    if dataset.strip() and Path(dataset).expanduser().exists():
-        dataset = str(Path(dataset).expanduser().resolve())
+    if dataset.strip() and Path(dataset).exists():
+        dataset = str(Path(dataset).resolve())
     options = RunOptions(**ours | {"model": model, "dataset": dataset})
     hp = hyperparameters.resolve(dataset, **theirs)
     if options.image_size and fields.selected(hp, "network").fixed_side:
