@@ -212,11 +212,6 @@ class Config:
         return fixed
 
     def identity(self, fingerprint: str) -> dict:
-        """Return the JSON values that a run shares with its checkpoints, by name."""
-        fixed = {name: value for name, value in self.fixed().items() if name != "dataset"}
-        return {**fixed, "fingerprint": fingerprint}
-
-    def identity(self, fingerprint: str) -> dict:
         """Return the values that a run and its checkpoints share.
 
         The data set is identified by the fingerprint of its images, not by its name or path.

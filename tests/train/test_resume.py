@@ -12,7 +12,7 @@ import signal
 import numpy as np
 import pytest
 
-from tests.train.cases import SCHEDULE, STOPPED, files, records, saved_config, steps_saved, timeless
+from tests.train.cases import SCHEDULE, files, records, saved_config, steps_saved, timeless
 
 
 @pytest.mark.smoke
