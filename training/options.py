@@ -6,6 +6,7 @@ from pathlib import Path
 
 import fields
 from cli import flags
+from cli.flagfiles import expanded
 from data import canonical_name
 from errors import UserError, near
 from fields import field
@@ -208,6 +209,7 @@ def parse(argv: Sequence[str]) -> Config:
     Raises:
         UserError: a flag is unknown or a value is invalid.
     """
+    argv = expanded(argv)
     model = model_name(flags.given(argv, RunOptions, partial=True).get("model", ""))
     hyperparameters = REGISTRY[model].hyperparameters
     try:
