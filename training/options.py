@@ -49,6 +49,14 @@ class RunOptions:
     outdir: str = field(
         "", "run directory; default: runs/<model>-<dataset>", group="run", may_change=True
     )
+    copy_to: str = field(
+        "",
+        "existing folder, such as a mounted drive: after each checkpoint the run is copied in the "
+        "background to a folder there that has the name of the run directory, and a later step is "
+        "copied back at the start; default: no copy",
+        group="run",
+        may_change=True,
+    )
     resume: str = field(
         "auto",
         "auto: resume if there is a checkpoint; must: error if there is none; never: error if "
@@ -161,6 +169,12 @@ class Config:
         dataset = Path(self.options.dataset).stem.lower().replace("_", "-")
         name = f"{self.options.model}-{dataset}"
         return Path(self.options.outdir or Path("runs") / name).expanduser()
+
+    @property
+    def copy(self) -> Path | None:
+        """Path of the copy of the run directory; None without `copy_to`."""
+        folder = self.options.copy_to
+        return Path(folder).expanduser() / self.outdir.resolve().name if folder else None
 
     def with_options(self, **changes) -> "Config":
         """Return a copy with other options."""
