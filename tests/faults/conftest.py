@@ -1,10 +1,8 @@
-"""Full disks, and the training of tests/train, for the tests of faults."""
+"""Full disks for the tests of faults."""
 
 import subprocess
 
 import pytest
-
-from tests.train.conftest import folder, whole  # noqa: F401
 
 
 @pytest.fixture

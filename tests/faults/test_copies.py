@@ -1,18 +1,24 @@
 """Copies on another drive: a run resumes from them, and no fault of the drive stops a training."""
 
 import errno
+import json
 import os
 import shutil
+import signal
 import threading
 import time
 
 import pytest
 
+from errors import UserError
 from storage.run_directory import RunDirectory
-from tests.train.cases import SCHEDULE, files, records, saved_config, steps_saved, timeless
-from training import copying
+from tests.train.cases import files, records, saved_config, steps_saved, timeless
+from training import copying, options, resume
 
-COPIED = {"config.json", "metrics.jsonl", "status.json", "samples.png", "real.png", "curves.png"}
+ESSENTIALS = {
+    *("config.json", "metrics.jsonl", "status.json", "samples.png", "real.png", "curves.png"),
+    *("progress.gif", "samples/step-0000004.png", "checkpoints/ckpt-6.index"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -28,108 +34,64 @@ def drive(tmp_path):
 
 
 @pytest.fixture
-def train(call, tiny, tmp_path, drive):
-    """train(*argv) -> Outcome of the training of 24 steps, with copies on the drive."""
+def train(call, tiny_run, tmp_path, drive):
+    """train(*argv) -> Outcome of the training of the tiny run, with copies on the drive."""
 
     def train(*argv):
         ends = (f"--outdir={tmp_path / 'run'}", f"--copy_to={drive}")
-        return call("train", *tiny, *SCHEDULE, *ends, *argv)
+        return call("train", *tiny_run.argv, *ends, *argv)
 
     return train
 
 
-def is_whole(copy) -> bool:
-    """Return whether no temporary file is left in a copy."""
-    return not [name for name in files(copy) if ".tmp" in name or "_temp" in name]
+@pytest.fixture
+def at_step(monkeypatch):
+    """at_step(k, function) calls a function after step k of each training."""
+    from training import callbacks
+
+    after_step = callbacks.Log.after_step
+
+    def at_step(k, function):
+        def acting(log, scalars):
+            after_step(log, scalars)
+            if log.step == k:
+                function()
+
+        monkeypatch.setattr(callbacks.Log, "after_step", acting)
+
+    return at_step
 
 
-def assert_equal_runs(run, whole, checkpoint, assert_same_bits):
-    """Assert that a run ended as the uninterrupted one: weights, records and pictures."""
-    ends = [checkpoint(path / "checkpoints" / "ckpt-24") for path in (run, whole)]
-    assert_same_bits(*ends)
-    expected = [timeless(line) for line in records(whole)]
-    assert [timeless(line) for line in records(run)] == expected
-    assert files(run / "samples") == files(whole / "samples")
-    assert (run / "progress.gif").read_bytes() == (whole / "progress.gif").read_bytes()
+@pytest.fixture
+def assert_equals_tiny_run(tiny_run, checkpoint, assert_same_bits):
+    """assert_equals_tiny_run(path): weights, records and pictures of the uninterrupted run."""
 
+    def assert_equals_tiny_run(path):
+        whole = tiny_run.path
+        assert_same_bits(*(checkpoint(p / "checkpoints" / "ckpt-6") for p in (path, whole)))
+        expected = [timeless(line) for line in records(whole)]
+        assert [timeless(line) for line in records(path)] == expected
+        assert files(path / "samples") == files(whole / "samples")
+        assert (path / "progress.gif").read_bytes() == (whole / "progress.gif").read_bytes()
 
-def test_copy_of_a_finished_run_has_its_essentials(train, tmp_path, drive):
-    done = train()
-    assert (done.code, done.err) == (0, "")
-    run, copy = tmp_path / "run", drive / "run"
-    copied = files(copy)
-    assert COPIED | {"progress.gif"} <= set(copied)
-    assert steps_saved(copy) == steps_saved(run) == [15, 20, 24]
-    assert is_whole(copy)
-    here = files(run)
-    assert {name: here[name] for name in copied} == copied
+    return assert_equals_tiny_run
 
 
 def test_resume_from_the_copy_after_the_run_was_deleted_gives_the_same_bits(
-    train, tmp_path, drive, whole, checkpoint, assert_same_bits
+    train, at_step, tmp_path, drive, assert_equals_tiny_run
 ):
-    assert train("--epochs=1", "--sample_every=6").code == 0
+    at_step(4, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    assert train().code == 128 + signal.SIGTERM
     shutil.rmtree(tmp_path / "run")
     done = train()
     assert done.code == 0, done
-    assert f"step 12 is copied back from {drive / 'run'}" in done.out
-    assert "steps 12 to 24" in done.out
-    assert_equal_runs(tmp_path / "run", whole, checkpoint, assert_same_bits)
+    assert f"step 4 is copied back from {drive / 'run'}" in done.out
+    assert "steps 4 to 6" in done.out
+    assert_equals_tiny_run(tmp_path / "run")
     assert len(saved_config(tmp_path / "run")["commands"]) == 2
-
-
-def test_resume_must_accepts_a_copy_and_never_raises(train, tmp_path, drive):
-    assert train("--steps=5").code == 0
-    shutil.rmtree(tmp_path / "run")
-    before = files(drive)
-    assert "--resume: resume=never requires" in train("--steps=6", "--resume=never").refusal()
-    assert files(drive) == before
-    assert not (tmp_path / "run").exists()
-    assert train("--steps=6", "--resume=must").code == 0
-
-
-def test_resume_uses_the_newer_of_run_and_copy(train, tmp_path, drive):
-    assert train("--steps=5").code == 0
-    shutil.copytree(drive / "run", tmp_path / "early")
-    assert train("--steps=6").code == 0
-    run = tmp_path / "run"
-    shutil.rmtree(run)
-    shutil.copytree(tmp_path / "early", run)  # the run is at step 5, the copy at step 6
-    assert "steps 6 to 7" in train("--steps=7").out
-    shutil.rmtree(drive / "run")
-    shutil.copytree(tmp_path / "early", drive / "run")  # the run is at step 7, the copy at step 5
-    done = train("--steps=8")
-    assert "copied back" not in done.out
-    assert "steps 7 to 8" in done.out
-    assert steps_saved(drive / "run") == steps_saved(run)
-
-
-def test_copy_of_another_configuration_is_one_line_and_stays_unchanged(train, tmp_path, drive):
-    assert train("--steps=2").code == 0
-    shutil.rmtree(tmp_path / "run")
-    before = files(drive)
-    refusal = train("--steps=2", "--seed=9").refusal()
-    assert refusal.startswith(f"--copy_to: {drive / 'run'} is the copy of a run of another conf")
-    assert "seed was 0, is 9" in refusal
-    assert files(drive) == before
-
-
-def test_copy_of_other_images_is_one_line_and_leaves_the_run_unchanged(train, tmp_path, drive):
-    assert train("--steps=2").code == 0
-    copy = drive / "run" / "config.json"
-    print_of_data = saved_config(tmp_path / "run")["data"]["fingerprint"]
-    copy.write_text(copy.read_text().replace(print_of_data, "0" * 64))
-    before = files(tmp_path / "run")
-    assert "its images differ" in train("--steps=3").refusal()
-    assert files(tmp_path / "run") == before
-
-
-@pytest.mark.parametrize("folder", ["missing", "drive/../run", "."])
-def test_copy_to_a_missing_or_overlapping_folder_is_one_line(call, tiny, tmp_path, drive, folder):
-    ends = (f"--outdir={tmp_path / 'run'}", f"--copy_to={tmp_path / folder}")
-    done = call("train", *tiny, "--steps=1", *ends)
-    assert done.refusal().startswith("--copy_to: ")
-    assert not (tmp_path / "run").exists()
+    run, copied = files(tmp_path / "run"), files(drive / "run")
+    assert {name: run[name] for name in copied} == copied
+    assert steps_saved(drive / "run") == [4, 6]
 
 
 @pytest.fixture
@@ -138,6 +100,17 @@ def run(tmp_path, tiny_run):
     shutil.copytree(tiny_run.path, tmp_path / "run")
     with RunDirectory(tmp_path / "run") as run:
         yield run
+
+
+@pytest.fixture
+def config(run, drive, tiny_run):
+    """config(*argv) -> the configuration of the tiny run, with copies on the drive."""
+
+    def config(*argv):
+        ends = (f"--outdir={run.path}", f"--copy_to={drive}")
+        return options.parse([*tiny_run.argv, *ends, *argv])
+
+    return config
 
 
 def set_step(run, old: int, new: int):
@@ -232,37 +205,30 @@ def test_drive_without_times_gets_each_file_once(run, drive, monkeypatch):
     copying.copy(run, drive / "run", known)
 
 
+@pytest.mark.slow
 def test_full_drive_is_one_warning_and_the_run_is_complete(
-    train, small_disk, tmp_path, whole, checkpoint, assert_same_bits
+    train, small_disk, tmp_path, assert_equals_tiny_run
 ):
     done = train(f"--copy_to={small_disk(64)}")
     assert done.code == 0, done
     first, last = done.err.splitlines()
     assert "no copy, tried again after each checkpoint (disk full: " in first
-    assert "the copy is empty, the run is at step 24" in last
-    assert_equal_runs(tmp_path / "run", whole, checkpoint, assert_same_bits)
+    assert "the copy is empty, the run is at step 6" in last
+    assert_equals_tiny_run(tmp_path / "run")
 
 
+@pytest.mark.slow
 def test_drive_removed_in_mid_training_is_one_warning_and_not_created_again(
-    train, drive, tmp_path, monkeypatch, whole, checkpoint, assert_same_bits
+    train, at_step, drive, tmp_path, assert_equals_tiny_run
 ):
-    from training import callbacks
-
-    after_step = callbacks.Log.after_step
-
-    def removing(log, scalars):
-        after_step(log, scalars)
-        if log.step == 12:
-            shutil.rmtree(drive)
-
-    monkeypatch.setattr(callbacks.Log, "after_step", removing)
+    at_step(3, lambda: shutil.rmtree(drive))
     done = train()
     assert done.code == 0, done
     first, last = done.err.splitlines()
     assert "no copy, tried again after each checkpoint (" in first
     assert f"{drive / 'run'}: the copy is " in last
     assert not drive.exists()
-    assert_equal_runs(tmp_path / "run", whole, checkpoint, assert_same_bits)
+    assert_equals_tiny_run(tmp_path / "run")
 
 
 def test_unmounted_drive_is_not_written_to_the_disk_below(run, small_disk, capsys):
@@ -272,3 +238,95 @@ def test_unmounted_drive_is_not_written_to_the_disk_below(run, small_disk, capsy
         copies.request()
     assert "is not mounted any more" in capsys.readouterr().err
     assert list(disk.iterdir()) == []
+
+
+def test_copy_of_a_run_has_its_essentials(run, drive):
+    copying.copy(run, drive / "run", {})
+    copied, here = files(drive / "run"), files(run.path)
+    assert set(copied) >= ESSENTIALS
+    assert steps_saved(drive / "run") == steps_saved(run.path) == [4, 6]
+    assert {name: here[name] for name in copied} == copied
+
+
+def test_take_back_without_a_run_gives_the_copy(run, config, drive, capsys):
+    copying.copy(run, drive / "run", {})
+    before = files(drive)
+    shutil.rmtree(run.path)
+    with RunDirectory(run.path) as empty:
+        copying.take_back(config(), empty)
+        resume.check(config("--resume=must"), empty)
+    copied = files(run.path)
+    copied.pop(".lock")
+    assert copied == files(drive / "run")
+    assert files(drive) == before
+    assert f"step 6 is copied back from {drive / 'run'}" in capsys.readouterr().out
+
+
+def test_take_back_of_a_newer_copy_keeps_the_checkpoints_of_the_run(run, config, drive):
+    copying.copy(run, drive / "run", {})
+    set_step(run, 6, 5)
+    copying.take_back(config(), run)
+    assert steps_saved(run.path) == [4, 5, 6]
+
+
+def test_take_back_of_an_older_copy_changes_nothing(run, config, drive):
+    copying.copy(run, drive / "run", {})
+    set_step(run, 6, 7)
+    before = files(run.path)
+    copying.take_back(config(), run)
+    assert files(run.path) == before
+
+
+def test_take_back_stopped_before_the_end_is_repeated(run, config, drive, monkeypatch):
+    copying.copy(run, drive / "run", {})
+    copy_file = copying.copy_file
+
+    def stopped(file, target, known):
+        if file.name.endswith(".index"):
+            raise KeyboardInterrupt
+        copy_file(file, target, known)
+
+    shutil.rmtree(run.path)
+    with RunDirectory(run.path) as empty:
+        with monkeypatch.context() as patch:
+            patch.setattr(copying, "copy_file", stopped)
+            with pytest.raises(KeyboardInterrupt):
+                copying.take_back(config(), empty)
+        assert not empty.has_checkpoints
+        copying.take_back(config(), empty)
+        assert steps_saved(run.path) == [4, 6]
+
+
+def other_images(copy):
+    saved = saved_config(copy)
+    saved["data"]["fingerprint"] = "0" * 64
+    (copy / "config.json").write_text(json.dumps(saved))
+
+
+@pytest.mark.parametrize(
+    ("argv", "change", "message"),
+    [
+        (["--seed=9"], None, "is the copy of a run of another configuration: seed was 5, is 9"),
+        ([], other_images, "its images differ from those of"),
+        (["--resume=never"], None, "resume=never requires a new directory, the copy"),
+        ([], lambda copy: (copy / "config.json").write_text("{"), "config.json: cannot be read"),
+    ],
+)
+def test_take_back_of_another_run_raises_and_changes_nothing(
+    run, config, drive, argv, change, message
+):
+    copying.copy(run, drive / "run", {})
+    if change:
+        change(drive / "run")
+    elif argv == ["--seed=9"]:
+        shutil.rmtree(run.checkpoints)
+    before = files(run.path), files(drive)
+    with pytest.raises(UserError, match=message):
+        copying.take_back(config(*argv), run)
+    assert (files(run.path), files(drive)) == before
+
+
+@pytest.mark.parametrize("folder", ["missing", ".", "run", "run/samples"])
+def test_take_back_with_a_missing_or_overlapping_folder_raises(run, config, tmp_path, folder):
+    with pytest.raises(UserError, match=r"^copy_to: .*(no such folder|overlap)"):
+        copying.take_back(config(f"--copy_to={tmp_path / folder}"), run)
