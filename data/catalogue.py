@@ -11,7 +11,7 @@ import pathlib
 
 from data import arrays, folder, tfds_sets
 from data.image_data import ImageData, Split
-from errors import UserError
+from errors import UserError, user_path
 
 __all__ = ["KNOWN", "ImageData", "KnownSet", "Split", "canonical_name", "check", "known", "load"]
 
@@ -131,7 +131,7 @@ def _path(name: str) -> pathlib.Path | None:
     """Return the name as a path if it is one, None if it is the name of a set."""
     if not name.strip():
         raise UserError("expected a name such as MNIST, or a path, got an empty string", "dataset")
-    path = pathlib.Path(name).expanduser()
+    path = user_path(name, "dataset")
     separated = os.sep in name or "/" in name
     if path.is_dir() or path.suffix.lower() == ".npz" or (separated and path.exists()):
         return path

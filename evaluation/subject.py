@@ -14,7 +14,7 @@ import data
 import plotting
 from data import ImageData, Split
 from data.arrays import open_npz
-from errors import UserError
+from errors import UserError, user_path
 from evaluation.reference import BATCH, in_batches
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def of_images(path: str, reference: ImageData) -> Subject:
     Raises:
         UserError: there are no images, or their type or shape differs from the data set's.
     """
-    images, expected = read_images(Path(path).expanduser()), list(reference.image_shape)
+    images, expected = read_images(user_path(path, "images")), list(reference.image_shape)
     if images.dtype != np.uint8 or images.ndim != 4 or len(images) < 2:
         raise UserError(
             f"{path}: expected at least 2 uint8 images [n, h, w, c], got {images.dtype} "

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from errors import UserError, warn
+from errors import UserError, user_path, warn
 from storage.checkpoint_files import steps_of
 from storage.files import sweep, write_atomically, write_json
 
@@ -43,7 +43,7 @@ class RunDirectory:
     """
 
     def __init__(self, path: str | os.PathLike):
-        self.path = Path(path).expanduser()
+        self.path = user_path(path)
         self.checkpoints = self.path / "checkpoints"
         self.samples = self.path / "samples"
         self.planes = self.path / "planes"

@@ -3,7 +3,6 @@
 The options can be imported without TensorFlow.
 """
 
-import pathlib
 import time
 from typing import TYPE_CHECKING
 
@@ -11,7 +10,7 @@ import numpy as np
 
 import data
 import fields
-from errors import UserError
+from errors import UserError, user_path
 from evaluation.features import classifier
 from fields import field
 
@@ -79,7 +78,7 @@ def train_classifier(options: ClassifierOptions) -> str:
     network = fit(options, images.train, images.num_classes)
     labelled = images.test is not None and images.test.labels is not None
     accuracy = accuracy_of(network, images.test) if labelled else None
-    path = pathlib.Path(options.out or classifier.cached_file(images.fingerprint)).expanduser()
+    path = user_path(options.out or classifier.cached_file(images.fingerprint), "out")
     description = classifier.Description(
         images.name, images.image_shape, images.num_classes, options.width, accuracy
     )

@@ -11,7 +11,7 @@ import numpy as np
 
 import fields
 import plotting
-from errors import UserError
+from errors import UserError, user_path
 from fields import Choice, Choices, choice, field
 from models.abilities import CONTINUOUS_CODES, ORDERED_DIMENSIONS, STYLES, Ability
 from storage.files import write_npz
@@ -83,7 +83,7 @@ def draw(options: "GenerateOptions") -> list[str]:
 
     _, _, model = load_run(options.run)
     check_model(model, options)
-    outdir = Path(options.outdir or run.path / "generated").expanduser()
+    outdir = user_path(options.outdir or run.path / "generated", "outdir")
     try:
         outdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

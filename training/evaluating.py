@@ -1,11 +1,10 @@
 """Evaluation of run directories and of image files, for evaluate.py and study.py."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import data
 import fields
-from errors import UserError
+from errors import UserError, user_path
 from evaluation import runner, subject
 from evaluation.context import Stopwatch
 from evaluation.families import describe as describe_metrics
@@ -29,7 +28,7 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
         request: the runs or images, the metrics and the protocol.
         only_new: skip runs with saved metrics of the same checkpoint and protocol.
     """
-    folder = Path(request.outdir).expanduser()
+    folder = user_path(request.outdir, "outdir")
     runs = runs_of(request)
     records = [published_record(run) for run in runs] if request.publish else []
     disable_tensor_float_32()
@@ -65,7 +64,7 @@ def runs_of(request: EvaluateOptions) -> list[RunDirectory]:
     Raises:
         UserError: a run is given twice, is missing or has no checkpoint.
     """
-    runs = [RunDirectory(path) for path in fields.listed(request.run)]
+    runs = [RunDirectory(user_path(path, "run")) for path in fields.listed(request.run)]
     if len({run.path.resolve() for run in runs}) < len(runs):
         raise UserError(f"{request.run}: a run is given twice", "run")
     for run in runs:

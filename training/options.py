@@ -8,7 +8,7 @@ import fields
 from cli import flags
 from cli.flagfiles import expanded
 from data import canonical_name
-from errors import UserError, near
+from errors import UserError, near, user_path
 from fields import field
 from models import REGISTRY
 from models.declarations.base import Hyperparameters
@@ -168,13 +168,13 @@ class Config:
         """Path of the run directory."""
         dataset = Path(self.options.dataset).stem.lower().replace("_", "-")
         name = f"{self.options.model}-{dataset}"
-        return Path(self.options.outdir or Path("runs") / name).expanduser()
+        return user_path(self.options.outdir or Path("runs") / name, "outdir")
 
     @property
     def copy(self) -> Path | None:
         """Path of the copy of the run directory; None without `copy_to`."""
         folder = self.options.copy_to
-        return Path(folder).expanduser() / self.outdir.resolve().name if folder else None
+        return user_path(folder, "copy_to") / self.outdir.resolve().name if folder else None
 
     def with_options(self, **changes) -> "Config":
         """Return a copy with other options."""
@@ -237,8 +237,8 @@ def parse(argv: Sequence[str]) -> Config:
     ours = {name: value for name, value in given.items() if has(RunOptions, name)}
     theirs = {name: value for name, value in given.items() if not has(RunOptions, name)}
     dataset = canonical_name(given.get("dataset", "MNIST"))
-    if dataset.strip() and Path(dataset).expanduser().exists():
-        dataset = str(Path(dataset).expanduser().resolve())
+    if dataset.strip() and (path := user_path(dataset, "dataset")).exists():
+        dataset = str(path.resolve())
     options = RunOptions(**ours | {"model": model, "dataset": dataset})
     hp = hyperparameters.resolve(dataset, **theirs)
     if options.image_size and fields.selected(hp, "network").fixed_side:

@@ -1,9 +1,8 @@
 """User-defined feature networks: .keras files."""
 
 import hashlib
-import pathlib
 
-from errors import UserError, either
+from errors import UserError, either, user_path
 from evaluation.features import fixed_names
 from evaluation.features.extractor import Extractor, plain_name
 
@@ -22,7 +21,7 @@ def load(path: str) -> Extractor:
     import keras
     import tensorflow as tf
 
-    file = pathlib.Path(path).expanduser()
+    file = user_path(path, "features")
     name = plain_name(file.stem)
     if not name or name in fixed_names():
         raise UserError(f"the file name must not be {either(fixed_names())}; rename the file")
