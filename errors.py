@@ -42,18 +42,26 @@ class UserError(ValueError):
             the error concerns no option, such as a damaged file.
 
     Attributes:
-        message: as given.
+        message: as given, in one line (see `one_line`).
         option: as given.
     """
 
     def __init__(self, message: str, option: str = ""):
-        super().__init__(f"{option}: {message}" if option else message)
-        self.message, self.option = message, option
+        self.message, self.option = one_line(message), one_line(option, 60)
+        super().__init__(f"{self.option}: {self.message}" if option else self.message)
+
+
+def one_line(text: str, longest: int = 400) -> str:
+    """Return a text as one line: control characters escaped, the middle of a long one left out."""
+    if len(text) > longest:
+        tail = longest // 3
+        text = f"{text[: longest - tail - 5]} ... {text[-tail:]}"
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def warn(message: str) -> None:
     """Print a warning to stderr, in one line."""
-    print(f"warning: {message}", file=sys.stderr)
+    print(f"warning: {one_line(message)}", file=sys.stderr)
 
 
 def near(name: str, names: Iterable[str], prefix: str = "") -> str:

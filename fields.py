@@ -347,8 +347,10 @@ def weighted(selected: tuple[str, ...]) -> dict[str, float | None]:
 
 def check_value(spec: dataclasses.Field, value: Any) -> None:
     """Raise UserError unless a field may have the value."""
-    if not _is_valid(spec, value):
-        raise UserError(f"expected {allowed(spec)}, got {as_text(value)}", spec.name)
+    large = type(value) is int and abs(value) >= 2**31
+    if large or not _is_valid(spec, value):
+        expected = "an integer below 2^31" if large else allowed(spec)
+        raise UserError(f"expected {expected}, got {as_text(value)}", spec.name)
 
 
 def _is_valid(spec: dataclasses.Field, value: Any) -> bool:

@@ -15,7 +15,9 @@ from typing import Any
 
 from absl import flags
 
-from errors import UserError, as_text, near
+from cli.failures import explained
+from cli.flagfiles import with_flagfiles
+from errors import UserError, as_text, near, one_line
 from fields import allowed, check_value, names_of, normalised, value_type
 
 
@@ -60,8 +62,10 @@ def given(argv: Sequence[str], *classes: type, partial: bool = False) -> dict[st
         partial: ignore the flags of other classes.
 
     Raises:
-        UserError: a flag is unknown, a value is invalid, or an argument is not a flag.
+        UserError: a flag is unknown, a value is invalid, an argument is not a flag, or a flagfile
+            cannot be read.
     """
+    argv = with_flagfiles(argv)
     values = flags.FlagValues()
     for cls in classes:
         _define(values, cls)
@@ -73,8 +77,7 @@ def given(argv: Sequence[str], *classes: type, partial: bool = False) -> dict[st
     except (flags.Error, ValueError) as error:  # ValueError: --noflag=value
         if isinstance(error.__context__, UserError):  # of a flag's parser
             raise error.__context__ from None
-        message = str(error).replace("ERROR:: Unable to open flagfile", "--flagfile: cannot open")
-        raise UserError(message) from None
+        raise UserError(str(error)) from None
     if rest and not partial:
         raise UserError(f"{rest[0]}: not a flag; flags are --name=value")
     return {name: values[name].value for name in values if values[name].present}
@@ -127,8 +130,8 @@ Main = Callable[[Sequence[str]], int]
 def run_script(main: Main, argv: Sequence[str] | None = None) -> int:
     """Run the main function of a script; print a UserError in one line and return exit code 2.
 
-    An OSError, such as a full disk, is handled in the same way. If the reader of the output closes
-    the pipe, such as `head`, the script ends without an error message.
+    Errors of the machine, such as a full disk, are handled in the same way (`cli.failures`). If the
+    reader of the output closes the pipe, such as `head`, the script ends without an error message.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TF 2.21 logs some lines regardless
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # the default on some CPUs only
@@ -145,6 +148,8 @@ def run_script(main: Main, argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(f"error: {'--' if error.option else ''}{error}", file=sys.stderr)
         return 2
-    except OSError as error:
-        print(f"error: {error}", file=sys.stderr)
+    except Exception as error:
+        if not (reason := explained(error)):
+            raise
+        print(f"error: {one_line(reason)}", file=sys.stderr)
         return 2

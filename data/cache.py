@@ -32,6 +32,7 @@ from storage.cache import cache_directory
 FORMAT = 1  # version of entries and conversion: increase it when either changes
 _UNFINISHED = ".unfinished-"
 _ABANDONED_AFTER = 24 * 3600  # seconds
+_HEADER = 2**12  # bytes: more than the header of an .npy file
 _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError)
 
 
@@ -88,8 +89,13 @@ def cached(name: str, content: list, decoder: Callable[[], Decoder]) -> ImageDat
     except OSError as error:
         return _in_memory(name, decoder, error)
     try:
-        _write(unfinished, images, decoder)
-        data = _read(unfinished, name)
+        labels, decoded = _decode(images, decoder)
+        try:
+            _write(unfinished, images, labels, decoded, decoder)
+            data = _read(unfinished, name)
+        except OSError as error:  # the disk is full
+            shutil.rmtree(unfinished, ignore_errors=True)  # the map of the images stays valid
+            return _kept_in_memory(name, np.array(images), labels, decoded, decoder, error)
         _publish(unfinished, entry)
         return data
     finally:
@@ -103,22 +109,52 @@ def _begin(entry: pathlib.Path, shape: tuple[int, ...]) -> tuple[pathlib.Path, n
         with contextlib.suppress(OSError):
             if abandoned.stat().st_mtime < time.time() - _ABANDONED_AFTER:
                 shutil.rmtree(abandoned)
-    # On a full disk, writing to a memory map kills the process.
     if shutil.disk_usage(entry.parent).free < np.prod(shape, dtype=np.int64) + 2**24:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(entry.parent))
     unfinished = entry.parent / (_UNFINISHED + uuid.uuid4().hex)
     unfinished.mkdir()
     try:
-        return unfinished, np.lib.format.open_memmap(
+        images = np.lib.format.open_memmap(
             unfinished / "images.npy", mode="w+", dtype=np.uint8, shape=shape
         )
+        _reserve(unfinished / "images.npy")
+        return unfinished, images
     except OSError:
         shutil.rmtree(unfinished, ignore_errors=True)
         raise
 
 
-def _write(unfinished: pathlib.Path, images: np.memmap, decoder: Decoder):
-    labels, decoded = _decode(images, decoder)
+def _reserve(path: pathlib.Path) -> None:
+    """Reserve the disk space of a file of zeros.
+
+    Writing to the memory map of a sparse file kills the process if the disk becomes full.
+
+    Raises:
+        OSError: the disk is full.
+    """
+    size = path.stat().st_size
+    with path.open("r+b", buffering=0) as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+            return
+        except AttributeError:  # not on this platform
+            pass
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+                raise
+        zeros = bytes(2**20)
+        position = file.seek(_HEADER)
+        while position < size:
+            position += file.write(zeros[: size - position])
+
+
+def _write(
+    unfinished: pathlib.Path,
+    images: np.memmap,
+    labels: np.ndarray,
+    decoded: Decoded,
+    decoder: Decoder,
+):
     data = _image_data("", images, labels, decoded, decoder.class_names)
     images.flush()
     np.save(unfinished / "labels.npy", labels)
@@ -157,6 +193,18 @@ def _publish(unfinished: pathlib.Path, entry: pathlib.Path):
 def _in_memory(name: str, decoder: Decoder, reason: OSError) -> ImageData:
     images = np.empty((decoder.capacity, *decoder.image_shape), np.uint8)
     labels, decoded = _decode(images, decoder)
+    return _kept_in_memory(name, images, labels, decoded, decoder, reason)
+
+
+def _kept_in_memory(
+    name: str,
+    images: np.ndarray,
+    labels: np.ndarray,
+    decoded: Decoded,
+    decoder: Decoder,
+    reason: OSError,
+) -> ImageData:
+    """Return decoded images with a note that the cache cannot be written."""
     note = (
         f"kept in memory: cannot write the cache {cache_directory()} ({reason.strerror or reason})"
     )

@@ -2,8 +2,11 @@
 
 import os
 import unicodedata
+from pathlib import Path
 
 from errors import UserError
+
+LONGEST, LONGEST_NAME = 4000, 255  # bytes of a path and of its parts
 
 
 def expanded(path: str | os.PathLike, option: str = "") -> str:
@@ -30,7 +33,8 @@ def one_path(text: str) -> str:
     """Return the path that the text of a flag names.
 
     Raises:
-        UserError: it has control characters or is not UTF-8, or the home directory is unknown.
+        UserError: it has control characters, is not UTF-8 or too long, or the home directory is
+            unknown.
     """
     try:
         text.encode()
@@ -43,7 +47,12 @@ def one_path(text: str) -> str:
             f"expected a path in UTF-8 without control characters, got {shown!r}. Rename the "
             "folder or file"
         )
-    return expanded(text)
+    path = expanded(text)
+    if len(path.encode()) > LONGEST or any(
+        len(part.encode()) > LONGEST_NAME for part in Path(path).parts
+    ):
+        raise UserError(f"no file can have a name as long as {text[:40]}...")
+    return path
 
 
 def several_paths(text: str) -> str:

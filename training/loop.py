@@ -28,6 +28,7 @@ from storage.checkpoints import IDENTITY, Checkpoints
 from storage.files import replacing
 from storage.run_directory import STEP_PICTURE, RunDirectory
 from training import callbacks, loading, machine, stopping
+from training.copying import Copies
 from training.curves import draw_curves
 from training.events import Events
 from training.options import Config, RunOptions
@@ -89,8 +90,14 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         plotting.save_image(run.path / "real.png", real)
     print_start(config, run, model, images, f"steps {start} to {total} ({epoch} per epoch)")
 
-    with Events(run.path, start) as events, stopping.StopRequest() as stop:
-        if not start:
+    with (
+        Copies(run, config.copy) as copies,
+        Events(run.path, start) as events,
+        stopping.StopRequest() as stop,
+    ):
+        if start:
+            copies.request()
+        else:
             events.text(0, "config", f"```\n{run.config.read_text()}\n```")
             events.images(0, {"real": real})
         outputs = callbacks.Outputs(run, events, total, stop)
@@ -111,7 +118,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
                 outputs, options.sample_every or epoch, log, shown, planes=options.sample_planes
             ),
             save=callbacks.Saver(
-                outputs, every, log, checkpoints, minutes=options.checkpoint_minutes
+                outputs, every, log, checkpoints, options.checkpoint_minutes, copies.request
             ),
             show=callbacks.Progress(total, batches),
         )
@@ -129,6 +136,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         step = int(model.step)
         if step == total:
             finish(run, model, events)
+            copies.request()
     if step < total:
         name = stop.received.name
         print(f"stopped by {name} at step {step}; run the same command to resume")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import fields
 from cli import flags
+from cli.flagfiles import with_flagfiles
 from data import canonical_name
 from errors import UserError, near
 from fields import field
@@ -52,6 +53,15 @@ class RunOptions:
         "", "run directory; default: runs/<model>-<dataset>", group="run", convert=one_path,
         may_change=True,
     )  # fmt: skip
+    copy_to: str = field(
+        "",
+        "existing folder, such as a mounted drive: after each checkpoint the run is copied in the "
+        "background to a folder there that has the name of the run directory, and a later step is "
+        "copied back at the start; default: no copy",
+        group="run",
+        convert=one_path,
+        may_change=True,
+    )
     resume: str = field(
         "auto",
         "auto: resume if there is a checkpoint; must: error if there is none; never: error if "
@@ -165,6 +175,12 @@ class Config:
         name = f"{self.options.model}-{dataset}"
         return Path(expanded(self.options.outdir or Path("runs") / name, "outdir"))
 
+    @property
+    def copy(self) -> Path | None:
+        """Path of the copy of the run directory; None without `copy_to`."""
+        folder = self.options.copy_to
+        return Path(folder) / self.outdir.resolve().name if folder else None
+
     def with_options(self, **changes) -> "Config":
         """Return a copy with other options."""
         return dataclasses.replace(self, options=dataclasses.replace(self.options, **changes))
@@ -226,6 +242,7 @@ def parse(argv: Sequence[str]) -> Config:
     Raises:
         UserError: a flag is unknown or a value is invalid.
     """
+    argv = with_flagfiles(argv)
     model = model_name(flags.given(argv, RunOptions, partial=True).get("model", ""))
     hyperparameters = REGISTRY[model].hyperparameters
     try:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import data
 from storage.run_directory import RunDirectory
-from training import resume
+from training import copying, resume
 from training.options import Config
 from training.stopping import unbreakable_output
 
@@ -30,6 +30,7 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
     options = config.options
     data.check(options.dataset, data_dir=options.data_dir or None, gray=options.gray)
     with RunDirectory(config.outdir) as run, unbreakable_output():
+        copying.take_back(config, run)
         resume.check(config, run)
         from training.callbacks import DivergedError
         from training.loop import train

@@ -48,7 +48,9 @@ class BiGANHyperparameters(AdversarialHyperparameters):
         group="networks",
         at_least=1,
     )
-    joint_depth: int = field(2, "number of layers of H and of J", group="networks", at_least=1)
+    joint_depth: int = field(
+        2, "number of layers of H and of J", group="networks", at_least=1, at_most=1000
+    )
 
     def __post_init__(self):
         super().__post_init__()

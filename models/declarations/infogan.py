@@ -96,7 +96,7 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
     def __post_init__(self):
         super().__post_init__()
         sizes = [size.strip() for size in self.categorical_codes.split(",")]
-        if sizes != [""] and not all(size.isdecimal() and int(size) > 1 for size in sizes):
+        if sizes != [""] and not all(map(is_size, sizes)):
             raise UserError(
                 "expected integers >= 2 separated by commas, or an empty text, got "
                 f"{self.categorical_codes}",
@@ -140,6 +140,11 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
     def categories(self) -> tuple[int, ...]:
         """Sizes of the categorical codes."""
         return tuple(int(size) for size in self.categorical_codes.split(",") if size.strip())
+
+
+def is_size(text: str) -> bool:
+    """Return whether a text is the size of a categorical code."""
+    return text.isdecimal() and len(text) < 10 and int(text) > 1
 
 
 MODEL = Model(

@@ -34,7 +34,7 @@ class StyleHyperparameters(AdversarialHyperparameters):
         512, "dimensions of the style w (2019, appendix C)", group="latents", at_least=1
     )
     mapping_depth: int = field(
-        8, "dense layers from z to w (2019, section 2)", group="networks", at_least=1
+        8, "dense layers from z to w (2019, section 2)", group="networks", at_least=1, at_most=1000
     )
     mapping_rate: float = field(
         0.01,

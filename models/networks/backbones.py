@@ -63,7 +63,9 @@ BACKBONES = Choices(
         fixed_side=False,
         options={
             "width": _width(512, "units of a hidden layer"),
-            "depth": field(3, "hidden layers of each network", group="networks", at_least=1),
+            "depth": field(
+                3, "hidden layers of each network", group="networks", at_least=1, at_most=1000
+            ),
             "initializer": _initializer("xavier"),
         },
     ),

@@ -1,8 +1,9 @@
-"""Runs that the tests of faults damage."""
+"""Runs that the tests of faults damage, and full disks."""
 
 import contextlib
 import pathlib
 import shutil
+import subprocess
 import types
 
 import pytest
@@ -128,3 +129,26 @@ def warnings_of():
         return [line.removeprefix("warning: ") for line in lines]
 
     return warnings_of
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """small_disk(kilobytes) -> the folder of a file system of this size."""
+    mounted = []
+
+    def small_disk(kilobytes: int):
+        path = tmp_path / f"disk-{len(mounted)}"
+        path.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", str(path)]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True)
+        except OSError as error:
+            pytest.skip(f"no file system can be mounted: {error}")
+        if done.returncode:
+            pytest.skip(f"no file system can be mounted: {done.stderr.strip()}")
+        mounted.append(path)
+        return path
+
+    yield small_disk
+    for path in mounted:
+        subprocess.run(["umount", "-l", str(path)], capture_output=True)

@@ -9,7 +9,7 @@ from training.events import Events
 
 
 def written(folder, start, steps, tags=("loss",)):
-    """Write the scalars of steps, tagged and worth their step, as a training does that is killed."""
+    """Write scalars and pictures of steps as a training does that is killed."""
     events = Events(folder, start).__enter__()
     for step in steps:
         events.scalars(step, {tag: float(step) for tag in tags})

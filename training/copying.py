@@ -1,0 +1,268 @@
+"""Copies of a run directory on a mounted drive, made while it trains. Does not import TensorFlow.
+
+A copy has config.json, status.json, metrics.jsonl, the checkpoints and the pictures; TensorBoard's
+summaries and export/ are not copied. Every file is written under a temporary name and renamed. The
+index of a checkpoint is the last file of a copy, so that a complete checkpoint has its records.
+"""
+
+import contextlib
+import os
+import shutil
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+from cli.failures import explained
+from errors import UserError, warn
+from storage.checkpoint_files import DATA, INDEX, steps_of
+from storage.files import make_durable, replacing, sweep
+from storage.run_directory import RunDirectory
+from training.options import Config
+from training.resume import differences
+
+RETRIES = 3
+PAUSE = 2.0  # seconds before the first retry; each further one takes twice as long
+LONGEST_WAIT = 60.0  # seconds for the last copy at the end of a training
+
+FILES, STATUS, PICTURES = ("config.json", "metrics.jsonl"), "status.json", (".png", ".gif")
+
+Known = dict[Path, int]  # copied file -> time of its source in nanoseconds
+
+
+class Copies:
+    """Context in which a thread copies a run directory on request, one copy at a time.
+
+    A copy never blocks or stops the training. Of the requests during a copy the newest one counts.
+    A copy that fails is tried again, and again at the next request; there is one warning. On exit
+    the context waits for the last copy, at most LONGEST_WAIT seconds.
+
+    Args:
+        run: the run directory.
+        target: folder of the copy, in an existing folder; None for no copies.
+
+    Attributes:
+        step: step of the newest complete checkpoint in the copy; None if there was no copy yet.
+    """
+
+    def __init__(self, run: RunDirectory, target: Path | None):
+        self.run, self.target = run, target
+        self.step: int | None = None
+        self._changed = threading.Condition()
+        self._wanted = self._busy = self._ended = self._warned = False
+        self._failures = 0
+        self._known: Known = {}
+
+    def __enter__(self) -> "Copies":
+        if self.target:
+            here = device(self.run.path)
+            self._unmounted = None if device(self.target.parent) == here else here
+            threading.Thread(target=self._work, name="copies", daemon=True).start()
+        return self
+
+    def request(self) -> None:
+        """Request a copy of the present run directory; return at once."""
+        with self._changed:
+            self._wanted = True
+            self._changed.notify_all()
+
+    def __exit__(self, *_) -> None:
+        if not self.target:
+            return
+        with self._changed:
+            if self._wanted or self._busy:
+                print(
+                    f"waiting for the copy in {self.target}, at most {LONGEST_WAIT:.0f} s",
+                    flush=True,
+                )
+            done = self._changed.wait_for(lambda: not (self._wanted or self._busy), LONGEST_WAIT)
+            self._ended = True
+            self._changed.notify_all()
+        here = max(steps_of(self.run.checkpoints), default=None)
+        if here is not None and not (done and self.step == here):
+            there = "empty" if self.step is None else f"at step {self.step}"
+            warn(f"{self.target}: the copy is {there}, the run is at step {here}")
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._wanted or self._ended)
+                if self._ended:
+                    return
+                self._wanted, self._busy = False, True
+            try:
+                self._copy_with_retries()
+            finally:
+                with self._changed:
+                    self._busy = False
+                    self._changed.notify_all()
+
+    def _copy_with_retries(self) -> None:
+        """Copy the run; after a failure try again, unless a newer copy is requested."""
+        while True:
+            try:
+                self._require_drive()
+                self.step, self._failures = copy(self.run, self.target, self._known), 0
+                return
+            except Exception as error:  # of any kind: the training goes on
+                reason = explained(error) or repr(error)
+            self._failures += 1
+            if self._failures >= RETRIES:
+                break
+            with self._changed:
+                pause = PAUSE * 2 ** (self._failures - 1)
+                if self._changed.wait_for(lambda: self._wanted or self._ended, pause):
+                    return
+        if not self._warned:
+            self._warned = True
+            warn(f"{self.target}: no copy, tried again after each checkpoint ({reason})")
+
+    def _require_drive(self) -> None:
+        """Raise OSError if the drive of the copy was unmounted."""
+        if device(self.target.parent) == self._unmounted:
+            raise FileNotFoundError(f"{self.target.parent} is not mounted any more")
+
+
+def copy(run: RunDirectory, target: Path, known: Known, prune: bool = True) -> int | None:
+    """Copy the essentials of a run directory; return the step of the newest checkpoint.
+
+    Args:
+        run: the run directory; a training may write to it meanwhile.
+        target: folder of the copy; created in an existing folder.
+        known: times of the files that were copied; completed.
+        prune: whether to delete checkpoints of the copy that the run has not any more.
+    """
+    steps = steps_of(run.checkpoints)
+    folder = target / run.checkpoints.name
+    for path in (target, folder):
+        path.mkdir(exist_ok=True)
+        sweep(path)
+    for step in steps:
+        name = str(run.checkpoints / f"ckpt-{step}")
+        with contextlib.ExitStack() as stack:
+            try:  # both are open before the first is copied: the training may delete them
+                data, index = (
+                    stack.enter_context(open(name + suffix, "rb")) for suffix in (DATA, INDEX)
+                )
+            except FileNotFoundError:
+                if step == steps[0]:
+                    raise
+                continue
+            if not is_copied(data, folder / Path(data.name).name, known):
+                (folder / Path(index.name).name).unlink(missing_ok=True)
+            copy_file(data, folder / Path(data.name).name, known)
+            if step == steps[0]:
+                copy_files([run.path / name for name in FILES], target, known)
+                copy_pictures(run, target, known)
+            copy_file(index, folder / Path(index.name).name, known)
+    for old in set(steps_of(folder)) - set(steps) if steps and prune else ():
+        for suffix in (INDEX, DATA):
+            (folder / f"ckpt-{old}{suffix}").unlink(missing_ok=True)
+    copy_files([run.path / STATUS], target, known)
+    return steps[0] if steps else None
+
+
+def copy_pictures(run: RunDirectory, target: Path, known: Known) -> None:
+    """Copy the pictures of a run."""
+    for folder in (run.path, run.samples, run.planes, run.reconstructions):
+        if folder.is_dir():
+            found = [path for path in sorted(folder.iterdir()) if path.suffix in PICTURES]
+            found = [path for path in found if not path.name.startswith(".")]
+            copy_files(found, target / folder.relative_to(run.path), known)
+
+
+def copy_files(paths: Sequence[Path], folder: Path, known: Known) -> None:
+    """Copy the files that exist to a folder."""
+    for path in filter(Path.is_file, paths):
+        folder.mkdir(exist_ok=True)
+        with path.open("rb") as file:
+            copy_file(file, folder / path.name, known)
+
+
+def is_copied(file: BinaryIO, target: Path, known: Known) -> bool:
+    """Return whether a copy of an open file exists, by size and time."""
+    if not target.exists():
+        return False
+    here, there = os.fstat(file.fileno()), target.stat()
+    return there.st_size == here.st_size and here.st_mtime_ns in (
+        there.st_mtime_ns,
+        known.get(target),  # not every drive keeps times
+    )
+
+
+def copy_file(file: BinaryIO, target: Path, known: Known) -> None:
+    """Copy an open file with its time, atomically, unless it is copied."""
+    if is_copied(file, target, known):
+        return
+    times = os.fstat(file.fileno())
+    with replacing(target) as beside:
+        with beside.open("wb") as copied:
+            shutil.copyfileobj(file, copied, 2**20)
+        make_durable(beside)
+        with contextlib.suppress(OSError):
+            os.utime(beside, ns=(times.st_atime_ns, times.st_mtime_ns))
+    known[target] = times.st_mtime_ns
+
+
+def device(path: Path) -> int:
+    """Return the number of the file system of a path."""
+    return os.stat(path).st_dev
+
+
+def take_back(config: Config, run: RunDirectory) -> None:
+    """Copy the run back from its copy if that has a checkpoint of a later step.
+
+    Args:
+        config: configuration of the training, with the folder of the copy.
+        run: the locked run directory.
+
+    Raises:
+        UserError: the folder of the copies is missing, the copy is the run itself or of another
+            run, or `resume` forbids to resume it.
+    """
+    if not (target := config.copy):
+        return
+    require_place(target, run)
+    there = RunDirectory(target)
+    if not there.has_checkpoints:
+        return
+    if config.options.resume == "never":
+        raise UserError(
+            f"resume=never requires a new directory, the copy {target} has checkpoints. Choose "
+            "another outdir or move it away",
+            "resume",
+        )
+    require_same(config, there)
+    if run.has_checkpoints:
+        if differences(Config.of_run(run), config):
+            return  # an error of `resume.check`
+        if run.read_data()["fingerprint"] != there.read_data()["fingerprint"]:
+            raise UserError(f"{target}: its images differ from those of {run.path}", "copy_to")
+    newest = steps_of(there.checkpoints)[0]
+    if newest > max(steps_of(run.checkpoints), default=-1):
+        print(f"{run.path}: step {newest} is copied back from {target}", flush=True)
+        copy(there, run.path, {}, prune=False)
+
+
+def require_place(target: Path, run: RunDirectory) -> None:
+    """Raise UserError if a copy has no place, or would overlap with the run directory."""
+    if not target.parent.is_dir():
+        raise UserError(
+            f"{target.parent}: no such folder. Mount the drive, or create the folder", "copy_to"
+        )
+    here, there = run.path.resolve(), target.resolve()
+    if here == there or here in there.parents or there in here.parents:
+        raise UserError(
+            f"the copy {target} and the run directory {run.path} overlap. Choose another folder",
+            "copy_to",
+        )
+
+
+def require_same(config: Config, there: RunDirectory) -> None:
+    """Raise UserError if a copy is of a run of another configuration."""
+    if changed := differences(Config.of_run(there), config):
+        raise UserError(
+            f"{there.path} is the copy of a run of another configuration: {'; '.join(changed)}. "
+            "Choose another outdir, or move the copy away",
+            "copy_to",
+        )
