@@ -55,7 +55,7 @@ class RunDirectory:
         self.config = self.path / "config.json"
         self._metrics = self.path / "metrics.jsonl"
         self._status = self.path / "status.json"
-        self._lock_file = self.path / ".lock"
+        self._lock_file, self._lock = self.path / ".lock", None
         self._warned: set[str] = set()
 
     def __enter__(self) -> "RunDirectory":
@@ -84,12 +84,12 @@ class RunDirectory:
                 self.path.rmdir()
 
     def require(self) -> None:
-        """Check that the locked directory still exists.
+        """Check that the directory still exists, if it is locked.
 
         Raises:
             UserError: it was removed or moved, or its drive was unmounted.
         """
-        if not self._lock_file.exists():
+        if self._lock and not self._lock_file.exists():
             raise UserError(
                 f"{self.path}: the run directory is gone (removed, moved or unmounted), nothing "
                 "can be written there any more"
