@@ -15,8 +15,7 @@ def kernels(network):
         yield kernel.reshape(-1, kernel.shape[-1])
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("network", ["dcgan", "mlp"])
+@pytest.mark.parametrize("network", [pytest.param("dcgan", marks=pytest.mark.slow), "mlp"])
 def test_kernels_of_d_in_training_have_a_largest_singular_value_near_1(network, tiny, batches, fit):
     """All kernels of D are normalised in training, and none of G."""
     model = tiny("sngan", network=network)

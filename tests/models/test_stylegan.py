@@ -185,8 +185,7 @@ def test_mixed_styles_mix_a_share_of_the_images(build, batch_of):
             np.testing.assert_allclose(changes.mean(axis=0), 1 / 5, atol=0.08)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", ["stylegan", pytest.param("stylegan2", marks=pytest.mark.slow)])
 def test_mean_style_after_a_step_equals_its_formula(name, build, batch_of, take_step):
     model = build(name, ema_decay=0.0)
     styles = model.generator.get_layer("styles")

@@ -3,6 +3,8 @@
 import contextlib
 import errno
 import io
+import json
+import math
 import os
 import re
 import signal
@@ -13,6 +15,7 @@ import types
 import pytest
 
 from models import adversarial  # noqa: F401, declares the losses
+from models.means import RunningMean
 from storage.run_directory import RunDirectory
 from training import callbacks, stopping
 from training.events import Events
@@ -296,3 +299,92 @@ def test_evaluator_with_a_nan_in_the_state_raises_before_measuring(evaluator, tm
 
 def test_evaluator_without_values_writes_no_record(evaluator):
     assert evaluator(4, {}) == ([], "")
+
+
+class Steps(types.SimpleNamespace):
+    """Model of which a test sets the running means."""
+
+    optimizers, means = {}, {}
+
+    def running_means(self):
+        return self.means
+
+    def restore_means(self, means):
+        self.means = dict(means)
+
+
+@pytest.fixture
+def log(tmp_path):
+    """Return log(step, saved={}, every=5) -> the log of a model at a step, and the model."""
+    run = RunDirectory(tmp_path)
+
+    def log(step, saved=None, every=5):
+        events = types.SimpleNamespace(scalars=lambda step, values: None)
+        outputs = callbacks.Outputs(run, events, 20, stopping.StopRequest())
+        batches = types.SimpleNamespace(steps_per_epoch=10, images_per_step=4)
+        made = callbacks.Log(outputs, every, batches, saved or {})
+        model = Steps(step=step)
+        made.set_model(model)
+        return made, model
+
+    return log
+
+
+def test_log_writes_means_and_continues_those_of_a_checkpoint(log):
+    first, model = log(0)
+    first.on_train_begin()
+    first.on_epoch_begin(0)
+    for step in (1, 2, 3):
+        first.on_train_batch_begin(step)
+        model.means = {"loss": RunningMean(float(step), step, step)}
+        first.on_train_batch_end(step, {})
+    state = json.loads(json.dumps(first.state()))
+    assert first.run.records() == []
+
+    second, model = log(3, state)
+    second.on_train_begin()
+    second.on_epoch_begin(0)
+    assert model.means == {"loss": RunningMean(3.0, 3, 3)}
+    for step in (4, 5):
+        model.means = {"loss": RunningMean(12.5, step, step)}
+        second.on_train_batch_end(step, {})
+    (record,) = second.run.records()
+    assert (record["step"], record["epoch"], record["kimg"]) == (5, 0.5, 0.02)
+    assert record["loss"] == 2.5
+    assert record["seconds"] >= round(state["seconds"], 3)
+    assert model.means == {}
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_log_with_a_mean_that_is_not_finite_names_the_first_step(log, value):
+    made, model = log(10)
+    made.on_train_begin()
+    model.means = {
+        "g_loss": RunningMean(value, 5, 3.0),
+        "d_loss": RunningMean(value, 5, 2.0),
+        "d_accuracy": RunningMean(1.0, 5, 5.0),
+    }
+    made.step = 14
+    with pytest.raises(callbacks.DivergedError, match=r"step 13: d_loss is -?(inf|nan); "):
+        made.on_train_batch_end(15, {})
+    (record,) = made.run.records()
+    assert record["step"] == 15
+    assert math.isnan(record["d_loss"])
+
+
+def test_saver_saves_when_the_last_checkpoint_is_older_than_the_minutes(tmp_path, monkeypatch):
+    saved, clock = [], [0.0]
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: clock[0])
+    run = types.SimpleNamespace(require=lambda: None, note_checkpoint=lambda step: None)
+    events = types.SimpleNamespace(flush=lambda: None)
+    outputs = callbacks.Outputs(run, events, 10, stopping.StopRequest())
+    log = types.SimpleNamespace(check_means=lambda step: None, state=dict)
+    model = types.SimpleNamespace(step=0, non_finite=lambda: None)
+    checkpoints = types.SimpleNamespace(save=lambda notes: saved.append(saver.step))
+    saver = callbacks.Saver(outputs, 100, log, checkpoints, minutes=2.0)
+    saver.set_model(model)
+    saver.on_train_begin()
+    for step in range(1, 11):
+        clock[0] += 50.0
+        saver.on_train_batch_end(step, {})
+    assert saved == [3, 6, 9, 10]
