@@ -294,18 +294,17 @@ def finish(run: RunDirectory, model: GenerativeModel, events: Events) -> None:
 
     The run is then marked as finished.
     """
-    draw_curves(run)
-    frames = frames_of(run)
-    if frames:
-        plotting.save_gif(run.path / "progress.gif", frames, fps=max(2, len(frames) / 10))
+    traversed, styled = [], []
+    with run.optional("pictures"):
+        draw_curves(run)
+        if frames := frames_of(run):
+            plotting.save_gif(run.path / "progress.gif", frames, fps=max(2, len(frames) / 10))
+        for span in TRAVERSAL_SPANS:
+            traversed += save_traversals(model, span, 0, run.path / "traversals")
+        if not model.lacks(STYLES):
+            styled = save_style_pictures(model, 0, run.path / "styles")
     if (curves := picture(run.path / "curves.png")) is not None:
         events.images(int(model.step), {"curves": curves[..., :3]})
-    traversed = [
-        path
-        for span in TRAVERSAL_SPANS
-        for path in save_traversals(model, span, 0, run.path / "traversals")
-    ]
-    styled = [] if model.lacks(STYLES) else save_style_pictures(model, 0, run.path / "styles")
     export(model.generator_network(), run.export)
     run.set_status(finished=int(model.step))
     folders = "traversals/, " * bool(traversed) + "styles/, " * bool(styled)
@@ -325,7 +324,8 @@ def frames_of(run: RunDirectory) -> list[np.ndarray]:
 
     Damaged pictures, and those of another shape than the last one, are left out.
     """
-    paths = sorted(path for path in run.samples.iterdir() if STEP_PICTURE.fullmatch(path.name))
+    found = run.samples.iterdir() if run.samples.is_dir() else ()
+    paths = sorted(path for path in found if STEP_PICTURE.fullmatch(path.name))
     drawn = [pixels for path in paths if (pixels := picture(path)) is not None]
     drawn = [pixels for pixels in drawn if pixels.shape == drawn[-1].shape]
     kept = np.linspace(0, len(drawn) - 1, min(len(drawn), GIF_FRAMES)).round().astype(int)
