@@ -2,7 +2,6 @@
 
 import difflib
 import importlib.util
-import os
 import pathlib
 import sys
 from collections.abc import Iterable, Sequence
@@ -58,24 +57,6 @@ def one_line(text: str, longest: int = 400) -> str:
         tail = longest // 3
         text = f"{text[: longest - tail - 5]} ... {text[-tail:]}"
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
-def user_path(path: str | os.PathLike, option: str = "") -> pathlib.Path:
-    """Return a path with ~ expanded.
-
-    Raises:
-        UserError: there is no such user, or no file can have such a name.
-    """
-    try:
-        expanded = pathlib.Path(path).expanduser()
-        longest = max(map(len, map(os.fsencode, (*expanded.parts, ""))))
-        if "\0" in str(expanded) or longest > 255 or len(os.fsencode(expanded)) > 4000:
-            raise UserError(f"no file can have the name {path}", option)
-    except RuntimeError:
-        raise UserError(f"{path}: no such user, or HOME is not set", option) from None
-    except UnicodeEncodeError:
-        raise UserError(f"no file can have the name {path}", option) from None
-    return expanded
 
 
 def warn(message: str) -> None:

@@ -26,13 +26,14 @@ from benchmarks.same_run import differences
 from storage.files import write_json
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-SMALL = "--dataset=MNIST --log_every=10 --sample_every=100 --checkpoint_every=40"
+SMALL = "--dataset=MNIST --log_every=10 --sample_every=100"
 MODELS = {
-    "dcgan": "--model=dcgan --width=16 --batch_size=32 --steps=2400",
-    "wgan_gp": "--model=wgan_gp --width=8 --batch_size=16 --steps=1200",
-    "infogan": "--model=infogan --width=8 --batch_size=32 --steps=1600",
-    "vae": "--model=vae --width=8 --batch_size=32 --steps=2400",
-    "stylegan2_ada": "--model=stylegan2 --width=4 --batch_size=8 --augment=ada --steps=800",
+    "dcgan": "--model=dcgan --width=8 --batch_size=16 --steps=2000 --checkpoint_every=40",
+    "wgan_gp": "--model=wgan_gp --width=8 --batch_size=8 --steps=600 --checkpoint_every=20",
+    "infogan": "--model=infogan --width=8 --batch_size=16 --steps=1200 --checkpoint_every=40",
+    "vae": "--model=vae --width=8 --batch_size=32 --steps=2000 --checkpoint_every=40",
+    "stylegan2_ada": "--model=stylegan2 --width=4 --batch_size=4 --augment=ada --steps=300 "
+    "--checkpoint_every=15",
 }
 CALLS = "write,pwrite64,openat,rename,unlink,fsync,mkdir,rmdir,ftruncate,close"
 AFTER = (20, 60)  # seconds

@@ -11,7 +11,7 @@ DEEPEST = 20  # flagfiles within flagfiles
 NAMES = ("--flagfile", "-flagfile")
 
 
-def expanded(argv: Sequence[str]) -> list[str]:
+def with_flagfiles(argv: Sequence[str]) -> list[str]:
     """Return a command line in which the lines of each --flagfile replace the flag.
 
     As in absl, blank lines and those that begin with # or // are ignored, a flagfile may name
@@ -21,10 +21,10 @@ def expanded(argv: Sequence[str]) -> list[str]:
     Raises:
         UserError: a flagfile cannot be read, is larger than 1 MB, is no text, or names itself.
     """
-    return list(_expanded(argv, 0))
+    return list(_inserted(argv, 0))
 
 
-def _expanded(argv: Sequence[str], depth: int) -> Iterator[str]:
+def _inserted(argv: Sequence[str], depth: int) -> Iterator[str]:
     rest = iter(argv)
     for argument in rest:
         name, equals, path = argument.partition("=")
@@ -39,7 +39,7 @@ def _expanded(argv: Sequence[str], depth: int) -> Iterator[str]:
             raise UserError("expected a file", "flagfile")
         if depth == DEEPEST:
             raise UserError(f"{path}: flagfiles name each other", "flagfile")
-        yield from _expanded(lines_of(path), depth + 1)
+        yield from _inserted(lines_of(path), depth + 1)
     yield from rest
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from absl import flags
 
 from cli.failures import explained
-from cli.flagfiles import expanded
+from cli.flagfiles import with_flagfiles
 from errors import UserError, as_text, near, one_line
 from fields import allowed, check_value, names_of, normalised, value_type
 
@@ -35,6 +35,11 @@ class _Parser(flags.ArgumentParser):
         if value_type(self.spec) in (int, float):
             with contextlib.suppress(ValueError):
                 value = value_type(self.spec)(argument)
+        if convert := self.spec.metadata.get("convert"):
+            try:
+                value = convert(value)
+            except UserError as error:
+                raise UserError(error.message, self.spec.name) from None
         value = normalised(self.spec, value)
         check_value(self.spec, value)
         return value
@@ -60,7 +65,7 @@ def given(argv: Sequence[str], *classes: type, partial: bool = False) -> dict[st
         UserError: a flag is unknown, a value is invalid, an argument is not a flag, or a flagfile
             cannot be read.
     """
-    argv = expanded(argv)
+    argv = with_flagfiles(argv)
     values = flags.FlagValues()
     for cls in classes:
         _define(values, cls)

@@ -11,7 +11,8 @@ import pathlib
 
 from data import arrays, folder, tfds_sets
 from data.image_data import ImageData, Split
-from errors import UserError, user_path
+from errors import UserError
+from storage.paths import expanded
 
 __all__ = ["KNOWN", "ImageData", "KnownSet", "Split", "canonical_name", "check", "known", "load"]
 
@@ -111,7 +112,7 @@ def check(name: str, *, data_dir: str | None = None, gray: str = "convert") -> N
     entry = known(name)
     if entry and not entry.tfds_name:
         arrays.mnist_file()
-    elif data_dir and os.path.isfile(os.path.expanduser(data_dir)):
+    elif data_dir and os.path.isfile(expanded(data_dir, "data_dir")):
         raise UserError(f"{data_dir}: expected a folder of TFDS sets, got a file", "data_dir")
 
 
@@ -131,7 +132,7 @@ def _path(name: str) -> pathlib.Path | None:
     """Return the name as a path if it is one, None if it is the name of a set."""
     if not name.strip():
         raise UserError("expected a name such as MNIST, or a path, got an empty string", "dataset")
-    path = user_path(name, "dataset")
+    path = pathlib.Path(expanded(name, "dataset"))
     separated = os.sep in name or "/" in name
     if path.is_dir() or path.suffix.lower() == ".npz" or (separated and path.exists()):
         return path

@@ -114,4 +114,7 @@ class Batches:
         dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
         if self.split.labels is None:
             dataset = dataset.map(lambda images: images)
-        return dataset.prefetch(2)
+        # There is nothing to tune, and at the end tuning sleeps for up to a minute.
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        return dataset.prefetch(2).with_options(options)

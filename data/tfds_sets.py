@@ -18,6 +18,7 @@ from data import conversion
 from data.cache import Decoded, Decoder, cached
 from data.image_data import ImageData
 from errors import UserError, near
+from storage.paths import expanded
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -44,7 +45,8 @@ def load(
             cannot be downloaded.
     """
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or None
-    builder = _builder(name, data_dir and os.path.expanduser(data_dir), known)
+    directory = expanded(data_dir or "~", "data_dir")  # by default TFDS uses ~
+    builder = _builder(name, data_dir and directory, known)
     shape, class_names = _image_features(builder, name)
     size = image_size or _common_size(name, shape)
     _prepare(builder, name)

@@ -7,6 +7,7 @@ import fields
 from errors import UserError
 from evaluation.features import NETWORKS
 from fields import field
+from storage.paths import one_path, several_paths
 
 
 @fields.options()
@@ -56,6 +57,7 @@ class MeasureOptions:
         f"feature network: {', '.join(NETWORKS)}, or the path of a .keras file; auto: digits for "
         "MNIST, else inception if its weights are in the cache, else efficientnet_lite0",
         group="protocol",
+        convert=one_path,
         protocol=True,
     )
     split: str = field(
@@ -69,11 +71,13 @@ class MeasureOptions:
         "",
         "directory of TensorFlow Datasets; default: that of the run",
         group="protocol",
+        convert=one_path,
     )
     outdir: str = field(
         "runs/comparison",
         "output directory for the comparison of several runs and for the evaluation of images",
         group="output",
+        convert=one_path,
     )
     publish: bool = field(
         False,
@@ -112,18 +116,30 @@ def published_values() -> dict[str, Any]:
 class EvaluateOptions(MeasureOptions):
     """Options of evaluate.py: the runs or images to measure, and `MeasureOptions`."""
 
-    run: str = field("", "run directories, separated by commas", group="runs and metrics")
+    run: str = field(
+        "", "run directories, separated by commas", group="runs and metrics", convert=several_paths
+    )
+    step: int | None = field(
+        None,
+        "step of the checkpoint of each run, such as one that keep_every of train.py kept; the "
+        "files of an earlier checkpoint are in evaluation-step-<step>/ of the run; default: the "
+        "newest one",
+        group="runs and metrics",
+        at_least=0,
+    )
     images: str = field(
         "",
         "samples to measure instead of a run, uint8 and of the size of the data set's images: a "
         "folder of PNG or JPEG files, or an .npz file with an array images, x, x_train, samples or "
         "arr_0",
         group="runs and metrics",
+        convert=one_path,
     )
     dataset: str = field(
         "",
         "data set that the files of `images` are compared with, named as in train.py",
         group="runs and metrics",
+        convert=one_path,
     )
     image_size: int | None = field(
         None,
@@ -141,5 +157,9 @@ class EvaluateOptions(MeasureOptions):
             raise UserError("images and dataset must be given together", "dataset")
         if self.image_size and not self.images:
             raise UserError("requires images=...; a run has its own", "image_size")
+        if self.step is not None and self.images:
+            raise UserError("requires run=..., images have no checkpoint", "step")
+        if self.step is not None and self.publish:
+            raise UserError("requires the newest checkpoint; omit step", "publish")
         if self.images and self.publish:
             raise UserError("only runs can be published, not images", "publish")

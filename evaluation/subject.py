@@ -14,8 +14,9 @@ import data
 import plotting
 from data import ImageData, Split
 from data.arrays import open_npz
-from errors import UserError, user_path
+from errors import UserError
 from evaluation.reference import BATCH, in_batches
+from storage.paths import expanded
 
 if TYPE_CHECKING:
     from models.base import GenerativeModel
@@ -85,7 +86,8 @@ def of_images(path: str, reference: ImageData) -> Subject:
     Raises:
         UserError: there are no images, or their type or shape differs from the data set's.
     """
-    images, expected = read_images(user_path(path, "images")), list(reference.image_shape)
+    images = read_images(Path(expanded(path, "images")))
+    expected = list(reference.image_shape)
     if images.dtype != np.uint8 or images.ndim != 4 or len(images) < 2:
         raise UserError(
             f"{path}: expected at least 2 uint8 images [n, h, w, c], got {images.dtype} "

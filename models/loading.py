@@ -13,6 +13,8 @@ from models.state_keys import OWN
 from storage.checkpoints import Checkpoints
 from storage.run_directory import RunDirectory
 
+PRECISIONS = ("off", "bfloat16", "float16")  # values of the option `mixed_precision`
+
 
 def load(path: str | os.PathLike, step: int | None = None) -> GenerativeModel:
     """Return the model of a run as `models.load` describes it."""
@@ -42,12 +44,13 @@ def build(run: RunDirectory) -> GenerativeModel:
     The dtype policy of the caller is restored afterwards.
     """
     declared, hp = run.parsed_config(declaration_of)
-    options, images = run.read_config()["options"], run.read_data()
+    precision, seed = run.parsed_config(precision_and_seed_of)
+    images = run.read_data()
     policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(dtype_policy(options["mixed_precision"]))
+    keras.config.set_dtype_policy(dtype_policy(precision))
     try:
         return declared.build(
-            hp, images["image_shape"], num_classes=images["num_classes"], seed=options["seed"]
+            hp, images["image_shape"], num_classes=images["num_classes"], seed=seed
         )
     finally:
         keras.config.set_dtype_policy(policy)
@@ -60,6 +63,17 @@ def declaration_of(saved: dict) -> tuple[Model, Hyperparameters]:
         raise UserError(f"no such model: {name}")
     declared = REGISTRY[name]
     return declared, declared.hyperparameters.resolve(**saved["hyperparameters"])
+
+
+def precision_and_seed_of(saved: dict) -> tuple[str, int]:
+    """Return the options `mixed_precision` and `seed` in the content of config.json."""
+    options = saved["options"]
+    precision, seed = options["mixed_precision"], options["seed"]
+    if precision not in PRECISIONS:
+        raise UserError(f"no such precision: {precision}")
+    if type(seed) is not int or not 0 <= seed < 2**31:
+        raise UserError(f"invalid seed: {seed}")
+    return precision, seed
 
 
 def dtype_policy(mixed_precision: str) -> str:

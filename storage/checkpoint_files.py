@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 
+from errors import UserError
+
 INDEX, DATA = ".index", ".data-00000-of-00001"
-FILE = re.compile(r"ckpt-(\d{1,18})(?:\.index|\.data-00000-of-00001)")
+FILE = re.compile(r"ckpt-(0|[1-9][0-9]{0,17})(?:\.index|\.data-00000-of-00001)")
 
 
 def steps_of(directory: Path) -> list[int]:
@@ -20,6 +22,18 @@ def steps_of(directory: Path) -> list[int]:
     return sorted(whole, reverse=True)
 
 
+def require(directory: Path, step: int) -> None:
+    """Raise UserError unless a directory has a complete checkpoint of a step."""
+    steps = steps_of(directory)
+    if step not in steps:
+        there = (
+            f"there are those of {', '.join(map(str, sorted(steps)))}"
+            if steps
+            else "there are none"
+        )
+        raise UserError(f"{directory}: no checkpoint of step {step}; {there}", "step")
+
+
 def remains(directory: Path) -> list[Path]:
     """Return the files of checkpoints in a directory that are not complete."""
     steps = steps_of(directory)
@@ -27,5 +41,5 @@ def remains(directory: Path) -> list[Path]:
     return [
         file
         for file in found
-        if (match := FILE.fullmatch(file.name)) and int(match[1]) not in steps
+        if (match := FILE.fullmatch(file.name)) and int(match[1]) not in steps and file.is_file()
     ]

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from errors import UserError, warn
-from storage.checkpoint_files import DATA, INDEX, remains, steps_of
+from storage.checkpoint_files import DATA, INDEX, remains, require, steps_of
 from storage.files import make_durable, sweep, temporary, write_atomically
 
 State = dict[str, list[tf.Variable] | dict[str, tf.Variable]]
@@ -145,9 +145,8 @@ class Checkpoints:
             UserError: no checkpoint can be read, or there is none of the step.
         """
         found = self.found()
-        if step is not None and step not in found:
-            there = f"there are {', '.join(map(str, sorted(found)))}" if found else "there is none"
-            raise UserError(f"{self.directory}: no checkpoint of step {step}; {there}", "step")
+        if step is not None:
+            require(self.directory, step)
         reason = ""
         for candidate in found if step is None else [step]:
             path = self.directory / f"ckpt-{candidate}"
@@ -166,6 +165,9 @@ class Checkpoints:
                 return stored.notes
             if len(found) > 1 and step is None:
                 warn(f"{reason}; skipped")
+        if reason and step is not None:
+            others = ", ".join(str(k) for k in sorted(found) if k != step) or "none"
+            raise UserError(f"{reason}; other steps: {others}", "step")
         if reason:
             raise UserError(
                 f"{reason}: no checkpoint can be read. Move {self.directory.parent} away to start "
@@ -246,13 +248,16 @@ def read(path: Path) -> Stored:
         path: path without suffix.
 
     Raises:
-        tf.errors.OpError: it is damaged.
+        tf.errors.OpError, IndexError or ValueError: it is damaged.
     """
     with readable(path) as prefix:
         reader = tf.train.load_checkpoint(str(prefix))
-        keys = set(reader.get_variable_to_shape_map())
-        tensors = {key: reader.get_tensor(key) for key in sorted(keys - OF_TENSORFLOW)}
-        notes = json.loads(reader.get_tensor(NOTES)) if NOTES in keys else {}
+        # All tensors are read, so that all checksums are compared.
+        stored = {key: reader.get_tensor(key) for key in reader.get_variable_to_shape_map()}
+    tensors = {key: stored[key] for key in sorted(stored.keys() - OF_TENSORFLOW)}
+    notes = json.loads(stored[NOTES]) if NOTES in stored else {}
+    if not isinstance(notes, dict) or not isinstance(notes.get(IDENTITY, {}), dict):
+        raise ValueError("its notes are no object")
     return Stored(tensors, notes)
 
 

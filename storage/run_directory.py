@@ -9,9 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from errors import UserError, user_path, warn
+from errors import UserError, warn
 from storage.checkpoint_files import steps_of
 from storage.files import sweep, write_atomically, write_json
+from storage.paths import expanded
 
 Parsed = TypeVar("Parsed")
 
@@ -29,7 +30,9 @@ DATA = {
     "image_shape": list,
     "num_classes": int,
 }
-STEP_PICTURE = re.compile(r"(?:span-\d+-)?step-(\d{7,18})\.png")
+SCALAR = re.compile(r"\w[\w./:-]*")  # name of a logged scalar
+LARGEST = 2**63 - 1  # integer in a record
+STEP_PICTURE = re.compile(r"(?:span-[0-9]+-)?step-([0-9]{7,18})\.png")
 
 
 class RunDirectory:
@@ -43,7 +46,7 @@ class RunDirectory:
     """
 
     def __init__(self, path: str | os.PathLike):
-        self.path = user_path(path)
+        self.path = Path(expanded(path))
         self.checkpoints = self.path / "checkpoints"
         self.samples = self.path / "samples"
         self.planes = self.path / "planes"
@@ -52,7 +55,7 @@ class RunDirectory:
         self.config = self.path / "config.json"
         self._metrics = self.path / "metrics.jsonl"
         self._status = self.path / "status.json"
-        self._lock_file = self.path / ".lock"
+        self._lock_file, self._lock = self.path / ".lock", None
         self._warned: set[str] = set()
 
     def __enter__(self) -> "RunDirectory":
@@ -81,12 +84,12 @@ class RunDirectory:
                 self.path.rmdir()
 
     def require(self) -> None:
-        """Check that the locked directory still exists.
+        """Check that the directory still exists, if it is locked.
 
         Raises:
             UserError: it was removed or moved, or its drive was unmounted.
         """
-        if not self._lock_file.exists():
+        if self._lock and not self._lock_file.exists():
             raise UserError(
                 f"{self.path}: the run directory is gone (removed, moved or unmounted), nothing "
                 "can be written there any more"
@@ -116,8 +119,8 @@ class RunDirectory:
 
     def sweep(self) -> None:
         """Delete the temporary files of killed processes, at any depth."""
-        for folder in [self.path, *filter(Path.is_dir, self.path.rglob("*"))]:
-            sweep(folder)
+        for folder, _, _ in os.walk(self.path):
+            sweep(Path(folder))
 
     def read_config(self) -> dict:
         """Return the content of config.json.
@@ -128,11 +131,14 @@ class RunDirectory:
         try:
             saved = json.loads(self.config.read_bytes())
             require_types(saved, CONFIG)
+            if not saved["commands"] or {type(command) for command in saved["commands"]} != {str}:
+                raise TypeError("commands are no list of command lines")
+            require_types(saved, {"environment": dict} if "environment" in saved else {})
             return saved
         except FileNotFoundError:
             raise UserError(f"{self.path}: no run found (config.json is missing)") from None
         except (OSError, ValueError, TypeError, RecursionError) as error:
-            raise UserError(f"{self.config}: cannot be read ({error})") from None
+            raise self._unreadable(error) from None
 
     def read_data(self) -> dict:
         """Return the description of the data set in config.json.
@@ -143,13 +149,21 @@ class RunDirectory:
         data = self.read_config()["data"]
         try:
             require_types(data, DATA)
-            if len(data["image_shape"]) != 3 or not all(
-                type(n) is int for n in data["image_shape"]
-            ):
-                raise TypeError(f"image_shape is {data['image_shape']}")
+            sides = data["image_shape"]
+            if len(sides) != 3 or not all(type(n) is int and 0 < n < 2**16 for n in sides):
+                raise TypeError(f"image_shape is {sides}")
+            if data["num_classes"] < 0:
+                raise TypeError(f"num_classes is {data['num_classes']}")
         except TypeError as error:
-            raise UserError(f"{self.config}: cannot be read (data: {error})") from None
+            raise self._unreadable(f"data: {error}") from None
         return data
+
+    def _unreadable(self, reason: Exception | str) -> UserError:
+        """Return the error of a damaged config.json."""
+        advice = "restore it from a copy"
+        if self.has_checkpoints:
+            advice += ", or delete it and repeat the command of the training to write it again"
+        return UserError(f"{self.config}: cannot be read ({reason}); {advice}")
 
     def parsed_config(self, parse: Callable[[dict], Parsed]) -> Parsed:
         """Return parse(content of config.json).
@@ -207,8 +221,7 @@ class RunDirectory:
             status = json.loads(self._status.read_bytes())
         except (OSError, ValueError, RecursionError):
             return {}
-        valid = isinstance(status, dict) and {type(v) for v in status.values()} <= {int, type(None)}
-        return status if valid else {}
+        return status if isinstance(status, dict) else {}
 
     def set_status(self, **entries: int | None) -> None:
         """Set entries of the status."""
@@ -275,7 +288,8 @@ class RunDirectory:
     def forget_after(self, step: int) -> None:
         """Remove the records and pictures after a step, from which the run resumes."""
         kept = [without_nan(record) for record in self.records() if record["step"] <= step]
-        write_atomically(self._metrics, "".join(json.dumps(r) + "\n" for r in kept))
+        if self._metrics.exists():
+            write_atomically(self._metrics, "".join(json.dumps(r) + "\n" for r in kept))
         folders = (self.samples, self.planes, self.reconstructions)
         for picture in (path for folder in folders for path in folder.glob("*step-*.png")):
             match = STEP_PICTURE.fullmatch(picture.name)
@@ -308,9 +322,13 @@ def parsed_record(line: bytes) -> dict | None:
         record = json.loads(line.decode())
     except (ValueError, RecursionError):
         return None
-    if not isinstance(record, dict) or type(record.get("step")) is not int or record["step"] < 0:
+    if not isinstance(record, dict) or type(record.get("step")) is not int:
         return None
     if not all(value is None or type(value) in (int, float) for value in record.values()):
+        return None
+    if record["step"] < 0 or not all(SCALAR.fullmatch(name) for name in record):
+        return None
+    if any(type(value) is int and abs(value) > LARGEST for value in record.values()):
         return None
     return {name: math.nan if value is None else value for name, value in record.items()}
 

@@ -3,6 +3,7 @@
 The options can be imported without TensorFlow.
 """
 
+import pathlib
 import time
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,10 @@ import numpy as np
 
 import data
 import fields
-from errors import UserError, user_path
+from errors import UserError
 from evaluation.features import classifier
 from fields import field
+from storage.paths import expanded, one_path
 
 if TYPE_CHECKING:
     import keras
@@ -25,14 +27,24 @@ TEST_BATCH_SIZE = 500
 class ClassifierOptions:
     """Options of train_classifier.py."""
 
-    dataset: str = field("MNIST", "labelled data set, named as in train.py", group="data")
+    dataset: str = field(
+        "MNIST", "labelled data set, named as in train.py", group="data", convert=one_path
+    )
     data_dir: str = field(
-        "", "directory of TensorFlow Datasets; default: TFDS_DATA_DIR", group="data"
+        "",
+        "directory of TensorFlow Datasets; default: TFDS_DATA_DIR",
+        group="data",
+        convert=one_path,
     )
     image_size: int | None = field(
         None, "side of the resized images in pixels (antialiased)", group="data", at_least=4
     )
-    out: str = field("", "output .npz file; default: a file in the cache directory", group="data")
+    out: str = field(
+        "",
+        "output .npz file; default: a file in the cache directory",
+        group="data",
+        convert=one_path,
+    )
     epochs: int = field(12, "passes over the training images", group="training", at_least=1)
     batch_size: int = field(128, "images per step", group="training", at_least=1)
     learning_rate: float = field(
@@ -78,7 +90,7 @@ def train_classifier(options: ClassifierOptions) -> str:
     network = fit(options, images.train, images.num_classes)
     labelled = images.test is not None and images.test.labels is not None
     accuracy = accuracy_of(network, images.test) if labelled else None
-    path = user_path(options.out or classifier.cached_file(images.fingerprint), "out")
+    path = pathlib.Path(expanded(options.out or classifier.cached_file(images.fingerprint), "out"))
     description = classifier.Description(
         images.name, images.image_shape, images.num_classes, options.width, accuracy
     )

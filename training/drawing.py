@@ -11,10 +11,12 @@ import numpy as np
 
 import fields
 import plotting
-from errors import UserError, user_path
+from errors import UserError
 from fields import Choice, Choices, choice, field
 from models.abilities import CONTINUOUS_CODES, ORDERED_DIMENSIONS, STYLES, Ability
+from storage.checkpoint_files import require
 from storage.files import write_npz
+from storage.paths import expanded, one_path
 from storage.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -79,11 +81,13 @@ def draw(options: "GenerateOptions") -> list[str]:
     """
     run = RunDirectory(options.run)
     run.read_config()  # raises before TensorFlow is imported
+    if options.step is not None:
+        require(run.checkpoints, options.step)
     from training.loading import load_run
 
-    _, _, model = load_run(options.run)
+    _, _, model = load_run(options.run, options.step)
     check_model(model, options)
-    outdir = user_path(options.outdir or run.path / "generated", "outdir")
+    outdir = Path(expanded(options.outdir or run.path / "generated", "outdir"))
     try:
         outdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -111,10 +115,14 @@ def truncates(options: "GenerateOptions") -> bool:
 
 
 def stem(options: "GenerateOptions") -> str:
-    """Return the part of file names that identifies the draw, such as "seed0-label7-psi0.5"."""
+    """Return the part of file names that identifies the draw, such as "seed0-label7-psi0.5".
+
+    With the option `step` it ends in the step, such as "seed0-step1000".
+    """
     label = "" if options.label is None else f"-label{options.label}"
     psi = f"-psi{options.truncation:g}" if truncates(options) else ""
-    return f"seed{options.seed}{label}{psi}"
+    step = "" if options.step is None else f"-step{options.step}"
+    return f"seed{options.seed}{label}{psi}{step}"
 
 
 def sample(model: "GenerativeModel", options: "GenerateOptions") -> np.ndarray:
@@ -257,17 +265,26 @@ def save_styles(model: "GenerativeModel", options: "GenerateOptions", outdir: Pa
 class GenerateOptions:
     """Options of generate.py."""
 
-    run: str = field("", "run directory of the trained model", group="run")
+    run: str = field("", "run directory of the trained model", group="run", convert=one_path)
     output: str = choice(
         OUTPUTS,
         "grid",
         "; ".join(f"{output.name}: {output.meaning}" for output in OUTPUTS.values()),
         group="run",
     )
-    outdir: str = field("", "output directory; default: generated/ in the run", group="run")
+    outdir: str = field(
+        "", "output directory; default: generated/ in the run", group="run", convert=one_path
+    )
     seed: int = field(0, "seed of the latents", group="run", at_least=0, at_most=2**31 - 1)
     label: int | None = field(
         None, "class of all images, for a class-conditional model", group="run", at_least=0
+    )
+    step: int | None = field(
+        None,
+        "step of the checkpoint, such as one that keep_every of train.py kept; default: the "
+        "newest one",
+        group="run",
+        at_least=0,
     )
 
     def __post_init__(self):

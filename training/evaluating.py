@@ -1,10 +1,11 @@
 """Evaluation of run directories and of image files, for evaluate.py and study.py."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 
 import data
-import fields
-from errors import UserError, user_path
+from errors import UserError
 from evaluation import runner, subject
 from evaluation.context import Stopwatch
 from evaluation.families import describe as describe_metrics
@@ -14,6 +15,8 @@ from evaluation.reference import Reference
 from evaluation.reports import publishing
 from evaluation.reports.comparison import write_comparison
 from evaluation.reports.tables import notes, tables
+from storage.checkpoint_files import require, steps_of
+from storage.paths import expanded
 from storage.run_directory import RunDirectory
 from training import options
 from training.publishing import published_record
@@ -28,7 +31,7 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
         request: the runs or images, the metrics and the protocol.
         only_new: skip runs with saved metrics of the same checkpoint and protocol.
     """
-    folder = user_path(request.outdir, "outdir")
+    folder = Path(expanded(request.outdir, "outdir"))
     runs = runs_of(request)
     records = [published_record(run) for run in runs] if request.publish else []
     disable_tensor_float_32()
@@ -44,7 +47,7 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
         evaluations += evaluate_baselines(request, references)
     lines = [tables(evaluations), *map(notes, evaluations)]
     if len(evaluations) > 1:
-        logs = {str(run.path): run.records() for run in runs}
+        logs = {e["name"]: run.records() for run, e in zip(runs, evaluations, strict=False)}
         lines.append(write_comparison(folder, evaluations, logs))
         if request.publish and len(runs) > 1:
             publishing.copy_pictures(folder, folder.name)
@@ -64,7 +67,7 @@ def runs_of(request: EvaluateOptions) -> list[RunDirectory]:
     Raises:
         UserError: a run is given twice, is missing or has no checkpoint.
     """
-    runs = [RunDirectory(user_path(path, "run")) for path in fields.listed(request.run)]
+    runs = [RunDirectory(path) for path in directories(request.run)]
     if len({run.path.resolve() for run in runs}) < len(runs):
         raise UserError(f"{request.run}: a run is given twice", "run")
     for run in runs:
@@ -73,7 +76,26 @@ def runs_of(request: EvaluateOptions) -> list[RunDirectory]:
             raise UserError(
                 f"{run.path}: no checkpoint found. Train it first with outdir={run.path}", "run"
             )
+        if request.step is not None:
+            require(run.checkpoints, request.step)
     return runs
+
+
+def directories(text: str) -> list[str]:
+    """Split a text at the commas into paths; a directory may have commas in its name."""
+    pieces, found = text.split(","), []
+    while pieces:
+        joined = [(n, ",".join(pieces[:n])) for n in range(len(pieces), 0, -1)]
+        named = (
+            (n, path)
+            for n, one in joined
+            for path in (one, one.strip())
+            if path.strip() and os.path.isdir(path)
+        )
+        n, path = next(named, (1, pieces[0].strip()))
+        found += [path] if path else []
+        del pieces[:n]
+    return found
 
 
 def references_of(runs: Sequence[RunDirectory], request: MeasureOptions) -> list[Reference]:
@@ -87,15 +109,15 @@ def references_of(runs: Sequence[RunDirectory], request: MeasureOptions) -> list
 
     references: list[Reference] = []
     for run in runs:
-        saved = run.read_config()
-        if any(r.data.fingerprint == saved["data"]["fingerprint"] for r in references):
+        described = run.read_data()
+        if any(r.data.fingerprint == described["fingerprint"] for r in references):
             continue
         config = options.Config.of_run(run)
         data_dir = request.data_dir or config.options.data_dir
         images = loading.load_data(config.with_options(data_dir=data_dir))
-        if images.fingerprint != saved["data"]["fingerprint"]:
+        if images.fingerprint != described["fingerprint"]:
             raise UserError(
-                f"{run.path}: the run was trained on other images of {saved['data']['name']}. "
+                f"{run.path}: the run was trained on other images of {described['name']}. "
                 "Restore the data set or set data_dir"
             )
         references.append(runner.load_reference(images, request))
@@ -110,14 +132,17 @@ def reference_of_images(request: EvaluateOptions) -> Reference:
 
 
 def evaluate_run(
-    run: RunDirectory, request: MeasureOptions, references: Sequence[Reference], only_new: bool
+    run: RunDirectory, request: EvaluateOptions, references: Sequence[Reference], only_new: bool
 ) -> dict:
-    """Measure a run and write its evaluation.json; return the record."""
+    """Measure a run and write its evaluation.json; return the record.
+
+    The files of an earlier checkpoint than the newest one are written to a folder of their own.
+    """
     from training import loading
 
     watch = Stopwatch()
     with watch.stage("loading"):
-        config, described, model = loading.load_run(run.path)
+        config, described, model = loading.load_run(run.path, request.step)
     (reference,) = (r for r in references if r.data.fingerprint == described["fingerprint"])
     step = int(model.step)
     protocol = {
@@ -128,8 +153,13 @@ def evaluate_run(
     }
     trained = run.read_config()["hyperparameters"]
     identity = [trained, config.options.seed, step, described["fingerprint"]]
-    measured = subject.of_model(str(run.path), model, protocol, identity)
-    return evaluate(measured, reference, request, run.path, only_new=only_new, watch=watch)
+    name, folder = str(run.path), run.path
+    if request.step is not None:
+        name += f" (step {step})"
+        if step != steps_of(run.checkpoints)[0]:
+            folder = run.path / f"evaluation-step-{step}"
+    measured = subject.of_model(name, model, protocol, identity)
+    return evaluate(measured, reference, request, folder, only_new=only_new, watch=watch)
 
 
 def evaluate_baselines(request: MeasureOptions, references: Sequence[Reference]) -> list[dict]:

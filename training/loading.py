@@ -74,15 +74,21 @@ def build_model(config: Config, image_shape: Sequence[int], num_classes: int) ->
     return declared.build(config.hp, image_shape, num_classes=num_classes, seed=config.options.seed)
 
 
-def load_run(path: str | os.PathLike) -> tuple[Config, dict, GenerativeModel]:
-    """Return a run's configuration, the description of its data, and its model as last saved.
+def load_run(
+    path: str | os.PathLike, step: int | None = None
+) -> tuple[Config, dict, GenerativeModel]:
+    """Return a run's configuration, the description of its data, and its model.
 
     Calls `prepare`, which sets the seed and the precision of Keras.
 
+    Args:
+        path: the run directory.
+        step: step of the checkpoint; None for the newest one.
+
     Raises:
-        UserError: there is no run, or it has no checkpoint.
+        UserError: there is no run, or it has no such checkpoint.
     """
     run = RunDirectory(path)
     config = Config.of_run(run)
     prepare(config)
-    return config, run.read_config()["data"], models.load(path)
+    return config, run.read_data(), models.load(path, step)

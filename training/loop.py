@@ -24,7 +24,7 @@ from models import state_keys
 from models.abilities import STYLES, VALIDATION
 from models.base import ACTIVE, GenerativeModel
 from models.scalars import TEST
-from storage.checkpoints import Checkpoints
+from storage.checkpoints import IDENTITY, Checkpoints
 from storage.files import replacing
 from storage.run_directory import STEP_PICTURE, RunDirectory
 from training import callbacks, loading, machine, stopping
@@ -76,7 +76,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         model.state(),
         model.step,
         run.checkpoints,
-        identity={**config.fixed(), "fingerprint": images.fingerprint},
+        identity=config.identity(images.fingerprint),
         keep=options.keep_checkpoints,
         keep_every=options.keep_every,
         optional=state_keys.OWN,
@@ -238,13 +238,22 @@ def resume(
             )
         notes = checkpoints.restore()
         start = int(checkpoints.step)
+        if not run.config.exists():
+            if not notes.get(IDENTITY):
+                raise UserError(
+                    f"{run.path}: config.json is missing, and the checkpoints, of an earlier "
+                    "version, lack the configuration; restore config.json from a copy"
+                )
+            warn(f"{run.config} is missing; written again, with this command only")
         if start > total:
             raise UserError(
                 f"{run.path}: at step {start}, beyond the last step {total}; increase steps or "
                 "epochs"
             )
         run.forget_after(start)
-        run.note_checkpoint(start)
+        status = run.status()
+        finished = start if status.get("finished") == start else None
+        run.set_status(checkpoint=status.get("checkpoint") or start, finished=finished)
     run.sweep()
     checkpoints.sweep()
     return start, notes
@@ -325,18 +334,22 @@ def frames_of(run: RunDirectory) -> list[np.ndarray]:
     Damaged pictures, and those of another shape than the last one, are left out.
     """
     found = run.samples.iterdir() if run.samples.is_dir() else ()
-    paths = sorted(path for path in found if STEP_PICTURE.fullmatch(path.name))
-    drawn = [pixels for path in paths if (pixels := picture(path)) is not None]
-    drawn = [pixels for pixels in drawn if pixels.shape == drawn[-1].shape]
-    kept = np.linspace(0, len(drawn) - 1, min(len(drawn), GIF_FRAMES)).round().astype(int)
-    return [drawn[k] for k in kept]
+    steps = {path: int(match[1]) for path in found if (match := STEP_PICTURE.fullmatch(path.name))}
+    paths = sorted(steps, key=steps.get)
+    kept = np.linspace(0, len(paths) - 1, min(len(paths), GIF_FRAMES)).round().astype(int)
+    drawn = [pixels for k in kept if (pixels := picture(paths[k])) is not None]
+    kind = [(pixels.shape, pixels.dtype) for pixels in drawn]
+    return [pixels for pixels, one in zip(drawn, kind, strict=True) if one == kind[-1]]
 
 
 def picture(path: Path) -> np.ndarray | None:
-    """Return a PNG file as uint8 [H, W, c]; None if it is damaged or missing, with a warning."""
+    """Return a PNG file as uint8 [H, W, c]; None if it is missing, or damaged with a warning."""
+    if not path.exists():
+        return None
     try:
         pixels = iio.imread(path)
-    except (OSError, ValueError, SyntaxError) as error:
-        warn(f"{path}: left out ({str(error).splitlines()[0]})")
+    except Exception as error:  # Pillow raises errors of many types for damaged files
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        warn(f"{path}: left out ({reason})")
         return None
     return pixels[..., None] if pixels.ndim == 2 else pixels

@@ -19,6 +19,7 @@ def environment() -> dict[str, str]:
     devices = ", ".join(accelerators()) or "no GPU"
     return {
         "machine": f"{cores()} {processor()}, {devices}",
+        "threads": str(tf.config.threading.get_intra_op_parallelism_threads() or "default"),
         "zoo": commit(),
         "python": platform.python_version(),
         "tensorflow": tf.__version__,

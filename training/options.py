@@ -6,13 +6,14 @@ from pathlib import Path
 
 import fields
 from cli import flags
-from cli.flagfiles import expanded
+from cli.flagfiles import with_flagfiles
 from data import canonical_name
-from errors import UserError, near, user_path
+from errors import UserError, near
 from fields import field
 from models import REGISTRY
 from models.declarations.base import Hyperparameters
 from models.networks import stages
+from storage.paths import expanded, one_path
 from storage.run_directory import RunDirectory
 
 
@@ -26,11 +27,13 @@ class RunOptions:
         "MNIST (embedded), FASHION_MNIST, CIFAR10 or another image set of TensorFlow Datasets by "
         "its name, a folder of images (flat, or one sub-folder per class), or an .npz file",
         group="data",
+        convert=one_path,
     )
     data_dir: str = field(
         "",
         "directory of TensorFlow Datasets; default: TFDS_DATA_DIR",
         group="data",
+        convert=one_path,
         may_change=True,
     )
     image_size: int | None = field(
@@ -47,14 +50,16 @@ class RunOptions:
         False, "mirror each training image left to right with probability 1/2", group="data"
     )
     outdir: str = field(
-        "", "run directory; default: runs/<model>-<dataset>", group="run", may_change=True
-    )
+        "", "run directory; default: runs/<model>-<dataset>", group="run", convert=one_path,
+        may_change=True,
+    )  # fmt: skip
     copy_to: str = field(
         "",
         "existing folder, such as a mounted drive: after each checkpoint the run is copied in the "
         "background to a folder there that has the name of the run directory, and a later step is "
         "copied back at the start; default: no copy",
         group="run",
+        convert=one_path,
         may_change=True,
     )
     resume: str = field(
@@ -168,13 +173,13 @@ class Config:
         """Path of the run directory."""
         dataset = Path(self.options.dataset).stem.lower().replace("_", "-")
         name = f"{self.options.model}-{dataset}"
-        return user_path(self.options.outdir or Path("runs") / name, "outdir")
+        return Path(expanded(self.options.outdir or Path("runs") / name, "outdir"))
 
     @property
     def copy(self) -> Path | None:
         """Path of the copy of the run directory; None without `copy_to`."""
         folder = self.options.copy_to
-        return user_path(folder, "copy_to") / self.outdir.resolve().name if folder else None
+        return Path(folder) / self.outdir.resolve().name if folder else None
 
     def with_options(self, **changes) -> "Config":
         """Return a copy with other options."""
@@ -208,13 +213,27 @@ class Config:
         return run.parsed_config(cls.from_dict)
 
     def fixed(self) -> dict:
-        """Return the values that a resumed run must not change, by name."""
-        return {
+        """Return the values that a resumed run must not change, by name.
+
+        A data set may move: its fingerprint decides whether it is the same.
+        """
+        fixed = {
             spec.name: getattr(part, spec.name)
             for part in (self.options, self.hp)
             for spec in dataclasses.fields(part)
             if not spec.metadata.get("may_change")
         }
+        if Path(self.options.dataset).is_absolute():
+            fixed["dataset"] = "a path"
+        return fixed
+
+    def identity(self, fingerprint: str) -> dict:
+        """Return the values that a run and its checkpoints share.
+
+        The data set is identified by the fingerprint of its images, not by its name or path.
+        """
+        fixed = {name: value for name, value in self.fixed().items() if name != "dataset"}
+        return {**fixed, "fingerprint": fingerprint}
 
 
 def parse(argv: Sequence[str]) -> Config:
@@ -223,7 +242,7 @@ def parse(argv: Sequence[str]) -> Config:
     Raises:
         UserError: a flag is unknown or a value is invalid.
     """
-    argv = expanded(argv)
+    argv = with_flagfiles(argv)
     model = model_name(flags.given(argv, RunOptions, partial=True).get("model", ""))
     hyperparameters = REGISTRY[model].hyperparameters
     try:
@@ -237,8 +256,8 @@ def parse(argv: Sequence[str]) -> Config:
     ours = {name: value for name, value in given.items() if has(RunOptions, name)}
     theirs = {name: value for name, value in given.items() if not has(RunOptions, name)}
     dataset = canonical_name(given.get("dataset", "MNIST"))
-    if dataset.strip() and (path := user_path(dataset, "dataset")).exists():
-        dataset = str(path.resolve())
+    if dataset.strip() and Path(dataset).exists():
+        dataset = str(Path(dataset).resolve())
     options = RunOptions(**ours | {"model": model, "dataset": dataset})
     hp = hyperparameters.resolve(dataset, **theirs)
     if options.image_size and fields.selected(hp, "network").fixed_side:

@@ -25,12 +25,13 @@ def published_record(run: RunDirectory) -> dict:
             f"{run.path}: only a run of one flagfile and a seed, without other flags, is published",
             "publish",
         )
-    last = (run.records() or [{"step": 0}])[-1]
+    records = [record for record in run.records() if {"kimg", "seconds"} <= record.keys()]
+    last = (records or [{"step": 0}])[-1]
     if not run.finished:
         raise UserError(f"{run.path}: the run stopped at step {last['step']}. Finish it", "publish")
     return {
         "model": config.options.model,
-        "dataset": saved["data"]["name"],
+        "dataset": run.read_data()["name"],
         "flagfile": flagfile,
         "seed": config.options.seed,
         "steps": last["step"],

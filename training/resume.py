@@ -21,7 +21,8 @@ def check(config: Config, run: RunDirectory) -> None:
             "outdir or move it away",
             "resume",
         )
-    if trained and (changed := differences(Config.of_run(run), config)):
+    # Without config.json, the checkpoint is compared with the configuration when it is restored.
+    if trained and run.config.exists() and (changed := differences(Config.of_run(run), config)):
         raise UserError(
             f"{run.path} was started with another configuration: {'; '.join(changed)}. Resume it "
             "with the old values, or choose another outdir"

@@ -15,6 +15,7 @@ from cli import flags
 from errors import UserError
 from evaluation.options import EvaluateOptions, MeasureOptions
 from fields import field
+from storage.paths import several_paths
 from storage.run_directory import RunDirectory
 from training import options
 from training.running import command_line, run_training
@@ -26,7 +27,12 @@ Run = tuple[list[str], options.Config]  # command line of train.py, and its conf
 class StudyOptions:
     """Options of study.py in addition to `MeasureOptions`."""
 
-    configs: str = field("", "flagfiles of train.py, separated by commas", group="runs and metrics")
+    configs: str = field(
+        "",
+        "flagfiles of train.py, separated by commas",
+        group="runs and metrics",
+        convert=several_paths,
+    )
     seeds: str = field(
         "",
         "training seeds of each flagfile, separated by commas; default: the flagfile's own seed",
@@ -156,4 +162,5 @@ def train_unless_finished(config: options.Config, command: Sequence[str]) -> int
 def finished(config: options.Config) -> bool:
     """Return whether the run of this configuration is finished."""
     run = RunDirectory(config.outdir)
-    return run.has_checkpoints and run.finished and options.Config.of_run(run) == config
+    known = run.has_checkpoints and run.config.exists()
+    return known and run.finished and options.Config.of_run(run) == config

@@ -1,10 +1,12 @@
 """User-defined feature networks: .keras files."""
 
 import hashlib
+import pathlib
 
-from errors import UserError, either, user_path
+from errors import UserError, either
 from evaluation.features import fixed_names
 from evaluation.features.extractor import Extractor, plain_name
+from storage.paths import expanded
 
 
 def load(path: str) -> Extractor:
@@ -21,7 +23,7 @@ def load(path: str) -> Extractor:
     import keras
     import tensorflow as tf
 
-    file = user_path(path, "features")
+    file = pathlib.Path(expanded(path, "features"))
     name = plain_name(file.stem)
     if not name or name in fixed_names():
         raise UserError(f"the file name must not be {either(fixed_names())}; rename the file")

@@ -339,3 +339,9 @@ def test_labelled_of_less_than_one_image_raises():
     assert str(refusal.value) == (
         "share: 0.02 of 23 images is less than one image; set a larger fraction, or 0"
     )
+
+
+def test_dataset_is_not_tuned():
+    # The thread that tunes a dataset delays its end, and so that of a training, by up to a minute.
+    split = Split(np.zeros((4, 2, 2, 1), np.uint8), None)
+    assert Batches(split, 2).dataset().options().autotune.enabled is False

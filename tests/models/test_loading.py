@@ -25,7 +25,8 @@ def write_run(path, mixed_precision="off", model="gan", saved=True):
         "options": {"model": model, "seed": 5, "mixed_precision": mixed_precision},
         "hyperparameters": dataclasses.asdict(trained.hp),
     }
-    run.write_config(config, {"image_shape": SHAPE, "num_classes": 4}, {}, "command", 10)
+    data = {"name": "a", "fingerprint": "f", "image_shape": SHAPE, "num_classes": 4}
+    run.write_config(config, data, {}, "command", 10)
     if saved:
         Checkpoints(trained.state(), trained.step, run.checkpoints).save()
     return trained

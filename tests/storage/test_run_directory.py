@@ -1,7 +1,9 @@
 """Lock, configuration and log of a run directory."""
 
 import json
+import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import sys
 import pytest
 
 from errors import UserError
+from storage.checkpoint_files import DATA, INDEX
 from storage.run_directory import RunDirectory
 
 CONFIG = {"options": {"seed": 1}, "hyperparameters": {"epochs": 2}}
@@ -93,20 +96,85 @@ def test_read_config_of_a_missing_run_raises_and_creates_nothing(tmp_path):
     assert not (tmp_path / "new").exists()
 
 
-@pytest.mark.parametrize("content", ["", "{", "[1,", "\x00", "{}", "[]"])
+GOOD = {
+    "commands": ["python train.py"],
+    "options": {},
+    "hyperparameters": {},
+    "data": {"name": "a", "fingerprint": "f", "image_shape": [8, 8, 1], "num_classes": 0},
+    "total_steps": 3,
+}
+DAMAGED = {
+    **{name: {**GOOD, name: value} for name in GOOD for value in (7.5, "x", None, [])},
+    "empty commands": {**GOOD, "commands": []},
+    "command that is a number": {**GOOD, "commands": [1]},
+    "environment that is a list": {**GOOD, "environment": []},
+    **{f"without {name}": {k: v for k, v in GOOD.items() if k != name} for name in GOOD},
+}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[1,", b"\x00", b"{}", b"[]", b"5", b"\xff\xfe", b"[" * 100_000],
+    ids=lambda content: str(content[:5]),
+)
 def test_damaged_config_json_raises_one_line(tmp_path, content):
-    (tmp_path / "config.json").write_text(content)
+    (tmp_path / "config.json").write_bytes(content)
     with pytest.raises(UserError, match=r"config.json: cannot be read") as error:
         RunDirectory(tmp_path).read_config()
     assert "\n" not in str(error.value)
+    assert str(error.value).endswith("restore it from a copy")
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_config_json_with_an_entry_of_another_type_raises(tmp_path, name):
+    (tmp_path / "config.json").write_text(json.dumps(GOOD))
+    assert RunDirectory(tmp_path).read_data() == GOOD["data"]
+    (tmp_path / "config.json").write_text(json.dumps(DAMAGED[name]))
+    with pytest.raises(UserError, match=r"config.json: cannot be read \(") as error:
+        RunDirectory(tmp_path).read_config()
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"name": 1},
+        {"fingerprint": None},
+        {"image_shape": [8, 8]},
+        {"image_shape": [8, 8, -1]},
+        {"image_shape": [8, 8, 1.0]},
+        {"image_shape": "8x8x1"},
+        {"num_classes": -1},
+        {"num_classes": True},
+    ],
+    ids=str,
+)
+def test_config_json_with_invalid_data_raises(tmp_path, change):
+    saved = {**GOOD, "data": {**GOOD["data"], **change}}
+    (tmp_path / "config.json").write_text(json.dumps(saved))
+    with pytest.raises(UserError, match=r"config.json: cannot be read \(data: .*restore it"):
+        RunDirectory(tmp_path).read_data()
+
+
+def make_checkpoint(run, step):
+    run.checkpoints.mkdir()
+    for suffix in (INDEX, DATA):
+        (run.checkpoints / f"ckpt-{step}{suffix}").write_bytes(b"x")
+
+
+def test_damaged_config_json_beside_checkpoints_may_be_deleted(tmp_path):
+    run = RunDirectory(tmp_path)
+    make_checkpoint(run, 5)
+    run.config.write_text("{")
+    with pytest.raises(UserError, match="copy, or delete it and repeat the command of the trainin"):
+        run.read_config()
 
 
 def test_write_config_of_a_resumed_run_appends_its_command(tmp_path):
     run, longer = RunDirectory(tmp_path), {**CONFIG, "hyperparameters": {"epochs": 3}}
     run.write_config(CONFIG, {"name": "a"}, {"python": "3"}, "nothing saved", 10)
     run.write_config(CONFIG, {"name": "a"}, {"python": "3"}, "first", 10)
-    run.checkpoints.mkdir()
-    (run.checkpoints / "ckpt-5.index").touch()
+    make_checkpoint(run, 5)
     run.write_config(longer, {"name": "b"}, {"python": "4"}, "second", 20)
     saved = run.read_config()
     assert saved["commands"] == ["first", "second"]
@@ -115,17 +183,130 @@ def test_write_config_of_a_resumed_run_appends_its_command(tmp_path):
     assert saved["total_steps"] == 20
 
 
-def test_records_skip_a_line_cut_off(tmp_path):
-    run = RunDirectory(tmp_path)
+@pytest.fixture
+def run(tmp_path):
+    """Return a locked run directory."""
+    with RunDirectory(tmp_path) as run:
+        yield run
+
+
+def test_records_skip_a_line_cut_off(run, tmp_path, capsys):
     for step in (1, 2):
         run.log({"step": step, "loss": 0.5 * step})
     with (tmp_path / "metrics.jsonl").open("a") as log:
         log.write('{"step": 3, "lo')
     assert run.records() == [{"step": 1, "loss": 0.5}, {"step": 2, "loss": 1.0}]
+    assert capsys.readouterr().err == ""
 
 
-def test_forget_after_removes_later_lines_and_pictures(tmp_path):
+NO_RECORDS = {
+    "half a line": b'{"step": 2, "lo',
+    "empty line": b"",
+    "number": b"5",
+    "empty object": b"{}",
+    "list": b"[1]",
+    "NULs": b"\x00" * 512,
+    "not UTF-8": b'{"step": 2, "loss\xff": 1}',
+    "step as text": b'{"step": "2"}',
+    "step that is negative": b'{"step": -1}',
+    "step that is true": b'{"step": true}',
+    "text": b'{"step": 2, "loss": "low"}',
+    "nested": b'{"step": 2, "loss": {}}',
+    "integer of 400 digits": b'{"step": 2, "loss": 1' + b"0" * 400 + b"}",
+    "integer of 5000 digits": b'{"step": 1' + b"0" * 5000 + b"}",
+    "nested without end": b"[" * 100_000,
+    "name with a formula": b'{"step": 2, "$x": 1}',
+}
+
+
+@pytest.mark.parametrize("line", NO_RECORDS)
+def test_records_name_damaged_lines_once_and_return_the_others(tmp_path, capsys, line):
+    good = [b'{"step": 1, "loss": 1.0}', b'{"step": 3, "loss": NaN}']
+    (tmp_path / "metrics.jsonl").write_bytes(b"\n".join([good[0], NO_RECORDS[line], good[1], b""]))
     run = RunDirectory(tmp_path)
+    for _ in range(2):
+        first, last = run.records()
+        assert first == {"step": 1, "loss": 1.0}
+        assert last["step"] == 3
+        assert math.isnan(last["loss"])
+    warning = f"warning: {tmp_path}/metrics.jsonl: 1 damaged lines are left out (line 2)\n"
+    assert capsys.readouterr().err == warning
+    run.forget_after(3)
+    written = (tmp_path / "metrics.jsonl").read_text()
+    assert written == '{"step": 1, "loss": 1.0}\n{"step": 3, "loss": null}\n'
+    assert len(run.records()) == 2
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_log_writes_a_number_that_is_not_finite_as_null(run, tmp_path, value):
+    run.log({"step": 1, "loss": value, "other": 2.5})
+    assert (tmp_path / "metrics.jsonl").read_text() == '{"step": 1, "loss": null, "other": 2.5}\n'
+    (record,) = run.records()
+    assert math.isnan(record["loss"])
+    assert record["other"] == 2.5
+
+
+STATUS = {"new": {}, "damaged": b"{", "list": b"[1]", "not UTF-8": b"\xff", "empty": b""}
+
+
+@pytest.mark.parametrize("content", STATUS)
+def test_status_that_cannot_be_read_is_empty(tmp_path, content):
+    run = RunDirectory(tmp_path)
+    if STATUS[content]:
+        (tmp_path / "status.json").write_bytes(STATUS[content])
+    assert run.status() == {}
+    run.set_status(checkpoint=5)
+    assert run.status() == {"checkpoint": 5, "finished": None}
+    run.set_status(finished=9)
+    assert run.status() == {"checkpoint": 5, "finished": 9}
+
+
+def test_finished_is_read_from_the_status_not_from_the_times_of_files(tmp_path):
+    run = RunDirectory(tmp_path)
+    run.write_config(CONFIG, GOOD["data"], {}, "command", 10)
+    run.set_status(checkpoint=5)
+    assert not run.finished
+    run.set_status(finished=10)
+    assert run.finished
+    run.write_config(CONFIG, GOOD["data"], {}, "longer", 20)
+    assert not run.finished
+
+
+def test_sweep_deletes_temporary_files_at_any_depth_only(tmp_path):
+    run = RunDirectory(tmp_path)
+    kept = ["notes.tmp", ".hidden", ".0123456.tmp.x", "samples/step-x.png", "export/a.tmp"]
+    left = [".0123abcd.tmp.config.json", "samples/.a.png.ab12_x9z.tmp", "a/b/.89abcdef.tmp.x"]
+    for name in kept + left:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / ".01234567.tmp.saved_model").mkdir()
+    (tmp_path / ".01234567.tmp.saved_model" / "part").touch()
+    run.sweep()
+    files = [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()]
+    assert sorted(files) == sorted(kept)
+    assert not (tmp_path / ".01234567.tmp.saved_model").exists()
+
+
+def test_log_into_a_removed_directory_raises_one_line(tmp_path):
+    with RunDirectory(tmp_path / "x") as run:
+        run.log({"step": 1})
+        shutil.rmtree(run.path)
+        with pytest.raises(UserError, match="the run directory is gone"):
+            run.log({"step": 2})
+    assert not (tmp_path / "x").exists()
+
+
+def test_optional_writes_that_fail_warn_once(tmp_path, capsys):
+    with RunDirectory(tmp_path) as run:
+        for _ in range(3):
+            with run.optional("pictures"):
+                raise OSError(28, "No space left on device")
+    expected = f"warning: {tmp_path}: pictures cannot be written (No space left on device)\n"
+    assert capsys.readouterr().err == expected
+
+
+def test_forget_after_removes_later_lines_and_pictures(run, tmp_path):
     run.samples.mkdir()
     for step in (1, 2, 3):
         run.log({"step": step})
@@ -149,6 +330,7 @@ def test_forget_after_without_a_log_does_nothing(tmp_path):
     run = RunDirectory(tmp_path)
     run.forget_after(0)
     assert run.records() == []
+    assert os.listdir(tmp_path) == []
 
 
 def test_path_with_a_tilde_is_in_the_home_directory(tmp_path, monkeypatch):

@@ -1,10 +1,13 @@
 """The machine: its description, the warning about bfloat16, and the memory allocator."""
 
+import subprocess
 import types
 
 import pytest
 import tensorflow as tf
 
+from storage.checkpoint_files import DATA, INDEX
+from storage.run_directory import RunDirectory
 from training import machine
 
 CPU = types.SimpleNamespace(device_type="CPU", name="cpu:0")
@@ -35,7 +38,44 @@ def test_environment_describes_cores_processor_and_accelerators(
     environment = machine.environment()
     assert environment["machine"] == described
     assert environment["tensorflow"] == tf.__version__
-    assert set(environment) == {"machine", "python", "tensorflow", "keras", "numpy"}
+    libraries = {"python", "tensorflow", "keras", "numpy"}
+    assert set(environment) == {"machine", "threads", "zoo", *libraries}
+
+
+def git(folder, *arguments):
+    identity = ("-c", "user.name=a", "-c", "user.email=a@b")
+    command = ["git", "-C", str(folder), *identity, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def test_commit_is_that_of_the_code_and_names_changes(tmp_path, monkeypatch):
+    monkeypatch.setattr(machine, "__file__", str(tmp_path / "training" / "machine.py"))
+    assert machine.commit() == ""
+    git(tmp_path, "init", "-q")
+    (tmp_path / "train.py").write_text("one")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "one")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    assert machine.commit() == commit
+    (tmp_path / "train.py").write_text("two")
+    assert machine.commit() == f"{commit} and changes"
+
+
+def test_warn_of_changes_names_another_machine_and_version(tmp_path, capsys):
+    run = RunDirectory(tmp_path)
+    was = {"machine": "2 cores AMD EPYC, no GPU", "tensorflow": "2.20.0", "zoo": "a"}
+    machine.warn_of_changes(run, was)
+    run.write_config({"options": {}, "hyperparameters": {}}, {}, was, "command", 10)
+    for suffix in (INDEX, DATA):
+        run.checkpoints.mkdir(exist_ok=True)
+        (run.checkpoints / f"ckpt-5{suffix}").write_text("x")
+    machine.warn_of_changes(run, was | {"zoo": "b", "keras": "3.13.2"})
+    assert capsys.readouterr().err == ""
+    machine.warn_of_changes(run, was | {"machine": "1 of 2 cores AMD EPYC, no GPU"})
+    assert capsys.readouterr().err == (
+        "warning: machine was 2 cores AMD EPYC, no GPU, is 1 of 2 cores AMD EPYC, no GPU: the "
+        "resumed run may differ in the last digits\n"
+    )
 
 
 @pytest.mark.parametrize(

@@ -268,7 +268,7 @@ def test_fixed_has_every_option_that_decides_the_weights():
     assert set(every) - set(config.fixed()) == {
         "epochs", "steps", "outdir", "data_dir", "resume", "sample_every", "checkpoint_every",
         "keep_checkpoints", "log_every", "eval_every", "eval_metrics", "eval_features",
-        "eval_samples", "jit", "sample_planes",
+        "eval_samples", "jit", "sample_planes", "copy_to", "keep_every", "checkpoint_minutes",
     }  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 import pytest
 
 from errors import UserError
+from storage.checkpoint_files import DATA, INDEX
 from storage.run_directory import RunDirectory
 from training import options, resume
 
@@ -13,11 +14,12 @@ def config(*argv):
 
 @pytest.fixture
 def trained(tmp_path):
-    """A run directory with a checkpoint's index, started with config("--seed=1")."""
+    """A run directory with files of a checkpoint, started with config("--seed=1")."""
     run = RunDirectory(tmp_path)
     run.write_config(config("--seed=1").as_dict(), {}, {}, "first", 10)
     run.checkpoints.mkdir()
-    (run.checkpoints / "ckpt-5.index").touch()
+    for suffix in (INDEX, DATA):
+        (run.checkpoints / f"ckpt-5{suffix}").write_bytes(b"x")
     return run
 
 
@@ -52,6 +54,17 @@ def test_check_of_another_configuration_before_the_first_checkpoint_passes(tmp_p
     run = RunDirectory(tmp_path)
     run.write_config(config("--seed=1").as_dict(), {}, {}, "first", 10)
     resume.check(config("--seed=2"), run)
+
+
+def test_check_without_config_json_passes(trained):
+    trained.config.unlink()
+    resume.check(config("--seed=2"), trained)
+
+
+def test_check_with_a_damaged_config_json_raises_and_names_the_advice(trained):
+    trained.config.write_text(trained.config.read_text()[:-20])
+    with pytest.raises(UserError, match=r"cannot be read .* or delete it and repeat the command"):
+        resume.check(config("--seed=1"), trained)
 
 
 def test_difference_of_several_penalties_is_written_as_on_the_command_line():

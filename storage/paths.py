@@ -1,0 +1,68 @@
+"""Paths that users give: literal, with ~ expanded. Every flag with a path uses these functions."""
+
+import os
+import unicodedata
+from pathlib import Path
+
+from errors import UserError
+
+LONGEST, LONGEST_NAME = 4000, 255  # bytes of a path and of its parts
+
+
+def expanded(path: str | os.PathLike, option: str = "") -> str:
+    """Return a path with ~ or ~user at its start replaced by the home directory.
+
+    Args:
+        path: the path.
+        option: name of the option that an error names.
+
+    Raises:
+        UserError: the home directory is unknown.
+    """
+    path = os.fspath(path)
+    if not path.startswith("~"):
+        return path
+    found = os.path.expanduser(path)
+    own = path[1:].partition("/")[0] == ""
+    if found.startswith("~") or (own and os.environ.get("HOME") == ""):
+        raise UserError(f"{path}: unknown home directory. Write an absolute path", option)
+    return found
+
+
+def one_path(text: str) -> str:
+    """Return the path that the text of a flag names.
+
+    Raises:
+        UserError: it has control characters, is not UTF-8 or too long, or the home directory is
+            unknown.
+    """
+    try:
+        text.encode()
+        printable = not any(unicodedata.category(character) == "Cc" for character in text)
+    except UnicodeEncodeError:
+        printable = False
+    if not printable:
+        shown = text.encode(errors="surrogateescape")
+        raise UserError(
+            f"expected a path in UTF-8 without control characters, got {shown!r}. Rename the "
+            "folder or file"
+        )
+    path = expanded(text)
+    if len(path.encode()) > LONGEST or any(
+        len(part.encode()) > LONGEST_NAME for part in Path(path).parts
+    ):
+        raise UserError(f"no file can have a name as long as {text[:40]}...")
+    return path
+
+
+def several_paths(text: str) -> str:
+    """Return the paths, separated by commas, that the text of a flag names; raises as `one_path`.
+
+    A comma may also be part of a path.
+    """
+    pieces = text.split(",")
+    tilde = [piece.lstrip().startswith("~") for piece in pieces]
+    return ",".join(
+        one_path(piece.lstrip() if home else piece)
+        for piece, home in zip(pieces, tilde, strict=True)
+    )
