@@ -510,11 +510,13 @@ TRAINING = (
     fault(
         "checkpoints_by_name",
         "the newest checkpoint is the last one in alphabetical order",
-        "storage/checkpoints.py",
-        'key=lambda path: int(path.name.removeprefix("ckpt-"))',
-        "key=lambda path: path.name",
+        "storage/checkpoint_files.py",
+        "return sorted(whole, reverse=True)",
+        "return sorted(whole, key=str, reverse=True)",
         "tests/storage/test_checkpoints.py",
         file="training/checkpoints.py",
+        text='key=lambda path: int(path.name.removeprefix("ckpt-"))',
+        replacement="key=lambda path: path.name",
         first=("tests/training/test_checkpoints.py",),
     ),
     fault(

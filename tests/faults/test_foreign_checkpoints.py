@@ -107,7 +107,7 @@ def without_identity(run, call, short, monkeypatch, *flags):
     with monkeypatch.context() as patch:
         patch.setattr("training.options.Config.identity", lambda config, fingerprint: {})
         patch.setattr("training.loop.finish", lambda *_: None)
-        done = call("train", *short, "--steps=4", f"--outdir={run}", *flags)
+        done = call("train", *short, "--steps=3", f"--outdir={run}", *flags)
     assert done.code == 0, done
     (run / "status.json").unlink()
 
