@@ -41,6 +41,7 @@ TOO_LARGE = (
     "dimension too large",
     "exceeds the limit",
     "out-of-range integer",
+    "dimension -",
 )
 # Errors of TensorFlow for which the code is never the reason.
 OF_THE_MACHINE = {

@@ -17,6 +17,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#3
 INK, PALE_INK = "#333333", "#DDDDDD"
 MARKED = 60  # maximum number of points of a series that are drawn as dots
 WIDTH, DPI = 9.0, 100  # inches, dots per inch: 900 pixels wide
+LARGEST = 1e300  # from here on matplotlib cannot compute the ticks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +135,7 @@ def _prepared(panel: Panel) -> list[_Series]:
         if not np.isfinite(steps).all():
             raise ValueError(f"{panel.title}, {name}: steps must be finite")
         notes = []
-        finite = np.isfinite(values)
+        finite = np.abs(values) < LARGEST
         if not finite.all():
             notes.append(f"{np.sum(~finite)} non-finite")
         negative = finite & (values <= 0) & panel.log_y

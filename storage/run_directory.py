@@ -221,7 +221,8 @@ class RunDirectory:
             status = json.loads(self._status.read_bytes())
         except (OSError, ValueError, RecursionError):
             return {}
-        return status if isinstance(status, dict) else {}
+        valid = isinstance(status, dict) and {type(v) for v in status.values()} <= {int, type(None)}
+        return status if valid else {}
 
     def set_status(self, **entries: int | None) -> None:
         """Set entries of the status."""

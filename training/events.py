@@ -1,13 +1,15 @@
 """TensorBoard's summaries of a run."""
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 from tensorboard.compat.proto.event_pb2 import Event, SessionLog
 
+from cli.failures import first_line
 from errors import warn
 
 
@@ -39,20 +41,15 @@ class Events:
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Write scalars by name."""
-        with self._writing(step):
-            for name, value in values.items():
-                tf.summary.scalar(name, value)
+        self._write(step, tf.summary.scalar, values)
 
     def images(self, step: int, pictures: Mapping[str, np.ndarray]) -> None:
         """Write pictures, uint8 [H, W, c], by name."""
-        with self._writing(step):
-            for name, picture in pictures.items():
-                tf.summary.image(name, picture[None])
+        self._write(step, tf.summary.image, {k: picture[None] for k, picture in pictures.items()})
 
     def text(self, step: int, name: str, text: str) -> None:
         """Write a text in Markdown."""
-        with self._writing(step):
-            tf.summary.text(name, text)
+        self._write(step, tf.summary.text, {name: text})
 
     def flush(self) -> None:
         """Write everything to the file."""
@@ -71,20 +68,18 @@ class Events:
         for _ in range(2):
             tf.raw_ops.ImportEvent(writer=self.writer._resource, event=event.SerializeToString())
 
-    @contextlib.contextmanager
-    def _writing(self, step: int) -> Iterator[None]:
-        with self._tolerant():
-            if self.writer:
-                with self.writer.as_default(step=step):
-                    yield
-                return
-            yield
+    def _write(self, step: int, write: Callable[[str, Any], Any], values: Mapping) -> None:
+        """Write values by name. A writer that failed stays TensorFlow's default one, not used."""
+        if not self.writer:
+            return
+        with self._tolerant(), self.writer.as_default(step=step):
+            for name, value in values.items():
+                write(name, value)
 
     @contextlib.contextmanager
     def _tolerant(self) -> Iterator[None]:
         try:
             yield
         except (tf.errors.OpError, OSError) as error:
-            reason = str(error).splitlines()[0]
-            warn(f"{self.directory}: TensorBoard's summaries end here ({reason})")
+            warn(f"{self.directory}: TensorBoard's summaries end here ({first_line(error)})")
             self.writer = None

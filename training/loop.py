@@ -303,18 +303,17 @@ def finish(run: RunDirectory, model: GenerativeModel, events: Events) -> None:
 
     The run is then marked as finished.
     """
-    draw_curves(run)
-    frames = frames_of(run)
-    if frames:
-        plotting.save_gif(run.path / "progress.gif", frames, fps=max(2, len(frames) / 10))
+    traversed, styled = [], []
+    with run.optional("pictures"):
+        draw_curves(run)
+        if frames := frames_of(run):
+            plotting.save_gif(run.path / "progress.gif", frames, fps=max(2, len(frames) / 10))
+        for span in TRAVERSAL_SPANS:
+            traversed += save_traversals(model, span, 0, run.path / "traversals")
+        if not model.lacks(STYLES):
+            styled = save_style_pictures(model, 0, run.path / "styles")
     if (curves := picture(run.path / "curves.png")) is not None:
         events.images(int(model.step), {"curves": curves[..., :3]})
-    traversed = [
-        path
-        for span in TRAVERSAL_SPANS
-        for path in save_traversals(model, span, 0, run.path / "traversals")
-    ]
-    styled = [] if model.lacks(STYLES) else save_style_pictures(model, 0, run.path / "styles")
     export(model.generator_network(), run.export)
     run.set_status(finished=int(model.step))
     folders = "traversals/, " * bool(traversed) + "styles/, " * bool(styled)

@@ -221,7 +221,7 @@ def test_full_drive_is_one_warning_and_the_run_is_complete(
 def test_drive_removed_in_mid_training_is_one_warning_and_not_created_again(
     train, at_step, drive, tmp_path, assert_equals_tiny_run
 ):
-    at_step(3, lambda: shutil.rmtree(drive))
+    at_step(3, lambda: drive.rename(tmp_path / "removed"))
     done = train()
     assert done.code == 0, done
     first, last = done.err.splitlines()
