@@ -81,7 +81,7 @@ class StepCallback(keras.callbacks.Callback):
 
 @dataclasses.dataclass(frozen=True)
 class Outputs:
-    """What the callbacks of a training share.
+    """Files, last step and requested stop that the callbacks of a training share.
 
     Attributes:
         run: the run directory.
