@@ -33,6 +33,9 @@ class Choice:
         options: its further options, name -> `field`.
         aliases: other accepted names, replaced by `name` when they are read.
         validate: function of its options that raises UserError if they contradict each other.
+
+    Raises:
+        TypeError: an option is not declared by `field`.
     """
 
     name: str
@@ -40,6 +43,14 @@ class Choice:
     options: Mapping[str, dataclasses.Field] = dataclasses.field(default_factory=dict)
     aliases: tuple[str, ...] = ()
     validate: Callable[..., None] | None = None
+
+    def __post_init__(self):
+        for name, option in self.options.items():
+            if not isinstance(option, dataclasses.Field) or "of_choice" not in option.metadata:
+                raise TypeError(
+                    f"{self.name}: the option {name} must be declared as field(default, help, "
+                    f"group=...) of the module fields, got {option!r}"
+                )
 
 
 class Choices(dict[str, Choice]):
