@@ -82,7 +82,7 @@ class StepCallback(keras.callbacks.Callback):
 
 @dataclasses.dataclass(frozen=True)
 class Outputs:
-    """What the callbacks of a training share.
+    """Files, last step and requested stop of a training, which its callbacks share.
 
     Attributes:
         run: the run directory.

@@ -52,7 +52,7 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
         evaluations += evaluate_baselines(request, references)
     several = len(evaluations) > 1
     lines = [f"{e['name']}: " * several + line for e in evaluations for line in missing(e)]
-    lines += ["", tables(evaluations), ""] if several else [tables(evaluations), PROTOCOL]
+    lines += ["", tables(evaluations), "" if several else PROTOCOL]
     if several:
         logs = {e["name"]: run.records() for run, e in zip(runs, evaluations, strict=False)}
         lines.append(write_comparison(folder, evaluations, logs))

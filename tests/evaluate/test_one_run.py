@@ -110,7 +110,7 @@ def test_evaluate_without_enough_images_or_codes_is_na_with_reason(alone):
 
 def test_evaluate_of_one_run_prints_reasons_and_the_table_but_no_protocol(alone):
     lines = alone.outcome.out.splitlines()
-    kinds = [line.split()[0] for line in lines]
+    kinds = [line.split()[0] for line in lines if line]
     assert list(dict.fromkeys(kinds)) == ["n/a:", "|", "evaluation.json"]
     assert "fingerprint" not in alone.outcome.out
 

@@ -541,8 +541,7 @@ def pair(discriminator=lambda d_real, d_fake: {}, generator=lambda d_real, d_fak
         (
             lambda slope: pair(),
             {"slope": 1.0},
-            "mine: the option slope must be declared as field(default, help, group=...) of the "
-            "module fields, got 1.0",
+            "mine: declare its options by fields.field, got {'slope': 1.0}",
         ),
         (
             lambda margin: pair(),
