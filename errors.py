@@ -64,10 +64,17 @@ def warn(message: str) -> None:
     print(f"warning: {one_line(message)}", file=sys.stderr)
 
 
-def near(name: str, names: Iterable[str], prefix: str = "") -> str:
-    """Return "; did you mean x?" with the closest names in any case, or an empty string."""
+def near(name: str, names: Iterable[str], prefix: str = "", cutoff: float = 0.5) -> str:
+    """Return "; did you mean x?" with the closest names in any case, or an empty string.
+
+    Args:
+        name: the name that was given.
+        names: the names that there are.
+        prefix: text before each name in the result.
+        cutoff: lowest similarity, from 0 to 1, of a name that is listed.
+    """
     by_lower = {name.lower(): name for name in names}
-    found = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=0.5)
+    found = difflib.get_close_matches(name.lower(), by_lower, n=3, cutoff=cutoff)
     return f"; did you mean {either([prefix + by_lower[x] for x in found])}?" if found else ""
 
 

@@ -41,6 +41,10 @@ class Choice:
     aliases: tuple[str, ...] = ()
     validate: Callable[..., None] | None = None
 
+    def __post_init__(self):
+        if bad := {n: o for n, o in self.options.items() if not hasattr(o, "metadata")}:
+            raise TypeError(f"{self.name}: declare its options by fields.field, got {bad}")
+
 
 class Choices(dict[str, Choice]):
     """The alternatives of an option by name, in the order of their declaration.
@@ -192,10 +196,8 @@ def options(
         changed = [n for n, spec in specs.items() if spec is not inherited.get(n)]
         specs = _with_further_options(specs, changed)
         specs = {n: _with_facts(spec, specs) for n, spec in specs.items()}
-        for name, text in help.items():
-            specs[name] = _changed(specs[name], help=text)
-        for name, default in defaults.items():
-            specs[name] = _with_default(specs[name], default)
+        specs |= {n: _changed(specs[n], help=text) for n, text in help.items()}
+        specs |= {n: _with_default(specs[n], default) for n, default in defaults.items()}
         changed = {n: spec for n, spec in specs.items() if spec is not inherited.get(n)}
         cls.__annotations__ = {name: spec.type for name, spec in changed.items()}
         for name, spec in changed.items():
@@ -323,8 +325,7 @@ def normalised(spec: dataclasses.Field, value: Any) -> Any:
     aliases = {} if alternatives is None else alternatives.aliases
     if not spec.metadata["several"]:
         return aliases.get(value, value) if isinstance(value, str) else value
-    if isinstance(value, str):
-        value = listed(value)
+    value = listed(value) if isinstance(value, str) else value
     if not isinstance(value, (list, tuple)):
         return value
     parts = () if list(value) == ["none"] else value
@@ -357,9 +358,8 @@ def _is_valid(spec: dataclasses.Field, value: Any) -> bool:
     if value is None and type(None) in typing.get_args(spec.type):
         return True
     kind = value_type(spec)
-    if not isinstance(value, (int, float) if kind is float else kind):
-        return False
-    if isinstance(value, bool) and kind is not bool:
+    fits = isinstance(value, (int, float) if kind is float else kind)
+    if not fits or (isinstance(value, bool) and kind is not bool):
         return False
     if kind is tuple:
         try:

@@ -10,7 +10,7 @@ from training.drawing import GenerateOptions, draw
 USAGE = """usage: python generate.py --run DIR [--flag value ...]
 
 Generates images from the last checkpoint of a run and prints the paths of the files. Flags, with
-their defaults in brackets:
+their defaults in brackets, or in parentheses by output:
 """
 
 

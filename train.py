@@ -10,7 +10,8 @@ from training.running import run_training
 USAGE = """usage: python train.py --model NAME [--flag value ...] [--flagfile FILE]
 
 Trains a model and writes checkpoints, logs and pictures to a run directory. Run the same command to
-resume a stopped run. Flags, with their defaults in brackets:
+resume a stopped run. Flags, with their defaults in brackets, or in parentheses by choice and data
+set, where (dcgan: 0, MNIST: 1024) is 0 with --network=dcgan, but 1024 on MNIST:
 """
 MORE = "For the flags of a model, such as --epochs: python train.py --model NAME --help"
 

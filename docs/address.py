@@ -1,7 +1,7 @@
 """Address of the repository: python -m docs.address URL.
 
-It is written into the badge of the README, the notebook, CITATION.cff and mkdocs.yml. An empty URL
-removes it again.
+It is written into the README (badge and git clone), the notebook, CITATION.cff and mkdocs.yml. An
+empty URL removes it again.
 """
 
 import json
@@ -18,13 +18,17 @@ GITHUB = re.compile(r"https://github\.com/([\w.-]+/[\w.-]+)")
 
 
 def badge(url: str) -> str:
-    """Return the README's badge: Open in Colab for an address on GitHub, else a link."""
+    """Return the README's badge: Open in Colab for an address on GitHub, else a link.
+
+    The command that clones the repository follows.
+    """
     if not url:
         return ""
+    clone = f"\n`git clone {url} && cd {url.rsplit('/', 1)[1]}`\n"
     if on_github := GITHUB.fullmatch(url):
         notebook = f"https://colab.research.google.com/github/{on_github[1]}/blob/HEAD/{NOTEBOOK}"
-        return f"[![Open in Colab]({BADGE})]({notebook})\n"
-    return f"[Repository]({url})\n"
+        return f"[![Open in Colab]({BADGE})]({notebook})\n{clone}"
+    return f"[Repository]({url})\n{clone}"
 
 
 def in_readme(text: str, url: str) -> str:

@@ -112,7 +112,9 @@ def published_values() -> dict[str, Any]:
     }
 
 
-@fields.options()
+@fields.options(
+    help={"metrics": "metrics to measure, separated by commas (see below); default: all"}
+)
 class EvaluateOptions(MeasureOptions):
     """Options of evaluate.py: the runs or images to measure, and `MeasureOptions`."""
 

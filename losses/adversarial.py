@@ -7,6 +7,7 @@ A loss takes scores (logits, never probabilities) and returns unreduced terms [b
 from __future__ import annotations
 
 import dataclasses
+import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -29,12 +30,24 @@ class AdversarialLoss:
         threshold: decision threshold: D classifies an image with a higher score as real. Unused if
             the loss is declared with has_threshold=False, except by `encoder`.
         generator_uses_real: whether the generator's terms depend on d_real.
+
+    Raises:
+        TypeError: `discriminator` or `generator` does not take these two arguments.
     """
 
     discriminator: Callable[[tf.Tensor, tf.Tensor], Terms]
     generator: Callable[[tf.Tensor | None, tf.Tensor], Terms]
     threshold: float = 0.0
     generator_uses_real: bool = False
+
+    def __post_init__(self):
+        for name in ("discriminator", "generator"):
+            terms = getattr(self, name)
+            if not callable(terms) or not _accepts(terms, None, None):
+                raise TypeError(
+                    f"{name} must be a function of the two arguments (d_real, d_fake), got "
+                    f"{_described(terms)}"
+                )
 
     def encoder(self, d_real: tf.Tensor) -> Terms:
         """Return the encoder's terms for D's scores d_real [b] of pairs (x, E(x)).
@@ -55,9 +68,43 @@ class LossChoice(Choice):
 
     Attributes:
         has_threshold: whether its scores have a decision threshold between real and fake.
+        arguments: names of the arguments of `make` that are not options; the model passes them.
+
+    Raises:
+        TypeError: `make` does not take its options and arguments, or returns no `AdversarialLoss`.
     """
 
     has_threshold: bool = True
+    arguments: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        super().__post_init__()
+        names = [*self.options, *self.arguments]
+        if not callable(self.make) or not _accepts(self.make, **dict.fromkeys(names)):
+            raise TypeError(
+                f"{self.name}: the loss must be a function whose arguments are its options "
+                f"({', '.join(names) or 'none'}), got {_described(self.make)}"
+            )
+        if not self.arguments:
+            pair = self.make(**{name: option.default for name, option in self.options.items()})
+            if not isinstance(pair, AdversarialLoss):
+                raise TypeError(f"{self.name}: must return an AdversarialLoss, got {pair!r}")
+
+
+def _accepts(function: Callable, *arguments, **named) -> bool:
+    """Return whether a function can be called with the arguments."""
+    try:
+        inspect.signature(function).bind(*arguments, **named)
+    except TypeError:
+        return False
+    return True
+
+
+def _described(value: object) -> str:
+    """Return a function with its arguments, such as "loss(margin)", or another value as it is."""
+    if not callable(value):
+        return repr(value)
+    return f"{getattr(value, '__name__', value)}{inspect.signature(value)}"
 
 
 LOSSES = Choices(LossChoice)
@@ -225,7 +272,7 @@ def relativistic_average() -> AdversarialLoss:
 EQUILIBRIUM = Choices(LossChoice)  # the loss of BEGAN, whose scores are reconstruction errors
 
 
-@EQUILIBRIUM.add("equilibrium", has_threshold=False)
+@EQUILIBRIUM.add("equilibrium", has_threshold=False, arguments=("k",))
 def equilibrium(k: Callable[[], tf.Tensor]) -> AdversarialLoss:
     """D: L(x) - k L(G(z)); G: L(G(z)). Berthelot et al. 2017, section 3.4.
 

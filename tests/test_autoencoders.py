@@ -89,7 +89,7 @@ def test_generate_of_a_vae_draws_interpolations_and_traversals(call, vae_run, tm
         outcome = call("generate", *argv)
         assert outcome.code == 0, outcome
     assert (tmp_path / "active-span-1.gif").exists()
-    assert (tmp_path / "spherical-seed0.gif").exists()
+    assert (tmp_path / "interpolation-spherical-seed0.gif").exists()
 
 
 def test_beta_warmup_epochs_with_a_constant_schedule_is_invalid(call, digits):

@@ -72,6 +72,15 @@ for cell in json.loads(sys.argv[1]):
 """
 
 
+def test_setup_without_a_repository_ends_in_one_line(cells, tmp_path, python):
+    code = RUN.replace(".raise_error()", "")
+    (setup,) = (cell for cell in cells if "git clone" in cell)
+    home = str(tmp_path / "ipython")
+    done = python("-c", code, json.dumps([setup]), cwd=tmp_path, zoo=False, IPYTHONDIR=home)
+    message = "repository is empty: enter the URL to clone in the form, and run this cell again"
+    assert (done.out + done.err).strip() == f"error: {message}"
+
+
 @pytest.mark.slow
 def test_notebook_with_a_small_model_runs_to_the_last_cell(cells, digits, root, tmp_path, python):
     """Without the cells that require Colab: pip, TensorBoard and Google Drive."""

@@ -54,7 +54,8 @@ class DivergedError(Exception):
 
     def __init__(self, step: int, problem: str):
         super().__init__(
-            f"step {step}: {problem}; earlier checkpoints are kept. Try a lower learning rate"
+            f"step {step}: {problem}; earlier checkpoints are kept. Start "
+            "a new run with a lower learning rate"
         )
 
 
@@ -373,11 +374,13 @@ class Saver(Periodic):
 
     def after_step(self, scalars):
         late = time.monotonic() - self.time > 60 * self.minutes
-        if self.due or late or self.stop.received:
+        stopping = self.stop.received is not None  # a later signal stops after the next step
+        if self.due or late or stopping:
             self.run.require()
             self.act()
-        if self.stop.received:
+        if stopping:
             self.model.stop_training = True
+            print("\n" * is_live() + f"a checkpoint of step {self.step} is saved", flush=True)
 
     def act(self):
         if self.step == self.saved:

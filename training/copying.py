@@ -228,8 +228,8 @@ def take_back(config: Config, run: RunDirectory) -> None:
         return
     if config.options.resume == "never":
         raise UserError(
-            f"resume=never requires a new directory, the copy {target} has checkpoints. Choose "
-            "another outdir or move it away",
+            f"resume=never requires a new directory, the copy {target} has checkpoints. Set "
+            "outdir=... to a new directory, or move it away",
             "resume",
         )
     require_same(config, there)
@@ -263,6 +263,6 @@ def require_same(config: Config, there: RunDirectory) -> None:
     if changed := differences(Config.of_run(there), config):
         raise UserError(
             f"{there.path} is the copy of a run of another configuration: {'; '.join(changed)}. "
-            "Choose another outdir, or move the copy away",
+            "Set outdir=... to a new directory, or move the copy away",
             "copy_to",
         )

@@ -146,7 +146,7 @@ def generate(
 def save_images(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
     """Write one PNG file per image; return one line about their folder."""
     for k, image in enumerate(sample(model, options)):
-        plotting.save_image(outdir / f"{stem(options)}-{k:05}.png", image)
+        plotting.save_image(outdir / f"images-{stem(options)}-{k:05}.png", image)
     return [f"{options.n} images in {outdir}"]
 
 
@@ -155,7 +155,7 @@ def save_images(model: "GenerativeModel", options: "GenerateOptions", outdir: Pa
 )
 def save_npz(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
     """Write all images to one compressed file; return its path."""
-    path = outdir / f"{stem(options)}-{options.n}.npz"
+    path = outdir / f"images-{stem(options)}-{options.n}.npz"
     write_npz(path, {"images": sample(model, options)}, compressed=True)
     return [path]
 
@@ -178,7 +178,7 @@ def save_interpolation(model: "GenerativeModel", options: "GenerateOptions", out
     ends = model.draw_latents(2 * options.n, options.seed, options.label)
     between = interpolate_styles if options.path == "styles" else interpolate_latents
     images = between(model, options, ends)
-    path = outdir / f"{options.path}-{stem(options)}"
+    path = outdir / f"interpolation-{options.path}-{stem(options)}"
     plotting.save_image(f"{path}.png", plotting.grid(images, columns=options.frames))
     rows = images.reshape(options.n, options.frames, *images.shape[1:])
     forth = [plotting.grid(rows[:, k]) for k in range(options.frames)]

@@ -14,7 +14,7 @@ from evaluation.record import evaluate
 from evaluation.reference import Reference
 from evaluation.reports import publishing
 from evaluation.reports.comparison import write_comparison
-from evaluation.reports.tables import notes, tables
+from evaluation.reports.tables import missing, tables
 from storage.checkpoint_files import require, steps_of
 from storage.paths import expanded
 from storage.run_directory import RunDirectory
@@ -23,9 +23,14 @@ from training.publishing import published_record
 
 __all__ = ["EvaluateOptions", "describe_metrics", "evaluate_all"]
 
+PROTOCOL = "evaluation.json has the protocol of each value: counts, split, features, seeds"
+
 
 def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
-    """Measure, compare and publish runs, or measure images; return the tables and notes.
+    """Measure, compare and publish runs, or measure images; return the text to print.
+
+    It has the missing metrics with their reasons, and the tables. The protocol of each value is in
+    the files alone.
 
     Args:
         request: the runs or images, the metrics and the protocol.
@@ -45,13 +50,15 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
         publishing.publish({**record, "metrics": evaluation["metrics"]}, run.path)
     if request.baselines:
         evaluations += evaluate_baselines(request, references)
-    lines = [tables(evaluations), *map(notes, evaluations)]
-    if len(evaluations) > 1:
+    several = len(evaluations) > 1
+    lines = [f"{e['name']}: " * several + line for e in evaluations for line in missing(e)]
+    lines += ["", tables(evaluations), "" if several else PROTOCOL]
+    if several:
         logs = {e["name"]: run.records() for run, e in zip(runs, evaluations, strict=False)}
         lines.append(write_comparison(folder, evaluations, logs))
         if request.publish and len(runs) > 1:
             publishing.copy_pictures(folder, folder.name)
-    return "\n".join(lines)
+    return "\n".join(lines).strip("\n")
 
 
 def disable_tensor_float_32() -> None:

@@ -88,6 +88,8 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     real = plotting.grid(at_random(images.train.images, 64, options.seed))
     with run.optional("pictures"):
         plotting.save_image(run.path / "real.png", real)
+    if start:
+        print(f"resumed from the checkpoint of step {start}")
     print_start(config, run, model, images, f"steps {start} to {total} ({epoch} per epoch)")
 
     with (
@@ -226,7 +228,7 @@ def resume(
         if has_lost_checkpoints(run, every):
             raise UserError(
                 f"{run.path}: has a log, but its checkpoints are missing; move it away, or set "
-                "another outdir"
+                "outdir=... to a new directory"
             )
         start, notes = 0, {}
         run.forget_after(-1)
@@ -247,8 +249,8 @@ def resume(
             warn(f"{run.config} is missing; written again, with this command only")
         if start > total:
             raise UserError(
-                f"{run.path}: at step {start}, beyond the last step {total}; increase steps or "
-                "epochs"
+                f"{run.path}: at step {start}, beyond the last step {total}; set steps=... or "
+                "epochs=... to a later one"
             )
         run.forget_after(start)
         status = run.status()

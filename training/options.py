@@ -252,7 +252,9 @@ def parse(argv: Sequence[str]) -> Config:
         owners = owners_of(flag) or owners_of(flag.removeprefix("no"), switches=True)
         if model in owners or not owners:
             raise
-        raise UserError(f"not a flag of {model}, only of {', '.join(owners)}", flag) from None
+        known = [spec.name for spec in dataclasses.fields(hyperparameters)]
+        hint = near(flag, known, prefix="--", cutoff=0.75)
+        raise UserError(f"not a flag of {model}, only of {', '.join(owners)}{hint}", flag) from None
     ours = {name: value for name, value in given.items() if has(RunOptions, name)}
     theirs = {name: value for name, value in given.items() if not has(RunOptions, name)}
     dataset = canonical_name(given.get("dataset", "MNIST"))

@@ -8,7 +8,7 @@ from training import options
 
 
 def published_record(run: RunDirectory) -> dict:
-    """Return the record of a finished run for assets/results.json, without its metrics.
+    """Return the record of a finished run for docs/results/results.json, without its metrics.
 
     Raises:
         UserError: the run is not finished, or was trained with flags besides a flagfile and a seed.

@@ -17,15 +17,15 @@ def check(config: Config, run: RunDirectory) -> None:
         raise UserError(f"resume=must requires a checkpoint, {run.path} has none", "resume")
     if resume == "never" and trained:
         raise UserError(
-            f"resume=never requires a new directory, {run.path} has checkpoints. Choose another "
-            "outdir or move it away",
+            f"resume=never requires a new directory, {run.path} has checkpoints. Set outdir=... "
+            "to a new directory, or move it away",
             "resume",
         )
     # Without config.json, the checkpoint is compared with the configuration when it is restored.
     if trained and run.config.exists() and (changed := differences(Config.of_run(run), config)):
         raise UserError(
             f"{run.path} was started with another configuration: {'; '.join(changed)}. Resume it "
-            "with the old values, or choose another outdir"
+            "with the old values, or set outdir=... to a new directory"
         )
 
 

@@ -51,8 +51,8 @@ def distinct_share(context):
 
 @PIXELS.metric(
     "copied_share",
-    "share of samples whose nearest training image is closer than that of 99 % of the test "
-    "images; neighbours.png shows samples beside their nearest training images",
+    "share of samples that are closer to their nearest training image than 99 % of the test images "
+    "are to theirs; neighbours.png shows samples beside their nearest training images",
     better=LOWER,
     published=True,
     stage="neighbours",

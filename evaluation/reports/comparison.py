@@ -79,7 +79,7 @@ def write_comparison(
     if panels:
         plotting.save_curves(folder / "curves.png", panels, "step")
     curves = " and curves.png" if panels else ""
-    return f"comparison.md, .json, .csv and .png{curves} are in {folder}"
+    return f"comparison.md (with the protocols), .json, .csv and .png{curves} are in {folder}"
 
 
 def shared_curves(logs: Mapping[str, Sequence[dict]]) -> list[plotting.Panel]:

@@ -95,7 +95,8 @@ def fill(text: str, records: Sequence[dict], folder: Path = ROOT) -> str:
         if name not in TABLES:
             raise ValueError(f"{mark.strip()}: no such table: {name}{near(name, TABLES)}")
         chosen = [r for r in records if all(selects(part, r) for part in filters)]
-        return f"{mark}\n{TABLES[name](chosen, folder)}\n\n{end}"
+        text = TABLES[name](chosen, folder)
+        return f"{mark}\n{text}\n\n{end}" if text else f"{mark}{end}"
 
     return BLOCK.sub(filled, text)
 
@@ -120,7 +121,7 @@ def flagfile_link(flagfile: str, folder: Path) -> str:
 
 
 def models_table(records: Sequence[dict], folder: Path) -> str:
-    """Return the table of models: paper, page, flagfile and headline figure."""
+    """Return the table of models: paper, page, flagfile and headline result."""
     rows = []
     for name, model in REGISTRY.items():
         flagfile, metric = HEADLINES[name]
@@ -130,16 +131,16 @@ def models_table(records: Sequence[dict], folder: Path) -> str:
             f"[{number}](https://arxiv.org/abs/{number})" if number != model.paper else model.paper
         )
         page = os.path.relpath(ROOT / "docs" / "models" / f"{name}.md", folder)
-        figure = "n/a"
+        result = "n/a"
         if runs:
             value = cell(statistics.median(r["metrics"][metric]["value"] for r in runs))
             minutes = statistics.median(r["wall_minutes"] for r in runs)
             cores = " (1 core)" if runs[0]["machine"].startswith("1 of") else ""
             seeds = f", median of {len(runs)} seeds" if len(runs) > 1 else ""
-            figure = f"{metric} {value} on {runs[0]['dataset']}, {minutes:.0f} min{cores}{seeds}"
+            result = f"{metric} {value} on {runs[0]['dataset']}, {minutes:.0f} min{cores}{seeds}"
         link = flagfile_link(f"configs/{flagfile}.txt", folder)
-        rows.append([f"[{name}]({page})", paper, link, figure])
-    return table(["model", "paper", "flagfile", "figure"], rows)
+        rows.append([f"[{name}]({page})", paper, link, result])
+    return table(["model", "paper", "flagfile", "result"], rows)
 
 
 def training_table(records: Sequence[dict], folder: Path) -> str:
@@ -194,6 +195,15 @@ def values_table(records: Sequence[dict], shown: Callable[[str], bool]) -> str:
 
 
 def ranges_table(records: Sequence[dict], shown: Callable[[str], bool]) -> str:
+    """Return a table of spans; empty if no metric of a record has one."""
+    rows = with_medians(records, shown)
+    entries = [entry for row in rows for name, entry in row["metrics"].items() if shown(name)]
+    ends = [found for found in map(low_middle_high, entries) if found]
+    differ = any(cell(low) != cell(high) for low, _, high in ends)
+    return spans_table(records, shown) if differ else ""
+
+
+def spans_table(records: Sequence[dict], shown: Callable[[str], bool]) -> str:
     """Return a table of the lowest and the highest value of the shown metrics."""
     rows = with_medians(records, shown)
     names = [name for name in metric_names(rows) if shown(name)]
@@ -264,5 +274,5 @@ TABLES = {
     "quality_ranges": lambda records, _: ranges_table(records, published),
     "codes": lambda records, _: values_table(records, of_codes),
     "codes_ranges": lambda records, _: ranges_table(records, of_codes),
-    "protocols": lambda records, _: ranges_table(records, one_batch(metric_names(records))),
+    "protocols": lambda records, _: spans_table(records, one_batch(metric_names(records))),
 }

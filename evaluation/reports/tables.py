@@ -84,17 +84,22 @@ def tables(evaluations: Sequence[dict]) -> str:
     )
 
 
+def missing(evaluation: dict) -> list[str]:
+    """Return a line per reason why metrics of an evaluation are n/a."""
+    lacking = collections.defaultdict(list)
+    for name, entry in evaluation["metrics"].items():
+        if entry["value"] is None:
+            lacking[entry["protocol"]["reason"]].append(name)
+    return [f"n/a: {', '.join(names)}: {reason}" for reason, names in lacking.items()]
+
+
 def notes(evaluation: dict) -> str:
-    """Return the notes below a table, one per line.
+    """Return the notes below a table in a file, one per line.
 
     They list the protocol entries that all metrics of an evaluation share, the other entries of
     each metric, the missing metrics with their reasons, and the seconds by stage.
     """
     entries = {n: e["protocol"] for n, e in evaluation["metrics"].items() if e["value"] is not None}
-    lacking = collections.defaultdict(list)
-    for name, entry in evaluation["metrics"].items():
-        if entry["value"] is None:
-            lacking[entry["protocol"]["reason"]].append(name)
     protocol_values = collections.defaultdict(list)
     for protocol in entries.values():
         for key, value in protocol.items():
@@ -106,7 +111,7 @@ def notes(evaluation: dict) -> str:
     for name, protocol in entries.items():
         own = {k: v for k, v in protocol.items() if k not in (*shared, *OMITTED)}
         lines += [f"  {name}: {protocol_text(own)}"] if own else []
-    lines += [f"  n/a: {', '.join(names)}: {reason}" for reason, names in lacking.items()]
+    lines += [f"  {line}" for line in missing(evaluation)]
     return "\n".join([*lines, f"  seconds: {protocol_text(evaluation['seconds'])}"])
 
 

@@ -44,6 +44,12 @@ def commands() -> list[list[str]]:
     return [shlex.split(command) for command in dict.fromkeys(single)]
 
 
+def inline_flags(page: Path) -> list[list[str]]:
+    """Return the inline code of a page that begins with a flag, as words."""
+    prose = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.DOTALL | re.MULTILINE)
+    return [shlex.split(code) for code in re.findall(r"`(--[^`]+)`", prose)]
+
+
 def commands_of(script: str) -> list[list[str]]:
     """Return the arguments of the commands that run a script."""
     return [words[2:] for words in commands() if program(words) == script]

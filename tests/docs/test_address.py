@@ -29,6 +29,7 @@ def test_write_of_a_github_address_adds_badge_and_links(copies):
     found = texts(copies)
     notebook = f"{GITHUB.replace('github.com', 'colab.research.google.com/github')}/blob/HEAD"
     assert f"({notebook}/{address.NOTEBOOK})" in found["README.md"]
+    assert f"\n`git clone {GITHUB} && cd gan-zoo`\n" in found["README.md"]
     assert f"\nrepo_url: {GITHUB}\n" in found["mkdocs.yml"]
     assert f"\nrepository-code: {GITHUB}\n" in found["CITATION.cff"]
     cells = json.loads(found[address.NOTEBOOK])["cells"]
@@ -49,6 +50,7 @@ def test_write_replaces_and_removes_an_address(copies):
     address.write("", copies)
     assert texts(copies) == before
     assert "colab-badge" not in before["README.md"]
+    assert "git clone" not in before["README.md"]
 
 
 def test_write_of_another_scheme_raises(copies):

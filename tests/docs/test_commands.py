@@ -8,10 +8,13 @@ import numpy as np
 import pytest
 
 import fields
-from evaluation.options import MeasureOptions
+from evaluation.options import EvaluateOptions, MeasureOptions
 from evaluation.reports import pages
-from tests.docs.cases import NOT_RUN, blocks, commands, commands_of, program
+from models import REGISTRY
+from tests.docs.cases import NOT_RUN, blocks, commands, commands_of, inline_flags, program
 from training import options
+from training.classifier_training import ClassifierOptions
+from training.drawing import GenerateOptions
 from training.studying import StudyOptions
 
 SCRIPTS = {"train.py", "evaluate.py", "generate.py", "study.py", "train_classifier.py"}
@@ -37,6 +40,33 @@ def test_commands_run_a_script_or_are_listed_as_not_run():
 @pytest.mark.parametrize("argv", TRAININGS, ids=joined)
 def test_train_command_is_valid(argv):
     options.parse(argv)
+
+
+TROUBLESHOOTING = pages.ROOT / "docs" / "troubleshooting.md"
+ADVICE = [words for words in inline_flags(TROUBLESHOOTING) if "=" in words[0]]
+
+
+@pytest.mark.parametrize("words", ADVICE, ids=joined)
+def test_flags_that_troubleshooting_advises_are_valid(words):
+    named = any(word.startswith("--model=") for word in words)
+    options.parse(words if named else ["--model=dcgan", *words])
+
+
+def test_inline_flags_of_pages_are_flags_of_a_script():
+    scripts = (
+        options.RunOptions,
+        EvaluateOptions,
+        GenerateOptions,
+        StudyOptions,
+        ClassifierOptions,
+    )
+    classes = [*scripts, *(entry.hyperparameters for entry in REGISTRY.values())]
+    known = {"flagfile", "help", "slow"}.union(*(cls.__dataclass_fields__ for cls in classes))
+    for page in pages.pages():
+        words = [word for flags in inline_flags(page) for word in flags if word.startswith("--")]
+        names = {word.removeprefix("--").partition("=")[0] for word in words}
+        unknown = {name for name in names - known if name.removeprefix("no") not in known}
+        assert not unknown or page.name == "CHANGELOG.md", (page, unknown)
 
 
 def test_study_command_names_flags_and_flagfiles():
@@ -107,7 +137,7 @@ def runs(call, images, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
 
     def run(name: str) -> pathlib.Path:
-        model = name.partition("-")[0]
+        model = "dcgan" if name == "quick" else name.partition("-")[0]
         if not (folder / name).exists():
             argv = [f"--model={model}", "--dataset=MNIST"]
             flags = small(options.parse(argv), images)
@@ -122,7 +152,7 @@ def runs(call, images, tmp_path_factory):
 @pytest.mark.parametrize("command", OF_RUNS, ids=joined)
 def test_command_of_a_run_runs(command, call, runs, images, tmp_path):
     script, *argv = re.sub(
-        r"runs/(\w+-mnist)", lambda match: str(runs(match[1])), "\n".join(command)
+        r"runs/(quick|\w+-mnist)", lambda match: str(runs(match[1])), "\n".join(command)
     ).split("\n")
     if script == "evaluate":
         argv += ["--num_samples=40", "--features=digits", f"--outdir={tmp_path / 'out'}"]
@@ -146,7 +176,7 @@ def test_python_block_runs(text, python, runs, tmp_path):
     elif "sys.path.append" in text:
         text = text.replace("/path/to/gan-zoo", str(pages.ROOT))
     text = text.replace(STEPS_OF_AN_EPOCH, "steps_per_epoch=2")
-    found = set(re.findall(r"runs/(\w+-mnist)", text))
+    found = set(re.findall(r"runs/(quick|\w+-mnist)", text))
     for name in found:
         text = text.replace(f"runs/{name}", str(runs(name)))
     text = re.sub(r"\[16, 100\]", "[16, 8]", text) if found else text

@@ -79,8 +79,13 @@ def test_table_of_several_runs_is_one_per_data_set(compared):
     assert body == expected
     shown = {row[0]: row[1:] for row in body}
     assert " to " in shown["fd_my_net"][0]
-    lines = compared.outcome.out.splitlines()
-    notes = [next(x for x in lines if x.startswith(f"{run}: dataset")) for run in compared.runs]
+    *lines, last = compared.outcome.out.splitlines()
+    assert last.endswith(f"are in {compared.folder}")
+    written = (compared.folder / "comparison.md").read_text().splitlines()
+    assert not [line for line in lines if "checkpoint_step" in line]
+    assert all(line.startswith(tuple(f"{run}: n/a: " for run in compared.runs))
+               for line in lines[: lines.index("")])  # fmt: skip
+    notes = [next(x for x in written if x.startswith(f"{run}: dataset")) for run in compared.runs]
     assert "checkpoint_step 6, " in notes[0]
     assert "checkpoint_step 2, " in notes[1]
     assert all("seeds [4, 5, 6]" in line for line in notes)

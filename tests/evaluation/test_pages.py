@@ -63,6 +63,15 @@ def test_ranges_table_has_the_lowest_and_the_highest_value():
     ]
 
 
+def test_ranges_table_without_a_range_is_left_out():
+    mark, end = "<!-- results: quality_ranges -->\n", "<!-- end of results -->\n"
+    records = [record(metrics={"fid": entry(7.0, values=[7.0, 7.0])})]
+    filled = pages.fill(f"{mark}\nstale\n\n{end}", records)
+    assert filled == mark + end
+    records = [record(metrics={"fid": entry(7.0, values=[7.0, 8.0])})]
+    assert "7 to 8" in pages.fill(filled, records)
+
+
 def test_quality_table_omits_secondary_metrics():
     kept = ("fid", "fd_digits", "is_digits", "precision", "copied_share", "conditional_accuracy")
     left = ("fid_infinity", "fd_digits_256", "pixel_mean", "distinct_share", "cluster_accuracy")
@@ -108,7 +117,7 @@ def test_models_table_has_each_model_with_its_headline():
         for k in range(3)
     ]  # fmt: skip
     header, *rows = block("models", records)
-    assert header == ["model", "paper", "flagfile", "figure"]
+    assert header == ["model", "paper", "flagfile", "result"]
     assert len(rows) == len(pages.HEADLINES)
     assert [
         "[infogan](docs/models/infogan.md)",

@@ -122,3 +122,5 @@ def test_notes_have_the_protocol_the_reasons_and_the_seconds():
         "  n/a: nmi, ari: no labels\n"
         "  seconds: loading 1.5"
     )
+    assert tables.missing({"metrics": metrics}) == ["n/a: nmi, ari: no labels"]
+    assert tables.missing({"metrics": {"fid": entry(2.0)}}) == []

@@ -67,8 +67,8 @@ def test_grid_with_truncation_draws_truncated_styles(draw_styled, styled, cells)
 
 def test_interpolation_of_styles_is_linear_in_w(draw_styled, styled, cells):
     made = draw_styled("--output=interpolation", "--path=styles", "--n=2", "--frames=4")
-    assert list(made) == ["styles-seed0.png", "styles-seed0.gif"]
-    shown = cells(pixels(made["styles-seed0.png"]), columns=4)
+    assert list(made) == ["interpolation-styles-seed0.png", "interpolation-styles-seed0.gif"]
+    shown = cells(pixels(made["interpolation-styles-seed0.png"]), columns=4)
     w = styled.styles(styled.draw_latents(4, 0)).numpy()
     for k in range(4):
         t = k / 3
@@ -76,7 +76,7 @@ def test_interpolation_of_styles_is_linear_in_w(draw_styled, styled, cells):
         distance = shown[:, k].astype(int) - plotting.to_uint8(expected).astype(int)
         assert np.abs(distance).max() <= 1
     latents = draw_styled("--output=interpolation", "--path=linear", "--n=2", "--frames=4")
-    other = cells(pixels(latents["linear-seed0.png"]), columns=4)
+    other = cells(pixels(latents["interpolation-linear-seed0.png"]), columns=4)
     np.testing.assert_array_equal(shown[:, [0, 3]], other[:, [0, 3]])
     assert (shown[:, 1:3] != other[:, 1:3]).any()
 

@@ -8,10 +8,13 @@ import pytest
 import tensorflow as tf
 
 from errors import UserError
+from fields import Choices, field
 from losses.adversarial import (
     EQUILIBRIUM,
     LOSSES,
     SMOOTHING,
+    AdversarialLoss,
+    LossChoice,
     cross_entropy,
     least_squares,
     minimax,
@@ -523,3 +526,52 @@ def test_equilibrium_weights_generated_images_by_k():
     np.testing.assert_array_equal(pair.discriminator(real, fake)["fake"], [-2, -4])
     np.testing.assert_array_equal(pair.generator(None, fake)["adversarial"], [4, 8])
     assert not EQUILIBRIUM["equilibrium"].has_threshold
+
+
+# Declarations of losses.
+
+
+def pair(discriminator=lambda d_real, d_fake: {}, generator=lambda d_real, d_fake: {}):
+    return AdversarialLoss(discriminator, generator)
+
+
+@pytest.mark.parametrize(
+    ("make", "options", "message"),
+    [
+        (
+            lambda slope: pair(),
+            {"slope": 1.0},
+            "mine: declare its options by fields.field, got {'slope': 1.0}",
+        ),
+        (
+            lambda margin: pair(),
+            {"slope": field(1.0, "a number", group="loss")},
+            "mine: the loss must be a function whose arguments are its options (slope), got "
+            "<lambda>(margin)",
+        ),
+        (
+            lambda d_real, d_fake: {"real": d_real},
+            {},
+            "mine: the loss must be a function whose arguments are its options (none), got "
+            "<lambda>(d_real, d_fake)",
+        ),
+        (lambda: None, {}, "mine: must return an AdversarialLoss, got None"),
+        (
+            lambda: pair(discriminator=lambda d_real: {}),
+            {},
+            "discriminator must be a function of the two arguments (d_real, d_fake), got "
+            "<lambda>(d_real)",
+        ),
+        (
+            lambda: pair(generator={}),
+            {},
+            "generator must be a function of the two arguments (d_real, d_fake), got {}",
+        ),
+    ],
+)
+def test_invalid_declaration_of_a_loss_raises_when_it_is_declared(make, options, message):
+    losses = Choices(LossChoice)
+    with pytest.raises(TypeError) as error:
+        losses.add("mine", options=options)(make)
+    assert str(error.value) == message
+    assert not losses

@@ -19,6 +19,7 @@ from tests.train.cases import SCHEDULE, files, records, saved_config, steps_save
 def test_resumed_run_after_a_kill_has_the_same_bits(resumed, whole, checkpoint, assert_same_bits):
     # It resumed in the middle of an epoch.
     assert "steps 10 to 24 (12 per epoch)" in resumed.outcome.out
+    assert resumed.outcome.out.startswith("resumed from the checkpoint of step 10\n")
     assert steps_saved(whole) == steps_saved(resumed.path) == [15, 20, 24]
     for step in (15, 20, 24):
         name = f"checkpoints/ckpt-{step}"
@@ -94,7 +95,8 @@ def test_ctrl_c_saves_and_restores_the_signal_handlers(call, tiny, tmp_path, mon
     monkeypatch.setattr(callbacks.Log, "after_step", interrupting)
     done = call("train", *tiny, "--steps=6", f"--outdir={tmp_path}")
     assert done.code == 130
-    assert "stopped by SIGINT at step 3" in done.out
+    saved = "a checkpoint of step 3 is saved\n"
+    assert saved + "stopped by SIGINT at step 3" in done.out
     assert steps_saved(tmp_path) == [3]
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
@@ -219,7 +221,8 @@ def test_log_without_checkpoints_is_not_overwritten(call, tiny, whole, tmp_path)
     before = files(path)
     refusal = call("train", *tiny, *SCHEDULE, f"--outdir={path}").refusal()
     assert refusal == (
-        f"{path}: has a log, but its checkpoints are missing; move it away, or set another outdir"
+        f"{path}: has a log, but its checkpoints are missing; move it away, or set outdir=... "
+        "to a new directory"
     )
     assert files(path) == before
 
@@ -230,7 +233,10 @@ def test_steps_below_the_last_checkpoint_are_invalid_and_leave_the_run_unchanged
     before = files(copied_run)
     argv = (*tiny, "--seed=5", "--g_learning_rate=1e-3", f"--outdir={copied_run}")
     refusal = call("train", *argv, "--steps=5").refusal()
-    assert refusal == f"{copied_run}: at step 6, beyond the last step 5; increase steps or epochs"
+    assert refusal == (
+        f"{copied_run}: at step 6, beyond the last step 5; set steps=... or epochs=... to a later "
+        "one"
+    )
     assert files(copied_run) == before
 
 

@@ -113,6 +113,19 @@ def test_flag_of_other_models_raises_with_their_names(toy):
 
 
 @pytest.mark.parametrize(
+    ("flag", "model", "hint"),
+    [
+        ("learning_rate", "dcgan", "--g_learning_rate or --d_learning_rate"),
+        ("g_learning_rate", "vae", "--learning_rate"),
+    ],
+)
+def test_flag_of_other_models_names_near_flags_of_the_model(flag, model, hint):
+    with pytest.raises(UserError, match=f"not a flag of {model}, only of ") as error:
+        options.parse([f"--model={model}", f"--{flag}=0.001"])
+    assert str(error.value).endswith(f"; did you mean {hint}?")
+
+
+@pytest.mark.parametrize(
     ("argv", "expected"),
     [
         (

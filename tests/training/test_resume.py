@@ -45,8 +45,8 @@ def test_check_of_another_configuration_raises_with_each_difference(trained):
         resume.check(config("--seed=2", "--loss=minimax", "--epochs=99"), trained)
     assert str(error.value) == (
         f"{trained.path} was started with another configuration: seed was 1, is 2; "
-        "loss was non_saturating, is minimax. Resume it with the old values, or choose another "
-        "outdir"
+        "loss was non_saturating, is minimax. Resume it with the old values, or set "
+        "outdir=... to a new directory"
     )
 
 
