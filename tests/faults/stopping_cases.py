@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 
 import pytest
 
@@ -62,6 +61,3 @@ def assert_same_run(path, whole):
     assert list(differences(path, whole)) == []
     seconds = [record["seconds"] for record in records(path)]
     assert seconds == sorted(seconds)
-
-
-STOPS = {"SIGINT": signal.SIGINT, "SIGTERM": signal.SIGTERM, "SIGHUP": signal.SIGHUP}

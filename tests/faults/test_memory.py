@@ -19,9 +19,6 @@ sys.exit(flags.run_script(train.main, sys.argv[1:]))
     "argv",
     [
         ("--model=gan", "--width=200000"),
-        ("--model=dcgan", "--width=200000"),
-        ("--model=gan", "--noise_dim=2000000000"),
-        ("--model=vae", "--width=2000000000"),
         ("--model=gan", "--eval_every=1", "--eval_samples=2000000000"),
     ],
 )
