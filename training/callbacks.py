@@ -348,6 +348,8 @@ class Picture(NamedTuple):
 class Saver(Periodic):
     """Checkpoint every `every` steps and `minutes`, after the last step, and at a requested stop.
 
+    The steps at which a checkpoint is kept for good are due as well.
+
     Args:
         outputs, every: as for `Periodic`.
         log: log whose state belongs to each checkpoint.
@@ -368,6 +370,11 @@ class Saver(Periodic):
         super().__init__(outputs, every)
         self.log, self.checkpoints = log, checkpoints
         self.minutes, self.after_save = minutes, after_save
+
+    @property
+    def due(self):
+        kept = self.checkpoints.keep_every
+        return super().due or bool(kept and self.step % kept == 0)
 
     def begin(self):
         self.saved, self.time = self.step, time.monotonic()

@@ -372,7 +372,7 @@ def test_log_with_a_mean_that_is_not_finite_names_the_first_step(log, value):
     assert math.isnan(record["d_loss"])
 
 
-def test_saver_saves_when_the_last_checkpoint_is_older_than_the_minutes(tmp_path, monkeypatch):
+def test_saver_saves_by_the_clock_and_at_steps_to_keep(tmp_path, monkeypatch):
     saved, clock = [], [0.0]
     monkeypatch.setattr(callbacks.time, "monotonic", lambda: clock[0])
     run = types.SimpleNamespace(require=lambda: None, note_checkpoint=lambda step: None)
@@ -380,11 +380,11 @@ def test_saver_saves_when_the_last_checkpoint_is_older_than_the_minutes(tmp_path
     outputs = callbacks.Outputs(run, events, 10, stopping.StopRequest())
     log = types.SimpleNamespace(check_means=lambda step: None, state=dict)
     model = types.SimpleNamespace(step=0, non_finite=lambda: None)
-    checkpoints = types.SimpleNamespace(save=lambda notes: saved.append(saver.step))
+    checkpoints = types.SimpleNamespace(save=lambda notes: saved.append(saver.step), keep_every=7)
     saver = callbacks.Saver(outputs, 100, log, checkpoints, minutes=2.0)
     saver.set_model(model)
     saver.on_train_begin()
     for step in range(1, 11):
         clock[0] += 50.0
         saver.on_train_batch_end(step, {})
-    assert saved == [3, 6, 9, 10]
+    assert saved == [3, 6, 7, 10]
