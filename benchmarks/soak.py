@@ -37,7 +37,7 @@ MODELS = {
 }
 CALLS = "write,pwrite64,openat,rename,unlink,fsync,mkdir,rmdir,ftruncate,close"
 AFTER = (20, 60)  # seconds
-UPTO = 400  # system calls after these seconds
+UPTO = 60  # system calls after these seconds
 
 
 @dataclasses.dataclass
