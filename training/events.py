@@ -40,8 +40,9 @@ class Events:
                 self.writer.close()
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Write scalars by name."""
-        self._write(step, tf.summary.scalar, values)
+        """Write scalars by name, as arrays: TensorFlow keeps each Python number for ever."""
+        arrays = {name: np.array(value, np.float32) for name, value in values.items()}
+        self._write(step, tf.summary.scalar, arrays)
 
     def images(self, step: int, pictures: Mapping[str, np.ndarray]) -> None:
         """Write pictures, uint8 [H, W, c], by name."""
@@ -72,7 +73,7 @@ class Events:
         """Write values by name. A writer that failed stays TensorFlow's default one, not used."""
         if not self.writer:
             return
-        with self._tolerant(), self.writer.as_default(step=step):
+        with self._tolerant(), self.writer.as_default(step=np.array(step)):
             for name, value in values.items():
                 write(name, value)
 
