@@ -230,7 +230,7 @@ def test_study_with_blanks_and_a_trailing_comma_in_lists_trains_each_once(
     ("argv", "message"),
     [
         ([], "--configs: expected at least one flagfile of train.py"),
-        (["--configs=none.txt"], "--configs: none.txt: --flagfile: cannot open"),
+        (["--configs=none.txt"], "--configs: none.txt: flagfile: cannot open"),
         (["--configs=a.txt", "--seeds=0,x"], "--seeds: 0,x: seed: expected an integer"),
         (["--configs=a.txt", "--seeds=1,01"], "--configs: two runs have the run directory"),
         (["--configs=a.txt,a.txt"], "--configs: two runs have the run directory"),

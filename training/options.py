@@ -213,19 +213,13 @@ class Config:
         return run.parsed_config(cls.from_dict)
 
     def fixed(self) -> dict:
-        """Return the values that a resumed run must not change, by name.
-
-        A data set may move: its fingerprint decides whether it is the same.
-        """
-        fixed = {
+        """Return the values that a resumed run must not change, by name."""
+        return {
             spec.name: getattr(part, spec.name)
             for part in (self.options, self.hp)
             for spec in dataclasses.fields(part)
             if not spec.metadata.get("may_change")
         }
-        if Path(self.options.dataset).is_absolute():
-            fixed["dataset"] = "a path"
-        return fixed
 
     def identity(self, fingerprint: str) -> dict:
         """Return the values that a run and its checkpoints share.

@@ -1,5 +1,7 @@
 """Check of a configuration against an existing run. Does not import TensorFlow."""
 
+import os
+
 from errors import UserError, as_text
 from storage.run_directory import RunDirectory
 from training.options import Config
@@ -32,9 +34,12 @@ def check(config: Config, run: RunDirectory) -> None:
 def differences(old: Config, new: Config) -> list[str]:
     """Return one phrase per changed option that must stay the same in a resumed run.
 
-    If the models differ, only the model is listed.
+    If the models differ, only the model is listed. Images in a folder or a file may move: their
+    fingerprint is compared later.
     """
     was, now = old.fixed(), new.fixed()
+    if all(os.path.isabs(values["dataset"]) for values in (was, now)):
+        was["dataset"] = now["dataset"]
     names = ["model"] if was["model"] != now["model"] else now
     return [
         f"{name} was {displayed(was[name])}, is {displayed(now[name])}"

@@ -191,5 +191,4 @@ def test_runs_with_commas_in_their_names_are_compared(call, end, tmp_path):
 
 def test_name_that_is_too_long_is_one_line(call, short, tmp_path):
     refusal = call("train", *short, f"--outdir={tmp_path}/{'x' * 300}").refusal()
-    assert refusal.startswith(f"--outdir: {tmp_path}/x")
-    assert refusal.endswith("cannot be written (File name too long). Choose another directory")
+    assert refusal == f"--outdir: no file can have a name as long as {str(tmp_path)[:40]}..."

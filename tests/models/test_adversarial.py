@@ -467,7 +467,10 @@ def test_generator_terms_receive_real_scores_only_if_the_loss_uses_them(
     def discriminator(d_real, d_fake):
         return {"real": -d_real, "fake": d_fake}
 
-    own = Choices(LossChoice, LossChoice(name="own", has_threshold=False))
+    def make():
+        return AdversarialLoss(discriminator, generator)
+
+    own = Choices(LossChoice, LossChoice(name="own", make=make, has_threshold=False))
 
     @fields.options(alternatives={"loss": own}, defaults={"loss": "own"})
     class SpyHyperparameters(AdversarialHyperparameters):
@@ -475,9 +478,6 @@ def test_generator_terms_receive_real_scores_only_if_the_loss_uses_them(
 
     class Spy(AdversarialModel):
         Hyperparameters = SpyHyperparameters
-
-        def make_loss(self):
-            return AdversarialLoss(discriminator, generator)
 
     blind = linear(Spy, d_learning_rate=0.1)
     x = pictures(5)

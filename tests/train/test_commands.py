@@ -28,7 +28,10 @@ INVALID = {
     "flag of another model": (["--clip=0.1"], "--clip: not a flag of gan, only of wgan$"),
     "below the range": (["--batch_size=0"], "--batch_size: expected an integer >= 1, got 0$"),
     "at an open end": (["--beta_1=1"], r"--beta_1: expected a number >= 0 and < 1, got 1.0$"),
-    "above the range": (["--seed=2147483648"], "--seed: expected .* <= 2147483647, got 2147483648"),
+    "above the range": (
+        ["--seed=2147483648"],
+        "--seed: expected an integer below 2\\^31, got 2147483648",
+    ),
     "below zero, apart": (
         ["--seed", "-1"],
         "--seed: expected an integer >= 0 and <= 2147483647, got -1$",
@@ -95,7 +98,6 @@ INVALID = {
         "{run} was started with another configuration: .*model was gan, is dcgan",
     ),
     "run of another version": (["--outdir={other}"], "config.json.*an_option_of_old"),
-    "run without config.json": (["--outdir={bare}"], "{bare}.*config.json"),
     "run with a damaged config.json": (["--outdir={damaged}"], "{damaged}.*cannot be read"),
     "help for an unknown model": (["--model=dcgn", "--help"], "--model: no such model: dcgn"),
 }
@@ -137,14 +139,13 @@ def places(tiny_run, tmp_path_factory):
         (base / name).write_text(text)
     (base / "binary").write_bytes(b"\xff\xfe\x00--model=gan")
     (base / "empty").mkdir()
-    for name in ("run", "bare", "damaged", "other"):
+    for name in ("run", "damaged", "other"):
         shutil.copytree(tiny_run.path, base / name)
-    (base / "bare" / "config.json").unlink()
     (base / "damaged" / "config.json").write_text('{"options": ')
     saved = saved_config(tiny_run.path)
     saved["options"]["an_option_of_old"] = 1
     (base / "other" / "config.json").write_text(json.dumps(saved))
-    names = [*texts, "binary", "empty", "run", "bare", "damaged", "other", "held", "missing", "new"]
+    names = [*texts, "binary", "empty", "run", "damaged", "other", "held", "missing", "new"]
     run_flags = [*tiny_run.argv[:-1], f"--outdir={base / 'run'}"]
     return {name: str(base / name) for name in names} | {"run_flags": run_flags}
 
