@@ -154,6 +154,8 @@ class RunOptions:
 
     def __post_init__(self):
         fields.check(self)
+        if self.deterministic and self.jit == "on":
+            raise UserError("XLA is not deterministic; jit must be off or auto", "deterministic")
 
 
 @dataclasses.dataclass(frozen=True)

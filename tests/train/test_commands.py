@@ -38,6 +38,10 @@ INVALID = {
     ),
     "no number": (["--batch_size=many"], "--batch_size: expected an integer >= 1, got many$"),
     "no whole number": (["--batch_size=2.5"], "--batch_size: expected an integer >= 1, got 2.5$"),
+    "deterministic with XLA": (
+        ["--deterministic", "--jit=on"],
+        "--deterministic: XLA is not deterministic; jit must be off or auto$",
+    ),
     "empty": (["--batch_size="], "--batch_size: expected an integer >= 1, got$"),
     "not a number": (
         ["--g_learning_rate=nan"],

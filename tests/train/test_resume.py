@@ -300,3 +300,19 @@ def test_nan_weights_are_neither_drawn_nor_saved(call, tiny, tmp_path, due):
     assert steps_saved(tmp_path) == []
     assert [path.name for path in (tmp_path / "samples").iterdir()] == ["step-0000000.png"]
     assert not (tmp_path / "export").exists()
+
+
+@pytest.mark.slow
+def test_deterministic_run_resumes_without_xla(
+    python, tiny, tmp_path, checkpoint, assert_same_bits
+):
+    ends = []
+    for name, all_steps in (("whole", [6]), ("parts", [3, 6])):
+        for steps in all_steps:
+            argv = [*tiny, "--deterministic", f"--steps={steps}", f"--outdir={tmp_path / name}"]
+            assert python("train.py", *argv).code == 0
+        ends.append(checkpoint(tmp_path / name / "checkpoints" / "ckpt-6"))
+    assert_same_bits(*ends)
+    saved = saved_config(tmp_path / "parts")
+    assert saved["options"]["deterministic"] is True
+    assert saved["environment"]["xla"] is False
