@@ -46,7 +46,10 @@ SCALARS: dict[str, str] = {}
 # Hyperparameters and options: the old name -> the present one.
 FIELDS: dict[str, str] = {}
 # Fields that only the present tree has, and what they are where nothing has changed.
-ADDED: dict[str, object] = {"images": "", "dataset": ""}  # of evaluate.py, for image files
+ADDED: dict[str, object] = {
+    **{"images": "", "dataset": "", "step": None},  # of evaluate.py
+    **{"deterministic": False, "copy_to": "", "keep_every": None, "checkpoint_minutes": 10.0},
+}
 # Fields that only the older tree has.
 REMOVED: tuple[str, ...] = ()
 
