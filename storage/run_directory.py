@@ -237,16 +237,17 @@ class RunDirectory:
 
     @property
     def finished(self) -> bool:
-        """True if the run was finished at its last step.
+        """True if the run was finished at its last step, whose checkpoint is there.
 
         Raises:
             UserError: config.json is missing or cannot be read.
         """
         total = self.read_config()["total_steps"]
+        if total not in steps_of(self.checkpoints):
+            return False
         if status := self.status():
             return status.get("finished") == total
-        last = self.checkpoints / f"ckpt-{total}.index"  # of a run of an earlier version
-        return last.exists() and (self.export / "saved_model" / "saved_model.pb").exists()
+        return (self.export / "saved_model" / "saved_model.pb").exists()  # of an earlier version
 
     def log(self, record: dict) -> None:
         """Append a line to metrics.jsonl, and wait until it is on the disk.

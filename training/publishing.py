@@ -3,6 +3,7 @@
 import shlex
 
 from errors import UserError
+from storage.checkpoint_files import steps_of
 from storage.run_directory import RunDirectory
 from training import options
 
@@ -26,9 +27,10 @@ def published_record(run: RunDirectory) -> dict:
             "publish",
         )
     records = [record for record in run.records() if {"kimg", "seconds"} <= record.keys()]
-    last = (records or [{"step": 0}])[-1]
-    if not run.finished:
-        raise UserError(f"{run.path}: the run stopped at step {last['step']}. Finish it", "publish")
+    if not run.finished or not records:
+        step = next(iter(steps_of(run.checkpoints)), 0)
+        raise UserError(f"{run.path}: the run stopped at step {step}. Finish it", "publish")
+    last = records[-1]
     return {
         "model": config.options.model,
         "dataset": run.read_data()["name"],
