@@ -268,6 +268,8 @@ def test_finished_is_read_from_the_status_not_from_the_times_of_files(tmp_path):
     run.set_status(checkpoint=5)
     assert not run.finished
     run.set_status(finished=10)
+    assert not run.finished  # without its last checkpoint
+    make_checkpoint(run, 10)
     assert run.finished
     run.write_config(CONFIG, GOOD["data"], {}, "longer", 20)
     assert not run.finished
