@@ -122,14 +122,8 @@ def quick(monkeypatch):
     tf.config.run_functions_eagerly(False)
 
 
-def first_of_each_model():
-    """Return the first training of each model on the pages."""
-    by_model = {options.parse(argv).options.model: argv for argv in reversed(TRAININGS)}
-    return [by_model[model] for model in sorted(by_model)]
-
-
 @pytest.mark.slow
-@pytest.mark.parametrize("argv", first_of_each_model(), ids=joined)
+@pytest.mark.parametrize("argv", TRAININGS, ids=joined)
 def test_train_command_runs(argv, call, images, tmp_path, quick):
     flags = small(options.parse(argv), images)
     done = call("train", *argv, *flags, f"--outdir={tmp_path}")
