@@ -301,7 +301,7 @@ class GenerativeModel(keras.Model):
         return dict(self._restored_means) if self._means is None else self._means.read()
 
     def restore_means(self, means: Mapping[str, RunningMean]) -> None:
-        """Continue with the means that `running_means` returned; none reset them.
+        """Continue with the means that `running_means` returned; {} resets them.
 
         Keras resets them at the start of each epoch.
         """

@@ -152,3 +152,21 @@ def small_disk(tmp_path):
     yield small_disk
     for path in mounted:
         subprocess.run(["umount", "-l", str(path)], capture_output=True)
+
+
+@pytest.fixture
+def at_step(monkeypatch):
+    """at_step(k, function) calls a function with the path of the run after step k of trainings."""
+    from training import callbacks
+
+    after_step = callbacks.Log.after_step
+
+    def at_step(k, function):
+        def acting(log, scalars):
+            after_step(log, scalars)
+            if log.step == k:
+                function(log.run.path)
+
+        monkeypatch.setattr(callbacks.Log, "after_step", acting)
+
+    return at_step

@@ -45,24 +45,6 @@ def train(call, tiny_run, tmp_path, drive):
 
 
 @pytest.fixture
-def at_step(monkeypatch):
-    """at_step(k, function) calls a function after step k of each training."""
-    from training import callbacks
-
-    after_step = callbacks.Log.after_step
-
-    def at_step(k, function):
-        def acting(log, scalars):
-            after_step(log, scalars)
-            if log.step == k:
-                function()
-
-        monkeypatch.setattr(callbacks.Log, "after_step", acting)
-
-    return at_step
-
-
-@pytest.fixture
 def assert_equals_tiny_run(tiny_run, checkpoint, assert_same_bits):
     """assert_equals_tiny_run(path): weights, records and pictures of the uninterrupted run."""
 
@@ -80,7 +62,7 @@ def assert_equals_tiny_run(tiny_run, checkpoint, assert_same_bits):
 def test_resume_from_the_copy_after_the_run_was_deleted_gives_the_same_bits(
     train, at_step, tmp_path, drive, assert_equals_tiny_run
 ):
-    at_step(4, lambda: os.kill(os.getpid(), signal.SIGTERM))
+    at_step(4, lambda path: os.kill(os.getpid(), signal.SIGTERM))
     assert train().code == 128 + signal.SIGTERM
     shutil.rmtree(tmp_path / "run")
     done = train()
@@ -221,7 +203,7 @@ def test_full_drive_is_one_warning_and_the_run_is_complete(
 def test_drive_removed_in_mid_training_is_one_warning_and_not_created_again(
     train, at_step, drive, tmp_path, assert_equals_tiny_run
 ):
-    at_step(3, lambda: drive.rename(tmp_path / "removed"))
+    at_step(3, lambda path: drive.rename(tmp_path / "removed"))
     done = train()
     assert done.code == 0, done
     first, last = done.err.splitlines()

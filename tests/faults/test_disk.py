@@ -198,24 +198,6 @@ def test_cache_on_a_disk_that_is_full_at_the_end_is_kept_in_memory(tmp_path, mon
 
 
 @pytest.fixture
-def at_step(monkeypatch):
-    """at_step(k, function) calls a function with the run after step k of each training."""
-    from training import callbacks
-
-    after_step = callbacks.Log.after_step
-
-    def at_step(k, function):
-        def acting(log, scalars):
-            after_step(log, scalars)
-            if log.step == k:
-                function(log.run.path)
-
-        monkeypatch.setattr(callbacks.Log, "after_step", acting)
-
-    return at_step
-
-
-@pytest.fixture
 def train(call, tiny_run):
     """train(outdir, *argv) -> Outcome of the training of the tiny run in another folder."""
 
