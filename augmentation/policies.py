@@ -26,7 +26,19 @@ class Policy(Choice):
 POLICIES = Choices(
     Policy,
     Policy(name="none", augments=False),
-    Policy(name="diffaug"),
+    Policy(
+        name="diffaug",
+        options={
+            "augment_probability": field(
+                1.0,
+                "probability of each operation per image (1 in Zhao et al. 2020)",
+                group="augmentation",
+                at_least=0,
+                at_most=1,
+                schedulable=True,
+            )
+        },
+    ),
     Policy(
         name="ada",
         adapts=True,

@@ -37,6 +37,7 @@ OPTIONS = {
         "weight of each selected gradient penalty that has no weight of its own",
         group="loss",
         above=0,
+        schedulable=True,
     ),
     "penalty_interval": field(
         1,

@@ -83,11 +83,11 @@ class AdversarialModel(GenerativeModel):
     # Hooks.
 
     def build_networks(self) -> None:
-        self.augmenter = Augmenter(self.hp, self.add_weight)
+        self.augmenter = Augmenter(self.hp, self.add_weight, self.current)
         self.latents = self.build_latents()
         self.generator = self.build_generator()
         self.discriminator = self.build_discriminator()
-        self.ema = ExponentialMovingAverage(self.hp.ema_decay)
+        self.ema = ExponentialMovingAverage()
         self.generator_ema = self.ema.follow(self.generator)
         self.loss_pair = self.make_loss()
         self.objectives = self.build_objectives()
@@ -206,13 +206,14 @@ class AdversarialModel(GenerativeModel):
 
     def penalties(self) -> dict[str, Penalty]:
         """Return the regularisers of D by name."""
+        weights = self.hp.penalty_weights(self.current("penalty_weight"))
         return {
             name: Penalty(
                 weight,
                 functools.partial(self._gradient_penalty, PENALTIES[name].make),
                 self.hp.penalty_interval,
             )
-            for name, weight in self.hp.penalty_weights().items()
+            for name, weight in weights.items()
         }
 
     def penalty_inputs(self, inputs) -> tuple[tf.Tensor, Callable]:
@@ -276,13 +277,18 @@ class AdversarialModel(GenerativeModel):
     def players(self) -> dict[str, Player]:
         d, g = state_keys.DISCRIMINATOR, state_keys.GENERATOR
         return {
-            d: Player((self.discriminator,), self.hp.d_learning_rate, side="discriminator"),
-            g: Player((self.generator,), self.hp.g_learning_rate, side="generator"),
+            d: Player((self.discriminator,), "d_learning_rate", side="discriminator"),
+            g: Player((self.generator,), "g_learning_rate", side="generator"),
         }
 
     def make_optimizer(self, player: Player) -> keras.optimizers.Optimizer:
         optimizer = fields.selected(self.hp, "optimizer")
-        return optimizer.make(player.learning_rate, **fields.options_of(self.hp, "optimizer"))
+        rate = getattr(self.hp, player.learning_rate)
+        return optimizer.make(rate, **fields.options_of(self.hp, "optimizer"))
+
+    def scheduled_attributes(self):
+        attributes = fields.selected(self.hp, "optimizer").attributes
+        return {name: attributes[name] for name in attributes if name in self.hp.scheduled}
 
     # The step.
 
@@ -313,8 +319,14 @@ class AdversarialModel(GenerativeModel):
             loss, losses = total(terms, G_LOSS, GENERATOR_TERMS)
         scalars |= losses | self.minimise(loss, tape, "generator")
         scalars |= self.after_generator_update(terms, last)
-        self.ema.update(self.step)
+        self.ema.update(self.step, self.ema_decay(len(batches) * length(last.x)))
         return scalars
+
+    def ema_decay(self, images: int | tf.Tensor) -> float | tf.Tensor:
+        """Return the decay of the EMA in a step of `images` real images."""
+        if not self.hp.ema_kimg:
+            return self.current("ema_decay")
+        return 0.5 ** (tf.cast(images, tf.float32) / (1000.0 * self.current("ema_kimg")))
 
     def _update_discriminator(self, batch: Batch, real, fake) -> dict[str, tf.Tensor]:
         """Update D once; return its scalars."""

@@ -24,16 +24,22 @@ class Augmenter:
     Args:
         hp: the model's hyperparameters.
         add_weight: the model's `add_weight`; an adaptive probability is a variable of the model.
+        current: the model's `current`.
 
     Attributes:
         policy: the selected policy.
-        p: probability of each operation per image: 1.0, or a float32 variable if adaptive.
+        p: the adaptive probability of each operation per image, a float32 variable; None without.
     """
 
-    def __init__(self, hp: AdversarialHyperparameters, add_weight: Callable[..., keras.Variable]):
-        self.policy = fields.selected(hp, "augment")
+    def __init__(
+        self,
+        hp: AdversarialHyperparameters,
+        add_weight: Callable[..., keras.Variable],
+        current: Callable[[str], float | tf.Tensor],
+    ):
+        self.policy, self.current = fields.selected(hp, "augment"), current
         self.target, self.kimg = hp.augment_target, hp.augment_kimg
-        self.p = 1.0
+        self.p = None
         if self.policy.adapts:
             self.p = add_weight(
                 name=state_keys.AUGMENT_P, shape=(), initializer="zeros", trainable=False
@@ -50,7 +56,8 @@ class Augmenter:
         if not self.policy.augments:
             return inputs
         x, *others = tf.nest.flatten(inputs)
-        x = augment(x, batch.uniform, stream, self.p)
+        p = self.current("augment_probability") if self.p is None else self.p
+        x = augment(x, batch.uniform, stream, p)
         return tf.nest.pack_sequence_as(inputs, [x, *others])
 
     def adapt(self, real_scores: list[tf.Tensor], threshold: float) -> dict[str, tf.Tensor]:

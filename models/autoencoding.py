@@ -10,6 +10,7 @@ import tensorflow as tf
 import fields
 from losses.reconstruction import ReconstructionChoice
 from models import layers, state_keys, streams
+from models.adam import FusedAdam
 from models.base import GenerativeModel, Player, to_unit_range
 from models.declarations.autoencoding import AutoencodingHyperparameters
 from models.latents import Latents, noise
@@ -120,10 +121,10 @@ class AutoencodingModel(GenerativeModel):
 
     def players(self):
         networks = (self.encoder, self.decoder)
-        return {SIDE: Player(networks, self.hp.learning_rate, side=SIDE)}
+        return {SIDE: Player(networks, "learning_rate", side=SIDE)}
 
     def make_optimizer(self, player):
-        return keras.optimizers.Adam(player.learning_rate)
+        return FusedAdam(getattr(self.hp, player.learning_rate))
 
     # Train and test steps.
 

@@ -119,15 +119,15 @@ class BiGAN(AdversarialModel):
 
         It does not update the batch norm statistics of G, which are those of samples G(z).
         """
-        if not self.hp.reconstruction_weight:
+        if not self.hp.uses("reconstruction_weight"):
             return {}
         x, z = real
         with layers.preserve_batch_stats(self.generator):
             error = mean_squared_error(x, self.generator(z, training=True))
-        return {"reconstruction": Term(error, self.hp.reconstruction_weight)}
+        return {"reconstruction": Term(error, self.current("reconstruction_weight"))}
 
     def players(self):
-        encoder = Player((self.encoder,), self.hp.e_learning_rate, side="generator")
+        encoder = Player((self.encoder,), "e_learning_rate", side="generator")
         return super().players() | {state_keys.ENCODER: encoder}
 
     def networks(self):

@@ -56,11 +56,11 @@ class Coded:
         hp = self.hp
         self.q = self.build_q()
         self.predictor = CodePredictor(self.codes, self.q, self.parts.trunk)
-        losses = CodeLosses(hp, lambda: self.step)
+        losses = CodeLosses(hp, lambda: self.step, self.current)
         sides = ("generator",) if self.q_side == "generator" else ("generator", "discriminator")
         parts = []
-        if hp.invariance_weight:
-            parts.append(Consistency(self.predictor, losses, hp.invariance_weight))
+        if hp.uses("invariance_weight"):
+            parts.append(Consistency(self.predictor, losses))
         if hp.supervised_fraction:
             parts.append(Supervision(self.predictor, losses, hp.supervised_fraction))
         if hp.thickness_guidance:
@@ -93,7 +93,7 @@ class Coded:
         return "generator" if self.hp.information_trains == "heads" else "discriminator"
 
     def players(self):
-        q = Player((self.q,), self.hp.q_learning_rate, side=self.q_side)
+        q = Player((self.q,), "q_learning_rate", side=self.q_side)
         return super().players() | {state_keys.Q: q}
 
     def networks(self):

@@ -123,6 +123,51 @@ class LayerNorm(keras.layers.Layer):
         return tf.cast(x, self.compute_dtype) * self.gain + self.bias
 
 
+@keras.saving.register_keras_serializable(PACKAGE)
+class BatchNorm(keras.layers.BatchNormalization):
+    """Batch norm of the last axis of [b, c] or [b, h, w, c], in training by TensorFlow's fused kernel.
+
+    Outputs, gradients and moving statistics equal those of Keras but for rounding: the kernel
+    normalises by the variance and returns n / (n - 1) of it. 16-bit activations stay 16-bit, with
+    statistics in float32. Without training, and if `synchronized`, it is Keras' own layer.
+    """
+
+    def call(self, inputs, training=None, mask=None):
+        if not (training and self.trainable) or self.synchronized:
+            return super().call(inputs, training=training, mask=mask)
+        x = tf.cast(inputs, self.compute_dtype)
+        shape, channels = tf.shape(x), x.shape[-1]
+        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+            x if x.shape.rank == 4 else x[:, None, None, :],
+            scale=tf.ones(channels) if self.gamma is None else self.gamma.value,
+            offset=tf.zeros(channels) if self.beta is None else self.beta.value,
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        n = tf.cast(tf.reduce_prod(shape[:-1]), tf.float32)
+        for moving, batch in (
+            (self.moving_mean, mean),
+            (self.moving_variance, variance * ((n - 1.0) / n)),
+        ):
+            moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
+        return tf.reshape(outputs, shape)
+
+
+def plain(network: keras.Model) -> keras.Model:
+    """Return a copy of a network with Keras' layers in place of `BatchNorm`, and the same weights.
+
+    A copy of other Keras layers only loads without this package.
+    """
+
+    def of_keras(layer: keras.Layer) -> keras.Layer:
+        cls = keras.layers.BatchNormalization if isinstance(layer, BatchNorm) else type(layer)
+        return cls.from_config(layer.get_config())
+
+    copy = keras.models.clone_model(network, clone_function=of_keras, recursive=True)
+    copy.set_weights(network.get_weights())
+    return copy
+
+
 class LayerFactory:
     """Builder of the layers of one network, which share a normalisation and an initializer.
 
@@ -194,7 +239,7 @@ class LayerFactory:
         if self.batch_norm and self.label is not None:
             return self._conditional_batch_norm(h)
         if self.batch_norm:
-            return keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(h)
+            return BatchNorm(momentum=0.9, epsilon=1e-5)(h)
         return h
 
     def _conditional_batch_norm(self, h):
@@ -208,9 +253,7 @@ class LayerFactory:
             row = keras.layers.Dense(channels, use_bias=False, kernel_initializer=initializer)
             return keras.layers.Reshape((*[1] * len(spatial), channels))(row(self.label))
 
-        h = keras.layers.BatchNormalization(momentum=0.9, epsilon=1e-5, center=False, scale=False)(
-            h
-        )
+        h = BatchNorm(momentum=0.9, epsilon=1e-5, center=False, scale=False)(h)
         h = keras.layers.Multiply()([h, per_class("ones")])
         return keras.layers.Add()([h, per_class("zeros")])
 

@@ -32,6 +32,7 @@ def load(path: str | os.PathLike, step: int | None = None) -> GenerativeModel:
         },
         complete=False,
         optional=OWN,
+        derived=model.derived_state,
     )
     if checkpoints.restore(step) is None:
         raise UserError(f"{path}: no checkpoint found. Train it first with outdir={path}")

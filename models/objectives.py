@@ -58,23 +58,26 @@ class CodeLosses:
     Args:
         hp: InfoGAN's hyperparameters.
         step: function that returns the step, an int64 scalar.
+        current: function that returns the value of a hyperparameter at this step.
     """
 
-    def __init__(self, hp, step: Callable[[], tf.Tensor]):
-        self.hp, self.step = hp, step
+    def __init__(
+        self, hp, step: Callable[[], tf.Tensor], current: Callable[[str], float | tf.Tensor]
+    ):
+        self.hp, self.step, self.current = hp, step, current
         self.choice = fields.selected(hp, "continuous_loss")
 
     def categorical(self, logits: tf.Tensor, code: tf.Tensor) -> Term:
         """Return -lambda log Q(c | x) of one-hot codes [b, k]."""
         nll = information.categorical_nll(logits, code)
-        return Term(nll, self.hp.categorical_weight)
+        return Term(nll, self.current("categorical_weight"))
 
     def continuous(self, q: dict[str, tf.Tensor], code: tf.Tensor) -> list[Term]:
         """Return a term for each of the continuous codes [b, n], the first n that Q predicts."""
         n = code.shape[-1]
         q = {name: part[:, :n] for name, part in q.items() if name in (CONTINUOUS, LOG_STD)}
         loss = self.choice.make(q[CONTINUOUS], q.get(LOG_STD), code)
-        weight = self.hp.continuous_weight * self.continuous_warmup_factor()
+        weight = self.current("continuous_weight") * self.continuous_warmup_factor()
         return [Term(loss[:, k], weight) for k in range(n)]
 
     def continuous_warmup_factor(self):
@@ -148,8 +151,8 @@ class Consistency:
     copies are only stretched, resized and shifted, so that a code can represent the slant.
     """
 
-    def __init__(self, predictor: CodePredictor, losses: CodeLosses, weight: float):
-        self.predictor, self.losses, self.weight = predictor, losses, weight
+    def __init__(self, predictor: CodePredictor, losses: CodeLosses):
+        self.predictor, self.losses = predictor, losses
 
     def __call__(self, q: dict[str, tf.Tensor], batch: Batch) -> Terms:
         target = {name: tf.stop_gradient(part) for name, part in q.items()}
@@ -164,7 +167,8 @@ class Consistency:
             error = information.squared_error(found, None, target[CONTINUOUS])
             factor = self.losses.continuous_warmup_factor()
             terms[CONTINUOUS] = factor * tf.reduce_sum(error, axis=-1)
-        return {f"invariance_{name}": Term(term, self.weight) for name, term in terms.items()}
+        weight = self.losses.current("invariance_weight")
+        return {f"invariance_{name}": Term(term, weight) for name, term in terms.items()}
 
     def _of_copies(self, batch: Batch, upright: bool) -> dict[str, tf.Tensor]:
         copies = affine_copies(batch.x, batch.uniform, upright)

@@ -1,30 +1,51 @@
 """Optimizers by name."""
 
+import dataclasses
+from collections.abc import Mapping
+from types import MappingProxyType
+
 from fields import Choice, Choices, field
 
-OPTIMIZERS = Choices(Choice)
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Optimizer(Choice):
+    """Optimizer of a player.
+
+    Attributes:
+        attributes: schedulable option -> attribute of the Keras optimizer that has its value.
+    """
+
+    attributes: Mapping[str, str] = dataclasses.field(default_factory=lambda: MappingProxyType({}))
 
 
-def _decay(default: float, of: str, source: str = ""):
+OPTIMIZERS = Choices(Optimizer)
+
+
+def _decay(default: float, of: str, source: str = "", **facts):
     help = f"decay of the moving average of the {of}{source}"
-    return field(default, help, group="optimisation", at_least=0, below=1)
+    return field(default, help, group="optimisation", at_least=0, below=1, **facts)
 
 
 @OPTIMIZERS.add(
     "adam",
     options={
         "beta_1": _decay(0.5, "gradient", " (Radford et al. 2016, section 4)"),
-        "beta_2": _decay(0.999, "squared gradient"),
+        "beta_2": _decay(0.999, "squared gradient", schedulable=True),
     },
+    attributes={"beta_2": "beta_2"},
 )
 def adam(learning_rate: float, beta_1: float, beta_2: float):
     """Adam: Kingma and Ba 2015."""
-    import keras
+    from models.adam import FusedAdam
 
-    return keras.optimizers.Adam(learning_rate, beta_1, beta_2)
+    return FusedAdam(learning_rate, beta_1, beta_2)
 
 
-@OPTIMIZERS.add("rmsprop", options={"beta_2": _decay(0.99, "squared gradient")})
+@OPTIMIZERS.add(
+    "rmsprop",
+    options={"beta_2": _decay(0.99, "squared gradient", schedulable=True)},
+    attributes={"beta_2": "rho"},
+)
 def rmsprop(learning_rate: float, beta_2: float):
     """RMSprop: Hinton 2012.
 

@@ -25,10 +25,11 @@ AUGMENT_P = "augment_p"
 CODE_MEAN = "code_mean"
 CODE_COVARIANCE = "code_covariance"
 DIMENSION_KL = "dimension_kl"
+IMAGES = "images"
 
 # Old checkpoints store the model's own variables by position, in this order; variables added by
 # subclasses come last.
-OWN_ORDER = (STEP, K, PATH_MEAN, AUGMENT_P, CODE_MEAN, CODE_COVARIANCE, DIMENSION_KL)
+OWN_ORDER = (STEP, K, PATH_MEAN, AUGMENT_P, CODE_MEAN, CODE_COVARIANCE, DIMENSION_KL, IMAGES)
 
 
 def optimizer(player: str) -> str:

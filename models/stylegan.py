@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from models import layers
+from models.base import number_of_images
 from models.declarations.stylegan import StyleGANHyperparameters
 from models.networks import stages, stylegan
 from models.randomness import Growth
@@ -46,12 +47,15 @@ class StyleGAN(StyleBasedModel):
             self.image_shape, self.hp.width, growing=growing, name="discriminator"
         )
 
-    def level(self, step: tf.Tensor) -> tf.Tensor:
-        """Return the number of doublings of the smallest size at a step, a float32 scalar.
+    def level(self, images: tf.Tensor) -> tf.Tensor:
+        """Return the number of doublings of the smallest size, a float32 scalar.
 
         It is an integer while a size is trained and in between while the next one is faded in.
+
+        Args:
+            images: number of real images that were seen, an int64 scalar.
         """
-        kimg = tf.cast(step, tf.float32) * self.hp.batch_size * self.hp.n_critic / 1000.0
+        kimg = tf.cast(tf.cast(images, tf.float64) / 1000.0, tf.float32)
         phases = tf.maximum(kimg / self.hp.growing_kimg - 1.0, 0.0)
         doubled = tf.floor(phases / 2.0)
         level = doubled + tf.minimum(phases - 2.0 * doubled, 1.0)
@@ -65,7 +69,9 @@ class StyleGAN(StyleBasedModel):
     def update(self, data):
         if not self.hp.growing_kimg:
             return super().update(data)
-        earlier, level = self.level(self.step - 1), self.level(self.step)
+        n = tf.cast(number_of_images(data), tf.int64)
+        seen = tf.convert_to_tensor(self.images)
+        earlier, level, later = (self.level(seen + k * n) for k in (-1, 0, 1))
         begins, ends = (rounded(level) > rounded(earlier) for rounded in (tf.math.ceil, tf.floor))
         tf.cond(begins | ends, self._restart_optimizers, lambda: None)
         batches = self.batches_of(data)
@@ -76,8 +82,8 @@ class StyleGAN(StyleBasedModel):
 
         scalars = stylegan.at_level(level, self.doublings + 1, step)
         for network in (self.generator, self.generator_ema):  # samples have the next step's size
-            stylegan.parts_of(network).synthesis.level.assign(self.level(self.step + 1))
-        return scalars | GROWTH.single(self.level(self.step))
+            stylegan.parts_of(network).synthesis.level.assign(later)
+        return scalars | GROWTH.single(level)
 
     def _restart_optimizers(self):
         """Set the optimizers' moments and step counts to 0.

@@ -49,12 +49,12 @@ class StyleGAN2(StyleBasedModel):
         Lazy: computed every `path_interval` steps and scaled by `path_interval`. It uses half of
         the batch.
         """
-        if not self.hp.path_weight:
+        if not self.hp.uses("path_weight"):
             return {}
         due = tf.equal(self.step % self.hp.path_interval, 0)
         none = tf.zeros_like(batch.x[::2, 0, 0, 0])
         value = tf.cond(due, lambda: self._path_term(batch), lambda: none)
-        return {"path": Term(value, self.hp.path_weight * self.hp.path_interval)}
+        return {"path": Term(value, self.current("path_weight") * self.hp.path_interval)}
 
     def _path_term(self, batch) -> tf.Tensor:
         """Return the penalty of every second image, [b / 2]; update the mean length."""
@@ -70,6 +70,6 @@ class StyleGAN2(StyleBasedModel):
 
     def after_generator_update(self, terms, batch):
         scalars = super().after_generator_update(terms, batch)
-        if self.hp.path_weight:
+        if self.hp.uses("path_weight"):
             scalars |= PATH_LENGTH.single(tf.convert_to_tensor(self.path_mean))
         return scalars

@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
-import fields
 from losses.divergence import gaussian_kl, with_free_bits
 from models import layers, state_keys, streams
 from models.abilities import LIKELIHOOD
@@ -143,10 +142,6 @@ class BetaVAE(VAE):
     """Beta-VAE: VAE whose KL divergence has the weight beta, constant or scheduled."""
 
     Hyperparameters = BetaVAEHyperparameters
-    steps_per_epoch = 0
-
-    def before_training(self, steps_per_epoch):
-        self.steps_per_epoch = steps_per_epoch
 
     @property
     def against_collapse(self):
@@ -154,17 +149,7 @@ class BetaVAE(VAE):
 
     @property
     def beta(self):
-        return float(self.hp.beta)
+        return self.final("beta")
 
     def kl_weight(self):
-        hp = self.hp
-        schedule = fields.selected(hp, "beta_schedule").make
-        if schedule is None:
-            return super().kl_weight()
-        if not self.steps_per_epoch:
-            raise ValueError(
-                f"beta_schedule={hp.beta_schedule} requires model.before_training(steps_per_epoch) "
-                "before fit"
-            )
-        period = hp.beta_warmup_epochs * self.steps_per_epoch
-        return self.beta * schedule(self.step, period)
+        return tf.convert_to_tensor(self.current("beta"), tf.float32)

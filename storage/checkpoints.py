@@ -6,7 +6,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +81,8 @@ class Checkpoints:
             the variables of optimizers.
         optional: part of the state whose variables earlier versions may lack; such a variable keeps
             its initial value.
+        derived: function of the step of a checkpoint that returns values by variable, such as
+            "own/images", for those of the optional part that earlier versions lack.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class Checkpoints:
         keep_every: int | None = None,
         complete: bool = True,
         optional: str = "",
+        derived: Callable[[int], Mapping[str, Any]] = lambda step: {},
     ):
         self.state = state
         self.step = step
@@ -101,7 +104,7 @@ class Checkpoints:
         self.identity = json.loads(json.dumps(dict(identity or {})))
         self.keep, self.keep_every = keep, keep_every
         self.complete = complete
-        self.optional = optional
+        self.optional, self.derived = optional, derived
 
     def save(self, notes: Mapping[str, Any] | None = None) -> None:
         """Write a checkpoint of the current step; delete older ones and leftovers of kills.
@@ -152,7 +155,7 @@ class Checkpoints:
             path = self.directory / f"ckpt-{candidate}"
             try:
                 stored = read(path)
-                values = self._values_in(stored)
+                values = self._values_in(stored, candidate)
             except ForeignError as error:
                 reason = f"{path} belongs to another run ({error})"
             except TRANSIENT:
@@ -175,8 +178,8 @@ class Checkpoints:
             )
         return None
 
-    def _values_in(self, stored: Stored) -> list[tuple[tf.Variable, np.ndarray]]:
-        """Return the variables of the state with their values in a checkpoint.
+    def _values_in(self, stored: Stored, step: int) -> list[tuple[tf.Variable, np.ndarray]]:
+        """Return the variables of the state with their values in the checkpoint of a step.
 
         Raises:
             ForeignError: the checkpoint belongs to another run.
@@ -193,12 +196,14 @@ class Checkpoints:
             raise ForeignError(f"it has no {min(lacking - initial).removesuffix(VALUE)}")
         if self.complete and (more := stored.tensors.keys() - expected.keys()):
             raise ForeignError(f"this run has no {min(more).removesuffix(VALUE)}")
-        for key in sorted(initial):
+        derived = {f"{name}{VALUE}": value for name, value in self.derived(step).items()}
+        for key in sorted(initial - derived.keys()):
             warn(f"{self.directory}: no {key.removesuffix(VALUE)} in the checkpoint; initialised")
+        tensors = derived | stored.tensors
         values = []
         for key, variable in expected.items():
-            if key not in initial:
-                value = stored.tensors[key]
+            if key in tensors:
+                value = np.asarray(tensors[key])
                 if value.shape != tuple(variable.shape):
                     name, shape = key.removesuffix(VALUE), tuple(variable.shape)
                     raise ForeignError(f"{name} has the shape {value.shape} there, not {shape}")

@@ -206,6 +206,12 @@ class RunDirectory:
             },
         )
 
+    def update_environment(self, **facts) -> None:
+        """Change facts of the environment in config.json."""
+        saved = self.read_config()
+        saved["environment"] = {**saved["environment"], **facts}
+        write_json(self.config, saved)
+
     @property
     def has_checkpoints(self) -> bool:
         """True if there is a complete checkpoint."""

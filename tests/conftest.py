@@ -216,14 +216,14 @@ def tiny_run(tmp_path_factory, call, tiny):
     every = ("--checkpoint_every=2", "--keep_checkpoints=2", "--sample_every=4", "--log_every=3")
     argv = (*tiny, "--steps=6", "--seed=5", "--g_learning_rate=1e-3", *every, f"--outdir={path}")
     scalars = []
-    after_step = callbacks.Log.after_step
+    batch_end = callbacks.StepCallbacks.on_train_batch_end
 
-    def recorded(log, step_scalars):
-        scalars.append(dict(step_scalars))
-        after_step(log, step_scalars)
+    def recorded(steps, batch, logs):
+        scalars.append({name: float(value) for name, value in logs.items()})
+        batch_end(steps, batch, logs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(callbacks.Log, "after_step", recorded)
+        patch.setattr(callbacks.StepCallbacks, "on_train_batch_end", recorded)
         outcome = call("train", *argv)
     assert outcome.code == 0, outcome
     return types.SimpleNamespace(path=path, argv=argv, outcome=outcome, scalars=scalars)

@@ -59,25 +59,40 @@ class DivergedError(Exception):
         )
 
 
+class StepCallbacks(keras.callbacks.CallbackList):
+    """Callbacks that need no logs of each step, whose scalars stay on the device.
+
+    Keras' own list converts the scalars of each step to numbers, for which the host waits.
+    """
+
+    def on_train_batch_begin(self, batch, logs=None):
+        for callback in self.callbacks:
+            callback.on_train_batch_begin(batch)
+
+    def on_train_batch_end(self, batch, logs=None):
+        for callback in self.callbacks:
+            callback.on_train_batch_end(batch)
+
+
 class StepCallback(keras.callbacks.Callback):
     """Callback with `step`, the number of steps since the start of the run."""
 
     def set_model(self, model):
         super().set_model(model)
-        self.step = int(model.step)
+        self.step = self.first_step = int(model.step)
 
     def on_train_begin(self, logs=None):
         self.begin()
 
     def on_train_batch_end(self, batch, logs=None):
-        self.step += 1
-        self.after_step(logs)
+        self.step = self.first_step + min(batch + 1, self.params["steps"])
+        self.after_step()
 
     def begin(self) -> None:
         """Run before the first step."""
 
-    def after_step(self, scalars: dict[str, float]) -> None:
-        """Run after each step with the scalars that it returned."""
+    def after_step(self) -> None:
+        """Run after each step, or with steps_per_execution after these steps."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +136,7 @@ class Periodic(StepCallback):
         if self.due and not self.stop.received and not self.done():
             self.act()
 
-    def after_step(self, scalars):
+    def after_step(self):
         if self.due and not self.stop.received:
             self.act()
 
@@ -158,6 +173,7 @@ class Log(Periodic):
         self.seconds = saved.get("seconds", last.get("seconds", 0.0))
         self.first, self.busy = saved.get("first"), saved.get("busy", 0.0)
         self.means = {name: RunningMean(*mean) for name, mean in saved.get("means", {}).items()}
+        self.recorded = {}
         self.started, self.since = None, time.perf_counter()
 
     def set_model(self, model):
@@ -180,6 +196,11 @@ class Log(Periodic):
         if self.started is not None:
             self.busy += time.perf_counter() - self.started
             self.started = None
+
+    def latest(self) -> dict[str, RunningMean]:
+        """Return the means since the last record; right after it those of the record."""
+        means = self.model.running_means()
+        return {name: mean for name, mean in means.items() if mean.count} or self.recorded
 
     def state(self) -> dict[str, Any]:
         """Return the JSON values that `saved` takes."""
@@ -236,6 +257,7 @@ class Log(Periodic):
         }
         self.run.log(record)
         self.events.scalars(step, {k: v for k, v in record.items() if k != "step"})
+        self.recorded = self.means
         self._renew()
 
     def _renew(self) -> None:
@@ -379,7 +401,7 @@ class Saver(Periodic):
     def begin(self):
         self.saved, self.time = self.step, time.monotonic()
 
-    def after_step(self, scalars):
+    def after_step(self):
         late = time.monotonic() - self.time > 60 * self.minutes
         stopping = self.stop.received is not None  # a later signal stops after the next step
         if self.due or late or stopping:
@@ -407,11 +429,17 @@ def is_live() -> bool:
 
 
 class Progress(StepCallback):
-    """Progress line, updated in a terminal or notebook; elsewhere a new line every 30 seconds."""
+    """Progress line, updated in a terminal or notebook; elsewhere a new line every 30 seconds.
 
-    def __init__(self, total: int, batches):
+    Args:
+        total: last step of the run.
+        batches: the batches of the training.
+        log: log that has the losses.
+    """
+
+    def __init__(self, total: int, batches: Batches, log: Log):
         super().__init__()
-        self.total, self.batches = total, batches
+        self.total, self.batches, self.log = total, batches, log
         self.live = is_live()
         self.period = 0.5 if self.live else 30.0
 
@@ -419,7 +447,7 @@ class Progress(StepCallback):
         self.first, self.since = self.step, time.perf_counter()
         self.shown = self.since
 
-    def after_step(self, scalars):
+    def after_step(self):
         now = time.perf_counter()
         if now - self.shown < self.period and self.step < self.total:
             return
@@ -428,8 +456,8 @@ class Progress(StepCallback):
         minutes, seconds = divmod(round((self.total - self.step) / pace), 60)
         epoch = math.ceil(self.step / self.batches.steps_per_epoch)
         losses = "  ".join(
-            f"{name} {value:.3f}"
-            for name, value in scalars.items()
+            f"{name} {mean.value:.3f}"
+            for name, mean in self.log.latest().items()
             if (group := group_of(name)) and group.is_loss
         )
         line = (

@@ -20,7 +20,7 @@ from evaluation.metric import LOGGED
 from evaluation.options import MeasureOptions
 from evaluation.reference import Reference
 from evaluation.validation import ACTIVE_UNITS, validation_losses
-from models import state_keys
+from models import layers, state_keys
 from models.abilities import STYLES, VALIDATION
 from models.base import ACTIVE, GenerativeModel
 from models.scalars import TEST
@@ -66,12 +66,14 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     epoch = batches.steps_per_epoch
     total = options.steps or config.hp.epochs * epoch
     model = loading.build_model(config, images.image_shape, images.num_classes)
-    model.before_training(epoch)
-    compile_model(model, "off" if options.deterministic else options.jit)
+    model.before_training(*(count * batches.images_per_step for count in (epoch, total)))
+    per_execution = options.steps_per_execution
+    compile_model(model, "off" if options.deterministic else options.jit, per_execution)
+    epoch_end = -(-epoch // per_execution) * per_execution  # steps until the outputs of an epoch
     # After the model: building a feature network changes the state of Keras' random seed.
     measure = options.eval_every and sample_measure(options, images, model)
 
-    every = options.checkpoint_every or epoch
+    every = options.checkpoint_every or epoch_end
     checkpoints = Checkpoints(
         model.state(),
         model.step,
@@ -80,8 +82,9 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         keep=options.keep_checkpoints,
         keep_every=options.keep_every,
         optional=state_keys.OWN,
+        derived=model.derived_state,
     )
-    start, notes = resume(run, checkpoints, images.fingerprint, every, total)
+    start, notes = resume(run, checkpoints, images.fingerprint, every, total, per_execution)
     environment = {**machine.environment(), "xla": model.jit_compile}
     machine.warn_of_changes(run, environment)
     run.write_config(config.as_dict(), loading.describe_data(images), environment, command, total)
@@ -108,7 +111,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         if not model.lacks(VALIDATION) and images.test:
             reference = Reference(images, "test", None)
             validate = functools.partial(validation, model, reference)
-            evaluators.append(callbacks.Evaluator(outputs, epoch, log, validate, TEST))
+            evaluators.append(callbacks.Evaluator(outputs, epoch_end, log, validate, TEST))
         if measure:
             every_evaluation = options.eval_every
             evaluators.append(callbacks.Evaluator(outputs, every_evaluation, log, measure, LOGGED))
@@ -117,24 +120,29 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
             measure=evaluators,
             log=log,
             draw=callbacks.Pictures(
-                outputs, options.sample_every or epoch, log, shown, planes=options.sample_planes
+                outputs, options.sample_every or epoch_end, log, shown, options.sample_planes
             ),
             save=callbacks.Saver(
                 outputs, every, log, checkpoints, options.checkpoint_minutes, copies.request
             ),
-            show=callbacks.Progress(total, batches),
+            show=callbacks.Progress(total, batches, log),
         )
-        if start < total:
-            model.fit(
-                batches.dataset(start),
-                steps_per_epoch=total - start,
-                callbacks=steps,
-                shuffle=False,
-                verbose=0,
-            )
+        remaining = total - start
+        steps = callbacks.StepCallbacks(
+            steps, add_history=True, model=model, epochs=1, steps=remaining, verbose=0
+        )
+        if remaining:
+            data = batches.dataset(start).take(remaining)
+            try:
+                fit(model, data, remaining, steps)
+            except tf.errors.OpError as error:
+                if not (options.jit == "auto" and model.jit_compile and int(model.step) == start):
+                    raise
+                stop_using_xla(model, run, error)
+                fit(model, data, remaining, steps)
             gc.collect()  # ends the generator of the batches before the interpreter exits
         else:
-            keras.callbacks.CallbackList(steps, model=model).on_train_begin()
+            steps.on_train_begin()
         step = int(model.step)
         if step == total:
             finish(run, model, events)
@@ -143,6 +151,26 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         name = stop.received.name
         print(f"stopped by {name} at step {step}; run the same command to resume")
     return 128 + stop.received if stop.received else 0
+
+
+def fit(
+    model: GenerativeModel, data: tf.data.Dataset, steps: int, within: callbacks.StepCallbacks
+) -> None:
+    """Train for a number of steps, with callbacks within them."""
+    model.fit(data, steps_per_epoch=steps, callbacks=within, shuffle=False, verbose=0)
+
+
+def stop_using_xla(model: GenerativeModel, run: RunDirectory, error: Exception) -> None:
+    """Train without XLA after an error of the first step, and record that."""
+    warn(f"XLA failed in the first step ({first_line(error)}); it goes on without XLA (jit=off)")
+    model.jit_compile = False
+    model.train_function = None
+    run.update_environment(xla=False)
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of the message of an error, or its type."""
+    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def sample_measure(options: RunOptions, images: ImageData, model: GenerativeModel) -> Callable:
@@ -205,7 +233,12 @@ def validation(model: GenerativeModel, reference: Reference) -> dict[str, float]
 
 
 def resume(
-    run: RunDirectory, checkpoints: Checkpoints, fingerprint: str, every: int, total: int
+    run: RunDirectory,
+    checkpoints: Checkpoints,
+    fingerprint: str,
+    every: int,
+    total: int,
+    per_execution: int = 1,
 ) -> tuple[int, dict]:
     """Restore the last checkpoint, and remove the records after it and the remains of kills.
 
@@ -215,6 +248,7 @@ def resume(
         fingerprint: fingerprint of the data set.
         every: steps between two checkpoints.
         total: last step of the training.
+        per_execution: number that divides the step of the checkpoint.
 
     Returns:
         The step of the checkpoint and its notes; 0 and {} for a new run or one that stopped before
@@ -222,7 +256,7 @@ def resume(
 
     Raises:
         UserError: the checkpoints are missing or damaged, belong to other images or to another run,
-            or are beyond the last step.
+            or their step is beyond the last one or not a multiple of `per_execution`.
     """
     if not checkpoints.found():
         if has_lost_checkpoints(run, every):
@@ -251,6 +285,11 @@ def resume(
             raise UserError(
                 f"{run.path}: at step {start}, beyond the last step {total}; set steps=... or "
                 "epochs=... to a later one"
+            )
+        if start % per_execution and start < total:
+            raise UserError(
+                f"the checkpoint of step {start} is not a multiple of {per_execution}; use 1",
+                "steps_per_execution",
             )
         run.forget_after(start)
         status = run.status()
@@ -287,7 +326,7 @@ def print_start(
     )
 
 
-def compile_model(model: GenerativeModel, jit: str) -> None:
+def compile_model(model: GenerativeModel, jit: str, steps_per_execution: int = 1) -> None:
     """Compile the model; use XLA if `jit` is "on", or "auto" with an accelerator.
 
     Raises:
@@ -295,7 +334,7 @@ def compile_model(model: GenerativeModel, jit: str) -> None:
     """
     accelerated = any(d.device_type != "CPU" for d in tf.config.list_physical_devices())
     xla = jit == "on" or (jit == "auto" and accelerated)
-    model.compile(jit_compile=xla)
+    model.compile(jit_compile=xla, steps_per_execution=steps_per_execution)
     if xla and not model.jit_compile:
         raise UserError("this model does not compile under XLA; use jit=off", "jit")
 
@@ -316,7 +355,7 @@ def finish(run: RunDirectory, model: GenerativeModel, events: Events) -> None:
             styled = save_style_pictures(model, 0, run.path / "styles")
     if (curves := picture(run.path / "curves.png")) is not None:
         events.images(int(model.step), {"curves": curves[..., :3]})
-    export(model.generator_network(), run.export)
+    export(layers.plain(model.generator_network()), run.export)
     run.set_status(finished=int(model.step))
     folders = "traversals/, " * bool(traversed) + "styles/, " * bool(styled)
     print(f"done: samples.png, curves.png, {folders}progress.gif and export/ are in {run.path}")
@@ -351,7 +390,6 @@ def picture(path: Path) -> np.ndarray | None:
     try:
         pixels = iio.imread(path)
     except Exception as error:  # Pillow raises errors of many types for damaged files
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        warn(f"{path}: left out ({reason})")
+        warn(f"{path}: left out ({first_line(error)})")
         return None
     return pixels[..., None] if pixels.ndim == 2 else pixels

@@ -138,6 +138,14 @@ class RunOptions:
         choices=("auto", "on", "off"),
         may_change=True,
     )
+    steps_per_execution: int = field(
+        1,
+        "steps between two returns to Python, which saves time if a step takes few milliseconds; "
+        "the *_every options must be multiples of it",
+        group="speed",
+        at_least=1,
+        may_change=True,
+    )
     deterministic: bool = field(
         False,
         "only operations whose result does not depend on the order of threads, without XLA: on a "
@@ -156,6 +164,13 @@ class RunOptions:
         fields.check(self)
         if self.deterministic and self.jit == "on":
             raise UserError("XLA is not deterministic; jit must be off or auto", "deterministic")
+        for spec in dataclasses.fields(self):
+            every = getattr(self, spec.name) if spec.name.endswith("_every") else None
+            if every and every % self.steps_per_execution:
+                raise UserError(
+                    f"{every} is not a multiple of steps_per_execution={self.steps_per_execution}",
+                    spec.name,
+                )
 
 
 @dataclasses.dataclass(frozen=True)

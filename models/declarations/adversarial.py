@@ -65,11 +65,12 @@ class AdversarialHyperparameters(NetworkHyperparameters):
         group="optimisation",
     )
     g_learning_rate: float = field(
-        2e-4, "learning rate of the generator", group="optimisation", above=0
+        2e-4, "learning rate of the generator", group="optimisation", above=0, schedulable=True
     )
     d_learning_rate: float = field(
-        2e-4, "learning rate of the discriminator", group="optimisation", above=0
-    )
+        2e-4, "learning rate of the discriminator", group="optimisation", above=0,
+        schedulable=True,
+    )  # fmt: skip
     ema_decay: float = field(
         0.999,
         "decay per step of the exponential moving average (EMA) of the generator's and encoder's "
@@ -77,6 +78,15 @@ class AdversarialHyperparameters(NetworkHyperparameters):
         group="optimisation",
         at_least=0,
         below=1,
+        schedulable=True,
+    )
+    ema_kimg: float | None = field(
+        None,
+        "half-life of this average in thousands of real images (Karras et al. 2020a, appendix C); "
+        "replaces ema_decay",
+        group="optimisation",
+        above=0,
+        schedulable=True,
     )
     g_norm: str | None = choice(
         GENERATOR_NORMS,
@@ -96,6 +106,10 @@ class AdversarialHyperparameters(NetworkHyperparameters):
 
     def __post_init__(self):
         super().__post_init__()
+        if "ema_kimg" in self.scheduled and not self.ema_kimg:
+            raise UserError("ema_kimg: set ema_kimg as well, its schedule replaces it", "schedule")
+        if self.ema_kimg:
+            self._require_default("does not apply with ema_kimg", "ema_decay")
         if self.penalty and self.d_norm and NORMS[self.d_norm].batch:
             raise UserError(
                 "a gradient penalty is computed per image, but batch norm mixes the images of a "
@@ -116,10 +130,16 @@ class AdversarialHyperparameters(NetworkHyperparameters):
                 "augment",
             )
 
-    def penalty_weights(self) -> dict[str, float]:
-        """Map each selected penalty to its weight."""
+    def penalty_weights(self, common=None) -> dict:
+        """Map each selected penalty to its weight.
+
+        Args:
+            common: weight of the penalties that have no weight of their own, a number or a tensor;
+                None: `penalty_weight`, or else the default of each penalty.
+        """
         defaults = self.__dataclass_fields__["penalty_weight"].metadata["of_choice"]
+        common = self.penalty_weight if common is None else common
         return {
-            name: weight or self.penalty_weight or defaults[name]
+            name: next(w for w in (weight, common, defaults[name]) if w is not None)
             for name, weight in fields.weighted(self.penalty).items()
         }

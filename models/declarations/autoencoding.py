@@ -18,7 +18,9 @@ class AutoencodingHyperparameters(NetworkHyperparameters):
         "negative log likelihood of Bernoulli variables, of images in [0, 1], in nats",
         group="loss",
     )
-    learning_rate: float = field(1e-3, "learning rate of Adam", group="optimisation", above=0)
+    learning_rate: float = field(
+        1e-3, "learning rate of Adam", group="optimisation", above=0, schedulable=True
+    )
     norm: str | None = choice(
         GENERATOR_NORMS,
         None,

@@ -3,6 +3,7 @@
 import fields
 from errors import UserError
 from fields import choice, field, options
+from models import schedules
 from models.networks.backbones import BACKBONES
 
 
@@ -13,12 +14,14 @@ class Hyperparameters:
     Attributes:
         n_critic: discriminator updates per step, each on a new batch.
         ema_decay: decay of the EMA of the weights, which samples are drawn from; 0: no EMA.
+        ema_kimg: half-life of the EMA in thousands of real images; None: ema_decay applies.
         labelled_fraction: share of the training images that have a label in training.
         labelled_option: name of the option that sets it; empty if there is none.
     """
 
     n_critic = 1
     ema_decay = 0.0
+    ema_kimg = None
     labelled_fraction = 1.0
     labelled_option = ""
 
@@ -28,13 +31,40 @@ class Hyperparameters:
     batch_size: int = field(
         64, "batch size: images per update of a network", group="training", at_least=1
     )
+    schedule: str = field(
+        "",
+        f"schedules, separated by commas: {schedules.USAGE}; from one value to another between two "
+        f"shares of the training (default: all of it). Shapes: {', '.join(schedules.SHAPES)}. "
+        "For options marked as schedulable",
+        group="training",
+    )
 
     def __post_init__(self):
         fields.check(self)
+        schedules.check(self)
+
+    def schedules(self, epochs: float) -> dict[str, tuple[schedules.Schedule, ...]]:
+        """Return the schedules by hyperparameter.
+
+        Args:
+            epochs: length of the training in epochs, for schedules that are given in epochs.
+        """
+        return schedules.parsed(self.schedule)
+
+    @property
+    def scheduled(self) -> set[str]:
+        """Names of the hyperparameters with a schedule."""
+        return set(self.schedules(1.0))
+
+    def uses(self, name: str) -> bool:
+        """Return whether a weight is not 0, or has a schedule."""
+        return bool(getattr(self, name)) or name in self.scheduled
 
     def _require_default(self, reason: str, *names: str) -> None:
         """Raise UserError with a reason if an option differs from its defaults."""
         for name in names:
+            if name in schedules.parsed(self.schedule):
+                raise UserError(f"{name}: {reason}", "schedule")
             spec = self.__dataclass_fields__[name]
             by = (spec.metadata["by_dataset"], spec.metadata["of_choice"])
             defaults = (spec.default, *(value for of in by for value in of.values()))

@@ -27,7 +27,7 @@ class BiGANHyperparameters(AdversarialHyperparameters):
         choices=("deterministic", "gaussian"),
     )
     e_learning_rate: float = field(
-        2e-4, "learning rate of the encoder", group="optimisation", above=0
+        2e-4, "learning rate of the encoder", group="optimisation", above=0, schedulable=True
     )
     e_norm: str | None = choice(
         GENERATOR_NORMS,
@@ -41,6 +41,7 @@ class BiGANHyperparameters(AdversarialHyperparameters):
         "generator and encoder (Li et al. 2017); 0: off",
         group="loss",
         at_least=0,
+        schedulable=True,
     )
     joint_units: int = field(
         512,

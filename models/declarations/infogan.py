@@ -41,11 +41,13 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
         2, "number of continuous codes, each uniform(-1, 1)", group="latents", at_least=0
     )
     categorical_weight: float = field(
-        1.0, "lambda of the categorical codes (equation 6)", group="loss", above=0
-    )
+        1.0, "lambda of the categorical codes (equation 6)", group="loss", above=0,
+        schedulable=True,
+    )  # fmt: skip
     continuous_weight: float = field(
-        PerDataset(0.5, CIFAR10=1.0), "lambda of the continuous codes", group="loss", above=0
-    )
+        PerDataset(0.5, CIFAR10=1.0), "lambda of the continuous codes", group="loss", above=0,
+        schedulable=True,
+    )  # fmt: skip
     continuous_warmup: int = field(
         0,
         "steps of a linear warm-up of the loss weights of the continuous codes, so that the "
@@ -67,7 +69,9 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
         group="loss",
         choices=("trunk", "heads"),
     )
-    q_learning_rate: float = field(1e-3, "learning rate of Q", group="optimisation", above=0)
+    q_learning_rate: float = field(
+        1e-3, "learning rate of Q", group="optimisation", above=0, schedulable=True
+    )
     q_units: int = field(
         128, "units of the hidden layer of Q (appendix C)", group="networks", at_least=1
     )
@@ -78,6 +82,7 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
         "sheared and rotated for categorical codes; 0: off",
         group="loss",
         at_least=0,
+        schedulable=True,
     )
     supervised_fraction: float = field(
         0.0,

@@ -28,6 +28,7 @@ class StyleGAN2Hyperparameters(StyleHyperparameters):
         "weight of the path length penalty (2020, equation 4); 0: off",
         group="loss",
         at_least=0,
+        schedulable=True,
     )
     path_interval: int = field(
         8,

@@ -156,8 +156,8 @@ def test_publish_of_an_unfinished_run_is_invalid(call, flagfile, tmp_path, monke
 
     after_step = callbacks.Log.after_step
 
-    def stopped(log, scalars):
-        after_step(log, scalars)
+    def stopped(log):
+        after_step(log)
         if log.step == 3:
             os.kill(os.getpid(), signal.SIGTERM)
 

@@ -162,8 +162,8 @@ def at_step(monkeypatch):
     after_step = callbacks.Log.after_step
 
     def at_step(k, function):
-        def acting(log, scalars):
-            after_step(log, scalars)
+        def acting(log):
+            after_step(log)
             if log.step == k:
                 function(log.run.path)
 

@@ -160,8 +160,8 @@ def poison_after(monkeypatch):
     after_step = callbacks.Log.after_step
 
     def poison_after(step, choose, value):
-        def poisoning(log, scalars):
-            after_step(log, scalars)
+        def poisoning(log):
+            after_step(log)
             if log.step == step:
                 variable = choose(log.model)
                 content = np.array(variable)

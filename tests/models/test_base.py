@@ -146,10 +146,10 @@ MLP = {"network": "mlp", "width": 4, "depth": 1}
 @pytest.mark.parametrize(
     ("name", "hyperparameters", "expected"),
     [
-        ("began", MLP, ["step", "k"]),
-        ("stylegan2", {**STYLE, "augment": "ada"}, ["step", "path_mean", "augment_p"]),
-        ("autoencoder", MLP, ["step", "code_mean", "code_covariance"]),
-        ("beta_vae", MLP, ["step", "dimension_kl"]),
+        ("began", MLP, ["step", "k", "images"]),
+        ("stylegan2", {**STYLE, "augment": "ada"}, ["step", "path_mean", "augment_p", "images"]),
+        ("autoencoder", MLP, ["step", "code_mean", "code_covariance", "images"]),
+        ("beta_vae", MLP, ["step", "dimension_kl", "images"]),
     ],
 )
 def test_own_variables_have_the_order_of_old_checkpoints(name, hyperparameters, expected):

@@ -65,8 +65,8 @@ from training import callbacks
 step, number = map(int, sys.argv[1:3])
 after_step = callbacks.Log.after_step
 
-def stopping(log, scalars):
-    after_step(log, scalars)
+def stopping(log):
+    after_step(log)
     if log.step == step:
         os.kill(os.getpid(), number)
 

@@ -97,8 +97,8 @@ def test_resumed_run_has_each_evaluation_once(call, tiny, tmp_path, monkeypatch,
     argv = (*tiny, *SCHEDULE, *EVALUATION, f"--outdir={tmp_path}")
     progress = callbacks.Progress.after_step
 
-    def killed(callback, scalars):
-        progress(callback, scalars)
+    def killed(callback):
+        progress(callback)
         if callback.step == 13:
             raise Killed
 

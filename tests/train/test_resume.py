@@ -79,8 +79,8 @@ def interrupted(callbacks, step, number):
     """Return Log.after_step that also signals this process in a step."""
     after_step = callbacks.Log.after_step
 
-    def interrupting(log, scalars):
-        after_step(log, scalars)
+    def interrupting(log):
+        after_step(log)
         if log.step == step:
             os.kill(os.getpid(), number)
 

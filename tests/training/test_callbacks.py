@@ -38,6 +38,18 @@ class Clock:
         return self.now
 
 
+class Steps(types.SimpleNamespace):
+    """Model of which a test sets the running means."""
+
+    optimizers, means = {}, {}
+
+    def running_means(self):
+        return self.means
+
+    def restore_means(self, means):
+        self.means = dict(means)
+
+
 @pytest.fixture
 def progress(monkeypatch):
     """Return progress(total, seconds_per_step, ...) -> output of the line of progress."""
@@ -50,13 +62,17 @@ def progress(monkeypatch):
             patch.setattr("sys.stdout", out)
             patch.delitem(callbacks.sys.modules, "ipykernel", raising=False)
             batches = types.SimpleNamespace(steps_per_epoch=937, images_per_step=64)
-            line = callbacks.Progress(total, batches)
-            line.set_model(types.SimpleNamespace(step=first))
+            model = Steps(step=first)
+            log = types.SimpleNamespace(latest=model.running_means)
+            line = callbacks.Progress(total, batches, log)
+            line.set_model(model)
+            line.set_params({"steps": total - first})
             line.on_train_begin()
-            for step in range(first + 1, (last or total) + 1):
+            for batch, step in enumerate(range(first + 1, (last or total) + 1)):
                 clock.now += seconds
                 scalars = {"d_loss": loss(step), "g_loss": 0.6931, "d_accuracy_real": 0.5}
-                line.on_train_batch_end(step, scalars)
+                model.means = {n: RunningMean(3.0 * v, 3, 3) for n, v in scalars.items()}
+                line.on_train_batch_end(batch)
             line.on_train_end()
         return out.getvalue()
 
@@ -87,9 +103,9 @@ def test_progress_in_a_notebook_is_live(progress, monkeypatch):
     monkeypatch.setitem(callbacks.sys.modules, "ipykernel", types.ModuleType("ipykernel"))
     monkeypatch.setattr("sys.stdout", io.StringIO())
     batches = types.SimpleNamespace(steps_per_epoch=1, images_per_step=1)
-    assert callbacks.Progress(1, batches).live
+    assert callbacks.Progress(1, batches, None).live
     monkeypatch.delitem(callbacks.sys.modules, "ipykernel")
-    assert not callbacks.Progress(1, batches).live
+    assert not callbacks.Progress(1, batches, None).live
 
 
 def test_progress_of_a_resumed_run_has_the_speed_of_its_own_steps(progress):
@@ -253,9 +269,10 @@ def evaluator(tmp_path, capsys):
                 position=lambda step: {"step": step, "seconds": 1.5}, check_means=lambda step: None
             )
             measuring.set_model(types.SimpleNamespace(step=first, non_finite=lambda: bad))
+            measuring.set_params({"steps": last - first})
             measuring.on_train_begin()
             for step in range(first, last):
-                measuring.on_train_batch_end(step, {})
+                measuring.on_train_batch_end(step - first)
             measuring.on_train_end()
         return run.records(), capsys.readouterr().out
 
@@ -301,18 +318,6 @@ def test_evaluator_without_values_writes_no_record(evaluator):
     assert evaluator(4, {}) == ([], "")
 
 
-class Steps(types.SimpleNamespace):
-    """Model of which a test sets the running means."""
-
-    optimizers, means = {}, {}
-
-    def running_means(self):
-        return self.means
-
-    def restore_means(self, means):
-        self.means = dict(means)
-
-
 @pytest.fixture
 def log(tmp_path):
     """Return log(step, saved={}, every=5) -> the log of a model at a step, and the model."""
@@ -325,6 +330,7 @@ def log(tmp_path):
         made = callbacks.Log(outputs, every, batches, saved or {})
         model = Steps(step=step)
         made.set_model(model)
+        made.set_params({"steps": 20 - step})
         return made, model
 
     return log
@@ -337,7 +343,7 @@ def test_log_writes_means_and_continues_those_of_a_checkpoint(log):
     for step in (1, 2, 3):
         first.on_train_batch_begin(step)
         model.means = {"loss": RunningMean(float(step), step, step)}
-        first.on_train_batch_end(step, {})
+        first.on_train_batch_end(step - 1)
     state = json.loads(json.dumps(first.state()))
     assert first.run.records() == []
 
@@ -347,12 +353,15 @@ def test_log_writes_means_and_continues_those_of_a_checkpoint(log):
     assert model.means == {"loss": RunningMean(3.0, 3, 3)}
     for step in (4, 5):
         model.means = {"loss": RunningMean(12.5, step, step)}
-        second.on_train_batch_end(step, {})
+        second.on_train_batch_end(step - 4)
     (record,) = second.run.records()
     assert (record["step"], record["epoch"], record["kimg"]) == (5, 0.5, 0.02)
     assert record["loss"] == 2.5
     assert record["seconds"] >= round(state["seconds"], 3)
     assert model.means == {}
+    assert second.latest() == {"loss": RunningMean(12.5, 5, 5)}
+    model.means = {"loss": RunningMean(1.0, 1, 1), "norm": RunningMean(0.0, 0, 1)}
+    assert second.latest() == {"loss": RunningMean(1.0, 1, 1)}
 
 
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
@@ -364,9 +373,8 @@ def test_log_with_a_mean_that_is_not_finite_names_the_first_step(log, value):
         "d_loss": RunningMean(value, 5, 2.0),
         "d_accuracy": RunningMean(1.0, 5, 5.0),
     }
-    made.step = 14
     with pytest.raises(callbacks.DivergedError, match=r"step 13: d_loss is -?(inf|nan); "):
-        made.on_train_batch_end(15, {})
+        made.on_train_batch_end(4)
     (record,) = made.run.records()
     assert record["step"] == 15
     assert math.isnan(record["d_loss"])
@@ -383,8 +391,9 @@ def test_saver_saves_by_the_clock_and_at_steps_to_keep(tmp_path, monkeypatch):
     checkpoints = types.SimpleNamespace(save=lambda notes: saved.append(saver.step), keep_every=7)
     saver = callbacks.Saver(outputs, 100, log, checkpoints, minutes=2.0)
     saver.set_model(model)
+    saver.set_params({"steps": 10})
     saver.on_train_begin()
     for step in range(1, 11):
         clock[0] += 50.0
-        saver.on_train_batch_end(step, {})
+        saver.on_train_batch_end(step - 1)
     assert saved == [3, 6, 7, 10]

@@ -49,6 +49,43 @@ def test_compile_model_without_xla_support_raises_for_jit_on(model, monkeypatch)
     assert caught.value.option == "jit"
 
 
+@pytest.fixture
+def uncompilable(monkeypatch):
+    """Make all steps contain an operation that XLA cannot compile, and XLA the choice of auto."""
+    from models.adversarial import AdversarialModel
+
+    update = AdversarialModel.update
+
+    def with_python(model, data):
+        scalars = update(model, data)
+        scalars["g_loss"] = tf.py_function(lambda x: x, [scalars["g_loss"]], tf.float32)
+        scalars["g_loss"].set_shape(())
+        return scalars
+
+    monkeypatch.setattr(AdversarialModel, "update", with_python)
+    monkeypatch.setattr(
+        loop, "compile_model", lambda model, jit, steps: model.compile(jit_compile=True)
+    )
+
+
+def test_train_goes_on_without_xla_where_it_fails_in_the_first_step(
+    call, tiny, tmp_path, uncompilable
+):
+    done = call("train", *tiny, "--steps=2", "--log_every=1", f"--outdir={tmp_path}")
+    assert done.code == 0, done
+    (line,) = done.err.splitlines()
+    assert line.startswith("warning: XLA failed in the first step (")
+    assert line.endswith("it goes on without XLA (jit=off)")
+    assert json.loads((tmp_path / "config.json").read_text())["environment"]["xla"] is False
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [1, 2]
+
+
+def test_train_with_jit_on_ends_where_xla_fails(call, tiny, tmp_path, uncompilable):
+    with pytest.raises(tf.errors.OpError):
+        call("train", *tiny, "--steps=2", "--jit=on", f"--outdir={tmp_path}")
+
+
 @pytest.mark.slow
 def test_train_with_jit_on_compiles_the_step_and_resumes(call, tiny, tmp_path):
     for steps in (2, 4):

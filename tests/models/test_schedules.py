@@ -1,0 +1,209 @@
+"""Schedules: values by hand, text, resume, and every hyperparameter that is declared schedulable."""
+
+import dataclasses
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from errors import UserError
+from models import REGISTRY
+from models.schedules import SHAPES, Schedule, parsed, value_at
+from tests.models.conftest import BATCH
+
+# Values of a schedule from 8 to 2 between the shares 0.2 and 0.6, at shares of the training.
+DONE = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0)
+VALUES = {
+    "constant": (8, 8, 8, 8, 8, 8, 8),
+    "linear": (8, 8, 6.5, 5, 3.5, 2, 2),
+    "cosine": (8, 8, 5 + 3 * math.sqrt(0.5), 5, 5 - 3 * math.sqrt(0.5), 2, 2),
+    "exponential": (8, 8, 8 / math.sqrt(2), 4, 2 * math.sqrt(2), 2, 2),
+    "log_cosine": (8, 8, 8 * 4 ** (math.sqrt(0.125) - 0.5), 4, 8 * 4 ** (-math.sqrt(0.125) - 0.5),
+                   2, 2),
+    "step": (8, 8, 8, 2, 2, 2, 2),
+    "cyclical": (8, 8, 5, 2, 2, 8, 8),  # u = 2 at the end: a third period begins
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_values_of_each_shape_are_those_by_hand(shape):
+    schedule = Schedule("x", shape, 8.0, 2.0, 0.2, 0.6)
+    found = [float(schedule.value(tf.constant(d, tf.float64))) for d in DONE]
+    np.testing.assert_allclose(found, VALUES[shape], rtol=1e-5)
+
+
+def test_a_schedule_without_length_is_a_jump():
+    schedule = Schedule("x", "cosine", 8.0, 2.0, 0.5, 0.5)
+    found = [float(schedule.value(tf.constant(d, tf.float64))) for d in (0.0, 0.499, 0.5, 1.0)]
+    np.testing.assert_allclose(found, [8, 8, 2, 2], rtol=1e-6)
+
+
+def test_a_schedule_is_exact_after_billions_of_images():
+    """Float32 has no integers above 2^24: the share must be float64."""
+    images, total = 2**31 + 7, 2**31 + 8
+    schedule = Schedule("x", "linear", 0.0, 1.0, 0.999999, 1.0)
+    done = tf.constant(images, tf.float64) / total
+    expected = (images / total - 0.999999) / 1e-6
+    np.testing.assert_allclose(schedule.value(done), expected, rtol=1e-6)
+
+
+def test_consecutive_schedules_follow_each_other():
+    text = "beta:linear:0:4:0:0.25, beta:cosine:4:2:0.5"
+    (schedules,) = parsed(text).values()
+    found = [float(value_at(schedules, tf.constant(d, tf.float64))) for d in (0.125, 0.4, 0.75, 1)]
+    np.testing.assert_allclose(found, [2, 4, 3, 2], rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "message"),
+    [
+        ("dcgan", "noise_dim:linear:1:2", "noise_dim: cannot change during a training"),
+        ("dcgan", "g_learning:linear:1:2", "g_learning: no such option; did you mean g_learning_r"),
+        ("dcgan", "g_learning_rate:lin:1:2", "with a shape of constant, linear,"),
+        ("dcgan", "g_learning_rate", "expected NAME:SHAPE:FROM:TO"),
+        ("dcgan", "g_learning_rate:linear:1", "expected NAME:SHAPE:FROM:TO"),
+        ("dcgan", "g_learning_rate:linear:1:nan", "with finite numbers"),
+        ("dcgan", "g_learning_rate:linear:1:0:0.5:0.2", "0 <= START <= END <= 1"),
+        ("dcgan", "g_learning_rate:linear:1:0:-0.5", "0 <= START <= END <= 1"),
+        ("dcgan", "g_learning_rate:exponential:1:0", "exponential requires values above 0"),
+        ("dcgan", "g_learning_rate:linear:-1:0", "g_learning_rate: expected a number > 0, got -1"),
+        ("dcgan", "beta_2:linear:0.9:1", "beta_2: expected a number >= 0 and < 1, got 1"),
+        ("dcgan", "penalty_weight:linear:1:2", "penalty_weight does not apply with penalty=none"),
+        ("dcgan", "ema_kimg:linear:1:2", "set ema_kimg as well"),
+        ("beta_vae", "beta:linear:0:4,beta:linear:4:1:0.5", "starts before the earlier schedule"),
+    ],
+)
+def test_invalid_schedule_is_refused_by_name(model, text, message):
+    with pytest.raises(UserError, match="^schedule: ") as error:
+        REGISTRY[model].hyperparameters.resolve(schedule=text)
+    assert message in str(error.value)
+
+
+def test_schedule_of_an_option_that_another_makes_useless_is_refused():
+    resolve = REGISTRY["infogan"].hyperparameters.resolve
+    with pytest.raises(UserError, match="^schedule: continuous_weight: requires a continuous code"):
+        resolve(continuous_codes=0, schedule="continuous_weight:linear:0:1")
+    with pytest.raises(UserError, match="^schedule: ema_decay: does not apply with ema_kimg"):
+        resolve(ema_kimg=1.0, schedule="ema_decay:linear:0:0.9")
+
+
+def test_beta_schedules_are_schedules_of_beta():
+    resolve = REGISTRY["beta_vae"].hyperparameters.resolve
+    cyclical = resolve(beta=3.0, beta_schedule="cyclical", beta_warmup_epochs=5)
+    assert cyclical.schedules(20.0) == {"beta": (Schedule("beta", "cyclical", 0, 3.0, 0, 0.25),)}
+    with pytest.raises(UserError, match="does not combine with beta_schedule=linear"):
+        resolve(beta_schedule="linear", schedule="beta:linear:0:4")
+
+
+# Other hyperparameters with which a schedulable one has an effect in the second step, and its two
+# values, if the default and half of it have none: the EMA's decay is below 0.2 in these steps.
+WITH = {
+    "penalty_weight": {"penalty": "r1", "d_norm": "none", "penalty_interval": 1},
+    "augment_probability": {"augment": "diffaug"},
+    "ema_kimg": {"ema_kimg": 0.004},
+    "path_weight": {"path_interval": 1},
+    "invariance_weight": {"continuous_codes": 0},
+}
+BETWEEN = {"ema_decay": (0.15, 0.05), "ema_kimg": (0.004, 0.0005)}
+SCHEDULABLE = [
+    (name, spec.name)
+    for name, entry in REGISTRY.items()
+    for spec in dataclasses.fields(entry.hyperparameters)
+    if spec.metadata.get("schedulable")
+]
+FIRST = {option: name for name, option in reversed(SCHEDULABLE)}
+
+
+def test_what_recipes_schedule_is_schedulable():
+    assert set(FIRST) == {
+        "learning_rate", "g_learning_rate", "d_learning_rate", "e_learning_rate",
+        "q_learning_rate", "penalty_weight", "beta_2", "augment_probability", "ema_decay",
+        "ema_kimg", "categorical_weight", "continuous_weight", "invariance_weight",
+        "reconstruction_weight", "path_weight", "beta",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        pytest.param(*pair, marks=() if FIRST[pair[1]] == pair[0] else pytest.mark.slow)
+        for pair in SCHEDULABLE
+    ],
+)
+def test_scheduled_hyperparameter_has_its_value_at_each_step(
+    name, option, tiny, batches, take_step, state_of
+):
+    """The value of the second of two steps is another one: only that step differs."""
+    images, labels = batches(2)
+    default = getattr(tiny(name, **WITH.get(option, {})).hp, option) or 1.0
+    first, last = BETWEEN.get(option, (default, default / 2))
+    states = {}
+    for schedule in (f"{option}:constant:{first}", f"{option}:step:{first}:{last}"):
+        keras.utils.set_random_seed(0)
+        model = tiny(name, schedule=schedule, **WITH.get(option, {}))
+        model.before_training(images_per_epoch=BATCH, images=2 * BATCH)
+        model.compile()
+        states[schedule] = []
+        for k in range(2):
+            value = (first, last)[k * ("step" in schedule)]
+            np.testing.assert_allclose(model.current(option), value, rtol=1e-6)
+            take_step(model, images[k], labels[k])
+            states[schedule].append(state_of(model))
+    (after_1, after_2), (after_1_too, jumped) = states.values()
+    assert after_1.keys() == after_2.keys()
+    assert not differing(after_1, after_1_too)
+    assert differing(after_2, jumped)
+
+
+def differing(one, two):
+    return [key for key in one if not np.array_equal(one[key], two[key])]
+
+
+def test_scheduled_values_are_logged_and_rates_are_those_of_the_optimizers(
+    tiny, batches, take_step
+):
+    text = "g_learning_rate:linear:1e-3:0, penalty_weight:linear:10:0"
+    model = tiny("dcgan", schedule=text, **WITH["penalty_weight"])
+    model.before_training(images_per_epoch=BATCH, images=4 * BATCH)
+    model.compile()
+    images, labels = batches(2)
+    logs = [take_step(model, images[k], labels[k]) for k in range(2)]
+    assert [log["scheduled_penalty_weight"] for log in logs] == [10, 7.5]
+    assert "scheduled_g_learning_rate" not in logs[0]
+    np.testing.assert_allclose(model.optimizers["generator"].learning_rate, 0.75e-3, rtol=1e-6)
+    np.testing.assert_allclose(model.optimizers["discriminator"].learning_rate, 2e-4, rtol=1e-6)
+    assert model.final("penalty_weight") == 0
+    assert model.final("d_learning_rate") == 2e-4
+
+
+def test_schedule_in_python_requires_the_length_of_the_training(tiny, batches):
+    model = tiny("gan", schedule="g_learning_rate:linear:1e-3:0")
+    model.compile()
+    images, labels = batches(1)
+    with pytest.raises(ValueError, match="model.before_training.images_per_epoch, images. before"):
+        model.train_step((tf.constant(images[0]), tf.constant(labels[0])))
+
+
+def test_schedule_and_an_optimizer_with_a_schedule_of_keras_are_refused(tiny):
+    model = tiny("gan", schedule="g_learning_rate:linear:1e-3:0")
+    decay = keras.optimizers.schedules.CosineDecay(1e-3, 10)
+    with pytest.raises(ValueError, match="generator: give an optimizer with a constant learning"):
+        model.compile({"generator": keras.optimizers.Adam(decay)})
+
+
+def test_optimizer_keeps_its_own_values_after_a_scheduled_step(tiny, batches, take_step):
+    model = tiny("gan", schedule="beta_2:linear:0.5:0.9")
+    model.before_training(BATCH, 2 * BATCH)
+    model.compile()
+    images, labels = batches(1)
+    take_step(model, images[0], labels[0])
+    assert {optimizer.beta_2 for optimizer in model.optimizers.values()} == {0.999}
+
+
+def test_images_are_counted_whatever_the_batch_size_is(tiny, batches, fit):
+    model = tiny("gan", batch_size=64, n_critic=2)
+    model.compile()
+    fit(model, *batches(3, n_critic=2))
+    assert int(model.images) == 3 * 2 * BATCH
