@@ -87,8 +87,7 @@ class GenerativeModel(keras.Model):
             name=state_keys.IMAGES, shape=(), dtype="int64", initializer="zeros", trainable=False
         )
         self.training_images, self._schedules = 0, {}
-        self._means = self._test_means = None
-        self._restored_means = {}
+        self._means, self._test_means = ScalarMeans(), ScalarMeans()
         self.optimizers = {}
         self.build_networks()
         self.built = True
@@ -332,7 +331,7 @@ class GenerativeModel(keras.Model):
     @property
     def metrics(self) -> list[keras.Metric]:
         """Means over the epoch of the scalars that `train_step` returns."""
-        return [self._means] if self._means is not None else []
+        return [self._means] if self._means.names else []
 
     def train_step(self, data) -> dict[str, tf.Tensor]:
         """Run `update`, count the step, and add the scalars to the means of the epoch.
@@ -345,10 +344,6 @@ class GenerativeModel(keras.Model):
             scalars = self.update(data) | scheduled
             self.step.assign_add(1)
             self.images.assign_add(tf.cast(number_of_images(data), tf.int64))
-            if self._means is None:
-                with tf.init_scope():
-                    self._means = ScalarMeans(list(scalars))
-                    self._means.restore(self._restored_means)
             self._means.update_state(scalars, overflowing=self._overflowing(scalars))
         return scalars
 
@@ -369,24 +364,19 @@ class GenerativeModel(keras.Model):
 
     def running_means(self) -> dict[str, RunningMean]:
         """Return the means of the scalars of `train_step` since they were reset, by name."""
-        return dict(self._restored_means) if self._means is None else self._means.read()
+        return self._means.read()
 
     def restore_means(self, means: Mapping[str, RunningMean]) -> None:
         """Continue with the means that `running_means` returned; {} resets them.
 
         Keras resets them at the start of each epoch.
         """
-        self._restored_means = dict(means)
-        if self._means is not None:
-            self._means.restore(means)
+        self._means.restore(means)
 
     def test_step(self, data) -> dict[str, tf.Tensor]:
         """Return the means of the scalars of `validate` over all images so far."""
         with tf.control_dependencies([x for x in tf.nest.flatten(data) if x is not None]):
             scalars = self.validate(data)
-            if self._test_means is None:
-                with tf.init_scope():
-                    self._test_means = ScalarMeans(list(scalars))
             self._test_means.update_state(scalars, tf.shape(tf.nest.flatten(data)[0])[0])
             return self._test_means.result()
 
@@ -401,14 +391,12 @@ class GenerativeModel(keras.Model):
         self.require(VALIDATION)
         if not self.compiled:
             self.compile()
-        if self._test_means is not None:
-            self._test_means.reset_state()
-        training = None if self._means is None else tf.identity(self._means.totals)
+        self._test_means.reset_state()
+        training = self.running_means()
         try:
             return super().evaluate(*args, **kwargs)
         finally:
-            if training is not None:
-                self._means.totals.assign(training)
+            self.restore_means(training)
 
     def state(self) -> dict[str, list[tf.Variable] | dict[str, tf.Variable]]:
         """Return all variables that training changes, by the keys of models/state_keys.py.
@@ -446,8 +434,8 @@ class GenerativeModel(keras.Model):
     def _variables_by_part(self) -> dict[str, list[keras.Variable]]:
         """Return the variables of the state by the keys of models/state_keys.py."""
         parts = {name: network.variables for name, network in self.networks().items()}
-        means = [means for means in (self._means, self._test_means) if means is not None]
-        parts_and_means = [*parts.values(), *(metric.variables for metric in means)]
+        means = [metric.variables for metric in (self._means, self._test_means)]
+        parts_and_means = [*parts.values(), *means]
         elsewhere = {id(v) for variables in parts_and_means for v in variables}
         own = [v for v in self.variables if id(v) not in elsewhere]
         names = [v.name for v in own]

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+CAPACITY = 128  # scalars of a step
+
 
 class RunningMean(NamedTuple):
     """Mean of a scalar over several steps.
@@ -28,12 +30,17 @@ class RunningMean(NamedTuple):
 
 
 class ScalarMeans(keras.Metric):
-    """Means of named scalars since the last reset, in one variable with one update per step."""
+    """Means of named scalars since the last reset, in one variable with one update per step.
 
-    def __init__(self, names: list[str]):
+    The variable has room for `CAPACITY` scalars, since their names are known when a step is traced:
+    TensorFlow traces a step that makes a variable twice.
+    """
+
+    def __init__(self):
         super().__init__(name="means", dtype="float32")
-        self.names = names
-        shape = (len(RunningMean._fields), len(names))
+        self.names: list[str] = []
+        self._restored: dict[str, RunningMean] = {}
+        shape = (len(RunningMean._fields), CAPACITY)
         self.totals = self.add_variable(shape, "zeros", name="totals")
 
     def update_state(
@@ -48,27 +55,48 @@ class ScalarMeans(keras.Metric):
             scalars: value by name.
             weight: number of examples.
             overflowing: names of scalars whose values are omitted if they are not finite.
+
+        Raises:
+            ValueError: there are more than CAPACITY scalars.
         """
+        if not self.names:
+            if len(scalars) > CAPACITY:
+                raise ValueError(f"a step returns {len(scalars)} scalars, more than {CAPACITY}")
+            self.names = list(scalars)
+            with tf.init_scope():
+                self.restore(self._restored)
         values = tf.stack([tf.cast(scalars[name], tf.float32) for name in self.names])
         required = tf.constant([name not in overflowing for name in self.names])
         counted = tf.math.is_finite(values) | required
         weights = tf.where(counted, tf.cast(weight, tf.float32), 0.0)
-        total, count, finite = tf.unstack(tf.convert_to_tensor(self.totals))
+        total, count, finite = self._columns()
         total += tf.where(counted, values * weights, 0.0)
         finite += tf.cast(tf.math.is_finite(total), tf.float32)
-        self.totals.assign(tf.stack([total, count + weights, finite]))
+        self._assign(tf.stack([total, count + weights, finite]))
+
+    def _columns(self) -> list[tf.Tensor]:
+        """Return the totals [n], counts [n] and numbers of finite steps [n]."""
+        return tf.unstack(tf.convert_to_tensor(self.totals)[:, : len(self.names)])
+
+    def _assign(self, columns: tf.Tensor) -> None:
+        """Store columns [3, n]."""
+        self.totals.assign(tf.pad(columns, [[0, 0], [0, CAPACITY - len(self.names)]]))
 
     def read(self) -> dict[str, RunningMean]:
-        """Return the running means by name."""
+        """Return the running means by name; before the first update those that were restored."""
+        if not self.names:
+            return dict(self._restored)
         columns = np.asarray(self.totals).T.tolist()
-        return {name: RunningMean(*c) for name, c in zip(self.names, columns, strict=True)}
+        return {name: RunningMean(*c) for name, c in zip(self.names, columns, strict=False)}
 
     def restore(self, means: Mapping[str, RunningMean]) -> None:
         """Continue from running means; those of other names are ignored."""
-        start = [means.get(name, RunningMean(0.0, 0.0, 0.0)) for name in self.names]
-        self.totals.assign(np.array(start, np.float32).T)
+        self._restored = dict(means)
+        if self.names:
+            start = [means.get(name, RunningMean(0.0, 0.0, 0.0)) for name in self.names]
+            self._assign(tf.constant(np.array(start, np.float32).T))
 
     def result(self) -> dict[str, tf.Tensor]:
         """Return the means by name; 0 without any update."""
-        total, count, _ = tf.unstack(tf.convert_to_tensor(self.totals))
+        total, count, _ = self._columns()
         return dict(zip(self.names, tf.unstack(tf.math.divide_no_nan(total, count)), strict=True))

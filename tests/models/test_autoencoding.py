@@ -106,12 +106,12 @@ def test_free_bits_change_the_loss_and_not_the_logged_divergence(linear, take_st
 
 def test_kl_weight_follows_its_schedule_per_step(linear, take_step):
     model = linear(BetaVAE, beta=2.0, beta_schedule="linear", beta_warmup_epochs=2)
-    model.steps_per_epoch = 5
+    model.before_training(images_per_epoch=5 * len(images()), images=100 * len(images()))
     found = [take_step(model, images())["kl_weight"] for _ in range(12)]
     np.testing.assert_allclose(found, [0.2 * min(step, 10) for step in range(12)], rtol=1e-6)
 
     model = linear(BetaVAE, beta=2.0, beta_schedule="cyclical", beta_warmup_epochs=1)
-    model.steps_per_epoch = 4
+    model.before_training(images_per_epoch=4 * len(images()), images=100 * len(images()))
     found = [take_step(model, images())["kl_weight"] for _ in range(6)]
     np.testing.assert_allclose(found, [0, 1, 2, 2, 0, 1])
 
@@ -128,7 +128,7 @@ def test_loss_of_a_test_set_has_the_full_kl_weight(linear, schedule):
 
 def test_step_of_a_schedule_without_the_epoch_length_raises(linear, take_step):
     model = linear(BetaVAE, beta_schedule="linear")
-    with pytest.raises(ValueError, match=r"^beta_schedule=linear requires model\.before_"):
+    with pytest.raises(ValueError, match=r"^the schedule of beta requires model\.before_"):
         take_step(model, images())
 
 

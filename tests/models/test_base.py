@@ -12,7 +12,8 @@ import models
 from errors import UserError
 from models import DCGAN, GAN
 from models.abilities import CATEGORICAL_CODE, ENCODE, RECONSTRUCT
-from models.base import ScalarMeans, to_unit_range
+from models.base import to_unit_range
+from models.means import RunningMean, ScalarMeans
 
 TINY = {"width": 4, "noise_dim": 5}
 TINY_CONV = {**TINY, "dense_units": 6}
@@ -48,13 +49,27 @@ def test_to_unit_range_of_other_types_raises(dtype):
 
 
 def test_scalar_means_after_a_reset_are_of_later_steps():
-    means = ScalarMeans(["a", "b"])
+    means = ScalarMeans()
     means.update_state({"a": tf.constant(1.0), "b": tf.constant(10.0)})
     means.update_state({"b": tf.constant(30.0), "a": tf.constant(2.0)})
     assert {name: float(x) for name, x in means.result().items()} == {"a": 1.5, "b": 20.0}
     means.reset_state()
     means.update_state({"a": tf.constant(7.0, tf.float16), "b": tf.constant(0.0)})
     assert {name: float(x) for name, x in means.result().items()} == {"a": 7.0, "b": 0.0}
+
+
+def test_scalar_means_before_the_first_step_continue_restored_ones():
+    before, means = ScalarMeans(), ScalarMeans()
+    before.update_state({"a": tf.constant(1.0), "b": tf.constant(10.0)})
+    means.restore(before.read() | {"other": RunningMean(1.0, 1.0, 1.0)})
+    assert means.read().keys() == {"a", "b", "other"}
+    means.update_state({"a": tf.constant(2.0), "c": tf.constant(5.0)})
+    assert means.read() == {"a": RunningMean(3.0, 2.0, 2.0), "c": RunningMean(5.0, 1.0, 1.0)}
+
+
+def test_more_scalars_than_the_means_have_room_for_raise():
+    with pytest.raises(ValueError, match="129 scalars, more than 128"):
+        ScalarMeans().update_state({f"s{k}": tf.constant(0.0) for k in range(129)})
 
 
 # Construction.

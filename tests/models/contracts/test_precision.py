@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from models.randomness import Batch
+from tests.models.conftest import BATCH
 from tests.models.contracts.cases import (
     ADVERSARIAL,
     COMPUTED,
@@ -19,7 +20,9 @@ from tests.models.contracts.cases import (
 
 
 @pytest.mark.parametrize(("name", "variant"), COMPUTED)
-def test_fit_with_xla_equals_fit_without(name, variant, tiny, batches, fit, monkeypatch):
+def test_eager_steps_equal_those_of_graph_and_xla_which_are_traced_once(
+    name, variant, tiny, batches, fit, monkeypatch
+):
     """The draws are fixed, since XLA may draw other numbers."""
     rng = np.random.default_rng(0)
     shapes = {"epsilon": (4, 1, 1, 1), "alpha": (4, 1, 1, 1), "perturbation": (4, 28, 28, 1)}
@@ -40,30 +43,40 @@ def test_fit_with_xla_equals_fit_without(name, variant, tiny, batches, fit, monk
 
     def with_fixed_draws(cls):
         class Fixed(cls):
+            traces = 0
+
+            def update(self, data):
+                self.traces += 1
+                return super().update(data)
+
             def draw(self, batch):
                 return super().draw(batch) | {n: tf.constant(z) for n, z in latents.items()}
 
         return Fixed
 
     logs = {}
-    for jit in (False, True):
+    for way in ("eager", "graph", "xla"):
         keras.utils.set_random_seed(1)
         model = tiny(name, with_fixed_draws, **variant)
         drawn = model.latents.draw(4, 0)
         latents |= {n: z.numpy() for n, z in drawn.items() if n != "label"}
-        model.compile(jit_compile=jit)
-        assert model.jit_compile == jit
-        logs[jit] = fit(model, *batches(3, updates_of_d(model)))
-    assert len(logs[True]) == 3
-    for plain, compiled in zip(logs[False], logs[True], strict=True):
-        assert plain.keys() == compiled.keys()
-        for scalar in plain:
-            np.testing.assert_allclose(
-                compiled[scalar], plain[scalar], rtol=1e-4, atol=1e-4, err_msg=scalar
-            )
-    assert logs[True][0] != logs[True][1]
+        images = 3 * BATCH * updates_of_d(model)
+        model.before_training(images, images)
+        model.compile(jit_compile=way == "xla", run_eagerly=way == "eager")
+        assert model.jit_compile == (way == "xla")
+        logs[way] = fit(model, *batches(3, updates_of_d(model)))
+        assert model.traces == (3 if way == "eager" else 1)
+        assert len(logs[way]) == 3
+    for way in ("graph", "xla"):
+        for eager, found in zip(logs["eager"], logs[way], strict=True):
+            assert eager.keys() == found.keys()
+            for scalar in eager:
+                np.testing.assert_allclose(
+                    found[scalar], eager[scalar], rtol=1e-4, atol=1e-4, err_msg=f"{way}: {scalar}"
+                )
+    assert logs["xla"][0] != logs["xla"][1]
     for penalty in model.hp.penalty_weights() if name in ADVERSARIAL else ():
-        values = [log[f"d_loss_{penalty}"] for log in logs[True]]
+        values = [log[f"d_loss_{penalty}"] for log in logs["xla"]]
         due = [step % model.hp.penalty_interval == 0 for step in range(3)]
         assert [value > 0 for value in values] == due
 

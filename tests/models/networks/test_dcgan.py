@@ -158,17 +158,17 @@ def test_networks_keep_layers_and_weights():
     layout = {**LAYOUT, "dense_units": 5, "norm": "batch"}
     network = dcgan.generator((28, 28, 1), 6, **layout)
     assert [type(layer).__name__ for layer in network.layers] == [
-        "InputLayer", "Dense", "BatchNormalization", "ReLU",
-        "Dense", "BatchNormalization", "ReLU", "Reshape", "Conv2DTranspose",
-        "BatchNormalization", "ReLU", "Conv2DTranspose", "Activation",
+        "InputLayer", "Dense", "BatchNorm", "ReLU",
+        "Dense", "BatchNorm", "ReLU", "Reshape", "Conv2DTranspose",
+        "BatchNorm", "ReLU", "Conv2DTranspose", "Activation",
     ]  # fmt: skip
     assert [weight.shape for weight in network.weights] == [
         (6, 5), *4 * [(5,)], (5, 392), *4 * [(392,)], (4, 4, 4, 8), *4 * [(4,)], (4, 4, 1, 4), (1,),
     ]  # fmt: skip
     trunk = dcgan.trunk((28, 28, 1), **layout)
     assert [type(layer).__name__ for layer in trunk.layers] == [
-        "InputLayer", "Conv2D", "LeakyReLU", "Conv2D", "BatchNormalization", "LeakyReLU",
-        "Flatten", "Dense", "BatchNormalization", "LeakyReLU",
+        "InputLayer", "Conv2D", "LeakyReLU", "Conv2D", "BatchNorm", "LeakyReLU",
+        "Flatten", "Dense", "BatchNorm", "LeakyReLU",
     ]  # fmt: skip
     assert [weight.shape for weight in trunk.weights] == [
         (4, 4, 1, 4), (4,), (4, 4, 4, 8), *4 * [(8,)], (392, 5), *4 * [(5,)],

@@ -60,7 +60,7 @@ def test_networks_of_the_first_gan_keep_layers_and_weights():
 
 def test_norm_follows_every_layer_but_the_trunks_first_and_the_output():
     layout = {**LAYOUT, "norm": "batch", "depth": 3}
-    normalised = ["Dense", "BatchNormalization", "LeakyReLU"]
+    normalised = ["Dense", "BatchNorm", "LeakyReLU"]
     network = mlp.generator((28, 28, 1), 6, **layout)
     kinds = [type(layer).__name__ for layer in network.layers]
     assert kinds == ["InputLayer", *3 * normalised, "Dense", "Reshape", "Activation"]
