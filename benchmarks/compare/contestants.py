@@ -11,7 +11,8 @@ from benchmarks.compare.cases import Case
 HERE = "benchmarks.compare"
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
 REFERENCE = "tutorial loop, float32"  # ratios of steps are relative to it
-PROJECT = "project, float32"
+CONTROL = "project again (control)"
+LEAST_GAIN = 0.03  # of a measure, beyond the control's spread
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,12 +24,14 @@ class Built:
         images: real images per step.
         multiplications: multiplications per step; None if they are not counted.
         multiple: the number of steps must be a multiple of it.
+        parts: seconds of parts of its construction by name.
     """
 
     run: Callable[[int], None]
     images: int | None = None
     multiplications: int | None = None
     multiple: int = 1
+    parts: Mapping[str, float] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Contestant:
         requires: a module that must be installed; empty for none.
         own: whether it belongs to this project, so that a stored run can be compared with it.
         precision: of its products, for the share of the peak.
+        environment: environment variables of its process.
     """
 
     name: str
@@ -50,6 +54,7 @@ class Contestant:
     requires: str = ""
     own: bool = False
     precision: str = FLOAT32
+    environment: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def missing(self) -> bool:
@@ -98,7 +103,7 @@ def of_steps(case: Case) -> list[Contestant]:
     """Return the contestants of a case; other libraries only where its layers are plain."""
     ours = [
         project(case),
-        project(case, "project again (control)"),
+        project(case, CONTROL),
         project(case, precision=BFLOAT16),
         tutorial(case),
         tutorial(case, BFLOAT16),
@@ -111,6 +116,16 @@ def of_steps(case: Case) -> list[Contestant]:
         pytorch(case, "PyTorch eager"),
         pytorch(case, "PyTorch channels last", channels_last=True),
         pytorch(case, "PyTorch channels last", BFLOAT16, channels_last=True),
+    ]
+
+
+def of_start(case: Case) -> list[Contestant]:
+    """Return the contestants of the time to the first step."""
+    return [
+        project(case),
+        tutorial(case),
+        keras_documentation(case),
+        pytorch(case, "PyTorch eager"),
     ]
 
 
@@ -141,7 +156,6 @@ MEASURES = (
     Measure("freed memory is kept", {"keep_memory": False}),
     Measure("10 steps per execution", {"steps_per_execution": 10}, adds=True),
 )
-CONTROL = "project again (control)"
 
 
 def label(measure: Measure) -> str:

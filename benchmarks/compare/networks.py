@@ -1,5 +1,6 @@
 """Networks of a case in Keras: in the product's model, and as plain layers for others."""
 
+import dataclasses
 from collections.abc import Sequence
 
 import keras
@@ -67,10 +68,16 @@ def model_class(case: Case) -> type:
     return WithLayers
 
 
+def model_of(case: Case, made: type | None = None) -> keras.Model:
+    """Return the product's model of a case, not compiled, or one of a derived class `made`."""
+    made = made or model_class(case)
+    return made(case.image_shape, **dataclasses.asdict(case.hp))
+
+
 def plain_networks(case: Case) -> tuple[keras.Model, keras.Model]:
     """Return G and D for another implementation, with the batch norm of Keras."""
     if case.layers is None:
-        model = REGISTRY[case.model].build(case.hp, case.image_shape, num_classes=0, seed=0)
+        model = model_of(case)
         return plain(model.generator), plain(model.discriminator)
     generator = case.layers.generator(case.image_shape)
     return (

@@ -1,6 +1,5 @@
 """The project's train step: the product's class, compiled and fitted as train.py does."""
 
-import dataclasses
 import inspect
 
 import keras
@@ -48,7 +47,7 @@ def build(
         made = with_keras_batch_norm(made)
     if keras_adam:
         made = with_keras_adam(made)
-    model = made(found.image_shape, **dataclasses.asdict(found.hp))
+    model = networks.model_of(found, made)
     options = {"steps_per_execution": steps_per_execution}
     if "step_logs" in inspect.signature(model.compile).parameters:
         options["step_logs"] = step_logs

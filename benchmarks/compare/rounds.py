@@ -20,8 +20,8 @@ def measure(contestants: Sequence[Contestant], rounds: int, seconds: float) -> d
         seconds: approximate seconds of a turn.
 
     Returns:
-        Per contestant: "seconds" per step of each round, "images" and "multiplications" per step,
-        "peak_memory" in MiB, "precision" and "own".
+        Per contestant: "seconds" per step of each round; "images" and "multiplications" per step;
+        "parts", "precision" and "own" as declared; the memory of its process.
     """
     with contextlib.ExitStack() as stack:
         workers = []
@@ -39,9 +39,8 @@ def measure(contestants: Sequence[Contestant], rounds: int, seconds: float) -> d
         return {
             worker.contestant.name: {
                 "seconds": times[worker.contestant.name],
-                "images": worker.facts["images"],
-                "multiplications": worker.facts["multiplications"],
-                "peak_memory": worker.peak_memory(),
+                **{name: worker.facts[name] for name in ("images", "multiplications", "parts")},
+                **worker.memory(),
                 "precision": worker.contestant.precision,
                 "own": worker.contestant.own,
             }

@@ -3,7 +3,9 @@
 The parent writes commands, one per line; the process answers each with a line of JSON:
 
     run N    {"seconds": seconds of N steps}
-    memory   {"peak_memory": peak resident memory in MiB}
+    memory   {"peak_memory": peak resident memory, "anonymous_memory": present one without files}
+
+Memory is in MiB; anonymous memory is null on systems other than Linux.
 
 Before, it writes {"first_step": true} after its first step, and the facts of the contestant after
 more steps. The contestant is the JSON argument of the process.
@@ -14,6 +16,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import resource
 import subprocess
 import sys
@@ -39,15 +42,16 @@ class Worker:
         contestant: the contestant.
 
     Attributes:
-        facts: images and multiplications per step, after `wait_until_warm`.
+        facts: facts of the contestant, after `wait_until_warm`.
     """
 
     def __init__(self, contestant: Contestant):
         self.contestant, self.facts, self.steps = contestant, {}, 1
-        self._errors = tempfile.TemporaryFile("w+")
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115, closed by `close`
         self._process = subprocess.Popen(
             [sys.executable, "-m", __name__, json.dumps(dataclasses.asdict(contestant))],
             cwd=ROOT,
+            env={**os.environ, **contestant.environment},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -76,9 +80,9 @@ class Worker:
         """Take a turn; return the seconds per step."""
         return self.run(self.steps) / self.steps
 
-    def peak_memory(self) -> float:
-        """Return the peak resident memory in MiB."""
-        return self._ask("memory")["peak_memory"]
+    def memory(self) -> dict[str, float | None]:
+        """Return the memory of the process, see the command."""
+        return self._ask("memory")
 
     def close(self) -> None:
         """End the process."""
@@ -115,7 +119,12 @@ def serve(built: Built, commands: TextIO, answers: TextIO) -> None:
     built.run(built.multiple)
     answer(first_step=True)
     built.run(built.multiple * max(1, WARM_UP // built.multiple))
-    answer(images=built.images, multiplications=built.multiplications, multiple=built.multiple)
+    answer(
+        images=built.images,
+        multiplications=built.multiplications,
+        multiple=built.multiple,
+        parts=dict(built.parts),
+    )
     for line in commands:
         command, *arguments = line.split()
         if command == "run":
@@ -123,9 +132,20 @@ def serve(built: Built, commands: TextIO, answers: TextIO) -> None:
             built.run(int(arguments[0]))
             answer(seconds=time.perf_counter() - start)
         elif command == "memory":
-            answer(peak_memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+            answer(**memory())
         else:
             raise ValueError(f"expected run N or memory, got {command}")
+
+
+def memory() -> dict[str, float | None]:
+    """Return the memory of this process in MiB."""
+    unit = 2**20 if sys.platform == "darwin" else 2**10
+    status = pathlib.Path("/proc/self/status")
+    found = re.search(r"RssAnon:\s+(\d+)", status.read_text()) if status.exists() else None
+    return {
+        "peak_memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit,
+        "anonymous_memory": int(found[1]) / 2**10 if found else None,
+    }
 
 
 def main(argv: Sequence[str]) -> None:
