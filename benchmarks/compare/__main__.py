@@ -65,9 +65,10 @@ def main(argv: Sequence[str]) -> int:
     path = pathlib.Path(options.record)
     record = read(path) if path.exists() or not names else {"stages": {}}
     settings = Settings(options.rounds, options.seconds, functools.partial(print, flush=True))
+    described = environment() if names else {}
     for name in names:
         try:
-            measure_stage(record, name, settings, environment(), path)
+            measure_stage(record, name, settings, described, path)
         except WorkerError as error:
             raise UserError(f"{name}: {error}") from None
     if options.page:

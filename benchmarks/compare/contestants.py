@@ -67,30 +67,32 @@ class Contestant:
         return getattr(importlib.import_module(module), function)(**self.arguments)
 
 
-def project(case: Case, name: str = "project", precision: str = FLOAT32, **changes) -> Contestant:
+def project(case: Case, precision: str = FLOAT32, name: str = "", **changes) -> Contestant:
     """Return the project's step; `changes` are arguments of benchmarks.compare.project.build."""
+    name = name or f"project, {precision}"
     return _of(case, name, "project", precision, own=True, **changes)
 
 
 def tutorial(case: Case, precision: str = FLOAT32) -> Contestant:
     """Return the loop of the TensorFlow DCGAN tutorial."""
-    return _of(case, "tutorial loop", "tutorial", precision)
+    return _of(case, f"tutorial loop, {precision}", "tutorial", precision)
 
 
-def keras_documentation(case: Case) -> Contestant:
+def keras_documentation(case: Case, precision: str = FLOAT32) -> Contestant:
     """Return the step of the Keras documentation."""
-    return _of(case, "Keras documentation", "keras_documentation", FLOAT32)
+    return _of(case, f"Keras documentation, {precision}", "keras_documentation", precision)
 
 
-def pytorch(case: Case, name: str, precision: str = FLOAT32, **changes) -> Contestant:
-    """Return the step in PyTorch; `changes` are arguments of benchmarks.compare.pytorch.build."""
-    return _of(case, name, "pytorch", precision, requires="torch", **changes)
+def pytorch(case: Case, precision: str = FLOAT32, channels_last: bool = False) -> Contestant:
+    """Return the step in PyTorch."""
+    name = f"PyTorch {'channels last' if channels_last else 'eager'}, {precision}"
+    return _of(case, name, "pytorch", precision, requires="torch", channels_last=channels_last)
 
 
 def _of(case, name, module, precision, *, own=False, requires="", **changes) -> Contestant:
     sizes = {"case": case.name, "batch_size": case.batch_size}
     return Contestant(
-        name=f"{name}, {precision}",
+        name=name,
         build=f"{HERE}.{module}:build",
         arguments={**sizes, "precision": precision, **changes},
         requires=requires,
@@ -103,8 +105,8 @@ def of_steps(case: Case) -> list[Contestant]:
     """Return the contestants of a case; other libraries only where its layers are plain."""
     ours = [
         project(case),
-        project(case, CONTROL),
-        project(case, precision=BFLOAT16),
+        project(case, name=CONTROL),
+        project(case, BFLOAT16),
         tutorial(case),
         tutorial(case, BFLOAT16),
     ]
@@ -113,9 +115,9 @@ def of_steps(case: Case) -> list[Contestant]:
     return [
         *ours,
         keras_documentation(case),
-        pytorch(case, "PyTorch eager"),
-        pytorch(case, "PyTorch channels last", channels_last=True),
-        pytorch(case, "PyTorch channels last", BFLOAT16, channels_last=True),
+        pytorch(case),
+        pytorch(case, channels_last=True),
+        pytorch(case, BFLOAT16, channels_last=True),
     ]
 
 
@@ -125,13 +127,13 @@ def of_start(case: Case) -> list[Contestant]:
         project(case),
         tutorial(case),
         keras_documentation(case),
-        pytorch(case, "PyTorch eager"),
+        pytorch(case),
     ]
 
 
 def few(case: Case) -> list[Contestant]:
     """Return the contestants of the measurements over batch sizes and image sides."""
-    return [project(case), tutorial(case), project(case, precision=BFLOAT16)]
+    return [project(case), tutorial(case), project(case, BFLOAT16)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -166,7 +168,7 @@ def label(measure: Measure) -> str:
 def of_ablation(case: Case, precision: str) -> list[Contestant]:
     """Return the project, the project again as control, and one contestant per measure."""
     return [
-        project(case, "project", precision),
-        project(case, CONTROL, precision),
-        *(project(case, label(m), precision, **m.change) for m in MEASURES),
+        project(case, precision),
+        project(case, precision, CONTROL),
+        *(project(case, precision, label(m), **m.change) for m in MEASURES),
     ]

@@ -93,8 +93,6 @@ def memory(kind: str):
 
 
 COLUMNS: dict[str, Callable[[Context, str], Any]] = {
-    "relative to the reference": relative,
-    "spread": relative_spread,
     "images per second": images_per_second,
     "10^9 multiplications per second": multiplications,
     "share of the peak": share,
@@ -120,6 +118,8 @@ def group_table(context: Context) -> str:
     columns = {
         label: of_time(statistics.median, unit),
         f"spread, {'s' if in_seconds else 'ms'}": of_time(rounds.spread, unit),
+        f"speed relative to {context.stage.reference}": relative,
+        "spread": relative_spread,
         **COLUMNS,
     }
     cells = {

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from benchmarks.compare.contestants import Contestant
 from benchmarks.compare.worker import Worker
 
+FACTS = ("images", "multiplications", "parts")  # of a measurement, unless they are empty
+
 
 def measure(contestants: Sequence[Contestant], rounds: int, seconds: float) -> dict[str, dict]:
     """Return the measurement of each contestant by name.
@@ -39,7 +41,7 @@ def measure(contestants: Sequence[Contestant], rounds: int, seconds: float) -> d
         return {
             worker.contestant.name: {
                 "seconds": times[worker.contestant.name],
-                **{name: worker.facts[name] for name in ("images", "multiplications", "parts")},
+                **{name: worker.facts[name] for name in FACTS if worker.facts[name]},
                 **worker.memory(),
                 "precision": worker.contestant.precision,
                 "own": worker.contestant.own,
