@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import numpy as np
 
-SLOPE = 0.3  # of leaky ReLU, as in the TensorFlow tutorial
+LEAK = 0.3  # factor of negative inputs of leaky ReLU, as in the TensorFlow tutorial
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +41,7 @@ class BatchNorm:
 
 @dataclasses.dataclass(frozen=True)
 class LeakyReLU:
-    """Leaky ReLU with the negative slope SLOPE."""
+    """Leaky ReLU, which multiplies negative inputs by LEAK."""
 
 
 @dataclasses.dataclass(frozen=True)

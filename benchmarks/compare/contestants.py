@@ -58,7 +58,7 @@ class Contestant:
 
     @property
     def missing(self) -> bool:
-        """Whether the module that it requires is not installed."""
+        """True if the module that it requires is not installed."""
         return bool(self.requires) and importlib.util.find_spec(self.requires) is None
 
     def load(self) -> Built:

@@ -43,7 +43,7 @@ def one_layer(layer: Layer, norm: type) -> keras.layers.Layer:
         case cases.BatchNorm():
             return norm()
         case cases.LeakyReLU():
-            return keras.layers.LeakyReLU(negative_slope=cases.SLOPE)
+            return keras.layers.LeakyReLU(negative_slope=cases.LEAK)
         case cases.Tanh():
             return keras.layers.Activation("tanh", dtype="float32")
         case cases.Flatten():

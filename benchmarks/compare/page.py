@@ -24,7 +24,7 @@ Group = dict[str, dict]
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """What a cell of a table depends on.
+    """Inputs of a cell of a table, beside the name of its row.
 
     Attributes:
         stage: the stage.

@@ -170,7 +170,7 @@ def one_layer(layer: cases.Layer, norm: type) -> nn.Module:
         case cases.BatchNorm():
             return norm(eps=1e-3, momentum=0.01)
         case cases.LeakyReLU():
-            return nn.LeakyReLU(cases.SLOPE)
+            return nn.LeakyReLU(cases.LEAK)
         case cases.Tanh():
             return nn.Tanh()
         case cases.Flatten():
