@@ -186,8 +186,8 @@ STYLEGAN2_32 = Case(
     title="StyleGAN2, 32 x 32 x 3, without its lazy penalties",
     model="stylegan2",
     image_shape=(32, 32, 3),
-    hyperparameters={"penalty": (), "path_weight": 0.0, "style_mixing": 0.0, "width": 32},
-    batch_size=16,
+    hyperparameters={"penalty": (), "path_weight": 0.0, "style_mixing": 0.0},
+    batch_size=8,
 )
 MLP = Case(
     name="mlp",

@@ -123,7 +123,7 @@ def linear_layers(network: keras.Model) -> list[Linear] | None:
             positions = layer.input.shape[1:3]
         elif isinstance(layer, keras.layers.Conv2D):
             positions = layer.output.shape[1:3]
-        elif layer.trainable_weights and not layer._layers and not is_norm(layer):
+        elif not isinstance(layer, keras.Model) and has_matrix(layer):
             return None
         else:
             continue
@@ -131,9 +131,9 @@ def linear_layers(network: keras.Model) -> list[Linear] | None:
     return found
 
 
-def is_norm(layer: keras.layers.Layer) -> bool:
-    """Return whether a layer has weights but no matrix product."""
-    return all(len(weight.shape) <= 1 for weight in layer.trainable_weights)
+def has_matrix(layer: keras.layers.Layer) -> bool:
+    """Return whether a layer has a weight of two or more axes, unlike a norm."""
+    return any(len(weight.shape) > 1 for weight in layer.trainable_weights)
 
 
 def is_first(layer: keras.layers.Layer) -> bool:

@@ -84,6 +84,7 @@ def with_keras_adam(made: type) -> type:
 
     class WithKerasAdam(made):
         def make_optimizer(self, player):
-            return keras.optimizers.Adam(player.learning_rate, self.hp.beta_1, self.hp.beta_2)
+            own = super().make_optimizer(player)
+            return keras.optimizers.Adam.from_config(own.get_config())
 
     return WithKerasAdam

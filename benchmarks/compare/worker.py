@@ -11,6 +11,7 @@ Before, it writes {"first_step": true} after its first step, and the facts of th
 more steps. The contestant is the JSON argument of the process.
 """
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -86,18 +87,17 @@ class Worker:
 
     def close(self) -> None:
         """End the process."""
-        self._process.stdin.close()
+        with contextlib.suppress(BrokenPipeError):  # of a process that has ended
+            self._process.stdin.close()
         self._process.stdout.close()
         self._process.terminate()
         self._process.wait()
         self._errors.close()
 
     def _ask(self, command: str) -> dict[str, Any]:
-        try:
+        with contextlib.suppress(BrokenPipeError):  # `_answer` reports that it has ended
             self._process.stdin.write(f"{command}\n")
             self._process.stdin.flush()
-        except BrokenPipeError:
-            pass  # the process has ended, which `_answer` reports
         return self._answer()
 
     def _answer(self) -> dict[str, Any]:
