@@ -73,9 +73,11 @@ def project(case: Case, precision: str = FLOAT32, name: str = "", **changes) -> 
     return _of(case, name, "project", precision, own=True, **changes)
 
 
-def tutorial(case: Case, precision: str = FLOAT32) -> Contestant:
-    """Return the loop of the TensorFlow DCGAN tutorial."""
-    return _of(case, f"tutorial loop, {precision}", "tutorial", precision)
+def tutorial(case: Case, precision: str = FLOAT32, keep_memory: bool = False) -> Contestant:
+    """Return the loop of the TensorFlow DCGAN tutorial, also with this project's allocator."""
+    kept = ", memory kept" if keep_memory else ""
+    name = f"tutorial loop{kept}, {precision}"
+    return _of(case, name, "tutorial", precision, keep_memory=keep_memory)
 
 
 def keras_documentation(case: Case, precision: str = FLOAT32) -> Contestant:
@@ -108,6 +110,7 @@ def of_steps(case: Case) -> list[Contestant]:
         project(case, name=CONTROL),
         project(case, BFLOAT16),
         tutorial(case),
+        tutorial(case, keep_memory=True),
         tutorial(case, BFLOAT16),
     ]
     if case.layers is None:
