@@ -84,7 +84,7 @@ def share(context: Context, name: str) -> str | None:
     peak = context.peak.get(context.group[name].get("precision"))
     if not per_second or not peak or context.stage is STAGES["peak"]:
         return None
-    return f"{per_second / peak:.0%}"
+    return f"{100 * per_second / peak:.0f} %"
 
 
 def memory(kind: str):
@@ -93,6 +93,8 @@ def memory(kind: str):
 
 
 COLUMNS: dict[str, Callable[[Context, str], Any]] = {
+    "relative speed": relative,
+    "its spread": relative_spread,
     "images per second": images_per_second,
     "10^9 multiplications per second": multiplications,
     "share of the peak": share,
@@ -118,16 +120,20 @@ def group_table(context: Context) -> str:
     columns = {
         label: of_time(statistics.median, unit),
         f"spread, {'s' if in_seconds else 'ms'}": of_time(rounds.spread, unit),
-        f"speed relative to {context.stage.reference}": relative,
-        "spread": relative_spread,
         **COLUMNS,
     }
     cells = {
-        title: [cell(context, name) for name in context.group] for title, cell in columns.items()
+        title: [rounded(cell(context, name)) for name in context.group]
+        for title, cell in columns.items()
     }
     shown = {title: values for title, values in cells.items() if any(v is not None for v in values)}
     rows = [[name, *(v[k] for v in shown.values())] for k, name in enumerate(context.group)]
     return table(["", *shown], rows)
+
+
+def rounded(value: Any) -> Any:
+    """Return a number with three digits; other values as they are."""
+    return float(f"{value:.3g}") if isinstance(value, float) else value
 
 
 @dataclasses.dataclass(frozen=True)
@@ -188,9 +194,10 @@ def markdown(record: dict) -> str:
         if name == "steps":
             parts.append(f"![Speed relative to the tutorial loop]({FIGURE.name})")
         for title, group in found["groups"].items():
-            parts += [f"**{title}**", group_table(Context(stage, group, peak))]
-            if name == "ablation":
+            parts.append(f"**{title}**")
+            if contestants.CONTROL in group and not stage.reference:
                 parts.append(gain_table(group))
+            parts.append(group_table(Context(stage, group, peak)))
     return "\n\n".join(parts)
 
 

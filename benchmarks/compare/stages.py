@@ -218,7 +218,7 @@ STAGES = {
     "steps": Stage(
         title="Train steps",
         text="The same networks, batches and optimizers in each row of a table, on one constant "
-        "batch. Ratios are speeds relative to the tutorial loop within a round. The share of the "
+        "batch. Relative speeds are those to the tutorial loop within a round. The share of the "
         "peak is that of the multiplications that the step needs, in the same precision. The "
         "networks have no dropout. The lazy penalties of StyleGAN2 are off. The backbones are "
         "those of the project, and the tutorial loop trains the same networks as plain Keras "
@@ -242,9 +242,8 @@ STAGES = {
     "ablation": Stage(
         title="Measures for speed",
         text="Each row removes one measure from the project's step, or adds one. A measure stays "
-        "if it makes the step faster by at least "
-        f"{contestants.LEAST_GAIN:.0%} beyond the spread of the control, which is the same step "
-        "in another process.",
+        f"if it makes the step faster by at least {100 * contestants.LEAST_GAIN:.0f} % beyond the "
+        "spread of the control, which is the same step in another process.",
         measure=turns(
             {
                 f"{case.title}, {precision}": contestants.of_ablation(case, precision)
