@@ -6,7 +6,7 @@ import threading
 import time
 
 LOWEST_SPEEDUP = 1.6  # of two threads over one; below it, figures are void
-BUFFER = bytes(2**24)  # hashing releases the interpreter lock
+BUFFER = bytes(2**26)  # hashing releases the interpreter lock
 REPEATS = 5
 
 

@@ -143,7 +143,7 @@ class Gain:
     Attributes:
         median: median over the rounds.
         spread: interquartile range over the rounds.
-        stays: whether it is at least LEAST_GAIN beyond the spread of the control.
+        stays: whether it is at least LEAST_GAIN beyond its spread and that of the control.
     """
 
     median: float
@@ -164,8 +164,9 @@ def gains(group: Group) -> dict[str, Gain]:
     for name, (slow, fast) in pairs.items():
         speed = rounds.ratios(slow["seconds"], fast["seconds"])
         median = statistics.median(speed) - 1.0
-        stays = name != "control" and median >= LEAST_GAIN + noise
-        found[name] = Gain(median, rounds.spread(speed), stays)
+        spread = rounds.spread(speed)
+        stays = name != "control" and median >= LEAST_GAIN + max(noise, spread)
+        found[name] = Gain(median, spread, stays)
     return found
 
 

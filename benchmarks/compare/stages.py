@@ -242,8 +242,8 @@ STAGES = {
     "ablation": Stage(
         title="Measures for speed",
         text="Each row removes one measure from the project's step, or adds one. A measure stays "
-        f"if it makes the step faster by at least {100 * contestants.LEAST_GAIN:.0f} % beyond the "
-        "spread of the control, which is the same step in another process.",
+        f"if it makes the step faster by at least {100 * contestants.LEAST_GAIN:.0f} % beyond "
+        "its own spread and that of the control, which is the same step in another process.",
         measure=turns(
             {
                 f"{case.title}, {precision}": contestants.of_ablation(case, precision)

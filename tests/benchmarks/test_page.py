@@ -75,6 +75,9 @@ def test_gain_stays_only_beyond_the_spread_of_the_control():
     assert not found["control"].stays
     group[contestants.CONTROL] = measurement(0.98, 1.0, 1.02)
     assert not page.gains(group)[first].stays
+    group[contestants.CONTROL] = measurement(1.0, 1.0, 1.0)
+    group[without] = measurement(1.0, 1.04, 1.2)
+    assert not page.gains(group)[first].stays
     assert "below the threshold" in page.gain_table(group)
 
 
