@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 import fields
+from benchmarks.compare.__main__ import CompareOptions
+from cli import flags
 from evaluation.options import EvaluateOptions, MeasureOptions
 from evaluation.reports import pages
 from models import REGISTRY
@@ -18,7 +20,7 @@ from training.drawing import GenerateOptions
 from training.studying import StudyOptions
 
 SCRIPTS = {"train.py", "evaluate.py", "generate.py", "study.py", "train_classifier.py"}
-MODULES = {"docs.address", "evaluation.reports", "benchmarks.steps", "benchmarks.xla"}
+MODULES = {"docs.address", "evaluation.reports", "benchmarks", "benchmarks.steps", "benchmarks.xla"}
 TRAININGS = sorted({tuple(argv) for argv in commands_of("train.py")})
 OF_RUNS = sorted(
     {(script, *argv) for script in ("evaluate", "generate") for argv in commands_of(f"{script}.py")}
@@ -59,14 +61,22 @@ def test_inline_flags_of_pages_are_flags_of_a_script():
         GenerateOptions,
         StudyOptions,
         ClassifierOptions,
+        CompareOptions,
     )
     classes = [*scripts, *(entry.hyperparameters for entry in REGISTRY.values())]
     known = {"flagfile", "help", "slow"}.union(*(cls.__dataclass_fields__ for cls in classes))
     for page in pages.pages():
-        words = [word for flags in inline_flags(page) for word in flags if word.startswith("--")]
+        words = [word for given in inline_flags(page) for word in given if word.startswith("--")]
         names = {word.removeprefix("--").partition("=")[0] for word in words}
         unknown = {name for name in names - known if name.removeprefix("no") not in known}
         assert not unknown or page.name == "CHANGELOG.md", (page, unknown)
+
+
+def test_compare_commands_are_valid():
+    found = [words[4:] for words in commands() if words[1:4] == ["-m", "benchmarks", "compare"]]
+    assert found
+    for argv in found:
+        flags.given(argv, CompareOptions)
 
 
 def test_study_command_names_flags_and_flagfiles():

@@ -1,0 +1,238 @@
+"""Tables of a record in Markdown, written into docs/performance.md, and their figure."""
+
+import dataclasses
+import pathlib
+import statistics
+from collections.abc import Callable
+from typing import Any
+
+import plotting
+from benchmarks.compare import contestants, rounds
+from benchmarks.compare.contestants import CONTROL, LEAST_GAIN, MEASURES
+from benchmarks.compare.stages import STAGES, Stage
+from benchmarks.compare.worker import ROOT
+from errors import UserError
+from evaluation.reports.tables import table
+from storage.files import write_atomically
+
+PAGE = ROOT / "docs" / "performance.md"
+FIGURE = ROOT / "docs" / "performance.png"
+BEGIN, END = "<!-- begin: benchmarks compare -->", "<!-- end: benchmarks compare -->"
+
+Group = dict[str, dict]
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """Inputs of a cell of a table, beside the name of its row.
+
+    Attributes:
+        stage: the stage.
+        group: contestant -> measurement.
+        peak: multiplications per second of the machine by precision.
+    """
+
+    stage: Stage
+    group: Group
+    peak: dict[str, float]
+
+
+def of_time(statistic: Callable[[list[float]], float], unit: float):
+    """Return the cell of a statistic of the seconds, in multiples of `unit` seconds."""
+
+    def cell(context: Context, name: str) -> float:
+        return statistic(context.group[name]["seconds"]) / unit
+
+    return cell
+
+
+def relative(context: Context, name: str) -> float | None:
+    """Return the cell of the speed relative to the reference."""
+    return rounds.ratio(context.group, name, context.stage.reference)
+
+
+def relative_spread(context: Context, name: str) -> float | None:
+    """Return the cell of the spread of `relative` over the rounds."""
+    reference = context.stage.reference
+    if reference not in context.group or name == reference:
+        return None
+    seconds = (context.group[one]["seconds"] for one in (reference, name))
+    return rounds.spread(rounds.ratios(*seconds))
+
+
+def images_per_second(context: Context, name: str) -> float | None:
+    """Return the cell of the real images per second."""
+    images = context.group[name].get("images")
+    return images and images / statistics.median(context.group[name]["seconds"])
+
+
+def rate(measurement: dict) -> float | None:
+    """Return the multiplications per second of a measurement."""
+    count = measurement.get("multiplications")
+    return count and count / statistics.median(measurement["seconds"])
+
+
+def multiplications(context: Context, name: str) -> float | None:
+    """Return the cell of the billions of multiplications per second."""
+    per_second = rate(context.group[name])
+    return per_second and per_second / 1e9
+
+
+def share(context: Context, name: str) -> str | None:
+    """Return the cell of the share of the peak; none for the peak itself."""
+    per_second = rate(context.group[name])
+    peak = context.peak.get(context.group[name].get("precision"))
+    if not per_second or not peak or context.stage is STAGES["peak"]:
+        return None
+    return f"{100 * per_second / peak:.0f} %"
+
+
+def memory(kind: str):
+    """Return the cell of a memory in MiB."""
+    return lambda context, name: context.group[name].get(kind) and round(context.group[name][kind])
+
+
+COLUMNS: dict[str, Callable[[Context, str], Any]] = {
+    "relative speed": relative,
+    "its spread": relative_spread,
+    "images per second": images_per_second,
+    "10^9 multiplications per second": multiplications,
+    "share of the peak": share,
+    "peak memory, MiB": memory("peak_memory"),
+    "anonymous memory, MiB": memory("anonymous_memory"),
+}
+
+
+def peaks(record: dict) -> dict[str, float]:
+    """Return the highest multiplications per second by precision."""
+    found: dict[str, float] = {}
+    for group in record["stages"].get("peak", {}).get("groups", {}).values():
+        for measurement in group.values():
+            precision = measurement["precision"]
+            found[precision] = max(found.get(precision, 0.0), rate(measurement))
+    return found
+
+
+def group_table(context: Context) -> str:
+    """Return the table of a group: times, and the columns that have a value."""
+    in_seconds = context.stage.in_seconds
+    unit, label = (1.0, "seconds") if in_seconds else (1e-3, "ms per step")
+    columns = {
+        label: of_time(statistics.median, unit),
+        f"spread, {'s' if in_seconds else 'ms'}": of_time(rounds.spread, unit),
+        **COLUMNS,
+    }
+    cells = {
+        title: [rounded(cell(context, name)) for name in context.group]
+        for title, cell in columns.items()
+    }
+    shown = {title: values for title, values in cells.items() if any(v is not None for v in values)}
+    rows = [[name, *(v[k] for v in shown.values())] for k, name in enumerate(context.group)]
+    return table(["", *shown], rows)
+
+
+def rounded(value: Any) -> Any:
+    """Return a number with three digits; other values as they are."""
+    return float(f"{value:.3g}") if isinstance(value, float) else value
+
+
+@dataclasses.dataclass(frozen=True)
+class Gain:
+    """Gain of a measure for speed: the relative increase of the steps per second.
+
+    Attributes:
+        median: median over the rounds.
+        spread: interquartile range over the rounds.
+        stays: whether it is at least LEAST_GAIN beyond its spread and that of the control.
+    """
+
+    median: float
+    spread: float
+    stays: bool
+
+
+def gains(group: Group) -> dict[str, Gain]:
+    """Return the gain of each measure that a group of the ablation has, and of the control."""
+    project, *_ = group.values()
+    noise = rounds.spread(rounds.ratios(project["seconds"], group[CONTROL]["seconds"]))
+    pairs = {"control": (project, group[CONTROL])}
+    for measure in MEASURES:
+        other = group.get(contestants.label(measure))
+        if other:
+            pairs[measure.name] = (project, other) if measure.adds else (other, project)
+    found = {}
+    for name, (slow, fast) in pairs.items():
+        speed = rounds.ratios(slow["seconds"], fast["seconds"])
+        median = statistics.median(speed) - 1.0
+        spread = rounds.spread(speed)
+        stays = name != "control" and median >= LEAST_GAIN + max(noise, spread)
+        found[name] = Gain(median, spread, stays)
+    return found
+
+
+def gain_table(group: Group) -> str:
+    """Return the table of the gains of a group of the ablation."""
+    rows = [
+        [
+            name,
+            f"{100 * gain.median:+.1f} %",
+            f"{100 * gain.spread:.1f} %",
+            "" if name == "control" else "stays" if gain.stays else "below the threshold",
+        ]
+        for name, gain in gains(group).items()
+    ]
+    return table(["measure", "gain", "spread", ""], rows)
+
+
+def markdown(record: dict) -> str:
+    """Return the tables of all stages of a record."""
+    peak, parts = peaks(record), []
+    for name, stage in STAGES.items():
+        if name not in record["stages"]:
+            continue
+        found = record["stages"][name]
+        parts += [f"### {stage.title}", stage.text, measured_on(found)]
+        if name == "steps":
+            parts.append(f"![Speed relative to the tutorial loop]({FIGURE.name})")
+        for title, group in found["groups"].items():
+            parts.append(f"**{title}**")
+            if contestants.CONTROL in group and not stage.reference:
+                parts.append(gain_table(group))
+            parts.append(group_table(Context(stage, group, peak)))
+    return "\n\n".join(parts)
+
+
+def measured_on(stage: dict) -> str:
+    """Return the machine and the libraries of a stage in a sentence; a warning if it is void."""
+    environment = stage["environment"]
+    libraries = ("tensorflow", "keras", "torch")
+    versions = ", ".join(f"{name} {environment[name]}" for name in libraries if name in environment)
+    void = " **Void: two threads did not run on two cores.**" if stage["void"] else ""
+    return f"{environment['machine']}; {versions}.{void}"
+
+
+def write_page(record: dict, page: pathlib.Path = PAGE) -> None:
+    """Replace the tables between the markers of a page.
+
+    Raises:
+        UserError: the page has no markers.
+    """
+    before, begin, rest = page.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise UserError(f"{page}: lacks the lines {BEGIN} and {END}; add them")
+    write_atomically(page, f"{before}{begin}\n\n{markdown(record)}\n\n{end}{after}")
+
+
+def draw_figure(record: dict, path: pathlib.Path = FIGURE) -> None:
+    """Draw the speeds relative to the tutorial loop, if the train steps are measured."""
+    panels = []
+    reference = STAGES["steps"].reference
+    for title, group in record["stages"].get("steps", {}).get("groups", {}).items():
+        values = {}
+        for name, measurement in group.items():
+            ratios = rounds.ratios(group[reference]["seconds"], measurement["seconds"])
+            values[name] = (min(ratios), statistics.median(ratios), max(ratios))
+        panels.append(plotting.Bars(title, values, better="higher"))
+    if panels:
+        plotting.save_bars(path, panels)

@@ -1,0 +1,110 @@
+"""Tables and the figure of a record."""
+
+import pytest
+
+from benchmarks.compare import contestants, page
+from errors import UserError
+from tests.benchmarks.test_record import measurement
+
+MACHINE = {"machine": "2 cores", "tensorflow": "2.21", "keras": "3.15"}
+
+
+def stage(groups, void=False):
+    return {"environment": MACHINE, "void": void, "groups": groups}
+
+
+@pytest.fixture
+def record():
+    steps = {
+        "tutorial loop, float32": {
+            **measurement(0.1, 0.2, 0.4, own=False),
+            **{"images": 64, "multiplications": 10, "precision": "float32", "peak_memory": 900.4},
+        },
+        "project, float32": {
+            **measurement(0.05, 0.1, 0.2),
+            **{"images": 64, "multiplications": 20, "precision": "float32", "peak_memory": 800.0},
+        },
+    }
+    peak = {
+        "TensorFlow, float32": {
+            **measurement(0.1, 0.1, 0.1, own=False),
+            **{"multiplications": 40, "precision": "float32"},
+        }
+    }
+    return {"stages": {"steps": stage({"DCGAN": steps}), "peak": stage({"product": peak})}}
+
+
+def row(text, name):
+    (line,) = [line for line in text.splitlines() if line.startswith(f"| {name}")]
+    return [cell.strip() for cell in line.strip("|").split("|")][1:]
+
+
+def test_markdown_has_medians_ratios_and_the_share_of_the_peak(record):
+    text = page.markdown(record)
+    assert text.index("### Peak of the machine") < text.index("### Train steps")
+    assert "2 cores; tensorflow 2.21, keras 3.15." in text
+    assert row(text, "project") == ["100", "75", "2", "0", "640", "2e-07", "50 %", "800"]
+    assert row(text, "tutorial loop") == [
+        *("200", "150", "1", "n/a", "320", "5e-08", "12 %", "900"),
+    ]
+
+
+def test_markdown_marks_void_figures(record):
+    assert "Void" not in page.markdown(record)
+    record["stages"]["steps"]["void"] = True
+    assert "**Void: two threads did not run on two cores.**" in page.markdown(record)
+
+
+def test_gain_stays_only_beyond_the_spread_of_the_control():
+    without, with_ = (
+        contestants.label(m) for m in (contestants.MEASURES[0], contestants.MEASURES[-1])
+    )
+    assert contestants.MEASURES[-1].adds
+    group = {
+        "project, float32": measurement(1.0, 1.0, 1.0),
+        contestants.CONTROL: measurement(1.0, 1.0, 1.0),
+        without: measurement(1.04, 1.04, 1.04),
+        with_: measurement(1.04, 1.04, 1.04),
+    }
+    first, last = (contestants.MEASURES[k].name for k in (0, -1))
+    found = page.gains(group)
+    assert found[first].stays
+    assert found[first].median == pytest.approx(0.04)
+    assert found[last].median == pytest.approx(1 / 1.04 - 1)
+    assert not found[last].stays
+    assert not found["control"].stays
+    group[contestants.CONTROL] = measurement(0.98, 1.0, 1.02)
+    assert not page.gains(group)[first].stays
+    group[contestants.CONTROL] = measurement(1.0, 1.0, 1.0)
+    group[without] = measurement(1.0, 1.04, 1.2)
+    assert not page.gains(group)[first].stays
+    assert "below the threshold" in page.gain_table(group)
+
+
+def test_write_page_replaces_the_text_between_the_markers(record, tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text(f"before\n{page.BEGIN}\nold\n{page.END}\nafter\n")
+    page.write_page(record, path)
+    text = path.read_text()
+    assert text.startswith(f"before\n{page.BEGIN}\n\n### Peak")
+    assert text.endswith(f"|\n\n{page.END}\nafter\n")
+    assert "old" not in text
+
+
+def test_write_page_raises_without_markers(record, tmp_path):
+    path = tmp_path / "page.md"
+    path.write_text("text\n")
+    with pytest.raises(UserError, match="lacks the lines"):
+        page.write_page(record, path)
+
+
+def test_page_of_the_documentation_has_the_markers():
+    text = page.PAGE.read_text()
+    assert text.count(page.BEGIN) == text.count(page.END) == 1
+
+
+def test_figure_is_drawn_if_steps_are_measured(record, tmp_path):
+    page.draw_figure({"stages": {}}, tmp_path / "none.png")
+    assert not (tmp_path / "none.png").exists()
+    page.draw_figure(record, tmp_path / "figure.png")
+    assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
