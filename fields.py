@@ -434,15 +434,6 @@ def _derived(spec: dataclasses.Field, selected: list[Choice]) -> tuple[bool, Any
     return bool(defaults), defaults[0] if len(set(defaults)) == 1 else None
 
 
-def applies(instance: Any, name: str) -> bool:
-    """Return whether an option of an option class applies with its other options."""
-    spec = instance.__dataclass_fields__[name]
-    owner = spec.metadata["owner"]
-    if not owner:
-        return True
-    return _derived(spec, _selected(instance.__dataclass_fields__[owner], getattr(instance, owner)))[0]
-
-
 def selected(instance: Any, name: str) -> Choice:
     """Return the one alternative that a field of an option class selects."""
     (choice,) = _selected(instance.__dataclass_fields__[name], getattr(instance, name))

@@ -207,10 +207,10 @@ LOSSES = (
     fault(
         "cyclical_rise",
         "the cyclical schedule rises over the whole period",
-        "losses/schedules.py",
-        "tf.minimum(2.0 * within / tf.cast(period, tf.float32), 1.0)",
-        "tf.minimum(within / tf.cast(period, tf.float32), 1.0)",
-        "tests/losses/test_schedules.py",
+        "models/schedules.py",
+        "tf.minimum(2.0 * (position % 1.0), 1.0)",
+        "tf.minimum(position % 1.0, 1.0)",
+        "tests/models/test_schedules.py",
     ),
 )
 
@@ -321,7 +321,7 @@ MODELS = (
         "ema_forgotten",
         "the EMA of the generator keeps its initial weights",
         "models/adversarial.py",
-        "        self.ema.update(self.step)\n",
+        "        self.ema.update(self.step, self.ema_decay(len(batches) * length(last.x)))\n",
         "",
         *("tests/models/test_ema.py", "tests/models/test_adversarial.py"),
         text="        self._update_averages()\n",

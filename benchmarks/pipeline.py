@@ -24,9 +24,8 @@ def main(argv: Sequence[str]) -> int:
         print(__doc__.strip())
         return 0
     config = options.parse(argv)
-    import tensorflow as tf
-
     from data import Batches
+    from data.pipeline import repeated
     from training import loading, loop
 
     loading.prepare(config)
@@ -40,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
     model = loading.build_model(config, images.image_shape, images.num_classes)
     loop.compile_model(model, config.options.jit)
     pipeline = batches.dataset()
-    constant = tf.data.Dataset.from_tensors(next(iter(pipeline))).repeat()
+    constant = repeated(next(iter(pipeline)))
 
     def rate(run, steps: int) -> float:
         start = time.perf_counter()

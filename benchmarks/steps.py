@@ -27,9 +27,8 @@ def main(argv: Sequence[str]) -> int:
     if not argv:
         raise UserError("expected flagfiles: python -m benchmarks.steps configs/...")
     configs = {path: options.parse([f"--flagfile={path}"]) for path in argv}
-    import tensorflow as tf
-
     from data import Batches
+    from data.pipeline import repeated
     from training import loading, loop
 
     runs = {}
@@ -40,7 +39,7 @@ def main(argv: Sequence[str]) -> int:
         batches = Batches(images.train, config.hp.batch_size, n_critic=n_critic)
         model = loading.build_model(config, images.image_shape, images.num_classes)
         loop.compile_model(model, config.options.jit)
-        constant = tf.data.Dataset.from_tensors(next(iter(batches.dataset()))).repeat()
+        constant = repeated(next(iter(batches.dataset())))
         model.fit(constant, steps_per_epoch=STEPS, verbose=0, shuffle=False)
         runs[path] = model, constant, batches.images_per_step
 

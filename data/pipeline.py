@@ -114,7 +114,20 @@ class Batches:
         dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
         if self.split.labels is None:
             dataset = dataset.map(lambda images: images)
-        # There is nothing to tune, and at the end tuning sleeps for up to a minute.
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        return dataset.prefetch(2).with_options(options)
+        return untuned(dataset.prefetch(2))
+
+
+def untuned(dataset):
+    """Return a tf.data.Dataset without autotuning, which sleeps for up to a minute at the end."""
+    import tensorflow as tf
+
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
+
+
+def repeated(batch):
+    """Return an infinite tf.data.Dataset of one batch, for measurements of the step alone."""
+    import tensorflow as tf
+
+    return untuned(tf.data.Dataset.from_tensors(batch).repeat())

@@ -10,7 +10,7 @@ FUSED = {"CPU", "GPU"}  # types of devices that have the kernel
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class FusedAdam(keras.optimizers.Adam):
-    """Keras' Adam (Kingma and Ba 2015) with TensorFlow's kernel, which does not use temporary arrays.
+    """Keras' Adam (Kingma and Ba 2015) with the kernel of TensorFlow, without temporary arrays.
 
     Updates equal those of Keras but for rounding, and so do the variables in checkpoints. Where the
     kernel is missing, as on a TPU, Keras' own operations run.

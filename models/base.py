@@ -1,6 +1,5 @@
 """Base class of the models: sampling, the train step and the test step, and the state."""
 
-import contextlib
 import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -10,14 +9,14 @@ import tensorflow as tf
 
 import fields
 from errors import UserError
-from models import schedules, state_keys
+from models import state_keys
 from models.abilities import CLASS_CONDITIONAL, LABEL, VALIDATION, Ability
 from models.declarations.base import Hyperparameters
 from models.latents import Latents
 from models.means import RunningMean, ScalarMeans
 from models.scalars import ScalarGroup
+from models.scheduled import Scheduled
 
-SCHEDULED = ScalarGroup(title="scheduled hyperparameters", prefix="scheduled_", order=71)
 GRADIENT_NORMS = ScalarGroup(title="gradient norms", suffix="_gradient_norm", order=60, log=True)
 ACTIVE = 0.01  # nats: mean KL divergence above which a latent dimension is active
 
@@ -43,7 +42,7 @@ class Player:
         return [v for network in self.networks for v in network.trainable_variables]
 
 
-class GenerativeModel(keras.Model):
+class GenerativeModel(Scheduled, keras.Model):
     """Model of images in [-1, 1] from which samples can be drawn.
 
     A subclass sets `Hyperparameters`, builds its networks and `latents` in `build_networks`, lists
@@ -86,7 +85,6 @@ class GenerativeModel(keras.Model):
         self.images = self.add_weight(
             name=state_keys.IMAGES, shape=(), dtype="int64", initializer="zeros", trainable=False
         )
-        self.training_images, self._schedules = 0, {}
         self._means, self._test_means = ScalarMeans(), ScalarMeans()
         self.optimizers = {}
         self.build_networks()
@@ -108,38 +106,6 @@ class GenerativeModel(keras.Model):
     def layout(self) -> dict:
         """Return the options of the backbone, name -> value."""
         return fields.options_of(self.hp, "network")
-
-    def before_training(self, images_per_epoch: int, images: int) -> None:
-        """Set the length of the training, which schedules require.
-
-        Args:
-            images_per_epoch: number of real images in an epoch.
-            images: number of real images from the first step of the run to its last one.
-        """
-        self.training_images = images
-        self._schedules = self.hp.schedules(images / images_per_epoch)
-        self.train_function = None  # traces contain the length
-
-    def current(self, name: str) -> float | tf.Tensor:
-        """Return the value of a hyperparameter at this step, a float32 scalar if it is scheduled.
-
-        Raises:
-            ValueError: it is scheduled and the length of the training is unknown.
-        """
-        if name not in self.hp.scheduled:
-            return getattr(self.hp, name)
-        if not self.training_images:
-            raise ValueError(
-                f"the schedule of {name} requires model.before_training(images_per_epoch, images) "
-                "before fit"
-            )
-        done = tf.cast(self.images, tf.float64) / self.training_images
-        return schedules.value_at(self._schedules[name], done)
-
-    def final(self, name: str) -> float:
-        """Return the value of a hyperparameter at the end of the training."""
-        scheduled = self.hp.schedules(1.0)
-        return scheduled[name][-1].last if name in scheduled else getattr(self.hp, name)
 
     # To be implemented by subclasses.
 
@@ -253,8 +219,8 @@ class GenerativeModel(keras.Model):
             **kwargs: run_eagerly and steps_per_execution of keras.Model.compile.
 
         Raises:
-            ValueError: the model has no player of a given name, or the learning rate of a given
-                optimizer is a Keras schedule beside that of the option `schedule`.
+            ValueError: the model has no player of a given name, or a given optimizer cannot have
+                scheduled values.
         """
         super().compile(optimizer=None, jit_compile=jit_compile, **kwargs)
         given, players = dict(optimizers or {}), self.players()
@@ -264,11 +230,7 @@ class GenerativeModel(keras.Model):
             optimizer = given.get(name) or self.make_optimizer(player)
             if self.compute_dtype == "float16":
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-            if player.learning_rate in self.hp.scheduled and not has_constant_rate(optimizer):
-                raise ValueError(
-                    f"{name}: give an optimizer with a constant learning rate, or no schedule of "
-                    f"{player.learning_rate}"
-                )
+            self.check_schedulable(optimizer, player.learning_rate)
             optimizer.build(player.variables)
             self.optimizers[name] = optimizer
 
@@ -304,29 +266,9 @@ class GenerativeModel(keras.Model):
             norms[name] = tf.linalg.global_norm(own) / scales[0]
             if scale is not scales[0]:
                 own = [g * (scale / scales[0]) for g in own]
-            with self._scheduled(optimizer, players[name]):
+            with self.scheduled_values(optimizer, players[name].learning_rate):
                 optimizer.apply(own)
         return GRADIENT_NORMS.named(norms)
-
-    @contextlib.contextmanager
-    def _scheduled(self, optimizer: keras.optimizers.Optimizer, player: Player):
-        """Give an optimizer the scheduled values of this step while its update is traced."""
-        if player.learning_rate in self.hp.scheduled:
-            optimizer.learning_rate.assign(self.current(player.learning_rate))
-        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
-        names = self.scheduled_attributes()
-        before = {attribute: getattr(optimizer, attribute) for attribute in names.values()}
-        for name, attribute in names.items():
-            setattr(optimizer, attribute, self.current(name))
-        try:
-            yield
-        finally:
-            for attribute, value in before.items():
-                setattr(optimizer, attribute, value)
-
-    def scheduled_attributes(self) -> dict[str, str]:
-        """Map scheduled hyperparameters, other than learning rates, to attributes of optimizers."""
-        return {}
 
     @property
     def metrics(self) -> list[keras.Metric]:
@@ -340,17 +282,12 @@ class GenerativeModel(keras.Model):
         such as the step counter, once more at the end of the data set.
         """
         with tf.control_dependencies([x for x in tf.nest.flatten(data) if x is not None]):
-            scheduled = self._scheduled_scalars()
+            scheduled = self.scheduled_scalars()
             scalars = self.update(data) | scheduled
             self.step.assign_add(1)
             self.images.assign_add(tf.cast(number_of_images(data), tf.int64))
             self._means.update_state(scalars, overflowing=self._overflowing(scalars))
         return scalars
-
-    def _scheduled_scalars(self) -> dict[str, tf.Tensor]:
-        """Return the scheduled values of this step, without learning rates, which are logged."""
-        rates = {player.learning_rate for player in self.players().values()}
-        return SCHEDULED.named({n: self.current(n) for n in sorted(self.hp.scheduled - rates)})
 
     def _overflowing(self, scalars: Iterable[str]) -> list[str]:
         """Return the gradient norms among scalars if there is a loss scale.
@@ -413,7 +350,7 @@ class GenerativeModel(keras.Model):
         return {**state, state_keys.OWN: {v.name: v.value for v in own}}
 
     def derived_state(self, step: int) -> dict[str, int]:
-        """Return own variables that checkpoints of earlier versions lack, as they were at a step."""
+        """Return own variables as they were at a step, which earlier checkpoints lack."""
         images = step * self.hp.batch_size * self.hp.n_critic
         return {f"{state_keys.OWN}/{state_keys.IMAGES}": images}
 
@@ -446,12 +383,6 @@ class GenerativeModel(keras.Model):
             )
         parts |= {state_keys.optimizer(k): part.variables for k, part in self.optimizers.items()}
         return {**parts, state_keys.OWN: own}
-
-
-def has_constant_rate(optimizer: keras.optimizers.Optimizer) -> bool:
-    """Return whether the learning rate of an optimizer is a variable, not a Keras schedule."""
-    rate = getattr(optimizer, "inner_optimizer", optimizer)._learning_rate
-    return not isinstance(rate, keras.optimizers.schedules.LearningRateSchedule)
 
 
 def number_of_images(data) -> int | tf.Tensor:

@@ -17,7 +17,7 @@ class ExponentialMovingAverage:
         self.pairs: list[tuple[keras.Model, keras.Model]] = []
 
     def follow(self, network: keras.Model) -> keras.Model:
-        """Return a `plain` copy of a network, in which `update` maintains the EMA of its weights."""
+        """Return a copy of a network, made by `plain`, in which `update` keeps the EMA."""
         average = layers.plain(network)
         average.trainable = False
         self.pairs.append((average, network))

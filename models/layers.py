@@ -125,7 +125,7 @@ class LayerNorm(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class BatchNorm(keras.layers.BatchNormalization):
-    """Batch norm of the last axis of [b, c] or [b, h, w, c], in training by TensorFlow's fused kernel.
+    """Batch norm of the channels of [b, c] or [b, h, w, c], in training by the fused kernel.
 
     Outputs, gradients and moving statistics equal those of Keras but for rounding: the kernel
     normalises by the variance and returns n / (n - 1) of it. 16-bit activations stay 16-bit, with

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from errors import UserError, as_text, either, near
-from fields import Choice, Choices, applies, check_value
+from fields import Choice, Choices, check_value, weighted
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -194,11 +194,12 @@ def check(hp) -> None:
             hint = near(name, schedulable) or f"; schedulable: {', '.join(schedulable)}"
             raise UserError(f"{name}: {problem}{hint}", "schedule")
         spec = specs[name]
-        if not applies(hp, name):
-            owner = spec.metadata["owner"]
-            raise UserError(
-                f"{name} does not apply with {owner}={as_text(getattr(hp, owner))}", "schedule"
-            )
+        if owner := spec.metadata["owner"]:
+            chosen = getattr(hp, owner)
+            names = weighted(chosen) if isinstance(chosen, tuple) else [chosen]
+            if not spec.metadata["of_choice"].keys() & names:
+                problem = f"does not apply with {owner}={as_text(chosen)}"
+                raise UserError(f"{name} {problem}", "schedule")
         limits = [limit for sign, limit in spec.metadata["range"].items() if sign == ">"]
         for value in (value for part in parts for value in (part.first, part.last)):
             if value not in limits:

@@ -5,7 +5,6 @@
 
 import dataclasses
 import math
-import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -20,7 +19,7 @@ from data import Batches
 from evaluation.metric import logged_metric
 from models.abilities import RECONSTRUCT
 from models.means import RunningMean
-from models.scalars import ScalarGroup, group_of
+from models.scalars import ScalarGroup
 from storage.checkpoints import Checkpoints
 from storage.run_directory import RunDirectory
 from training.curves import POSITION, draw_curves
@@ -39,7 +38,7 @@ def in_order(
     log: "Log",
     draw: "Pictures",
     save: "Saver",
-    show: "Progress",
+    show: "StepCallback",
 ) -> list[keras.callbacks.Callback]:
     """Return the callbacks in the order in which they run after a step.
 
@@ -426,51 +425,3 @@ class Saver(Periodic):
 def is_live() -> bool:
     """Return whether a printed line can be updated: in a terminal or a notebook."""
     return sys.stdout.isatty() or "ipykernel" in sys.modules
-
-
-class Progress(StepCallback):
-    """Progress line, updated in a terminal or notebook; elsewhere a new line every 30 seconds.
-
-    Args:
-        total: last step of the run.
-        batches: the batches of the training.
-        log: log that has the losses.
-    """
-
-    def __init__(self, total: int, batches: Batches, log: Log):
-        super().__init__()
-        self.total, self.batches, self.log = total, batches, log
-        self.live = is_live()
-        self.period = 0.5 if self.live else 30.0
-
-    def begin(self):
-        self.first, self.since = self.step, time.perf_counter()
-        self.shown = self.since
-
-    def after_step(self):
-        now = time.perf_counter()
-        if now - self.shown < self.period and self.step < self.total:
-            return
-        self.shown = now
-        pace = (self.step - self.first) / (now - self.since)
-        minutes, seconds = divmod(round((self.total - self.step) / pace), 60)
-        epoch = math.ceil(self.step / self.batches.steps_per_epoch)
-        losses = "  ".join(
-            f"{name} {mean.value:.3f}"
-            for name, mean in self.log.latest().items()
-            if (group := group_of(name)) and group.is_loss
-        )
-        line = (
-            f"step {self.step}/{self.total}  epoch {epoch}  {losses}  "
-            f"{pace * self.batches.images_per_step:,.0f} images/s  "
-            f"{minutes // 60:02}:{minutes % 60:02}:{seconds:02} left"
-        )
-        if self.live:
-            width = shutil.get_terminal_size().columns - 1
-            print("\r" + line[:width].ljust(width), end="", flush=True)
-        else:
-            print(line, flush=True)
-
-    def on_train_end(self, logs=None):
-        if self.live:
-            print()

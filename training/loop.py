@@ -33,6 +33,7 @@ from training.curves import draw_curves
 from training.events import Events
 from training.options import Config, RunOptions
 from training.pictures import save_style_pictures, save_traversals
+from training.progress import Progress
 
 GIF_FRAMES = 100
 TRAVERSAL_SPANS = (1, 2)
@@ -125,7 +126,7 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
             save=callbacks.Saver(
                 outputs, every, log, checkpoints, options.checkpoint_minutes, copies.request
             ),
-            show=callbacks.Progress(total, batches, log),
+            show=Progress(total, batches, log),
         )
         remaining = total - start
         steps = callbacks.StepCallbacks(

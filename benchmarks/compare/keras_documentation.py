@@ -12,6 +12,7 @@ import tensorflow as tf
 from benchmarks.compare import multiplications, networks, tutorial
 from benchmarks.compare.cases import Case
 from benchmarks.compare.contestants import Built
+from data.pipeline import repeated
 
 
 def build(case: str, batch_size: int, precision: str) -> Built:
@@ -19,7 +20,7 @@ def build(case: str, batch_size: int, precision: str) -> Built:
     found = networks.prepared(case, batch_size, precision)
     g, d = networks.plain_networks(found)
     model = make(found, g, d)
-    data = tf.data.Dataset.from_tensors(found.float_images()).repeat()
+    data = repeated(found.float_images())
 
     def run(steps: int) -> None:
         model.fit(data, steps_per_epoch=steps, verbose=0)

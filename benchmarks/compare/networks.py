@@ -9,12 +9,12 @@ import tensorflow as tf
 from benchmarks.compare import cases
 from benchmarks.compare.cases import Case, Layer
 from benchmarks.compare.multiplications import Linear
-from models import REGISTRY, layers
+from models import REGISTRY
+from models.layers import BatchNorm, plain
 from models.loading import dtype_policy
 from models.networks import stylegan
 
 KerasBatchNorm = keras.layers.BatchNormalization
-OwnBatchNorm = getattr(layers, "BatchNorm", KerasBatchNorm)
 
 
 def prepared(name: str, batch_size: int, precision: str) -> Case:
@@ -60,10 +60,10 @@ def model_class(case: Case) -> type:
 
     class WithLayers(made):
         def build_generator(self):
-            return sequence(own.generator(self.image_shape), [self.latents.dim], OwnBatchNorm)
+            return sequence(own.generator(self.image_shape), [self.latents.dim], BatchNorm)
 
         def build_trunk(self, channels=0):
-            return sequence(own.trunk(), self.image_shape, OwnBatchNorm)
+            return sequence(own.trunk(), self.image_shape, BatchNorm)
 
     return WithLayers
 
@@ -84,24 +84,6 @@ def plain_networks(case: Case) -> tuple[keras.Model, keras.Model]:
         sequence(generator, [case.hp.noise_dim], KerasBatchNorm),
         sequence(case.layers.discriminator(), case.image_shape, KerasBatchNorm),
     )
-
-
-def plain(network: keras.Model) -> keras.Model:
-    """Return the network with the batch norm of Keras in place of the product's subclass of it.
-
-    It is the network itself if it has none, else a copy with new weights.
-    """
-
-    def is_subclass(layer) -> bool:
-        return isinstance(layer, KerasBatchNorm) and type(layer) is not KerasBatchNorm
-
-    def replaced(layer):
-        made = KerasBatchNorm if is_subclass(layer) else type(layer)
-        return made.from_config(layer.get_config())
-
-    if not any(map(is_subclass, network._flatten_layers())):
-        return network
-    return keras.models.clone_model(network, clone_function=replaced, recursive=True)
 
 
 def generate(generator: keras.Model, z: tf.Tensor) -> tf.Tensor:

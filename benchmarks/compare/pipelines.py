@@ -2,12 +2,12 @@
 
 import time
 
-import tensorflow as tf
-
 import data
 from benchmarks.compare import networks
 from benchmarks.compare.contestants import Built
 from data import Batches
+from data.pipeline import repeated
+from training import loop
 
 
 def of_embedded(batch_size: int) -> Batches:
@@ -35,11 +35,11 @@ def step(batch_size: int, constant: bool) -> Built:
     """Return DCGAN's step on batches of the pipeline, or on one of them if `constant`."""
     case = networks.prepared("dcgan_28", batch_size, "float32")
     model = networks.model_of(case)
-    model.compile()
+    loop.compile_model(model, "auto")
     batches = of_embedded(batch_size)
     dataset = batches.dataset()
     if constant:
-        dataset = tf.data.Dataset.from_tensors(next(iter(dataset))).repeat()
+        dataset = repeated(next(iter(dataset)))
 
     def run(steps: int) -> None:
         model.fit(dataset, steps_per_epoch=steps, verbose=0, shuffle=False)

@@ -1,13 +1,15 @@
 """The project's train step: the product's class, compiled and fitted as train.py does."""
 
-import inspect
-
 import keras
-import tensorflow as tf
 
 from benchmarks.compare import multiplications, networks
 from benchmarks.compare.contestants import Built
-from training import machine
+from data.pipeline import repeated
+from models.layers import plain
+from training import loop, machine
+from training.callbacks import StepCallbacks
+
+CALLBACKS = 6  # of a training by train.py
 
 
 class EachStep(keras.callbacks.Callback):
@@ -35,7 +37,7 @@ def build(
         precision: "float32" or "bfloat16".
         keras_batch_norm: whether keras.layers.BatchNormalization replaces the project's layer.
         keras_adam: whether keras.optimizers.Adam replaces the project's optimizer.
-        step_logs: whether the step returns its scalars to Keras.
+        step_logs: whether Keras converts the scalars of each step to numbers.
         steps_per_execution: steps per call of the compiled function.
         keep_memory: whether freed memory is kept, see training.machine.
     """
@@ -48,14 +50,14 @@ def build(
     if keras_adam:
         made = with_keras_adam(made)
     model = networks.model_of(found, made)
-    options = {"steps_per_execution": steps_per_execution}
-    if "step_logs" in inspect.signature(model.compile).parameters:
-        options["step_logs"] = step_logs
-    model.compile(**options)
-    data = tf.data.Dataset.from_tensors(found.real_images()).repeat()
+    loop.compile_model(model, "auto", steps_per_execution)
+    data = repeated(found.real_images())
 
     def run(steps: int) -> None:
-        model.fit(data, steps_per_epoch=steps, callbacks=[EachStep()], verbose=0, shuffle=False)
+        within = [EachStep() for _ in range(CALLBACKS)]
+        if not step_logs:
+            within = StepCallbacks(within, add_history=True, model=model, steps=steps, epochs=1)
+        model.fit(data, steps_per_epoch=steps, callbacks=within, verbose=0, shuffle=False)
 
     g, d = (networks.linear_layers(n) for n in (model.generator, model.discriminator))
     return Built(
@@ -71,10 +73,10 @@ def with_keras_batch_norm(made: type) -> type:
 
     class WithKerasBatchNorm(made):
         def build_generator(self):
-            return networks.plain(super().build_generator())
+            return plain(super().build_generator())
 
         def build_trunk(self, channels=0):
-            return networks.plain(super().build_trunk(channels))
+            return plain(super().build_trunk(channels))
 
     return WithKerasBatchNorm
 

@@ -12,6 +12,7 @@ import tensorflow as tf
 from benchmarks.compare import multiplications, networks
 from benchmarks.compare.cases import Case
 from benchmarks.compare.contestants import Built
+from data.pipeline import repeated
 from training import machine
 
 cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
@@ -32,7 +33,7 @@ def build(case: str, batch_size: int, precision: str, keep_memory: bool = False)
     g, d = networks.plain_networks(found)
     make = wgan_gp_step if found.hp.penalty else dcgan_step
     step = make(found, g, d)
-    data = tf.data.Dataset.from_tensors(found.float_images()).repeat()
+    data = repeated(found.float_images())
 
     def run(steps: int) -> None:
         for images in data.take(steps):

@@ -159,19 +159,6 @@ def test_project_runs_with_and_without_each_measure(monkeypatch):
     assert {type(one) for one in models[1].optimizers.values()} == {keras.optimizers.Adam}
 
 
-def test_plain_replaces_the_batch_norm_of_the_product():
-    class Fused(keras.layers.BatchNormalization):
-        pass
-
-    inner = keras.Sequential([keras.Input((2,)), Fused(epsilon=1e-5, momentum=0.9)])
-    network = keras.Sequential([inner, keras.layers.Dense(1)])
-    (norm,) = [x for x in networks.plain(network)._flatten_layers() if "fused" in x.name]
-    assert type(norm) is keras.layers.BatchNormalization
-    assert (norm.epsilon, norm.momentum) == (1e-5, 0.9)
-    same = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
-    assert networks.plain(same) is same
-
-
 TORCH = """
 import json, sys, numpy as np, torch
 from benchmarks.compare import pytorch

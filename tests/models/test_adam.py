@@ -33,9 +33,9 @@ def test_updates_and_variables_are_those_of_keras(jit):
     expected, of_keras = updated(keras.optimizers.Adam(**RATES))
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
-    for (name, value), (name_of_keras, of_keras) in zip(state, of_keras, strict=True):
-        assert name == name_of_keras
-        np.testing.assert_allclose(value, of_keras, rtol=1e-6, atol=1e-7)
+    for (name, value), (expected_name, right) in zip(state, of_keras, strict=True):
+        assert name == expected_name
+        np.testing.assert_allclose(value, right, rtol=1e-6, atol=1e-7)
 
 
 def test_update_is_that_of_the_paper():
@@ -59,8 +59,8 @@ def test_without_the_kernel_it_is_keras(monkeypatch):
     expected, of_keras = updated(keras.optimizers.Adam(**RATES))
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_array_equal(a, b)
-    for (_, value), (_, of_keras) in zip(state, of_keras, strict=True):
-        np.testing.assert_array_equal(value, of_keras)
+    for (_, value), (_, right) in zip(state, of_keras, strict=True):
+        np.testing.assert_array_equal(value, right)
 
 
 @pytest.mark.parametrize(

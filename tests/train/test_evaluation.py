@@ -89,13 +89,13 @@ def test_tensorboard_and_curves_have_the_metrics(measured, monkeypatch):
 
 @pytest.mark.slow
 def test_resumed_run_has_each_evaluation_once(call, tiny, tmp_path, monkeypatch, measured, cache):
-    from training import callbacks
+    from training.progress import Progress
 
     class Killed(Exception):
         pass
 
     argv = (*tiny, *SCHEDULE, *EVALUATION, f"--outdir={tmp_path}")
-    progress = callbacks.Progress.after_step
+    progress = Progress.after_step
 
     def killed(callback):
         progress(callback)
@@ -103,7 +103,7 @@ def test_resumed_run_has_each_evaluation_once(call, tiny, tmp_path, monkeypatch,
             raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(callbacks.Progress, "after_step", killed)
+        patch.setattr(Progress, "after_step", killed)
         with pytest.raises(Killed):
             call("train", *argv)
     assert [line["step"] for line in measurements(tmp_path)] == [4, 8, 12]

@@ -19,6 +19,7 @@ from models.means import RunningMean
 from storage.run_directory import RunDirectory
 from training import callbacks, stopping
 from training.events import Events
+from training.progress import Progress
 
 
 class Terminal(io.StringIO):
@@ -58,13 +59,13 @@ def progress(monkeypatch):
         out = Terminal() if live else io.StringIO()
         clock = Clock()
         with monkeypatch.context() as patch:
-            patch.setattr(callbacks, "time", clock)
+            patch.setattr("training.progress.time", clock)
             patch.setattr("sys.stdout", out)
             patch.delitem(callbacks.sys.modules, "ipykernel", raising=False)
             batches = types.SimpleNamespace(steps_per_epoch=937, images_per_step=64)
             model = Steps(step=first)
             log = types.SimpleNamespace(latest=model.running_means)
-            line = callbacks.Progress(total, batches, log)
+            line = Progress(total, batches, log)
             line.set_model(model)
             line.set_params({"steps": total - first})
             line.on_train_begin()
@@ -103,9 +104,9 @@ def test_progress_in_a_notebook_is_live(progress, monkeypatch):
     monkeypatch.setitem(callbacks.sys.modules, "ipykernel", types.ModuleType("ipykernel"))
     monkeypatch.setattr("sys.stdout", io.StringIO())
     batches = types.SimpleNamespace(steps_per_epoch=1, images_per_step=1)
-    assert callbacks.Progress(1, batches, None).live
+    assert Progress(1, batches, None).live
     monkeypatch.delitem(callbacks.sys.modules, "ipykernel")
-    assert not callbacks.Progress(1, batches, None).live
+    assert not Progress(1, batches, None).live
 
 
 def test_progress_of_a_resumed_run_has_the_speed_of_its_own_steps(progress):
