@@ -29,7 +29,7 @@ def main(argv: Sequence[str]) -> int:
     from training import loading, loop
 
     loading.prepare(config)
-    images = loading.load_data(config)
+    images = config.load_data()
     batches = Batches(
         images.train,
         config.hp.batch_size,

@@ -34,7 +34,7 @@ def main(argv: Sequence[str]) -> int:
     runs = {}
     for path, config in configs.items():
         loading.prepare(config)
-        images = loading.load_data(config)
+        images = config.load_data()
         n_critic = config.hp.n_critic
         batches = Batches(images.train, config.hp.batch_size, n_critic=n_critic)
         model = loading.build_model(config, images.image_shape, images.num_classes)

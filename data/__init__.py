@@ -5,7 +5,26 @@ Images are uint8 [n, h, w, c] in memory; decoded sets are kept in the cache.
 May import: storage, fields, errors.
 """
 
-from data.catalogue import ImageData, KnownSet, Split, canonical_name, check, known, load
+from data.catalogue import (
+    ImageData,
+    KnownSet,
+    Split,
+    canonical_name,
+    check,
+    known,
+    load,
+    of_tfds,
+)
 from data.pipeline import Batches
 
-__all__ = ["Batches", "ImageData", "KnownSet", "Split", "canonical_name", "check", "known", "load"]
+__all__ = [
+    "Batches",
+    "ImageData",
+    "KnownSet",
+    "Split",
+    "canonical_name",
+    "check",
+    "known",
+    "load",
+    "of_tfds",
+]

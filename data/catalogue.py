@@ -14,7 +14,17 @@ from data.image_data import ImageData, Split
 from errors import UserError
 from storage.paths import expanded
 
-__all__ = ["KNOWN", "ImageData", "KnownSet", "Split", "canonical_name", "check", "known", "load"]
+__all__ = [
+    "KNOWN",
+    "ImageData",
+    "KnownSet",
+    "Split",
+    "canonical_name",
+    "check",
+    "known",
+    "load",
+    "of_tfds",
+]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,6 +103,12 @@ def load(
         return arrays.load_mnist(image_size)
     data = tfds_sets.load(entry.tfds_name if entry else name, data_dir, image_size, tuple(KNOWN))
     return dataclasses.replace(data, name=entry.name) if entry else data
+
+
+def of_tfds(name: str) -> bool:
+    """Return whether TensorFlow Datasets loads a data set: its name is no path and not embedded."""
+    entry = known(name)
+    return not _path(name) and not (entry and not entry.tfds_name)
 
 
 def check(name: str, *, data_dir: str | None = None, gray: str = "convert") -> None:

@@ -149,7 +149,7 @@ class Periodic(StepCallback):
 
     def check_state(self) -> None:
         """Raise DivergedError if a variable of the model's state is not a finite number."""
-        if name := self.model.non_finite():
+        if self.step and (name := self.model.non_finite()):
             raise DivergedError(self.step, f"{name} is not finite")
 
 

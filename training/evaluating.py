@@ -121,7 +121,7 @@ def references_of(runs: Sequence[RunDirectory], request: MeasureOptions) -> list
             continue
         config = options.Config.of_run(run)
         data_dir = request.data_dir or config.options.data_dir
-        images = loading.load_data(config.with_options(data_dir=data_dir))
+        images = config.with_options(data_dir=data_dir).load_data()
         if images.fingerprint != described["fingerprint"]:
             raise UserError(
                 f"{run.path}: the run was trained on other images of {described['name']}. "

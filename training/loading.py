@@ -1,4 +1,4 @@
-"""Load the data set and the model of a configuration or of a trained run."""
+"""Load the model of a configuration or of a trained run."""
 
 import os
 from collections.abc import Sequence
@@ -23,27 +23,6 @@ def prepare(config: Config) -> None:
     keras.utils.clear_session()
     keras.utils.set_random_seed(config.options.seed)
     keras.config.set_dtype_policy(dtype_policy(config.options.mixed_precision))
-
-
-def load_data(config: Config) -> data.ImageData:
-    """Return the data set of a configuration.
-
-    Raises:
-        UserError: the data set is missing or invalid.
-    """
-    name, arguments = data_arguments(config)
-    return data.load(name, **arguments)
-
-
-def data_arguments(config: Config) -> tuple[str, dict]:
-    """Return the name of the data set of a configuration and the other arguments of `data.load`."""
-    options = config.options
-    arguments = {
-        "data_dir": options.data_dir or None,
-        "image_size": options.image_size,
-        "gray": options.gray,
-    }
-    return options.dataset, arguments
 
 
 def describe_data(images: data.ImageData) -> dict:

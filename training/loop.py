@@ -39,13 +39,14 @@ GIF_FRAMES = 100
 TRAVERSAL_SPANS = (1, 2)
 
 
-def train(config: Config, run: RunDirectory, command: str) -> int:
+def train(config: Config, run: RunDirectory, command: str, images: ImageData) -> int:
     """Train or resume a run in its locked directory; return the exit code.
 
     Args:
         config: the configuration.
         run: the run directory.
         command: the command line, recorded in config.json.
+        images: the data set.
 
     Raises:
         UserError: the run cannot be started or resumed.
@@ -54,7 +55,6 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     options = config.options
     loading.prepare(config)
     machine.warn_of_emulation(options.mixed_precision)
-    images = loading.load_data(config)
     batches = Batches(
         images.train,
         config.hp.batch_size,

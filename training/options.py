@@ -4,10 +4,10 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
+import data
 import fields
 from cli import flags
 from cli.flagfiles import with_flagfiles
-from data import canonical_name
 from errors import UserError, near
 from fields import field
 from models import REGISTRY
@@ -198,6 +198,25 @@ class Config:
         folder = self.options.copy_to
         return Path(folder) / self.outdir.resolve().name if folder else None
 
+    @property
+    def data_arguments(self) -> dict:
+        """Arguments of `data.load` for the data set."""
+        options = self.options
+        return {
+            "name": options.dataset,
+            "data_dir": options.data_dir or None,
+            "image_size": options.image_size,
+            "gray": options.gray,
+        }
+
+    def load_data(self) -> data.ImageData:
+        """Return the data set.
+
+        Raises:
+            UserError: it is missing or invalid.
+        """
+        return data.load(**self.data_arguments)
+
     def with_options(self, **changes) -> "Config":
         """Return a copy with other options."""
         return dataclasses.replace(self, options=dataclasses.replace(self.options, **changes))
@@ -268,7 +287,7 @@ def parse(argv: Sequence[str]) -> Config:
         raise UserError(f"not a flag of {model}, only of {', '.join(owners)}{hint}", flag) from None
     ours = {name: value for name, value in given.items() if has(RunOptions, name)}
     theirs = {name: value for name, value in given.items() if not has(RunOptions, name)}
-    dataset = canonical_name(given.get("dataset", "MNIST"))
+    dataset = data.canonical_name(given.get("dataset", "MNIST"))
     if dataset.strip() and Path(dataset).exists():
         dataset = str(Path(dataset).resolve())
     options = RunOptions(**ours | {"model": model, "dataset": dataset})

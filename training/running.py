@@ -1,5 +1,10 @@
-"""Start of a training from the command line. Imports TensorFlow after the checks."""
+"""Start of a training from the command line. Imports TensorFlow after the checks.
 
+Meanwhile the images are loaded, unless TFDS loads them, which imports TensorFlow as well.
+"""
+
+import concurrent.futures
+import contextlib
 import shlex
 import sys
 from collections.abc import Sequence
@@ -14,6 +19,19 @@ from training.stopping import unbreakable_output
 def command_line(argv: Sequence[str]) -> str:
     """Return the command of a training with arguments of train.py."""
     return shlex.join(["python", "train.py", *argv])
+
+
+@contextlib.contextmanager
+def without_wrappers():
+    """Let `import keras` skip its wrappers for scikit-learn, which take a second to import."""
+    if "keras" in sys.modules or "sklearn" in sys.modules:
+        yield
+        return
+    sys.modules["sklearn"] = None  # as if it were not installed
+    try:
+        yield
+    finally:
+        del sys.modules["sklearn"]
 
 
 def run_training(config: Config, argv: Sequence[str]) -> int:
@@ -32,11 +50,14 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
     with RunDirectory(config.outdir) as run, unbreakable_output():
         copying.take_back(config, run)
         resume.check(config, run)
-        from training.callbacks import DivergedError
-        from training.loop import train
-
+        with concurrent.futures.ThreadPoolExecutor(1) as beside:
+            loading = None if data.of_tfds(options.dataset) else beside.submit(config.load_data)
+            with without_wrappers():
+                from training.callbacks import DivergedError
+                from training.loop import train
+        images = loading.result() if loading else config.load_data()
         try:
-            return train(config, run, command_line(argv))
+            return train(config, run, command_line(argv), images)
         except DivergedError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1

@@ -52,7 +52,7 @@ def test_build_model_with_an_unsupported_image_size_raises():
 
 def test_describe_data_of_resized_digits_lists_shape_and_counts(digits):
     config = options.parse([*GAN, f"--dataset={digits}", "--image_size=14"])
-    images = loading.load_data(config)
+    images = config.load_data()
     described = loading.describe_data(images)
     assert described.pop("notes")
     assert described == {
@@ -76,10 +76,10 @@ def test_load_data_with_gray_images_converts_or_skips_them(tmp_path, monkeypatch
         "skip": (1, ["2 gray images left out: 2.png, 3.png"]),
     }
     for choice, (count, notes) in noted.items():
-        images = loading.load_data(options.parse([*argv, f"--gray={choice}"]))
+        images = options.parse([*argv, f"--gray={choice}"]).load_data()
         described = loading.describe_data(images)
         assert (described["train_images"], described["notes"]) == (count, notes)
-    assert loading.load_data(options.parse(argv)).notes == tuple(noted["convert"][1])
+    assert options.parse(argv).load_data().notes == tuple(noted["convert"][1])
 
 
 def test_load_run_restores_weights_step_and_precision(tiny_run):
