@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import imageio.v3 as iio
 import keras
 import numpy as np
 import tensorflow as tf
@@ -32,7 +31,8 @@ from training.copying import Copies
 from training.curves import draw_curves
 from training.events import Events
 from training.options import Config, RunOptions
-from training.pictures import save_style_pictures, save_traversals
+from training.pictures import picture, save_style_pictures, save_traversals
+from training.restoring import restore_summaries
 
 GIF_FRAMES = 100
 TRAVERSAL_SPANS = (1, 2)
@@ -93,10 +93,11 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
     print_start(config, run, model, images, f"steps {start} to {total} ({epoch} per epoch)")
 
     with (
+        stopping.StopRequest() as stop,  # the first, so that a stop does not cut off the last copy
         Copies(run, config.copy) as copies,
         Events(run.path, start) as events,
-        stopping.StopRequest() as stop,
     ):
+        drawn = restore_summaries(run, events, start)
         if start:
             copies.request()
         else:
@@ -117,7 +118,12 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
             measure=evaluators,
             log=log,
             draw=callbacks.Pictures(
-                outputs, options.sample_every or epoch, log, shown, planes=options.sample_planes
+                outputs,
+                options.sample_every or epoch,
+                log,
+                shown,
+                planes=options.sample_planes,
+                drawn=drawn,
             ),
             save=callbacks.Saver(
                 outputs, every, log, checkpoints, options.checkpoint_minutes, copies.request
@@ -136,10 +142,11 @@ def train(config: Config, run: RunDirectory, command: str) -> int:
         else:
             keras.callbacks.CallbackList(steps, model=model).on_train_begin()
         step = int(model.step)
-        if step == total:
+        # A stop at the last step leaves its outputs to the next training.
+        if finished := step == total and not stop.received:
             finish(run, model, events)
             copies.request()
-    if step < total:
+    if stop.received and not finished:
         name = stop.received.name
         print(f"stopped by {name} at step {step}; run the same command to resume")
     return 128 + stop.received if stop.received else 0
@@ -342,16 +349,3 @@ def frames_of(run: RunDirectory) -> list[np.ndarray]:
     drawn = [pixels for k in kept if (pixels := picture(paths[k])) is not None]
     kind = [(pixels.shape, pixels.dtype) for pixels in drawn]
     return [pixels for pixels, one in zip(drawn, kind, strict=True) if one == kind[-1]]
-
-
-def picture(path: Path) -> np.ndarray | None:
-    """Return a PNG file as uint8 [H, W, c]; None if it is missing, or damaged with a warning."""
-    if not path.exists():
-        return None
-    try:
-        pixels = iio.imread(path)
-    except Exception as error:  # Pillow raises errors of many types for damaged files
-        reason = (str(error).splitlines() or [type(error).__name__])[0]
-        warn(f"{path}: left out ({reason})")
-        return None
-    return pixels[..., None] if pixels.ndim == 2 else pixels

@@ -82,6 +82,31 @@ def test_explained_error_of_the_code_is_none(error, capsys):
         flags.run_script(main, [])
 
 
+OF_FILES = ("NotFoundError", "AlreadyExistsError", "FailedPreconditionError", "UnknownError")
+
+
+@pytest.mark.parametrize("name", OF_FILES)
+def test_explained_error_that_code_may_cause_requires_a_path(name, tmp_path):
+    import tensorflow as tf
+
+    def explained(message, *argv):
+        return failures.explained(getattr(tf.errors, name)(None, None, message), argv)
+
+    for message in (
+        "Could not find variable generator/dense/kernel. This could mean that it has been deleted",
+        "Resource localhost/iterator/N10tensorflow does not exist. [Op:IteratorGetNext]",
+        "TypeError: f() takes 0 arguments and/or keywords",
+        f"{tmp_path}/missing/file; No such file or directory",
+    ):
+        assert explained(message, "--model=gan", "--steps=4") is None
+    message = f"{tmp_path}; Input/output error"
+    assert explained(message) == message
+    message = f"{tmp_path}/a b/file; No such file or directory"
+    assert explained(message, "--model=gan", f"--outdir={tmp_path}/a b") == message
+    assert explained(message, "--outdir", f"{tmp_path}/a b") == message
+    assert explained("x/y; Read-only file system").startswith("no permission: ")
+
+
 def test_explained_errors_of_tensorflow_are_recognised():
     import tensorflow as tf
 
