@@ -113,10 +113,15 @@ def require_shape(saved: Any) -> None:
     require_types(saved, {"name": str, "dataset": str, "seconds": dict, "metrics": dict})
     for name, entry in saved["metrics"].items():
         require_types(entry, {"protocol": dict})
-        if type(entry.get("value")) not in (int, float, type(None)):
-            raise TypeError(f"the value of {name} is no number")
-        if entry.get("value") is None and type(entry["protocol"].get("reason")) is not str:
+        value, protocol = entry.get("value"), entry["protocol"]
+        if value is None and type(protocol.get("reason")) is not str:
             raise TypeError(f"{name} has neither a value nor a reason")
+        values = protocol.get("values", [value])
+        if type(values) is not list or not values:
+            raise TypeError(f"the values of {name} are no list")
+        numbers = {type(number) for number in (value, protocol.get("spread"), *values)}
+        if not numbers <= {int, float, type(None)} or (None in values and value is not None):
+            raise TypeError(f"the value of {name} is no number")
     for key in (HASHES, OLD_HASHES):
         hashes = saved.get(key, {})
         if not isinstance(hashes, dict) or not {*map(type, hashes.values())} <= {str, type(None)}:

@@ -153,8 +153,8 @@ class Log(Periodic):
     def __init__(self, outputs: Outputs, every: int, batches: Batches, saved: Mapping[str, Any]):
         super().__init__(outputs, every)
         self.batches = batches
-        *_, last = [{}, *self.run.records()]  # a checkpoint of an earlier version has no state
-        self.seconds = saved.get("seconds", last.get("seconds", 0.0))
+        *_, last = [{}, *self.run.records()]  # later than the checkpoint after a killed catch-up
+        self.seconds = max(saved.get("seconds", 0.0), last.get("seconds", 0.0))
         self.first, self.busy = saved.get("first"), saved.get("busy", 0.0)
         self.means = {name: RunningMean(*mean) for name, mean in saved.get("means", {}).items()}
         self.started, self.since = None, time.perf_counter()
