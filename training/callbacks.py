@@ -153,7 +153,8 @@ class Log(Periodic):
     def __init__(self, outputs: Outputs, every: int, batches: Batches, saved: Mapping[str, Any]):
         super().__init__(outputs, every)
         self.batches = batches
-        *_, last = [{}, *self.run.records()]  # later than the checkpoint after a killed catch-up
+        # Checkpoints of earlier versions have no state; a killed catch-up leaves later records.
+        *_, last = [{}, *self.run.records()]
         self.seconds = max(saved.get("seconds", 0.0), last.get("seconds", 0.0))
         self.first, self.busy = saved.get("first"), saved.get("busy", 0.0)
         self.means = {name: RunningMean(*mean) for name, mean in saved.get("means", {}).items()}
