@@ -114,7 +114,7 @@ def require_shape(saved: Any) -> None:
     for name, entry in saved["metrics"].items():
         require_types(entry, {"protocol": dict})
         value, protocol = entry.get("value"), entry["protocol"]
-        if value is None and type(protocol.get("reason")) is not str:
+        if "value" not in entry or (value is None and type(protocol.get("reason")) is not str):
             raise TypeError(f"{name} has neither a value nor a reason")
         values = protocol.get("values", [value])
         if type(values) is not list or not values:

@@ -243,7 +243,9 @@ def take_back(config: Config, run: RunDirectory) -> None:
     here = newest_intact(run.checkpoints)
     newest = newest_intact(there.checkpoints, after=here)
     if newest is None:
-        return
+        if here is not None or run.has_checkpoints:
+            return
+        newest = steps_of(there.checkpoints)[0]  # damaged as all others, which the restore names
     print(f"{run.path}: step {newest} is copied back from {target}", flush=True)
     for step in steps_of(there.checkpoints):
         if here is None or step > here:  # damaged here, although it may have the size of the copy

@@ -114,6 +114,7 @@ DAMAGED = {
     "values are empty": {"metrics": {"pixel_mean": {"value": 1.5, "protocol": {"values": []}}}},
     "values are texts": {"metrics": {"pixel_mean": {"value": 1.5, "protocol": {"values": ["x"]}}}},
     "spread is a text": {"metrics": {"pixel_mean": {"value": 1.5, "protocol": {"spread": "x"}}}},
+    "reason without value": {"metrics": {"pixel_mean": {"protocol": {"reason": "none"}}}},
     "value is a text": {"metrics": {"pixel_mean": {**ENTRY, "value": "low"}}},
     "no value and no reason": {"metrics": {"pixel_mean": {**ENTRY, "value": None}}},
     "hashes are a list": {"protocol_hashes": ["pixel_mean"]},

@@ -343,6 +343,19 @@ def test_take_back_of_a_damaged_copy_changes_nothing(run, config, drive, damaged
     assert files(run.path) == before
 
 
+def test_take_back_of_damaged_checkpoints_only_does_not_start_a_new_run(run, config, drive):
+    copying.copy(run, drive / "run", {})
+    for step in (4, 6):
+        damage(RunDirectory(drive / "run"), step)
+        damage(run, step)
+    before = files(run.path)
+    copying.take_back(config(), run)
+    assert files(run.path) == before
+    shutil.rmtree(run.checkpoints)
+    copying.take_back(config(), run)
+    assert steps_saved(run.path) == [4, 6]  # restoring them is an error
+
+
 def test_copy_deletes_temporary_files_of_interrupted_copies_only(run, drive):
     copying.copy(run, drive / "run", {})
     expected = files(drive / "run")
