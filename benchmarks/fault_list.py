@@ -488,7 +488,7 @@ TRAINING = (
         "seconds_lost_at_resume",
         "the seconds of a resumed run start at 0",
         "training/callbacks.py",
-        'self.seconds = saved.get("seconds", last.get("seconds", 0.0))',
+        'self.seconds = max(saved.get("seconds", 0.0), last.get("seconds", 0.0))',
         "self.seconds = 0.0",
         *("tests/training/test_callbacks.py", "tests/train/test_resume.py"),
         text='self.seconds = records[-1]["seconds"] if records else 0.0',

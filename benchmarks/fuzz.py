@@ -2,10 +2,10 @@
 
     python -m benchmarks.fuzz --examples=10000 --record=benchmarks/fuzz.json
 
-Reads damaged and foreign config.json, status.json and metrics.jsonl, and parses arbitrary flags of
-every script. Each example must give a value or a UserError of one line with less than 500
-characters, and an error must leave the run directory unchanged. Stops at the first other outcome
-and prints the smallest example of it. Flags, with their defaults in brackets:
+Reads damaged and foreign config.json, status.json, metrics.jsonl and evaluation.json, and parses
+arbitrary flags of every script. Each example must give a value or a UserError of one line with less
+than 500 characters, and an error must leave the run directory unchanged. Stops at the first other
+outcome and prints the smallest example of it. Flags, with their defaults in brackets:
 """
 
 import contextlib
@@ -18,6 +18,7 @@ import os
 import sys
 import tempfile
 import time
+import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,15 +31,20 @@ import fields
 import plotting
 from cli import flags
 from errors import UserError
+from evaluation import record as evaluation_record
 from evaluation.options import EvaluateOptions
+from evaluation.reports import tables
 from fields import field
 from models import REGISTRY
+from storage.checkpoint_files import files_of
 from storage.files import write_json
 from storage.run_directory import RunDirectory, parsed_record, without_nan
 from training import curves, evaluating, options, resume, studying
 from training.classifier_training import ClassifierOptions
 from training.drawing import GenerateOptions
+from training.publishing import published_record
 
+FLAGFILE = Path(__file__).resolve().parents[1] / "configs" / "infogan_mnist.txt"
 LONGEST = 500  # characters of a message
 IN_MEMORY = "/dev/shm" if os.path.isdir("/dev/shm") else None  # for speed
 DELETED = "<deleted>"
@@ -73,6 +79,7 @@ NUMBERS = st.one_of(
 TEXTS = st.one_of(
     st.text(max_size=8),
     st.sampled_from(["", "gan", "r1", "r1:5", "0", "off", "x" * 10_000, *RAW, DELETED]),
+    st.sampled_from(["python train.py 'x", "python train.py --flagfile", "--flagfile=~nobody_/x"]),
 )
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), NUMBERS, TEXTS),
@@ -126,7 +133,7 @@ def changed(value: Any, changes: Sequence[tuple[tuple, Any]]) -> Any:
 @functools.cache
 def configuration() -> options.Config:
     """Return the configuration of a run."""
-    return options.parse(["--model=infogan", "--dataset=MNIST", "--steps=6"])
+    return options.parse([f"--flagfile={FLAGFILE}"])
 
 
 @functools.cache
@@ -135,15 +142,29 @@ def saved_config() -> dict:
     config = configuration()
     data = {"name": "MNIST", "fingerprint": "0" * 64, "image_shape": [28, 28, 1]}
     data |= {"num_classes": 10, "train_images": 60_000, "test_images": 10_000, "notes": []}
-    saved = {"commands": ["python train.py"], **config.as_dict(), "data": data, "total_steps": 6}
-    return json.loads(json.dumps({**saved, "environment": {"keras": "3"}}))
+    commands = [f"python train.py --flagfile={FLAGFILE}"]
+    saved = {"commands": commands, **config.as_dict(), "data": data, "total_steps": 6}
+    return json.loads(json.dumps({**saved, "environment": {"machine": "2 cores", "keras": "3"}}))
 
 
-def configs() -> st.SearchStrategy[bytes]:
-    """Return contents of config.json: one of a run with some changes, or any bytes."""
-    paths = st.sampled_from(list(paths_of(saved_config())))
+@functools.cache
+def saved_evaluation() -> dict:
+    """Return the content of the evaluation.json of a run."""
+    about = {"fingerprint": "0" * 64, "checkpoint_step": 6, "features_sha256": "0" * 64}
+    metrics = {
+        "fid": {"value": 31.5, "protocol": {**about, "values": [30.5, 31.5, 40.0], "seeds": 3}},
+        "slant": {"value": 0.5, "protocol": {**about, "code": 1, "spread": 0.25}},
+        "nmi": {"value": None, "protocol": {**about, "reason": "no categorical code"}},
+    }
+    saved = {"name": "runs/x", "dataset": "MNIST", "seconds": {"samples": 1.5}, "metrics": metrics}
+    return {**saved, evaluation_record.HASHES: dict.fromkeys(metrics, "abc")}
+
+
+def damaged(saved: dict) -> st.SearchStrategy[bytes]:
+    """Return contents of a JSON file: the saved one with some changes, or any bytes."""
+    paths = st.sampled_from(list(paths_of(saved)))
     changes = st.lists(st.tuples(paths, JSON), max_size=3)
-    mutated = st.builds(lambda c, flips: encoded(changed(saved_config(), c), flips), changes, FLIPS)
+    mutated = st.builds(lambda c, flips: encoded(changed(saved, c), flips), changes, FLIPS)
     return st.one_of(mutated, mutated, mutated, st.binary(max_size=50))
 
 
@@ -266,9 +287,11 @@ def run_with(name: str, content: bytes) -> Iterator[RunDirectory]:
         run = RunDirectory(folder)
         run.checkpoints.mkdir()
         run.samples.mkdir()
-        for suffix in (".index", ".data-00000-of-00001"):
-            (run.checkpoints / f"ckpt-6{suffix}").write_bytes(b"x")
+        for file in files_of(run.checkpoints, 6):
+            file.write_bytes(b"x")
         write_json(run.config, saved_config())
+        run.set_status(checkpoint=6, finished=6)
+        run.log({"step": 6, "kimg": 0.4, "seconds": 1.5})
         (run.path / name).write_bytes(content)
         yield run
 
@@ -297,6 +320,7 @@ def check_config(content: bytes) -> None:
             lambda: evaluating.runs_of(request),
             lambda: run.finished,
             lambda: studying.finished(here),
+            lambda: published_record(run),
         ):
             has_value_or_error(read)
         assert files(run.path) == before
@@ -344,6 +368,24 @@ def check_log(content: bytes, draws: bool = False) -> None:
         assert after.keys() - {"curves.png"} == before.keys() | {"metrics.jsonl"}
 
 
+def check_evaluation(content: bytes) -> None:
+    """Read an evaluation.json as a later measurement of the run does; nothing may be written."""
+    with silent(), run_with("evaluation.json", content) as run:
+        before = files(run.path)
+        new = {"fid": {"value": None, "protocol": {"reason": "no features"}}}
+        protocol = {"checkpoint_step": 6}
+        for names in (["fid"], ["fid", "slant", "nmi"]):
+            measured = types.SimpleNamespace(name=str(run.path))
+            if kept := evaluation_record.measured_before(measured, run.path, "abc", names):
+                assert kept["metrics"].keys() == {*names}
+                tables.tables([kept])
+                tables.notes(kept)
+        merged = evaluation_record.with_earlier({"metrics": new}, protocol, "abc", run.path)
+        assert "fid" in merged["metrics"]
+        json.dumps(merged)
+        assert files(run.path) == before
+
+
 def check_flags(line: tuple[str, list[str]]) -> None:
     """Parse a command line."""
     script, argv = line
@@ -352,9 +394,10 @@ def check_flags(line: tuple[str, list[str]]) -> None:
 
 
 STRATEGIES: dict[str, tuple[Callable, Callable[[], st.SearchStrategy]]] = {
-    "config.json": (check_config, configs),
+    "config.json": (check_config, lambda: damaged(saved_config())),
     "status.json": (check_status, statuses),
     "metrics.jsonl": (check_log, logs),
+    "evaluation.json": (check_evaluation, lambda: damaged(saved_evaluation())),
     "flags": (check_flags, command_lines),
 }
 

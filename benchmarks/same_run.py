@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from storage.checkpoint_files import steps_of
+from storage.checkpoint_files import path_of, steps_of
 
 TIMES = ("seconds", "images_per_second")
 OF_THE_CLOCK = (*TIMES, "curves", "config")
@@ -44,7 +44,7 @@ def differences(path: pathlib.Path, other: pathlib.Path) -> Iterator[str]:
     if steps != steps_of(other / "checkpoints"):
         yield f"checkpoints of steps {steps}"
     for step in steps[:1]:
-        left, right = (read(p / "checkpoints" / f"ckpt-{step}").tensors for p in (path, other))
+        left, right = (read(path_of(p / "checkpoints", step)).tensors for p in (path, other))
         if left.keys() != right.keys():
             yield f"variables of step {step}"
         for key in left.keys() & right.keys():

@@ -2,5 +2,5 @@
 
 Only `training` and the scripts import this package.
 
-May import: fields, errors.
+May import: storage, fields, errors.
 """

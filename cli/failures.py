@@ -4,7 +4,9 @@ TensorFlow is not imported: its errors are recognised by the names of their clas
 """
 
 import errno
+import os
 import re
+from collections.abc import Sequence
 
 DISK_FULL, NO_PERMISSION, OUT_OF_MEMORY = "disk full", "no permission", "out of memory"
 
@@ -49,11 +51,16 @@ OF_THE_MACHINE = {
     "PermissionDeniedError",
     "UnavailableError",
     "DataLossError",
+}
+# Errors of TensorFlow that the code may cause as well, such as a missing variable: they are errors
+# of the machine if their message names a file or a folder.
+OF_FILES = {
     "NotFoundError",
     "AlreadyExistsError",
     "FailedPreconditionError",
     "UnknownError",
 }
+PATH = re.compile(r"[^\s;:,'\"()\[\]]*/[^\s;:,'\"()\[\]]+")
 # Names of nodes and devices in messages of TensorFlow.
 NODES = re.compile(r"\{\{function_node [^}]*\}\} | on /job:\S+( by allocator \S+)?|\[Op:\w+\].*")
 ADVICE = {
@@ -63,11 +70,12 @@ ADVICE = {
 }
 
 
-def explained(error: BaseException) -> str | None:
+def explained(error: BaseException, argv: Sequence[str] = ()) -> str | None:
     """Return one line about an error of the machine; None for an error of the code.
 
     Args:
         error: any error except UserError.
+        argv: command line, with the paths that the user has given.
 
     Returns:
         The kind of the failure (disk full, no permission, out of memory, or too large a number)
@@ -84,8 +92,9 @@ def explained(error: BaseException) -> str | None:
         return f"a number is too large: {reason}"
     elif names(error) & {"OpError", "RuntimeError"}:
         kind = kind_of(reason)
-        if not kind and "OpError" in names(error) and names(error) & OF_THE_MACHINE:
-            return reason
+        if not kind and "OpError" in names(error):
+            of_files = names(error) & OF_FILES and names_a_path(reason, argv)
+            return reason if of_files or names(error) & OF_THE_MACHINE else None
         if not kind:
             return None
     else:
@@ -94,9 +103,17 @@ def explained(error: BaseException) -> str | None:
 
 
 def kind_of(reason: str) -> str:
-    """Return the kind of failure of which a message is, or an empty string."""
+    """Return the kind of failure that a message describes, or an empty string."""
     lower = reason.lower()
     return next((kind for kind, words in WORDS.items() if any(w in lower for w in words)), "")
+
+
+def names_a_path(reason: str, argv: Sequence[str]) -> bool:
+    """Return whether a message names a path that exists, or one of the command line."""
+    given = (argument.partition("=")[2] or argument for argument in argv)
+    return any(map(os.path.exists, PATH.findall(reason))) or any(
+        os.sep in path and os.path.expanduser(path) in reason for path in given
+    )
 
 
 def is_too_large(error: BaseException, reason: str) -> bool:

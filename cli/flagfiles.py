@@ -5,6 +5,7 @@ import stat
 from collections.abc import Iterator, Sequence
 
 from errors import UserError
+from storage.paths import one_path
 
 LIMIT = 2**20  # bytes of a flagfile
 DEEPEST = 20  # flagfiles within flagfiles
@@ -53,19 +54,21 @@ def text_of(path: str) -> str:
     """Return the text of a file or a pipe of at most LIMIT bytes.
 
     Raises:
-        UserError: it cannot be read, is larger, is a directory or a device, or is no text.
+        UserError: the path is invalid, or the file cannot be read, is larger, is a directory or a
+            device, or is no text.
     """
     try:
-        with open(os.path.expanduser(path), "rb") as file:
+        place = one_path(path)
+    except UserError as error:
+        raise UserError(error.message, "flagfile") from None
+    try:
+        with open(place, "rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISFIFO(mode)) and path != os.devnull:
                 raise UserError(f"{path}: expected a text file, got a device", "flagfile")
             content = file.read(LIMIT + 1)
-    except (OSError, ValueError) as error:
-        if isinstance(error, UserError):
-            raise
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"cannot open {path} ({reason})", "flagfile") from None
+    except OSError as error:
+        raise UserError(f"cannot open {path} ({error.strerror or error})", "flagfile") from None
     if len(content) > LIMIT:
         raise UserError(f"{path}: larger than 1 MB, expected a text file of flags", "flagfile")
     try:

@@ -4,6 +4,7 @@ Each call parses into a new absl FlagValues, so that a script can run several ti
 such as with %run in a notebook.
 """
 
+import atexit
 import contextlib
 import dataclasses
 import os
@@ -135,8 +136,9 @@ def run_script(main: Main, argv: Sequence[str] | None = None) -> int:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TF 2.21 logs some lines regardless
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # the default on some CPUs only
+    argv = sys.argv[1:] if argv is None else argv
     try:
-        code = main(sys.argv[1:] if argv is None else argv)
+        code = main(argv)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
@@ -149,7 +151,16 @@ def run_script(main: Main, argv: Sequence[str] | None = None) -> int:
         print(f"error: {'--' if error.option else ''}{error}", file=sys.stderr)
         return 2
     except Exception as error:
-        if not (reason := explained(error)):
+        if not (reason := explained(error, argv)):
             raise
         print(f"error: {one_line(reason)}", file=sys.stderr)
         return 2
+    finally:
+        atexit.unregister(_ignore_stops)
+        atexit.register(_ignore_stops)  # the last to be registered is the first to run
+
+
+def _ignore_stops() -> None:
+    """Ignore further signals of a stop while the interpreter ends: the exit code is decided."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)

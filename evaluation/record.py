@@ -4,7 +4,9 @@ import hashlib
 import json
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
+from errors import warn
 from evaluation import runner
 from evaluation.context import Stopwatch
 from evaluation.options import MeasureOptions
@@ -13,6 +15,7 @@ from evaluation.reports import pictures
 from evaluation.subject import Subject
 from metrics.measurement import Measurement
 from storage.files import write_json
+from storage.run_directory import require_types
 
 FORMAT = 1  # version of the measurements; raise it when a metric changes
 FILE = "evaluation.json"
@@ -93,12 +96,36 @@ def protocol_hash(subject: Subject, reference: Reference, request: MeasureOption
 
 
 def saved_record(folder: Path) -> dict:
-    """Return the content of evaluation.json; empty if it is missing or damaged."""
+    """Return the content of evaluation.json; empty if it is missing, or damaged with a warning."""
     try:
-        saved = json.loads((folder / FILE).read_text())
-    except (OSError, ValueError):
+        saved = json.loads((folder / FILE).read_bytes())
+        require_shape(saved)
+    except FileNotFoundError:
         return {}
-    return saved if isinstance(saved, dict) else {}
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        warn(f"{folder / FILE}: cannot be read ({error}); its metrics are measured again")
+        return {}
+    return saved
+
+
+def require_shape(saved: Any) -> None:
+    """Raise TypeError unless a value has the shape of a record: see `as_record`, with hashes."""
+    require_types(saved, {"name": str, "dataset": str, "seconds": dict, "metrics": dict})
+    for name, entry in saved["metrics"].items():
+        require_types(entry, {"protocol": dict})
+        value, protocol = entry.get("value"), entry["protocol"]
+        if "value" not in entry or (value is None and type(protocol.get("reason")) is not str):
+            raise TypeError(f"{name} has neither a value nor a reason")
+        values = protocol.get("values", [value])
+        if type(values) is not list or not values:
+            raise TypeError(f"the values of {name} are no list")
+        numbers = {type(number) for number in (value, protocol.get("spread"), *values)}
+        if not numbers <= {int, float, type(None)} or (None in values and value is not None):
+            raise TypeError(f"the value of {name} is no number")
+    for key in (HASHES, OLD_HASHES):
+        hashes = saved.get(key, {})
+        if not isinstance(hashes, dict) or not {*map(type, hashes.values())} <= {str, type(None)}:
+            raise TypeError(f"{key} are no strings by name")
 
 
 def hashes_of(record: dict) -> dict[str, str]:
@@ -112,7 +139,7 @@ def measured_before(
     """Return the saved record of the wanted metrics, or None if a protocol hash differs."""
     before = saved_record(folder)
     hashes = hashes_of(before)
-    if any(hashes.get(name) != hashed for name in wanted):
+    if any(hashes.get(name) != hashed or name not in before["metrics"] for name in wanted):
         return None
     metrics = {name: before["metrics"][name] for name in wanted}
     kept = {key: before[key] for key in before if key not in (HASHES, OLD_HASHES)}

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import errno
 import json
 import os
 import shutil
@@ -14,7 +15,19 @@ import numpy as np
 import tensorflow as tf
 
 from errors import UserError, warn
-from storage.checkpoint_files import DATA, INDEX, remains, require, steps_of
+from storage.checkpoint_files import (
+    DATA,
+    FOLDER_OF_TENSORFLOW,
+    INDEX,
+    LIST,
+    WRITTEN,
+    delete,
+    files_of,
+    path_of,
+    remains,
+    require_checkpoint,
+    steps_of,
+)
 from storage.files import make_durable, sweep, temporary, write_atomically
 
 State = dict[str, list[tf.Variable] | dict[str, tf.Variable]]
@@ -25,6 +38,7 @@ TRANSIENT = (
     tf.errors.PermissionDeniedError,
     tf.errors.UnavailableError,
 )
+DAMAGE = (tf.errors.OpError, IndexError, ValueError)
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 NOTES = "notes/.ATTRIBUTES/py_state"
 OF_TENSORFLOW = {NOTES, f"save_counter{VALUE}", "_CHECKPOINTABLE_OBJECT_GRAPH"}
@@ -42,7 +56,7 @@ class Notes(tf.train.experimental.PythonState):
     def __init__(self, content: Mapping[str, Any]):
         self.content = dict(content)
 
-    def serialize(self) -> bytes:
+    def serialize(self) -> str:
         return json.dumps(self.content)
 
     def deserialize(self, string_value: bytes) -> None:
@@ -113,20 +127,23 @@ class Checkpoints:
             notes: JSON values by name that `restore` returns.
         """
         step = int(self.step)
-        name = f"ckpt-{step}"
         content = Notes({**(notes or {}), IDENTITY: self.identity})
-        with temporary(self.directory / name) as folder:
+        with temporary(path_of(self.directory, step)) as folder:
             folder.mkdir()
-            tf.train.Checkpoint(**self.state, notes=content).write(str(folder / name))
-            files = [f"{name}{DATA}", f"{name}{INDEX}"]
-            read(folder / name)
-            make_durable(*(folder / file for file in files))
-            (self.directory / f"{name}{INDEX}").unlink(missing_ok=True)
-            for file in files:
-                os.replace(folder / file, self.directory / file)
+            path = path_of(folder, step)
+            try:
+                tf.train.Checkpoint(**self.state, notes=content).write(str(path))
+                read(path)
+            except tf.errors.OutOfRangeError as error:  # for Keras, the end of the data
+                raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path)) from error
+            index, data = files_of(folder, step)
+            make_durable(index, data)
+            (self.directory / index.name).unlink(missing_ok=True)
+            for file in (data, index):
+                os.replace(file, self.directory / file.name)
         make_durable(self.directory)
         self._delete_older(step)
-        self._list()
+        self._list(step)
         self.sweep()
 
     def found(self) -> list[int]:
@@ -149,10 +166,10 @@ class Checkpoints:
         """
         found = self.found()
         if step is not None:
-            require(self.directory, step)
+            require_checkpoint(self.directory, step)
         reason = ""
         for candidate in found if step is None else [step]:
-            path = self.directory / f"ckpt-{candidate}"
+            path = path_of(self.directory, candidate)
             try:
                 stored = read(path)
                 values = self._values_in(stored, candidate)
@@ -160,7 +177,7 @@ class Checkpoints:
                 reason = f"{path} belongs to another run ({error})"
             except TRANSIENT:
                 raise
-            except (tf.errors.OpError, IndexError, ValueError) as error:
+            except DAMAGE as error:
                 reason = f"{path} is damaged ({str(error).splitlines()[0]})"
             else:
                 for variable, value in values:
@@ -226,24 +243,40 @@ class Checkpoints:
         upto = [k for k in self.found() if k <= step]
         for old in reversed(upto[self.keep :]):
             if not self.keep_every or old % self.keep_every:
-                for suffix in (INDEX, DATA):
-                    (self.directory / f"ckpt-{old}{suffix}").unlink(missing_ok=True)
+                delete(self.directory, old)
 
-    def _list(self) -> None:
-        """Write TensorFlow's list of the checkpoints, for tf.train.latest_checkpoint."""
-        names = [f"ckpt-{step}" for step in reversed(self.found())]
-        lines = [f'model_checkpoint_path: "{names[-1]}"']
-        lines += [f'all_model_checkpoint_paths: "{name}"' for name in names]
-        write_atomically(self.directory / "checkpoint", "\n".join(lines) + "\n")
+    def _list(self, newest: int) -> None:
+        """Write TensorFlow's list of the checkpoints, for tf.train.latest_checkpoint.
+
+        Args:
+            newest: step of the checkpoint that was saved; those of later steps are damaged or of
+                another run.
+        """
+        lines = [f'model_checkpoint_path: "{path_of(self.directory, newest).name}"']
+        for step in reversed(self.found()):
+            lines.append(f'all_model_checkpoint_paths: "{path_of(self.directory, step).name}"')
+        write_atomically(self.directory / LIST, "\n".join(lines) + "\n")
 
     def sweep(self) -> None:
-        """Delete what kills have left of checkpoints that were not written completely."""
-        for leftover in self.directory.glob("*_temp"):
-            shutil.rmtree(leftover, ignore_errors=True)
-        sweep(self.directory)
+        """Delete the remains of checkpoints that are incomplete after a kill."""
+        for folder in self.directory.glob("*_temp"):
+            if FOLDER_OF_TENSORFLOW.fullmatch(folder.name):
+                shutil.rmtree(folder, ignore_errors=True)
+        sweep(self.directory, WRITTEN)
         for file in remains(self.directory):
-            warn(f"{file} belongs to a checkpoint that was not written completely; deleted")
+            warn(f"{file}: file of an incomplete checkpoint; deleted")
             file.unlink()
+
+
+def is_intact(directory: Path, step: int) -> bool:
+    """Return whether the checkpoint of a step can be read; all checksums are compared."""
+    try:
+        read(path_of(directory, step))
+    except TRANSIENT:
+        raise
+    except DAMAGE:
+        return False
+    return True
 
 
 def read(path: Path) -> Stored:

@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 LEFTOVER = re.compile(
-    r"\.[0-9a-f]{8}\.tmp\..+|\..+\.[0-9a-z_]{4,8}\.tmp"
-)  # earlier versions: the last
+    r"\.[0-9a-f]{8}\.tmp\.(?P<name>.+)"
+    r"|\.(?P<old_name>.+)\.[0-9a-z_]{8}\.tmp"  # of earlier versions
+)
 
 
 @contextlib.contextmanager
@@ -43,15 +44,22 @@ def replacing(path: str | os.PathLike) -> Iterator[pathlib.Path]:
     path = pathlib.Path(path)
     with temporary(path) as beside:
         yield beside
-        if path.is_dir():  # which os.replace does not replace
+        if path.is_dir():  # os.replace does not replace a directory
             shutil.rmtree(path)
         os.replace(beside, path)
 
 
-def sweep(folder: pathlib.Path) -> None:
-    """Delete the temporary files in a folder, which killed processes have left."""
+def sweep(folder: pathlib.Path, names: re.Pattern) -> None:
+    """Delete the temporary files that killed processes have left in a folder.
+
+    Args:
+        folder: the folder; its sub-folders are not searched.
+        names: pattern of the names of the files that were to be written. Temporary files of others,
+            such as those of another script that writes at present, are kept.
+    """
     for path in folder.iterdir() if folder.is_dir() else ():
-        if LEFTOVER.fullmatch(path.name):
+        match = LEFTOVER.fullmatch(path.name)
+        if match and names.fullmatch(match["name"] or match["old_name"]):
             remove(path)
 
 

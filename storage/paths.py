@@ -60,9 +60,5 @@ def several_paths(text: str) -> str:
 
     A comma may also be part of a path.
     """
-    pieces = text.split(",")
-    tilde = [piece.lstrip().startswith("~") for piece in pieces]
-    return ",".join(
-        one_path(piece.lstrip() if home else piece)
-        for piece, home in zip(pieces, tilde, strict=True)
-    )
+    stripped = (piece.lstrip() if piece.lstrip()[:1] == "~" else piece for piece in text.split(","))
+    return ",".join(map(one_path, stripped))

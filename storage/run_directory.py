@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from errors import UserError, warn
-from storage.checkpoint_files import steps_of
+from storage.checkpoint_files import WRITTEN, steps_of
 from storage.files import sweep, write_atomically, write_json
 from storage.paths import expanded
 
@@ -33,6 +33,20 @@ DATA = {
 SCALAR = re.compile(r"\w[\w./:-]*")  # name of a logged scalar
 LARGEST = 2**63 - 1  # integer in a record
 STEP_PICTURE = re.compile(r"(?:span-[0-9]+-)?step-([0-9]{7,18})\.png")
+# Names of the files that a training writes, by sub-folder; other scripts write others.
+FILES = {
+    "": re.compile(
+        r"(?:config|status)\.json|metrics\.jsonl|progress\.gif"
+        r"|(?:real|samples|curves|reconstructions|plane-[0-9]+)\.png"
+    ),
+    "checkpoints": WRITTEN,
+    "samples": STEP_PICTURE,
+    "planes": STEP_PICTURE,
+    "reconstructions": STEP_PICTURE,
+    "traversals": re.compile(r".+\.(?:png|gif)"),
+    "styles": re.compile(r".+\.png"),
+    "export": re.compile(r"generator\.keras|saved_model"),
+}
 
 
 class RunDirectory:
@@ -77,19 +91,31 @@ class RunDirectory:
         return self
 
     def __exit__(self, *_) -> None:
+        own = self._is_locked_here()
         self._lock.close()
+        self._lock = None
         with contextlib.suppress(OSError):  # the directory is gone
-            if [entry.name for entry in self.path.iterdir()] == [self._lock_file.name]:
+            if own and [entry.name for entry in self.path.iterdir()] == [self._lock_file.name]:
                 self._lock_file.unlink()
                 self.path.rmdir()
 
+    def _is_locked_here(self) -> bool:
+        """Return whether the lock file is the one that this object has locked.
+
+        A directory that was removed and made again, such as by another training, has another one.
+        """
+        try:
+            return os.path.samestat(os.fstat(self._lock.fileno()), os.stat(self._lock_file))
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
     def require(self) -> None:
-        """Check that the directory still exists, if it is locked.
+        """Check that the directory is still the one that was locked, if it was.
 
         Raises:
             UserError: it was removed or moved, or its drive was unmounted.
         """
-        if self._lock and not self._lock_file.exists():
+        if self._lock and not self._is_locked_here():
             raise UserError(
                 f"{self.path}: the run directory is gone (removed, moved or unmounted), nothing "
                 "can be written there any more"
@@ -118,9 +144,9 @@ class RunDirectory:
             warn(message)
 
     def sweep(self) -> None:
-        """Delete the temporary files of killed processes, at any depth."""
-        for folder, _, _ in os.walk(self.path):
-            sweep(Path(folder))
+        """Delete the temporary files that killed trainings have left in the folders of the run."""
+        for folder, names in FILES.items():
+            sweep(self.path / folder, names)
 
     def read_config(self) -> dict:
         """Return the content of config.json.
@@ -170,12 +196,12 @@ class RunDirectory:
 
         Raises:
             UserError: config.json is missing or cannot be read, or another version of the code
-                wrote it, so that `parse` raises KeyError, TypeError or UserError.
+                wrote it, so that `parse` raises LookupError, TypeError or ValueError.
         """
         saved = self.read_config()
         try:
             return parse(saved)
-        except (KeyError, TypeError, AttributeError, UserError) as error:
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
             reason = f"it lacks the entry {error}" if isinstance(error, KeyError) else error
             raise UserError(
                 f"{self.config}: written by another version of the code ({reason})"
@@ -192,7 +218,11 @@ class RunDirectory:
             environment: machine and versions.
             command: command line of this training.
             total_steps: last step of this training.
+
+        Raises:
+            UserError: the run directory is gone, or the old config.json cannot be read.
         """
+        self.require()
         resumed = self.config.exists() and self.has_checkpoints
         commands = self.read_config()["commands"] if resumed else []
         write_json(
@@ -231,7 +261,12 @@ class RunDirectory:
         return status if valid else {}
 
     def set_status(self, **entries: int | None) -> None:
-        """Set entries of the status."""
+        """Set entries of the status.
+
+        Raises:
+            UserError: the run directory is gone.
+        """
+        self.require()
         status = {"checkpoint": None, "finished": None, **self.status()}
         if self.status() != {**status, **entries}:
             write_json(self._status, {**status, **entries})
@@ -283,8 +318,9 @@ class RunDirectory:
         dropped = [str(number) for number, record in enumerate(found, 1) if record is None]
         if dropped:
             shown = ", ".join(dropped[:5]) + (", ..." if len(dropped) > 5 else "")
+            lines = "line is" if len(dropped) == 1 else "lines are"
             self._warn_once(
-                f"{self._metrics}: {len(dropped)} damaged lines are left out (line {shown})"
+                f"{self._metrics}: {len(dropped)} damaged {lines} left out (line {shown})"
             )
         return [record for record in found if record is not None]
 

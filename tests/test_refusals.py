@@ -185,7 +185,7 @@ def test_help_of_a_model_lists_the_options_that_can_apply_with_their_values(mode
 DECLARATIONS = (
     "cli.flags", "fields", "models", "models.networks.backbones", "augmentation.policies",
     "losses.adversarial", "losses.information", "losses.penalties", "losses.reconstruction",
-    "models.initializers", "models.norms", "models.optimizers",
+    "models.initializers", "models.norms", "models.optimizers", "models.schedules",
 )  # fmt: skip
 
 

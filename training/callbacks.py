@@ -8,8 +8,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -24,7 +23,7 @@ from storage.checkpoints import Checkpoints
 from storage.run_directory import RunDirectory
 from training.curves import POSITION, draw_curves
 from training.events import Events
-from training.pictures import plane_grid, reconstruction_grid
+from training.pictures import Picture, plane_grid, reconstruction_grid
 from training.stopping import StopRequest
 
 PLANE_SPANS = (1, 3)
@@ -168,8 +167,9 @@ class Log(Periodic):
     def __init__(self, outputs: Outputs, every: int, batches: Batches, saved: Mapping[str, Any]):
         super().__init__(outputs, every)
         self.batches = batches
-        *_, last = [{}, *self.run.records()]  # a checkpoint of an earlier version has no state
-        self.seconds = saved.get("seconds", last.get("seconds", 0.0))
+        # Checkpoints of earlier versions have no state; a killed catch-up leaves later records.
+        *_, last = [{}, *self.run.records()]
+        self.seconds = max(saved.get("seconds", 0.0), last.get("seconds", 0.0))
         self.first, self.busy = saved.get("first"), saved.get("busy", 0.0)
         self.means = {name: RunningMean(*mean) for name, mean in saved.get("means", {}).items()}
         self.recorded = {}
@@ -315,30 +315,37 @@ class Pictures(Periodic):
         real: uint8 images [n, h, w, c], drawn above their reconstructions if the model
             reconstructs images.
         planes: whether to draw the images over the plane of the first two latent dimensions.
+        drawn: whether the pictures of the first step are there.
     """
 
     def __init__(
-        self, outputs: Outputs, every: int, log: Log, real: np.ndarray, planes: bool = False
+        self,
+        outputs: Outputs,
+        every: int,
+        log: Log,
+        real: np.ndarray,
+        planes: bool = False,
+        drawn: bool = False,
     ):
         super().__init__(outputs, every)
-        self.log, self.real, self.planes = log, real, planes
+        self.log, self.real, self.planes, self.drawn_before = log, real, planes, drawn
 
     def done(self):
-        return (self.run.samples / f"step-{self.step:07}.png").exists()
+        return self.drawn_before
 
     def act(self):
         self.log.check_means(self.step)
         self.check_state()
         pictures = self.drawn()
         with self.run.optional("pictures"):
-            for picture in pictures:
-                plotting.save_image(picture.kept, picture.pixels)
+            for picture in pictures:  # the sample grid of the step shows that all are complete
                 plotting.save_image(picture.newest, picture.pixels)
+                plotting.save_image(picture.kept, picture.pixels)
             if self.step < self.outputs.total:
                 draw_curves(self.run)
         self.events.images(self.step, {p.title: p.pixels for p in pictures})
 
-    def drawn(self) -> list["Picture"]:
+    def drawn(self) -> list[Picture]:
         """Return the pictures of this step; the sample grid is the last one."""
         name, pictures = f"step-{self.step:07}.png", []
         if not self.model.lacks(RECONSTRUCT):
@@ -355,15 +362,6 @@ class Pictures(Periodic):
         pixels = plotting.grid(self.model.generate(latents), columns)
         newest = self.run.path / "samples.png"
         return [*pictures, Picture("samples", pixels, self.run.samples / name, newest)]
-
-
-class Picture(NamedTuple):
-    """Picture uint8 [H, W, c] with its title and its files: of this step, and of the newest."""
-
-    title: str
-    pixels: np.ndarray
-    kept: Path
-    newest: Path
 
 
 class Saver(Periodic):

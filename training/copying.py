@@ -1,8 +1,9 @@
-"""Copies of a run directory on a mounted drive, made while it trains. Does not import TensorFlow.
+"""Copies of a run directory on a mounted drive, made while it trains.
 
-A copy has config.json, status.json, metrics.jsonl, the checkpoints and the pictures; TensorBoard's
-summaries and export/ are not copied. Every file is written under a temporary name and renamed. The
-index of a checkpoint is the last file of a copy, so that a complete checkpoint has its records.
+A copy has config.json, status.json, metrics.jsonl, the checkpoints and the pictures that are drawn
+during the training. Every file is written under a temporary name and renamed. The index of a
+checkpoint is the last file of a copy, so that a complete checkpoint has its records. TensorFlow is
+imported only to compare the checkpoints of a run with those of its copy.
 """
 
 import contextlib
@@ -15,9 +16,9 @@ from typing import BinaryIO
 
 from cli.failures import explained
 from errors import UserError, warn
-from storage.checkpoint_files import DATA, INDEX, steps_of
-from storage.files import make_durable, replacing, sweep
-from storage.run_directory import RunDirectory
+from storage.checkpoint_files import delete, files_of, steps_of
+from storage.files import make_durable, replacing
+from storage.run_directory import FILES, RunDirectory
 from training.options import Config
 from training.resume import differences
 
@@ -25,7 +26,7 @@ RETRIES = 3
 PAUSE = 2.0  # seconds before the first retry; each further one takes twice as long
 LONGEST_WAIT = 60.0  # seconds for the last copy at the end of a training
 
-FILES, STATUS, PICTURES = ("config.json", "metrics.jsonl"), "status.json", (".png", ".gif")
+RECORDS, STATUS, PICTURES = ("config.json", "metrics.jsonl"), "status.json", (".png", ".gif")
 
 Known = dict[Path, int]  # copied file -> time of its source in nanoseconds
 
@@ -35,7 +36,8 @@ class Copies:
 
     A copy never blocks or stops the training. Of the requests during a copy the newest one counts.
     A copy that fails is tried again, and again at the next request; there is one warning. On exit
-    the context waits for the last copy, at most LONGEST_WAIT seconds.
+    the context waits for the last copy, at most LONGEST_WAIT seconds; not after a
+    KeyboardInterrupt.
 
     Args:
         run: the run directory.
@@ -66,18 +68,18 @@ class Copies:
             self._wanted = True
             self._changed.notify_all()
 
-    def __exit__(self, *_) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_) -> None:
         if not self.target:
             return
+        wait = 0.0 if kind is KeyboardInterrupt else LONGEST_WAIT
         with self._changed:
-            if self._wanted or self._busy:
-                print(
-                    f"waiting for the copy in {self.target}, at most {LONGEST_WAIT:.0f} s",
-                    flush=True,
-                )
-            done = self._changed.wait_for(lambda: not (self._wanted or self._busy), LONGEST_WAIT)
-            self._ended = True
-            self._changed.notify_all()
+            if wait and (self._wanted or self._busy):
+                print(f"waiting for the copy in {self.target}, at most {wait:.0f} s", flush=True)
+            try:
+                done = self._changed.wait_for(lambda: not (self._wanted or self._busy), wait)
+            finally:
+                self._ended = True
+                self._changed.notify_all()
         here = max(steps_of(self.run.checkpoints), default=None)
         if here is not None and not (done and self.step == here):
             there = "empty" if self.step is None else f"at step {self.step}"
@@ -136,39 +138,39 @@ def copy(run: RunDirectory, target: Path, known: Known, prune: bool = True) -> i
     folder = target / run.checkpoints.name
     for path in (target, folder):
         path.mkdir(exist_ok=True)
-        sweep(path)
+    RunDirectory(target).sweep()
     for step in steps:
-        name = str(run.checkpoints / f"ckpt-{step}")
         with contextlib.ExitStack() as stack:
             try:  # both are open before the first is copied: the training may delete them
-                data, index = (
-                    stack.enter_context(open(name + suffix, "rb")) for suffix in (DATA, INDEX)
+                index, data = (
+                    stack.enter_context(file.open("rb")) for file in files_of(run.checkpoints, step)
                 )
             except FileNotFoundError:
                 if step == steps[0]:
                     raise
                 continue
-            if not is_copied(data, folder / Path(data.name).name, known):
-                (folder / Path(index.name).name).unlink(missing_ok=True)
-            copy_file(data, folder / Path(data.name).name, known)
+            copied_index, copied_data = files_of(folder, step)
+            if not is_copied(data, copied_data, known):
+                copied_index.unlink(missing_ok=True)
+            copy_file(data, copied_data, known)
             if step == steps[0]:
-                copy_files([run.path / name for name in FILES], target, known)
+                copy_files([run.path / name for name in RECORDS], target, known)
                 copy_pictures(run, target, known)
-            copy_file(index, folder / Path(index.name).name, known)
+            copy_file(index, copied_index, known)
     for old in set(steps_of(folder)) - set(steps) if steps and prune else ():
-        for suffix in (INDEX, DATA):
-            (folder / f"ckpt-{old}{suffix}").unlink(missing_ok=True)
+        delete(folder, old)
     copy_files([run.path / STATUS], target, known)
     return steps[0] if steps else None
 
 
 def copy_pictures(run: RunDirectory, target: Path, known: Known) -> None:
-    """Copy the pictures of a run."""
-    for folder in (run.path, run.samples, run.planes, run.reconstructions):
-        if folder.is_dir():
-            found = [path for path in sorted(folder.iterdir()) if path.suffix in PICTURES]
-            found = [path for path in found if not path.name.startswith(".")]
-            copy_files(found, target / folder.relative_to(run.path), known)
+    """Copy the pictures that a training has written to a run."""
+    for name in ("", run.samples.name, run.planes.name, run.reconstructions.name):
+        folder = run.path / name
+        found = sorted(folder.iterdir()) if folder.is_dir() else ()
+        own = [path for path in found if FILES[name].fullmatch(path.name)]
+        pictures = [path for path in own if path.suffix in PICTURES]
+        copy_files(pictures, target / name, known)
 
 
 def copy_files(paths: Sequence[Path], folder: Path, known: Known) -> None:
@@ -210,7 +212,7 @@ def device(path: Path) -> int:
 
 
 def take_back(config: Config, run: RunDirectory) -> None:
-    """Copy the run back from its copy if that has a checkpoint of a later step.
+    """Copy the run back from its copy if that has an intact checkpoint of a later step.
 
     Args:
         config: configuration of the training, with the folder of the copy.
@@ -238,10 +240,32 @@ def take_back(config: Config, run: RunDirectory) -> None:
             return  # an error of `resume.check`
         if run.read_data()["fingerprint"] != there.read_data()["fingerprint"]:
             raise UserError(f"{target}: its images differ from those of {run.path}", "copy_to")
-    newest = steps_of(there.checkpoints)[0]
-    if newest > max(steps_of(run.checkpoints), default=-1):
-        print(f"{run.path}: step {newest} is copied back from {target}", flush=True)
-        copy(there, run.path, {}, prune=False)
+    here = newest_intact(run.checkpoints)
+    newest = newest_intact(there.checkpoints, after=here)
+    if newest is None:
+        if here is not None or run.has_checkpoints:
+            return
+        newest = steps_of(there.checkpoints)[0]  # damaged as all others, which the restore names
+    print(f"{run.path}: step {newest} is copied back from {target}", flush=True)
+    for step in steps_of(there.checkpoints):
+        if here is None or step > here:  # damaged here, although it may have the size of the copy
+            delete(run.checkpoints, step)
+    copy(there, run.path, {}, prune=False)
+
+
+def newest_intact(directory: Path, after: int | None = None) -> int | None:
+    """Return the step of the newest checkpoint that can be read, None if there is none.
+
+    Args:
+        directory: folder of checkpoints, which are read from the newest one on.
+        after: only checkpoints of later steps are read.
+    """
+    steps = [step for step in steps_of(directory) if after is None or step > after]
+    if not steps:
+        return None
+    from storage.checkpoints import is_intact
+
+    return next((step for step in steps if is_intact(directory, step)), None)
 
 
 def require_place(target: Path, run: RunDirectory) -> None:

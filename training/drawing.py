@@ -14,7 +14,7 @@ import plotting
 from errors import UserError
 from fields import Choice, Choices, choice, field
 from models.abilities import CONTINUOUS_CODES, ORDERED_DIMENSIONS, STYLES, Ability
-from storage.checkpoint_files import require
+from storage.checkpoint_files import require_checkpoint
 from storage.files import write_npz
 from storage.paths import expanded, one_path
 from storage.run_directory import RunDirectory
@@ -82,7 +82,7 @@ def draw(options: "GenerateOptions") -> list[str]:
     run = RunDirectory(options.run)
     run.read_config()  # raises before TensorFlow is imported
     if options.step is not None:
-        require(run.checkpoints, options.step)
+        require_checkpoint(run.checkpoints, options.step)
     from training.loading import load_run
 
     _, _, model = load_run(options.run, options.step)

@@ -15,7 +15,7 @@ from evaluation.reference import Reference
 from evaluation.reports import publishing
 from evaluation.reports.comparison import write_comparison
 from evaluation.reports.tables import missing, tables
-from storage.checkpoint_files import require, steps_of
+from storage.checkpoint_files import require_checkpoint, steps_of
 from storage.paths import expanded
 from storage.run_directory import RunDirectory
 from training import options
@@ -84,7 +84,7 @@ def runs_of(request: EvaluateOptions) -> list[RunDirectory]:
                 f"{run.path}: no checkpoint found. Train it first with outdir={run.path}", "run"
             )
         if request.step is not None:
-            require(run.checkpoints, request.step)
+            require_checkpoint(run.checkpoints, request.step)
     return runs
 
 
@@ -112,8 +112,6 @@ def references_of(runs: Sequence[RunDirectory], request: MeasureOptions) -> list
         UserError: the images of a run have changed, or its data set has no such metrics, features
             or baselines.
     """
-    from training import loading
-
     references: list[Reference] = []
     for run in runs:
         described = run.read_data()

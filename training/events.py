@@ -21,7 +21,7 @@ class Events:
     Args:
         directory: folder of the event file.
         start: step from which the training resumes; TensorBoard forgets what earlier event files
-            have after it.
+            have of this step and of later ones.
     """
 
     def __init__(self, directory: Path, start: int):
@@ -31,7 +31,7 @@ class Events:
     def __enter__(self) -> "Events":
         with self._tolerant():
             self.writer = tf.summary.create_file_writer(str(self.directory))
-            self._forget_after(self.start)
+            self._forget_from(self.start)
         return self
 
     def __exit__(self, *_) -> None:
@@ -58,14 +58,13 @@ class Events:
             if self.writer:
                 self.writer.flush()
 
-    def _forget_after(self, step: int) -> None:
-        """Let TensorBoard forget the summaries after a step, of earlier event files.
+    def _forget_from(self, step: int) -> None:
+        """Let TensorBoard forget the summaries from a step on, of earlier event files.
 
         It takes the first SessionLog.START for the start of the run, and each later one for a
         restart.
         """
-        purged = step + 1 if step else 0
-        event = Event(step=purged, session_log=SessionLog(status=SessionLog.START))
+        event = Event(step=step, session_log=SessionLog(status=SessionLog.START))
         for _ in range(2):
             tf.raw_ops.ImportEvent(writer=self.writer._resource, event=event.SerializeToString())
 

@@ -7,12 +7,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import imageio.v3 as iio
 import keras
 import numpy as np
 import tensorflow as tf
 
 import plotting
+from cli.failures import first_line
 from data import Batches, ImageData
 from errors import UserError, warn
 from evaluation import runner, subject
@@ -32,8 +32,9 @@ from training.copying import Copies
 from training.curves import draw_curves
 from training.events import Events
 from training.options import Config, RunOptions
-from training.pictures import save_style_pictures, save_traversals
+from training.pictures import picture, save_style_pictures, save_traversals
 from training.progress import Progress
+from training.restoring import restore_summaries
 
 GIF_FRAMES = 100
 TRAVERSAL_SPANS = (1, 2)
@@ -97,10 +98,11 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
     print_start(config, run, model, images, f"steps {start} to {total} ({epoch} per epoch)")
 
     with (
+        stopping.StopRequest() as stop,  # the first, so that a stop does not cut off the last copy
         Copies(run, config.copy) as copies,
         Events(run.path, start) as events,
-        stopping.StopRequest() as stop,
     ):
+        drawn = restore_summaries(run, events, start)
         if start:
             copies.request()
         else:
@@ -121,7 +123,12 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
             measure=evaluators,
             log=log,
             draw=callbacks.Pictures(
-                outputs, options.sample_every or epoch_end, log, shown, options.sample_planes
+                outputs,
+                options.sample_every or epoch_end,
+                log,
+                shown,
+                planes=options.sample_planes,
+                drawn=drawn,
             ),
             save=callbacks.Saver(
                 outputs, every, log, checkpoints, options.checkpoint_minutes, copies.request
@@ -145,10 +152,13 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
         else:
             steps.on_train_begin()
         step = int(model.step)
-        if step == total:
+        if step < total and not stop.received:
+            raise RuntimeError(f"the training has ended at step {step} of {total}")
+        # A stop at the last step leaves its outputs to the next training.
+        if finished := step == total and not stop.received:
             finish(run, model, events)
             copies.request()
-    if step < total:
+    if stop.received and not finished:
         name = stop.received.name
         print(f"stopped by {name} at step {step}; run the same command to resume")
     return 128 + stop.received if stop.received else 0
@@ -167,11 +177,6 @@ def stop_using_xla(model: GenerativeModel, run: RunDirectory, error: Exception) 
     model.jit_compile = False
     model.train_function = None
     run.update_environment(xla=False)
-
-
-def first_line(error: Exception) -> str:
-    """Return the first line of the message of an error, or its type."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
 
 
 def sample_measure(options: RunOptions, images: ImageData, model: GenerativeModel) -> Callable:
@@ -382,15 +387,3 @@ def frames_of(run: RunDirectory) -> list[np.ndarray]:
     drawn = [pixels for k in kept if (pixels := picture(paths[k])) is not None]
     kind = [(pixels.shape, pixels.dtype) for pixels in drawn]
     return [pixels for pixels, one in zip(drawn, kind, strict=True) if one == kind[-1]]
-
-
-def picture(path: Path) -> np.ndarray | None:
-    """Return a PNG file as uint8 [H, W, c]; None if it is missing, or damaged with a warning."""
-    if not path.exists():
-        return None
-    try:
-        pixels = iio.imread(path)
-    except Exception as error:  # Pillow raises errors of many types for damaged files
-        warn(f"{path}: left out ({first_line(error)})")
-        return None
-    return pixels[..., None] if pixels.ndim == 2 else pixels

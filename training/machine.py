@@ -29,7 +29,10 @@ def environment() -> dict[str, str]:
 
 
 def commit() -> str:
-    """Return the commit of this code, with "and changes" for a changed tree; empty without Git."""
+    """Return the commit of this code, with "and changes" for a changed tree; empty without Git.
+
+    A Python file that Git does not know counts as a change, unless .gitignore lists it.
+    """
     here = Path(__file__).resolve().parents[1]
 
     def git(*arguments: str) -> str:
@@ -40,6 +43,7 @@ def commit() -> str:
         if Path(git("rev-parse", "--show-toplevel")).resolve() != here:
             return ""
         changes = git("status", "--porcelain", "--untracked-files=no")
+        changes += git("ls-files", "--others", "--exclude-standard", "--", "*.py")
         return git("rev-parse", "HEAD") + " and changes" * bool(changes)
     except (OSError, subprocess.CalledProcessError):
         return ""

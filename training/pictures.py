@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
+import imageio.v3 as iio
 import numpy as np
 import tensorflow as tf
 
 import plotting
-from errors import UserError
+from errors import UserError, warn
 from models.abilities import ORDERED_DIMENSIONS, STYLES
 from models.base import GenerativeModel, to_unit_range
 from models.latents import (
@@ -23,6 +25,28 @@ from models.latents import (
 POINTS = 11  # values per code in a traversal
 PSIS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0, 1.25)  # columns of the truncation sweep
 DRAWS = 100  # noise draws per standard deviation
+
+
+class Picture(NamedTuple):
+    """Picture uint8 [H, W, c] with its title and its files: of this step, and of the newest."""
+
+    title: str
+    pixels: np.ndarray
+    kept: Path
+    newest: Path
+
+
+def picture(path: Path) -> np.ndarray | None:
+    """Return a PNG file as uint8 [H, W, c]; None if it is missing, or damaged with a warning."""
+    if not path.exists():
+        return None
+    try:
+        pixels = iio.imread(path)
+    except Exception as error:  # Pillow raises errors of many types for damaged files
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        warn(f"{path}: left out ({reason})")
+        return None
+    return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
 def plane_grid(model: GenerativeModel, latents: dict[str, tf.Tensor], span: float) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Records of runs to publish: finished runs of one flagfile and a seed."""
 
 import shlex
+from typing import Any
 
 from errors import UserError
 from storage.checkpoint_files import steps_of
@@ -14,10 +15,8 @@ def published_record(run: RunDirectory) -> dict:
     Raises:
         UserError: the run is not finished, or was trained with flags besides a flagfile and a seed.
     """
-    saved = run.read_config()
     config = options.Config.of_run(run)
-    words = shlex.split(saved["commands"][0].replace("--flagfile=", "--flagfile "))
-    flagfile = words[words.index("--flagfile") + 1] if "--flagfile" in words else ""
+    flagfile = run.parsed_config(flagfile_of)
     anywhere = config.with_options(outdir="", data_dir="")
     seed = f"--seed={config.options.seed}"
     argv = [f"--flagfile={flagfile}", seed, "--outdir=", "--data_dir="]
@@ -39,5 +38,28 @@ def published_record(run: RunDirectory) -> dict:
         "steps": last["step"],
         "kimg": last["kimg"],
         "wall_minutes": round(last["seconds"] / 60, 1),
-        "machine": saved["environment"]["machine"],
+        "machine": run.parsed_config(machine_of),
     }
+
+
+def flagfile_of(saved: dict[str, Any]) -> str:
+    """Return the flagfile of the first command in config.json, "" without one.
+
+    Raises:
+        ValueError: a quotation mark is not closed.
+        IndexError: the name of the file is missing.
+    """
+    words = shlex.split(saved["commands"][0].replace("--flagfile=", "--flagfile "))
+    return words[words.index("--flagfile") + 1] if "--flagfile" in words else ""
+
+
+def machine_of(saved: dict[str, Any]) -> str:
+    """Return the description of the machine in config.json.
+
+    Raises:
+        KeyError or TypeError: it is missing or no text.
+    """
+    machine = saved["environment"]["machine"]
+    if not isinstance(machine, str):
+        raise TypeError(f"environment: machine is {machine!r}")
+    return machine

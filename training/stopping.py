@@ -19,8 +19,8 @@ class StopRequest:
     """Context in which SIGINT (Ctrl-C, a notebook's stop), SIGTERM and SIGHUP request a stop.
 
     A notebook's stop button sends SIGINT up to three times: signals within GRACE seconds of the
-    first one count as one. A later signal has its usual effect. SIGHUP stays ignored where it is,
-    as under nohup.
+    first one count as one. A later signal has its usual effect. A signal that the process ignores
+    stays ignored: SIGHUP under nohup, SIGINT of a background job of a shell script.
 
     Attributes:
         received: the first signal, or None.
@@ -34,16 +34,18 @@ class StopRequest:
         if threading.current_thread() is threading.main_thread():
             for name in ("SIGINT", "SIGTERM", "SIGHUP"):
                 number = getattr(signal, name, None)  # Windows has no SIGHUP
-                if number is None or (name == "SIGHUP" and is_ignored(number)):
+                if number is None or is_ignored(number):
                     continue
-                self.handlers[number] = signal.signal(number, self._take)
+                # None: a handler that was not installed from Python and cannot be restored
+                self.handlers[number] = signal.signal(number, self._take) or signal.SIG_DFL
         return self
 
     def _take(self, number, frame) -> None:
         now = time.monotonic()
         if self.received is None:
             self.received, self.since = signal.Signals(number), now
-            message = "stopping after this step; a signal after 3 s stops without a checkpoint\n"
+            later = f"a signal after {GRACE:.0f} s stops without a checkpoint"
+            message = f"stopping after this step; {later}\n"
             with contextlib.suppress(OSError):  # of a terminal that is gone
                 os.write(2, message.encode())
             if self._interruptible:

@@ -121,8 +121,8 @@ def protocol_text(protocol: dict) -> str:
     def text(key: str, value: Any) -> str:
         if isinstance(value, list):
             return "[" + ", ".join(text(key, x) for x in value) + "]"
-        return (
-            value[:12] if key in HASHES else cell(value) if isinstance(value, float) else str(value)
-        )
+        if key in HASHES:
+            return str(value)[:12]
+        return cell(value) if isinstance(value, float) else str(value)
 
     return ", ".join(f"{key} {text(key, value)}" for key, value in protocol.items())

@@ -304,3 +304,23 @@ def test_run_script_raises_other_errors():
 
     with pytest.raises(ZeroDivisionError):
         flags.run_script(main, [])
+
+
+ENDING = """
+import atexit, os, signal, sys
+
+def late():  # runs after the handlers that the script registers
+    for number in (signal.SIGINT, signal.SIGTERM):
+        os.kill(os.getpid(), number)
+
+atexit.register(late)
+from cli import flags
+
+if code := flags.run_script(lambda argv: 130, []):
+    sys.exit(code)
+"""
+
+
+def test_signals_while_the_interpreter_ends_do_not_change_the_exit_code(python):
+    done = python("-c", ENDING)
+    assert (done.code, done.err) == (130, "")

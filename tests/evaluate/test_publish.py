@@ -131,6 +131,35 @@ def test_publish_of_several_runs_copies_the_figures_of_the_comparison(
         assert copy.read_bytes() == (tmp_path / "study" / name).read_bytes()
 
 
+DAMAGED = {
+    "quotation mark": ({"commands": ["python train.py 'x"]}, "No closing quotation"),
+    "no name": ({"commands": ["python train.py --flagfile"]}, "list index out of range"),
+    "environment": ({"environment": None}, "it lacks the entry 'environment'"),
+    "machine": ({"environment": {}}, "it lacks the entry 'machine'"),
+    "number": ({"environment": {"machine": 5}}, "environment: machine is 5"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_publish_of_a_run_with_a_damaged_config_json_is_one_line(
+    call, copied_run, published, tmp_path, tiny_run, damage
+):
+    from training import options
+
+    flagfile = tmp_path / "tiny.txt"
+    flagfile.write_text("\n".join(tiny_run.argv))
+    assert options.parse([f"--flagfile={flagfile}"])
+    saved = json.loads((copied_run / "config.json").read_text())
+    changes, reason = DAMAGED[damage]
+    saved |= {"commands": [f"python train.py --flagfile={flagfile} --seed=5"], **changes}
+    saved = {name: value for name, value in saved.items() if value is not None}
+    (copied_run / "config.json").write_text(json.dumps(saved))
+    refusal = call("evaluate", f"--run={copied_run}", "--publish").refusal()
+    version = "written by another version of the code"
+    assert refusal == f"{copied_run}/config.json: {version} ({reason})"
+    assert_nothing_published(published)
+
+
 def test_publish_of_a_run_without_a_flagfile_is_invalid(call, copied_run, published):
     refusal = call("evaluate", f"--run={copied_run}", "--publish").refusal()
     assert refusal == f"--publish: {copied_run}: {FLAGFILE_ONLY}"

@@ -98,8 +98,57 @@ def test_earlier_metric_without_a_checkpoint_step_is_dropped_alone(evaluated, tm
     assert set(merged["metrics"]) == {"pixel_mean", "pixel_distance"}
 
 
-@pytest.mark.parametrize("content", ["", "{", "[]", "{}"])
-def test_damaged_earlier_record_is_replaced(content, evaluated, tmp_path):
-    (tmp_path / "evaluation.json").write_text(content)
+ENTRY = {"value": 1.5, "protocol": {"checkpoint_step": 1}}
+DAMAGED = {
+    "": "",
+    "{": "{",
+    "[]": [],
+    "{}": {},
+    "deep": "[" * 100_000,
+    "not UTF-8": b"\xff",
+    "metrics is a list": {"metrics": []},
+    "entry is a number": {"metrics": {"pixel_mean": 5}},
+    "entry without protocol": {"metrics": {"pixel_mean": {"value": 1.5}}},
+    "protocol is a list": {"metrics": {"pixel_mean": {"value": 1.5, "protocol": []}}},
+    "values are a number": {"metrics": {"pixel_mean": {"value": 1.5, "protocol": {"values": 1.5}}}},
+    "values are empty": {"metrics": {"pixel_mean": {"value": 1.5, "protocol": {"values": []}}}},
+    "values are texts": {"metrics": {"pixel_mean": {"value": 1.5, "protocol": {"values": ["x"]}}}},
+    "spread is a text": {"metrics": {"pixel_mean": {"value": 1.5, "protocol": {"spread": "x"}}}},
+    "reason without value": {"metrics": {"pixel_mean": {"protocol": {"reason": "none"}}}},
+    "value is a text": {"metrics": {"pixel_mean": {**ENTRY, "value": "low"}}},
+    "no value and no reason": {"metrics": {"pixel_mean": {**ENTRY, "value": None}}},
+    "hashes are a list": {"protocol_hashes": ["pixel_mean"]},
+    "hash is a number": {"protocol_hashes": {"pixel_mean": 5}},
+    "old hash is a number": {"ways": {"pixel_mean": 5}},
+    "name is a number": {"name": 5},
+    "data set is a list": {"dataset": []},
+    "seconds are missing": {"seconds": None},
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGED)
+def test_damaged_earlier_record_is_replaced_with_a_warning(damage, evaluated, tmp_path, capsys):
+    content = DAMAGED[damage]
+    if isinstance(content, dict) and content:
+        content = {"name": "run", "dataset": "x", "seconds": {}, "metrics": {}, **content}
+    if not isinstance(content, bytes):
+        content = (content if isinstance(content, str) else json.dumps(content)).encode()
+    (tmp_path / "evaluation.json").write_bytes(content)
     _, saved = evaluated("pixel_mean", only_new=True)
     assert list(saved["metrics"]) == ["pixel_mean"]
+    lines = capsys.readouterr().err.splitlines()
+    assert len(set(lines)) == 1
+    assert lines[0].startswith(f"warning: {tmp_path}/evaluation.json: cannot be read (")
+    assert lines[0].endswith("; its metrics are measured again")
+
+
+def test_missing_earlier_record_gives_no_warning(evaluated, capsys):
+    evaluated("pixel_mean", only_new=True)
+    assert capsys.readouterr().err == ""
+
+
+def test_hash_without_its_metric_does_not_skip_the_measurement(evaluated, tmp_path):
+    first, saved = evaluated("pixel_mean")
+    (tmp_path / "evaluation.json").write_text(json.dumps({**saved, "metrics": {}}))
+    again, _ = evaluated("pixel_mean", only_new=True)
+    assert again["metrics"] == first["metrics"]

@@ -39,6 +39,28 @@ if code := flags.run_script(train.main, sys.argv[5:]):
     sys.exit(code)
 """
 
+# A training that kills itself in a method of a callback, before the method writes an event.
+KILLED_BEFORE_EVENTS = """
+import importlib, os, signal, sys
+import train
+from cli import flags
+from training.events import Events
+
+module, kind, method = sys.argv[1].rsplit(".", 2)
+kind = getattr(importlib.import_module(module), kind)
+original = getattr(kind, method)
+
+def kill(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+def at(this, *arguments, **options):
+    Events.images = Events.scalars = kill
+    return original(this, *arguments, **options)
+
+setattr(kind, method, at)
+sys.exit(flags.run_script(train.main, sys.argv[2:]))
+"""
+
 
 @contextlib.contextmanager
 def signalled(kind, method, step, *numbers):

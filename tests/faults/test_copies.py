@@ -136,6 +136,59 @@ def test_drive_that_hangs_is_waited_for_and_named(run, drive, monkeypatch, capsy
     assert err == f"warning: {drive / 'run'}: the copy is empty, the run is at step 6\n"
 
 
+def test_keyboard_interrupt_does_not_wait_for_the_copy(run, drive, monkeypatch, capsys):
+    started, release = threading.Event(), threading.Event()
+
+    def hanging(*_):
+        started.set()
+        release.wait(30)
+
+    monkeypatch.setattr(copying, "copy_file", hanging)
+
+    def stopped():
+        with copying.Copies(run, drive / "run") as copies:
+            copies.request()
+            assert started.wait(30)
+            raise KeyboardInterrupt
+
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        stopped()
+    assert time.monotonic() - start < 10
+    release.set()
+    assert "waiting for the copy" not in capsys.readouterr().out
+
+
+def test_second_signal_of_a_notebook_stop_does_not_interrupt_the_last_copy(
+    train, at_step, monkeypatch, tmp_path, drive
+):
+    copy_file, slowly = copying.copy_file, threading.Event()
+
+    def slow(*arguments):
+        if slowly.is_set():
+            time.sleep(0.3)
+        copy_file(*arguments)
+
+    def stop(path):
+        slowly.set()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    class Waiting(copying.Copies):
+        def __exit__(self, *error):
+            later = threading.Timer(0.2, lambda: os.kill(os.getpid(), signal.SIGINT))
+            later.start()
+            super().__exit__(*error)
+            assert not later.is_alive()
+
+    monkeypatch.setattr(copying, "copy_file", slow)
+    monkeypatch.setattr("training.loop.Copies", Waiting)
+    at_step(3, stop)
+    done = train()
+    assert done.code == 130, done
+    assert "stopped by SIGINT at step 3; run the same command to resume" in done.out
+    assert steps_saved(drive / "run") == steps_saved(tmp_path / "run") == [2, 3]
+
+
 def test_checkpoint_deleted_during_its_copy_is_copied(run, drive, monkeypatch):
     copy_file = copying.copy_file
 
@@ -249,6 +302,69 @@ def test_take_back_of_a_newer_copy_keeps_the_checkpoints_of_the_run(run, config,
     set_step(run, 6, 5)
     copying.take_back(config(), run)
     assert steps_saved(run.path) == [4, 5, 6]
+
+
+def damage(run, step):
+    """Change a byte of a checkpoint's data; size and time stay as they are."""
+    file = run.checkpoints / f"ckpt-{step}.data-00000-of-00001"
+    times, content = file.stat(), bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_take_back_replaces_a_damaged_newest_checkpoint(run, config, drive, capsys):
+    copying.copy(run, drive / "run", {})
+    expected = files(run.checkpoints)
+    damage(run, 6)
+    copying.take_back(config(), run)
+    assert f"step 6 is copied back from {drive / 'run'}" in capsys.readouterr().out
+    assert files(run.checkpoints) == expected
+
+
+def test_take_back_of_a_step_between_an_intact_and_a_damaged_checkpoint(run, config, drive):
+    copying.copy(run, drive / "run", {})
+    set_step(run, 6, 9)
+    damage(run, 9)
+    before = files(run.checkpoints)
+    copying.take_back(config(), run)
+    assert steps_saved(run.path) == [4, 6, 9]
+    assert files(run.checkpoints).items() >= before.items()
+
+
+@pytest.mark.parametrize("damaged", [(6,), (4, 6)])
+def test_take_back_of_a_damaged_copy_changes_nothing(run, config, drive, damaged):
+    copying.copy(run, drive / "run", {})
+    for step in damaged:
+        damage(RunDirectory(drive / "run"), step)
+    set_step(run, 6, 5)
+    before = files(run.path)
+    copying.take_back(config(), run)
+    assert files(run.path) == before
+
+
+def test_take_back_of_damaged_checkpoints_only_does_not_start_a_new_run(run, config, drive):
+    copying.copy(run, drive / "run", {})
+    for step in (4, 6):
+        damage(RunDirectory(drive / "run"), step)
+        damage(run, step)
+    before = files(run.path)
+    copying.take_back(config(), run)
+    assert files(run.path) == before
+    shutil.rmtree(run.checkpoints)
+    copying.take_back(config(), run)
+    assert steps_saved(run.path) == [4, 6]  # restoring them is an error
+
+
+def test_copy_deletes_temporary_files_of_interrupted_copies_only(run, drive):
+    copying.copy(run, drive / "run", {})
+    expected = files(drive / "run")
+    others = ("samples/.01234567.tmp.x.png", ".01234567.tmp.evaluation.json")
+    left = ("samples/.01234567.tmp.step-0000004.png", "checkpoints/.01234567.tmp.ckpt-4.index")
+    for name in (*others, *left, ".01234567.tmp.config.json"):
+        (drive / "run" / name).touch()
+    copying.copy(run, drive / "run", {})
+    assert files(drive / "run") == expected | dict.fromkeys(others, b"")
 
 
 def test_take_back_of_an_older_copy_changes_nothing(run, config, drive):

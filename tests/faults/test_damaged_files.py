@@ -133,7 +133,7 @@ def test_many_damaged_and_foreign_files_at_once_lose_nothing(
     stray = ("checkpoints/ckpt-20 (1).index", "checkpoints/ckpt-x.index", "samples/step-x.png")
     for name in stray:
         (run / name).write_bytes(b"copy")
-    left = (".01234abc.tmp.config.json", "samples/.a.png.ab3_xy9z.tmp")
+    left = (".01234abc.tmp.config.json", "samples/.step-0000003.png.ab39f29c.tmp")
     for name in left:
         (run / name).write_bytes(b"half")
     (run / "checkpoints" / "checkpoint").write_text('model_checkpoint_path: "/elsewhere/ckpt-4"')
@@ -144,7 +144,7 @@ def test_many_damaged_and_foreign_files_at_once_lose_nothing(
     for expected in (
         f"{run}/config.json is missing; written again, with this command only",
         f"{log}: 6 damaged lines are left out (line 2, 3, 4, 5, 6, ...)",
-        f"{orphan} belongs to a checkpoint that was not written completely; deleted",
+        f"{orphan}: file of an incomplete checkpoint; deleted",
     ):
         assert found.count(expected) == 1
     (other,) = (line for line in found if str(picture) in line)
@@ -176,7 +176,7 @@ def test_damaged_line_of_the_log_is_named_once_and_the_others_are_kept(
     log = run / "metrics.jsonl"
     first, *others = log.read_bytes().splitlines()
     log.write_bytes(b"\n".join([first, LINES[line], *others, b""]))
-    assert warnings_of(resume(run)) == [f"{log}: 1 damaged lines are left out (line 2)"]
+    assert warnings_of(resume(run)) == [f"{log}: 1 damaged line is left out (line 2)"]
     assert_same_end(run)
 
 
@@ -263,22 +263,22 @@ def test_finished_run_with_a_damaged_last_checkpoint_is_trained_again(
 @pytest.mark.slow
 def test_leftovers_of_kills_are_swept_at_the_next_start(run, resume, warnings_of, assert_same_end):
     left = (
-        ".config.json.ab3_xy9z.tmp", ".01234abc.tmp.metrics.jsonl", "samples/.89abcdef.tmp.a.png",
-        "checkpoints/.01234567.tmp.checkpoint",
+        ".config.json.ab39f29c.tmp", ".01234abc.tmp.metrics.jsonl",
+        "samples/.89abcdef.tmp.step-0000009.png", "checkpoints/.01234567.tmp.checkpoint",
     )  # fmt: skip
     for name in left:
         (run / name).write_bytes(b"half")
     for name in (
         "checkpoints/.01234567.tmp.ckpt-8",
         "checkpoints/ckpt-8_temp",
-        ".0abcdef0.tmp.export",
+        "export/.0abcdef0.tmp.saved_model",
     ):
-        (run / name).mkdir()
+        (run / name).mkdir(parents=True)
         (run / name / "part").write_bytes(b"half")
     orphan = run / "checkpoints" / "ckpt-7.data-00000-of-00001"
     orphan.write_bytes(b"half")
     (warning,) = warnings_of(resume(run))
-    assert warning == f"{orphan} belongs to a checkpoint that was not written completely; deleted"
+    assert warning == f"{orphan}: file of an incomplete checkpoint; deleted"
     names = [path.name for path in run.rglob("*")]
     assert not [name for name in names if "tmp" in name or "_temp" in name or "ckpt-7" in name]
     assert_same_end(run)
@@ -326,7 +326,7 @@ def test_kill_inside_the_first_checkpoint_counts_as_none(run, capsys, index, sta
     assert json.loads((run / "status.json").read_text()) == {"checkpoint": None, "finished": None}
     warnings = capsys.readouterr().err.splitlines()
     assert len(warnings) == (1 if index is None else 2)
-    assert all("was not written completely; deleted" in line for line in warnings)
+    assert all("file of an incomplete checkpoint; deleted" in line for line in warnings)
 
 
 @pytest.mark.slow
@@ -336,7 +336,7 @@ def test_kill_inside_the_first_checkpoint_starts_afresh(
 ):
     first_checkpoint_killed(run, index, status)
     outcome = resume(run)
-    assert all("was not written completely; deleted" in line for line in warnings_of(outcome))
+    assert all("file of an incomplete checkpoint; deleted" in line for line in warnings_of(outcome))
     assert "steps 0 to 9" in outcome.out
     assert_same_end(run)
 

@@ -82,6 +82,31 @@ def test_explained_error_of_the_code_is_none(error, capsys):
         flags.run_script(main, [])
 
 
+OF_FILES = ("NotFoundError", "AlreadyExistsError", "FailedPreconditionError", "UnknownError")
+
+
+@pytest.mark.parametrize("name", OF_FILES)
+def test_explained_error_that_code_may_cause_requires_a_path(name, tmp_path):
+    import tensorflow as tf
+
+    def explained(message, *argv):
+        return failures.explained(getattr(tf.errors, name)(None, None, message), argv)
+
+    for message in (
+        "Could not find variable generator/dense/kernel. This could mean that it has been deleted",
+        "Resource localhost/iterator/N10tensorflow does not exist. [Op:IteratorGetNext]",
+        "TypeError: f() takes 0 arguments and/or keywords",
+        f"{tmp_path}/missing/file; No such file or directory",
+    ):
+        assert explained(message, "--model=gan", "--steps=4") is None
+    message = f"{tmp_path}; Input/output error"
+    assert explained(message) == message
+    message = f"{tmp_path}/a b/file; No such file or directory"
+    assert explained(message, "--model=gan", f"--outdir={tmp_path}/a b") == message
+    assert explained(message, "--outdir", f"{tmp_path}/a b") == message
+    assert explained("x/y; Read-only file system").startswith("no permission: ")
+
+
 def test_explained_errors_of_tensorflow_are_recognised():
     import tensorflow as tf
 
@@ -280,6 +305,27 @@ signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, resource.RLIM_INFINITY))
 sys.exit(flags.run_script(train.main, sys.argv[1:]))
 """
+
+
+SMALL_FILES = """
+import resource, sys
+import train
+from cli import flags
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))
+sys.exit(flags.run_script(train.main, sys.argv[1:]))
+"""
+
+
+@pytest.mark.slow
+def test_checkpoint_beyond_the_limit_of_a_file_ends_in_one_line(python, tiny, tmp_path):
+    argv = (*tiny, "--steps=6", "--checkpoint_every=2", "--sample_every=100")
+    done = python("-c", SMALL_FILES, *argv, "--width=64", f"--outdir={tmp_path / 'run'}")
+    assert done.code == 2, done
+    (line,) = [line for line in done.err.splitlines() if line.startswith("error: ")]
+    assert "File too large" in line
+    assert "Traceback" not in done.err
+    assert steps_saved(tmp_path / "run") == []
 
 
 @pytest.mark.slow

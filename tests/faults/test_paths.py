@@ -57,6 +57,7 @@ FLAGS = [
     ("train", "--outdir", ("--model=gan",)),
     ("train", "--dataset", ("--model=gan",)),
     ("train", "--data_dir", ("--model=gan",)),
+    ("train", "--flagfile", ("--model=gan",)),
     ("evaluate", "--run", ()),
     ("evaluate", "--images", ("--dataset=MNIST",)),
     ("evaluate", "--dataset", ("--images=x",)),
@@ -129,9 +130,12 @@ def test_tilde_is_expanded_in_every_path_flag(tmp_path, monkeypatch):
         "study": (StudyOptions, MeasureOptions),
         "train_classifier": (ClassifierOptions,),
     }
+    (tmp_path / "a [1]").mkdir()
+    (tmp_path / "a [1]" / "~b").write_text("--seed=3")
     for script, flag, _ in FLAGS:
         given = flags.given([f"{flag}=~/a [1]/~b"], *classes[script])
-        assert given == {flag.strip("-"): f"{tmp_path}/a [1]/~b"}
+        expected = {flag.strip("-"): f"{tmp_path}/a [1]/~b"}
+        assert given == ({"seed": 3} if flag == "--flagfile" else expected)
     given = flags.given(["--run=~/a, ~/b,c"], EvaluateOptions)
     assert given == {"run": f"{tmp_path}/a,{tmp_path}/b,c"}
 

@@ -1,5 +1,6 @@
 """Runs that were stopped or killed and resumed have the files of an uninterrupted one."""
 
+import json
 import os
 import pty
 import signal
@@ -8,7 +9,13 @@ import sys
 
 import pytest
 
-from tests.faults.stopping_cases import KILLED, SCHEDULE, assert_same_run, signalled
+from tests.faults.stopping_cases import (
+    KILLED,
+    KILLED_BEFORE_EVENTS,
+    SCHEDULE,
+    assert_same_run,
+    signalled,
+)
 from tests.train.cases import records, steps_saved
 
 
@@ -91,6 +98,40 @@ def test_stop_within_an_evaluation_ends_it_and_the_resumed_run_evaluates(
     resumes()
 
 
+def is_finished(path):
+    return json.loads((path / "status.json").read_text())["finished"] == 24
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["Evaluator", "Log", "Saver"])
+def test_run_stopped_at_its_last_step_is_not_finished(call, tiny, tmp_path, resumes, point):
+    from training import callbacks
+
+    with signalled(getattr(callbacks, point), "after_step", 24, signal.SIGINT):
+        done = call("train", *tiny, *SCHEDULE, f"--outdir={tmp_path}")
+    assert done.code == 130, done
+    assert "stopped by SIGINT at step 24; run the same command to resume" in done.out
+    assert steps_saved(tmp_path)[-1] == 24
+    assert not is_finished(tmp_path)
+    resumes()
+    assert is_finished(tmp_path)
+
+
+def test_run_stopped_again_before_the_outputs_of_its_last_step_is_not_finished(
+    call, tiny, tmp_path, resumes
+):
+    from training.callbacks import Evaluator, Log
+
+    for kind, method in ((Evaluator, "after_step"), (Evaluator, "begin"), (Log, "begin")):
+        with signalled(kind, method, 24, signal.SIGTERM):
+            done = call("train", *tiny, *SCHEDULE, f"--outdir={tmp_path}")
+        assert done.code == 143, done
+        assert "stopped by SIGTERM at step 24" in done.out
+        assert not is_finished(tmp_path)
+    resumes()
+    assert is_finished(tmp_path)
+
+
 def test_notebook_stop_of_three_signals_saves_a_checkpoint(call, tiny, tmp_path, resumes):
     from training.callbacks import Log
 
@@ -122,6 +163,23 @@ POINTS = [
 def test_killed_run_resumes_without_a_trace(python, tiny, tmp_path, resumes, point):
     argv = [*tiny, *SCHEDULE, f"--outdir={tmp_path}"]
     done = python("-c", KILLED, *point, int(signal.SIGKILL), *argv)
+    assert done.code == -signal.SIGKILL, done
+    resumes()
+
+
+@pytest.mark.parametrize(
+    "output",
+    ["Evaluator", *(pytest.param(name, marks=pytest.mark.slow) for name in ("Log", "Pictures"))],
+)
+def test_kill_after_a_file_of_the_catch_up_loses_no_summary(
+    python, call, tiny, tmp_path, resumes, output
+):
+    from training.callbacks import Evaluator
+
+    argv = [*tiny, *SCHEDULE, f"--outdir={tmp_path}"]
+    with signalled(Evaluator, "after_step", 12, signal.SIGTERM):
+        assert call("train", *argv).code == 143
+    done = python("-c", KILLED_BEFORE_EVENTS, f"training.callbacks.{output}.act", *argv)
     assert done.code == -signal.SIGKILL, done
     resumes()
 

@@ -1,11 +1,15 @@
 """TensorBoard shows each step of a resumed run once, and nothing of a lost future."""
 
+import math
 import time
+import types
 
 import numpy as np
 import pytest
 
+from storage.run_directory import RunDirectory
 from training.events import Events
+from training.restoring import restore_summaries
 
 
 def written(folder, start, steps, tags=("loss",)):
@@ -63,8 +67,8 @@ def steps_in(request):
 
 def test_events_of_a_resumed_run_have_each_step_once(tmp_path, steps_in):
     written(tmp_path, 0, range(1, 11))
-    written(tmp_path, 5, range(6, 9))
-    written(tmp_path, 7, range(8, 13))
+    written(tmp_path, 5, range(5, 9))  # that of the checkpoint is written again
+    written(tmp_path, 7, range(7, 13))
     assert steps_in(tmp_path)["loss"] == list(range(1, 13))
 
 
@@ -73,7 +77,49 @@ def test_events_of_a_lost_future_are_forgotten(tmp_path):
     written(tmp_path, 5, [])
     found = of_accumulator(tmp_path)
     assert sorted(found) == ["loss", "metric_fid", "samples"]
-    assert list(found.values()) == [[1, 2, 3, 4, 5]] * 3
+    assert list(found.values()) == [[1, 2, 3, 4]] * 3
+
+
+def test_restored_summaries_are_those_of_the_records_and_pictures_of_the_step(tmp_path):
+    import plotting
+
+    run, shown = RunDirectory(tmp_path), {}
+    position = {"epoch": 0.5, "kimg": 0.1, "seconds": 1.5}
+    for step in (5, 6):
+        run.log({"step": step, **position, "metric_fid": 3.5})
+        run.log({"step": step, **position, "images_per_second": 8.0, "loss": math.nan})
+        for folder, name in (("samples", ""), ("reconstructions", ""), ("planes", "span-1-")):
+            path = tmp_path / folder / f"{name}step-{step:07}.png"
+            plotting.save_image(path, np.full((4, 4, 1 + 2 * (folder == "planes")), step, np.uint8))
+    events = types.SimpleNamespace(
+        scalars=lambda step, values: shown.setdefault(step, []).append(values),
+        images=lambda step, pictures: shown.setdefault(step, []).append(pictures),
+    )
+    assert restore_summaries(run, events, 5)
+    evaluation, log, pictures = shown.pop(5)
+    assert shown == {}
+    assert evaluation == {"metric_fid": 3.5}
+    assert math.isnan(log.pop("loss"))
+    assert log == {**position, "images_per_second": 8.0}
+    shapes = {title: pixels.shape for title, pixels in pictures.items()}
+    gray = (4, 4, 1)
+    assert shapes == {"reconstructions": gray, "plane 1": (4, 4, 3), "samples": gray}
+    assert all((pixels == 5).all() for pixels in pictures.values())
+
+
+@pytest.mark.parametrize("damage", ["missing", "damaged"])
+def test_pictures_without_their_sample_grid_are_not_restored(tmp_path, damage, capsys):
+    import plotting
+
+    run = RunDirectory(tmp_path)
+    plotting.save_image(run.reconstructions / "step-0000005.png", np.zeros((4, 4, 1), np.uint8))
+    if damage == "damaged":
+        run.samples.mkdir()
+        (run.samples / "step-0000005.png").write_bytes(b"half")
+    with Events(tmp_path, 5) as events:
+        assert not restore_summaries(run, events, 5)
+    assert of_accumulator(tmp_path) == {}
+    assert capsys.readouterr().err.count("step-0000005.png: left out (") == (damage == "damaged")
 
 
 def test_events_of_a_run_killed_before_its_first_checkpoint_are_forgotten(tmp_path):

@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 
 from errors import UserError
-from storage.checkpoints import Checkpoints
+from storage.checkpoints import Checkpoints, is_intact
 from training import loading, options
 
 
@@ -168,6 +168,16 @@ def test_list_of_checkpoints_is_rebuilt_and_old_ones_are_deleted(model, folder, 
     ]  # fmt: skip
 
 
+def test_list_names_the_saved_step_beside_a_later_checkpoint(model, folder):
+    flip(data_of(folder, 10))
+    checkpoints = checkpoints_of(model, folder)
+    assert restored(checkpoints, 8) == 8
+    fill(model, 9)
+    checkpoints.save()
+    assert tf.train.latest_checkpoint(folder) == str(folder / "ckpt-9")
+    assert checkpoints.found() == [10, 9, 8]
+
+
 def test_list_with_absolute_paths_does_not_delete_outside_of_the_run(model, folder, tmp_path):
     other = pathlib.Path(shutil.copytree(folder, tmp_path / "other"))
     before = sorted(os.listdir(other))
@@ -224,6 +234,12 @@ def test_restore_with_a_damaged_newest_checkpoint_warns_and_takes_the_previous(
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
+def test_is_intact_is_false_for_damaged_checkpoints_only(folder, damage):
+    DAMAGE[damage](folder, 10)
+    assert [is_intact(folder, step) for step in (8, 9, 10)] == [True, True, False]
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
 def test_restore_with_damaged_checkpoints_only_raises(model, folder, capsys, damage):
     for step in (8, 9, 10):
         DAMAGE[damage](folder, step)
@@ -246,7 +262,9 @@ def test_incomplete_checkpoint_counts_as_none_and_is_swept(model, folder, capsys
     assert not data_of(folder, 10).exists()
     warnings = capsys.readouterr().err.splitlines()
     assert len(warnings) == 2 - damage.startswith("missing")
-    assert all("ckpt-10" in line and "not written completely" in line for line in warnings)
+    ends = [line.endswith(": file of an incomplete checkpoint; deleted") for line in warnings]
+    assert all(ends)
+    assert all("ckpt-10" in line for line in warnings)
     checkpoints.sweep()
     assert capsys.readouterr().err == ""
 
@@ -419,6 +437,17 @@ def test_save_removes_unfinished_checkpoints(model, folder):
     checkpoints.save()
     assert not [name for name in os.listdir(folder) if "tmp" in name or "temp" in name]
     assert restored(checkpoints_of(model, folder)) == 11
+
+
+def test_sweep_keeps_folders_and_temporary_files_of_others(model, folder):
+    others = ("notes_temp", "ckpt-x_temp", "ckpt-011_temp", ".01234567.tmp.evaluation.json")
+    for name in others:
+        (folder / name).mkdir()
+    (folder / "ckpt-11_temp").mkdir()
+    (folder / ".01234567.tmp.ckpt-11.index").touch()
+    checkpoints_of(model, folder).sweep()
+    left = [name for name in os.listdir(folder) if "tmp" in name or "temp" in name]
+    assert sorted(left) == sorted(others)
 
 
 def test_restore_of_an_uncompiled_model_ignores_optimizers(model, folder):

@@ -229,7 +229,7 @@ def test_records_name_damaged_lines_once_and_return_the_others(tmp_path, capsys,
         assert first == {"step": 1, "loss": 1.0}
         assert last["step"] == 3
         assert math.isnan(last["loss"])
-    warning = f"warning: {tmp_path}/metrics.jsonl: 1 damaged lines are left out (line 2)\n"
+    warning = f"warning: {tmp_path}/metrics.jsonl: 1 damaged line is left out (line 2)\n"
     assert capsys.readouterr().err == warning
     run.forget_after(3)
     written = (tmp_path / "metrics.jsonl").read_text()
@@ -275,19 +275,39 @@ def test_finished_is_read_from_the_status_not_from_the_times_of_files(tmp_path):
     assert not run.finished
 
 
-def test_sweep_deletes_temporary_files_at_any_depth_only(tmp_path):
-    run = RunDirectory(tmp_path)
-    kept = ["notes.tmp", ".hidden", ".0123456.tmp.x", "samples/step-x.png", "export/a.tmp"]
-    left = [".0123abcd.tmp.config.json", "samples/.a.png.ab12_x9z.tmp", "a/b/.89abcdef.tmp.x"]
-    for name in kept + left:
+TEMPORARY = {
+    "": ("config.json", "status.json", "metrics.jsonl", "samples.png", "plane-3.png", "curves.png"),
+    "checkpoints": ("checkpoint", "ckpt-8", "ckpt-8.index", "ckpt-8.data-00000-of-00001"),
+    "samples": ("step-0000004.png",),
+    "planes": ("span-3-step-0000004.png",),
+    "reconstructions": ("step-0000004.png",),
+    "traversals": ("code-0-span-2.png", "code-0-span-2.gif"),
+    "styles": ("noise.png",),
+    "export": ("generator.keras", "saved_model"),
+}
+OF_OTHERS = (
+    *("notes.tmp", ".hidden", ".0123456.tmp.config.json", ".notes.username.tmp", "samples/x.png"),
+    *(".01234567.tmp.evaluation.json", ".01234567.tmp.neighbours.png", ".01234567.tmp.notes.txt"),
+    *("generated/.01234567.tmp.grid-seed0.png", "evaluation-step-6/.01234567.tmp.evaluation.json"),
+    *("dcgan/.01234567.tmp.config.json", "dcgan/checkpoints/.01234567.tmp.ckpt-8/ckpt-8.index"),
+    "checkpoints/.01234567.tmp.config.json",
+)
+
+
+def test_sweep_deletes_temporary_files_of_trainings_only(tmp_path):
+    for folder, names in TEMPORARY.items():
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for name in names:
+            (tmp_path / folder / f".01234567.tmp.{name}").touch()
+            (tmp_path / folder / f".{name}.89abcdef.tmp").mkdir()
+            (tmp_path / folder / f".{name}.89abcdef.tmp" / "part").touch()
+    for name in OF_OTHERS:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
-    (tmp_path / ".01234567.tmp.saved_model").mkdir()
-    (tmp_path / ".01234567.tmp.saved_model" / "part").touch()
-    run.sweep()
-    files = [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()]
-    assert sorted(files) == sorted(kept)
-    assert not (tmp_path / ".01234567.tmp.saved_model").exists()
+    RunDirectory(tmp_path).sweep()
+    left = [str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()]
+    assert sorted(left) == sorted(OF_OTHERS)
+    assert not list(tmp_path.rglob("*.89abcdef.tmp"))
 
 
 def test_log_into_a_removed_directory_raises_one_line(tmp_path):
@@ -297,6 +317,25 @@ def test_log_into_a_removed_directory_raises_one_line(tmp_path):
         with pytest.raises(UserError, match="the run directory is gone"):
             run.log({"step": 2})
     assert not (tmp_path / "x").exists()
+
+
+def test_directory_made_again_by_another_training_is_not_written_to(tmp_path):
+    first = RunDirectory(tmp_path / "x").__enter__()
+    first.log({"step": 1})
+    shutil.rmtree(first.path)
+    with RunDirectory(tmp_path / "x") as second:
+        for write in (
+            lambda: first.log({"step": 2}),
+            lambda: first.set_status(finished=2),
+            lambda: first.write_config(CONFIG, {}, {}, "command", 2),
+            lambda: first.optional("pictures").__enter__(),
+        ):
+            with pytest.raises(UserError, match="the run directory is gone"):
+                write()
+        first.__exit__()
+        assert os.listdir(second.path) == [".lock"]
+        second.log({"step": 1})
+    assert second.records() == [{"step": 1}]
 
 
 def test_optional_writes_that_fail_warn_once(tmp_path, capsys):
@@ -342,7 +381,10 @@ def test_path_with_a_tilde_is_in_the_home_directory(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(
     ("error", "reason"),
-    [(KeyError("x"), "it lacks the entry 'x'"), (TypeError("x"), "x"), (UserError("x"), "x")],
+    [
+        (KeyError("x"), "it lacks the entry 'x'"),
+        *((kind("x"), "x") for kind in (TypeError, UserError, ValueError, IndexError)),
+    ],
 )
 def test_parsed_config_of_another_version_names_the_file(tmp_path, error, reason):
     run = RunDirectory(tmp_path)

@@ -195,13 +195,30 @@ def test_stop_request_with_a_late_second_ctrl_c_interrupts(at):
             signal.raise_signal(signal.SIGINT)
 
 
-def test_stop_request_takes_sighup_unless_it_is_ignored():
-    with handled(signal.SIGHUP, signal.SIG_DFL), stopping.StopRequest() as stop:
-        signal.raise_signal(signal.SIGHUP)
-        assert stop.received is signal.SIGHUP
-    with handled(signal.SIGHUP, signal.SIG_IGN), stopping.StopRequest() as stop:
-        signal.raise_signal(signal.SIGHUP)
-        assert stop.received is None
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGTERM])
+def test_stop_request_takes_a_signal_unless_it_is_ignored(number):
+    with handled(number, signal.SIG_DFL), stopping.StopRequest() as stop:
+        signal.raise_signal(number)
+        assert stop.received is number
+    with handled(number, signal.SIG_IGN):
+        with stopping.StopRequest() as stop:
+            signal.raise_signal(number)
+            assert stop.received is None
+        assert signal.getsignal(number) is signal.SIG_IGN
+
+
+def test_stop_request_replaces_a_handler_from_outside_python_by_the_default_one(monkeypatch):
+    install = signal.signal
+
+    def of_c(number, handler):
+        before = install(number, handler)
+        return None if before is signal.SIG_DFL else before
+
+    with handled(signal.SIGTERM, signal.SIG_DFL):
+        monkeypatch.setattr(stopping.signal, "signal", of_c)
+        with stopping.StopRequest():
+            assert callable(signal.getsignal(signal.SIGTERM))
+        assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_stop_request_ends_an_interruptible_block_at_once():

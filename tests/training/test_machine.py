@@ -59,6 +59,13 @@ def test_commit_is_that_of_the_code_and_names_changes(tmp_path, monkeypatch):
     assert machine.commit() == commit
     (tmp_path / "train.py").write_text("two")
     assert machine.commit() == f"{commit} and changes"
+    (tmp_path / "train.py").write_text("one")
+    (tmp_path / "notes.txt").write_text("a file that is no code")
+    (tmp_path / ".gitignore").write_text("runs/")
+    for folder, described in (("runs", commit), ("models", f"{commit} and changes")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "new.py").touch()
+        assert machine.commit() == described
 
 
 def test_warn_of_changes_names_another_machine_and_version(tmp_path, capsys):
