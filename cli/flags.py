@@ -96,6 +96,8 @@ def describe(*classes: type) -> str:
             text = spec.metadata["help"]
             if value_type(spec) is not str or names_of(spec):
                 text = f"{text}; {allowed(spec)}"
+            if spec.metadata.get("schedulable"):
+                text = f"{text}; schedulable"
             indent = " " * 6
             lines.append(textwrap.fill(text, 96, initial_indent=indent, subsequent_indent=indent))
     return "\n\n".join("\n".join([f"{group}:", *lines]) for group, lines in groups.items())
