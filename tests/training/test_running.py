@@ -38,7 +38,7 @@ def test_tfds_sets_are_those_without_path_and_not_embedded(tmp_path):
 
 @pytest.mark.parametrize("of_tfds", [False, True])
 def test_error_of_the_images_is_one_line(call, tmp_path, monkeypatch, of_tfds):
-    """Whether they are loaded beside the imports or after them."""
+    """Of images that are loaded beside the imports, and of those loaded after them."""
     path = tmp_path / "images.npz"
     path.write_bytes(b"no archive")
     monkeypatch.setattr(data, "of_tfds", lambda name: of_tfds)
