@@ -236,6 +236,11 @@ class RunDirectory:
             },
         )
 
+    @property
+    def total_steps(self) -> int | None:
+        """Last step of the last training; None without config.json."""
+        return self.read_config().get("total_steps") if self.config.exists() else None
+
     def update_environment(self, **facts) -> None:
         """Change facts of the environment in config.json."""
         saved = self.read_config()

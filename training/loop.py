@@ -89,6 +89,8 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
     start, notes = resume(run, checkpoints, images.fingerprint, every, total, per_execution)
     environment = {**machine.environment(), "xla": model.jit_compile}
     machine.warn_of_changes(run, environment)
+    if start and config.hp.scheduled and run.total_steps not in (None, total):
+        warn(f"schedules span {total} steps from here on, not {run.total_steps} as before")
     run.write_config(config.as_dict(), loading.describe_data(images), environment, command, total)
     real = plotting.grid(at_random(images.train.images, 64, options.seed))
     with run.optional("pictures"):

@@ -50,4 +50,4 @@ def differences(old: Config, new: Config) -> list[str]:
 
 def displayed(value) -> str:
     """Return the text of an option's value in messages."""
-    return "not given" if value is None else as_text(value)
+    return "not given" if value in (None, "") else as_text(value)
