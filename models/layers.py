@@ -137,12 +137,14 @@ class BatchNorm(keras.layers.BatchNormalization):
             return super().call(inputs, training=training, mask=mask)
         x = tf.cast(inputs, self.compute_dtype)
         shape, channels = tf.shape(x), x.shape[-1]
-        outputs, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-            x if x.shape.rank == 4 else x[:, None, None, :],
+        # Of tf.compat.v1.nn.fused_batch_norm epsilon is at least 1.001e-5.
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=x if x.shape.rank == 4 else x[:, None, None, :],
             scale=tf.ones(channels) if self.gamma is None else self.gamma.value,
             offset=tf.zeros(channels) if self.beta is None else self.beta.value,
+            mean=tf.zeros(0),
+            variance=tf.zeros(0),
             epsilon=self.epsilon,
-            is_training=True,
         )
         n = tf.cast(tf.reduce_prod(shape[:-1]), tf.float32)
         for moving, batch in (

@@ -12,7 +12,7 @@ from models.layers import BatchNorm, plain
 SHAPES = [(64, 7, 7, 8), (2, 3, 5, 4), (64, 50), (2, 3)]
 
 
-def pair(shape, dtype="float32", **options):
+def pair(shape, dtype="float32", mean=2.0, deviation=3.0, **options):
     """Return the fused layer, Keras' float32 layer with the same weights, and inputs [*shape]."""
     rng = np.random.default_rng(0)
     made = [
@@ -26,7 +26,7 @@ def pair(shape, dtype="float32", **options):
         for layer in made:
             if getattr(layer, name) is not None:
                 getattr(layer, name).assign(value)
-    x = tf.constant(rng.normal(2.0, 3.0, shape), keras.dtype_policies.get(dtype).compute_dtype)
+    x = tf.constant(rng.normal(mean, deviation, shape), keras.dtype_policies.get(dtype).compute_dtype)
     return (*made, x)
 
 
@@ -54,6 +54,14 @@ def test_training_equals_keras_to_rounding(shape, options):
         np.testing.assert_allclose(found, right, rtol=1e-4, atol=1e-5 * np.abs(right).max())
     np.testing.assert_allclose(fused.moving_mean, expected.moving_mean, rtol=1e-5)
     np.testing.assert_allclose(fused.moving_variance, expected.moving_variance, rtol=1e-5)
+
+
+def test_epsilon_is_that_of_keras_where_it_dominates():
+    """With variances of 1e-6, far below epsilon."""
+    fused, expected, x = pair((64, 7, 7, 8), mean=0.0, deviation=1e-3)
+    np.testing.assert_allclose(
+        fused(x, training=True), expected(x, training=True), rtol=1e-5, atol=2e-5
+    )
 
 
 @pytest.mark.parametrize("shape", [(64, 7, 7, 8), (64, 50)], ids=str)
@@ -116,7 +124,7 @@ def test_frozen_and_synchronized_layers_are_those_of_keras(monkeypatch):
     frozen.trainable = expected.trainable = False
     np.testing.assert_array_equal(frozen(x, training=True), expected(x, training=True))
     synchronized, expected, x = pair((4, 3, 3, 2), synchronized=True)
-    monkeypatch.setattr(tf.compat.v1.nn, "fused_batch_norm", None)
+    monkeypatch.setattr(tf.raw_ops, "FusedBatchNormV3", None)
     synchronized(x, training=True)
 
 
