@@ -26,7 +26,9 @@ def pair(shape, dtype="float32", mean=2.0, deviation=3.0, **options):
         for layer in made:
             if getattr(layer, name) is not None:
                 getattr(layer, name).assign(value)
-    x = tf.constant(rng.normal(mean, deviation, shape), keras.dtype_policies.get(dtype).compute_dtype)
+    x = tf.constant(
+        rng.normal(mean, deviation, shape), keras.dtype_policies.get(dtype).compute_dtype
+    )
     return (*made, x)
 
 

@@ -16,7 +16,7 @@ def network(value):
 
 def test_follow_returns_a_frozen_copy_of_the_network():
     one = network(3.0)
-    average = ExponentialMovingAverage(0.9).follow(one)
+    average = ExponentialMovingAverage().follow(one)
     assert average is not one
     assert not average.trainable_variables
     for mean, weight in zip(average.get_weights(), one.get_weights(), strict=True):
@@ -24,12 +24,12 @@ def test_follow_returns_a_frozen_copy_of_the_network():
 
 
 def test_update_moves_each_average_towards_its_own_network():
-    ema = ExponentialMovingAverage(0.75)
+    ema = ExponentialMovingAverage()
     networks = [network(1.0), network(-1.0)]
     averages = [ema.follow(one) for one in networks]
     for one in networks:
         one.set_weights([5.0 * w for w in one.get_weights()])
-    ema.update(tf.constant(10**6, tf.int64))
+    ema.update(tf.constant(10**6, tf.int64), 0.75)
     for average, expected in zip(averages, (2.0, -2.0), strict=True):
         assert len(average.weights) == 4  # batch norm statistics too
         for mean in average.get_weights():

@@ -275,8 +275,8 @@ def test_q_outputs_a_prediction_of_each_code(codes, loss):
     ("d_norm", "norms", "spectral"),
     [
         ("none", [], False),
-        ("batch", ["BatchNormalization"], False),
-        ("both", ["BatchNormalization"], False),
+        ("batch", ["BatchNorm"], False),
+        ("both", ["BatchNorm"], False),
         ("layer", ["LayerNorm"], False),
         ("spectral", [], False),
     ],
@@ -476,9 +476,9 @@ def test_players_have_their_sides_and_learning_rates(side):
     players = model.players()
     of_q = "generator" if side == "heads" else "discriminator"
     assert {name: (player.side, player.learning_rate) for name, player in players.items()} == {
-        "discriminator": ("discriminator", 0.2),
-        "generator": ("generator", 0.3),
-        "q": (of_q, 0.1),
+        "discriminator": ("discriminator", "d_learning_rate"),
+        "generator": ("generator", "g_learning_rate"),
+        "q": (of_q, "q_learning_rate"),
     }
     assert players["q"].networks == (model.q,)
     for name, rate in (("discriminator", 0.2), ("generator", 0.3), ("q", 0.1)):

@@ -44,7 +44,9 @@ def predictor(sizes=CATEGORIES, continuous=CONTINUOUS):
 
 def code_losses(step=0, **hyperparameters):
     hp = InfoGANHyperparameters.resolve(**{"categorical_codes": "3,2", **hyperparameters})
-    return CodeLosses(hp, lambda: tf.constant(step, tf.int64))
+    return CodeLosses(
+        hp, lambda: tf.constant(step, tf.int64), lambda hyperparameter: getattr(hp, hyperparameter)
+    )
 
 
 def images(b=6, seed=0):
@@ -243,7 +245,7 @@ def copies(monkeypatch):
 def test_consistency_is_the_cross_entropy_and_the_squared_error_against_copies(copies):
     x = images()
     q, target = numpy_q(x), q_of(features_of(x))
-    terms = Consistency(predictor(), code_losses(), 0.6)(target, batch_of(x))
+    terms = Consistency(predictor(), code_losses(invariance_weight=0.6))(target, batch_of(x))
     assert list(terms) == [f"invariance_{n}" for n in ("category_0", "category_1", "continuous")]
     for name in ("category_0", "category_1"):
         expected = -(np.exp(log_softmax(q[name])) * log_softmax(-q[name])).sum(1)
@@ -259,7 +261,9 @@ def test_consistency_has_no_gradient_at_its_target(copies):
     features = tf.constant(x.reshape(-1, 9))
     with tf.GradientTape() as tape:
         tape.watch(features)
-        terms = Consistency(predictor(), code_losses(), 1.0)(q_of(features), batch_of(x))
+        terms = Consistency(predictor(), code_losses(invariance_weight=1.0))(
+            q_of(features), batch_of(x)
+        )
         loss = tf.add_n([term.mean() for term in terms.values()])
     assert tape.gradient(loss, features) is None
 
@@ -270,9 +274,8 @@ def test_consistency_has_no_gradient_at_its_target(copies):
 )
 def test_consistency_makes_copies_for_existing_codes_alone(sizes, continuous, made, copies):
     x = images()
-    terms = Consistency(predictor(sizes, continuous), code_losses(), 1.0)(
-        q_of(features_of(x)), batch_of(x)
-    )
+    losses = code_losses(invariance_weight=1.0)
+    terms = Consistency(predictor(sizes, continuous), losses)(q_of(features_of(x)), batch_of(x))
     names = [f"category_{k}" for k in range(len(sizes))] + ["continuous"] * bool(continuous)
     assert list(terms) == [f"invariance_{name}" for name in names]
     assert copies == made
@@ -282,7 +285,9 @@ def test_consistency_in_a_warmup_scales_the_continuous_term_alone(copies):
     x = images()
     q, batch = q_of(features_of(x)), batch_of(x)
     full, half = (
-        Consistency(predictor(), code_losses(3, continuous_warmup=warmup), 1.0)(q, batch)
+        Consistency(predictor(), code_losses(3, continuous_warmup=warmup, invariance_weight=1.0))(
+            q, batch
+        )
         for warmup in (0, 8)
     )
     for name, term in half.items():

@@ -209,10 +209,10 @@ def test_dcgan_lacks_styles(tiny):
 # Growing.
 
 
-def test_level_of_a_step_rises_by_fading_phases(build):
-    """The sizes are 4, 8 and 16 pixels, and a phase is 2 steps."""
+def test_level_rises_by_fading_phases(build):
+    """The sizes are 4, 8 and 16 pixels, and a phase is 8 images."""
     model = build("stylegan", growing_kimg=0.008)
-    levels = [float(model.level(tf.constant(step, tf.int64))) for step in range(14)]
+    levels = [float(model.level(tf.constant(4 * step, tf.int64))) for step in range(14)]
     assert levels == [0, 0, 0, 0.5, 1, 1, 1, 1.5, 2, 2, 2, 2, 2, 2]
 
 
@@ -286,7 +286,7 @@ def test_first_step_of_a_new_size_moves_it_by_the_learning_rate_at_most(build, t
     rates = model.hp.g_learning_rate, model.hp.d_learning_rate
     networks = model.generator.get_layer("synthesis"), model.discriminator
     for step, (level, count) in enumerate([(0, 1), (0, 2), (1, 1)]):
-        assert float(model.level(model.step)) == level
+        assert float(model.level(model.images)) == level
         kernels = [network.colours[1].kernel.numpy() for network in networks]
         take_step(model, images(seed=step))
         for network, kernel, rate in zip(networks, kernels, rates, strict=True):
@@ -302,7 +302,7 @@ def test_optimizers_at_the_start_of_a_phase_are_reset(build, take_step):
     levels = [0, 0, 0, 0.5, 1, 1, 1, 1.5]
     counts = [1, 2, 3, 1, 1, 2, 3, 1]
     for step, (level, count) in enumerate(zip(levels, counts, strict=True)):
-        assert float(model.level(model.step)) == level
+        assert float(model.level(model.images)) == level
         take_step(model, images(seed=step))
         assert {int(o.iterations) for o in model.optimizers.values()} == {count}
 
