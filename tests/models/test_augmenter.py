@@ -204,14 +204,14 @@ def test_probability_that_adapts_is_an_own_variable_of_the_model(linear):
     model = linear(augment="ada")
     assert model.augmenter.p.name == "augment_p"
     own = model.state()["own"]
-    assert list(own) == ["step", "augment_p"]
+    assert list(own) == ["step", "augment_p", "images"]
     assert own["augment_p"] is model.augmenter.p.value
     assert own["step"] is model.step.value
 
 
 def test_probability_of_diffaug_is_not_a_variable(linear):
     model = linear(augment="diffaug")
-    assert list(model.state()["own"]) == ["step"]
+    assert list(model.state()["own"]) == ["step", "images"]
 
 
 # Combinations that are invalid.
