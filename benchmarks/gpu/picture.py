@@ -1,0 +1,62 @@
+"""Training by train.py for a given time, until it is stopped and has saved its samples."""
+
+import contextlib
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+
+from benchmarks.compare.worker import ROOT, last_line
+from storage.run_directory import RunDirectory
+
+STEPS = 10_000_000  # more than a GPU takes in the given time
+SAMPLES = "samples.png"
+
+
+def training(
+    command: Sequence[str], seconds: float, folder: str, sample_every: int = 100
+) -> Iterator[dict]:
+    """Train for some seconds, start included; yield the steps, the speed and the picture.
+
+    Args:
+        command: flags of train.py.
+        seconds: time until the training is stopped.
+        folder: folder to which the picture is copied.
+        sample_every: steps between two pictures of samples.
+
+    Raises:
+        RuntimeError: the training ended by itself, or has no picture.
+    """
+    with tempfile.TemporaryDirectory() as temporary, tempfile.TemporaryFile("w+") as output:
+        path = pathlib.Path(temporary, "run")
+        every = [f"--steps={STEPS}", f"--sample_every={sample_every}", "--log_every=20"]
+        process = subprocess.Popen(
+            [sys.executable, "train.py", *command, *every, f"--outdir={path}"],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        process.send_signal(signal.SIGTERM)
+        code = process.wait()
+        if code != 128 + signal.SIGTERM:
+            raise RuntimeError(f"train.py ended with code {code}: {last_line(output)}")
+        run = RunDirectory(path)
+        step = run.status().get("checkpoint")
+        if not (path / SAMPLES).exists():
+            raise RuntimeError(f"no picture before step {sample_every}; stopped at step {step}")
+        picture = pathlib.Path(folder).resolve() / SAMPLES
+        picture.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path / SAMPLES, picture)
+        last = list(run.records())[-1]
+        yield {
+            "steps": step,
+            "seconds": seconds,
+            "images_per_second": last.get("images_per_second"),
+            "picture": str(picture),
+        }
