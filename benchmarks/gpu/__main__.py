@@ -11,6 +11,7 @@ brackets:
 
 import dataclasses
 import pathlib
+import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -26,7 +27,7 @@ from storage.files import write_atomically, write_json
 from storage.paths import one_path
 
 LEAST = 10.0  # seconds that must be left for a stage to start
-INTERRUPTED = 130  # exit code after Ctrl-C
+LEFT_OUT = "left out"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,15 +89,12 @@ def run(
     for stage in stages:
         left = end - clock()
         if interrupted or left < LEAST:
-            reason = "interrupted" if interrupted else f"no time left of {minutes:g} minutes"
-            found = {"status": "left out", "reason": reason, "results": []}
+            reason = "stopped by Ctrl-C" if interrupted else f"no time left of {minutes:g} minutes"
+            found = {"status": LEFT_OUT, "reason": reason, "results": []}
         else:
             say(f"{stage.title}, at most {min(stage.limit, left):.0f} s")
-            try:
-                found = run_stage(stage, min(stage.limit, left), heard_by(stage))
-            except KeyboardInterrupt:
-                interrupted = True
-                found = {"status": "left out", "reason": "interrupted", "results": []}
+            found = run_stage(stage, min(stage.limit, left), heard_by(stage))
+            interrupted = found["status"] == process.INTERRUPTED
             if found["reason"]:
                 say(f"  {found['status']}: {found['reason']}")
         record["stages"][stage.name] = {"title": stage.title, "group": stage.group, **found}
@@ -105,7 +103,7 @@ def run(
     write_atomically(outdir / "report.md", text)
     say(f"\n{text}\nwrote {outdir / 'record.json'} and {outdir / 'report.md'}")
     if interrupted:
-        return INTERRUPTED
+        return 128 + signal.SIGINT
     ended = {found["status"] for found in record["stages"].values()}
     return int(bool(ended & {process.FAILED, process.TIMED_OUT}))
 

@@ -22,7 +22,7 @@ from benchmarks.gpu.process import in_one_line
 from data import Batches
 from data.catalogue import Split, known
 from data.pipeline import repeated
-from models.base import GenerativeModel
+from models.base import GRADIENT_NORMS, GenerativeModel
 from models.latents import Latents
 from models.randomness import Batch
 from training import loading, loop, machine, options
@@ -180,7 +180,7 @@ def waiting(command: Sequence[str], seconds: float) -> Iterator[dict]:
 
 
 def agreement(workloads: Mapping[str, Sequence[str]]) -> Iterator[dict]:
-    """Yield the difference of the losses of one step on the GPU and on the CPU.
+    """Yield the difference of losses and gradient norms of one step on the GPU and on the CPU.
 
     Weights, images, latents and all random numbers are the same. Products are in float32, without
     TensorFloat-32. The CPU computes without XLA.
@@ -208,7 +208,7 @@ def agreement(workloads: Mapping[str, Sequence[str]]) -> Iterator[dict]:
 def losses_of_a_step(
     command: Sequence[str], place: str, xla: bool, weights: Sequence[np.ndarray] | None = None
 ) -> tuple[list[np.ndarray], dict[str, float]]:
-    """Return the initial values of all variables, and the losses of one step by name.
+    """Return the initial values of all variables, and losses and gradient norms of one step.
 
     Args:
         command: flags of train.py.
@@ -232,18 +232,27 @@ def losses_of_a_step(
             raise RuntimeError(f"expected weights on {place}, found them on {placed}")
         step = tf.function(model.train_step, jit_compile=xla)
         scalars = step(tuple(map(tf.constant, random_batch(config))))
-    return initial, {name: float(value) for name, value in scalars.items() if "loss" in name}
+    return initial, {
+        name: float(value)
+        for name, value in scalars.items()
+        if "loss" in name or GRADIENT_NORMS.label_of(name) is not None
+    }
 
 
 def compared(expected: Mapping[str, float], found: Mapping[str, float]) -> dict[str, Any]:
-    """Return the largest difference, relative above an absolute value of 1, and its loss."""
+    """Return the largest difference, relative above an absolute value of 1, and its scalar.
 
-    def difference(name: str) -> float:
-        value = abs(found[name] - expected[name]) / max(1.0, abs(expected[name]))
-        return value if math.isfinite(value) else math.inf
-
-    worst = max(expected, key=difference)
-    return {"difference": difference(worst), "loss": worst, "losses": len(expected)}
+    Raises:
+        RuntimeError: a value is not finite.
+    """
+    for name, value in found.items():
+        if not math.isfinite(value):
+            raise RuntimeError(f"{name} is {value}, expected {expected[name]}")
+    differences = {
+        name: abs(found[name] - value) / max(1.0, abs(value)) for name, value in expected.items()
+    }
+    worst = max(differences, key=differences.get)
+    return {"difference": differences[worst], "scalar": worst}
 
 
 @contextlib.contextmanager
@@ -254,9 +263,10 @@ def fixed_draws() -> Iterator[None]:
     """
 
     def draws(of: Callable) -> Callable:
-        def constant(_, stream: str, shape: Sequence[int]) -> tf.Tensor:
+        def constant(_, stream: str, shape: Sequence[int] | tf.Tensor) -> tf.Tensor:
             random = np.random.default_rng(zlib.crc32(stream.encode()))
-            return tf.constant(of(random, [int(n) for n in shape]), tf.float32)
+            static = tf.get_static_value(tf.convert_to_tensor(shape))
+            return tf.constant(of(random, static), tf.float32)
 
         return constant
 

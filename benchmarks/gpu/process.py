@@ -18,7 +18,8 @@ from benchmarks.gpu.stages import Stage
 from cli.failures import first_line
 from errors import one_line
 
-DONE, FAILED, TIMED_OUT = "done", "failed", "timed out"
+DONE, FAILED, TIMED_OUT, INTERRUPTED = "done", "failed", "timed out", "interrupted"
+LOG_LENGTH = 2000  # characters of the log of a stage that is kept
 
 
 def run(stage: Stage, seconds: float, hear: Callable[[dict], None]) -> dict:
@@ -30,11 +31,11 @@ def run(stage: Stage, seconds: float, hear: Callable[[dict], None]) -> dict:
         hear: function that is called with each result at once.
 
     Returns:
-        "status", "reason" in one line (empty if it is done), "seconds" and "results" of the stage.
-        A stage that fails or exceeds its limit keeps the results before.
+        "status", "reason" in one line (empty if it is done), "seconds" and "results" of the stage,
+        and the end of its "log" if it is not done. The results before a failure are kept.
     """
     start = time.monotonic()
-    results, status, reason = [], DONE, ""
+    results, status, reason, log = [], DONE, "", ""
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", __name__, stage.measure, json.dumps(dict(stage.arguments))],
@@ -56,10 +57,15 @@ def run(stage: Stage, seconds: float, hear: Callable[[dict], None]) -> dict:
                 reason = one_line(cause + last_line(errors))
         except (TimeoutError, subprocess.TimeoutExpired):
             status, reason = TIMED_OUT, f"not finished within {seconds:.0f} s"
+        except KeyboardInterrupt:
+            status, reason = INTERRUPTED, "stopped by Ctrl-C"
         finally:
             end(process)
-    taken = time.monotonic() - start
-    return {"status": status, "reason": reason, "seconds": taken, "results": results}
+        if status != DONE:
+            errors.seek(0)
+            log = errors.read()[-LOG_LENGTH:]
+    found = {"status": status, "reason": reason, "seconds": time.monotonic() - start}
+    return {**found, "results": results, "log": log}
 
 
 def lines_until(stream, deadline: float):

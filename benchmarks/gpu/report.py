@@ -40,7 +40,7 @@ def of_not_finite(result: dict) -> str:
 
 def of_agreement(result: dict) -> str:
     """Return the difference to the CPU in one line."""
-    return f"{labelled(result)}largest difference {result['difference']:.1e}, of {result['loss']}"
+    return f"{labelled(result)}largest difference {result['difference']:.1e}, of {result['scalar']}"
 
 
 def of_data(result: dict) -> str:
@@ -52,7 +52,7 @@ def of_data(result: dict) -> str:
 def of_picture(result: dict) -> str:
     """Return the outcome of the training in one line."""
     return (
-        f"{cell(result['steps'])} steps in {result['seconds']:g} s, start included, at last "
+        f"{cell(result['steps'])} steps in {result['seconds']:.0f} s with start and end, at last "
         f"{cell(result['images_per_second'])} images/s: {result['picture']}"
     )
 
@@ -103,10 +103,10 @@ def sections(stages: list[dict]) -> Iterator[str]:
         ],
     )
     yield titled(
-        "Losses of one step, compared with the CPU in float32",
-        ["step", "XLA", "largest difference", "loss", "note"],
+        "Losses and gradient norms of one step in float32, compared with the CPU",
+        ["step", "XLA", "largest difference", "of", "note"],
         [
-            [r["title"], r["xla"], r.get("difference"), r.get("loss", ""), note(r)]
+            [r["title"], r["xla"], r.get("difference"), r.get("scalar", ""), note(r)]
             for _, r in of("agreement")
         ],
     )
@@ -132,7 +132,7 @@ def sections(stages: list[dict]) -> Iterator[str]:
         [
             [s["title"].split()[0], r and r["first_seconds"], note(r) if r else s["reason"]]
             for s in stages
-            if s["group"] == "xla" and s["status"] != "left out"
+            if s["group"] == "xla" and "seconds" in s
             for r in (s["results"] or [None])
         ],
     )
@@ -145,11 +145,12 @@ def sections(stages: list[dict]) -> Iterator[str]:
 
 def titled(title: str, header: list[str], rows: list[list[Any]]) -> str:
     """Return a heading and a table; an empty string without rows."""
-    return f"### {title}\n\n{table(header, rows)}" if rows else ""
+    cells = [[x.replace("|", "/") if isinstance(x, str) else x for x in row] for row in rows]
+    return f"### {title}\n\n{table(header, cells)}" if rows else ""
 
 
 def note(result: dict) -> str:
     """Return the error of a result, or the scalars that are not finite."""
     if "error" in result:
-        return result["error"].replace("|", "/")
+        return result["error"]
     return of_not_finite(result).removeprefix("; ") if "not_finite" in result else ""

@@ -83,9 +83,7 @@ def test_invalid_schedule_is_refused_by_name(model, text, message):
 
 def test_schedule_of_an_option_that_another_makes_useless_is_refused():
     resolve = REGISTRY["infogan"].hyperparameters.resolve
-    with pytest.raises(
-        UserError, match=r"^schedule: continuous_weight: requires a continuous"
-    ):
+    with pytest.raises(UserError, match=r"^schedule: continuous_weight: requires a continuous"):
         resolve(continuous_codes=0, schedule="continuous_weight:linear:0:1")
     with pytest.raises(UserError, match=r"^schedule: ema_decay: does not apply with ema_kimg"):
         resolve(ema_kimg=1.0, schedule="ema_decay:linear:0:0.9")
@@ -191,9 +189,7 @@ def test_schedule_in_python_requires_the_length_of_the_training(tiny, batches):
 def test_optimizer_that_cannot_have_the_scheduled_values_is_refused(tiny):
     model = tiny("gan", schedule="g_learning_rate:linear:1e-3:0")
     decay = keras.optimizers.schedules.CosineDecay(1e-3, 10)
-    with pytest.raises(
-        ValueError, match="g_learning_rate is scheduled: give an optimizer"
-    ):
+    with pytest.raises(ValueError, match="g_learning_rate is scheduled: give an optimizer"):
         model.compile({"generator": keras.optimizers.Adam(decay)})
     model = tiny("gan", schedule="beta_2:linear:0.5:0.9")
     with pytest.raises(ValueError, match="beta_2 is scheduled: give an optimizer with beta_2"):
