@@ -11,7 +11,6 @@ brackets:
 
 import dataclasses
 import pathlib
-import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -25,6 +24,7 @@ from fields import field
 from models import REGISTRY
 from storage.files import write_atomically, write_json
 from storage.paths import one_path
+from training.stopping import StopRequest
 
 LEAST = 10.0  # seconds that must be left for a stage to start
 LEFT_OUT = "left out"
@@ -56,6 +56,12 @@ class GpuOptions:
                     raise UserError(f"no such {kind}: {name}{near(name, known)}", option)
 
 
+class Stop(StopRequest):
+    """Context in which a signal ends the present stage and leaves out the rest."""
+
+    message = "stopping; the report follows"
+
+
 def main(argv: Sequence[str]) -> int:
     """Run the command line `argv`; return the exit code."""
     if flags.wants_help(argv):
@@ -85,25 +91,28 @@ def run(
     """
     end = clock() + 60.0 * minutes
     record = {"minutes": minutes, "stages": {}}
-    interrupted = False
-    for stage in stages:
-        left = end - clock()
-        if interrupted or left < LEAST:
-            reason = "stopped by Ctrl-C" if interrupted else f"no time left of {minutes:g} minutes"
-            found = {"status": LEFT_OUT, "reason": reason, "results": []}
-        else:
-            say(f"{stage.title}, at most {min(stage.limit, left):.0f} s")
-            found = run_stage(stage, min(stage.limit, left), heard_by(stage))
-            interrupted = found["status"] == process.INTERRUPTED
-            if found["reason"]:
-                say(f"  {found['status']}: {found['reason']}")
-        record["stages"][stage.name] = {"title": stage.title, "group": stage.group, **found}
-        write_json(outdir / "record.json", record)
+    with Stop() as stop:
+        for stage in stages:
+            left = end - clock()
+            found = {"status": process.INTERRUPTED, "reason": process.STOPPED, "results": []}
+            if stop.received:
+                found["status"] = LEFT_OUT
+            elif left < LEAST:
+                reason = f"no time left of {minutes:g} minutes"
+                found |= {"status": LEFT_OUT, "reason": reason}
+            else:
+                say(f"{stage.title}, at most {min(stage.limit, left):.0f} s")
+                with stop.interruptible():
+                    found = run_stage(stage, min(stage.limit, left), heard_by(stage))
+                if found["reason"]:
+                    say(f"  {found['status']}: {found['reason']}")
+            record["stages"][stage.name] = {"title": stage.title, "group": stage.group, **found}
+            write_json(outdir / "record.json", record)
     text = report.text(record)
     write_atomically(outdir / "report.md", text)
     say(f"\n{text}\nwrote {outdir / 'record.json'} and {outdir / 'report.md'}")
-    if interrupted:
-        return 128 + signal.SIGINT
+    if stop.received:
+        return 128 + stop.received
     ended = {found["status"] for found in record["stages"].values()}
     return int(bool(ended & {process.FAILED, process.TIMED_OUT}))
 

@@ -17,8 +17,10 @@ from benchmarks.compare.worker import ROOT, last_line, prepare_process
 from benchmarks.gpu.stages import Stage
 from cli.failures import first_line
 from errors import one_line
+from training.stopping import Interrupted
 
 DONE, FAILED, TIMED_OUT, INTERRUPTED = "done", "failed", "timed out", "interrupted"
+STOPPED = "stopped by a signal"
 LOG_LENGTH = 2000  # characters of the log of a stage that is kept
 
 
@@ -57,8 +59,8 @@ def run(stage: Stage, seconds: float, hear: Callable[[dict], None]) -> dict:
                 reason = one_line(cause + last_line(errors))
         except (TimeoutError, subprocess.TimeoutExpired):
             status, reason = TIMED_OUT, f"not finished within {seconds:.0f} s"
-        except KeyboardInterrupt:
-            status, reason = INTERRUPTED, "stopped by Ctrl-C"
+        except Interrupted:
+            status, reason = INTERRUPTED, STOPPED
         finally:
             end(process)
         if status != DONE:

@@ -91,14 +91,7 @@ def all_stages(options: "GpuOptions", models: Sequence[str]) -> list[Stage]:
     return [
         Stage("device", "device", "device", f"{HERE}.measures:device", {}, 60.0),
         of_steps(DCGAN_28, options),
-        Stage(
-            "agreement",
-            "agreement",
-            "agreement of a step with the CPU",
-            f"{HERE}.measures:agreement",
-            {"workloads": {w.title: w.command(options, batch_size=8) for w in compared}},
-            120.0,
-        ),
+        *([of_agreement(compared, options)] if compared else []),
         Stage(
             "data",
             "data",
@@ -137,6 +130,18 @@ def of_steps(workload: Workload, options: "GpuOptions") -> Stage:
         {"command": workload.command(options), "seconds": options.seconds},
         workload.limit,
         workload.model,
+    )
+
+
+def of_agreement(workloads: Sequence[Workload], options: "GpuOptions") -> Stage:
+    """Return the stage that compares a step of workloads with that of the CPU."""
+    return Stage(
+        "agreement",
+        "agreement",
+        "agreement of a step with the CPU",
+        f"{HERE}.measures:agreement",
+        {"workloads": {w.title: w.command(options, batch_size=8) for w in workloads}},
+        120.0,
     )
 
 

@@ -1,5 +1,6 @@
 """Benchmark gpu: stages, processes and limits, measures on the CPU, the report."""
 
+import dataclasses
 import json
 import os
 import signal
@@ -69,6 +70,7 @@ def test_stages_and_models_select():
     assert [one.name for one in found] == ["steps_infogan_32", "xla_vae"]
     (found,) = stages_of(GpuOptions(stages="agreement", models="infogan"))
     assert list(found.arguments["workloads"]) == ["InfoGAN, 32 x 32 x 3"]
+    assert stages_of(GpuOptions(stages="agreement", models="vae")) == []
 
 
 @pytest.mark.parametrize(
@@ -198,12 +200,24 @@ def test_run_goes_on_after_a_failure_and_ends_with_code_1(tmp_path):
     assert run(stages, 8.0, tmp_path, clock.stage, clock) == 1
 
 
-def test_run_after_ctrl_c_reports_and_leaves_out_the_rest(tmp_path, capsys):
-    clock = Clock()
-    stages = [stage("first", takes=1.0, status="interrupted"), stage("second", takes=1.0)]
-    assert run(stages, 8.0, tmp_path, clock.stage, clock) == 130
-    assert list(clock.limits) == ["first"]
-    assert "| title of second | left out    | stopped by Ctrl-C |" in capsys.readouterr().out
+def test_run_after_signals_reports_and_leaves_out_the_rest(tmp_path, capsys):
+    """A notebook sends SIGINT several times."""
+
+    def run_stage(one, seconds, hear):
+        def interrupt(result):
+            hear(result)
+            for _ in range(3):
+                signal.raise_signal(signal.SIGINT)
+
+        return process.run(one, seconds, interrupt)
+
+    stages = [dataclasses.replace(stage("first", "hanging"), group="device"), stage("second")]
+    assert run(stages, 8.0, tmp_path, run_stage) == 130
+    record = json.loads((tmp_path / "record.json").read_text())["stages"]
+    assert [one["status"] for one in record.values()] == ["interrupted", "left out"]
+    assert len(record["first"]["results"]) == 1
+    printed = capsys.readouterr().out
+    assert "| title of second | left out    | stopped by a signal |" in printed
 
 
 def test_record_is_written_after_each_stage(tmp_path):
