@@ -6,6 +6,7 @@ import shlex
 
 import pytest
 
+from benchmarks.gpu.__main__ import GpuOptions
 from cli import flags
 from evaluation.options import EvaluateOptions
 from models import REGISTRY
@@ -32,7 +33,7 @@ def commands(cells):
     for cell in cells:
         values |= {name: json.loads(value) for name, value, _ in FIELD.findall(cell)}
         values["run"] = "runs/any"
-        for script, line in re.findall(r"!\{python\} (\w+)\.py (.*)", cell):
+        for script, line in re.findall(r"!\{python\} (\w+\.py|-m benchmarks \w+) (.*)", cell):
             yield script, shlex.split(line.replace("{", "%(").replace("}", ")s") % values)
 
 
@@ -45,9 +46,10 @@ def test_notebook_has_no_outputs(notebook):
 
 def test_commands_of_the_notebook_parse(cells):
     parse = {
-        "train": options.parse,
-        "evaluate": lambda argv: flags.given(argv, EvaluateOptions),
-        "generate": lambda argv: flags.given(argv, GenerateOptions),
+        "train.py": options.parse,
+        "evaluate.py": lambda argv: flags.given(argv, EvaluateOptions),
+        "generate.py": lambda argv: flags.given(argv, GenerateOptions),
+        "-m benchmarks gpu": lambda argv: flags.given(argv, GpuOptions),
     }
     found = list(commands(cells))
     assert [script for script, _ in found] == list(parse)
@@ -91,6 +93,7 @@ def test_notebook_with_a_small_model_runs_to_the_last_cell(cells, digits, root, 
         "flags": "--steps 2 --width 4",
         "measure_flags": "--num_samples 50 --metrics coverage",
         "draw_flags": "--n 2",
+        "benchmark_flags": "--stages device",
     }
 
     def fill(field):

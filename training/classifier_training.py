@@ -105,7 +105,9 @@ def fit(options: ClassifierOptions, split: data.Split, num_classes: int) -> "ker
     import tensorflow as tf
 
     from models.randomness import stateless_seed
+    from training import machine
 
+    machine.grow_gpu_memory()
     keras.utils.clear_session()
     keras.utils.set_random_seed(options.seed)
     network = classifier.build(split.images.shape[1:], num_classes, options.width)

@@ -39,7 +39,7 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
     folder = Path(expanded(request.outdir, "outdir"))
     runs = runs_of(request)
     records = [published_record(run) for run in runs] if request.publish else []
-    disable_tensor_float_32()
+    configure_gpus()
     references = [reference_of_images(request)] if request.images else references_of(runs, request)
     evaluations = [evaluate_run(run, request, references, only_new) for run in runs]
     if request.images:
@@ -61,10 +61,16 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
     return "\n".join(lines).strip("\n")
 
 
-def disable_tensor_float_32() -> None:
-    """Turn off TensorFloat-32, which multiplies with 10 bits of precision on GPUs since Ampere."""
+def configure_gpus() -> None:
+    """Let the memory of GPUs grow, and turn off TensorFloat-32.
+
+    TensorFloat-32 multiplies with 10 bits of precision on GPUs since Ampere.
+    """
     import tensorflow as tf
 
+    from training import machine
+
+    machine.grow_gpu_memory()
     tf.config.experimental.enable_tensor_float_32_execution(False)
 
 

@@ -16,8 +16,9 @@ from training.options import Config
 
 
 def prepare(config: Config) -> None:
-    """Reset Keras, and set the seed, the precision and the determinism of a configuration."""
+    """Reset Keras; set the memory, the seed, the precision and the determinism of a training."""
     machine.keep_freed_memory()
+    machine.grow_gpu_memory()
     if config.options.deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.utils.clear_session()

@@ -1,5 +1,6 @@
 """Machine of a run: devices, library versions, memory settings and a warning of slow bfloat16."""
 
+import contextlib
 import ctypes
 import os
 import platform
@@ -114,6 +115,17 @@ def warn_of_emulation(precision: str) -> None:
             "mixed_precision=bfloat16: this CPU emulates bfloat16, which is many times slower than "
             "float32. Use mixed_precision=off"
         )
+
+
+def grow_gpu_memory() -> None:
+    """Let the memory that TensorFlow reserves on a GPU grow with the need, instead of all at once.
+
+    Several processes can then share a GPU. Once TensorFlow has used a GPU, its setting stays.
+    """
+    for device in tf.config.list_physical_devices():
+        if device.device_type == "GPU":
+            with contextlib.suppress(RuntimeError, ValueError):  # in use, or divided by the caller
+                tf.config.experimental.set_memory_growth(device, True)
 
 
 def keep_freed_memory() -> None:

@@ -24,9 +24,11 @@ class StopRequest:
 
     Attributes:
         received: the first signal, or None.
+        message: line that is printed to stderr at the first signal.
     """
 
     received: signal.Signals | None = None
+    message = f"stopping after this step; a signal after {GRACE:.0f} s stops without a checkpoint"
 
     def __enter__(self) -> "StopRequest":
         self.handlers = {}
@@ -44,10 +46,8 @@ class StopRequest:
         now = time.monotonic()
         if self.received is None:
             self.received, self.since = signal.Signals(number), now
-            later = f"a signal after {GRACE:.0f} s stops without a checkpoint"
-            message = f"stopping after this step; {later}\n"
             with contextlib.suppress(OSError):  # of a terminal that is gone
-                os.write(2, message.encode())
+                os.write(2, f"{self.message}\n".encode())
             if self._interruptible:
                 raise Interrupted
         elif now - self.since > GRACE:

@@ -1,6 +1,7 @@
 """The project's train step: the product's class, compiled and fitted as train.py does."""
 
 import keras
+import tensorflow as tf
 
 from benchmarks.compare import multiplications, networks
 from benchmarks.compare.contestants import Built
@@ -54,10 +55,7 @@ def build(
     data = repeated(found.real_images())
 
     def run(steps: int) -> None:
-        within = [EachStep() for _ in range(CALLBACKS)]
-        if not step_logs:
-            within = StepCallbacks(within, add_history=True, model=model, steps=steps, epochs=1)
-        model.fit(data, steps_per_epoch=steps, callbacks=within, verbose=0, shuffle=False)
+        train(model, data, steps, step_logs)
 
     g, d = (networks.linear_layers(n) for n in (model.generator, model.discriminator))
     return Built(
@@ -66,6 +64,16 @@ def build(
         multiplications=multiplications.project(found.hp).of(g, d, batch_size),
         multiple=steps_per_execution,
     )
+
+
+def train(
+    model: keras.Model, dataset: tf.data.Dataset, steps: int, step_logs: bool = False
+) -> None:
+    """Run steps as train.py does, with callbacks that do nothing."""
+    within = [EachStep() for _ in range(CALLBACKS)]
+    if not step_logs:
+        within = StepCallbacks(within, add_history=True, model=model, steps=steps, epochs=1)
+    model.fit(dataset, steps_per_epoch=steps, callbacks=within, verbose=0, shuffle=False)
 
 
 def with_keras_batch_norm(made: type) -> type:

@@ -105,9 +105,13 @@ class Worker:
         if line:
             return json.loads(line)
         self._process.wait()
-        self._errors.seek(0)
-        last = (self._errors.read().strip().splitlines() or ["no message"])[-1]
-        raise WorkerError(f"{self.contestant.name}: {last}")
+        raise WorkerError(f"{self.contestant.name}: {last_line(self._errors)}")
+
+
+def last_line(errors: TextIO) -> str:
+    """Return the last line of a file of errors."""
+    errors.seek(0)
+    return (errors.read().strip().splitlines() or ["no message"])[-1]
 
 
 def serve(built: Built, commands: TextIO, answers: TextIO) -> None:
@@ -148,12 +152,18 @@ def memory() -> dict[str, float | None]:
     }
 
 
-def main(argv: Sequence[str]) -> None:
-    """Serve the contestant `argv[0]` on the standard streams; libraries print to stderr."""
+def prepare_process() -> TextIO:
+    """Return a stream of the standard output; what libraries print goes to stderr."""
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    return answers
+
+
+def main(argv: Sequence[str]) -> None:
+    """Serve the contestant `argv[0]` on the standard streams."""
+    answers = prepare_process()
     serve(Contestant(**json.loads(argv[0])).load(), sys.stdin, answers)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 import fields
 from benchmarks.compare.__main__ import CompareOptions
+from benchmarks.gpu.__main__ import GpuOptions
 from cli import flags
 from evaluation.options import EvaluateOptions, MeasureOptions
 from evaluation.reports import pages
@@ -62,6 +63,7 @@ def test_inline_flags_of_pages_are_flags_of_a_script():
         StudyOptions,
         ClassifierOptions,
         CompareOptions,
+        GpuOptions,
     )
     classes = [*scripts, *(entry.hyperparameters for entry in REGISTRY.values())]
     known = {"flagfile", "help", "slow"}.union(*(cls.__dataclass_fields__ for cls in classes))
@@ -72,11 +74,12 @@ def test_inline_flags_of_pages_are_flags_of_a_script():
         assert not unknown or page.name == "CHANGELOG.md", (page, unknown)
 
 
-def test_compare_commands_are_valid():
-    found = [words[4:] for words in commands() if words[1:4] == ["-m", "benchmarks", "compare"]]
+@pytest.mark.parametrize(("name", "cls"), [("compare", CompareOptions), ("gpu", GpuOptions)])
+def test_commands_of_benchmarks_are_valid(name, cls):
+    found = [words[4:] for words in commands() if words[1:4] == ["-m", "benchmarks", name]]
     assert found
     for argv in found:
-        flags.given(argv, CompareOptions)
+        cls(**flags.given(argv, cls))
 
 
 def test_study_command_names_flags_and_flagfiles():
