@@ -28,7 +28,8 @@ class Augmenter:
 
     Attributes:
         policy: the selected policy.
-        p: the adaptive probability of each operation per image, a float32 variable; None without.
+        p: the adaptive probability of each operation per image, a float32 variable; None if
+            the policy does not adapt.
     """
 
     def __init__(

@@ -350,7 +350,7 @@ class GenerativeModel(Scheduled, keras.Model):
         return {**state, state_keys.OWN: {v.name: v.value for v in own}}
 
     def derived_state(self, step: int) -> dict[str, int]:
-        """Return own variables as they were at a step, which earlier checkpoints lack."""
+        """Return the values, at a step, of own variables that earlier checkpoints lack."""
         images = step * self.hp.batch_size * self.hp.n_critic
         return {f"{state_keys.OWN}/{state_keys.IMAGES}": images}
 

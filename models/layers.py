@@ -129,15 +129,21 @@ class BatchNorm(keras.layers.BatchNormalization):
 
     Outputs, gradients and moving statistics equal those of Keras but for rounding: the kernel
     normalises by the variance and returns n / (n - 1) of it. 16-bit activations stay 16-bit, with
-    statistics in float32. Without training, and if `synchronized`, it is Keras' own layer.
+    statistics in float32. Otherwise, and for other axes and shapes, it is Keras' own layer.
     """
 
+    def build(self, input_shape):
+        super().build(input_shape)
+        of_channels = self.axis in (-1, len(input_shape) - 1) and len(input_shape) in (2, 4)
+        has_kernel = self.compute_dtype in ("float32", "bfloat16", "float16")
+        self.fused = of_channels and has_kernel and not self.synchronized
+
     def call(self, inputs, training=None, mask=None):
-        if not (training and self.trainable) or self.synchronized:
+        if not (training and self.trainable and self.fused) or mask is not None:
             return super().call(inputs, training=training, mask=mask)
         x = tf.cast(inputs, self.compute_dtype)
         shape, channels = tf.shape(x), x.shape[-1]
-        # Of tf.compat.v1.nn.fused_batch_norm epsilon is at least 1.001e-5.
+        # tf.compat.v1.nn.fused_batch_norm raises epsilon to 1.001e-5.
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x if x.shape.rank == 4 else x[:, None, None, :],
             scale=tf.ones(channels) if self.gamma is None else self.gamma.value,

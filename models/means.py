@@ -7,8 +7,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-CAPACITY = 128  # scalars of a step
-
 
 class RunningMean(NamedTuple):
     """Mean of a scalar over several steps.
@@ -32,15 +30,19 @@ class RunningMean(NamedTuple):
 class ScalarMeans(keras.Metric):
     """Means of named scalars since the last reset, in one variable with one update per step.
 
-    The variable has room for `CAPACITY` scalars, since their names are known when a step is traced:
-    TensorFlow traces a step that makes a variable twice.
+    The names are known when the first step is traced. The variable is made before and has room for
+    `capacity` scalars, since TensorFlow traces a step that makes a variable twice. Only a step with
+    more scalars makes another one.
     """
 
-    def __init__(self):
+    def __init__(self, capacity: int = 128):
         super().__init__(name="means", dtype="float32")
         self.names: list[str] = []
         self._restored: dict[str, RunningMean] = {}
-        shape = (len(RunningMean._fields), CAPACITY)
+        self._make_totals(capacity)
+
+    def _make_totals(self, capacity: int) -> None:
+        shape = (len(RunningMean._fields), capacity)
         self.totals = self.add_variable(shape, "zeros", name="totals")
 
     def update_state(
@@ -55,15 +57,12 @@ class ScalarMeans(keras.Metric):
             scalars: value by name.
             weight: number of examples.
             overflowing: names of scalars whose values are omitted if they are not finite.
-
-        Raises:
-            ValueError: there are more than CAPACITY scalars.
         """
         if not self.names:
-            if len(scalars) > CAPACITY:
-                raise ValueError(f"a step returns {len(scalars)} scalars, more than {CAPACITY}")
             self.names = list(scalars)
             with tf.init_scope():
+                if len(scalars) > self.totals.shape[1]:
+                    self._make_totals(len(scalars))
                 self.restore(self._restored)
         values = tf.stack([tf.cast(scalars[name], tf.float32) for name in self.names])
         required = tf.constant([name not in overflowing for name in self.names])
@@ -80,7 +79,8 @@ class ScalarMeans(keras.Metric):
 
     def _assign(self, columns: tf.Tensor) -> None:
         """Store columns [3, n]."""
-        self.totals.assign(tf.pad(columns, [[0, 0], [0, CAPACITY - len(self.names)]]))
+        room = self.totals.shape[1] - len(self.names)
+        self.totals.assign(tf.pad(columns, [[0, 0], [0, room]]))
 
     def read(self) -> dict[str, RunningMean]:
         """Return the running means by name; before the first update those that were restored."""

@@ -76,8 +76,7 @@ class Scheduled:
     def check_schedulable(self, optimizer: keras.optimizers.Optimizer, rate: str) -> None:
         """Raise ValueError if an optimizer cannot have the scheduled values."""
         optimizer = inner(optimizer)
-        of_keras = keras.optimizers.schedules.LearningRateSchedule
-        if rate in self.hp.scheduled and isinstance(optimizer._learning_rate, of_keras):
+        if rate in self.hp.scheduled and not isinstance(optimizer._learning_rate, keras.Variable):
             raise ValueError(
                 f"{rate} is scheduled: give an optimizer with a constant learning rate"
             )
@@ -90,9 +89,13 @@ class Scheduled:
         return {}
 
     def scheduled_scalars(self) -> dict[str, tf.Tensor]:
-        """Return the scheduled values of this step, without learning rates, which are logged."""
+        """Return the values at this step of the option `schedule`, without learning rates.
+
+        Those are logged with the optimizers.
+        """
         rates = {player.learning_rate for player in self.players().values()}
-        return SCHEDULED.named({n: self.current(n) for n in sorted(self.hp.scheduled - rates)})
+        names = sorted(schedules.parsed(self.hp.schedule).keys() - rates)
+        return SCHEDULED.named({name: self.current(name) for name in names})
 
 
 def inner(optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:

@@ -1,7 +1,7 @@
 """Schedules of hyperparameters, as functions of the share of the training that is done.
 
 A schedule of a hyperparameter goes from a first to a last value between two shares of the training,
-and has the nearer one of them before and after. With the position u, from 0 to 1 between the two
+and is constant before and after. With the position u, from 0 to 1 between the two
 shares, and the share s(u) of its shape it is
 
     first + (last - first) s(u),  or  first (last / first)^s(u)  for geometric shapes
@@ -165,8 +165,8 @@ def parsed_part(part: str) -> Schedule:
         values = [float(number) for number in numbers]
     except ValueError:
         values = []
-    if shape == "constant" and len(values) == 1:
-        values *= 2
+    if shape == "constant":
+        values = 2 * values if len(values) == 1 else []
     if not 2 <= len(values) <= 4 or not all(map(math.isfinite, values)):
         raise UserError(f"{part}: expected {USAGE}, with finite numbers", "schedule")
     schedule = Schedule(name, shape, *values)

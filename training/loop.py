@@ -89,7 +89,7 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
     start, notes = resume(run, checkpoints, images.fingerprint, every, total, per_execution)
     environment = {**machine.environment(), "xla": model.jit_compile}
     machine.warn_of_changes(run, environment)
-    if start and config.hp.scheduled and run.total_steps not in (None, total):
+    if start and config.hp.schedule and run.total_steps not in (None, total):
         warn(f"schedules span {total} steps from here on, not {run.total_steps} as before")
     run.write_config(config.as_dict(), loading.describe_data(images), environment, command, total)
     real = plotting.grid(at_random(images.train.images, 64, options.seed))
@@ -143,6 +143,7 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
         )
         if remaining:
             data = batches.dataset(start).take(remaining)
+            next(iter(data))  # errors of the images, before those of XLA
             try:
                 fit(model, data, remaining, steps)
             except tf.errors.OpError as error:
@@ -174,8 +175,9 @@ def fit(
 
 
 def stop_using_xla(model: GenerativeModel, run: RunDirectory, error: Exception) -> None:
-    """Train without XLA after an error of the first step, and record that."""
-    warn(f"XLA failed in the first step ({first_line(error)}); it goes on without XLA (jit=off)")
+    """Turn XLA off after an error of the first step, and record that."""
+    reason = first_line(str(error).removeprefix("Graph execution error:"))
+    warn(f"XLA failed in the first step ({reason}); the training continues without XLA (jit=off)")
     model.jit_compile = False
     model.train_function = None
     run.update_environment(xla=False)
@@ -296,7 +298,7 @@ def resume(
             )
         if start % per_execution and start < total:
             raise UserError(
-                f"the checkpoint of step {start} is not a multiple of {per_execution}; use 1",
+                f"the last checkpoint is at step {start}; use a divisor of {start}",
                 "steps_per_execution",
             )
         run.forget_after(start)

@@ -140,7 +140,7 @@ class RunOptions:
     )
     steps_per_execution: int = field(
         1,
-        "steps between two returns to Python, which saves time if a step takes few milliseconds; "
+        "steps between two returns to Python, which saves time if a step takes a few milliseconds; "
         "the *_every options must be multiples of it",
         group="speed",
         at_least=1,

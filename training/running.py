@@ -1,13 +1,14 @@
 """Start of a training from the command line. Imports TensorFlow after the checks.
 
-Meanwhile the images are loaded, unless TFDS loads them, which imports TensorFlow as well.
+A thread loads the images at the same time, unless TFDS loads them, which imports TensorFlow too.
 """
 
 import concurrent.futures
 import contextlib
 import shlex
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 
 import data
 from storage.run_directory import RunDirectory
@@ -19,6 +20,23 @@ from training.stopping import unbreakable_output
 def command_line(argv: Sequence[str]) -> str:
     """Return the command of a training with arguments of train.py."""
     return shlex.join(["python", "train.py", *argv])
+
+
+def beside(function: Callable) -> concurrent.futures.Future:
+    """Return the future result of a function that runs in a thread.
+
+    The end of the process does not wait for the thread.
+    """
+    future = concurrent.futures.Future()
+
+    def run() -> None:
+        try:
+            future.set_result(function())
+        except BaseException as error:
+            future.set_exception(error)
+
+    threading.Thread(target=run, daemon=True).start()
+    return future
 
 
 @contextlib.contextmanager
@@ -50,14 +68,14 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
     with RunDirectory(config.outdir) as run, unbreakable_output():
         copying.take_back(config, run)
         resume.check(config, run)
-        with concurrent.futures.ThreadPoolExecutor(1) as beside:
-            loading = None if data.of_tfds(options.dataset) else beside.submit(config.load_data)
-            with without_wrappers():
-                from training.callbacks import DivergedError
-                from training.loop import train
-        images = loading.result() if loading else config.load_data()
+        images = None if data.of_tfds(options.dataset) else beside(config.load_data)
+        with without_wrappers():
+            from training.callbacks import DivergedError
+            from training.loop import train
+
         try:
-            return train(config, run, command_line(argv), images)
+            loaded = images.result() if images else config.load_data()
+            return train(config, run, command_line(argv), loaded)
         except DivergedError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1

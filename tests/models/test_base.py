@@ -67,9 +67,17 @@ def test_scalar_means_before_the_first_step_continue_restored_ones():
     assert means.read() == {"a": RunningMean(3.0, 2.0, 2.0), "c": RunningMean(5.0, 1.0, 1.0)}
 
 
-def test_more_scalars_than_the_means_have_room_for_raise():
-    with pytest.raises(ValueError, match="129 scalars, more than 128"):
-        ScalarMeans().update_state({f"s{k}": tf.constant(0.0) for k in range(129)})
+def test_scalar_means_have_room_for_any_number_of_scalars(fit):
+    means = ScalarMeans(capacity=2)
+    means.restore({"s2": RunningMean(10.0, 1.0, 1.0)})
+
+    @tf.function
+    def step():
+        means.update_state({f"s{k}": tf.constant(float(k)) for k in range(5)})
+
+    step()
+    step()
+    assert [means.read()[f"s{k}"].total for k in range(5)] == [0.0, 2.0, 14.0, 6.0, 8.0]
 
 
 # Construction.

@@ -121,6 +121,13 @@ def test_inference_is_that_of_keras(training):
     assert all(np.array_equal(a, b) for a, b in zip(before, fused.get_weights(), strict=True))
 
 
+@pytest.mark.parametrize(("shape", "options"), [((4, 3, 5), {}), ((4, 3, 3, 2), {"axis": 1})])
+def test_other_shapes_and_axes_are_those_of_keras(shape, options):
+    x = np.random.default_rng(0).normal(2.0, 3.0, shape).astype(np.float32)
+    fused, expected = BatchNorm(**options), keras.layers.BatchNormalization(**options)
+    np.testing.assert_array_equal(fused(x, training=True), expected(x, training=True))
+
+
 def test_frozen_and_synchronized_layers_are_those_of_keras(monkeypatch):
     frozen, expected, x = pair((4, 3, 3, 2))
     frozen.trainable = expected.trainable = False

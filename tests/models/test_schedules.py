@@ -65,6 +65,8 @@ def test_consecutive_schedules_follow_each_other():
         ("dcgan", "g_learning_rate", "expected NAME:SHAPE:FROM:TO"),
         ("dcgan", "g_learning_rate:linear:1", "expected NAME:SHAPE:FROM:TO"),
         ("dcgan", "g_learning_rate:linear:1:nan", "with finite numbers"),
+        ("beta_vae", "beta:constant:4:2", "or NAME:constant:VALUE"),
+        ("beta_vae", "beta:constant:4:0:0.5", "or NAME:constant:VALUE"),
         ("dcgan", "g_learning_rate:linear:1:0:0.5:0.2", "0 <= START <= END <= 1"),
         ("dcgan", "g_learning_rate:linear:1:0:-0.5", "0 <= START <= END <= 1"),
         ("dcgan", "g_learning_rate:exponential:1:0", "exponential requires values above 0"),

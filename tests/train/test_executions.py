@@ -18,7 +18,7 @@ def single(call, tiny, tmp_path_factory):
 
 
 @pytest.mark.parametrize("stop", [18, 8], ids=["whole", "resumed"])
-def test_run_of_two_steps_per_execution_equals_that_of_single_steps(
+def test_run_of_four_steps_per_execution_equals_that_of_single_steps(
     call, tiny, tmp_path, single, checkpoint, assert_same_bits, stop
 ):
     argv = (*tiny, *EVERY, "--steps_per_execution=4", f"--outdir={tmp_path}")
@@ -81,6 +81,4 @@ def test_checkpoint_that_is_not_a_multiple_of_the_steps_is_refused(call, tiny, t
     argv = (*tiny, "--log_every=6", f"--outdir={tmp_path}")
     assert call("train", *argv, "--steps=3").code == 0
     message = call("train", *argv, "--steps=9", "--steps_per_execution=2").refusal()
-    assert message == (
-        "--steps_per_execution: the checkpoint of step 3 is not a multiple of 2; use 1"
-    )
+    assert message == "--steps_per_execution: the last checkpoint is at step 3; use a divisor of 3"

@@ -1,5 +1,10 @@
 """Start of a training: imports, and the images loaded beside them."""
 
+import os
+import signal
+import subprocess
+import sys
+
 import pytest
 
 import data
@@ -44,3 +49,27 @@ def test_error_of_the_images_is_one_line(call, tmp_path, monkeypatch, of_tfds):
     monkeypatch.setattr(data, "of_tfds", lambda name: of_tfds)
     done = call("train", "--model=gan", f"--dataset={path}", f"--outdir={tmp_path / 'run'}")
     assert str(path) in done.refusal()
+
+
+INTERRUPTED = """
+import sys, threading, time
+import data
+import train
+from cli import flags
+
+def slow(**arguments):
+    print("loading", flush=True)
+    time.sleep(60)
+
+data.load = slow
+sys.exit(flags.run_script(train.main, sys.argv[1:]))
+"""
+
+
+def test_sigint_while_images_are_loaded_ends_at_once(tmp_path, root):
+    command = [sys.executable, "-c", INTERRUPTED, "--model=gan", f"--outdir={tmp_path / 'run'}"]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "loading\n"
+    process.send_signal(signal.SIGINT)
+    assert process.wait(20) == 130
