@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 
 from cli import flags
-from training.evaluating import EvaluateOptions, describe_metrics, evaluate_all
 
 USAGE = """usage: python evaluate.py --run DIR[,DIR ...] [--flag value ...]
        python evaluate.py --images FOLDER_OR_NPZ --dataset NAME [--flag value ...]
@@ -19,6 +18,8 @@ METRICS = "Metrics, where <features> is the name of the feature network:"
 
 def main(argv: Sequence[str]) -> int:
     """Run the command line `argv` (without the program's name); return the exit code."""
+    from training.evaluating import EvaluateOptions, describe_metrics, evaluate_all
+
     if flags.wants_help(argv):
         options = flags.describe(EvaluateOptions)
         print(USAGE, options, "", METRICS, "", describe_metrics(), sep="\n")

@@ -3,9 +3,7 @@
 import sys
 from collections.abc import Sequence
 
-import fields
 from cli import flags
-from training.drawing import GenerateOptions, draw
 
 USAGE = """usage: python generate.py --run DIR [--flag value ...]
 
@@ -16,6 +14,9 @@ their defaults in brackets, or in parentheses by output:
 
 def main(argv: Sequence[str]) -> int:
     """Run the command line `argv` (without the program's name); return the exit code."""
+    import fields
+    from training.drawing import GenerateOptions, draw
+
     if flags.wants_help(argv):
         print(f"{USAGE}\n{flags.describe(GenerateOptions)}")
         return 0

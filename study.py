@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 
 from cli import flags
-from training.studying import OPTIONS, run_study
 
 USAGE = """usage: python study.py --configs FILE[,FILE ...] [--flag value ...] [--flagfile FILE]
 
@@ -19,6 +18,8 @@ with their defaults in brackets:
 
 def main(argv: Sequence[str]) -> int:
     """Run the command line `argv` (without the program's name); return the exit code."""
+    from training.studying import OPTIONS, run_study
+
     if flags.wants_help(argv):
         print(f"{USAGE}\n{flags.describe(*OPTIONS)}")
         return 0

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 
 from cli import flags
-from training.classifier_training import ClassifierOptions, train_classifier
 
 USAGE = """usage: python train_classifier.py --dataset NAME [--flag value ...]
 
@@ -16,6 +15,8 @@ brackets:
 
 def main(argv: Sequence[str]) -> int:
     """Run the command line `argv` (without the program's name); return the exit code."""
+    from training.classifier_training import ClassifierOptions, train_classifier
+
     if flags.wants_help(argv):
         print(f"{USAGE}\n{flags.describe(ClassifierOptions)}")
         return 0

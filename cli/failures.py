@@ -61,6 +61,8 @@ OF_FILES = {
     "UnknownError",
 }
 PATH = re.compile(r"[^\s;:,'\"()\[\]]*/[^\s;:,'\"()\[\]]+")
+# A temporary file or folder of `storage.files` in a path, and what is below it.
+TEMPORARY = re.compile(r"/\.[0-9a-f]{8}\.tmp\.[^\s;:,'\"]*")
 # Names of nodes and devices in messages of TensorFlow.
 NODES = re.compile(r"\{\{function_node [^}]*\}\} | on /job:\S+( by allocator \S+)?|\[Op:\w+\].*")
 ADVICE = {
@@ -70,12 +72,13 @@ ADVICE = {
 }
 
 
-def explained(error: BaseException, argv: Sequence[str] = ()) -> str | None:
+def explained(error: BaseException, argv: Sequence[str] = (), *, advice: bool = True) -> str | None:
     """Return one line about an error of the machine; None for an error of the code.
 
     Args:
         error: any error except UserError.
         argv: command line, with the paths that the user has given.
+        advice: whether to add what the user can do.
 
     Returns:
         The kind of the failure (disk full, no permission, out of memory, or too large a number)
@@ -99,7 +102,9 @@ def explained(error: BaseException, argv: Sequence[str] = ()) -> str | None:
             return None
     else:
         return None
-    return f"{kind}: {reason}; {ADVICE[kind]}" if kind else reason
+    if not kind:
+        return reason
+    return f"{kind}: {reason}" + f"; {ADVICE[kind]}" * advice
 
 
 def kind_of(reason: str) -> str:
@@ -128,7 +133,13 @@ def names(error: BaseException) -> set[str]:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of a message that is not empty, or the name of the error."""
+    """Return the first line of a message that is not empty, or the name of the error.
+
+    A temporary file, which the user does not know, is replaced by its folder.
+    """
     text = NODES.sub("", str(getattr(error, "message", None) or error))
+    if isinstance(error, OSError) and error.strerror and isinstance(error.filename, str):
+        text = f"{error.filename}: {error.strerror}"
+    text = TEMPORARY.sub("", text)
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return lines[0] if lines else type(error).__name__

@@ -135,6 +135,7 @@ def run_script(main: Main, argv: Sequence[str] | None = None) -> int:
 
     Errors of the machine, such as a full disk, are handled in the same way (`cli.failures`). If the
     reader of the output closes the pipe, such as `head`, the script ends without an error message.
+    Ctrl-C gives one line; `main` does the imports that take long, so that it does from the start.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TF 2.21 logs some lines regardless
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # the default on some CPUs only
@@ -143,8 +144,8 @@ def run_script(main: Main, argv: Sequence[str] | None = None) -> int:
         code = main(argv)
         sys.stdout.flush()
         return code
-    except KeyboardInterrupt:
-        print("stopped", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"stopped; {stop}" if str(stop) else "stopped", file=sys.stderr)
         return 128 + signal.SIGINT
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

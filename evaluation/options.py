@@ -1,13 +1,14 @@
 """Options of evaluate.py and study.py, and their values for published results."""
 
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 import fields
 from errors import UserError
 from evaluation.features import NETWORKS
 from fields import field
-from storage.paths import one_path, several_paths
+from storage.paths import expanded, one_path, several_paths
 
 
 @fields.options()
@@ -74,8 +75,10 @@ class MeasureOptions:
         convert=one_path,
     )
     outdir: str = field(
-        "runs/comparison",
-        "output directory for the comparison of several runs and for the evaluation of images",
+        "",
+        "output directory: of the comparison of several runs or with baselines, of the evaluation "
+        "of images, and of that of one run; default: runs/comparison, and for one run its own "
+        "directory",
         group="output",
         convert=one_path,
     )
@@ -91,6 +94,11 @@ class MeasureOptions:
         for name, value in published_values().items() if self.publish else ():
             if getattr(self, name) != value:
                 raise UserError(f"requires {name}={value}", "publish")
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the comparison and of the evaluation of images."""
+        return Path(expanded(self.outdir or "runs/comparison", "outdir"))
 
     @property
     def seeds(self) -> range:

@@ -22,6 +22,7 @@ FILE = "evaluation.json"
 HASHES, OLD_HASHES = "protocol_hashes", "ways"
 # Protocol entries that identify what was measured.
 IDENTITY = ("fingerprint", "checkpoint_step", "images_sha256")
+RUN = "run"  # the same, of a run whose evaluation.json is in another folder
 
 
 def evaluate(
@@ -156,7 +157,7 @@ def with_earlier(record: dict, protocol: dict, hashed: str, folder: Path) -> dic
     kept = {
         name: entry
         for name, entry in before.get("metrics", {}).items()
-        if all(entry["protocol"].get(key) == protocol.get(key) for key in IDENTITY)
+        if all(entry["protocol"].get(key) == protocol.get(key) for key in (*IDENTITY, RUN))
         and (name not in new or new[name]["value"] is None)
     }
     return {

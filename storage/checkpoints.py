@@ -153,7 +153,8 @@ class Checkpoints:
     def restore(self, step: int | None = None) -> dict[str, Any] | None:
         """Restore the newest intact checkpoint, or that of a step.
 
-        A damaged checkpoint, or one of another run, is skipped with a warning.
+        A damaged checkpoint, or one of another run, is skipped with a warning that has the step of
+        the one that is restored.
 
         Args:
             step: step of the checkpoint; None for the newest intact one.
@@ -167,33 +168,36 @@ class Checkpoints:
         found = self.found()
         if step is not None:
             require_checkpoint(self.directory, step)
-        reason = ""
+        reasons = []
         for candidate in found if step is None else [step]:
             path = path_of(self.directory, candidate)
             try:
                 stored = read(path)
                 values = self._values_in(stored, candidate)
             except ForeignError as error:
-                reason = f"{path} belongs to another run ({error})"
+                reasons.append(f"{path} belongs to another run ({error})")
             except TRANSIENT:
                 raise
             except DAMAGE as error:
-                reason = f"{path} is damaged ({str(error).splitlines()[0]})"
+                reasons.append(f"{path} is damaged ({str(error).splitlines()[0]})")
             else:
                 for variable, value in values:
                     variable.assign(value)
+                for reason in reasons:
+                    warn(f"{reason}; skipped, the checkpoint of step {candidate} is used")
                 return stored.notes
-            if len(found) > 1 and step is None:
-                warn(f"{reason}; skipped")
-        if reason and step is not None:
-            others = ", ".join(str(k) for k in sorted(found) if k != step) or "none"
-            raise UserError(f"{reason}; other steps: {others}", "step")
-        if reason:
-            raise UserError(
-                f"{reason}: no checkpoint can be read. Move {self.directory.parent} away to start "
-                "a new run"
-            )
-        return None
+        if not reasons:
+            return None
+        if step is not None:
+            others = [k for k in sorted(found) if k != step and is_intact(self.directory, k)]
+            intact = ", ".join(map(str, others)) or "none"
+            raise UserError(f"{reasons[0]}; other intact steps: {intact}", "step")
+        for reason in reasons if len(reasons) > 1 else ():
+            warn(f"{reason}; skipped")
+        raise UserError(
+            f"{reasons[-1]}: no checkpoint can be read. Move {self.directory.parent} away to start "
+            "a new run"
+        )
 
     def _values_in(self, stored: Stored, step: int) -> list[tuple[tf.Variable, np.ndarray]]:
         """Return the variables of the state with their values in the checkpoint of a step.

@@ -1,5 +1,6 @@
 """Paths that users give: literal, with ~ expanded. Every flag with a path uses these functions."""
 
+import errno
 import os
 import unicodedata
 from pathlib import Path
@@ -62,3 +63,24 @@ def several_paths(text: str) -> str:
     """
     stripped = (piece.lstrip() if piece.lstrip()[:1] == "~" else piece for piece in text.split(","))
     return ",".join(map(one_path, stripped))
+
+
+def require_writable(folder: Path, option: str, advice: str = "Choose another directory") -> None:
+    """Check that a folder can be written, or made if it is missing; nothing is written.
+
+    Args:
+        folder: the folder.
+        option: name of the option that an error names.
+        advice: last sentence of an error.
+
+    Raises:
+        UserError: it or a folder above it is a file, or cannot be written.
+    """
+    there = next(path for path in (folder, *folder.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        kind = "a file, not a folder" if there.exists() else "a link to a missing folder"
+        raise UserError(f"{there}: is {kind}. {advice}", option)
+    if not os.access(there, os.W_OK | os.X_OK):
+        read_only = hasattr(os, "statvfs") and os.statvfs(there).f_flag & os.ST_RDONLY
+        reason = os.strerror(errno.EROFS if read_only else errno.EACCES)
+        raise UserError(f"{folder}: cannot be written ({reason}). {advice}", option)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from errors import UserError, warn
 from storage.checkpoint_files import WRITTEN, steps_of
 from storage.files import sweep, write_atomically, write_json
-from storage.paths import expanded
+from storage.paths import expanded, require_writable
 
 Parsed = TypeVar("Parsed")
 
@@ -57,6 +57,8 @@ class RunDirectory:
 
     Raises:
         UserError: on entering, if the directory cannot be written or another process locks it.
+
+    On exit an empty directory is removed, with the folders above it that were created for it.
     """
 
     def __init__(self, path: str | os.PathLike):
@@ -70,9 +72,12 @@ class RunDirectory:
         self._metrics = self.path / "metrics.jsonl"
         self._status = self.path / "status.json"
         self._lock_file, self._lock = self.path / ".lock", None
+        self._created: list[Path] = []
         self._warned: set[str] = set()
 
     def __enter__(self) -> "RunDirectory":
+        require_writable(self.path, "outdir")
+        self._created = [path for path in self.path.parents if not path.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             self._lock = self._lock_file.open("w")
@@ -97,7 +102,8 @@ class RunDirectory:
         with contextlib.suppress(OSError):  # the directory is gone
             if own and [entry.name for entry in self.path.iterdir()] == [self._lock_file.name]:
                 self._lock_file.unlink()
-                self.path.rmdir()
+                for path in (self.path, *self._created):
+                    path.rmdir()
 
     def _is_locked_here(self) -> bool:
         """Return whether the lock file is the one that this object has locked.
@@ -251,6 +257,28 @@ class RunDirectory:
     def has_checkpoints(self) -> bool:
         """True if there is a complete checkpoint."""
         return bool(steps_of(self.checkpoints))
+
+    def has_lost_checkpoints(self, every: float = 0) -> bool:
+        """Return whether a run without checkpoints has had one.
+
+        Args:
+            every: steps between two checkpoints, for a run of an earlier version without a status.
+        """
+        if self.has_checkpoints:
+            return False
+        if status := self.status():
+            return status.get("checkpoint") is not None
+        return any(record["step"] > every for record in self.records())
+
+    def without_checkpoints(self, option: str = "") -> UserError:
+        """Return the error of a run without checkpoints, about an option."""
+        advice = f"no checkpoint found. Train it first with outdir={self.path}"
+        if self.has_lost_checkpoints():
+            advice = (
+                f"its checkpoints are missing. Restore the folder {self.checkpoints.name}/, or "
+                "move the run away and train it again"
+            )
+        return UserError(f"{self.path}: {advice}", option)
 
     def status(self) -> dict[str, int | None]:
         """Return the status of the run by name; empty for a run of an earlier version.

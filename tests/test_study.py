@@ -84,6 +84,16 @@ def test_study_with_a_finished_and_a_stopped_run_resumes_the_stopped_one_only(
     assert len(json.loads((tmp_path / "runs" / "b" / "config.json").read_text())["commands"]) == 2
 
 
+def test_study_with_an_outdir_that_is_a_file_is_one_line_before_it_trains(
+    study, tmp_path, trainings
+):
+    (tmp_path / "file").write_text("")
+    refusal = study(f"--outdir={tmp_path / 'file'}").refusal()
+    expected = f"--outdir: {tmp_path / 'file'}: is a file, not a folder. Choose another directory"
+    assert refusal == expected
+    assert trainings == []
+
+
 @pytest.mark.slow
 def test_study_repeated_with_the_same_protocol_keeps_its_measurements(study, tmp_path):
     assert "measured already" not in study().out

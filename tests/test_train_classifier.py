@@ -176,3 +176,21 @@ def test_augment_with_zoom_scales_by_up_to_the_share():
     np.testing.assert_allclose(y, 0, atol=0.1)
     assert 4 - 0.1 < x.min() < 4.3
     assert 8.6 < x.max() < 9 + 0.1
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("folder", "{path}: is a folder, expected the name of an .npz file"),
+        ("file/a.npz", "{folder}/file: is a file, not a folder. Choose another directory"),
+    ],
+)
+def test_output_that_cannot_be_written_is_one_line_before_the_training(
+    call, digits, tmp_path, out, message
+):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "kept").touch()
+    (tmp_path / "file").touch()
+    refusal = call("train_classifier", f"--dataset={digits}", f"--out={tmp_path / out}").refusal()
+    assert refusal == "--out: " + message.format(path=tmp_path / out, folder=tmp_path)
+    assert (tmp_path / "folder" / "kept").exists()

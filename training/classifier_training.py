@@ -14,7 +14,7 @@ import fields
 from errors import UserError
 from evaluation.features import classifier
 from fields import field
-from storage.paths import expanded, one_path
+from storage.paths import expanded, one_path, require_writable
 
 if TYPE_CHECKING:
     import keras
@@ -79,7 +79,8 @@ def train_classifier(options: ClassifierOptions) -> str:
     """Train a classifier and write its file; return a line with its accuracy and path.
 
     Raises:
-        UserError: the data set is missing or has no labels, or the batch size exceeds it.
+        UserError: the data set is missing or has no labels, the batch size exceeds it, or the
+            file cannot be written.
     """
     data.check(options.dataset, data_dir=options.data_dir or None)
     images = data.load(
@@ -87,10 +88,13 @@ def train_classifier(options: ClassifierOptions) -> str:
     )
     if images.train.labels is None:
         raise UserError(f"{options.dataset} has no labels; choose a labelled data set", "dataset")
+    path = pathlib.Path(expanded(options.out or classifier.cached_file(images.fingerprint), "out"))
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder, expected the name of an .npz file", "out")
+    require_writable(path.parent, "out")
     network = fit(options, images.train, images.num_classes)
     labelled = images.test is not None and images.test.labels is not None
     accuracy = accuracy_of(network, images.test) if labelled else None
-    path = pathlib.Path(expanded(options.out or classifier.cached_file(images.fingerprint), "out"))
     description = classifier.Description(
         images.name, images.image_shape, images.num_classes, options.width, accuracy
     )

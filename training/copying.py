@@ -44,14 +44,14 @@ class Copies:
         target: folder of the copy, in an existing folder; None for no copies.
 
     Attributes:
-        step: step of the newest complete checkpoint in the copy; None if there was no copy yet.
+        steps: steps of the complete checkpoints in the copy, as it was read last; None before.
     """
 
     def __init__(self, run: RunDirectory, target: Path | None):
         self.run, self.target = run, target
-        self.step: int | None = None
+        self.steps: set[int] | None = None
         self._changed = threading.Condition()
-        self._wanted = self._busy = self._ended = self._warned = False
+        self._wanted = self._busy = self._ended = self._warned = self._shared = False
         self._failures = 0
         self._known: Known = {}
 
@@ -81,11 +81,26 @@ class Copies:
                 self._ended = True
                 self._changed.notify_all()
         here = max(steps_of(self.run.checkpoints), default=None)
-        if here is not None and not (done and self.step == here):
-            there = "empty" if self.step is None else f"at step {self.step}"
-            warn(f"{self.target}: the copy is {there}, the run is at step {here}")
+        there = max(self.steps or (), default=None)
+        if here is None or (done and here == there and not self._failures):
+            return
+        if here == there:
+            warn(f"{self.target}: the copy of step {here} is not complete")
+        else:
+            state = "empty" if there is None else f"at step {there}"
+            warn(f"{self.target}: the copy is {state}, the run is at step {here}")
+
+    def _read_steps(self) -> set[int]:
+        """Read which checkpoints the copy has, if its drive is there; return the new ones."""
+        folder = self.target / self.run.checkpoints.name
+        before = self.steps
+        with contextlib.suppress(OSError):
+            if self.target.is_dir():
+                self.steps = set(steps_of(folder))
+        return self.steps - before if self.steps and before is not None else set()
 
     def _work(self) -> None:
+        self._read_steps()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._wanted or self._ended)
@@ -104,10 +119,14 @@ class Copies:
         while True:
             try:
                 self._require_drive()
-                self.step, self._failures = copy(self.run, self.target, self._known), 0
+                self._warn_if_shared()
+                copy(self.run, self.target, self._known)
+                self._failures = 0
                 return
             except Exception as error:  # of any kind: the training goes on
-                reason = explained(error) or repr(error)
+                reason = explained(error, advice=False) or repr(error)
+            finally:
+                self._read_steps()
             self._failures += 1
             if self._failures >= RETRIES:
                 break
@@ -118,6 +137,15 @@ class Copies:
         if not self._warned:
             self._warned = True
             warn(f"{self.target}: no copy, tried again after each checkpoint ({reason})")
+
+    def _warn_if_shared(self) -> None:
+        """Warn once if another training has written checkpoints to the copy since the last one."""
+        if self._read_steps() and not self._shared:
+            self._shared = True
+            warn(
+                f"{self.target}: another training copies to this folder as well, and each deletes "
+                "the checkpoints of the other. Stop one, or give it an outdir of another name"
+            )
 
     def _require_drive(self) -> None:
         """Raise OSError if the drive of the copy was unmounted."""
@@ -270,6 +298,9 @@ def newest_intact(directory: Path, after: int | None = None) -> int | None:
 
 def require_place(target: Path, run: RunDirectory) -> None:
     """Raise UserError if a copy has no place, or would overlap with the run directory."""
+    for path in (target.parent, target):
+        if path.exists() and not path.is_dir():
+            raise UserError(f"{path}: is a file, not a folder. Choose another folder", "copy_to")
     if not target.parent.is_dir():
         raise UserError(
             f"{target.parent}: no such folder. Mount the drive, or create the folder", "copy_to"

@@ -16,7 +16,7 @@ from fields import Choice, Choices, choice, field
 from models.abilities import CONTINUOUS_CODES, ORDERED_DIMENSIONS, STYLES, Ability
 from storage.checkpoint_files import require_checkpoint
 from storage.files import write_npz
-from storage.paths import expanded, one_path
+from storage.paths import expanded, one_path, require_writable
 from storage.run_directory import RunDirectory
 
 if TYPE_CHECKING:
@@ -81,13 +81,20 @@ def draw(options: "GenerateOptions") -> list[str]:
     """
     run = RunDirectory(options.run)
     run.read_config()  # raises before TensorFlow is imported
+    if not run.has_checkpoints:
+        raise run.without_checkpoints("run")
     if options.step is not None:
         require_checkpoint(run.checkpoints, options.step)
+    outdir = Path(expanded(options.outdir or run.path / "generated", "outdir"))
+    require_writable(
+        outdir,
+        "outdir" if options.outdir else "run",
+        "Set outdir=... to a directory that can be written",
+    )
     from training.loading import load_run
 
     _, _, model = load_run(options.run, options.step)
     check_model(model, options)
-    outdir = Path(expanded(options.outdir or run.path / "generated", "outdir"))
     try:
         outdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -10,13 +10,13 @@ from evaluation import runner, subject
 from evaluation.context import Stopwatch
 from evaluation.families import describe as describe_metrics
 from evaluation.options import EvaluateOptions, MeasureOptions
-from evaluation.record import evaluate
+from evaluation.record import RUN, evaluate
 from evaluation.reference import Reference
 from evaluation.reports import publishing
 from evaluation.reports.comparison import write_comparison
 from evaluation.reports.tables import missing, tables
 from storage.checkpoint_files import require_checkpoint, steps_of
-from storage.paths import expanded
+from storage.paths import require_writable
 from storage.run_directory import RunDirectory
 from training import options
 from training.publishing import published_record
@@ -36,12 +36,13 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
         request: the runs or images, the metrics and the protocol.
         only_new: skip runs with saved metrics of the same checkpoint and protocol.
     """
-    folder = Path(expanded(request.outdir, "outdir"))
-    runs = runs_of(request)
+    folder, runs = request.folder, runs_of(request)
+    require_outputs(request, runs)
     records = [published_record(run) for run in runs] if request.publish else []
     configure_gpus()
     references = [reference_of_images(request)] if request.images else references_of(runs, request)
-    evaluations = [evaluate_run(run, request, references, only_new) for run in runs]
+    outdir = folder if uses_outdir(request, runs) else None
+    evaluations = [evaluate_run(run, request, references, only_new, outdir) for run in runs]
     if request.images:
         images = subject.of_images(request.images, references[0].data)
         evaluations = [evaluate(images, references[0], request, folder)]
@@ -86,12 +87,46 @@ def runs_of(request: EvaluateOptions) -> list[RunDirectory]:
     for run in runs:
         run.read_config()
         if not run.has_checkpoints:
-            raise UserError(
-                f"{run.path}: no checkpoint found. Train it first with outdir={run.path}", "run"
-            )
+            raise run.without_checkpoints("run")
         if request.step is not None:
             require_checkpoint(run.checkpoints, request.step)
     return runs
+
+
+def require_outputs(request: EvaluateOptions, runs: Sequence[RunDirectory]) -> None:
+    """Check the folders of the outputs before anything is measured.
+
+    Raises:
+        UserError: one cannot be written, or `outdir` has no effect or is the directory of another
+            run.
+    """
+    compared = len(runs) > 1 or request.baselines
+    if compared or request.images or uses_outdir(request, runs):
+        require_writable(request.folder, "outdir")
+    if uses_outdir(request, runs):
+        (run,) = runs
+        if is_run(request.folder) and request.folder.resolve() != run.path.resolve():
+            raise UserError(f"{request.folder} is the directory of another run", "outdir")
+        return
+    if request.outdir and runs and not compared:  # publish
+        raise UserError(
+            "has no effect with publish of one run, whose files are in its own directory", "outdir"
+        )
+    advice = "Evaluate it alone" * (len(runs) > 1) or "Run the command again"
+    for run in runs:
+        require_writable(
+            run.path, "run", f"{advice} with outdir=... set to a directory that can be written"
+        )
+
+
+def uses_outdir(request: EvaluateOptions, runs: Sequence[RunDirectory]) -> bool:
+    """Return whether the evaluation of a run is written to `outdir`, not to the run."""
+    return bool(request.outdir) and len(runs) == 1 and not request.publish
+
+
+def is_run(folder: Path) -> bool:
+    """Return whether a folder is a run directory."""
+    return RunDirectory(folder).config.exists()
 
 
 def directories(text: str) -> list[str]:
@@ -143,11 +178,15 @@ def reference_of_images(request: EvaluateOptions) -> Reference:
 
 
 def evaluate_run(
-    run: RunDirectory, request: EvaluateOptions, references: Sequence[Reference], only_new: bool
+    run: RunDirectory,
+    request: EvaluateOptions,
+    references: Sequence[Reference],
+    only_new: bool,
+    outdir: Path | None = None,
 ) -> dict:
-    """Measure a run and write its evaluation.json; return the record.
+    """Measure a run and write its evaluation.json to `outdir` or to the run; return the record.
 
-    The files of an earlier checkpoint than the newest one are written to a folder of their own.
+    In the run, the files of an earlier checkpoint than the newest one have a folder of their own.
     """
     from training import loading
 
@@ -169,6 +208,8 @@ def evaluate_run(
         name += f" (step {step})"
         if step != steps_of(run.checkpoints)[0]:
             folder = run.path / f"evaluation-step-{step}"
+    if outdir:
+        folder, protocol[RUN] = outdir, str(run.path.resolve())
     measured = subject.of_model(name, model, protocol, identity)
     return evaluate(measured, reference, request, folder, only_new=only_new, watch=watch)
 

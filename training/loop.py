@@ -35,6 +35,7 @@ from training.options import Config, RunOptions
 from training.pictures import picture, save_style_pictures, save_traversals
 from training.progress import Progress
 from training.restoring import restore_summaries
+from training.resume import require_not_beyond
 
 GIF_FRAMES = 100
 TRAVERSAL_SPANS = (1, 2)
@@ -269,11 +270,8 @@ def resume(
             or their step is beyond the last one or not a multiple of `per_execution`.
     """
     if not checkpoints.found():
-        if has_lost_checkpoints(run, every):
-            raise UserError(
-                f"{run.path}: has a log, but its checkpoints are missing; move it away, or set "
-                "outdir=... to a new directory"
-            )
+        if run.has_lost_checkpoints(every):
+            raise run.without_checkpoints()
         start, notes = 0, {}
         run.forget_after(-1)
         run.set_status(checkpoint=None, finished=None)
@@ -291,11 +289,7 @@ def resume(
                     "version, lack the configuration; restore config.json from a copy"
                 )
             warn(f"{run.config} is missing; written again, with this command only")
-        if start > total:
-            raise UserError(
-                f"{run.path}: at step {start}, beyond the last step {total}; set steps=... or "
-                "epochs=... to a later one"
-            )
+        require_not_beyond(run, start, total)
         if start % per_execution and start < total:
             raise UserError(
                 f"the last checkpoint is at step {start}; use a divisor of {start}",
@@ -308,13 +302,6 @@ def resume(
     run.sweep()
     checkpoints.sweep()
     return start, notes
-
-
-def has_lost_checkpoints(run: RunDirectory, every: int) -> bool:
-    """Return whether a run without checkpoints has had one."""
-    if status := run.status():
-        return status.get("checkpoint") is not None
-    return any(record["step"] > every for record in run.records())  # of an earlier version
 
 
 def at_random(images: np.ndarray, n: int, seed: int) -> np.ndarray:

@@ -173,6 +173,10 @@ class RunOptions:
                 )
 
 
+# Checked when they are given: config.json of an earlier version may have them without effect.
+OF_EVALUATIONS = ("eval_metrics", "eval_features", "eval_samples")
+
+
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Resolved configuration of a run.
@@ -285,6 +289,9 @@ def parse(argv: Sequence[str]) -> Config:
         known = [spec.name for spec in dataclasses.fields(hyperparameters)]
         hint = near(flag, known, prefix="--", cutoff=0.75)
         raise UserError(f"not a flag of {model}, only of {', '.join(owners)}{hint}", flag) from None
+    for name in OF_EVALUATIONS:
+        if name in given and not given.get("eval_every"):
+            raise UserError("has no effect without eval_every=..., which selects evaluations", name)
     ours = {name: value for name, value in given.items() if has(RunOptions, name)}
     theirs = {name: value for name, value in given.items() if not has(RunOptions, name)}
     dataset = data.canonical_name(given.get("dataset", "MNIST"))

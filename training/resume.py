@@ -1,17 +1,25 @@
 """Check of a configuration against an existing run. Does not import TensorFlow."""
 
+import math
 import os
 
 from errors import UserError, as_text
+from storage.checkpoint_files import steps_of
 from storage.run_directory import RunDirectory
 from training.options import Config
+
+OUTPUTS = (  # of a finished run
+    *("metrics.jsonl", "samples.png", "real.png", "curves.png", "progress.gif"),
+    *("export/generator.keras", "export/saved_model/saved_model.pb"),
+)
 
 
 def check(config: Config, run: RunDirectory) -> None:
     """Check that a configuration can start or resume the run in a directory.
 
     Raises:
-        UserError: `resume` forbids it, or the run was started with another configuration.
+        UserError: `resume` forbids it, the checkpoints of the run are missing or beyond `steps`,
+            or it was started with another configuration.
     """
     resume = config.options.resume
     trained = run.has_checkpoints
@@ -23,11 +31,45 @@ def check(config: Config, run: RunDirectory) -> None:
             "to a new directory, or move it away",
             "resume",
         )
+    if run.has_lost_checkpoints(every=math.inf):
+        raise run.without_checkpoints()
     # Without config.json, the checkpoint is compared with the configuration when it is restored.
     if trained and run.config.exists() and (changed := differences(Config.of_run(run), config)):
         raise UserError(
             f"{run.path} was started with another configuration: {'; '.join(changed)}. Resume it "
             "with the old values, or set outdir=... to a new directory"
+        )
+    steps = steps_of(run.checkpoints)
+    finished = run.status().get("finished")
+    # Of several checkpoints the newest may be damaged, which only TensorFlow can tell.
+    if steps and config.options.steps:
+        step = finished if finished == steps[0] else steps[-1]
+        require_not_beyond(run, step, config.options.steps)
+
+
+def finished_step(config: Config, run: RunDirectory) -> int | None:
+    """Return the last step of a run that is finished with this configuration, or None.
+
+    None also if one of its outputs is missing, or its copy is not finished.
+    """
+    places = [place for place in (run, config.copy and RunDirectory(config.copy)) if place]
+    for place in places:
+        if not (place.has_checkpoints and place.config.exists() and place.finished):
+            return None
+    ignored = {"outdir": "", "data_dir": "", "copy_to": "", "resume": "auto"}
+    if Config.of_run(run).with_options(**ignored) != config.with_options(**ignored):
+        return None
+    step = steps_of(run.checkpoints)[0]
+    outputs = (run.samples / f"step-{step:07}.png", *(run.path / name for name in OUTPUTS))
+    return step if all(path.exists() for path in outputs) else None
+
+
+def require_not_beyond(run: RunDirectory, step: int, total: int) -> None:
+    """Raise UserError if the step of a run is beyond the last one of its training."""
+    if step > total:
+        raise UserError(
+            f"{run.path}: at step {step}, beyond the last step {total}; set steps=... or "
+            "epochs=... to a later one"
         )
 
 

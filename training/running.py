@@ -11,6 +11,9 @@ import threading
 from collections.abc import Callable, Sequence
 
 import data
+from cli.failures import explained
+from errors import UserError
+from storage.checkpoint_files import steps_of
 from storage.run_directory import RunDirectory
 from training import copying, resume
 from training.options import Config
@@ -65,9 +68,12 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
     """
     options = config.options
     data.check(options.dataset, data_dir=options.data_dir or None, gray=options.gray)
-    with RunDirectory(config.outdir) as run, unbreakable_output():
+    with RunDirectory(config.outdir) as run, unbreakable_output(), last_checkpoint_named(run, argv):
         copying.take_back(config, run)
         resume.check(config, run)
+        if (step := resume.finished_step(config, run)) is not None:
+            print(f"{run.path}: already finished at step {step}")
+            return 0
         images = None if data.of_tfds(options.dataset) else beside(config.load_data)
         with without_wrappers():
             from training.callbacks import DivergedError
@@ -79,3 +85,31 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
         except DivergedError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
+
+
+@contextlib.contextmanager
+def last_checkpoint_named(run: RunDirectory, argv: Sequence[str]):
+    """Context in which the last line of a training that ends early names the last checkpoint.
+
+    Args:
+        run: the run directory.
+        argv: arguments of train.py.
+
+    Raises:
+        UserError: instead of an error of the machine, such as a full disk, if there is one.
+        KeyboardInterrupt: with the step of the last checkpoint, instead of one without.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        saved = steps_of(run.checkpoints)
+        last = f"the last checkpoint is of step {saved[0]}" if saved else "no checkpoint is saved"
+        advice = "resume" if saved else "start again"
+        raise KeyboardInterrupt(f"{last}; run the same command to {advice}") from None
+    except (UserError, BrokenPipeError):
+        raise
+    except Exception as error:
+        saved, reason = steps_of(run.checkpoints), explained(error, argv)
+        if saved and reason:
+            raise UserError(f"{reason}. The checkpoint of step {saved[0]} is intact") from error
+        raise

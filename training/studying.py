@@ -15,7 +15,7 @@ from cli import flags
 from errors import UserError
 from evaluation.options import EvaluateOptions, MeasureOptions
 from fields import field
-from storage.paths import several_paths
+from storage.paths import require_writable, several_paths
 from storage.run_directory import RunDirectory
 from training import options
 from training.running import command_line, run_training
@@ -61,6 +61,8 @@ def run_study(given: Mapping[str, Any]) -> int:
     runs = runs_of(request, measuring.get("data_dir", ""))
     folders = ",".join(str(config.outdir) for _, config in runs)
     measured = EvaluateOptions(**measuring, run=folders)
+    if len(runs) > 1 or measured.baselines:
+        require_writable(measured.folder, "outdir")
     check_measurable([config for _, config in runs], measured)
     if code := train_all(runs):
         return code

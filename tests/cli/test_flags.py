@@ -289,6 +289,35 @@ def test_run_script_interrupted_prints_no_traceback_and_returns_130(capfd):
     assert capfd.readouterr().err == "stopped\n"
 
 
+def test_run_script_interrupted_prints_the_message_of_the_interrupt(capfd):
+    def interrupted(argv):
+        raise KeyboardInterrupt("the last checkpoint is of step 3")
+
+    assert flags.run_script(interrupted, []) == 130
+    assert capfd.readouterr().err == "stopped; the last checkpoint is of step 3\n"
+
+
+IMPORTING = """
+import runpy, sys
+from importlib.abc import MetaPathFinder
+
+class Interrupting(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name in ("numpy", "training"):
+            raise KeyboardInterrupt
+
+sys.meta_path.insert(0, Interrupting())
+script, *sys.argv[1:] = sys.argv[1:]
+runpy.run_path(script, run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("script", ["train", "evaluate", "generate", "study", "train_classifier"])
+def test_script_interrupted_in_its_imports_prints_one_line_and_returns_130(python, script):
+    done = python("-c", IMPORTING, f"{script}.py", "--seed=1")
+    assert (done.code, done.out, done.err) == (130, "", "stopped\n")
+
+
 def test_script_with_a_closed_stdout_prints_nothing_and_returns_141():
     root = pathlib.Path(__file__).resolve().parents[2]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}

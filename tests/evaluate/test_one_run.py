@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 import shutil
 import types
@@ -11,6 +12,8 @@ import pytest
 from PIL import Image
 
 import plotting
+from cli import flags
+from errors import UserError
 from evaluation.features.classifier import DIGITS_SHA256
 from evaluation.reports import tables
 from tests.evaluate.cases import (
@@ -36,7 +39,7 @@ pytestmark = pytest.mark.usefixtures("cache")
 @pytest.fixture(scope="module")
 def alone(call, run):
     """The evaluation of one run by all metrics: outcome, path, evaluation."""
-    argv = ("--features=digits", "--num_samples=50", "--seed=3", f"--outdir={run / 'none'}")
+    argv = ("--features=digits", "--num_samples=50", "--seed=3")
     done = call("evaluate", f"--run={run}", *argv)
     assert (done.code, done.err) == (0, ""), done
     evaluation = evaluation_of(run)
@@ -316,9 +319,102 @@ def test_run_flag_without_a_run_or_a_checkpoint_is_invalid(call, copied_run, tmp
     assert not missing.exists()
     shutil.rmtree(copied_run / "checkpoints")
     refusal = call("evaluate", f"--run={copied_run}", "--num_samples=5").refusal()
+    assert refusal.startswith(f"--run: {copied_run}: its checkpoints are missing. ")
+    (copied_run / "status.json").unlink()
+    (copied_run / "metrics.jsonl").unlink()
+    refusal = call("evaluate", f"--run={copied_run}", "--num_samples=5").refusal()
     assert refusal == (
         f"--run: {copied_run}: no checkpoint found. Train it first with outdir={copied_run}"
     )
+
+
+QUICK = ("--metrics=pixel_mean", "--num_samples=5")
+
+
+def test_outdir_of_one_run_has_its_evaluation_and_the_run_is_left_unchanged(
+    call, copied_run, tmp_path
+):
+    before = sorted(copied_run.rglob("*"))
+    out = tmp_path / "out"
+    argv = (f"--run={copied_run}", f"--outdir={out}", "--num_samples=5")
+    assert call("evaluate", *argv, "--metrics=pixel_mean").code == 0
+    assert sorted(path.name for path in out.iterdir()) == ["evaluation.json", "neighbours.png"]
+    assert sorted(copied_run.rglob("*")) == before
+    assert call("evaluate", *argv, "--metrics=pixel_std").code == 0
+    assert list(values_of(evaluation_of(out))) == ["pixel_std", "pixel_mean"]
+
+
+def test_outdir_of_one_run_keeps_no_metric_of_another_run(call, copied_run, tmp_path):
+    other, out = shutil.copytree(copied_run, tmp_path / "other"), tmp_path / "out"
+    argv = (f"--outdir={out}", "--num_samples=5")
+    assert call("evaluate", f"--run={other}", *argv, "--metrics=pixel_mean").code == 0
+    assert call("evaluate", f"--run={copied_run}", *argv, "--metrics=pixel_std").code == 0
+    assert list(values_of(evaluation_of(out))) == ["pixel_std"]
+
+
+def test_outdir_of_one_run_with_baselines_has_the_evaluation_and_the_comparison(
+    call, copied_run, tmp_path
+):
+    out = tmp_path / "out"
+    argv = (f"--run={copied_run}", f"--outdir={out}", "--baselines", *QUICK)
+    assert call("evaluate", *argv).code == 0
+    assert {"evaluation.json", "comparison.json"} <= {path.name for path in out.iterdir()}
+    assert not (copied_run / "evaluation.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("runs", "argv", "message"),
+    [
+        (["run"], ["--outdir={file}"], "--outdir: {file}: is a file, not a folder. "),
+        (["run", "other"], ["--outdir={file}/a"], "--outdir: {file}: is a file, not a folder. "),
+        (["run"], ["--outdir={other}"], "--outdir: {other} is the directory of another run"),
+        (
+            ["run"],
+            ["--outdir={file}", "--publish", "--repeats=3"],
+            "--outdir: has no effect with publish of one run, whose files are in its own directory",
+        ),
+        (
+            ["run", "closed"],
+            [],
+            "--run: {closed}: cannot be written (Permission denied). Evaluate it alone with "
+            "outdir=... set to a directory that can be written",
+        ),
+        (
+            ["closed"],
+            [],
+            "--run: {closed}: cannot be written (Permission denied). Run the command again with "
+            "outdir=... set to a directory that can be written",
+        ),
+    ],
+)
+def test_folders_that_cannot_be_used_are_one_line_before_anything_is_measured(
+    copied_run, tmp_path, monkeypatch, runs, argv, message
+):
+    from training import evaluating
+
+    places = {name: tmp_path / name for name in ("other", "closed", "file")}
+    for name in ("other", "closed"):
+        shutil.copytree(copied_run, places[name])
+    places["file"].touch()
+    places["run"] = copied_run
+    access = os.access  # root may write everywhere
+    monkeypatch.setattr(os, "access", lambda p, mode: p != places["closed"] and access(p, mode))
+    monkeypatch.setattr(evaluating, "published_record", lambda run: {})
+    monkeypatch.setattr(evaluating, "references_of", None)
+    listed = ",".join(str(places[name]) for name in runs)
+    given = flags.given(
+        [f"--run={listed}", *(word.format(**places) for word in argv)], evaluating.EvaluateOptions
+    )
+    with pytest.raises(UserError) as error:
+        evaluating.evaluate_all(evaluating.EvaluateOptions(**given))
+    assert f"--{error.value}".startswith(message.format(**places))
+
+
+def test_several_runs_and_images_write_to_the_comparison_by_default():
+    from evaluation.options import EvaluateOptions
+
+    assert EvaluateOptions(run="a").folder == pathlib.Path("runs/comparison")
+    assert EvaluateOptions(run="a", outdir="b").folder == pathlib.Path("b")
 
 
 def test_help_and_invalid_flags_leave_tensorflow_unimported(without_tensorflow, tmp_path):

@@ -136,6 +136,72 @@ def test_drive_that_hangs_is_waited_for_and_named(run, drive, monkeypatch, capsy
     assert err == f"warning: {drive / 'run'}: the copy is empty, the run is at step 6\n"
 
 
+def fail_from(monkeypatch, end: str, error: int):
+    """Let each copy of a file whose name has this end fail."""
+    copy_file = copying.copy_file
+
+    def failing(file, target, known):
+        if target.name.endswith(end):
+            raise OSError(error, os.strerror(error), str(target))
+        copy_file(file, target, known)
+
+    monkeypatch.setattr(copying, "copy_file", failing)
+
+
+def test_failed_last_copy_is_named_with_the_newest_complete_step_of_the_copy(
+    run, drive, monkeypatch, capsys
+):
+    copying.copy(run, drive / "run", {})
+    set_step(run, 6, 9)
+    fail_from(monkeypatch, "ckpt-9.index", errno.ENOSPC)
+    with copying.Copies(run, drive / "run") as copies:
+        copies.request()
+    reason = f"disk full: {drive}/run/checkpoints/ckpt-9.index: No space left on device"
+    assert capsys.readouterr().err.splitlines() == [
+        f"warning: {drive}/run: no copy, tried again after each checkpoint ({reason})",
+        f"warning: {drive}/run: the copy is at step 6, the run is at step 9",
+    ]
+
+
+def test_copy_that_fails_after_the_last_checkpoint_is_named_as_not_complete(
+    run, drive, monkeypatch, capsys
+):
+    fail_from(monkeypatch, "status.json", errno.EIO)
+    with copying.Copies(run, drive / "run") as copies:
+        copies.request()
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"warning: {drive}/run: the copy of step 6 is not complete"
+
+
+def test_copy_on_a_drive_that_vanished_is_named_with_its_last_known_step(run, drive, capsys):
+    copying.copy(run, drive / "run", {})
+    set_step(run, 6, 9)
+    with copying.Copies(run, drive / "run") as copies:
+        while copies.steps is None:
+            time.sleep(0.01)
+        shutil.rmtree(drive)
+        copies.request()
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last == f"warning: {drive}/run: the copy is at step 6, the run is at step 9"
+
+
+def test_second_training_with_the_same_copy_is_warned_of_once(run, drive, tmp_path, capsys):
+    other = RunDirectory(shutil.copytree(run.path, tmp_path / "other"))
+    with copying.Copies(run, drive / "run") as copies:
+        for step in (7, 8):
+            copies.request()
+            with copies._changed:
+                copies._changed.wait_for(lambda: not (copies._wanted or copies._busy), 30)
+            set_step(other, step - 1, step)
+            copying.copy(other, drive / "run", {})
+        copies.request()
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning == (
+        f"warning: {drive}/run: another training copies to this folder as well, and each deletes "
+        "the checkpoints of the other. Stop one, or give it an outdir of another name"
+    )
+
+
 def test_keyboard_interrupt_does_not_wait_for_the_copy(run, drive, monkeypatch, capsys):
     started, release = threading.Event(), threading.Event()
 
@@ -428,3 +494,15 @@ def test_take_back_of_another_run_raises_and_changes_nothing(
 def test_take_back_with_a_missing_or_overlapping_folder_raises(run, config, tmp_path, folder):
     with pytest.raises(UserError, match=r"^copy_to: .*(no such folder|overlap)"):
         copying.take_back(config(f"--copy_to={tmp_path / folder}"), run)
+
+
+@pytest.mark.parametrize("place", ["drive", "drive/run"])
+def test_take_back_from_a_file_raises(run, config, drive, place):
+    argv = config("--copy_to=" + str(drive))
+    path = drive.parent / place
+    if place == "drive":
+        drive.rmdir()
+    path.write_text("")
+    with pytest.raises(UserError) as error:
+        copying.take_back(argv, run)
+    assert str(error.value) == f"copy_to: {path}: is a file, not a folder. Choose another folder"

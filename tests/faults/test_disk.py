@@ -68,6 +68,30 @@ def test_explained_error_of_the_machine_begins_with_its_kind(error, beginning):
 
 
 @pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left", "/r/checkpoints/.0123abcd.tmp.ckpt-9/ckpt-9"),
+            "disk full: /r/checkpoints: No space left",
+        ),
+        (
+            ResourceExhaustedError(
+                "/r/checkpoints/.0123abcd.tmp.ckpt-9/a_temp/b; No space left on"
+            ),
+            "disk full: /r/checkpoints; No space left on",
+        ),
+        (OSError(errno.EROFS, "Read-only", "r/a.png"), "no permission: r/a.png: Read-only"),
+        (OSError(errno.EIO, "Input/output error", "r/a.png"), "r/a.png: Input/output error"),
+    ],
+)
+def test_explained_error_names_the_folder_of_a_temporary_file(error, expected):
+    assert failures.explained(error, advice=False) == expected
+    advised = failures.explained(error)
+    assert advised.startswith(expected)
+    assert (advised == expected) == (error.args[0] == errno.EIO)
+
+
+@pytest.mark.parametrize(
     "error",
     [TypeError("x"), ValueError("shapes differ"), KeyError("x"), AssertionError(),
      InvalidArgumentError("Incompatible shapes: [2] vs. [3]"), RuntimeError("x")],
@@ -251,7 +275,11 @@ def test_disk_full_in_mid_training_is_one_line_and_the_run_resumes(
     at_step(3, fill)
     done = train(disk / "run", "--log_every=6")
     assert done.code == 2, done
-    assert done.err.splitlines()[-1].startswith("error: disk full: ")
+    last = done.err.splitlines()[-1]
+    assert last.startswith(f"error: disk full: {disk / 'run' / 'checkpoints'}")
+    assert ".tmp." not in last
+    advice = "free some space and run the same command again"
+    assert last.endswith(f"; {advice}. The checkpoint of step 2 is intact")
     assert "Traceback" not in done.err
     assert steps_saved(disk / "run") == [2]
     assert not [name for name in files(disk / "run") if ".tmp." in name]

@@ -45,7 +45,8 @@ def test_newest_checkpoint_of_another_seed_is_named_and_the_previous_one_used(
     outcome = resume(run)
     (warning,) = warnings_of(outcome)
     assert warning == (
-        f"{run}/checkpoints/ckpt-6 belongs to another run (seed is 6 there, not 5); skipped"
+        f"{run}/checkpoints/ckpt-6 belongs to another run (seed is 6 there, not 5); skipped, the "
+        "checkpoint of step 4 is used"
     )
     assert "steps 4 to 9" in outcome.out
     assert_same_end(run)
@@ -99,7 +100,7 @@ def test_foreign_checkpoint_is_not_generated_from(run, of_other_seed, call):
     assert "ckpt-6 belongs to another run (seed is 6 there, not 5); skipped" in outcome.err
     refusal = call("generate", f"--run={run}", "--n=4", "--step=6").refusal()
     assert refusal.startswith(f"--step: {run}/checkpoints/ckpt-6 belongs to another run")
-    assert refusal.endswith("other steps: 2, 4")
+    assert refusal.endswith("other intact steps: 2, 4")
 
 
 def without_identity(run, call, short, monkeypatch, *flags):

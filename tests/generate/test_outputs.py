@@ -307,6 +307,9 @@ def test_missing_run_is_invalid_and_not_created(call, tmp_path):
 def test_run_without_a_checkpoint_is_invalid(call, copied_run):
     shutil.rmtree(copied_run / "checkpoints")
     refusal = call("generate", f"--run={copied_run}").refusal()
+    assert f"{copied_run}: its checkpoints are missing" in refusal
+    (copied_run / "status.json").write_text('{"checkpoint": null, "finished": null}')
+    refusal = call("generate", f"--run={copied_run}").refusal()
     assert f"{copied_run}: no checkpoint found" in refusal
 
 
@@ -321,7 +324,27 @@ def test_outdir_that_cannot_be_written_is_invalid(call, tiny_run, tmp_path):
     (tmp_path / "file").write_text("")
     outdir = tmp_path / "file" / "below"
     refusal = call("generate", f"--run={tiny_run.path}", f"--outdir={outdir}", "--n=1").refusal()
-    assert refusal == f"--outdir: cannot write to {outdir} (Not a directory)"
+    assert refusal == (
+        f"--outdir: {tmp_path}/file: is a file, not a folder. Set outdir=... to a directory that "
+        "can be written"
+    )
+
+
+def test_outdir_and_checkpoints_are_checked_without_tensorflow(
+    without_tensorflow, copied_run, tmp_path
+):
+    (tmp_path / "file").write_text("")
+    (copied_run / "generated").write_text("")
+    lines = [[f"--run={copied_run}", *more] for more in ([f"--outdir={tmp_path}/file/a"], [])]
+    outcomes = without_tensorflow("generate", lines, tmp_path)
+    advice = "is a file, not a folder. Set outdir=... to a directory that can be written"
+    assert [outcome.refusal() for outcome in outcomes] == [
+        f"--outdir: {tmp_path}/file: {advice}",
+        f"--run: {copied_run}/generated: {advice}",
+    ]
+    shutil.rmtree(copied_run / "checkpoints")
+    (outcome,) = without_tensorflow("generate", [[f"--run={copied_run}"]], tmp_path)
+    assert outcome.refusal().startswith(f"--run: {copied_run}: its checkpoints are missing. ")
 
 
 def test_help_and_invalid_flags_leave_tensorflow_unimported(without_tensorflow, tmp_path):

@@ -112,7 +112,8 @@ def test_restore_of_a_missing_step_raises_with_those_that_exist(model, folder, t
 
 def test_restore_of_a_damaged_step_raises_and_names_the_others(model, folder):
     flip(data_of(folder, 9))
-    with pytest.raises(UserError, match=r"ckpt-9 is damaged .*; other steps: 8, 10") as error:
+    reason = r"ckpt-9 is damaged .*; other intact steps: 8, 10$"
+    with pytest.raises(UserError, match=reason) as error:
         checkpoints_of(model, folder).restore(9)
     assert error.value.option == "step"
 
@@ -230,7 +231,10 @@ def test_restore_with_a_damaged_newest_checkpoint_warns_and_takes_the_previous(
     assert restored(checkpoints_of(model, folder)) == 9
     assert same(values(model), expected)
     warning = capsys.readouterr().err
-    assert re.fullmatch(r"warning: \S+/ckpt-10 is damaged \(.+\); skipped\n", warning)
+    assert re.fullmatch(
+        r"warning: \S+/ckpt-10 is damaged \(.+\); skipped, the checkpoint of step 9 is used\n",
+        warning,
+    )
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -383,7 +387,8 @@ def test_restore_skips_a_newer_checkpoint_of_another_run(model, folder, tmp_path
     checkpoints_of(model, folder, identity={"seed": 2}).save()
     assert restored(checkpoints_of(model, folder, identity={"seed": 1})) == 10
     assert re.fullmatch(
-        r"warning: \S+/ckpt-11 belongs to another run \(seed is 2 there, not 1\); skipped\n",
+        r"warning: \S+/ckpt-11 belongs to another run \(seed is 2 there, not 1\); skipped, the "
+        r"checkpoint of step 10 is used\n",
         capsys.readouterr().err,
     )
 
@@ -568,4 +573,16 @@ def test_restore_of_notes_that_are_no_object_skips_the_checkpoint(tmp_path, monk
         patch.setattr("storage.checkpoints.read", lambda path: None)
         checkpoints_with(variables(7.0), tmp_path).save()
     assert restored(checkpoints_with(variables(0.0), tmp_path)) == 6
-    assert "ckpt-7 is damaged (its notes are no object); skipped" in capsys.readouterr().err
+    assert capsys.readouterr().err.endswith(
+        "/ckpt-7 is damaged (its notes are no object); skipped, the checkpoint of step 6 is used\n"
+    )
+
+
+def test_restore_of_a_damaged_step_lists_the_intact_steps_only(model, folder):
+    for step in (8, 10):
+        DAMAGE["truncated data"](folder, step)
+    with pytest.raises(UserError, match=r"ckpt-8 is damaged .*; other intact steps: 9$"):
+        checkpoints_of(model, folder).restore(8)
+    DAMAGE["truncated data"](folder, 9)
+    with pytest.raises(UserError, match=r"ckpt-8 is damaged .*; other intact steps: none$"):
+        checkpoints_of(model, folder).restore(8)

@@ -37,6 +37,17 @@ def test_empty_directory_is_removed_on_exit(tmp_path):
     assert used.records() == [{"step": 1}]
 
 
+def test_empty_directory_is_removed_with_the_folders_that_were_made_for_it(tmp_path):
+    (tmp_path / "user").mkdir()
+    with RunDirectory(tmp_path / "user" / "a" / "b"):
+        assert (tmp_path / "user" / "a" / "b").is_dir()
+    assert os.listdir(tmp_path) == ["user"]
+    assert os.listdir(tmp_path / "user") == []
+    with RunDirectory(tmp_path / "user" / "a" / "b"):
+        (tmp_path / "user" / "a" / "other").touch()
+    assert os.listdir(tmp_path / "user" / "a") == ["other"]
+
+
 def test_error_inside_unlocks_the_directory(tmp_path):
     with pytest.raises(KeyboardInterrupt), RunDirectory(tmp_path):
         raise KeyboardInterrupt
@@ -83,9 +94,10 @@ def test_directory_without_lock_support_is_entered(tmp_path, monkeypatch):
 @pytest.mark.parametrize("below", ["", "below"])
 def test_directory_that_cannot_be_made_raises_one_line(tmp_path, below):
     (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="cannot be written") as error:
+    with pytest.raises(UserError) as error:
         RunDirectory(tmp_path / "file" / below).__enter__()
-    assert "\n" not in str(error.value)
+    expected = f"outdir: {tmp_path / 'file'}: is a file, not a folder. Choose another directory"
+    assert str(error.value) == expected
 
 
 def test_read_config_of_a_missing_run_raises_and_creates_nothing(tmp_path):
@@ -397,3 +409,22 @@ def test_parsed_config_of_another_version_names_the_file(tmp_path, error, reason
     with pytest.raises(UserError) as raised:
         run.parsed_config(parse)
     assert str(raised.value) == f"{run.config}: written by another version of the code ({reason})"
+
+
+def test_error_of_a_run_without_checkpoints_depends_on_whether_it_had_one(tmp_path):
+    run = RunDirectory(tmp_path)
+    missing = (
+        f"run: {tmp_path}: its checkpoints are missing. Restore the folder checkpoints/, or move "
+        "the run away and train it again"
+    )
+    untrained = f"run: {tmp_path}: no checkpoint found. Train it first with outdir={tmp_path}"
+    assert not run.has_lost_checkpoints()
+    assert str(run.without_checkpoints("run")) == untrained
+    run.log({"step": 3})  # of an earlier version, without a status
+    assert [run.has_lost_checkpoints(every) for every in (2, 3)] == [True, False]
+    assert str(run.without_checkpoints("run")) == missing
+    run.set_status(checkpoint=None)
+    assert not run.has_lost_checkpoints()
+    run.set_status(checkpoint=2)
+    assert run.has_lost_checkpoints(3)
+    assert str(run.without_checkpoints("run")) == missing

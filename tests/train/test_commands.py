@@ -70,8 +70,15 @@ INVALID = {
         ["--dataset="],
         "--dataset: expected a name such as MNIST, or a path, got an empty string$",
     ),
-    "outdir below a file": (["--outdir={file}/run"], "--outdir: {file}/run: cannot be written"),
-    "outdir is a file": (["--outdir={file}"], "--outdir: {file}: cannot be written"),
+    "outdir below a file": (["--outdir={file}/run"], "--outdir: {file}: is a file, not a folder"),
+    "outdir is a file": (["--outdir={file}"], "--outdir: {file}: is a file, not a folder"),
+    "copy_to is a file": (["--copy_to={file}"], "--copy_to: {file}: is a file, not a folder"),
+    "metrics without an evaluation": (
+        ["--eval_metrics=pixel_mean"],
+        "--eval_metrics: has no effect without eval_every=..., which selects evaluations$",
+    ),
+    "features without an evaluation": (["--eval_features=nope.keras"], "--eval_features: has no"),
+    "default samples without an evaluation": (["--eval_samples=1000"], "--eval_samples: has no"),
     "outdir held": (["--outdir={held}"], "--outdir: {held}: another process trains in it"),
     "resume must": (
         ["--resume=must", "--outdir={new}"],
@@ -116,7 +123,7 @@ VALID = {
     "a flagfile": ["--flagfile={flagfile}", "--outdir={new}"],
     "a flagfile after other flags": ["--width", "8", "--flagfile={flagfile}", "--outdir={new}"],
     "resume never of nothing": ["--model=gan", "--resume=never", "--outdir={new}"],
-    "resume must of a run": ["{run_flags}", "--resume=must"],
+    "resume must of a run": ["{run_flags}", "--resume=must", "--steps=7"],
     "what may change": [
         "{run_flags}", "--epochs=9", "--steps=99", "--log_every=7", "--sample_every=1",
         "--keep_checkpoints=9", "--checkpoint_every=1", "--jit=off", "--data_dir=elsewhere",
@@ -170,7 +177,7 @@ def answers(without_tensorflow, places, tmp_path_factory):
         without_model = {"no model", "unknown model", "model like no other", "other model"}
         model = [] if name in without_model or "{run_flags}" in argv else ["--model=gan"]
         lines[name] = [*model, *argv]
-    lines |= VALID | HELP
+    lines |= VALID | HELP | {"finished": ["{run_flags}"]}
     lines = {name: filled(argv, places) for name, argv in lines.items()}
     elsewhere = tmp_path_factory.mktemp("cwd")
     with RunDirectory(places["held"]):
@@ -184,6 +191,12 @@ def test_invalid_command_ends_in_one_line_before_tensorflow_is_imported(answers,
     pattern = re.sub(r"\{(\w+)\}", lambda match: quoted[match[1]], INVALID[name][1])
     assert re.search(pattern, answers[name].refusal())
     assert answers[name].out == ""
+
+
+def test_command_of_a_finished_run_ends_before_tensorflow_is_imported(answers, places):
+    done = answers["finished"]
+    assert (done.code, done.err) == (0, "")
+    assert done.out == f"{places['run']}: already finished at step 6\n"
 
 
 @pytest.mark.parametrize("name", VALID)

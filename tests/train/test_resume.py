@@ -101,6 +101,32 @@ def test_ctrl_c_saves_and_restores_the_signal_handlers(call, tiny, tmp_path, mon
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == handlers
 
 
+@pytest.mark.parametrize(
+    ("step", "last"),
+    [
+        (4, "the last checkpoint is of step 2; run the same command to resume"),
+        (1, "no checkpoint is saved; run the same command to start again"),
+    ],
+)
+def test_second_signal_ends_with_the_step_of_the_last_checkpoint(
+    call, tiny, tmp_path, monkeypatch, step, last
+):
+    from training import callbacks, stopping
+
+    def stopping_twice(log):
+        if log.step == step:
+            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(stopping, "GRACE", -1.0)
+    monkeypatch.setattr(callbacks.Log, "after_step", stopping_twice)
+    saved = ("--checkpoint_every=2", "--checkpoint_minutes=100")
+    done = call("train", *tiny, "--steps=6", *saved, f"--outdir={tmp_path / 'run'}")
+    assert done.code == 130, done
+    assert done.err.splitlines()[-1] == f"stopped; {last}"
+    assert steps_saved(tmp_path / "run") == ([2] if step == 4 else [])
+
+
 @pytest.mark.slow
 def test_resumed_run_with_flip_has_the_same_bits(
     call, tiny_run, tmp_path, checkpoint, assert_same_bits
@@ -149,11 +175,24 @@ def test_resumed_run_with_spectral_norm_and_n_critic_has_the_same_bits(
     assert_same_bits(*ends)
 
 
-def test_finished_run_repeated_changes_no_weight(call, tiny, whole, tmp_path):
+def test_finished_run_repeated_is_left_unchanged(call, tiny, whole, tmp_path):
     path = pathlib.Path(shutil.copytree(whole, tmp_path / "again"))
+    before = files(path)
+    done = call("train", *tiny, *SCHEDULE, f"--outdir={path}", "--resume=must")
+    assert (done.code, done.err) == (0, "")
+    assert done.out == f"{path}: already finished at step 24\n"
+    assert files(path) == before
+
+
+def test_finished_run_without_a_picture_repeated_draws_it_and_changes_no_weight(
+    call, tiny, whole, tmp_path
+):
+    path = pathlib.Path(shutil.copytree(whole, tmp_path / "again"))
+    (path / "curves.png").unlink()
     done = call("train", *tiny, *SCHEDULE, f"--outdir={path}")
     assert done.code == 0, done
     assert "steps 24 to 24" in done.out
+    assert (path / "curves.png").exists()
     assert files(path / "checkpoints") == files(whole / "checkpoints")
     assert files(path / "samples") == files(whole / "samples")
     assert records(path) == records(whole)
@@ -207,7 +246,7 @@ def test_run_with_damaged_checkpoints_only_is_not_restarted(call, tiny, killed, 
     done = call("train", *tiny, *SCHEDULE, f"--outdir={path}")
     assert done.code == 2, done
     reason = {
-        "missing index": "has a log, but its checkpoints are missing",
+        "missing index": "its checkpoints are missing",
         "truncated data": "no checkpoint can be read",
     }
     assert reason[damage] in done.err.splitlines()[-1]
@@ -221,8 +260,8 @@ def test_log_without_checkpoints_is_not_overwritten(call, tiny, whole, tmp_path)
     before = files(path)
     refusal = call("train", *tiny, *SCHEDULE, f"--outdir={path}").refusal()
     assert refusal == (
-        f"{path}: has a log, but its checkpoints are missing; move it away, or set outdir=... "
-        "to a new directory"
+        f"{path}: its checkpoints are missing. Restore the folder checkpoints/, or move the run "
+        "away and train it again"
     )
     assert files(path) == before
 

@@ -1,5 +1,7 @@
 """Check of a configuration against the run that it would resume."""
 
+import shutil
+
 import pytest
 
 from errors import UserError
@@ -71,3 +73,70 @@ def test_difference_of_several_penalties_is_written_as_on_the_command_line():
     one = options.parse(["--model=dcgan", "--d_norm=none", "--penalty=r1"])
     other = options.parse(["--model=dcgan", "--d_norm=none", "--penalty=r1:5,r2"])
     assert "penalty was r1, is r1:5,r2" in resume.differences(one, other)
+
+
+def test_steps_before_the_step_of_the_run_raise_without_tensorflow(trained):
+    argv = ("--seed=1", "--steps=4")
+    message = f"{trained.path}: at step 5, beyond the last step 4; set steps=... or epochs=... to"
+    with pytest.raises(UserError) as error:
+        resume.check(config(*argv), trained)
+    assert str(error.value).startswith(message)
+    resume.check(config("--seed=1", "--steps=5"), trained)
+    for suffix in (INDEX, DATA):
+        (trained.checkpoints / f"ckpt-3{suffix}").write_bytes(b"x")
+    resume.check(config(*argv), trained)  # that of step 5 may be damaged
+    trained.set_status(finished=5)
+    with pytest.raises(UserError) as error:
+        resume.check(config(*argv), trained)
+    assert str(error.value).startswith(message)
+
+
+def test_check_of_a_run_whose_checkpoints_are_missing_raises(trained):
+    trained.set_status(checkpoint=5)
+    for suffix in (INDEX, DATA):
+        (trained.checkpoints / f"ckpt-5{suffix}").unlink()
+    with pytest.raises(UserError, match="its checkpoints are missing"):
+        resume.check(config("--seed=1"), trained)
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """A finished run of config("--seed=1", "--steps=5") with files of all its outputs."""
+    run = RunDirectory(tmp_path / "finished")
+    run.write_config(config("--seed=1", "--steps=5").as_dict(), {}, {}, "first", 5)
+    names = [f"checkpoints/ckpt-5{suffix}" for suffix in (INDEX, DATA)]
+    for name in (*names, "samples/step-0000005.png", *resume.OUTPUTS):
+        (run.path / name).parent.mkdir(parents=True, exist_ok=True)
+        (run.path / name).write_bytes(b"x")
+    run.set_status(checkpoint=5, finished=5)
+    return run
+
+
+def test_finished_step_of_a_finished_run_is_its_last_step(finished, tmp_path):
+    argv = ("--seed=1", "--steps=5")
+    assert resume.finished_step(config(*argv), finished) == 5
+    assert resume.finished_step(config(*argv, "--outdir=x", "--resume=must"), finished) == 5
+    for more in ("--steps=6", "--log_every=7", "--keep_checkpoints=1"):
+        assert resume.finished_step(config(*argv, more), finished) is None
+    assert resume.finished_step(config(*argv), RunDirectory(tmp_path / "new")) is None
+
+
+@pytest.mark.parametrize("output", ["samples/step-0000005.png", *resume.OUTPUTS])
+def test_finished_step_of_a_run_without_an_output_is_none(finished, output):
+    (finished.path / output).unlink()
+    assert resume.finished_step(config("--seed=1", "--steps=5"), finished) is None
+
+
+def test_finished_step_of_a_run_that_stopped_at_its_last_step_is_none(finished):
+    finished.set_status(finished=None)
+    assert resume.finished_step(config("--seed=1", "--steps=5"), finished) is None
+
+
+def test_finished_step_of_a_run_whose_copy_is_not_finished_is_none(finished, tmp_path):
+    argv = ("--seed=1", "--steps=5", f"--outdir={finished.path}", f"--copy_to={tmp_path / 'drive'}")
+    (tmp_path / "drive").mkdir()
+    assert resume.finished_step(config(*argv), finished) is None
+    copy = RunDirectory(shutil.copytree(finished.path, tmp_path / "drive" / "finished"))
+    assert resume.finished_step(config(*argv), finished) == 5
+    copy.set_status(finished=None)
+    assert resume.finished_step(config(*argv), finished) is None
