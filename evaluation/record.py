@@ -120,7 +120,9 @@ def require_shape(saved: Any) -> None:
         values = protocol.get("values", [value])
         if type(values) is not list or not values:
             raise TypeError(f"the values of {name} are no list")
-        numbers = {type(number) for number in (value, protocol.get("spread"), *values)}
+        spread = protocol.get("spread")
+        spreads = spread if isinstance(spread, list) else [spread]  # a list: one per seed
+        numbers = {type(number) for number in (value, *spreads, *values)}
         if not numbers <= {int, float, type(None)} or (None in values and value is not None):
             raise TypeError(f"the value of {name} is no number")
     for key in (HASHES, OLD_HASHES):

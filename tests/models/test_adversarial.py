@@ -12,6 +12,7 @@ from fields import Choices
 from losses.adversarial import LOSSES, AdversarialLoss, LossChoice
 from losses.penalties import PENALTIES
 from models import layers
+from models.adam import FusedAdam
 from models.adversarial import (
     D_LOSS,
     DISCRIMINATOR_TERMS,
@@ -511,7 +512,7 @@ def test_players_of_one_side_share_a_loss_and_have_their_own_optimizers(
         def players(self):
             players = super().players()
             g = players["generator"]
-            players["encoder"] = type(g)((self.scale,), 0.1, side="generator")
+            players["encoder"] = type(g)((self.scale,), "g_learning_rate", side="generator")
             return players
 
     model = linear(WithEncoder)
@@ -528,7 +529,7 @@ def test_players_of_one_side_share_a_loss_and_have_their_own_optimizers(
 def test_compile_makes_the_selected_optimizers(optimizer, linear):
     rates = {"g_learning_rate": 1e-3, "d_learning_rate": 3e-3, "beta_2": 0.7}
     model = linear(optimizer=optimizer, **rates)
-    kinds = {"adam": keras.optimizers.Adam, "rmsprop": keras.optimizers.RMSprop}
+    kinds = {"adam": FusedAdam, "rmsprop": keras.optimizers.RMSprop}
     for name, rate in (("generator", 1e-3), ("discriminator", 3e-3)):
         made = model.optimizers[name]
         assert type(made) is kinds[optimizer]
