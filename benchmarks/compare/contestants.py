@@ -10,7 +10,8 @@ from benchmarks.compare.cases import Case
 
 HERE = "benchmarks.compare"
 FLOAT32, BFLOAT16 = "float32", "bfloat16"
-REFERENCE = "tutorial loop, float32"  # ratios of steps are relative to it
+TUTORIAL = "tutorial loop"
+REFERENCE = f"{TUTORIAL}, {FLOAT32}"  # ratios of steps are relative to it
 CONTROL = "project again (control)"
 LEAST_GAIN = 0.03  # of a measure, beyond the control's spread
 
@@ -73,11 +74,9 @@ def project(case: Case, precision: str = FLOAT32, name: str = "", **changes) -> 
     return _of(case, name, "project", precision, own=True, **changes)
 
 
-def tutorial(case: Case, precision: str = FLOAT32, keep_memory: bool = False) -> Contestant:
-    """Return the loop of the TensorFlow DCGAN tutorial, also with this project's allocator."""
-    kept = ", memory kept" if keep_memory else ""
-    name = f"tutorial loop{kept}, {precision}"
-    return _of(case, name, "tutorial", precision, keep_memory=keep_memory)
+def tutorial(case: Case, precision: str = FLOAT32) -> Contestant:
+    """Return the loop of the TensorFlow DCGAN tutorial."""
+    return _of(case, f"{TUTORIAL}, {precision}", "tutorial", precision)
 
 
 def keras_documentation(case: Case, precision: str = FLOAT32) -> Contestant:
@@ -89,6 +88,22 @@ def pytorch(case: Case, precision: str = FLOAT32, channels_last: bool = False) -
     """Return the step in PyTorch."""
     name = f"PyTorch {'channels last' if channels_last else 'eager'}, {precision}"
     return _of(case, name, "pytorch", precision, requires="torch", channels_last=channels_last)
+
+
+def kept(contestant: Contestant) -> Contestant:
+    """Return a contestant with the allocator of this project, which keeps freed memory.
+
+    The environment sets for glibc what training.machine.keep_freed_memory sets.
+    """
+    name, precision = contestant.name.rsplit(", ", 1)
+    environment = {
+        "MALLOC_ARENA_MAX": "1",
+        "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+        "MALLOC_TOP_PAD_": str(256 * 2**20),
+        "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
+    }
+    name = f"{name}, memory kept, {precision}"
+    return dataclasses.replace(contestant, name=name, environment=environment)
 
 
 def _of(case, name, module, precision, *, own=False, requires="", **changes) -> Contestant:
@@ -104,24 +119,20 @@ def _of(case, name, module, precision, *, own=False, requires="", **changes) -> 
 
 
 def of_steps(case: Case) -> list[Contestant]:
-    """Return the contestants of a case; other libraries only where its layers are plain."""
-    ours = [
-        project(case),
-        project(case, name=CONTROL),
-        project(case, BFLOAT16),
-        tutorial(case),
-        tutorial(case, keep_memory=True),
-        tutorial(case, BFLOAT16),
-    ]
-    if case.layers is None:
-        return ours
-    return [
-        *ours,
-        keras_documentation(case),
-        pytorch(case),
-        pytorch(case, channels_last=True),
-        pytorch(case, BFLOAT16, channels_last=True),
-    ]
+    """Return the contestants of a case; other libraries only where its layers are plain.
+
+    Others run as their authors start them, and with the allocator of this project.
+    """
+    ours = [project(case), project(case, name=CONTROL), project(case, BFLOAT16)]
+    others = [tutorial(case), tutorial(case, BFLOAT16)]
+    if case.layers is not None:
+        others += [
+            keras_documentation(case),
+            pytorch(case),
+            pytorch(case, channels_last=True),
+            pytorch(case, BFLOAT16, channels_last=True),
+        ]
+    return [*ours, *others, *map(kept, others)]
 
 
 def of_start(case: Case) -> list[Contestant]:
@@ -136,7 +147,7 @@ def of_start(case: Case) -> list[Contestant]:
 
 def few(case: Case) -> list[Contestant]:
     """Return the contestants of the measurements over batch sizes and image sides."""
-    return [project(case), tutorial(case), project(case, BFLOAT16)]
+    return [project(case), project(case, BFLOAT16), tutorial(case), kept(tutorial(case))]
 
 
 @dataclasses.dataclass(frozen=True)

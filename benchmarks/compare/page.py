@@ -103,10 +103,14 @@ COLUMNS: dict[str, Callable[[Context, str], Any]] = {
 }
 
 
-def peaks(record: dict) -> dict[str, float]:
-    """Return the highest multiplications per second by precision."""
+def peaks(record: dict, stage: dict) -> dict[str, float]:
+    """Return the highest multiplications per second by precision, on the machine of a stage."""
     found: dict[str, float] = {}
-    for group in record["stages"].get("peak", {}).get("groups", {}).values():
+    peak = record["stages"].get("peak")
+    machines = {one["environment"]["machine"] for one in (peak, stage) if one}
+    if not peak or peak["void"] or len(machines) > 1:
+        return {}
+    for group in peak["groups"].values():
         for measurement in group.values():
             precision = measurement["precision"]
             found[precision] = max(found.get(precision, 0.0), rate(measurement))
@@ -186,11 +190,12 @@ def gain_table(group: Group) -> str:
 
 def markdown(record: dict) -> str:
     """Return the tables of all stages of a record."""
-    peak, parts = peaks(record), []
+    parts = []
     for name, stage in STAGES.items():
         if name not in record["stages"]:
             continue
         found = record["stages"][name]
+        peak = peaks(record, found)
         parts += [f"### {stage.title}", stage.text, measured_on(found)]
         if name == "steps":
             parts.append(f"![Speed relative to the tutorial loop]({FIGURE.name})")

@@ -8,14 +8,17 @@ A measurement has the raw "seconds" of each round, from which medians, spreads a
 
 import json
 import pathlib
+import statistics
 from collections.abc import Callable, Iterator
 
 from benchmarks.compare import cores, rounds
+from benchmarks.compare.cases import DCGAN_28
+from benchmarks.compare.contestants import REFERENCE
 from benchmarks.compare.stages import STAGES, Settings
 from errors import UserError
 from storage.files import write_json
 
-TOLERANCE = 0.05  # relative loss of a ratio above which a contestant is slower
+TOLERANCE = 0.05  # least relative loss of a ratio of a contestant that is slower
 
 
 def read(path: pathlib.Path) -> dict:
@@ -61,23 +64,47 @@ def measure_stage(
 def slower(record: dict, stored: dict) -> Iterator[str]:
     """Yield a line per contestant of this project that is slower than in a stored record.
 
-    Speeds are compared as ratios to the tutorial loop, or to the reference of the stage.
+    Speeds are compared as ratios to the tutorial loop: that of the same group, or else that of the
+    train steps in the record. Slower is by more than TOLERANCE and than the spread of both.
 
     Raises:
         UserError: the figures of a stage that both have are void.
     """
     for name, stage in record["stages"].items():
         before = stored["stages"].get(name)
-        reference = STAGES[name].reference if name in STAGES else ""
-        if not before or not reference:
+        if not before:
             continue
         if before["void"] or stage["void"]:
             raise UserError(f"{name}: the figures of a record are void; measure it again")
         for title, group in stage["groups"].items():
             for contestant, measurement in group.items():
-                if not measurement["own"] or contestant == reference:
+                earlier = before["groups"].get(title, {})
+                if not measurement.get("own") or contestant not in earlier:
                     continue
-                now = rounds.ratio(group, contestant, reference)
-                was = rounds.ratio(before["groups"].get(title, {}), contestant, reference)
-                if now and was and now < (1.0 - TOLERANCE) * was:
-                    yield f"{name}, {title}, {contestant}: {was:.2f} -> {now:.2f}"
+                now, was = (
+                    speeds(one, groups, contestant)
+                    for one, groups in ((record, group), (stored, earlier))
+                )
+                if not now or not was:
+                    continue
+                (fast, noise), (slow, further) = (
+                    (statistics.median(each), rounds.spread(each)) for each in (was, now)
+                )
+                if slow < fast - max(TOLERANCE * fast, noise, further):
+                    yield f"{name}, {title}, {contestant}: {fast:.3g} -> {slow:.3g}"
+
+
+def speeds(record: dict, group: dict[str, dict], contestant: str) -> list[float]:
+    """Return the speed of a contestant relative to the tutorial loop per round.
+
+    Returns:
+        Empty if the record has no tutorial loop.
+    """
+    seconds = group[contestant]["seconds"]
+    if REFERENCE in group:
+        return rounds.ratios(group[REFERENCE]["seconds"], seconds)
+    steps = record["stages"].get("steps", {}).get("groups", {}).get(DCGAN_28.title, {})
+    if REFERENCE not in steps:
+        return []
+    reference = statistics.median(steps[REFERENCE]["seconds"])
+    return [reference / one for one in seconds]

@@ -1,6 +1,7 @@
 """Rounds in which warm processes take turns, and the statistics of their times."""
 
 import contextlib
+import random
 import statistics
 from collections.abc import Sequence
 
@@ -14,7 +15,7 @@ def measure(contestants: Sequence[Contestant], rounds: int, seconds: float) -> d
     """Return the measurement of each contestant by name.
 
     All processes are warm before the first round. In each round every contestant has one turn; the
-    order moves on by one contestant per round.
+    order is drawn for each round.
 
     Args:
         contestants: the contestants.
@@ -36,7 +37,7 @@ def measure(contestants: Sequence[Contestant], rounds: int, seconds: float) -> d
             workers.append(worker)
         times = {worker.contestant.name: [] for worker in workers}
         for k in range(rounds):
-            for worker in rotated(workers, k):
+            for worker in random.Random(k).sample(workers, len(workers)):
                 times[worker.contestant.name].append(worker.seconds_per_step())
         return {
             worker.contestant.name: {
@@ -48,12 +49,6 @@ def measure(contestants: Sequence[Contestant], rounds: int, seconds: float) -> d
             }
             for worker in workers
         }
-
-
-def rotated(items: Sequence, k: int) -> list:
-    """Return the items from the k-th on, then those before it."""
-    k %= max(len(items), 1)
-    return [*items[k:], *items[:k]]
 
 
 def spread(values: Sequence[float]) -> float:

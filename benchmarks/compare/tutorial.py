@@ -13,22 +13,18 @@ from benchmarks.compare import multiplications, networks
 from benchmarks.compare.cases import Case
 from benchmarks.compare.contestants import Built
 from data.pipeline import repeated
-from training import machine
 
 cross_entropy = keras.losses.BinaryCrossentropy(from_logits=True)
 
 
-def build(case: str, batch_size: int, precision: str, keep_memory: bool = False) -> Built:
+def build(case: str, batch_size: int, precision: str) -> Built:
     """Return the loop on one constant batch of floats in [-1, 1].
 
     Args:
         case: name in `cases.CASES`.
         batch_size: images per update of a network.
         precision: "float32" or "bfloat16".
-        keep_memory: whether freed memory is kept as in this project, see training.machine.
     """
-    if keep_memory:
-        machine.keep_freed_memory()
     found = networks.prepared(case, batch_size, precision)
     g, d = networks.plain_networks(found)
     make = wgan_gp_step if found.hp.penalty else dcgan_step

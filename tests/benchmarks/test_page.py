@@ -39,6 +39,12 @@ def row(text, name):
     return [cell.strip() for cell in line.strip("|").split("|")][1:]
 
 
+@pytest.mark.parametrize("change", [{"void": True}, {"environment": {**MACHINE, "machine": "1"}}])
+def test_peak_that_is_void_or_of_another_machine_gives_no_share(record, change):
+    record["stages"]["peak"] |= change
+    assert page.peaks(record, record["stages"]["steps"]) == {}
+
+
 def test_markdown_has_medians_ratios_and_the_share_of_the_peak(record):
     text = page.markdown(record)
     assert text.index("### Peak of the machine") < text.index("### Train steps")

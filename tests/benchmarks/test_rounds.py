@@ -28,15 +28,6 @@ def test_ratio_is_the_median_of_the_ratios_within_the_rounds():
     assert rounds.ratio(group, "absent", "reference") is None
 
 
-def test_rotated_begins_with_another_item_in_each_round():
-    assert [rounds.rotated("abc", k) for k in range(4)] == [
-        ["a", "b", "c"],
-        ["b", "c", "a"],
-        ["c", "a", "b"],
-        ["a", "b", "c"],
-    ]
-
-
 def test_serve_answers_each_command_with_a_line_of_json():
     calls, answers = [], io.StringIO()
     built = Built(calls.append, images=2, multiplications=3)
