@@ -77,13 +77,13 @@ def test_consecutive_schedules_follow_each_other():
         ("beta_vae", "beta:linear:0:4,beta:linear:4:1:0.5", "starts before the earlier schedule"),
     ],
 )
-def test_invalid_schedule_is_refused_by_name(model, text, message):
+def test_invalid_schedule_raises_with_its_name(model, text, message):
     with pytest.raises(UserError, match=r"^schedule: ") as error:
         REGISTRY[model].hyperparameters.resolve(schedule=text)
     assert message in str(error.value)
 
 
-def test_schedule_of_an_option_that_another_makes_useless_is_refused():
+def test_schedule_of_an_option_without_effect_raises():
     resolve = REGISTRY["infogan"].hyperparameters.resolve
     with pytest.raises(UserError, match=r"^schedule: continuous_weight: requires a continuous"):
         resolve(continuous_codes=0, schedule="continuous_weight:linear:0:1")
@@ -188,7 +188,7 @@ def test_schedule_in_python_requires_the_length_of_the_training(tiny, batches):
         model.train_step((tf.constant(images[0]), tf.constant(labels[0])))
 
 
-def test_optimizer_that_cannot_have_the_scheduled_values_is_refused(tiny):
+def test_optimizer_that_cannot_have_the_scheduled_values_raises(tiny):
     model = tiny("gan", schedule="g_learning_rate:linear:1e-3:0")
     decay = keras.optimizers.schedules.CosineDecay(1e-3, 10)
     with pytest.raises(ValueError, match="g_learning_rate is scheduled: give an optimizer"):

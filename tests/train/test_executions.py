@@ -71,13 +71,13 @@ def test_stop_is_seen_after_the_execution(call, tiny, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "option", ["log_every", "sample_every", "checkpoint_every", "keep_every", "eval_every"]
 )
-def test_period_that_is_not_a_multiple_of_the_steps_is_refused(call, tiny, tmp_path, option):
+def test_period_that_is_not_a_multiple_of_the_steps_is_an_error(call, tiny, tmp_path, option):
     argv = (*tiny, "--steps_per_execution=4", "--log_every=8", f"--{option}=6")
     message = call("train", *argv, f"--outdir={tmp_path}").refusal()
     assert message == f"--{option}: 6 is not a multiple of steps_per_execution=4"
 
 
-def test_checkpoint_that_is_not_a_multiple_of_the_steps_is_refused(call, tiny, tmp_path):
+def test_checkpoint_that_is_not_a_multiple_of_the_steps_is_an_error(call, tiny, tmp_path):
     argv = (*tiny, "--log_every=6", f"--outdir={tmp_path}")
     assert call("train", *argv, "--steps=3").code == 0
     message = call("train", *argv, "--steps=9", "--steps_per_execution=2").refusal()
