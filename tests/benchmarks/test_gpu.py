@@ -127,6 +127,7 @@ def wait_until(condition, seconds=30.0):
     return condition()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 def test_process_that_hangs_is_ended_with_its_children():
     start = time.monotonic()
@@ -268,6 +269,7 @@ def test_driver_is_that_of_nvidia_smi(monkeypatch):
     assert measures.driver() == "15360 MiB, 550.54; 15360 MiB, 550.54"
 
 
+@pytest.mark.slow
 def test_steps_are_measured_without_and_with_xla_in_both_precisions(monkeypatch):
     jits = []
 
@@ -356,6 +358,7 @@ def test_pipeline_is_measured_alone_and_with_the_step(cache):
     assert min(found.values()) > 0
 
 
+@pytest.mark.slow
 def test_agreement_compares_losses_and_gradient_norms_of_a_step():
     first, second = measures.agreement({"GAN": SMALL})
     assert (first["title"], first["xla"], second["xla"]) == ("GAN", "off", "on")
@@ -371,6 +374,7 @@ def test_compared_names_the_largest_difference():
         measures.compared(expected, {"d_loss": 101.0, "g_loss": float("nan")})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "command",
     [
@@ -412,12 +416,14 @@ def test_agreement_places_the_weights_on_the_device(python):
     assert done.out.splitlines()[-1:] == ["True"], done
 
 
+@pytest.mark.slow
 def test_compilation_times_the_first_step_under_xla():
     (found,) = measures.compilation(SMALL)
     assert found["first_seconds"] > 0
     assert found["not_finite"] == []
 
 
+@pytest.mark.slow
 def test_training_is_stopped_and_leaves_its_picture(tmp_path):
     (found,) = picture.training(SMALL, 0.1, str(tmp_path / "new"), sample_every=1)
     assert found["steps"] >= 1
@@ -508,6 +514,7 @@ def test_report_of_nothing_is_empty():
 # The command.
 
 
+@pytest.mark.slow
 def test_command_runs_the_device_stage(tmp_path, capsys):
     assert main(["--stages=device", f"--outdir={tmp_path / 'new'}"]) == 0
     printed = capsys.readouterr().out

@@ -17,7 +17,9 @@ def single(call, tiny, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("stop", [18, 8], ids=["whole", "resumed"])
+@pytest.mark.parametrize(
+    "stop", [pytest.param(18, id="whole", marks=pytest.mark.slow), pytest.param(8, id="resumed")]
+)
 def test_run_of_four_steps_per_execution_equals_that_of_single_steps(
     call, tiny, tmp_path, single, checkpoint, assert_same_bits, stop
 ):
@@ -40,6 +42,7 @@ def test_run_of_four_steps_per_execution_equals_that_of_single_steps(
         ).read_bytes()
 
 
+@pytest.mark.slow
 def test_outputs_of_an_epoch_follow_the_execution_in_which_it_ends(call, tiny, tmp_path):
     """An epoch has 12 steps: with 5 steps per execution its checkpoint is that of step 15."""
     argv = (*tiny, "--log_every=5", "--steps_per_execution=5", "--steps=20")
