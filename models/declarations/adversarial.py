@@ -82,7 +82,7 @@ class AdversarialHyperparameters(NetworkHyperparameters):
     )
     ema_kimg: float | None = field(
         None,
-        "half-life of this average in thousands of real images (Karras et al. 2020a, appendix C); "
+        "half-life of this average in thousands of real images (the code of Karras et al. 2020a); "
         "replaces ema_decay",
         group="optimisation",
         above=0,
