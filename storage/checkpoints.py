@@ -217,7 +217,10 @@ class Checkpoints:
             raise ForeignError(f"it has no {min(lacking - initial).removesuffix(VALUE)}")
         if self.complete and (more := stored.tensors.keys() - expected.keys()):
             raise ForeignError(f"this run has no {min(more).removesuffix(VALUE)}")
-        derived = {f"{name}{VALUE}": value for name, value in self.derived(step).items()}
+        derived = {}
+        for name, value in self.derived(step).items():
+            part, _, own = name.partition("/")
+            derived |= {k: value for k, v in expected.items() if v is self.state[part][own]}
         for key in sorted(initial - derived.keys()):
             warn(f"{self.directory}: no {key.removesuffix(VALUE)} in the checkpoint; initialised")
         tensors = derived | stored.tensors
