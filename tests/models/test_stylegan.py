@@ -386,11 +386,11 @@ def test_training_resumed_while_growing_is_exact(fit, state_of, assert_same, tmp
     x, labels = images(28, (16, 16, 1)).reshape(7, 4, 16, 16, 1), np.zeros((7, 4), np.int64)
     fit(model, x[:2], labels[:2])
     middle = state_of(model)
-    assert 0 < float(model.level(model.step)) < 1
+    assert 0 < float(model.level(model.images)) < 1
     path = tf.train.Checkpoint(**model.state()).save(str(tmp_path / "middle"))
     fit(model, x[2:], labels[2:])
     ended, sample = state_of(model), model.sample(3)
-    assert float(model.level(model.step)) == 2
+    assert float(model.level(model.images)) == 2
     for other in (build(), model):
         tf.train.Checkpoint(**other.state()).restore(path).assert_consumed()
         assert_same(state_of(other), middle)
