@@ -144,7 +144,7 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
         )
         if remaining:
             data = batches.dataset(start).take(remaining)
-            next(iter(data))  # errors of the images, before those of XLA
+            batches.batch(start)  # errors of the images, before those of XLA
             try:
                 fit(model, data, remaining, steps)
             except tf.errors.OpError as error:

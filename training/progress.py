@@ -25,7 +25,7 @@ class Progress(StepCallback):
         self.period = 0.5 if self.live else 30.0
 
     def begin(self):
-        self.first, self.since = self.step, time.perf_counter()
+        self.since = time.perf_counter()
         self.shown = self.since
 
     def after_step(self):
@@ -33,7 +33,7 @@ class Progress(StepCallback):
         if now - self.shown < self.period and self.step < self.total:
             return
         self.shown = now
-        pace = (self.step - self.first) / (now - self.since)
+        pace = (self.step - self.first_step) / (now - self.since)
         minutes, seconds = divmod(round((self.total - self.step) / pace), 60)
         epoch = math.ceil(self.step / self.batches.steps_per_epoch)
         losses = "  ".join(

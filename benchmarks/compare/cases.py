@@ -166,20 +166,18 @@ DCGAN_28 = Case(
     image_shape=(28, 28, 1),
     layers=Convolutional(strides=(1, 2, 2), channels=(64, 128)),
 )
-COLOUR = Convolutional(strides=(2, 2, 2), channels=(64, 128, 256))
 DCGAN_32 = Case(
     name="dcgan_32",
     title="DCGAN, 32 x 32 x 3",
     model="dcgan",
     image_shape=(32, 32, 3),
-    layers=COLOUR,
+    layers=Convolutional(strides=(2, 2, 2), channels=(64, 128, 256)),
 )
-WGAN_GP_32 = Case(
+WGAN_GP_32 = dataclasses.replace(
+    DCGAN_32,
     name="wgan_gp_32",
     title="WGAN-GP, 32 x 32 x 3, five critic updates",
     model="wgan_gp",
-    image_shape=(32, 32, 3),
-    layers=COLOUR,
 )
 STYLEGAN2_32 = Case(
     name="stylegan2_32",
