@@ -19,6 +19,8 @@ import pytest
 
 # With the scripts' default, 1, compiling kernels takes longer than a tiny step without them.
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
+# Compiling a tiny step with XLA takes longer than running it.
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 

@@ -16,7 +16,6 @@ from errors import UserError
 from evaluation.options import EvaluateOptions, MeasureOptions
 from fields import field
 from storage.paths import require_writable, several_paths
-from storage.run_directory import RunDirectory
 from training import options
 from training.running import command_line, run_training
 
@@ -133,7 +132,7 @@ def train_all(runs: Sequence[Run]) -> int:
     failed = []
     for number, (command, config) in enumerate(runs, 1):
         print(f"run {number} of {len(runs)}: {command_line(command)}", flush=True)
-        train_one = functools.partial(train_unless_finished, config)
+        train_one = functools.partial(run_training, config)
         try:
             code = flags.run_script(train_one, command)
         except Exception:
@@ -150,18 +149,3 @@ def train_all(runs: Sequence[Run]) -> int:
             file=sys.stderr,
         )
     return 1 if failed else 0
-
-
-def train_unless_finished(config: options.Config, command: Sequence[str]) -> int:
-    """Train a run unless it is finished; return the exit code."""
-    if finished(config):
-        print(f"{config.outdir} is finished; skipped")
-        return 0
-    return run_training(config, command)
-
-
-def finished(config: options.Config) -> bool:
-    """Return whether the run of this configuration is finished."""
-    run = RunDirectory(config.outdir)
-    known = run.has_checkpoints and run.config.exists()
-    return known and run.finished and options.Config.of_run(run) == config

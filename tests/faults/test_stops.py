@@ -145,7 +145,6 @@ def test_notebook_stop_of_three_signals_saves_a_checkpoint(call, tiny, tmp_path,
 SAVER = "training.callbacks.Saver.act"
 POINTS = [
     ("training.callbacks.Evaluator.act", "after", 12),
-    ("training.callbacks.Log.act", "after", 12),
     (SAVER, "after", 12),
     (SAVER, "before", 6),
     (SAVER, "after", 24),
