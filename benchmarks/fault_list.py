@@ -565,13 +565,14 @@ TRAINING = (
     fault(
         "study_ignores_changes",
         "a study skips a finished run whose flagfile has changed",
-        "training/studying.py",
-        " and options.Config.of_run(run) == config",
-        "",
-        "tests/test_study.py",
+        "training/resume.py",
+        "if Config.of_run(run).with_options(**ignored) != config.with_options(**ignored):",
+        "if False:",
+        "tests/training/test_resume.py",
         file="study.py",
         text="if finished and options.Config.from_dict(run.read_config()) == config:",
         replacement="if finished:",
+        first=("tests/test_study.py",),
     ),
     fault(
         "xla_without_accelerator",

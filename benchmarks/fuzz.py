@@ -319,7 +319,7 @@ def check_config(content: bytes) -> None:
             lambda: resume.check(here, run),
             lambda: evaluating.runs_of(request),
             lambda: run.finished,
-            lambda: studying.finished(here),
+            lambda: resume.finished_step(here, run),
             lambda: published_record(run),
         ):
             has_value_or_error(read)

@@ -78,12 +78,20 @@ def plain_networks(case: Case) -> tuple[keras.Model, keras.Model]:
     """Return G and D for another implementation, with the batch norm of Keras."""
     if case.layers is None:
         model = model_of(case)
-        return plain(model.generator), plain(model.discriminator)
+        return tuple(
+            plain(network) if has_batch_norm(network) else network
+            for network in (model.generator, model.discriminator)
+        )
     generator = case.layers.generator(case.image_shape)
     return (
         sequence(generator, [case.hp.noise_dim], KerasBatchNorm),
         sequence(case.layers.discriminator(), case.image_shape, KerasBatchNorm),
     )
+
+
+def has_batch_norm(network: keras.Model) -> bool:
+    """Return whether a network has a batch norm of the product."""
+    return any(isinstance(layer, BatchNorm) for layer in network._flatten_layers())
 
 
 def generate(generator: keras.Model, z: tf.Tensor) -> tf.Tensor:

@@ -147,7 +147,7 @@ process.run(stage("one", "hanging"), 600.0, lambda result: print(result["child"]
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_process_ends_with_its_parent(root, number):
     command = [sys.executable, "-c", PARENT]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as parent:
@@ -375,13 +375,7 @@ def test_compared_names_the_largest_difference():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "command",
-    [
-        pytest.param(WGAN_GP, id="wgan_gp"),
-        pytest.param(STYLEGAN2, id="stylegan2", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.parametrize("command", [WGAN_GP, STYLEGAN2], ids=["wgan_gp", "stylegan2"])
 def test_fixed_draws_replace_all_random_numbers_of_a_step(command):
     weights, losses = measures.losses_of_a_step(command, "/CPU:0", False)
     _, found = measures.losses_of_a_step([*command, "--seed=1"], "/CPU:0", False, weights)
@@ -528,9 +522,7 @@ def test_command_runs_the_device_stage(tmp_path, capsys):
 @pytest.mark.slow
 def test_command_runs_all_stages_with_small_networks(python, tmp_path):
     sizes = ("--width=4", "--batch_size=4", "--seconds=0.1", "--train_seconds=1", "--minutes=9")
-    done = python(
-        *("-m", "benchmarks", "gpu", *sizes, "--models=dcgan,vae", f"--outdir={tmp_path}")
-    )
+    done = python(*("-m", "benchmarks", "gpu", *sizes, "--models=vae", f"--outdir={tmp_path}"))
     assert done.code == 0, done
     text = (tmp_path / "report.md").read_text()
     assert text.count("### ") == 6

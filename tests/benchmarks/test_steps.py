@@ -3,6 +3,7 @@
 The optimizers are SGD with a learning rate of RATE, and the noise is the same in each draw.
 """
 
+import dataclasses
 import importlib.util
 import json
 
@@ -30,14 +31,23 @@ def _sgd_and_fixed_noise(monkeypatch):
     monkeypatch.setattr(keras.random, "normal", lambda shape: tf.constant(NOISE))
 
 
-@pytest.fixture
-def pair():
-    """G and D of TINY with large weights, and copies of them for the steps by hand."""
+def networks_twice(case):
+    """Return G and D of a case, and copies of them for the steps by hand."""
     keras.utils.set_random_seed(3)
-    pairs = networks.plain_networks(TINY), networks.plain_networks(TINY)
+    pairs = networks.plain_networks(case), networks.plain_networks(case)
     for network, copy in zip(*pairs, strict=True):
         copy.set_weights(network.get_weights())
     return pairs
+
+
+@pytest.fixture
+def pair():
+    return networks_twice(TINY)
+
+
+@pytest.fixture
+def wgan_gp_pair():
+    return networks_twice(TINY_WGAN_GP)
 
 
 def images():
@@ -66,6 +76,28 @@ def generator_step(g, d, loss=lambda fake: softplus(-fake)):
         value = loss(d(g(NOISE, training=True), training=True))
     move(value, tape, g)
     return float(value)
+
+
+def critic_step(g, d, real):
+    """Take the step of a critic with a penalty of 10 (|grad D| - 1)² halfway between the images."""
+    fake = g(NOISE, training=True)
+    with tf.GradientTape() as tape:
+        halfway = (real + fake) / 2.0
+        with tf.GradientTape() as inner:
+            inner.watch(halfway)
+            scores = d(halfway, training=True)
+        slopes = tf.reshape(inner.gradient(scores, halfway), [len(real), -1])
+        penalty = 10.0 * tf.reduce_mean((tf.norm(slopes, axis=1) - 1.0) ** 2)
+        difference = tf.reduce_mean(d(fake, training=True)) - tf.reduce_mean(d(real, training=True))
+        value = difference + penalty
+    move(value, tape, d)
+    return float(value)
+
+
+def wgan_gp_steps(g, d):
+    """Take a step of D on each batch of TINY_WGAN_GP, then one of G; return their losses."""
+    d_losses = [critic_step(g, d, real) for real in tf.constant(TINY_WGAN_GP.float_images())]
+    return generator_step(g, d, lambda fake: -tf.reduce_mean(fake)), d_losses
 
 
 def softplus(scores):
@@ -112,25 +144,35 @@ def test_gradient_penalty_of_a_linear_critic():
     assert float(tutorial.gradient_penalty(critic, x, -x)) == pytest.approx((5.0 - 1.0) ** 2)
 
 
-@pytest.mark.parametrize("implementation", ["tutorial", "keras_documentation"])
-def test_wgan_gp_updates_the_critic_n_critic_times_and_g_once(monkeypatch, implementation):
-    optimizers = keras.optimizers.SGD(0.0), keras.optimizers.SGD(0.0)
-    monkeypatch.setattr(tutorial, "optimizers", lambda hp: optimizers)
-    g, d = networks.plain_networks(TINY_WGAN_GP)
-    batches = tf.constant(TINY_WGAN_GP.float_images())
-    if implementation == "tutorial":
-        g_loss, d_loss = tutorial.wgan_gp_step(TINY_WGAN_GP, g, d)(batches)
-    else:
-        losses = keras_documentation.make(TINY_WGAN_GP, g, d).train_step(batches)
-        g_loss, d_loss = losses["g_loss"], losses["d_loss"]
-    assert [int(one.iterations) for one in optimizers] == [1, 2]
-    fake = g(NOISE, training=True)
-    scores = tf.reduce_mean(d(fake)), tf.reduce_mean(d(batches[1]))
-    penalty = tutorial.gradient_penalty(d, batches[1], fake)
-    assert float(g_loss) == pytest.approx(-float(scores[0]), abs=1e-5)
-    if implementation == "tutorial":  # the documentation's is a mean over the updates
-        expected = float(scores[0] - scores[1] + 10.0 * penalty)
-        assert float(d_loss) == pytest.approx(expected, rel=1e-4)
+def test_wgan_gp_in_the_style_of_the_tutorial_equals_the_steps_by_hand(wgan_gp_pair):
+    (g, d), by_hand = wgan_gp_pair
+    losses = tutorial.wgan_gp_step(TINY_WGAN_GP, g, d)(tf.constant(TINY_WGAN_GP.float_images()))
+    g_loss, (_, d_loss) = wgan_gp_steps(*by_hand)
+    np.testing.assert_allclose(losses, (g_loss, d_loss), rtol=1e-4)
+    assert_trained_equally((g, d), by_hand)
+
+
+def test_wgan_gp_of_the_keras_documentation_equals_the_steps_by_hand(wgan_gp_pair):
+    (g, d), by_hand = wgan_gp_pair
+    model = keras_documentation.make(TINY_WGAN_GP, g, d)
+    losses = model.train_step(tf.constant(TINY_WGAN_GP.float_images()))
+    g_loss, d_losses = wgan_gp_steps(*by_hand)
+    assert float(losses["g_loss"]) == pytest.approx(g_loss, rel=1e-4)
+    assert float(losses["d_loss"]) == pytest.approx(d_losses[-1], rel=1e-4)
+    assert_trained_equally((g, d), by_hand)
+
+
+@pytest.mark.parametrize(
+    "case", [cases.STYLEGAN2_32, cases.MLP, cases.RESNET], ids=lambda case: case.name
+)
+def test_networks_of_the_product_are_those_of_other_implementations(case, monkeypatch):
+    monkeypatch.setattr(tf.random, "normal", tf.zeros)
+    case = dataclasses.replace(case, hyperparameters={**case.hyperparameters, "width": 2})
+    g, d = networks.plain_networks(case)
+    assert not networks.has_batch_norm(g)
+    assert not networks.has_batch_norm(d)
+    scores = d(networks.generate(g, tf.ones([2, case.hp.noise_dim])), training=True)
+    assert scores.shape == (2, 1)
 
 
 def test_project_runs_with_and_without_each_measure(monkeypatch):
@@ -166,35 +208,29 @@ from benchmarks.compare.multiplications import gan
 from tests.benchmarks.cases import TINY, TINY_WGAN_GP
 
 given = dict(np.load(sys.argv[1]))
-networks = pytorch.networks(TINY)
 
-def parameters(name, network):
-    weights = [given[f"{name}{k}"] for k in range(len(list(network.parameters())))]
-    return list(zip(network.parameters(), map(torch.from_numpy, weights), strict=True))
+def networks(case, prefix):
+    made = pytorch.networks(case)
+    for name, network in zip("gd", made, strict=True):
+        for k, parameter in enumerate(network.parameters()):
+            parameter.data.copy_(torch.from_numpy(given[f"{prefix}_{name}{k}"]))
+    return made
 
-for name, network in zip("gd", networks, strict=True):
-    for parameter, weight in parameters(name, network):
-        parameter.data.copy_(weight)
+def weights(made):
+    return [[p.detach().numpy().tolist() for p in network.parameters()] for network in made]
+
 torch.randn = lambda *shape: torch.from_numpy(given["noise"])
+torch.rand = lambda *shape: torch.full(shape, 0.5)
 pytorch.optimizers = lambda hp, *both: [torch.optim.SGD(n.parameters(), 0.1) for n in both]
-images = torch.from_numpy(given["images"])
-g_loss, d_loss = pytorch.dcgan_step(TINY, *networks)([images])
-linear = [pytorch.linear_layers(n, x) for n, x in zip(networks, (torch.randn(), images))]
-critic = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(4, 1, bias=False))
-critic[1].weight.data.copy_(torch.tensor([[3.0, 0.0, 4.0, 0.0]]))
-x = torch.ones(6, 1, 2, 2)
-batches = torch.stack([images] * 2).unbind()
-wgan_gp = pytorch.wgan_gp_step(TINY_WGAN_GP, *pytorch.networks(TINY_WGAN_GP))(batches)
+plain, critical = networks(TINY, "dcgan"), networks(TINY_WGAN_GP, "wgan_gp")
+images, batches = (torch.from_numpy(given[name]) for name in ("images", "batches"))
+linear = [pytorch.linear_layers(n, x) for n, x in zip(plain, (torch.randn(), images))]
+dcgan = pytorch.dcgan_step(TINY, *plain)([images])
+wgan_gp = pytorch.wgan_gp_step(TINY_WGAN_GP, *critical)(batches.unbind())
 print(json.dumps({
-    "g_loss": g_loss.item(),
-    "d_loss": d_loss.item(),
     "multiplications": gan(1, True).of(*linear, 1),
-    "penalty": pytorch.gradient_penalty(critic, x, -x).item(),
-    "wgan_gp": [loss.item() for loss in wgan_gp],
-    **{
-        name: [p.detach().numpy().tolist() for p in network.parameters()]
-        for name, network in zip("gd", networks, strict=True)
-    },
+    "losses": [[loss.item() for loss in losses] for losses in (dcgan, wgan_gp)],
+    "weights": [weights(plain), weights(critical)],
 }))
 """
 MAPS = (2, 2, 4), (2, 2, 3)  # behind G's dense layer, before that of D
@@ -216,27 +252,30 @@ def in_torch(network, maps):
     return made
 
 
-def test_pytorch_step_equals_the_step_by_hand(pair, python, tmp_path):
+def test_pytorch_steps_equal_the_steps_by_hand(pair, wgan_gp_pair, python, tmp_path):
     if importlib.util.find_spec("torch") is None:
         pytest.skip("PyTorch is not installed")
-    g, d = pair[1]
-    arrays = {"noise": NOISE, "images": np.moveaxis(TINY.float_images(), -1, 1)}
-    for name, network, maps in zip("gd", (g, d), MAPS, strict=True):
-        for k, value in enumerate(in_torch(network, maps)):
-            arrays[f"{name}{k}"] = value
+    plain, critical = pair[1], wgan_gp_pair[1]
+    arrays = {"noise": NOISE}
+    for name, case in (("images", TINY), ("batches", TINY_WGAN_GP)):
+        arrays[name] = np.ascontiguousarray(np.moveaxis(case.float_images(), -1, -3))
+    for prefix, made in (("dcgan", plain), ("wgan_gp", critical)):
+        for name, network, maps in zip("gd", made, MAPS, strict=True):
+            for k, value in enumerate(in_torch(network, maps)):
+                arrays[f"{prefix}_{name}{k}"] = value
     path = tmp_path / "weights.npz"
     np.savez(path, **arrays)
     done = python("-c", TORCH, path)
     assert done.code == 0, done.err
     found = json.loads(done.out)
 
-    assert found["d_loss"] == pytest.approx(discriminator_step(g, d), rel=1e-4)
-    assert found["g_loss"] == pytest.approx(generator_step(g, d), rel=1e-4)
-    for name, network, maps in zip("gd", (g, d), MAPS, strict=True):
-        expected = in_torch(network, maps)
-        for value, other in zip(found[name], expected, strict=True):
-            np.testing.assert_allclose(value, other, rtol=1e-3, atol=1e-5)
-    counted = gan(1, True).of(*map(networks.linear_layers, (g, d)), 1)
+    counted = gan(1, True).of(*map(networks.linear_layers, plain), 1)
     assert found["multiplications"] == counted
-    assert found["penalty"] == pytest.approx(16.0)
-    assert np.isfinite(found["wgan_gp"]).all()
+    d_loss = discriminator_step(*plain)
+    g_loss, d_losses = wgan_gp_steps(*critical)
+    expected = ((generator_step(*plain), d_loss), (g_loss, d_losses[-1]))
+    np.testing.assert_allclose(found["losses"], expected, rtol=1e-4)
+    for made, weights in zip((plain, critical), found["weights"], strict=True):
+        for network, maps, values in zip(made, MAPS, weights, strict=True):
+            for value, other in zip(values, in_torch(network, maps), strict=True):
+                np.testing.assert_allclose(value, other, rtol=1e-3, atol=1e-5)

@@ -103,7 +103,7 @@ def is_finished(path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("point", ["Evaluator", "Log", "Saver"])
+@pytest.mark.parametrize("point", ["Evaluator", "Saver"])
 def test_run_stopped_at_its_last_step_is_not_finished(call, tiny, tmp_path, resumes, point):
     from training import callbacks
 
@@ -168,7 +168,7 @@ def test_killed_run_resumes_without_a_trace(python, tiny, tmp_path, resumes, poi
 
 @pytest.mark.parametrize(
     "output",
-    ["Evaluator", *(pytest.param(name, marks=pytest.mark.slow) for name in ("Log", "Pictures"))],
+    ["Evaluator", pytest.param("Pictures", marks=pytest.mark.slow)],
 )
 def test_kill_after_a_file_of_the_catch_up_loses_no_summary(
     python, call, tiny, tmp_path, resumes, output

@@ -130,33 +130,45 @@ def test_hyperparameters_that_recipes_schedule_are_schedulable():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("name", "option"),
-    [
-        pytest.param(*pair, marks=() if FIRST[pair[1]] == pair[0] else pytest.mark.slow)
-        for pair in SCHEDULABLE
-    ],
-)
+@pytest.mark.parametrize(("name", "option"), [(name, option) for option, name in FIRST.items()])
 def test_scheduled_hyperparameter_has_its_value_at_each_step(
     name, option, tiny, batches, take_step, state_of
 ):
-    """The value of the second of two steps is another one: only that step differs."""
+    assert_second_step_differs(name, [option], tiny, batches, take_step, state_of)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", {name: None for name, _ in SCHEDULABLE})
+def test_all_scheduled_hyperparameters_of_a_model_have_their_values_at_each_step(
+    name, tiny, batches, take_step, state_of
+):
+    of_model = [option for owner, option in SCHEDULABLE if owner == name]
+    apart = [option for option in of_model if option not in ("ema_kimg", "invariance_weight")]
+    assert_second_step_differs(name, apart, tiny, batches, take_step, state_of)
+
+
+def assert_second_step_differs(name, scheduled, tiny, batches, take_step, state_of):
+    """Assert that the step at which values change is the only one of two that differs."""
     images, labels = batches(2)
-    besides = dict(WITH.get(option, {}))
+    besides = {k: v for option in scheduled for k, v in WITH.get(option, {}).items()}
     if name in STYLED:
         besides.pop("d_norm", None)
-    default = getattr(tiny(name, **besides).hp, option) or 1.0
-    first, last = BETWEEN.get(option, (default, default / 2))
+    hp = tiny(name, **besides).hp
+    defaults = {option: getattr(hp, option) or 1.0 for option in scheduled}
+    ends = {o: BETWEEN.get(o, (default, default / 2)) for o, default in defaults.items()}
+    constant = ",".join(f"{option}:constant:{first}" for option, (first, _) in ends.items())
+    jump = ",".join(f"{option}:step:{first}:{last}" for option, (first, last) in ends.items())
     states = {}
-    for schedule in (f"{option}:constant:{first}", f"{option}:step:{first}:{last}"):
+    for schedule in (constant, jump):
         keras.utils.set_random_seed(0)
         model = tiny(name, schedule=schedule, **besides)
         model.before_training(images_per_epoch=BATCH, images=2 * BATCH)
         model.compile()
         states[schedule] = []
         for k in range(2):
-            value = (first, last)[k * ("step" in schedule)]
-            np.testing.assert_allclose(model.current(option), value, rtol=1e-6)
+            for option, values in ends.items():
+                value = values[k * (schedule == jump)]
+                np.testing.assert_allclose(model.current(option), value, rtol=1e-6)
             take_step(model, images[k], labels[k])
             states[schedule].append(state_of(model))
     (after_1, after_2), (after_1_too, jumped) = states.values()

@@ -105,6 +105,28 @@ def test_log_line_is_the_mean_over_the_steps_since_the_last(tiny_run):
     assert len(set(map(float, losses))) == 6
 
 
+def test_records_and_weights_equal_those_of_a_fit_on_the_same_batches(tiny_run, tiny_model):
+    from data import Batches
+    from training import loading
+
+    config = options.parse(tiny_run.argv)
+    loading.prepare(config)
+    images = config.load_data()
+    batches = Batches(images.train, config.hp.batch_size, seed=config.options.seed)
+    model = loading.build_model(config, images.image_shape, images.num_classes)
+    model.before_training(200, 6 * batches.images_per_step)
+    model.compile()
+    history = model.fit(
+        batches.dataset().take(6), steps_per_epoch=3, epochs=2, shuffle=False, verbose=0
+    ).history
+    assert {"d_loss", "g_loss", "generator_gradient_norm"} <= history.keys()
+    lines = records(tiny_run.path)
+    for name, means in history.items():
+        assert [line[name] for line in lines] == pytest.approx(means, rel=1e-6), name
+    for found, expected in zip(model.weights, tiny_model.weights, strict=True):
+        np.testing.assert_array_equal(found, expected, err_msg=found.path)
+
+
 def test_log_line_has_losses_terms_learning_rates_and_speed(tiny_run):
     for line in records(tiny_run.path):
         assert set(line) == {

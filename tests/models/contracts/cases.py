@@ -1,5 +1,7 @@
 """Models, and variants of models, over which the contracts run."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -131,6 +133,29 @@ COMPUTED = [
         pytest.param("gan", {"optimizer": optimizer}, id=f"gan-{optimizer}", marks=pytest.mark.slow)
         for optimizer in OPTIMIZERS
     ),
+]
+
+
+# Each value of each declared choice, in the first model that has it.
+BESIDES_OF = {  # what a choice requires
+    ("continuous_loss", "gaussian"): {"continuous_codes": 2},
+}
+
+
+def chosen():
+    """Yield (model, hyperparameters) for each value of each declared choice."""
+    found = set()
+    for name, entry in REGISTRY.items():
+        for spec in dataclasses.fields(entry.hyperparameters):
+            new = [a for a in spec.metadata["alternatives"] or () if (spec.name, a) not in found]
+            for value in new:
+                found.add((spec.name, value))
+                yield name, {spec.name: value, **BESIDES_OF.get((spec.name, value), {})}
+
+
+CHOSEN = [
+    pytest.param(name, variant, id="-".join(next(iter(variant.items()))), marks=pytest.mark.slow)
+    for name, variant in chosen()
 ]
 
 

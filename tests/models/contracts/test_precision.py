@@ -9,6 +9,7 @@ from models.randomness import Batch
 from tests.models.conftest import BATCH
 from tests.models.contracts.cases import (
     ADVERSARIAL,
+    CHOSEN,
     COMPUTED,
     NAMES,
     can_move,
@@ -154,3 +155,28 @@ def test_gradient_norms_in_float16_are_logged_without_the_loss_scale(
         np.testing.assert_allclose(
             found["mixed_float16"][norm], found["float32"][norm], rtol=0.1, err_msg=norm
         )
+
+
+@pytest.mark.parametrize(("name", "variant"), CHOSEN)
+def test_losses_of_each_choice_in_16_bits_are_close_to_those_in_float32(
+    name, variant, policy, tiny, batches, take_step
+):
+    found = {}
+    for precision in ("float32", "mixed_float16", "mixed_bfloat16"):
+        policy(precision)
+        keras.utils.set_random_seed(1)
+        model = tiny(name, **variant)
+        model.before_training(BATCH, BATCH)
+        model.compile()
+        for optimizer in model.optimizers.values() if precision == "mixed_float16" else ():
+            optimizer.dynamic_scale.assign(8.0)
+        images, labels = batches(1, updates_of_d(model))
+        found[precision] = take_step(model, images[0], labels[0])
+        assert all(np.isfinite(v).all() for v in values(model.trainable_variables))
+    losses = [scalar for scalar in found["float32"] if "loss" in scalar]
+    assert losses
+    for precision in ("mixed_float16", "mixed_bfloat16"):
+        for loss in losses:
+            np.testing.assert_allclose(
+                found[precision][loss], found["float32"][loss], rtol=0.1, atol=0.05, err_msg=loss
+            )
