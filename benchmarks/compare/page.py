@@ -146,19 +146,22 @@ class Gain:
 
     Attributes:
         median: median over the rounds.
-        spread: interquartile range over the rounds.
-        stays: whether it is at least LEAST_GAIN beyond its spread and that of the control.
+        low: lower end of the 95 % confidence interval of the median.
+        high: its upper end.
     """
 
     median: float
-    spread: float
-    stays: bool
+    low: float
+    high: float
+
+    def stays(self, control: "Gain") -> bool:
+        """Return whether it is at least LEAST_GAIN, and beyond the interval of the control."""
+        return self.median >= LEAST_GAIN and self.low > control.high
 
 
 def gains(group: Group) -> dict[str, Gain]:
     """Return the gain of each measure that a group of the ablation has, and of the control."""
     project, *_ = group.values()
-    noise = rounds.spread(rounds.ratios(project["seconds"], group[CONTROL]["seconds"]))
     pairs = {"control": (project, group[CONTROL])}
     for measure in MEASURES:
         other = group.get(contestants.label(measure))
@@ -166,26 +169,25 @@ def gains(group: Group) -> dict[str, Gain]:
             pairs[measure.name] = (project, other) if measure.adds else (other, project)
     found = {}
     for name, (slow, fast) in pairs.items():
-        speed = rounds.ratios(slow["seconds"], fast["seconds"])
-        median = statistics.median(speed) - 1.0
-        spread = rounds.spread(speed)
-        stays = name != "control" and median >= LEAST_GAIN + max(noise, spread)
-        found[name] = Gain(median, spread, stays)
+        gained = [speed - 1.0 for speed in rounds.ratios(slow["seconds"], fast["seconds"])]
+        found[name] = Gain(statistics.median(gained), *rounds.interval(gained))
     return found
 
 
 def gain_table(group: Group) -> str:
     """Return the table of the gains of a group of the ablation."""
+    found = gains(group)
+    control = found["control"]
     rows = [
         [
             name,
             f"{100 * gain.median:+.1f} %",
-            f"{100 * gain.spread:.1f} %",
-            "" if name == "control" else "stays" if gain.stays else "below the threshold",
+            f"{100 * gain.low:+.1f} % to {100 * gain.high:+.1f} %",
+            "" if gain is control else "stays" if gain.stays(control) else "below the threshold",
         ]
-        for name, gain in gains(group).items()
+        for name, gain in found.items()
     ]
-    return table(["measure", "gain", "spread", ""], rows)
+    return table(["measure", "gain", "95 % interval", ""], rows)
 
 
 def markdown(record: dict) -> str:

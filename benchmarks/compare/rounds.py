@@ -59,6 +59,16 @@ def spread(values: Sequence[float]) -> float:
     return high - low
 
 
+def interval(values: Sequence[float]) -> tuple[float, float]:
+    """Return the 95 % confidence interval of the median; NaN for fewer than 6 values.
+
+    From order statistics, without an assumption about the distribution.
+    """
+    from scipy import stats
+
+    return tuple(stats.quantile_test(values, p=0.5).confidence_interval(0.95))
+
+
 def ratios(reference: Sequence[float], seconds: Sequence[float]) -> list[float]:
     """Return the speed relative to a reference in each round; above 1 is faster."""
     return [one / other for one, other in zip(reference, seconds, strict=True)]

@@ -60,13 +60,15 @@ class Stage:
     in_seconds: bool = False
 
 
-def turns(groups: Mapping[str, Sequence[Contestant]]) -> Callable[[Settings], Groups]:
-    """Return the measurement of groups whose contestants take turns."""
+def turns(
+    groups: Mapping[str, Sequence[Contestant]], times: int = 1
+) -> Callable[[Settings], Groups]:
+    """Return the measurement of groups whose contestants take turns, in `times` as many rounds."""
 
     def measure(settings: Settings) -> Groups:
         for title, group in groups.items():
             present = installed(group, settings)
-            yield title, rounds.measure(present, settings.rounds, settings.seconds)
+            yield title, rounds.measure(present, times * settings.rounds, settings.seconds)
 
     return measure
 
@@ -242,8 +244,8 @@ STAGES = {
     "ablation": Stage(
         title="Measures for speed",
         text="Each row removes one measure from the project's step, or adds one. A measure stays "
-        f"if it makes the step faster by at least {100 * contestants.LEAST_GAIN:.0f} % beyond "
-        "its own spread and that of the control, which is the same step in another process.",
+        f"if it makes the step faster by at least {100 * contestants.LEAST_GAIN:.0f} %, and its "
+        "interval is above that of the control, which is the same step in another process.",
         measure=turns(
             {
                 f"{case.title}, {precision}": contestants.of_ablation(case, precision)
@@ -252,7 +254,8 @@ STAGES = {
                     (cases.DCGAN_28, BFLOAT16),
                     (cases.MLP, FLOAT32),
                 )
-            }
+            },
+            times=3,
         ),
     ),
     "start": Stage(

@@ -61,29 +61,34 @@ def test_markdown_marks_void_figures(record):
     assert "**Void: two threads did not run on two cores.**" in page.markdown(record)
 
 
-def test_gain_stays_only_beyond_the_spread_of_the_control():
+def test_gain_stays_only_beyond_the_interval_of_the_control():
     without, with_ = (
         contestants.label(m) for m in (contestants.MEASURES[0], contestants.MEASURES[-1])
     )
     assert contestants.MEASURES[-1].adds
+    even = [1.0] * 7
     group = {
-        "project, float32": measurement(1.0, 1.0, 1.0),
-        contestants.CONTROL: measurement(1.0, 1.0, 1.0),
-        without: measurement(1.04, 1.04, 1.04),
-        with_: measurement(1.04, 1.04, 1.04),
+        "project, float32": measurement(*even),
+        contestants.CONTROL: measurement(*even),
+        without: measurement(*[1.04] * 7),
+        with_: measurement(*[1.04] * 7),
     }
-    first, last = (contestants.MEASURES[k].name for k in (0, -1))
-    found = page.gains(group)
-    assert found[first].stays
-    assert found[first].median == pytest.approx(0.04)
-    assert found[last].median == pytest.approx(1 / 1.04 - 1)
-    assert not found[last].stays
-    assert not found["control"].stays
-    group[contestants.CONTROL] = measurement(0.98, 1.0, 1.02)
-    assert not page.gains(group)[first].stays
-    group[contestants.CONTROL] = measurement(1.0, 1.0, 1.0)
-    group[without] = measurement(1.0, 1.04, 1.2)
-    assert not page.gains(group)[first].stays
+
+    def stay():
+        found = page.gains(group)
+        return [found[m.name].stays(found["control"]) for m in contestants.MEASURES[::4]]
+
+    first, last = (page.gains(group)[contestants.MEASURES[k].name] for k in (0, -1))
+    assert first == page.Gain(*[pytest.approx(0.04)] * 3)
+    assert last.median == pytest.approx(1 / 1.04 - 1)
+    assert stay() == [True, False]
+    group[contestants.CONTROL] = measurement(0.9, 0.94, *even[2:])  # up to 11 % faster
+    assert stay() == [False, False]
+    group[contestants.CONTROL] = measurement(*even)
+    group[without] = measurement(0.9, 0.94, *[1.04] * 5)
+    assert stay() == [False, False]
+    group[without] = measurement(*[1.02] * 7)
+    assert stay() == [False, False]
     assert "below the threshold" in page.gain_table(group)
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 
 import pytest
 
@@ -14,6 +15,12 @@ from tests.benchmarks.cases import contestant
 def test_spread_is_the_interquartile_range():
     assert rounds.spread([1.0, 2.0, 3.0, 4.0, 5.0]) == 2.0
     assert rounds.spread([3.0]) == 0.0
+
+
+def test_interval_of_the_median_is_that_of_its_order_statistics():
+    """Of 9 values, the 2nd and the 8th: P(2 <= Binomial(9, 1/2) <= 7) = 0.961."""
+    assert rounds.interval([9.0, 1.0, 8.0, 2.0, 7.0, 3.0, 6.0, 4.0, 5.0]) == (2.0, 8.0)
+    assert all(math.isnan(end) for end in rounds.interval([1.0, 2.0, 3.0]))
 
 
 def test_ratio_is_the_median_of_the_ratios_within_the_rounds():
