@@ -147,7 +147,7 @@ process.run(stage("one", "hanging"), 600.0, lambda result: print(result["child"]
 
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_process_ends_with_its_parent(root, number):
     command = [sys.executable, "-c", PARENT]
     with subprocess.Popen(command, cwd=root, stdout=subprocess.PIPE, text=True) as parent:
