@@ -1,8 +1,7 @@
 """Options as dataclass fields with a default, a range and a help text.
 
-An option class is decorated with `options`, which makes it a frozen dataclass. `field` declares an
-option; `choice` declares one that selects among `Choices`, which can declare further options.
-Flags, validation and tests are derived from these declarations.
+An option class is a frozen dataclass made by `options`. `field` declares an option, `choice` one
+that selects among `Choices` with further options. Flags, validation and tests derive from these.
 """
 
 import contextlib
@@ -86,7 +85,7 @@ class Choices(dict[str, Choice]):
 
 
 class PerDataset:
-    """Default that depends on the data set, such as PerDataset(1e-4, MNIST=5e-4)."""
+    """Default by data set or kind of images, such as PerDataset(1e-4, MNIST=5e-4, colour=2e-4)."""
 
     def __init__(self, default: Any, **datasets: Any):
         self.default, self.datasets = default, datasets
@@ -118,7 +117,7 @@ def field(
         default: a value or a `PerDataset`; its type is the type of the option. None means
             "derived from other options" and requires an annotation such as `int | None`.
         help: one sentence with the unit and the source (paper, section).
-        group: the heading under which help texts list it.
+        group: the heading in help texts.
         at_least: minimum of a number.
         above: excluded minimum.
         at_most: maximum.
@@ -383,13 +382,13 @@ def check(instance: Any) -> None:
                 selected.validate(**{o: getattr(instance, o) for o in selected.options})
 
 
-def resolve(cls: type, given: Mapping[str, Any], dataset: str = "") -> Any:
+def resolve(cls: type, given: Mapping[str, Any], *datasets: str) -> Any:
     """Return options: the given values, else the data set's defaults, else the class's defaults.
 
     Args:
         cls: option class, decorated with `options`.
         given: name -> value; None counts as not given.
-        dataset: name of the data set, a key of `PerDataset`.
+        *datasets: name of the data set and kind of its images, keys of `PerDataset` by priority.
 
     Raises:
         UserError: an unknown name, an invalid value, or an option that does not apply.
@@ -401,7 +400,8 @@ def resolve(cls: type, given: Mapping[str, Any], dataset: str = "") -> Any:
     given = {n: normalised(specs[n], v) for n, v in given.items() if v is not None}
     values: dict[str, Any] = {}
     for name, spec in specs.items():
-        default = spec.metadata["by_dataset"].get(dataset, spec.default)
+        by_dataset = spec.metadata["by_dataset"]
+        default = next((by_dataset[d] for d in datasets if d in by_dataset), spec.default)
         if owner := spec.metadata["owner"]:
             check_value(specs[owner], values[owner])
             applies, derived = _derived(spec, _selected(specs[owner], values[owner]))

@@ -25,6 +25,57 @@ def contrast(x: tf.Tensor, u: tf.Tensor, limits: tuple[float, float]) -> tf.Tens
     return mean + between(per_image(u), limits) * (x - mean)
 
 
+def exposure(x: tf.Tensor, u: tf.Tensor, limits: tuple[float, float]) -> tf.Tensor:
+    """Scale images in [-1, 1] about -1 (black) by a factor from the limits; u is [b]."""
+    return between(per_image(u), limits) * (x + 1.0) - 1.0
+
+
+def hue(x: tf.Tensor, u: tf.Tensor, limit: float) -> tf.Tensor:
+    """Rotate the colours of an image about the gray axis by an angle up to a limit in radians.
+
+    The rotation leaves gray and the mean of the channels unchanged.
+
+    Args:
+        x: images [b, h, w, 3].
+        u: [b].
+        limit: largest angle, in both directions.
+    """
+    angle = limit * (2.0 * per_image(u) - 1.0)
+    gray = tf.reduce_mean(x, axis=3, keepdims=True)
+    # Rodrigues' formula: the cross product with the axis (1, 1, 1) / sqrt(3) exchanges channels.
+    across = (tf.roll(x, 1, axis=3) - tf.roll(x, -1, axis=3)) / np.sqrt(3.0).astype(np.float32)
+    return gray + tf.cos(angle) * (x - gray) + tf.sin(angle) * across
+
+
+def gray(x: tf.Tensor, u: tf.Tensor, probability: float | tf.Tensor) -> tf.Tensor:
+    """Replace all channels of an image by their mean with a probability; u is [b]."""
+    mean = tf.reduce_mean(x, axis=3, keepdims=True)
+    return tf.where(per_image(u) < probability, tf.broadcast_to(mean, tf.shape(x)), x)
+
+
+def mirror(x: tf.Tensor, u: tf.Tensor, probability: float | tf.Tensor) -> tf.Tensor:
+    """Mirror images left to right with a probability; u is [b]."""
+    return tf.where(per_image(u) < probability, x[:, :, ::-1], x)
+
+
+def crop(x: tf.Tensor, u: tf.Tensor, smallest: float | tf.Tensor) -> tf.Tensor:
+    """Resize a random square part of each image to its size, bilinearly.
+
+    Args:
+        x: images [b, h, w, c].
+        u: [b, 3], for the side and the two positions, each uniform.
+        smallest: smallest side of the part, a share of the side of the image.
+    """
+    size, down, right = tf.unstack(u, axis=1)
+    side = smallest + (1.0 - smallest) * size
+    off = tf.zeros_like(side)
+    rows = [
+        [side, off, (1.0 - side) * (2.0 * down - 1.0)],
+        [off, side, (1.0 - side) * (2.0 * right - 1.0)],
+    ]
+    return resample(x, affine_maps(rows))
+
+
 def translation(x: tf.Tensor, u: tf.Tensor, share: float) -> tf.Tensor:
     """Shift each image by whole pixels and fill with 0.
 

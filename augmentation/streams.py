@@ -30,6 +30,12 @@ CUTOUT = "cutout"
 AFFINE_COPIES = "affine copies"
 UPRIGHT_COPIES = "upright copies"
 
+# Prefixes for the copies of clustering, and for those of the selection of a head; each has a stream
+# per change.
+COPIES = ("copies a", "copies b")
+GENERATED_COPIES = "copies of generated"
+FIXED_COPIES = ("fixed copies a", "fixed copies b")
+
 
 def of_operation(stream: str, operation: str) -> str:
     """Return the name of the stream of one operation on one input, as "augment real colour"."""

@@ -93,6 +93,31 @@ def accuracy(classifier, codes: np.ndarray, labels: np.ndarray) -> float:
     return float(np.mean(classifier.predict(finite(codes)) == np.asarray(labels)))
 
 
+def class_information(
+    categories: np.ndarray, classes: np.ndarray, seed: int = 0
+) -> tuple[float, float]:
+    """Return the mutual information of categories and classes, and a shuffled baseline, in nats.
+
+    Args:
+        categories: int [n].
+        classes: int [n].
+        seed: seed of the permutation of the categories for the baseline.
+
+    Returns:
+        I(category; class) of the empirical joint distribution, and that of permuted categories,
+        which is above 0 since n is finite.
+
+    Raises:
+        MetricError: there are no images.
+    """
+    from sklearn.metrics import mutual_info_score
+
+    if len(classes) == 0:
+        raise MetricError("needs images, there are none")
+    permuted = np.random.default_rng(seed).permutation(categories)
+    return tuple(float(mutual_info_score(c, classes)) for c in (categories, permuted))
+
+
 def clustering(
     clusters: np.ndarray, labels: np.ndarray, num_clusters: int, num_classes: int
 ) -> dict[str, Measurement]:

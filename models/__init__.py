@@ -58,7 +58,8 @@ def build(
         raise UserError(
             f"expected one of {', '.join(KNOWN)}, or a loaded data set, got {data}", "data"
         )
-    hp = REGISTRY[name].hyperparameters.resolve(images.name, **hyperparameters)
+    colour = images.image_shape[-1] == 3
+    hp = REGISTRY[name].hyperparameters.resolve(images.name, colour, **hyperparameters)
     try:
         return REGISTRY[name].build(
             hp, images.image_shape, num_classes=images.num_classes, seed=seed

@@ -1,7 +1,7 @@
 """Base class of the models: sampling, the train step and the test step, and the state."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import keras
 import numpy as np
@@ -78,7 +78,8 @@ class GenerativeModel(Scheduled, keras.Model):
         self.image_shape = tuple(image_shape)
         self.num_classes = num_classes
         self.seed = seed
-        self.hp = self.Hyperparameters.resolve(**hyperparameters)
+        colour = self.image_shape[-1] == 3
+        self.hp = self.Hyperparameters.resolve(colour=colour, **hyperparameters)
         self.step = self.add_weight(
             name=state_keys.STEP, shape=(), dtype="int64", initializer="zeros", trainable=False
         )
@@ -98,6 +99,10 @@ class GenerativeModel(Scheduled, keras.Model):
             "name": self.name,
             **dataclasses.asdict(self.hp),
         }
+
+    @classmethod
+    def from_config(cls, config):
+        return cls(**cls.Hyperparameters.defaults_of_old_configs() | config)
 
     def backbone(self):
         """Return the module of the backbone that `network` selects."""
@@ -353,6 +358,13 @@ class GenerativeModel(Scheduled, keras.Model):
         """Return the values, at a step, of own variables that earlier checkpoints lack."""
         images = step * self.hp.batch_size * self.hp.n_critic
         return {f"{state_keys.OWN}/{state_keys.IMAGES}": images}
+
+    def milestones(self) -> dict[int, Callable[[np.ndarray], str]]:
+        """Return the actions to run once that have not run yet, by the step after which they run.
+
+        They are functions of all training images, uint8 [n, h, w, c], that return a line of text.
+        """
+        return {}
 
     def non_finite(self) -> str | None:
         """Return a name of the first variable of the state with NaN or infinity; None if none."""

@@ -61,16 +61,3 @@ class CodePredictor:
     def of_images(self, x: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
         """Return the outputs of Q for images [b, h, w, c] in [-1, 1]."""
         return self.q(self.features(x, training=training), training=training)
-
-    def probabilities_and_means(self, x: tf.Tensor) -> tf.Tensor:
-        """Return the probabilities of the categories and the means of the continuous codes.
-
-        Args:
-            x: images [b, h, w, c] in [-1, 1].
-
-        Returns:
-            [b, d], in the order of the codes.
-        """
-        q = self.of_images(x, training=False)
-        parts = [tf.nn.softmax(q[name]) for name in self.codes.categorical]
-        return tf.concat([*parts, *([q[CONTINUOUS]] if self.codes.continuous else [])], axis=-1)

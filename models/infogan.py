@@ -5,6 +5,7 @@ Generative Adversarial Nets", arXiv:1606.03657.
 """
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 import fields
@@ -13,9 +14,17 @@ from models import layers, state_keys
 from models.abilities import CATEGORICAL_CODE
 from models.adversarial import AdversarialModel
 from models.base import Player, to_unit_range
+from models.clustering import (
+    CategoryInformation,
+    CategoryPredictor,
+    Clustering,
+    Copies,
+    information_of_heads,
+)
 from models.codes import LOG_STD, CodeLayout, CodePredictor
 from models.declarations.infogan import InfoGANHyperparameters
 from models.latents import CONTINUOUS, SHOWN_CLASSES, Latents, with_each
+from models.networks import clustering as networks
 from models.objectives import (
     CodeLosses,
     Consistency,
@@ -54,9 +63,15 @@ class Coded:
     def build_objectives(self) -> list[Objective]:
         """Build Q and the objectives that train it."""
         hp = self.hp
-        self.q = self.build_q()
-        self.predictor = CodePredictor(self.codes, self.q, self.parts.trunk)
         losses = CodeLosses(hp, lambda: self.step, self.current)
+        clustering, codes = [], self.codes
+        if self.clusters:
+            clustering = self.build_clustering(losses)
+            codes = CodeLayout((), hp.continuous_codes)
+        self.q = self.build_q(codes) if codes.names else None
+        self.predictor = CodePredictor(codes, self.q, self.parts.trunk)
+        if not self.q:
+            return clustering
         sides = ("generator",) if self.q_side == "generator" else ("generator", "discriminator")
         parts = []
         if hp.uses("invariance_weight"):
@@ -66,9 +81,96 @@ class Coded:
         if hp.thickness_guidance:
             parts.append(ThicknessGuidance(losses))
         of_real = [RealImageLosses(self.predictor, parts, self.q_side)] if parts else []
-        return [MutualInformation(self.predictor, losses, sides), *of_real]
+        return [*clustering, MutualInformation(self.predictor, losses, sides), *of_real]
 
-    def build_q(self) -> keras.Model:
+    @property
+    def clusters(self) -> bool:
+        """True if Q learns the categorical codes from real images."""
+        return fields.selected(self.hp, "clustering").clusters
+
+    def build_clustering(self, losses: CodeLosses) -> list[Objective]:
+        """Build the part of Q that predicts the categories, and its objectives."""
+        hp, choice = self.hp, fields.selected(self.hp, "clustering")
+        self.q_trunk = self.parts.trunk
+        if hp.q_trunk == "own":
+            self.q_trunk = networks.trunk(self.image_shape, hp.q_width)
+        self.q_heads = networks.heads(
+            self.q_trunk.output.shape[-1],
+            self.codes.categorical,
+            hp.q_heads,
+            auxiliary=getattr(hp, choice.auxiliary),
+            units=hp.q_head_units,
+        )
+        self.selected_heads = self.add_weight(
+            name=state_keys.SELECTED_HEADS,
+            shape=(len(hp.categories),),
+            dtype="int64",
+            initializer=keras.initializers.Constant(-1),
+            trainable=False,
+        )
+        self.selection_step = self.add_weight(
+            name=state_keys.SELECTION_STEP,
+            shape=(),
+            dtype="int64",
+            initializer=keras.initializers.Constant(hp.q_steps),
+            trainable=False,
+        )
+        self.categories = CategoryPredictor(
+            self.codes, self.q_trunk, self.q_heads, self.selected_heads
+        )
+        self.copies = Copies(hp)
+        information = CategoryInformation(
+            self.categories,
+            self.copies,
+            losses,
+            strength=hp.generated_copies,
+            sides=("generator", "discriminator") if hp.q_generated else ("generator",),
+        )
+        return [Clustering(self.categories, self.copies, hp), information]
+
+    def before_training(self, images_per_epoch, images):
+        """Also set the step at which heads are selected, unless a checkpoint restores it later."""
+        super().before_training(images_per_epoch, images)
+        if self.clusters:
+            steps = images // (self.hp.batch_size * self.hp.n_critic)
+            self.selection_step.assign(max(min(self.hp.q_steps, steps // 10), 1))
+
+    def milestones(self):
+        if not self.clusters or self.categories.is_selected():
+            return super().milestones()
+        return {int(self.selection_step): self.select_heads, **super().milestones()}
+
+    def select_heads(self, images: np.ndarray) -> str:
+        """Select the head of each categorical code, without labels; return a line of text.
+
+        The selected head has the highest mutual information between its categories of two fixed
+        copies of each image. From then on, the loss of the generator includes the categories.
+
+        Args:
+            images: uint8 [n, h, w, c], the training images.
+        """
+        found = information_of_heads(
+            self.categories, self.copies, images, self.hp.batch_size, self.seed
+        )
+        self.selected_heads.assign([int(np.argmax(values)) for values in found.values()])
+        return "; ".join(
+            f"{name}: head {np.argmax(values) + 1} of {len(values)}, mutual information of two "
+            f"copies {', '.join(f'{value:.3f}' for value in values)} nats"
+            for name, values in found.items()
+        )
+
+    def discriminate_augmented(self, inputs, batch, stream):
+        """Return also the images, before augmentation, as "images"."""
+        images, *_ = tf.nest.flatten(inputs)
+        return super().discriminate_augmented(inputs, batch, stream) | {"images": images}
+
+    def predicted_codes(self, x: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return Q's predictions for images in [-1, 1]: logits [b, k], or means [b, n]."""
+        of_categories = self.categories.of_images(x) if self.clusters else {}
+        of_features = self.predictor.of_images(x, training=False) if self.q else {}
+        return {**of_categories, **of_features}
+
+    def build_q(self, codes: CodeLayout) -> keras.Model:
         """Build Q: features [b, f] -> name of a code -> its prediction. Appendix C.
 
         The prediction is logits [b, k] of a categorical code, means [b, n] of the continuous ones
@@ -79,7 +181,7 @@ class Coded:
         features = keras.Input(self.parts.trunk.output.shape[1:], name="features")
         h = factory.dense(features, hp.q_units, normalised=True)
         h = keras.layers.LeakyReLU(negative_slope=0.2)(h)
-        sizes = dict(self.codes.categorical)
+        sizes = dict(codes.categorical)
         if hp.continuous_codes:
             sizes[CONTINUOUS] = hp.continuous_codes
             if fields.selected(hp, "continuous_loss").predicts_std:
@@ -93,11 +195,26 @@ class Coded:
         return "generator" if self.hp.information_trains == "heads" else "discriminator"
 
     def players(self):
-        q = Player((self.q,), "q_learning_rate", side=self.q_side)
-        return super().players() | {state_keys.Q: q}
+        players = super().players()
+        if self.q:
+            players[state_keys.Q] = Player((self.q,), "q_learning_rate", side=self.q_side)
+        if self.clusters:
+            own = tuple(self.networks_of_categories().values())
+            players[state_keys.Q_CATEGORIES] = Player(
+                own, "clustering_learning_rate", side="discriminator"
+            )
+        return players
 
     def networks(self):
-        return super().networks() | {state_keys.Q: self.q}
+        q = {state_keys.Q: self.q} if self.q else {}
+        return super().networks() | q | self.networks_of_categories()
+
+    def networks_of_categories(self) -> dict[str, keras.Model]:
+        """Return the networks that only the categorical codes use."""
+        if not self.clusters:
+            return {}
+        own = {state_keys.Q_TRUNK: self.q_trunk} if self.hp.q_trunk == "own" else {}
+        return own | {state_keys.Q_CATEGORIES: self.q_heads}
 
     def lacks(self, ability):
         if ability is CATEGORICAL_CODE and not self.codes.categorical:
@@ -128,9 +245,10 @@ class InfoGAN(Coded, AdversarialModel):
     def code_logits(self, x):
         """Return Q's logits [n, k] of the first categorical code."""
         self.require(CATEGORICAL_CODE)
-        q = self.predictor.of_images(to_unit_range(x), training=False)
-        return q[next(iter(self.codes.categorical))]
+        return self.predicted_codes(to_unit_range(x))[next(iter(self.codes.categorical))]
 
     def encode(self, x):
         """Return the probabilities of the categories and the means of the continuous codes."""
-        return self.predictor.probabilities_and_means(to_unit_range(x))
+        q = self.predicted_codes(to_unit_range(x))
+        parts = [tf.nn.softmax(q[name]) for name in self.codes.categorical]
+        return tf.concat([*parts, *([q[CONTINUOUS]] if self.codes.continuous else [])], axis=-1)

@@ -63,7 +63,7 @@ def declaration_of(saved: dict) -> tuple[Model, Hyperparameters]:
     if name not in REGISTRY:
         raise UserError(f"no such model: {name}")
     declared = REGISTRY[name]
-    return declared, declared.hyperparameters.resolve(**saved["hyperparameters"])
+    return declared, declared.hyperparameters.of_saved(saved["hyperparameters"])
 
 
 def precision_and_seed_of(saved: dict) -> tuple[str, int]:

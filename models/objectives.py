@@ -10,6 +10,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 import fields
+from augmentation.changes import CHANGES
 from augmentation.copies import affine_copies
 from errors import UserError
 from losses import guidance, information
@@ -153,6 +154,7 @@ class Consistency:
 
     def __init__(self, predictor: CodePredictor, losses: CodeLosses):
         self.predictor, self.losses = predictor, losses
+        self.limits = {name: getattr(losses.hp, name) for name in CHANGES["affine"].options}
 
     def __call__(self, q: dict[str, tf.Tensor], batch: Batch) -> Terms:
         target = {name: tf.stop_gradient(part) for name, part in q.items()}
@@ -171,7 +173,7 @@ class Consistency:
         return {f"invariance_{name}": Term(term, weight) for name, term in terms.items()}
 
     def _of_copies(self, batch: Batch, upright: bool) -> dict[str, tf.Tensor]:
-        copies = affine_copies(batch.x, batch.uniform, upright)
+        copies = affine_copies(batch.x, batch.uniform, self.limits, upright)
         return self.predictor.of_images(copies, training=True)
 
 

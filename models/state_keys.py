@@ -4,7 +4,7 @@ The state is name of a part -> its variables: the networks, the optimizer of eac
 the model's own variables by their names.
 """
 
-# Networks, of which GENERATOR, DISCRIMINATOR, ENCODER and Q are names of players too.
+# Networks; GENERATOR, DISCRIMINATOR, ENCODER, Q and Q_CATEGORIES are names of players too.
 GENERATOR = "generator"
 GENERATOR_EMA = "generator_ema"
 DISCRIMINATOR = "discriminator"
@@ -12,6 +12,8 @@ ENCODER = "encoder"
 ENCODER_EMA = "encoder_ema"
 DECODER = "decoder"
 Q = "q"
+Q_CATEGORIES = "q_categories"
+Q_TRUNK = "q_trunk"
 
 AUTOENCODER = "autoencoder"  # the player of ENCODER and DECODER
 
@@ -26,6 +28,8 @@ CODE_MEAN = "code_mean"
 CODE_COVARIANCE = "code_covariance"
 DIMENSION_KL = "dimension_kl"
 IMAGES = "images"
+SELECTED_HEADS = "selected_heads"
+SELECTION_STEP = "selection_step"
 
 # Old checkpoints store the model's own variables by position, in this order; variables added by
 # subclasses come last.

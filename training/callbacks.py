@@ -33,6 +33,7 @@ SPEED = ScalarGroup(title="images per second", names=("images_per_second",), ord
 
 def in_order(
     *,
+    prepare: "StepCallback",
     measure: list,
     log: "Log",
     draw: "Pictures",
@@ -41,10 +42,11 @@ def in_order(
 ) -> list[keras.callbacks.Callback]:
     """Return the callbacks in the order in which they run after a step.
 
-    Evaluations precede the log, and the log precedes the pictures, because curves.png draws both.
+    The milestones of the model come first. Evaluations precede the log, and the log precedes the
+    pictures, because curves.png draws both.
     The checkpoint is the last to be written, so that the records of its step are complete.
     """
-    return [*measure, log, draw, save, show]
+    return [prepare, *measure, log, draw, save, show]
 
 
 class DivergedError(Exception):

@@ -39,6 +39,11 @@ class ClassifierOptions:
     image_size: int | None = field(
         None, "side of the resized images in pixels (antialiased)", group="data", at_least=4
     )
+    to_gray: bool = field(
+        False,
+        "train on gray versions of colour images, for metrics that must not depend on colour",
+        group="data",
+    )
     out: str = field(
         "",
         "output .npz file; default: a file in the cache directory",
@@ -88,15 +93,23 @@ def train_classifier(options: ClassifierOptions) -> str:
     )
     if images.train.labels is None:
         raise UserError(f"{options.dataset} has no labels; choose a labelled data set", "dataset")
-    path = pathlib.Path(expanded(options.out or classifier.cached_file(images.fingerprint), "out"))
+    if options.to_gray and images.image_shape[-1] != 3:
+        raise UserError(f"requires colour images; those of {options.dataset} are gray", "to_gray")
+    cached = classifier.cached_file(images.fingerprint, options.to_gray)
+    path = pathlib.Path(expanded(options.out or cached, "out"))
     if path.is_dir():
         raise UserError(f"{path}: is a folder, expected the name of an .npz file", "out")
     require_writable(path.parent, "out")
     network = fit(options, images.train, images.num_classes)
     labelled = images.test is not None and images.test.labels is not None
-    accuracy = accuracy_of(network, images.test) if labelled else None
+    accuracy = accuracy_of(network, images.test, options.to_gray) if labelled else None
     description = classifier.Description(
-        images.name, images.image_shape, images.num_classes, options.width, accuracy
+        images.name,
+        images.image_shape,
+        images.num_classes,
+        options.width,
+        accuracy,
+        options.to_gray,
     )
     classifier.save(path, network, description)
     result = "no labelled test images" if accuracy is None else f"test accuracy {accuracy:.2%}"
@@ -136,6 +149,7 @@ def fit(options: ClassifierOptions, split: data.Split, num_classes: int) -> "ker
 
     start, total = time.perf_counter(), 0.0
     for number, (images, labels) in enumerate(batches.dataset().take(steps), start=1):
+        images = classifier.to_gray(images) if options.to_gray else images
         total += step(images, labels, tf.constant(number, tf.int64))
         if number % batches.steps_per_epoch == 0:
             epoch, seconds = number // batches.steps_per_epoch, time.perf_counter() - start
@@ -175,11 +189,12 @@ def augment(images: "tf.Tensor", seed: "tf.Tensor", options: ClassifierOptions) 
     return tf.cast(tf.round(tf.clip_by_value(moved, 0.0, 255.0)), tf.uint8)
 
 
-def accuracy_of(network: "keras.Model", split: data.Split) -> float:
-    """Return the share of images that the network classifies correctly."""
+def accuracy_of(network: "keras.Model", split: data.Split, gray: bool = False) -> float:
+    """Return the share of images, or of their gray versions, that are classified correctly."""
     correct = 0
     for start in range(0, len(split.images), TEST_BATCH_SIZE):
         part = slice(start, start + TEST_BATCH_SIZE)
-        _, logits = network(np.asarray(split.images[part]), training=False)
+        images = np.asarray(split.images[part])
+        _, logits = network(classifier.to_gray(images) if gray else images, training=False)
         correct += int(np.sum(np.argmax(logits, 1) == split.labels[part]))
     return correct / len(split.images)

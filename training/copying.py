@@ -264,7 +264,7 @@ def take_back(config: Config, run: RunDirectory) -> None:
         )
     require_same(config, there)
     if run.has_checkpoints:
-        if differences(Config.of_run(run), config):
+        if differences(Config.of_run(run), config.for_run(run)):
             return  # an error of `resume.check`
         if run.read_data()["fingerprint"] != there.read_data()["fingerprint"]:
             raise UserError(f"{target}: its images differ from those of {run.path}", "copy_to")
@@ -315,7 +315,7 @@ def require_place(target: Path, run: RunDirectory) -> None:
 
 def require_same(config: Config, there: RunDirectory) -> None:
     """Raise UserError if a copy is of a run of another configuration."""
-    if changed := differences(Config.of_run(there), config):
+    if changed := differences(Config.of_run(there), config.for_run(there)):
         raise UserError(
             f"{there.path} is the copy of a run of another configuration: {'; '.join(changed)}. "
             "Set outdir=... to a new directory, or move the copy away",

@@ -31,6 +31,7 @@ from training import callbacks, loading, machine, stopping
 from training.copying import Copies
 from training.curves import draw_curves
 from training.events import Events
+from training.milestones import Milestones
 from training.options import Config, RunOptions
 from training.pictures import picture, save_style_pictures, save_traversals
 from training.progress import Progress
@@ -123,6 +124,7 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
             evaluators.append(callbacks.Evaluator(outputs, every_evaluation, log, measure, LOGGED))
         shown = at_random((images.test or images.train).images, 40, options.seed)
         steps = callbacks.in_order(
+            prepare=Milestones(outputs, log, images.train.images),
             measure=evaluators,
             log=log,
             draw=callbacks.Pictures(

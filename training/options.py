@@ -1,8 +1,10 @@
 """Configuration of a run: its options and the hyperparameters of its model."""
 
 import dataclasses
-from collections.abc import Sequence
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import data
 import fields
@@ -184,10 +186,14 @@ class Config:
     Attributes:
         options: options of the run.
         hp: hyperparameters of the model.
+        given: hyperparameters that were given, name -> value.
+        command: command line that gave the configuration.
     """
 
     options: RunOptions
     hp: Hyperparameters
+    given: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
+    command: str = dataclasses.field(default="", compare=False)
 
     @property
     def outdir(self) -> Path:
@@ -221,6 +227,36 @@ class Config:
         """
         return data.load(**self.data_arguments)
 
+    def for_images(self, image_shape: Sequence[int]) -> "Config":
+        """Return a copy with the defaults for images of a shape (h, w, c).
+
+        Raises:
+            UserError: a hyperparameter that was given does not apply to these images.
+        """
+        return dataclasses.replace(self, hp=self._of_images(image_shape, "resolve"))
+
+    def notes(self, image_shape: Sequence[int]) -> list[str]:
+        """Return a line for each default for images of a shape that the given values exclude."""
+        return self._of_images(image_shape, "notes")
+
+    def _of_images(self, image_shape: Sequence[int], method: str) -> Any:
+        hyperparameters = REGISTRY[self.options.model].hyperparameters
+        colour = image_shape[-1] == 3
+        return getattr(hyperparameters, method)(self.options.dataset, colour, **self.given)
+
+    def for_run(self, run: RunDirectory) -> "Config":
+        """Return a copy with the defaults for the images of a run, if it has already started.
+
+        The command that started the run gives the values of the run: defaults may have changed.
+        """
+        if not run.config.exists():
+            return self
+        shape, saved = run.read_data()["image_shape"], run.read_config()
+        if self.command in saved.get("commands", ()):
+            given = {**fixed(Config.of_run(run).hp), **self.given}
+            return dataclasses.replace(self, given=given).for_images(shape)
+        return self.for_images(shape)
+
     def with_options(self, **changes) -> "Config":
         """Return a copy with other options."""
         return dataclasses.replace(self, options=dataclasses.replace(self.options, **changes))
@@ -240,8 +276,8 @@ class Config:
             KeyError, TypeError or UserError: it was written by a version with other fields.
         """
         hyperparameters = REGISTRY[saved["options"]["model"]].hyperparameters
-        hp = hyperparameters.resolve(**saved["hyperparameters"])
-        return cls(RunOptions(**saved["options"]), hp)
+        hp = hyperparameters.of_saved(saved["hyperparameters"])
+        return cls(RunOptions(**saved["options"]), hp, dataclasses.asdict(hp))
 
     @classmethod
     def of_run(cls, run: RunDirectory) -> "Config":
@@ -254,12 +290,7 @@ class Config:
 
     def fixed(self) -> dict:
         """Return the values that a resumed run must not change, by name."""
-        return {
-            spec.name: getattr(part, spec.name)
-            for part in (self.options, self.hp)
-            for spec in dataclasses.fields(part)
-            if not spec.metadata.get("may_change")
-        }
+        return fixed(self.options) | fixed(self.hp)
 
     def identity(self, fingerprint: str) -> dict:
         """Return the values that a run and its checkpoints share.
@@ -270,13 +301,27 @@ class Config:
         return {**fixed, "fingerprint": fingerprint}
 
 
+def fixed(options: Any) -> dict[str, Any]:
+    """Return the values of an option class that a resumed run must not change, by name."""
+    return {
+        spec.name: getattr(options, spec.name)
+        for spec in dataclasses.fields(options)
+        if not spec.metadata.get("may_change")
+    }
+
+
+def command_line(argv: Sequence[str]) -> str:
+    """Return the command of a training with arguments of train.py."""
+    return shlex.join(["python", "train.py", *argv])
+
+
 def parse(argv: Sequence[str]) -> Config:
     """Return the configuration of a command line, without importing TensorFlow.
 
     Raises:
         UserError: a flag is unknown or a value is invalid.
     """
-    argv = with_flagfiles(argv)
+    command, argv = command_line(argv), with_flagfiles(argv)
     model = model_name(flags.given(argv, RunOptions, partial=True).get("model", ""))
     hyperparameters = REGISTRY[model].hyperparameters
     try:
@@ -298,10 +343,15 @@ def parse(argv: Sequence[str]) -> Config:
     if dataset.strip() and Path(dataset).exists():
         dataset = str(Path(dataset).resolve())
     options = RunOptions(**ours | {"model": model, "dataset": dataset})
-    hp = hyperparameters.resolve(dataset, **theirs)
+    try:
+        hp = hyperparameters.resolve(dataset, **theirs)
+    except UserError:
+        if data.known(dataset):
+            raise
+        hp = hyperparameters.resolve(dataset, True, **theirs)  # as if the images have colours
     if options.image_size and fields.selected(hp, "network").fixed_side:
         stages((options.image_size, options.image_size, 1))
-    return Config(options, hp)
+    return Config(options, hp, theirs, command)
 
 
 def option_classes(argv: Sequence[str]) -> tuple[type, ...]:

@@ -20,7 +20,7 @@ def published_record(run: RunDirectory) -> dict:
     anywhere = config.with_options(outdir="", data_dir="")
     seed = f"--seed={config.options.seed}"
     argv = [f"--flagfile={flagfile}", seed, "--outdir=", "--data_dir="]
-    if not flagfile or options.parse(argv) != anywhere:
+    if not flagfile or options.parse(argv).for_run(run) != anywhere:
         raise UserError(
             f"{run.path}: only a run of one flagfile and a seed, without other flags, is published",
             "publish",

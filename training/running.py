@@ -5,24 +5,18 @@ A thread loads the images at the same time, unless TFDS loads them, which import
 
 import concurrent.futures
 import contextlib
-import shlex
 import sys
 import threading
 from collections.abc import Callable, Sequence
 
 import data
 from cli.failures import explained
-from errors import UserError
+from errors import UserError, warn
 from storage.checkpoint_files import steps_of
 from storage.run_directory import RunDirectory
 from training import copying, resume
-from training.options import Config
+from training.options import Config, command_line
 from training.stopping import unbreakable_output
-
-
-def command_line(argv: Sequence[str]) -> str:
-    """Return the command of a training with arguments of train.py."""
-    return shlex.join(["python", "train.py", *argv])
 
 
 def beside(function: Callable) -> concurrent.futures.Future:
@@ -70,6 +64,7 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
     data.check(options.dataset, data_dir=options.data_dir or None, gray=options.gray)
     with RunDirectory(config.outdir) as run, unbreakable_output(), last_checkpoint_named(run, argv):
         copying.take_back(config, run)
+        config = config.for_run(run)
         resume.check(config, run)
         if (step := resume.finished_step(config, run)) is not None:
             print(f"{run.path}: already finished at step {step}")
@@ -81,6 +76,9 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
 
         try:
             loaded = images.result() if images else config.load_data()
+            for note in config.notes(loaded.image_shape):
+                warn(note)
+            config = config.for_images(loaded.image_shape)
             return train(config, run, command_line(argv), loaded)
         except DivergedError as error:
             print(f"error: {error}", file=sys.stderr)

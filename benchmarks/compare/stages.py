@@ -248,11 +248,16 @@ STAGES = {
         "interval is above that of the control, which is the same step in another process.",
         measure=turns(
             {
-                f"{case.title}, {precision}": contestants.of_ablation(case, precision)
-                for case, precision in (
-                    (cases.DCGAN_28, FLOAT32),
-                    (cases.DCGAN_28, BFLOAT16),
-                    (cases.MLP, FLOAT32),
+                title: contestants.of_ablation(case, precision)
+                for title, case, precision in (
+                    (f"{cases.DCGAN_28.title}, float32", cases.DCGAN_28, FLOAT32),
+                    (f"{cases.DCGAN_28.title}, bfloat16", cases.DCGAN_28, BFLOAT16),
+                    (
+                        f"{cases.DCGAN_28.title}, float32, batches of 256",
+                        cases.sized("dcgan_28", 256),
+                        FLOAT32,
+                    ),
+                    (f"{cases.MLP.title}, float32", cases.MLP, FLOAT32),
                 )
             },
             times=3,

@@ -1,6 +1,7 @@
-"""Dependence of the samples' slant, stroke thickness and class on the continuous codes."""
+"""Dependence of measured factors of the samples, and of their class, on the continuous codes."""
 
 import collections
+import functools
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from models.abilities import CONTINUOUS_CODES
 FACTORS = Family("factors", order=10, table=CODES, ability=CONTINUOUS_CODES)
 CHANGED = 1000  # maximum number of samples whose codes are changed
 CORRELATIONS = {name: f"{name}_correlation" for name in factors.FACTORS}  # metric of each factor
+REQUIRED = {1: "gray images with light strokes on a dark background", 3: "colour images"}
 CLASS_CHANGE, GAP = "class_change", "mutual_information_gap"
 
 
@@ -24,14 +26,13 @@ def latents(context) -> dict:
 def measured(context) -> dict[str, np.ndarray]:
     """Return the factors of the samples that the wanted metrics require, name -> [n].
 
-    Slant and thickness require gray images, the class a classifier of the data set.
+    Each factor requires gray or colour images, the class a classifier of the data set.
     """
-    gap = context.wants(GAP)
+    gap, channels = context.wants(GAP), context.reference.data.image_shape[-1]
     measures = {
-        name: measure
-        for name, measure in factors.FACTORS.items()
-        if context.reference.data.image_shape[-1] == 1
-        and (gap or context.wants(CORRELATIONS[name]))
+        name: factor.measure
+        for name, factor in factors.FACTORS.items()
+        if factor.channels == channels and (gap or context.wants(CORRELATIONS[name]))
     }
     if gap and context.reference.has_classifier:
         measures["class"] = context.extractor.classes
@@ -44,35 +45,27 @@ def measured(context) -> dict[str, np.ndarray]:
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
-def best_correlation(context, factor: str) -> Measurement:
-    """Return the largest absolute rank correlation of a code with a factor."""
-    values = context.shared(measured)
-    if factor not in values:
-        raise MetricError(f"{factor} requires gray images with light strokes on a dark background")
+def best_correlation(context, name: str) -> Measurement:
+    """Return the largest absolute correlation of a code with a factor."""
+    values, factor = context.shared(measured), factors.FACTORS[name]
+    if name not in values:
+        raise MetricError(f"{name} requires {REQUIRED[factor.channels]}")
     codes = np.asarray(context.shared(latents)[CONTINUOUS_CODES.latent])
-    each = factors.rank_correlations(codes, values[factor])
+    correlations = factors.circular_correlations if factor.angle else factors.rank_correlations
+    each = correlations(codes, values[name])
     best = int(np.argmax(np.abs(each)))
-    protocol = {"n_fake": len(values[factor]), "code": best, "correlations": each}
+    protocol = {"n_fake": len(values[name]), "code": best, "correlations": each}
     return Measurement(abs(each[best]), protocol)
 
 
-@FACTORS.metric(
-    CORRELATIONS["slant"],
-    "largest absolute rank correlation of a continuous code with the slant of gray samples, by "
-    "image moments; codes.png shows each code",
-    better=HIGHER,
-)
-def slant_correlation(context):
-    return best_correlation(context, "slant")
-
-
-@FACTORS.metric(
-    CORRELATIONS["thickness"],
-    "largest absolute rank correlation with the stroke thickness, by a distance transform",
-    better=HIGHER,
-)
-def thickness_correlation(context):
-    return best_correlation(context, "thickness")
+for _name, _factor in factors.FACTORS.items():
+    _kind = "circular-linear correlation of the ranks" if _factor.angle else "rank correlation"
+    FACTORS.metric(
+        CORRELATIONS[_name],
+        f"largest absolute {_kind} of a continuous code with the {_factor.meaning}; codes.png "
+        "shows each code",
+        better=HIGHER,
+    )(functools.partial(best_correlation, name=_name))
 
 
 @FACTORS.metric(
@@ -99,8 +92,8 @@ def class_change(context):
 
 @FACTORS.metric(
     GAP,
-    "(I(best code; factor) - I(second-best code; factor)) / H(factor), mean over slant, thickness "
-    "and, with a classifier of the data set, class",
+    "(I(best code; factor) - I(second-best code; factor)) / H(factor), mean over the factors of "
+    "these correlations and, with a classifier of the data set, class",
     source="Chen et al. 2018",
     better=HIGHER,
     features=Features.OPTIONAL,
@@ -113,7 +106,7 @@ def mutual_information_gap(context):
     if len(known) < 2:
         raise MetricError("requires two codes")
     if not values:
-        raise MetricError("requires gray images, or a feature network that classifies the data set")
+        raise MetricError("requires gray or colour images, or a classifier of the data set")
     targets = {n: v if n == "class" else factors.binned(v) for n, v in values.items()}
     gap, gaps = factors.mutual_information_gap(known, targets)
     network = context.features_protocol if "class" in values else {}

@@ -33,6 +33,7 @@ class Description:
         num_classes: number of logits.
         width: channels of its first layer.
         test_accuracy: accuracy on the test split, from 0 to 1; None without a test split.
+        gray: whether it was trained on gray versions of colour images.
     """
 
     dataset: str
@@ -40,6 +41,7 @@ class Description:
     num_classes: int
     width: int
     test_accuracy: float | None = None
+    gray: bool = False
 
 
 def build(image_shape: tuple[int, int, int], num_classes: int, width: int):
@@ -124,9 +126,31 @@ def load_digits() -> Extractor:
     return load(DIGITS_FILE, DIGITS)
 
 
-def cached_file(fingerprint: str) -> pathlib.Path:
-    """Return the path of a data set's classifier in the cache; `fingerprint` is of the data set."""
-    return cache_directory() / "classifiers" / f"{fingerprint}.npz"
+def to_gray(images: np.ndarray) -> np.ndarray:
+    """Replace the channels of images, uint8 [n, h, w, 3], by their rounded mean."""
+    mean = np.asarray(images, np.float32).mean(-1, keepdims=True)
+    return np.repeat(np.round(mean).astype(np.uint8), 3, axis=-1)
+
+
+def cached_file(fingerprint: str, gray: bool = False) -> pathlib.Path:
+    """Return the path of a data set's classifier in the cache.
+
+    Args:
+        fingerprint: fingerprint of the data set.
+        gray: whether it is the classifier of gray versions of the images.
+    """
+    name = f"{fingerprint}-gray.npz" if gray else f"{fingerprint}.npz"
+    return cache_directory() / "classifiers" / name
+
+
+def of_gray_images(dataset: str, fingerprint: str) -> Extractor | None:
+    """Load the classifier of gray versions of a data set; None if train_classifier.py made none.
+
+    Raises:
+        UserError: its file is damaged.
+    """
+    path = cached_file(fingerprint, gray=True)
+    return load(path, f"{plain_name(dataset)}_gray") if path.exists() else None
 
 
 def load_cached(dataset: str, fingerprint: str) -> Extractor:

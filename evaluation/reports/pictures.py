@@ -15,8 +15,10 @@ from metrics import neighbours
 from metrics.measurement import Measurement, MetricError
 
 CODE_PANELS = (
-    ("slant: rank correlation", CORRELATIONS["slant"], "correlations"),
-    ("thickness: rank correlation", CORRELATIONS["thickness"], "correlations"),
+    *(
+        (f"{name.replace('_', ' ')}: rank correlation", metric, "correlations")
+        for name, metric in CORRELATIONS.items()
+    ),
     ("samples whose class changes from -1 to 1", CLASS_CHANGE, "shares"),
 )
 

@@ -1,6 +1,10 @@
 """Base classes of the hyperparameters: of every model, and of models with a backbone."""
 
+from collections.abc import Mapping
+from typing import Any, Self
+
 import fields
+from data.catalogue import known
 from errors import UserError
 from fields import choice, field, options
 from models import schedules
@@ -72,14 +76,49 @@ class Hyperparameters:
                 raise UserError(reason, name)
 
     @classmethod
-    def resolve(cls, dataset: str = "", **given):
+    def resolve(cls, dataset: str = "", colour: bool | None = None, **given) -> Self:
         """Return the given values, else the data set's defaults, else the model's defaults.
+
+        Args:
+            dataset: name of the data set.
+            colour: True if its images have three channels; None: known from the name, or unknown
+                and as False.
+            **given: name -> value.
 
         Raises:
             UserError: a name is unknown, a value is out of range, or an option does not apply with
                 the other options.
         """
-        return fields.resolve(cls, given, dataset)
+        kind = ("colour",) if has_colour(dataset, colour) else ()
+        return fields.resolve(cls, given, dataset, *kind)
+
+    @classmethod
+    def notes(cls, dataset: str = "", colour: bool | None = None, **given) -> list[str]:
+        """Return a line for each default that the given values exclude; arguments of `resolve`."""
+        return []
+
+    @classmethod
+    def of_saved(cls, saved: Mapping[str, Any]) -> Self:
+        """Return saved hyperparameters; those that an earlier version lacked have its behaviour.
+
+        Raises:
+            UserError: as `resolve`.
+        """
+        return cls.resolve(**cls.defaults_of_old_configs() | dict(saved))
+
+    @classmethod
+    def defaults_of_old_configs(cls) -> dict[str, Any]:
+        """Return values, by name, of options that saved configurations may lack."""
+        key = "default_of_old_configs"
+        specs = cls.__dataclass_fields__.values()
+        return {spec.name: spec.metadata[key] for spec in specs if key in spec.metadata}
+
+
+def has_colour(dataset: str, colour: bool | None) -> bool | None:
+    """Return `colour` if it is given, else that of a known data set, else None."""
+    if colour is None and dataset and (images := known(dataset)):
+        return images.image_shape[-1] == 3
+    return colour
 
 
 @options()

@@ -11,22 +11,30 @@ Q predicts the codes c of generated images. With V(D, G) of GAN (equation 6),
 L_I is in losses/information.py, the terms are `MutualInformation` in models/objectives.py.
 """
 
+from typing import Self
+
+import fields
+from augmentation.changes import CHANGES
 from augmentation.policies import POLICIES
 from errors import UserError
 from fields import PerDataset, choice, field, options
 from losses.information import CODE_LOSSES
 from models.declaration import Model
 from models.declarations.adversarial import AdversarialHyperparameters
+from models.declarations.base import has_colour
+from models.declarations.clustering import AUTO, CLUSTERINGS, NONE
+
+AFFINE = ("affine",)
 
 
 @options(
     defaults={
-        # epochs, batch_size and those of CIFAR-10: of this zoo
-        "epochs": PerDataset(50, MNIST=50, CIFAR10=150),
-        "batch_size": 256,
-        "noise_dim": PerDataset(62, CIFAR10=64),  # appendix C.1
-        # 1e-3: appendix C. On CIFAR-10, images stay blurred with a higher learning rate of G.
-        "g_learning_rate": PerDataset(1e-3, CIFAR10=2e-4),
+        # epochs, batch_size and those of colour images: of this zoo
+        "epochs": PerDataset(50, colour=150),
+        "batch_size": PerDataset(256, FASHION_MNIST=128, colour=128),
+        "noise_dim": PerDataset(62, colour=64),  # appendix C.1
+        # 1e-3: appendix C. Colour images stay blurred with a higher learning rate of G.
+        "g_learning_rate": PerDataset(1e-3, colour=2e-4),
     }
 )
 class InfoGANHyperparameters(AdversarialHyperparameters):
@@ -37,15 +45,40 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
         "sizes of the categorical codes, separated by commas, such as 10,4; empty: none",
         group="latents",
     )
+    clustering: str = choice(
+        CLUSTERINGS,
+        PerDataset(NONE, colour="contrastive", FASHION_MNIST="contrastive"),
+        "learning of the categories from real images instead of generated ones: contrastive (Li "
+        "et al. 2021), iic (invariant information clustering, Ji et al. 2019) or none; auto: the "
+        "default, but none where other options exclude it, as if the flag is not given",
+        group="clustering",
+        default_of_old_configs=NONE,
+    )
+    copies: tuple[str, ...] = choice(
+        CHANGES,
+        PerDataset(
+            AFFINE,
+            colour=("crop", "mirror", "light", "colour"),
+            FASHION_MNIST=("crop", "mirror", "light"),
+        ),
+        "random changes of the copies of images for clustering, such as crop,light:0.5 with half "
+        "of the limits of light; invariance_weight uses affine copies",
+        group="copies",
+        several=True,
+    )
     continuous_codes: int = field(
         2, "number of continuous codes, each uniform(-1, 1)", group="latents", at_least=0
     )
-    categorical_weight: float = field(
-        1.0, "lambda of the categorical codes (equation 6)", group="loss", above=0,
+    categorical_weight: float | None = field(
+        None,
+        "lambda of the categorical codes (equation 6)",
+        group="loss",
+        above=0,
+        follows=("clustering", "categorical_weight"),
         schedulable=True,
-    )  # fmt: skip
+    )
     continuous_weight: float = field(
-        PerDataset(0.5, CIFAR10=1.0), "lambda of the continuous codes", group="loss", above=0,
+        PerDataset(0.5, colour=1.0), "lambda of the continuous codes", group="loss", above=0,
         schedulable=True,
     )  # fmt: skip
     continuous_warmup: int = field(
@@ -133,6 +166,68 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
                 "invariance_weight",
                 "thickness_guidance",
             )
+        self._check_clustering()
+
+    def _check_clustering(self) -> None:
+        """Raise UserError if the options of clustering and copies contradict others."""
+        if not fields.selected(self, "clustering").clusters:
+            if self.copies != AFFINE:
+                raise UserError("must be affine without clustering", "copies")
+            return
+        weights = fields.weighted(self.copies)
+        if not weights or any(weight and weight > 1 for weight in weights.values()):
+            raise UserError(
+                "clustering requires at least one change of the copies, with a weight of at most 1",
+                "copies",
+            )
+        excluded = {
+            f"augment={self.augment}": POLICIES[self.augment].augments,
+            "invariance_weight": self.uses("invariance_weight"),
+            "supervised_fraction": self.supervised_fraction,
+        }
+        for option, given in excluded.items():
+            if given:
+                raise UserError(f"does not combine with {option}; use one of the two", "clustering")
+        if not self.categories:
+            raise UserError("requires a categorical code", "clustering")
+        if not fields.selected(self, "network").convolutional:
+            raise UserError(f"requires a convolutional network, not {self.network}", "clustering")
+        if self.q_trunk == "shared" and self.information_trains == "heads":
+            raise UserError(
+                "shared trains the discriminator's trunk; requires information_trains=trunk",
+                "q_trunk",
+            )
+
+    @classmethod
+    def resolve(cls, dataset="", colour=None, **given):
+        return cls._resolved(dataset, colour, given)[0]
+
+    @classmethod
+    def notes(cls, dataset="", colour=None, **given):
+        note = cls._resolved(dataset, colour, given)[1]
+        return [*super().notes(dataset, colour, **given), *([note] if note else [])]
+
+    @classmethod
+    def _resolved(cls, dataset: str, colour: bool | None, given: dict) -> tuple[Self, str]:
+        """Return the options, and the reason why the default of `clustering` is not possible."""
+        given, note = {name: value for name, value in given.items() if value is not None}, ""
+        if given.get("clustering", AUTO) == AUTO:
+            given.pop("clustering", None)
+            try:
+                return super().resolve(dataset, colour, **given), ""
+            except UserError as error:
+                if error.option != "clustering":
+                    raise
+                note = f"clustering=none: {error.message}"
+            given["clustering"] = NONE
+        if given["clustering"] == NONE:
+            given.setdefault("copies", AFFINE)
+        hp = super().resolve(dataset, colour, **given)
+        if has_colour(dataset, colour) is False and any(
+            CHANGES[change].colour for change in fields.weighted(hp.copies)
+        ):
+            raise UserError("colour requires images of three channels", "copies")
+        return hp, note
 
     labelled_option = "supervised_fraction"
 

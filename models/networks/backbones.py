@@ -30,9 +30,11 @@ class Backbone(Networks):
 
     Attributes:
         module: name of the module that implements it, see models.networks.
+        convolutional: True if its layers are convolutions.
     """
 
     module: str
+    convolutional: bool = True
 
     def load(self) -> ModuleType:
         """Import and return the module. This imports TensorFlow."""
@@ -58,6 +60,7 @@ BACKBONES = Choices(
     Backbone(
         name="mlp",
         module="models.networks.mlp",
+        convolutional=False,
         generator_norm="none",
         trunk_norm="none",
         fixed_side=False,

@@ -7,12 +7,19 @@ import numpy as np
 PIXELS = ["pixel_mean", "pixel_std", "pixel_distance", "distinct_share", "copied_share"]
 CONDITIONS = ["conditional_accuracy"]
 CODES = ["knn1_accuracy", "knn3_accuracy", "linear_probe_accuracy"]
+CLASSES = ["category_class_information", "gray_category_class_information"]
 CLUSTERS = ["cluster_accuracy", "nmi", "ari"]
 POSTERIORS = ["reconstruction_loss", "kl_loss", "active_units"]
 LIKELIHOODS = ["elbo", "importance_weighted_bound", "bits_per_dimension"]
-ANYWHERE = [*CODES, *CLUSTERS, *POSTERIORS, *LIKELIHOODS]
+ANYWHERE = [*CODES, *CLUSTERS, *CLASSES, *POSTERIORS, *LIKELIHOODS]
 STROKES = ["slant_correlation", "thickness_correlation"]
-FACTORS = [*STROKES, "class_change", "mutual_information_gap"]
+COLOURS = [
+    f"{name}_correlation"
+    for name in (
+        "brightness", "saturation", "hue", "horizontal_position", "vertical_position", "size",
+    )
+]  # fmt: skip
+FACTORS = [*STROKES, *COLOURS, "class_change", "mutual_information_gap"]
 RECONSTRUCTIONS = [f"reconstruction_{end}" for end in ("error", "feature_distance", "accuracy")]
 
 

@@ -1,5 +1,7 @@
 """Factors of images that continuous codes control."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -9,7 +11,7 @@ from evaluation.features import Extractor
 from metrics import factors
 from metrics.measurement import Measurement
 from models.latents import Latents, noise, one_hot
-from tests.evaluation.cases import FACTORS, STROKES, Bare, measure, reference_of
+from tests.evaluation.cases import COLOURS, FACTORS, STROKES, Bare, measure, reference_of
 
 
 class Strokes(Bare):
@@ -166,7 +168,8 @@ def test_factors_that_are_constant_are_na_with_reason():
 
 
 def test_measure_of_slant_alone_computes_no_thickness(monkeypatch):
-    monkeypatch.setitem(factors.FACTORS, "thickness", None)
+    without = dataclasses.replace(factors.FACTORS["thickness"], measure=None)
+    monkeypatch.setitem(factors.FACTORS, "thickness", without)
     assert factors_of(strokes(), wanted=["slant_correlation"])["slant_correlation"].value > 0.97
 
 
@@ -179,17 +182,24 @@ def test_factors_without_continuous_codes_are_na_with_reason():
 
 
 @pytest.mark.slow
-def test_factors_of_colour_images_are_those_of_the_class_alone():
+def test_factors_of_colour_images_are_colours_moments_and_the_class():
     data = of_images((28, 28, 3))
     found = factors_of(strokes(channels=3), by_thickness(), data=data)
     for name in ("slant", "thickness"):
         reason = f"{name} requires gray images with light strokes on a dark background"
         assert found[f"{name}_correlation"] == Measurement(None, {"reason": reason})
     assert found["class_change"].value == pytest.approx(1 / 3)
-    assert list(found["mutual_information_gap"].protocol["gaps"]) == ["class"]
-    unclassified = factors_of(strokes(channels=3), data=data)
-    reason = "requires gray images, or a feature network that classifies the data set"
-    assert unclassified["mutual_information_gap"] == Measurement(None, {"reason": reason})
+    assert found["brightness_correlation"].value > 0.97
+    assert found["brightness_correlation"].protocol["code"] == 0
+    # Gray bars have no saturation and one hue.
+    constant = Measurement(None, {"reason": "the factor is the same in all samples"})
+    assert found["saturation_correlation"] == found["hue_correlation"] == constant
+    reason = found["mutual_information_gap"].protocol["reason"]
+    assert reason == "the saturation is the same in all samples"
+    gray = factors_of(strokes(), by_thickness())
+    for name in COLOURS:
+        reason = f"{name.removesuffix('_correlation')} requires colour images"
+        assert gray[name] == Measurement(None, {"reason": reason})
 
 
 def test_protocol_of_class_metrics_names_the_feature_network():

@@ -10,8 +10,10 @@ from evaluation.reference import Reference
 from metrics.measurement import Measurement
 from models import GAN
 from tests.evaluation.cases import (
+    CLASSES,
     CLUSTERS,
     CODES,
+    COLOURS,
     FACTORS,
     LIKELIHOODS,
     PIXELS,
@@ -39,11 +41,13 @@ def test_named_lists_all_metrics_in_the_order_of_the_tables():
         *RECONSTRUCTIONS,
         *CODES,
         *CLUSTERS,
+        *CLASSES,
         *POSTERIORS,
         *LIKELIHOODS,
     )
     error = "reconstruction_error"
-    plain = (*PIXELS, *STROKES, error, *CODES, *CLUSTERS, *POSTERIORS, *LIKELIHOODS)
+    plain = (*PIXELS, *STROKES, *COLOURS, error, *CODES, *CLUSTERS, CLASSES[1])
+    plain += (*POSTERIORS, *LIKELIHOODS)
     assert tuple(families.named(None)) == plain
 
 

@@ -1,5 +1,6 @@
-"""Slant and thickness of known strokes, and the dependence of factors on codes."""
+"""Factors of known images, and the dependence of factors on codes."""
 
+import colorsys
 import math
 
 import numpy as np
@@ -9,10 +10,17 @@ from metrics.factors import (
     BINS,
     FACTORS,
     binned,
+    brightness,
+    circular_correlations,
+    horizontal_position,
+    hue,
     measured_stroke_thickness,
     mutual_information_gap,
     rank_correlations,
+    saturation,
     slant,
+    subject_size,
+    vertical_position,
 )
 from metrics.measurement import MetricError
 
@@ -148,8 +156,85 @@ def test_stroke_thickness_and_slant_of_changed_digits_follow_the_change(mnist_te
     np.testing.assert_allclose(np.median(leant), 0.3, atol=0.03)
 
 
-def test_factors_are_slant_and_thickness():
-    assert list(FACTORS.items()) == [("slant", slant), ("thickness", measured_stroke_thickness)]
+# Colours, position and size.
+
+
+def discs(x=0.0, y=0.0, radius=4.0, colour=(255, 0, 0), ground=(0, 0, 255), side=32):
+    """A disc around (x, y), in pixels from the centre, uint8 [1, side, side, 3]."""
+    down, right = np.mgrid[:side, :side] + 0.5 - side / 2
+    inside = (right - x) ** 2 + (down - y) ** 2 < radius**2
+    return np.where(inside[..., None], np.uint8(colour), np.uint8(ground))[None]
+
+
+def test_colour_factors_of_one_colour_equal_those_of_colorsys():
+    for colour in ((200, 100, 50), (10, 250, 30), (40, 40, 220), (90, 90, 90), (0, 0, 0)):
+        image = np.broadcast_to(np.uint8(colour), (1, 4, 4, 3))
+        _, expected, _ = colorsys.rgb_to_hsv(*(c / 255 for c in colour))
+        assert saturation(image)[0] == pytest.approx(expected)
+        assert brightness(image)[0] == pytest.approx(sum(colour) / 3 / 255)
+
+
+def test_hue_is_the_angle_of_the_colour_and_turns_with_the_channels():
+    for colour, angle in (
+        ((255, 0, 0), 0), ((0, 255, 0), 2 * np.pi / 3), ((0, 0, 255), -2 * np.pi / 3),
+        ((255, 255, 0), np.pi / 3), ((7, 7, 7), 0),
+    ):  # fmt: skip
+        image = np.broadcast_to(np.uint8(colour), (1, 4, 4, 3))
+        assert hue(image)[0] == pytest.approx(angle, abs=1e-9)
+
+
+def test_position_and_size_are_those_of_a_disc_on_a_plain_ground():
+    """The root mean squared distance in a disc from its centre is radius / sqrt(2)."""
+    image = discs(x=5, y=-3, radius=6)
+    assert horizontal_position(image)[0] == pytest.approx(5 / 32, abs=2e-3)
+    assert vertical_position(image)[0] == pytest.approx(-3 / 32, abs=2e-3)
+    assert subject_size(image)[0] == pytest.approx(6 / 32 / math.sqrt(2), rel=0.03)
+    other = discs(x=5, y=-3, radius=6, colour=(0, 90, 0), ground=(200, 200, 200))
+    for factor in (horizontal_position, vertical_position, subject_size):
+        np.testing.assert_allclose(factor(other), factor(image), rtol=1e-9)
+        np.testing.assert_allclose(factor(np.zeros((2, 8, 8, 3), np.uint8)), 0)
+
+
+def test_declared_factors_measure_images_of_their_channels():
+    for name, factor in FACTORS.items():
+        images = np.concatenate([discs(), discs(3, 1)])[..., : factor.channels]
+        found = factor.measure(images)
+        assert found.shape == (2,), name
+        assert np.isfinite(found).all(), name
+
+
+# Circular correlations.
+
+
+def test_circular_correlation_of_a_code_with_its_own_angle_is_high_whatever_the_origin():
+    """Half a turn, in which the cosine and the sine determine the code; no direction is special."""
+    codes = np.random.default_rng(0).uniform(-1, 1, (2000, 2))
+    values = [
+        circular_correlations(codes, np.angle(np.exp(1j * (np.pi / 2 * codes[:, 0] + origin))))
+        for origin in (0.0, 1.0, 3.0)
+    ]
+    assert min(own for own, _ in values) > 0.97
+    np.testing.assert_allclose([own for own, _ in values], values[0][0], rtol=1e-6)
+    assert max(other for _, other in values) < 4 * math.sqrt(2 / 2000)
+
+
+def test_circular_correlation_equals_the_formula_of_mardia():
+    rng = np.random.default_rng(1)
+    angles, codes = rng.normal(0, 0.8, 300), rng.normal(size=(300, 1))
+    codes[:, 0] += np.cos(angles)
+    ranks = np.argsort(np.argsort(codes[:, 0])).astype(float)
+    a, b = (np.corrcoef(ranks, f(angles))[0, 1] for f in (np.cos, np.sin))
+    c = np.corrcoef(np.cos(angles), np.sin(angles))[0, 1]
+    expected = math.sqrt((a * a + b * b - 2 * a * b * c) / (1 - c * c))
+    assert circular_correlations(codes, angles) == pytest.approx([expected], rel=1e-9)
+
+
+def test_circular_correlation_of_a_constant_raises():
+    codes = np.arange(8.0).reshape(4, 2)
+    with pytest.raises(MetricError, match=r"^the factor is the same in all samples$"):
+        circular_correlations(codes, np.zeros(4))
+    with pytest.raises(MetricError, match=r"^code 1 is the same in all samples$"):
+        circular_correlations(np.stack([np.arange(4.0), np.zeros(4)], 1), np.arange(4.0))
 
 
 # Rank correlations.

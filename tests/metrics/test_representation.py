@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from metrics.measurement import MetricError
-from metrics.representation import clustering, knn_accuracy, linear_probe_accuracy
+from metrics.representation import (
+    class_information,
+    clustering,
+    knn_accuracy,
+    linear_probe_accuracy,
+)
 
 
 def codes(n, seed, classes=4, noise=0.1):
@@ -151,3 +156,21 @@ def test_clustering_of_random_clusters_is_near_chance():
 def test_clustering_of_no_images_raises():
     with pytest.raises(MetricError, match=r"^needs labelled images, there are none$"):
         clustering(np.zeros(0, int), np.zeros(0, int), 3, 3)
+
+
+def test_class_information_is_that_of_the_joint_distribution_in_nats():
+    """The value is ln 2 of equal halves; I of a table by hand; the permuted codes have little."""
+    codes = np.repeat([0, 1], 500)
+    value, permuted = class_information(codes, 1 - codes)
+    assert value == pytest.approx(np.log(2))
+    assert 0 <= permuted < 0.01
+    classes = np.concatenate([np.repeat([0, 1], [400, 100]), np.repeat([0, 1], [100, 400])])
+    joint = np.array([[0.4, 0.1], [0.1, 0.4]])
+    expected = (joint * np.log(joint / 0.25)).sum()
+    assert class_information(codes, classes)[0] == pytest.approx(expected)
+    assert class_information(codes, classes, 1) == class_information(codes, classes, 1)
+
+
+def test_class_information_of_no_images_raises():
+    with pytest.raises(MetricError, match="needs images, there are none"):
+        class_information(np.zeros(0, int), np.zeros(0, int))

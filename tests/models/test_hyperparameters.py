@@ -81,6 +81,8 @@ def beside(cls, spec):
     if spec.name == "augment":
         losses = specs["loss"].metadata["alternatives"].values()
         return {"loss": next((loss.name for loss in losses if loss.has_threshold), None)}
+    if spec.name == "copies":
+        return {"clustering": "contrastive"}
     return {}
 
 

@@ -234,7 +234,7 @@ def copies(monkeypatch):
     """Copies are -x, and x / 2 if upright; return a list of the kinds that are made."""
     made = []
 
-    def affine_copies(x, uniform, upright):
+    def affine_copies(x, uniform, limits, upright):
         made.append(upright)
         return x / 2 if upright else -x
 

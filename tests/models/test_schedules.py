@@ -12,7 +12,7 @@ from errors import UserError
 from models import REGISTRY
 from models.schedules import SHAPES, Schedule, parsed, value_at
 from tests.models.conftest import BATCH
-from tests.models.contracts.cases import STYLED
+from tests.models.contracts.cases import CONVOLUTIONS, STYLED
 
 # Values of a schedule from 8 to 2 between the shares 0.2 and 0.6, at shares of the training.
 DONE = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0)
@@ -109,6 +109,7 @@ WITH = {
     "path_weight": {"path_interval": 1},
     "invariance_weight": {"continuous_codes": 0},
     "continuous_weight": {"continuous_codes": 2},
+    "clustering_learning_rate": {"clustering": "contrastive", **CONVOLUTIONS},
 }
 BETWEEN = {"ema_decay": (0.15, 0.05), "ema_kimg": (0.004, 0.0005)}
 SCHEDULABLE = [
@@ -126,7 +127,7 @@ def test_hyperparameters_that_recipes_schedule_are_schedulable():
         "learning_rate", "g_learning_rate", "d_learning_rate", "e_learning_rate",
         "q_learning_rate", "penalty_weight", "beta_2", "augment_probability", "ema_decay",
         "ema_kimg", "categorical_weight", "continuous_weight", "invariance_weight",
-        "reconstruction_weight", "path_weight", "beta",
+        "reconstruction_weight", "path_weight", "beta", "clustering_learning_rate",
     }  # fmt: skip
 
 
@@ -143,8 +144,9 @@ def test_all_scheduled_hyperparameters_of_a_model_have_their_values_at_each_step
     name, tiny, batches, take_step, state_of
 ):
     of_model = [option for owner, option in SCHEDULABLE if owner == name]
-    # The first replaces ema_decay; the second requires no continuous codes, other options some.
-    alone = ("ema_kimg", "invariance_weight")
+    # The first replaces ema_decay; the second requires no continuous codes, other options some; the
+    # third has other terms.
+    alone = ("ema_kimg", "invariance_weight", "clustering_learning_rate")
     together = [option for option in of_model if option not in alone]
     assert_second_step_differs(name, together, tiny, batches, take_step, state_of)
 
@@ -232,3 +234,50 @@ def test_images_are_counted_whatever_the_batch_size_is(tiny, batches, fit):
     model.compile()
     fit(model, *batches(3, n_critic=2))
     assert int(model.images) == 3 * 2 * BATCH
+
+
+def test_images_of_a_checkpoint_without_their_number_follow_from_its_step(tiny):
+    model = tiny("gan", batch_size=64, n_critic=2)
+    assert model.derived_state(10) == {"own/images": 1280}
+
+
+def test_scheduled_rate_and_decay_reach_the_optimizer_within_a_loss_scale(
+    tiny, batches, take_step, policy
+):
+    """At half of the training, a step in float16 moves the weights as one with the values there."""
+    images, labels = batches(1)
+    policy("mixed_float16")
+    moved = []
+    for given in (
+        {"schedule": "g_learning_rate:linear:0.2:0,beta_2:linear:0.5:0.9"},
+        {"g_learning_rate": 0.1, "beta_2": 0.7},
+    ):
+        keras.utils.set_random_seed(0)
+        model = tiny("gan", **given)
+        model.before_training(images_per_epoch=BATCH, images=4 * BATCH)
+        model.compile()
+        for optimizer in model.optimizers.values():
+            assert isinstance(optimizer, keras.optimizers.LossScaleOptimizer)
+            optimizer.dynamic_scale.assign(8.0)
+        model.images.assign(2 * BATCH)
+        take_step(model, images[0], labels[0])
+        moved.append([np.array(v) for v in model.generator.trainable_variables])
+    for one, other in zip(*moved, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def test_scheduled_weight_of_a_lazy_penalty_is_that_of_its_step(tiny, batches, take_step):
+    """Every second step, the penalty is scaled by 2 and has the weight of that step."""
+    images, labels = batches(1)
+    penalties = {}
+    for schedule in ("penalty_weight:linear:8:0", "penalty_weight:constant:8"):
+        keras.utils.set_random_seed(0)
+        model = tiny("gan", penalty="r1", d_norm="none", penalty_interval=2, schedule=schedule)
+        model.before_training(images_per_epoch=BATCH, images=4 * BATCH)
+        model.compile()
+        model.step.assign(2)
+        model.images.assign(2 * BATCH)
+        penalties[schedule] = take_step(model, images[0], labels[0])["d_loss_r1"]
+    linear, constant = penalties.values()
+    assert constant > 0
+    np.testing.assert_allclose(linear, constant / 2, rtol=1e-5)

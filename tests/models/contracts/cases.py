@@ -78,6 +78,8 @@ ALL_TERMS = {
     "continuous_loss": "gaussian",
     "thickness_guidance": True,
 }
+CONVOLUTIONS = {"network": "dcgan", "width": 4, "depth": None, "q_width": 2, "q_head_units": 4}
+CLUSTERED = {"clustering": "contrastive", "copies": "crop,mirror,light", **CONVOLUTIONS}
 GROWING = {"growing_kimg": 0.003}  # with 4 images per step, the second step fades a size in
 ALL_TERMS_OF_PAIRS = ALL_TERMS | {"continuous_codes": 2, "reconstruction_weight": 1.0}
 VARIANTS = {
@@ -85,6 +87,8 @@ VARIANTS = {
     "cgan-projection": ("cgan", CONDITIONED_OTHERWISE),
     "wgan_gp-critic-twice": ("wgan_gp", {"n_critic": 2}),
     "infogan-all-terms": ("infogan", ALL_TERMS),
+    "infogan-clustering": ("infogan", CLUSTERED),
+    "info_bigbigan-clustering": ("info_bigbigan", CLUSTERED),
     "info_bigbigan-all-terms": ("info_bigbigan", ALL_TERMS_OF_PAIRS),
     "vae-bernoulli": ("vae", {"reconstruction": "bernoulli"}),
     "stylegan-growing": ("stylegan", GROWING),
@@ -133,13 +137,31 @@ COMPUTED = [
         pytest.param("gan", {"optimizer": optimizer}, id=f"gan-{optimizer}", marks=pytest.mark.slow)
         for optimizer in OPTIMIZERS
     ),
+    *(
+        pytest.param(
+            "infogan",
+            CLUSTERED | changes,
+            id="-".join(("infogan", *changes.values())),
+            marks=pytest.mark.slow,
+        )
+        for changes in ({"clustering": "contrastive"}, {"clustering": "iic", "q_trunk": "shared"})
+    ),
 ]
 
 
 # Each value of each declared choice, in the first model that has it.
 BESIDES_OF = {  # what a choice requires
     ("continuous_loss", "gaussian"): {"continuous_codes": 2},
-}
+    ("clustering", "contrastive"): CONVOLUTIONS,
+    ("clustering", "iic"): CONVOLUTIONS,
+    **{
+        ("copies", change): {"clustering": "contrastive", **CONVOLUTIONS}
+        for change in ("crop", "mirror", "light")
+    },
+    ("copies", "colour"): {
+        "clustering": "contrastive", **CONVOLUTIONS, "image_shape": (28, 28, 3)
+    },
+}  # fmt: skip
 
 
 def chosen():

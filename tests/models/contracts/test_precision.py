@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from augmentation.copies import FUNCTIONS
 from models.randomness import Batch
 from tests.models.conftest import BATCH
 from tests.models.contracts.cases import (
@@ -31,6 +32,8 @@ def test_eager_steps_equal_those_of_graph_and_xla_which_are_traced_once(
     drawn_of = ("real", "fake", "fake of generator", "penalty")
     changes = {"colour": 4, "translation": 3, "cutout": 3}
     shapes |= {f"augment {x} {c}": (4, n) for x in drawn_of for c, n in changes.items()}
+    copies = ("copies a", "copies b", "copies of generated")
+    shapes |= {f"{x} {c}": (4, n) for x in copies for c, (_, n) in FUNCTIONS.items()}
     given = {purpose: rng.uniform(size=shape) for purpose, shape in shapes.items()}
     given["encoder"] = rng.normal(size=(4, 5))
     given["path"] = rng.normal(size=(2, 28, 28, 1))
@@ -171,7 +174,8 @@ def test_losses_of_each_choice_in_16_bits_are_close_to_those_in_float32(
         for optimizer in model.optimizers.values() if precision == "mixed_float16" else ():
             optimizer.dynamic_scale.assign(8.0)
         images, labels = batches(1, updates_of_d(model))
-        found[precision] = take_step(model, images[0], labels[0])
+        images = np.repeat(images[0], model.image_shape[-1], axis=-1)
+        found[precision] = take_step(model, images, labels[0])
         assert all(np.isfinite(v).all() for v in values(model.trainable_variables))
     losses = [scalar for scalar in found["float32"] if "loss" in scalar]
     assert losses
