@@ -104,6 +104,7 @@ IN_GRAPHS = ("gan", "dcgan", "began")
 
 # Steps that are compared eagerly, in a graph and by XLA: of every model and with every penalty and
 # optimizer. The script benchmarks/xla.py compiles larger ones.
+SLOWER = {"clustering_learning_rate": 1e-5}  # Adam's first steps amplify differences of rounding
 UNMIXED = {"style_mixing": 0.0}  # the second latents are drawn
 COMPUTED_WITH = {
     "infogan": ALL_TERMS,
@@ -140,7 +141,7 @@ COMPUTED = [
     *(
         pytest.param(
             "infogan",
-            CLUSTERED | changes,
+            CLUSTERED | changes | SLOWER,
             id="-".join(("infogan", *changes.values())),
             marks=pytest.mark.slow,
         )
