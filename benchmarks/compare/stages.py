@@ -61,14 +61,21 @@ class Stage:
 
 
 def turns(
-    groups: Mapping[str, Sequence[Contestant]], times: int = 1
+    groups: Mapping[str, Sequence[Contestant]], times: int = 1, shorter: float = 1.0
 ) -> Callable[[Settings], Groups]:
-    """Return the measurement of groups whose contestants take turns, in `times` as many rounds."""
+    """Return the measurement of groups whose contestants take turns.
+
+    Args:
+        groups: contestants by title.
+        times: factor of the number of rounds.
+        shorter: divisor of the seconds of a turn.
+    """
 
     def measure(settings: Settings) -> Groups:
         for title, group in groups.items():
             present = installed(group, settings)
-            yield title, rounds.measure(present, times * settings.rounds, settings.seconds)
+            seconds = settings.seconds / shorter
+            yield title, rounds.measure(present, times * settings.rounds, seconds)
 
     return measure
 
@@ -260,7 +267,8 @@ STAGES = {
                     (f"{cases.MLP.title}, float32", cases.MLP, FLOAT32),
                 )
             },
-            times=3,
+            times=12,
+            shorter=4.0,
         ),
     ),
     "start": Stage(
