@@ -25,17 +25,17 @@ CHANGES = Choices(
     Change(
         name="affine",
         options={
-            "copy_rotation": _limit(0.35, "largest rotation of a copy, in radians"),
-            "copy_shear": _limit(0.3, "largest horizontal shear of a copy, a share of the height"),
+            "copy_rotation": _limit(0.35, "maximum rotation of a copy, in radians"),
+            "copy_shear": _limit(0.3, "maximum horizontal shear of a copy, a share of the height"),
             "copy_size": _limit(
-                0.1, "largest natural logarithm of the factor of both sides of a copy"
+                0.1, "maximum natural logarithm of the factor of both sides of a copy"
             ),
             "copy_stretch": _limit(
                 0.2,
-                "largest natural logarithm of the factors of a copy: width by one, height by its "
+                "maximum natural logarithm of the factors of a copy: width by one, height by its "
                 "inverse",
             ),
-            "copy_shift": _limit(0.07, "largest shift of a copy, a share of each side"),
+            "copy_shift": _limit(0.07, "maximum shift of a copy, a share of each side"),
         },
     ),
     Change(
@@ -43,21 +43,21 @@ CHANGES = Choices(
         options={
             "copy_crop": _limit(
                 PerDataset(0.55, FASHION_MNIST=0.7),
-                "smallest side of the square that a copy is cropped to, a share of the side",
+                "minimum side of the square that a copy is cropped to, a share of the side",
                 above=0,
                 at_most=1,
             ),
         },
     ),
-    Change(name="mirror"),
+    Change(name="flip"),
     Change(
         name="light",
         options={
             "copy_brightness": _limit(
-                0.4, "largest change of the factor of the brightness of a copy", at_most=1
+                0.4, "maximum relative change of the brightness of a copy", at_most=1
             ),
             "copy_contrast": _limit(
-                0.4, "largest change of the factor of the contrast of a copy", at_most=1
+                0.4, "maximum relative change of the contrast of a copy", at_most=1
             ),
         },
     ),
@@ -66,9 +66,9 @@ CHANGES = Choices(
         colour=True,
         options={
             "copy_saturation": _limit(
-                0.8, "largest change of the factor of the saturation of a copy", at_most=1
+                0.8, "maximum relative change of the saturation of a copy", at_most=1
             ),
-            "copy_hue": _limit(0.6, "largest change of the hue of a copy, in radians"),
+            "copy_hue": _limit(0.6, "maximum change of the hue of a copy, in radians"),
             "copy_gray": _limit(0.2, "probability that a copy is gray", at_most=1),
         },
     ),

@@ -81,9 +81,9 @@ def crop(x: tf.Tensor, u: tf.Tensor, limits: Limits, strength: float) -> tf.Tens
     return operations.crop(x, u, 1.0 - strength * (1.0 - limits["copy_crop"]))
 
 
-def mirror(x: tf.Tensor, u: tf.Tensor, limits: Limits, strength: float) -> tf.Tensor:
+def flip(x: tf.Tensor, u: tf.Tensor, limits: Limits, strength: float) -> tf.Tensor:
     """Mirror each image with probability 1/2 at any strength; u is [b, 1]."""
-    return operations.mirror(x, u[:, 0], 0.5)
+    return operations.flip(x, u[:, 0], 0.5)
 
 
 def light(x: tf.Tensor, u: tf.Tensor, limits: Limits, strength: float) -> tf.Tensor:
@@ -108,7 +108,7 @@ def around_one(limit: float) -> tuple[float, float]:
 FUNCTIONS: dict[str, tuple[Callable, int]] = {
     "affine": (affine, 6),
     "crop": (crop, 3),
-    "mirror": (mirror, 1),
+    "flip": (flip, 1),
     "light": (light, 2),
     "colour": (colour, 3),
 }

@@ -53,7 +53,7 @@ def gray(x: tf.Tensor, u: tf.Tensor, probability: float | tf.Tensor) -> tf.Tenso
     return tf.where(per_image(u) < probability, tf.broadcast_to(mean, tf.shape(x)), x)
 
 
-def mirror(x: tf.Tensor, u: tf.Tensor, probability: float | tf.Tensor) -> tf.Tensor:
+def flip(x: tf.Tensor, u: tf.Tensor, probability: float | tf.Tensor) -> tf.Tensor:
     """Mirror images left to right with a probability; u is [b]."""
     return tf.where(per_image(u) < probability, x[:, :, ::-1], x)
 

@@ -21,8 +21,6 @@ import data
 from metrics import representation
 from storage.files import write_json
 
-BATCH = 500
-
 
 def pixels(images: np.ndarray, seed: int) -> np.ndarray:
     """Return the pixels of images uint8 [n, h, w, c], float32 [n, d] in [-1, 1]."""
@@ -32,18 +30,16 @@ def pixels(images: np.ndarray, seed: int) -> np.ndarray:
 def random_features(images: np.ndarray, seed: int) -> np.ndarray:
     """Return the features of images of the trunk of Q with random weights, float32 [n, d].
 
-    Batch norm has the statistics of each batch of BATCH images.
+    Batch norm has the statistics of each batch.
     """
     import keras
 
-    from models.base import to_unit_range
+    from evaluation.reference import over_batches
     from models.networks import clustering
 
     keras.utils.set_random_seed(seed)
     trunk = clustering.trunk(images.shape[1:], width=32)
-    starts = range(0, len(images), BATCH)
-    batches = (to_unit_range(np.asarray(images[k : k + BATCH])) for k in starts)
-    return np.concatenate([trunk(x, training=True).numpy() for x in batches])
+    return over_batches(lambda x: trunk(x, training=True), data.Split(images))
 
 
 FEATURES = {"pixels": pixels, "random network": random_features}
@@ -73,6 +69,8 @@ def main() -> int:
     parser.add_argument("--record", type=pathlib.Path, default="benchmarks/kmeans.json")
     given = parser.parse_args()
     images = data.load(given.dataset, data_dir=given.data_dir)
+    if images.test is None or images.test.labels is None:
+        parser.error(f"{images.name} has no labelled test images")
     record = json.loads(given.record.read_text()) if given.record.exists() else {}
     record[images.name] = {}
     for features in FEATURES:

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     Outputs = Mapping[str, tf.Tensor]
 
 AUXILIARY = "auxiliary"
-SMALLEST = 1e-8  # probability
+EPSILON = 1e-8
 
 
-def contrast(a: tf.Tensor, b: tf.Tensor, temperature: float) -> tf.Tensor:
+def info_nce(a: tf.Tensor, b: tf.Tensor, temperature: float) -> tf.Tensor:
     """Return the InfoNCE loss of pairs of vectors [n, d], [n, d]: [n].
 
     With the 2n vectors z, each normalised to length 1, and the partner j of i,
@@ -45,7 +45,7 @@ def entropy(p: tf.Tensor) -> tf.Tensor:
     import tensorflow as tf
 
     mean = tf.reduce_mean(tf.cast(p, tf.float32), axis=0)
-    return -tf.reduce_sum(mean * tf.math.log(tf.maximum(mean, SMALLEST)))
+    return -tf.reduce_sum(mean * tf.math.log(tf.maximum(mean, EPSILON)))
 
 
 def joint_distribution(p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
@@ -67,7 +67,7 @@ def mutual_information(joint: tf.Tensor) -> tf.Tensor:
     """
     import tensorflow as tf
 
-    joint = tf.maximum(joint, SMALLEST)
+    joint = tf.maximum(joint, EPSILON)
     rows = tf.reduce_sum(joint, axis=1, keepdims=True)
     columns = tf.reduce_sum(joint, axis=0, keepdims=True)
     logarithms = tf.math.log(joint) - tf.math.log(rows) - tf.math.log(columns)
@@ -81,7 +81,7 @@ def assignments(logits: tf.Tensor) -> tf.Tensor:
     return tf.nn.softmax(tf.cast(logits, tf.float32))
 
 
-def of_categories(
+def category_losses(
     a: Outputs, b: Outputs, loss: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 ) -> dict[str, tf.Tensor]:
     """Return a loss of each categorical code, the mean over its heads.
@@ -101,23 +101,23 @@ def of_categories(
 
 
 def contrastive(
-    a: Outputs, b: Outputs, *, image_temperature: float, category_temperature: float
+    a: Outputs, b: Outputs, *, instance_temperature: float, cluster_temperature: float
 ) -> dict[str, tf.Tensor]:
     """Return the loss of contrastive clustering: Li et al. 2021, "Contrastive Clustering".
 
-    The term "images" is the contrast of the images' vectors (equation 3). The term of a code is
-    the contrast of the columns of its two assignment matrices (equation 6), minus the entropy of
-    the mean of all assignments. The paper has the entropies of the means of p and of q, whose sum
-    is about twice as large.
+    The term "images" is the instance-level contrastive loss of the embeddings (equation 3), the
+    term of a code the cluster-level one of the columns of its assignments (equation 6), minus the
+    entropy of the mean of all assignments. The paper has the entropies of the means of p and of q,
+    whose sum is about twice as large.
     """
     import tensorflow as tf
 
     def of_assignments(p: tf.Tensor, q: tf.Tensor) -> tf.Tensor:
-        columns = contrast(tf.transpose(p), tf.transpose(q), category_temperature)
+        columns = info_nce(tf.transpose(p), tf.transpose(q), cluster_temperature)
         return tf.reduce_mean(columns) - entropy(tf.concat([p, q], axis=0))
 
-    of_images = contrast(a[AUXILIARY], b[AUXILIARY], image_temperature)
-    return {"images": of_images, **of_categories(a, b, of_assignments)}
+    of_images = info_nce(a[AUXILIARY], b[AUXILIARY], instance_temperature)
+    return {"images": of_images, **category_losses(a, b, of_assignments)}
 
 
 def invariant_information(a: Outputs, b: Outputs) -> dict[str, tf.Tensor]:
@@ -132,4 +132,4 @@ def invariant_information(a: Outputs, b: Outputs) -> dict[str, tf.Tensor]:
         return -mutual_information(joint_distribution(p, q))
 
     over = of_assignments(assignments(a[AUXILIARY]), assignments(b[AUXILIARY]))
-    return {"overclustering": over, **of_categories(a, b, of_assignments)}
+    return {"overclustering": over, **category_losses(a, b, of_assignments)}

@@ -170,6 +170,11 @@ class Factor:
     channels: int = 3
     angle: bool = False
 
+    @property
+    def correlation(self) -> str:
+        """Name of the correlation of the factor with a code."""
+        return "circular-linear correlation" if self.angle else "rank correlation"
+
 
 FACTORS = {
     "slant": Factor(slant, "slant of gray samples, by image moments", channels=1),

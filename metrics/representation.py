@@ -113,7 +113,7 @@ def class_information(
     from sklearn.metrics import mutual_info_score
 
     if len(classes) == 0:
-        raise MetricError("needs images, there are none")
+        raise MetricError("requires images, got none")
     permuted = np.random.default_rng(seed).permutation(categories)
     return tuple(float(mutual_info_score(c, classes)) for c in (categories, permuted))
 

@@ -9,7 +9,7 @@ import pkgutil
 from typing import TYPE_CHECKING
 
 from data.catalogue import KNOWN, known
-from errors import UserError, near
+from errors import UserError, near, warn
 from models import declarations
 from models.declaration import Model
 
@@ -59,7 +59,10 @@ def build(
             f"expected one of {', '.join(KNOWN)}, or a loaded data set, got {data}", "data"
         )
     colour = images.image_shape[-1] == 3
-    hp = REGISTRY[name].hyperparameters.resolve(images.name, colour, **hyperparameters)
+    declared = REGISTRY[name].hyperparameters
+    hp, notes = declared.resolve_with_notes(images.name, colour, **hyperparameters)
+    for note in notes:
+        warn(note)
     try:
         return REGISTRY[name].build(
             hp, images.image_shape, num_classes=images.num_classes, seed=seed

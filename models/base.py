@@ -248,8 +248,8 @@ class GenerativeModel(Scheduled, keras.Model):
     ) -> dict[str, tf.Tensor]:
         """Take a gradient step of every player of a side; return the gradient norms.
 
-        With float16 each optimizer has its own loss scale: gradients are computed with the first
-        scale and rescaled for the other optimizers.
+        With float16 each optimizer has its own loss scale: gradients are computed with the smallest
+        one and rescaled for the other optimizers.
 
         Args:
             loss: the loss, a scalar.
@@ -260,17 +260,18 @@ class GenerativeModel(Scheduled, keras.Model):
         players = {name: p for name, p in self.players().items() if p.side == side}
         optimizers = [self.optimizers[name] for name in players]
         scales = [optimizer.scale_loss(tf.ones(())) for optimizer in optimizers]
+        smallest = scales[0] if len(scales) == 1 else tf.reduce_min(tf.stack(scales))
         gradients = tape.gradient(
             loss,
             [[v.value for v in p.variables] for p in players.values()],
-            output_gradients=scales[0],
+            output_gradients=smallest,
             unconnected_gradients=unconnected,
         )
         norms = {}
         for name, optimizer, scale, own in zip(players, optimizers, scales, gradients, strict=True):
-            norms[name] = tf.linalg.global_norm(own) / scales[0]
-            if scale is not scales[0]:
-                own = [g * (scale / scales[0]) for g in own]
+            norms[name] = tf.linalg.global_norm(own) / smallest
+            if scale is not smallest:
+                own = [g * (scale / smallest) for g in own]
             with self.scheduled_values(optimizer, players[name].learning_rate):
                 optimizer.apply(own)
         return GRADIENT_NORMS.named(norms)
@@ -359,12 +360,13 @@ class GenerativeModel(Scheduled, keras.Model):
         images = step * self.hp.batch_size * self.hp.n_critic
         return {f"{state_keys.OWN}/{state_keys.IMAGES}": images}
 
-    def milestones(self) -> dict[int, Callable[[np.ndarray], str]]:
-        """Return the actions to run once that have not run yet, by the step after which they run.
+    def milestones(self) -> list[tuple[int, Callable[[np.ndarray], dict[str, float]]]]:
+        """Return the actions that run once and have not run yet, each with its step.
 
-        They are functions of all training images, uint8 [n, h, w, c], that return a line of text.
+        An action runs after its step. It is a function of all training images, uint8 [n, h, w, c],
+        and returns scalars to log.
         """
-        return {}
+        return []
 
     def non_finite(self) -> str | None:
         """Return a name of the first variable of the state with NaN or infinity; None if none."""

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 import fields
-from errors import UserError
+from errors import UserError, warn
 from models import layers, state_keys
 from models.abilities import CATEGORICAL_CODE
 from models.adversarial import AdversarialModel
@@ -34,15 +34,23 @@ from models.objectives import (
     Supervision,
     ThicknessGuidance,
 )
+from models.scalars import ScalarGroup
+
+HEAD_INFORMATION = ScalarGroup(
+    title="mutual information of each head", prefix="head_information_", unit="nats", order=41
+)
+SELECTED_HEADS = ScalarGroup(title="selected heads", prefix="selected_head_", order=42)
 
 
 class Coded:
-    """Mixin that adds codes to the noise, and Q, which predicts them from D's features.
+    """Mixin that adds codes to the noise, and Q, which predicts them.
 
     It precedes an adversarial model whose `discriminate` returns "features". G and Q minimise
     V(D, G) - lambda L_I(G, Q), equation 6; the hyperparameter `information_trains` selects whether
-    the discriminator's trunk minimises -lambda L_I as well. With `supervised_fraction`, images
-    without a known class have the label -1, as in data.Batches(labelled=...).
+    the discriminator's trunk minimises -lambda L_I as well. With `clustering`, Q learns the
+    categorical codes from real images instead, see models/clustering.py. With
+    `supervised_fraction`, images without a known class have the label -1, as in
+    data.Batches(labelled=...).
 
     Raises:
         UserError: `supervised_fraction` is above 0 and the images have no labels, or more classes
@@ -112,7 +120,7 @@ class Coded:
             name=state_keys.SELECTION_STEP,
             shape=(),
             dtype="int64",
-            initializer=keras.initializers.Constant(hp.q_steps),
+            initializer=keras.initializers.Constant(hp.selection_step),
             trainable=False,
         )
         self.categories = CategoryPredictor(
@@ -123,8 +131,8 @@ class Coded:
             self.categories,
             self.copies,
             losses,
-            strength=hp.generated_copies,
-            sides=("generator", "discriminator") if hp.q_generated else ("generator",),
+            strength=hp.generated_copy_strength,
+            sides=("generator", "discriminator") if hp.train_q_on_generated else ("generator",),
         )
         return [Clustering(self.categories, self.copies, hp), information]
 
@@ -133,31 +141,47 @@ class Coded:
         super().before_training(images_per_epoch, images)
         if self.clusters:
             steps = images // (self.hp.batch_size * self.hp.n_critic)
-            self.selection_step.assign(max(min(self.hp.q_steps, steps // 10), 1))
+            self.selection_step.assign(max(min(self.hp.selection_step, steps // 10), 1))
 
     def milestones(self):
         if not self.clusters or self.categories.is_selected():
             return super().milestones()
-        return {int(self.selection_step): self.select_heads, **super().milestones()}
+        return [(int(self.selection_step), self.select_heads), *super().milestones()]
 
-    def select_heads(self, images: np.ndarray) -> str:
-        """Select the head of each categorical code, without labels; return a line of text.
+    def fit(self, *args, **kwargs):
+        """Train as keras.Model.fit; log a warning if a head should have been selected."""
+        history = super().fit(*args, **kwargs)
+        if any(step < int(self.step) for step, _ in self.milestones()):
+            warn(
+                "the generator's loss has no categories: no head is selected; call "
+                "model.select_heads(images) with the training images, then fit again"
+            )
+        return history
+
+    def select_heads(self, images: np.ndarray) -> dict[str, float]:
+        """Select the head of each categorical code, without labels.
 
         The selected head has the highest mutual information between its categories of two fixed
         copies of each image. From then on, the loss of the generator includes the categories.
 
         Args:
             images: uint8 [n, h, w, c], the training images.
+
+        Returns:
+            The mutual information of each head in nats, and the selected head of each code, counted
+            from 1, by name.
         """
         found = information_of_heads(
             self.categories, self.copies, images, self.hp.batch_size, self.seed
         )
         self.selected_heads.assign([int(np.argmax(values)) for values in found.values()])
-        return "; ".join(
-            f"{name}: head {np.argmax(values) + 1} of {len(values)}, mutual information of two "
-            f"copies {', '.join(f'{value:.3f}' for value in values)} nats"
+        information = {
+            f"{name}_{k}": float(value)
             for name, values in found.items()
-        )
+            for k, value in enumerate(values, 1)
+        }
+        heads = {name: float(np.argmax(values) + 1) for name, values in found.items()}
+        return HEAD_INFORMATION.named(information) | SELECTED_HEADS.named(heads)
 
     def discriminate_augmented(self, inputs, batch, stream):
         """Return also the images, before augmentation, as "images"."""
@@ -233,7 +257,7 @@ class Coded:
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)
 class InfoGAN(Coded, AdversarialModel):
-    """GAN with codes that Q predicts from the features of the discriminator."""
+    """GAN with codes that Q predicts from the features of the discriminator or by clustering."""
 
     Hyperparameters = InfoGANHyperparameters
 

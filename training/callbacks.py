@@ -33,7 +33,7 @@ SPEED = ScalarGroup(title="images per second", names=("images_per_second",), ord
 
 def in_order(
     *,
-    prepare: "StepCallback",
+    milestones: "StepCallback",
     measure: list,
     log: "Log",
     draw: "Pictures",
@@ -46,7 +46,7 @@ def in_order(
     pictures, because curves.png draws both.
     The checkpoint is the last to be written, so that the records of its step are complete.
     """
-    return [prepare, *measure, log, draw, save, show]
+    return [milestones, *measure, log, draw, save, show]
 
 
 class DivergedError(Exception):

@@ -124,7 +124,7 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
             evaluators.append(callbacks.Evaluator(outputs, every_evaluation, log, measure, LOGGED))
         shown = at_random((images.test or images.train).images, 40, options.seed)
         steps = callbacks.in_order(
-            prepare=Milestones(outputs, log, images.train.images),
+            milestones=Milestones(outputs, log, images.train.images),
             measure=evaluators,
             log=log,
             draw=callbacks.Pictures(

@@ -6,13 +6,13 @@ from training.callbacks import Log, Outputs, StepCallback, is_live
 
 
 class Milestones(StepCallback):
-    """Callback that runs each milestone of the model once, and prints the text that it returns.
+    """Callback that runs each milestone of the model once, and logs the scalars that it returns.
 
     With `steps_per_execution` it runs at the end of the execution that contains its step.
 
     Args:
-        outputs: TensorBoard's summaries and the requested stop.
-        log: log, whose clock is stopped.
+        outputs: files of the run, and the requested stop.
+        log: log that returns the first entries of a record.
         images: uint8 [n, h, w, c], the training images.
     """
 
@@ -21,15 +21,20 @@ class Milestones(StepCallback):
         self.outputs, self.log, self.images = outputs, log, images
 
     def begin(self):
+        self.pending = sorted(self.model.milestones(), key=lambda milestone: milestone[0])
         self.after_step()
 
     def after_step(self):
         """Run what is due, unless a stop is requested: a resumed training begins with it."""
-        for step, act in sorted(self.model.milestones().items()):
-            if step > self.step or self.outputs.stop.received:
-                return
+        while self.pending and self.pending[0][0] <= self.step and not self.outputs.stop.received:
             self.log.pause()
+            values = {}
             with self.outputs.stop.interruptible():
-                text = act(self.images)
-                print("\n" * is_live() + f"step {self.step}: {text}", flush=True)
-                self.outputs.events.text(self.step, "milestones", text)
+                values = self.pending[0][1](self.images)
+            if not values:
+                return
+            self.pending = self.pending[1:]
+            self.outputs.run.log({**self.log.position(self.step), **values})
+            self.outputs.events.scalars(self.step, values)
+            found = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+            print("\n" * is_live() + f"step {self.step}: {found}", flush=True)

@@ -1,6 +1,7 @@
 """Configuration of a run: its options and the hyperparameters of its model."""
 
 import dataclasses
+import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -233,29 +234,54 @@ class Config:
         Raises:
             UserError: a hyperparameter that was given does not apply to these images.
         """
-        return dataclasses.replace(self, hp=self._of_images(image_shape, "resolve"))
+        return dataclasses.replace(self, hp=self._of_images(image_shape)[0])
 
     def notes(self, image_shape: Sequence[int]) -> list[str]:
-        """Return a line for each default for images of a shape that the given values exclude."""
-        return self._of_images(image_shape, "notes")
+        """Return a warning for each default for such images that the given values make invalid."""
+        return self._of_images(image_shape)[1]
 
-    def _of_images(self, image_shape: Sequence[int], method: str) -> Any:
+    def _of_images(self, image_shape: Sequence[int]) -> tuple[Hyperparameters, list[str]]:
         hyperparameters = REGISTRY[self.options.model].hyperparameters
         colour = image_shape[-1] == 3
-        return getattr(hyperparameters, method)(self.options.dataset, colour, **self.given)
+        return hyperparameters.resolve_with_notes(self.options.dataset, colour, **self.given)
+
+    def suits(self, channels: int) -> bool:
+        """Return whether the values that were given apply to images of a number of channels."""
+        try:
+            self.for_images((1, 1, channels))
+        except UserError:
+            return False
+        return True
 
     def for_run(self, run: RunDirectory) -> "Config":
-        """Return a copy with the defaults for the images of a run, if it has already started.
+        """Return a copy with the defaults of a run that has checkpoints.
 
-        The command that started the run gives the values of the run: defaults may have changed.
+        If the same values were given to it, those that were not given are its own, also if the
+        defaults have changed since.
         """
-        if not run.config.exists():
+        if not (run.has_checkpoints and run.config.exists()):
             return self
-        shape, saved = run.read_data()["image_shape"], run.read_config()
-        if self.command in saved.get("commands", ()):
-            given = {**fixed(Config.of_run(run).hp), **self.given}
-            return dataclasses.replace(self, given=given).for_images(shape)
-        return self.for_images(shape)
+        started, saved = Config.of_run(run), run.read_config()
+        config = self
+        if started.options.model == self.options.model and self._was_given(saved):
+            merged = {**fixed_values(started.hp), **self.given}
+            config = dataclasses.replace(self, given=merged)
+        shape = run.read_data()["image_shape"]
+        try:
+            return config.for_images(shape)
+        except UserError:
+            return self.for_images(shape)
+
+    def _was_given(self, saved: Mapping[str, Any]) -> bool:
+        """Return whether config.json has the same given values, but for those that may change."""
+        if "given" not in saved:  # written by an earlier version
+            return self.command in saved["commands"]
+        fixed = fixed_values(self.hp)
+        mine, others = (
+            {name: value for name, value in given.items() if name in fixed}
+            for given in (json.loads(json.dumps(dict(self.given))), saved["given"])
+        )
+        return mine == others
 
     def with_options(self, **changes) -> "Config":
         """Return a copy with other options."""
@@ -266,6 +292,7 @@ class Config:
         return {
             "options": dataclasses.asdict(self.options),
             "hyperparameters": dataclasses.asdict(self.hp),
+            "given": dict(self.given),
         }
 
     @classmethod
@@ -290,7 +317,11 @@ class Config:
 
     def fixed(self) -> dict:
         """Return the values that a resumed run must not change, by name."""
-        return fixed(self.options) | fixed(self.hp)
+        return {
+            name: value
+            for part in (self.options, self.hp)
+            for name, value in fixed_values(part).items()
+        }
 
     def identity(self, fingerprint: str) -> dict:
         """Return the values that a run and its checkpoints share.
@@ -301,7 +332,7 @@ class Config:
         return {**fixed, "fingerprint": fingerprint}
 
 
-def fixed(options: Any) -> dict[str, Any]:
+def fixed_values(options: Any) -> dict[str, Any]:
     """Return the values of an option class that a resumed run must not change, by name."""
     return {
         spec.name: getattr(options, spec.name)

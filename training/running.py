@@ -70,6 +70,8 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
             print(f"{run.path}: already finished at step {step}")
             return 0
         images = None if data.of_tfds(options.dataset) else beside(config.load_data)
+        if images and not (config.suits(1) and config.suits(3)):
+            config.for_images(images.result().image_shape)  # an error, before TensorFlow
         with without_wrappers():
             from training.callbacks import DivergedError
             from training.loop import train

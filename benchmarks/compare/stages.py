@@ -61,20 +61,20 @@ class Stage:
 
 
 def turns(
-    groups: Mapping[str, Sequence[Contestant]], times: int = 1, shorter: float = 1.0
+    groups: Mapping[str, Sequence[Contestant]], times: int = 1, seconds_factor: float = 1.0
 ) -> Callable[[Settings], Groups]:
     """Return the measurement of groups whose contestants take turns.
 
     Args:
         groups: contestants by title.
         times: factor of the number of rounds.
-        shorter: divisor of the seconds of a turn.
+        seconds_factor: factor of the seconds of a turn.
     """
 
     def measure(settings: Settings) -> Groups:
         for title, group in groups.items():
             present = installed(group, settings)
-            seconds = settings.seconds / shorter
+            seconds = seconds_factor * settings.seconds
             yield title, rounds.measure(present, times * settings.rounds, seconds)
 
     return measure
@@ -268,7 +268,7 @@ STAGES = {
                 )
             },
             times=12,
-            shorter=4.0,
+            seconds_factor=0.25,
         ),
     ),
     "start": Stage(

@@ -9,7 +9,7 @@ import plotting
 from evaluation.families.factors import latents
 from evaluation.features import Extractor, classifier
 from evaluation.metric import CODES, HIGHER, Family, Features, Images
-from evaluation.reference import over_batches
+from evaluation.reference import in_batches, over_batches
 from metrics import representation
 from metrics.measurement import Measurement, MetricError
 from models.abilities import CATEGORICAL_CODE
@@ -29,7 +29,6 @@ CLUSTERS = Family(
 CLUSTER_ACCURACY = "cluster_accuracy"
 CLASS_INFORMATION = "category_class_information"
 GRAY_CLASS_INFORMATION = f"gray_{CLASS_INFORMATION}"
-BATCH = 1000  # images
 
 
 def category_logits(context) -> np.ndarray:
@@ -67,8 +66,8 @@ def ari(context):
     return context.shared(clustering)["ari"]
 
 
-def networks(context) -> dict[str, tuple[Extractor, Callable]]:
-    """Return the classifiers of the wanted metrics of the class, and the conversion of images."""
+def classifiers(context) -> dict[str, tuple[Extractor, Callable]]:
+    """Return the classifier and the conversion of its images, by wanted metric."""
     data, found = context.reference.data, {}
     if context.wants(CLASS_INFORMATION):
         found[CLASS_INFORMATION] = (context.extractor, np.asarray)
@@ -83,7 +82,7 @@ def classes_of(context, batches: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
     """Return the classes that each classifier predicts for images uint8, int [n]."""
     found = collections.defaultdict(list)
     for images in batches:
-        for name, (network, convert) in context.shared(networks).items():
+        for name, (network, convert) in context.shared(classifiers).items():
             found[name].append(network.classes(convert(images)))
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
@@ -96,18 +95,16 @@ def classes_of_samples(context) -> dict[str, np.ndarray]:
 
 def classes_of_test_images(context) -> dict[str, np.ndarray]:
     """Return the classes that each classifier predicts for the test images."""
-    images = context.reference.data.test.images
-    starts = range(0, len(images), BATCH)
-    return classes_of(context, (np.asarray(images[k : k + BATCH]) for k in starts))
+    return classes_of(context, in_batches(context.reference.data.test))
 
 
-def information(context, name: str) -> Measurement:
+def class_information(context, name: str) -> Measurement:
     """Return I(categorical code; class of the sample that a classifier predicts), in nats.
 
     The protocol lists the value for permuted codes, and that of test images with the categories
     that the model predicts.
     """
-    network, _ = context.shared(networks)[name]
+    network, _ = context.shared(classifiers)[name]
     codes = np.argmax(context.shared(latents)[context.model.latents.categorical[0]], axis=1)
     classes = context.shared(classes_of_samples)[name]
     value, permuted = representation.class_information(codes, classes, context.seed)
@@ -130,7 +127,7 @@ def information(context, name: str) -> Measurement:
     features=Features.CLASSIFIER,
 )
 def category_class_information(context):
-    return information(context, CLASS_INFORMATION)
+    return class_information(context, CLASS_INFORMATION)
 
 
 @CLUSTERS.metric(
@@ -143,9 +140,9 @@ def gray_category_class_information(context):
     data = context.reference.data
     if data.image_shape[-1] != 3:
         raise MetricError("requires images with three channels")
-    if GRAY_CLASS_INFORMATION not in context.shared(networks):
+    if GRAY_CLASS_INFORMATION not in context.shared(classifiers):
         raise MetricError(
             f"requires a classifier of gray images of {data.name}; train it with "
             "train_classifier.py and to_gray"
         )
-    return information(context, GRAY_CLASS_INFORMATION)
+    return class_information(context, GRAY_CLASS_INFORMATION)

@@ -59,11 +59,10 @@ def best_correlation(context, name: str) -> Measurement:
 
 
 for _name, _factor in factors.FACTORS.items():
-    _kind = "circular-linear correlation of the ranks" if _factor.angle else "rank correlation"
     FACTORS.metric(
         CORRELATIONS[_name],
-        f"largest absolute {_kind} of a continuous code with the {_factor.meaning}; codes.png "
-        "shows each code",
+        f"largest absolute {_factor.correlation} of a continuous code with the {_factor.meaning}; "
+        "codes.png shows each code",
         better=HIGHER,
     )(functools.partial(best_correlation, name=_name))
 

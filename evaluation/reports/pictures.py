@@ -12,11 +12,12 @@ from evaluation.context import Context
 from evaluation.families.clusters import CLUSTER_ACCURACY
 from evaluation.families.factors import CLASS_CHANGE, CORRELATIONS
 from metrics import neighbours
+from metrics.factors import FACTORS
 from metrics.measurement import Measurement, MetricError
 
 CODE_PANELS = (
     *(
-        (f"{name.replace('_', ' ')}: rank correlation", metric, "correlations")
+        (f"{name.replace('_', ' ')}: {FACTORS[name].correlation}", metric, "correlations")
         for name, metric in CORRELATIONS.items()
     ),
     ("samples whose class changes from -1 to 1", CLASS_CHANGE, "shares"),

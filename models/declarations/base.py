@@ -81,21 +81,23 @@ class Hyperparameters:
 
         Args:
             dataset: name of the data set.
-            colour: True if its images have three channels; None: known from the name, or unknown
-                and as False.
+            colour: True if its images have three channels; None: that of a known data set, else
+                False.
             **given: name -> value.
 
         Raises:
             UserError: a name is unknown, a value is out of range, or an option does not apply with
                 the other options.
         """
-        kind = ("colour",) if has_colour(dataset, colour) else ()
-        return fields.resolve(cls, given, dataset, *kind)
+        return cls.resolve_with_notes(dataset, colour, **given)[0]
 
     @classmethod
-    def notes(cls, dataset: str = "", colour: bool | None = None, **given) -> list[str]:
-        """Return a line for each default that the given values exclude; arguments of `resolve`."""
-        return []
+    def resolve_with_notes(
+        cls, dataset: str = "", colour: bool | None = None, **given
+    ) -> tuple[Self, list[str]]:
+        """Return `resolve`, and a warning for each default that the given values make invalid."""
+        kind = ("colour",) if has_colour(dataset, colour) else ()
+        return fields.resolve(cls, given, dataset, *kind), []
 
     @classmethod
     def of_saved(cls, saved: Mapping[str, Any]) -> Self:

@@ -8,6 +8,11 @@ from losses.clustering import contrastive, invariant_information
 AUTO, NONE = "auto", "none"
 
 
+def explicit(text: str) -> str | None:
+    """Return the value of `clustering`; None for AUTO, which stands for the default."""
+    return None if text == AUTO else text
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Clustering(Choice):
     """Objective by which Q learns categories from real images.
@@ -40,22 +45,22 @@ Q_OPTIONS = {
     ),
     "q_width": _option(
         32,
-        "channels of the first convolution of Q's own trunk, doubled at each halving of the side "
-        "up to eight times",
+        "channels of the first convolution of Q's own trunk, doubled at each halving of the side up "
+        "to 8 times the first",
         at_least=1,
     ),
     "q_heads": _option(
         3, "heads of each categorical code, of which one is selected, without labels", at_least=1
     ),
     "q_head_units": _option(256, "units of the hidden layer of each head", at_least=1),
-    "q_steps": _option(
+    "selection_step": _option(
         1000,
-        "steps before a head is selected and the generator's loss includes the categories, at most "
-        "a tenth of the training",
+        "step at which a head is selected and the generator's loss begins to include the "
+        "categories, at most a tenth of the training",
         at_least=1,
     ),
-    "q_generated": _option(False, "train the categories of Q on generated images as well"),
-    "generated_copies": _option(
+    "train_q_on_generated": _option(False, "train the categories of Q on generated images as well"),
+    "generated_copy_strength": _option(
         0.4,
         "strength of the changes of generated images before Q predicts their categories, relative "
         "to those of real images; 0: no changes",
@@ -75,16 +80,16 @@ CLUSTERINGS = Choices(
         make=contrastive,
         options={
             **Q_OPTIONS,
-            "contrast_dim": _option(
-                64, "dimensions of the vectors of the contrast of images", at_least=2
+            "embedding_dim": _option(
+                64,
+                "dimensions of the embeddings of the instance-level contrastive loss",
+                at_least=2,
             ),
-            "image_temperature": _option(0.5, "temperature of the contrast of images", above=0),
-            "category_temperature": _option(
-                1.0, "temperature of the contrast of categories", above=0
-            ),
+            "instance_temperature": _option(0.5, "temperature of the instance-level loss", above=0),
+            "cluster_temperature": _option(1.0, "temperature of the cluster-level loss", above=0),
         },
-        auxiliary="contrast_dim",
-        of_loss=("image_temperature", "category_temperature"),
+        auxiliary="embedding_dim",
+        of_loss=("instance_temperature", "cluster_temperature"),
     ),
     Clustering(
         name="iic",

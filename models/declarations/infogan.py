@@ -8,21 +8,21 @@ Q predicts the codes c of generated images. With V(D, G) of GAN (equation 6),
     min_{G,Q} max_D  V(D, G) - lambda L_I(G, Q)
     L_I(G, Q) = E[log Q(c | G(z, c))] + H(c)  (equation 5)
 
-L_I is in losses/information.py, the terms are `MutualInformation` in models/objectives.py.
+L_I is in losses/information.py, the terms are `MutualInformation` in models/objectives.py. With
+`clustering`, Q learns the categorical codes from real images by another loss, and G alone minimises
+their term (models/clustering.py).
 """
-
-from typing import Self
 
 import fields
 from augmentation.changes import CHANGES
 from augmentation.policies import POLICIES
-from errors import UserError
+from errors import UserError, as_text
 from fields import PerDataset, choice, field, options
 from losses.information import CODE_LOSSES
 from models.declaration import Model
 from models.declarations.adversarial import AdversarialHyperparameters
 from models.declarations.base import has_colour
-from models.declarations.clustering import AUTO, CLUSTERINGS, NONE
+from models.declarations.clustering import AUTO, CLUSTERINGS, NONE, explicit
 
 AFFINE = ("affine",)
 
@@ -45,21 +45,22 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
         "sizes of the categorical codes, separated by commas, such as 10,4; empty: none",
         group="latents",
     )
-    clustering: str = choice(
+    clustering: str | None = choice(
         CLUSTERINGS,
         PerDataset(NONE, colour="contrastive", FASHION_MNIST="contrastive"),
         "learning of the categories from real images instead of generated ones: contrastive (Li "
         "et al. 2021), iic (invariant information clustering, Ji et al. 2019) or none; auto: the "
         "default, but none where other options exclude it, as if the flag is not given",
         group="clustering",
+        convert=explicit,
         default_of_old_configs=NONE,
     )
     copies: tuple[str, ...] = choice(
         CHANGES,
         PerDataset(
             AFFINE,
-            colour=("crop", "mirror", "light", "colour"),
-            FASHION_MNIST=("crop", "mirror", "light"),
+            colour=("crop", "flip", "light", "colour"),
+            FASHION_MNIST=("crop", "flip", "light"),
         ),
         "random changes of the copies of images for clustering, such as crop,light:0.5 with half "
         "of the limits of light; invariance_weight uses affine copies",
@@ -172,14 +173,21 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
         """Raise UserError if the options of clustering and copies contradict others."""
         if not fields.selected(self, "clustering").clusters:
             if self.copies != AFFINE:
-                raise UserError("must be affine without clustering", "copies")
+                given = as_text(self.copies)
+                raise UserError(f"expected affine without clustering, got {given}", "copies")
+            if not self.uses("invariance_weight"):
+                self._require_default(
+                    "has no effect without clustering or invariance_weight",
+                    *CHANGES["affine"].options,
+                )
             return
         weights = fields.weighted(self.copies)
-        if not weights or any(weight and weight > 1 for weight in weights.values()):
-            raise UserError(
-                "clustering requires at least one change of the copies, with a weight of at most 1",
-                "copies",
-            )
+        if not weights:
+            raise UserError("clustering requires at least one change, got none", "copies")
+        for change, weight in weights.items():
+            if weight and weight > 1:
+                got = f"{change}:{weight:g}"
+                raise UserError(f"expected weights of at most 1, got {got}", "copies")
         excluded = {
             f"augment={self.augment}": POLICIES[self.augment].augments,
             "invariance_weight": self.uses("invariance_weight"),
@@ -189,9 +197,11 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
             if given:
                 raise UserError(f"does not combine with {option}; use one of the two", "clustering")
         if not self.categories:
-            raise UserError("requires a categorical code", "clustering")
+            raise UserError("requires a categorical code; set categorical_codes", "clustering")
         if not fields.selected(self, "network").convolutional:
-            raise UserError(f"requires a convolutional network, not {self.network}", "clustering")
+            raise UserError(
+                f"does not combine with network={self.network}; use dcgan or resnet", "clustering"
+            )
         if self.q_trunk == "shared" and self.information_trains == "heads":
             raise UserError(
                 "shared trains the discriminator's trunk; requires information_trains=trunk",
@@ -199,35 +209,26 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
             )
 
     @classmethod
-    def resolve(cls, dataset="", colour=None, **given):
-        return cls._resolved(dataset, colour, given)[0]
-
-    @classmethod
-    def notes(cls, dataset="", colour=None, **given):
-        note = cls._resolved(dataset, colour, given)[1]
-        return [*super().notes(dataset, colour, **given), *([note] if note else [])]
-
-    @classmethod
-    def _resolved(cls, dataset: str, colour: bool | None, given: dict) -> tuple[Self, str]:
-        """Return the options, and the reason why the default of `clustering` is not possible."""
-        given, note = {name: value for name, value in given.items() if value is not None}, ""
+    def resolve_with_notes(cls, dataset="", colour=None, **given):
+        given = {name: value for name, value in given.items() if value is not None}
+        notes = []
         if given.get("clustering", AUTO) == AUTO:
             given.pop("clustering", None)
             try:
-                return super().resolve(dataset, colour, **given), ""
+                return super().resolve_with_notes(dataset, colour, **given)
             except UserError as error:
                 if error.option != "clustering":
                     raise
-                note = f"clustering=none: {error.message}"
+                notes = [f"clustering=none: {error.message}"]
             given["clustering"] = NONE
         if given["clustering"] == NONE:
             given.setdefault("copies", AFFINE)
-        hp = super().resolve(dataset, colour, **given)
+        hp, others = super().resolve_with_notes(dataset, colour, **given)
         if has_colour(dataset, colour) is False and any(
             CHANGES[change].colour for change in fields.weighted(hp.copies)
         ):
             raise UserError("colour requires images of three channels", "copies")
-        return hp, note
+        return hp, [*notes, *others]
 
     labelled_option = "supervised_fraction"
 

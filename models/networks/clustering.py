@@ -16,7 +16,7 @@ def trunk(image_shape: tuple[int, int, int], width: int) -> keras.Model:
 
     Args:
         image_shape: (h, w, c).
-        width: channels of the first convolution, doubled by each pooling up to eight times.
+        width: channels of the first convolution, doubled by each pooling, up to 8 times the first.
 
     Returns:
         Model: images [b, h, w, c] -> features [b, f].

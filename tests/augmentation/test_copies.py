@@ -12,7 +12,7 @@ from augmentation.copies import FUNCTIONS, affine_copies
 from augmentation.operations import resample
 
 LIMITS = {name: option.default for c in CHANGES.values() for name, option in c.options.items()}
-PHOTO = dict.fromkeys(("crop", "mirror", "light", "colour"), 1.0)
+PHOTO = dict.fromkeys(("crop", "flip", "light", "colour"), 1.0)
 
 
 def pictures(b=3, height=7, width=5, channels=2):
@@ -126,8 +126,8 @@ def test_crops_are_resized_squares_within_the_image():
 
 def test_mirrored_copies_are_mirrored_below_one_half():
     x = pictures()
-    np.testing.assert_array_equal(changed(x, "mirror", [0.49]), x[:, :, ::-1])
-    np.testing.assert_array_equal(changed(x, "mirror", [0.51]), x)
+    np.testing.assert_array_equal(changed(x, "flip", [0.49]), x[:, :, ::-1])
+    np.testing.assert_array_equal(changed(x, "flip", [0.51]), x)
 
 
 def test_light_scales_about_black_then_about_the_mean():
@@ -171,7 +171,7 @@ def test_hue_of_a_third_of_a_turn_exchanges_the_channels():
 
 def test_copies_apply_the_selected_changes_in_the_order_of_their_declaration():
     x = pictures(channels=3)
-    draws = {"crop": [0.2, 0.4, 0.9], "mirror": [0.1], "light": [0.9, 0.2]}
+    draws = {"crop": [0.2, 0.4, 0.9], "flip": [0.1], "light": [0.9, 0.2]}
     draws["colour"] = [0.8, 0.7, 0.9]
     expected = x
     for name, u in draws.items():
@@ -196,7 +196,7 @@ def test_copies_draw_from_a_stream_per_change_and_differ_within_the_batch():
 
 def test_copies_are_differentiable_and_compile():
     x = tf.constant(pictures(channels=3))
-    draws = {"crop": [0.2, 0.4, 0.9], "mirror": [0.1], "light": [0.9, 0.2]}
+    draws = {"crop": [0.2, 0.4, 0.9], "flip": [0.1], "light": [0.9, 0.2]}
     draws["colour"] = [0.8, 0.7, 0.9]
 
     def of(x):

@@ -9,9 +9,9 @@ import tensorflow as tf
 
 from losses.clustering import (
     AUXILIARY,
-    contrast,
     contrastive,
     entropy,
+    info_nce,
     invariant_information,
     joint_distribution,
     mutual_information,
@@ -20,7 +20,7 @@ from losses.clustering import (
 RNG = np.random.default_rng(0)
 A, B = RNG.normal(0, 1, (2, 5, 3))
 LOGITS = RNG.normal(0, 1, (2, 5, 2, 4))  # of two copies of 5 images, by 2 heads of 4 categories
-OPTIONS = {"image_temperature": 0.5, "category_temperature": 2.0}
+OPTIONS = {"instance_temperature": 0.5, "cluster_temperature": 2.0}
 
 
 def numpy_contrast(a, b, temperature):
@@ -57,23 +57,23 @@ def outputs(a=A, b=B, logits=LOGITS):
     ]
 
 
-def test_contrast_is_the_cross_entropy_of_each_partner_among_all_other_vectors():
+def test_info_nce_is_the_cross_entropy_of_each_partner_among_all_other_vectors():
     for temperature in (0.2, 1.0):
-        found = contrast(tf.constant(A), tf.constant(B), temperature)
+        found = info_nce(tf.constant(A), tf.constant(B), temperature)
         np.testing.assert_allclose(found, numpy_contrast(A, B, temperature), rtol=1e-5)
 
 
-def test_contrast_of_orthogonal_images_is_known():
+def test_info_nce_of_orthogonal_images_is_known():
     """Of n orthogonal vectors, copies equal: ln(e^{1/t} + 2 (n - 1)) - 1/t."""
     x = tf.eye(4)
     expected = math.log(math.exp(2.0) + 6) - 2.0
-    np.testing.assert_allclose(contrast(x, x, 0.5), [expected] * 4, rtol=1e-5)
+    np.testing.assert_allclose(info_nce(x, x, 0.5), [expected] * 4, rtol=1e-5)
 
 
-def test_contrast_does_not_depend_on_the_lengths_of_the_vectors():
+def test_info_nce_does_not_depend_on_the_lengths_of_the_vectors():
     factors = np.array([[0.1], [2.0], [30.0], [1.0], [5.0]])
-    scaled = contrast(tf.constant(A * factors), tf.constant(B / factors), 0.5)
-    np.testing.assert_allclose(scaled, contrast(tf.constant(A), tf.constant(B), 0.5), rtol=1e-5)
+    scaled = info_nce(tf.constant(A * factors), tf.constant(B / factors), 0.5)
+    np.testing.assert_allclose(scaled, info_nce(tf.constant(A), tf.constant(B), 0.5), rtol=1e-5)
 
 
 def test_entropy_is_of_the_mean_distribution():

@@ -172,5 +172,5 @@ def test_class_information_is_that_of_the_joint_distribution_in_nats():
 
 
 def test_class_information_of_no_images_raises():
-    with pytest.raises(MetricError, match="needs images, there are none"):
+    with pytest.raises(MetricError, match="requires images, got none"):
         class_information(np.zeros(0, int), np.zeros(0, int))

@@ -46,7 +46,7 @@ def test_colour_images_are_clustered_by_default_whatever_the_data_set():
     for dataset in ("CIFAR10", "/home/me/birds"):
         hp = resolved(dataset, colour=True)
         assert hp.clustering == "contrastive"
-        assert hp.copies == ("crop", "mirror", "light", "colour")
+        assert hp.copies == ("crop", "flip", "light", "colour")
         assert (hp.epochs, hp.batch_size, hp.noise_dim) == (150, 128, 64)
         assert (hp.categorical_weight, hp.g_learning_rate) == (0.5, 2e-4)
         assert (hp.copy_crop, hp.copy_hue, hp.copy_gray, hp.copy_rotation) == (0.55, 0.6, 0.2, None)
@@ -58,7 +58,7 @@ def test_gray_images_are_not_clustered_but_those_of_fashion_mnist():
     assert (hp.copy_rotation, hp.copy_shear, hp.copy_shift) == (0.35, 0.3, 0.07)
     assert (hp.epochs, hp.batch_size, hp.categorical_weight) == (50, 256, 1.0)
     hp = resolved("FASHION_MNIST", colour=False)
-    assert (hp.clustering, hp.copies) == ("contrastive", ("crop", "mirror", "light"))
+    assert (hp.clustering, hp.copies) == ("contrastive", ("crop", "flip", "light"))
     assert hp.copy_crop == 0.7
 
 
@@ -70,23 +70,23 @@ def test_auto_is_the_default_of_the_data_set():
 @pytest.mark.parametrize(
     ("given", "reason"),
     [
-        ({"network": "mlp"}, "requires a convolutional network, not mlp"),
+        ({"network": "mlp"}, "does not combine with network=mlp; use dcgan or resnet"),
         ({"augment": "diffaug"}, "does not combine with augment=diffaug; use one of the two"),
         ({"invariance_weight": 1.0}, "does not combine with invariance_weight; use one of the two"),
         (
             {"supervised_fraction": 0.1},
             "does not combine with supervised_fraction; use one of the two",
         ),
-        ({"categorical_codes": ""}, "requires a categorical code"),
+        ({"categorical_codes": ""}, "requires a categorical code; set categorical_codes"),
     ],
 )
 def test_clustering_that_cannot_be_is_an_error_and_with_auto_none_with_one_line(given, reason):
     hp = resolved("CIFAR10", **given)
     assert (hp.clustering, hp.copies) == ("none", ("affine",))
-    notes = InfoGANHyperparameters.notes("CIFAR10", **given)
-    assert notes == [f"clustering=none: {reason}"]
-    assert not InfoGANHyperparameters.notes("CIFAR10", clustering="none", **given)
-    assert not InfoGANHyperparameters.notes("MNIST", **given)
+    notes = InfoGANHyperparameters.resolve_with_notes
+    assert notes("CIFAR10", **given)[1] == [f"clustering=none: {reason}"]
+    assert notes("CIFAR10", clustering="none", **given)[1] == []
+    assert notes("MNIST", **given)[1] == []
     with pytest.raises(UserError) as error:
         resolved("CIFAR10", colour=True, clustering="contrastive", **given)
     assert str(error.value) == f"clustering: {reason}"
@@ -101,15 +101,17 @@ def test_clustering_that_cannot_be_is_an_error_and_with_auto_none_with_one_line(
         ),
         (
             {"clustering": "iic", "copies": "none"},
-            "copies: clustering requires at least one change of the copies, with a weight of at "
-            "most 1",
+            "copies: clustering requires at least one change, got none",
         ),
         (
             {"clustering": "iic", "copies": "crop:2"},
-            "copies: clustering requires at least one change of the copies, with a weight of at "
-            "most 1",
+            "copies: expected weights of at most 1, got crop:2",
         ),
-        ({"copies": "crop"}, "copies: must be affine without clustering"),
+        ({"copies": "crop"}, "copies: expected affine without clustering, got crop"),
+        (
+            {"copy_rotation": 0.1},
+            "copy_rotation: has no effect without clustering or invariance_weight",
+        ),
         ({"copy_hue": 0.1}, "copy_hue: does not apply with copies=affine, only with copies=colour"),
         (
             {"q_width": 8},
@@ -210,7 +212,7 @@ def test_generated_images_do_not_train_q():
 def test_generated_images_train_q_if_that_is_selected():
     found = []
     for scale in (1.0, 3.0):
-        model = make(q_generated=True)
+        model = make(train_q_on_generated=True)
         model.selected_heads.assign([0])
         for v in model.generator.trainable_variables:
             v.assign(scale * v)
@@ -232,7 +234,7 @@ def test_generator_has_no_term_of_categories_before_a_head_is_selected():
 
 
 def test_term_of_the_generator_is_the_cross_entropy_of_the_selected_head_in_weaker_copies():
-    model = make(generated_copies=0.3)
+    model = make(generated_copy_strength=0.3)
     model.selected_heads.assign([2])
     (batch,) = model.batches_of(images())
     objective = model.objectives[1]
@@ -249,11 +251,11 @@ def test_term_of_the_generator_is_the_cross_entropy_of_the_selected_head_in_weak
 
 def test_statistics_of_batch_norm_are_those_of_copies_of_real_images():
     """Black real images leave the moving mean of the first norm at that of a convolution of -1."""
-    model = make(copies="crop,mirror")
+    model = make(copies="crop,flip")
     model.selected_heads.assign([0])
     model.train_step(tf.zeros((6, *COLOUR), tf.uint8))
     norm = next(la for la in model.categories.trunk.layers if hasattr(la, "moving_mean"))
-    fresh = make(copies="crop,mirror").categories.trunk
+    fresh = make(copies="crop,flip").categories.trunk
     conv = next(la for la in fresh.layers if hasattr(la, "filters"))
     expected = 0.1 * np.array(conv(-tf.ones([1, *COLOUR]))).mean((0, 1, 2))
     np.testing.assert_allclose(norm.moving_mean, expected, rtol=1e-4, atol=1e-6)
@@ -278,18 +280,18 @@ def test_terms_of_clustering_are_losses_of_two_copies_of_each_real_image():
 
 
 def test_heads_are_selected_after_at_most_a_tenth_of_the_training():
-    model = make(q_steps=20)
+    model = make(selection_step=20)
     for steps, start in ((1000, 20), (100, 10), (5, 1)):
         model.before_training(60, steps * 6)
         assert int(model.selection_step) == start
-        assert list(model.milestones()) == [start]
+        assert [step for step, _ in model.milestones()] == [start]
     model.selected_heads.assign([1])
     assert not model.milestones()
 
 
 def test_selected_head_has_the_highest_information_of_two_copies():
     """Head 3 predicts a category from the brightness, which crops leave; the others hardly do."""
-    model = make(copies="crop,mirror", categorical_codes="2", q_heads=3)
+    model = make(copies="crop,flip", categorical_codes="2", q_heads=3)
 
     class Brightness:
         def of_all_heads(self, x, training):
@@ -301,11 +303,14 @@ def test_selected_head_has_the_highest_information_of_two_copies():
 
     model.categories = Brightness()
     x = np.repeat(np.array([0, 255] * 5, np.uint8), np.prod(COLOUR)).reshape(10, *COLOUR)
-    text = model.select_heads(x)
+    scalars = model.select_heads(x)
     assert list(model.selected_heads.numpy()) == [2]
-    assert text == (
-        "category_0: head 3 of 3, mutual information of two copies 0.000, 0.023, 0.693 nats"
-    )
+    assert scalars == {
+        "head_information_category_0_1": pytest.approx(0, abs=1e-5),
+        "head_information_category_0_2": pytest.approx(0.023, abs=1e-3),
+        "head_information_category_0_3": pytest.approx(np.log(2), abs=1e-3),
+        "selected_head_category_0": 3,
+    }
 
 
 def test_predictions_are_those_of_the_selected_head():
@@ -318,3 +323,24 @@ def test_predictions_are_those_of_the_selected_head():
         codes = model.encode(x)
         np.testing.assert_allclose(codes[:, :10], tf.nn.softmax(expected), atol=1e-5)
         assert codes.shape == (6, 12)
+
+
+def test_fit_without_a_selection_warns_and_with_one_does_not(capsys):
+    model = make(selection_step=1)
+    data = tf.data.Dataset.from_tensors(images()).repeat(4)
+    model.fit(data, verbose=0)
+    assert "no head is selected; call model.select_heads(images)" in capsys.readouterr().err
+    model.select_heads(images().numpy())
+    model.fit(data, verbose=0)
+    assert capsys.readouterr().err == ""
+
+
+def test_gradients_of_q_are_finite_whatever_the_loss_scale_of_the_discriminator_is(policy):
+    """The gradients of a side have the smallest scale of its optimizers."""
+    policy("mixed_float16")
+    model = make()
+    model.optimizers["discriminator"].dynamic_scale.assign(2.0**40)
+    model.optimizers["q_categories"].dynamic_scale.assign(8.0)
+    before = weights(model.categories.heads)
+    assert np.isfinite(float(model.train_step(images())["q_categories_gradient_norm"]))
+    assert not equal(before, weights(model.categories.heads))

@@ -34,7 +34,7 @@ def whole(call, argv, tmp_path_factory):
     path = tmp_path_factory.mktemp("clustered") / "whole"
     done = call("train", *argv, f"--outdir={path}")
     assert done.code == 0, done
-    assert "step 2: category_0: head " in done.out
+    assert "step 2: head_information_category_0_1 " in done.out
     assert "warning" not in done.err
     return path
 
@@ -42,10 +42,17 @@ def whole(call, argv, tmp_path_factory):
 def test_folder_of_colour_images_has_the_defaults_of_cifar10(whole):
     hp = saved_config(whole)["hyperparameters"]
     assert hp["clustering"] == "contrastive"
-    assert hp["copies"] == ["crop", "mirror", "light", "colour"]
+    assert hp["copies"] == ["crop", "flip", "light", "colour"]
     assert (hp["batch_size"], hp["epochs"], hp["categorical_weight"]) == (128, 150, 0.5)
     terms = [line["g_loss_category_0"] for line in records(whole) if "g_loss" in line]
     assert [term > 0 for term in terms] == [False, False] + [True] * 18
+
+
+def test_selection_is_a_record_of_the_run(whole):
+    (line,) = [line for line in records(whole) if "selected_head_category_0" in line]
+    assert line["step"] == 2
+    information = [line[f"head_information_category_0_{k}"] for k in (1, 2, 3)]
+    assert line["selected_head_category_0"] == 1 + np.argmax(information)
 
 
 def test_run_has_no_other_default_than_its_own_when_it_is_resumed(call, argv, whole):
@@ -84,7 +91,7 @@ def test_run_stopped_about_the_selection_has_the_same_bits(
     assert steps_saved(tmp_path) == [1 if place == "before" else 2]
     done = call("train", *argv, f"--outdir={tmp_path}")
     assert done.code == 0, done
-    assert ("step 2: category_0: head " in done.out) == (place != "after")
+    assert ("step 2: head_information_category_0_1 " in done.out) == (place != "after")
     name = "checkpoints/ckpt-20"
     assert_same_bits(checkpoint(tmp_path / name), checkpoint(whole / name))
     assert [timeless(x) for x in records(tmp_path)] == [timeless(x) for x in records(whole)]
@@ -114,5 +121,8 @@ def test_same_command_resumes_with_the_values_of_the_run(call, argv, tmp_path, m
     monkeypatch.setitem(spec.metadata["by_dataset"], "colour", 64)
     done = call("train", *given)
     assert (done.code, done.out) == (0, f"{tmp_path}: already finished at step 1\n")
-    message = call("train", *given, "--log_every=2").refusal()
-    assert "batch_size was 128, is 64." in message
+    done = call("train", *given, "--log_every=2", "--steps=2")  # these may change
+    assert done.code == 0, done
+    assert saved_config(tmp_path)["hyperparameters"]["batch_size"] == 128
+    message = call("train", *given, "--q_width=3").refusal()
+    assert "batch_size was 128, is 64; q_width was 2, is 3." in message

@@ -79,7 +79,7 @@ ALL_TERMS = {
     "thickness_guidance": True,
 }
 CONVOLUTIONS = {"network": "dcgan", "width": 4, "depth": None, "q_width": 2, "q_head_units": 4}
-CLUSTERED = {"clustering": "contrastive", "copies": "crop,mirror,light", **CONVOLUTIONS}
+CLUSTERED = {"clustering": "contrastive", "copies": "crop,flip,light", **CONVOLUTIONS}
 GROWING = {"growing_kimg": 0.003}  # with 4 images per step, the second step fades a size in
 ALL_TERMS_OF_PAIRS = ALL_TERMS | {"continuous_codes": 2, "reconstruction_weight": 1.0}
 VARIANTS = {
@@ -157,7 +157,7 @@ BESIDES_OF = {  # what a choice requires
     ("clustering", "iic"): CONVOLUTIONS,
     **{
         ("copies", change): {"clustering": "contrastive", **CONVOLUTIONS}
-        for change in ("crop", "mirror", "light")
+        for change in ("crop", "flip", "light")
     },
     ("copies", "colour"): {
         "clustering": "contrastive", **CONVOLUTIONS, "image_shape": (28, 28, 3)
