@@ -188,12 +188,14 @@ class Config:
         options: options of the run.
         hp: hyperparameters of the model.
         given: hyperparameters that were given, name -> value.
+        kept: those that a run keeps if they are not given, name -> value.
         command: command line that gave the configuration.
     """
 
     options: RunOptions
     hp: Hyperparameters
     given: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
+    kept: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
     command: str = dataclasses.field(default="", compare=False)
 
     @property
@@ -243,7 +245,8 @@ class Config:
     def _of_images(self, image_shape: Sequence[int]) -> tuple[Hyperparameters, list[str]]:
         hyperparameters = REGISTRY[self.options.model].hyperparameters
         colour = image_shape[-1] == 3
-        return hyperparameters.resolve_with_notes(self.options.dataset, colour, **self.given)
+        given = {**self.kept, **self.given}
+        return hyperparameters.resolve_with_notes(self.options.dataset, colour, **given)
 
     def suits(self, channels: int) -> bool:
         """Return whether the values that were given apply to images of a number of channels."""
@@ -264,8 +267,7 @@ class Config:
         started, saved = Config.of_run(run), run.read_config()
         config = self
         if started.options.model == self.options.model and self._was_given(saved):
-            merged = {**fixed_values(started.hp), **self.given}
-            config = dataclasses.replace(self, given=merged)
+            config = dataclasses.replace(self, kept=fixed_values(started.hp))
         shape = run.read_data()["image_shape"]
         try:
             return config.for_images(shape)
@@ -304,7 +306,7 @@ class Config:
         """
         hyperparameters = REGISTRY[saved["options"]["model"]].hyperparameters
         hp = hyperparameters.of_saved(saved["hyperparameters"])
-        return cls(RunOptions(**saved["options"]), hp, dataclasses.asdict(hp))
+        return cls(RunOptions(**saved["options"]), hp, saved.get("given", {}))
 
     @classmethod
     def of_run(cls, run: RunDirectory) -> "Config":
@@ -382,7 +384,7 @@ def parse(argv: Sequence[str]) -> Config:
         hp = hyperparameters.resolve(dataset, True, **theirs)  # as if the images have colours
     if options.image_size and fields.selected(hp, "network").fixed_side:
         stages((options.image_size, options.image_size, 1))
-    return Config(options, hp, theirs, command)
+    return Config(options, hp, theirs, command=command)
 
 
 def option_classes(argv: Sequence[str]) -> tuple[type, ...]:

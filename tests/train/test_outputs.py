@@ -49,7 +49,7 @@ def test_config_json_records_options_data_machine_and_command(tiny_run, digits):
     saved = saved_config(tiny_run.path)
     config = options.parse(tiny_run.argv)
     assert list(saved) == [
-        "commands", "options", "hyperparameters", "data", "total_steps", "environment",
+        "commands", "options", "hyperparameters", "given", "data", "total_steps", "environment",
     ]  # fmt: skip
     assert [shlex.split(command) for command in saved["commands"]] == [
         ["python", "train.py", *tiny_run.argv]
