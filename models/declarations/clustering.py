@@ -45,8 +45,8 @@ Q_OPTIONS = {
     ),
     "q_width": _option(
         32,
-        "channels of the first convolution of Q's own trunk, doubled at each halving of the side up "
-        "to 8 times the first",
+        "channels of the first convolution of Q's own trunk, doubled at each halving of the side "
+        "up to 8 times the first",
         at_least=1,
     ),
     "q_heads": _option(
