@@ -9,7 +9,7 @@ AUTO, NONE = "auto", "none"
 
 
 def explicit(text: str) -> str | None:
-    """Return the value of `clustering`; None for AUTO, which stands for the default."""
+    """Return the value of `clustering`; None, the default, for AUTO."""
     return None if text == AUTO else text
 
 

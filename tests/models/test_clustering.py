@@ -185,7 +185,9 @@ def test_shared_trunk_is_that_of_the_discriminator_and_learns_from_clustering():
     assert sum(g is not None for g in gradients) == len(model.parts.trunk.trainable_variables)
 
 
-@pytest.mark.parametrize("policy_name", ["mixed_float16", "mixed_bfloat16"])
+@pytest.mark.parametrize(
+    "policy_name", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
+)
 def test_outputs_of_q_are_float32_in_16_bits(policy_name, policy):
     policy(policy_name)
     model = make()
@@ -325,6 +327,7 @@ def test_predictions_are_those_of_the_selected_head():
         assert codes.shape == (6, 12)
 
 
+@pytest.mark.slow
 def test_fit_without_a_selection_warns_and_with_one_does_not(capsys):
     model = make(selection_step=1)
     data = tf.data.Dataset.from_tensors(images()).repeat(4)

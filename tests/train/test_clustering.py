@@ -8,6 +8,8 @@ from PIL import Image
 
 from tests.train.cases import records, saved_config, steps_saved, timeless
 
+pytestmark = pytest.mark.slow
+
 TINY = ("--width=2", "--q_width=2", "--q_head_units=4", "--noise_dim=3", "--steps=20")
 EVERY = ("--log_every=1", "--checkpoint_every=20", "--sample_every=20")
 
@@ -62,10 +64,7 @@ def test_run_has_no_other_default_than_its_own_when_it_is_resumed(call, argv, wh
     assert "copy_hue was 0.6, is 0.1." in message
 
 
-@pytest.mark.parametrize(
-    "place",
-    ["within", *(pytest.param(place, marks=pytest.mark.slow) for place in ("before", "after"))],
-)
+@pytest.mark.parametrize("place", ["before", "within", "after"])
 def test_run_stopped_about_the_selection_has_the_same_bits(
     place, call, argv, whole, tmp_path, checkpoint, assert_same_bits, monkeypatch
 ):
@@ -97,7 +96,6 @@ def test_run_stopped_about_the_selection_has_the_same_bits(
     assert [timeless(x) for x in records(tmp_path)] == [timeless(x) for x in records(whole)]
 
 
-@pytest.mark.slow
 def test_clustering_that_is_not_possible_is_one_line(call, argv, tmp_path):
     done = call("train", *argv, "--augment=diffaug", "--steps=1", f"--outdir={tmp_path}")
     assert done.code == 2  # TINY has options of clustering
@@ -109,7 +107,6 @@ def test_clustering_that_is_not_possible_is_one_line(call, argv, tmp_path):
     assert saved_config(tmp_path)["hyperparameters"]["clustering"] == "none"
 
 
-@pytest.mark.slow
 def test_same_command_resumes_with_the_values_of_the_run(call, argv, tmp_path, monkeypatch):
     """Whatever the defaults are now, here those of another batch size."""
     from models.declarations.infogan import InfoGANHyperparameters
