@@ -10,10 +10,10 @@ import fields
 from augmentation import streams
 from augmentation.changes import CHANGES
 from augmentation.copies import copies
-from losses import clustering, information
+from losses import clustering
 from models.base import to_unit_range
 from models.codes import CodeLayout
-from models.objectives import INFORMATION, CodeLosses, Objective
+from models.objectives import INFORMATION, CodeLosses, Objective, categorical_bounds
 from models.randomness import Batch, stateless_seed
 from models.terms import Term
 
@@ -111,21 +111,16 @@ class CategoryInformation(Objective):
 
     def terms(self, real, fake, batch: Batch):
         x = self.copies(fake["images"], batch.uniform, streams.GENERATED_COPIES, self.strength)
+        started = tf.cast(self.predictor.is_selected(), tf.float32)
         terms = {}
         for name, logits in self.predictor.of_images(x).items():
             term = self.losses.categorical(logits, batch.latents[name])
-            started = tf.cast(self.predictor.is_selected(), tf.float32)
             terms[name] = Term(term.value, term.weight * started)
         return terms
 
     def scalars(self, terms):
         """Return the lower bound L_I of each categorical code, in nats."""
-        sizes = self.predictor.codes.categorical
-        bounds = {
-            name: information.categorical_bound(tf.reduce_mean(terms[name].value), size)
-            for name, size in sizes.items()
-        }
-        return INFORMATION.named(bounds)
+        return INFORMATION.named(categorical_bounds(self.predictor.codes, terms))
 
 
 def information_of_heads(
@@ -145,14 +140,10 @@ def information_of_heads(
     """
 
     @tf.function(reduce_retracing=True)
-    def joint_sums(x: tf.Tensor, batch: tf.Tensor) -> dict[str, tf.Tensor]:
-        def uniform(stream: str, shape) -> tf.Tensor:
-            key = stateless_seed(seed, batch, stream)
-            return tf.random.stateless_uniform(shape, key, alg="philox")
-
-        x = to_unit_range(x)
+    def joint_sums(x: tf.Tensor, number: tf.Tensor) -> dict[str, tf.Tensor]:
+        batch = Batch(to_unit_range(x), None, lambda stream: stateless_seed(seed, number, stream))
         outputs = [
-            predictor.of_all_heads(copies(x, uniform, stream), training=False)
+            predictor.of_all_heads(copies(batch.x, batch.uniform, stream), training=False)
             for stream in streams.FIXED_COPIES
         ]
         sums = {}
@@ -163,9 +154,9 @@ def information_of_heads(
         return sums
 
     sums = dict.fromkeys(predictor.codes.categorical, 0.0)
-    for batch, start in enumerate(range(0, len(images), batch_size)):
+    for number, start in enumerate(range(0, len(images), batch_size)):
         x = np.asarray(images[start : start + batch_size])
-        found = joint_sums(x, tf.constant(batch))
+        found = joint_sums(x, tf.constant(number))
         sums = {name: sums[name] + found[name] for name in sums}
     return {
         name: np.array([clustering.mutual_information(head / len(images)) for head in joint])

@@ -14,7 +14,7 @@ from augmentation.changes import CHANGES
 from augmentation.copies import affine_copies
 from errors import UserError
 from losses import guidance, information
-from models.codes import LOG_STD, CodePredictor
+from models.codes import LOG_STD, CodeLayout, CodePredictor
 from models.latents import CONTINUOUS
 from models.randomness import Batch
 from models.scalars import ScalarGroup
@@ -112,14 +112,19 @@ class MutualInformation(Objective):
 
     def scalars(self, terms):
         """Return the lower bound L_I of each code, in nats."""
-        bounds = {}
-        for name, size in self.predictor.codes.categorical.items():
-            nll = tf.reduce_mean(terms[name].value)
-            bounds[name] = information.categorical_bound(nll, size)
+        bounds = categorical_bounds(self.predictor.codes, terms)
         for k in range(self.predictor.codes.continuous):
             loss = tf.reduce_mean(terms[f"{CONTINUOUS}_{k}"].value)
             bounds[f"{CONTINUOUS}_{k}"] = self.losses.choice.bound(loss)
         return INFORMATION.named(bounds)
+
+
+def categorical_bounds(codes: CodeLayout, terms: Terms) -> dict[str, tf.Tensor]:
+    """Return the lower bound L_I of each categorical code, in nats, from its term."""
+    return {
+        name: information.categorical_bound(tf.reduce_mean(terms[name].value), size)
+        for name, size in codes.categorical.items()
+    }
 
 
 class RealImageLosses(Objective):
