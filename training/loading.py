@@ -16,8 +16,7 @@ from training.options import Config
 
 
 def prepare(config: Config) -> None:
-    """Reset Keras; set the memory, the seed, the precision and the determinism of a training."""
-    machine.keep_freed_memory()
+    """Reset Keras; set memory growth, seed, precision and determinism of a training."""
     machine.grow_gpu_memory()
     if config.options.deterministic:
         tf.config.experimental.enable_op_determinism()

@@ -1,7 +1,6 @@
-"""Machine of a run: devices, library versions, memory settings and a warning of slow bfloat16."""
+"""Machine of a run: devices, library versions, memory growth of GPUs, slow bfloat16."""
 
 import contextlib
-import ctypes
 import os
 import platform
 import subprocess
@@ -126,20 +125,3 @@ def grow_gpu_memory() -> None:
         if device.device_type == "GPU":
             with contextlib.suppress(RuntimeError, ValueError):  # in use, or divided by the caller
                 tf.config.experimental.set_memory_growth(device, True)
-
-
-def keep_freed_memory() -> None:
-    """Configure glibc, where present, to reuse freed memory instead of returning it to the system.
-
-    Each step on a CPU frees and allocates the same large arrays. The system clears returned memory
-    before it hands it out again, which takes up to half of the time of a step.
-    """
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
-        return
-    arena_max, mmap_threshold, top_pad, trim_threshold = -8, -3, -2, -1
-    mallopt(arena_max, 1)  # other arenas keep at most 64 MiB
-    mallopt(mmap_threshold, 32 * 2**20)  # the maximum
-    mallopt(top_pad, 256 * 2**20)
-    mallopt(trim_threshold, 2**31 - 1)

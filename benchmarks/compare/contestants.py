@@ -90,22 +90,6 @@ def pytorch(case: Case, precision: str = FLOAT32, channels_last: bool = False) -
     return _of(case, name, "pytorch", precision, requires="torch", channels_last=channels_last)
 
 
-def kept(contestant: Contestant) -> Contestant:
-    """Return a contestant with the allocator of this project, which keeps freed memory.
-
-    The environment sets for glibc what training.machine.keep_freed_memory sets.
-    """
-    name, precision = contestant.name.rsplit(", ", 1)
-    environment = {
-        "MALLOC_ARENA_MAX": "1",
-        "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
-        "MALLOC_TOP_PAD_": str(256 * 2**20),
-        "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
-    }
-    name = f"{name}, memory kept, {precision}"
-    return dataclasses.replace(contestant, name=name, environment=environment)
-
-
 def _of(case, name, module, precision, *, own=False, requires="", **changes) -> Contestant:
     sizes = {"case": case.name, "batch_size": case.batch_size}
     return Contestant(
@@ -119,10 +103,7 @@ def _of(case, name, module, precision, *, own=False, requires="", **changes) -> 
 
 
 def of_steps(case: Case) -> list[Contestant]:
-    """Return the contestants of a case; other libraries only where its layers are plain.
-
-    Others run as their authors start them, and with the allocator of this project.
-    """
+    """Return the contestants of a case; other libraries only where its layers are plain."""
     ours = [project(case), project(case, name=CONTROL), project(case, BFLOAT16)]
     others = [tutorial(case), tutorial(case, BFLOAT16)]
     if case.layers is not None:
@@ -132,7 +113,7 @@ def of_steps(case: Case) -> list[Contestant]:
             pytorch(case, channels_last=True),
             pytorch(case, BFLOAT16, channels_last=True),
         ]
-    return [*ours, *others, *map(kept, others)]
+    return [*ours, *others]
 
 
 def of_start(case: Case) -> list[Contestant]:
@@ -147,7 +128,7 @@ def of_start(case: Case) -> list[Contestant]:
 
 def few(case: Case) -> list[Contestant]:
     """Return the contestants of the measurements over batch sizes and image sides."""
-    return [project(case), project(case, BFLOAT16), tutorial(case), kept(tutorial(case))]
+    return [project(case), project(case, BFLOAT16), tutorial(case)]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,7 +150,6 @@ MEASURES = (
     Measure("fused batch norm", {"keras_batch_norm": True}),
     Measure("fused Adam", {"keras_adam": True}),
     Measure("no logs per step", {"step_logs": True}),
-    Measure("freed memory is kept", {"keep_memory": False}),
     Measure("10 steps per execution", {"steps_per_execution": 10}, adds=True),
 )
 

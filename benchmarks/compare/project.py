@@ -7,7 +7,7 @@ from benchmarks.compare import multiplications, networks
 from benchmarks.compare.contestants import Built
 from data.pipeline import repeated
 from models.layers import plain
-from training import loop, machine
+from training import loop
 from training.callbacks import StepCallbacks
 
 CALLBACKS = 6  # of a training by train.py
@@ -28,7 +28,6 @@ def build(
     keras_adam: bool = False,
     step_logs: bool = False,
     steps_per_execution: int = 1,
-    keep_memory: bool = True,
 ) -> Built:
     """Return the project's step on one constant batch of uint8 images.
 
@@ -40,10 +39,7 @@ def build(
         keras_adam: whether keras.optimizers.Adam replaces the project's optimizer.
         step_logs: whether Keras converts the scalars of each step to numbers.
         steps_per_execution: steps per call of the compiled function.
-        keep_memory: whether freed memory is kept, see training.machine.
     """
-    if keep_memory:
-        machine.keep_freed_memory()
     found = networks.prepared(case, batch_size, precision)
     made = networks.model_class(found)
     if keras_batch_norm:

@@ -189,7 +189,6 @@ def test_project_runs_with_and_without_each_measure(monkeypatch):
         keras_adam=True,
         step_logs=True,
         steps_per_execution=2,
-        keep_memory=False,
     )
     assert changed.multiple == 2
     assert own.multiplications == changed.multiplications > 0

@@ -1,4 +1,4 @@
-"""The machine: its description, the warning about bfloat16, and the memory allocator."""
+"""The machine: its description, the warning about bfloat16, and memory growth."""
 
 import subprocess
 import types
@@ -164,30 +164,3 @@ def test_script_lets_gpu_memory_grow_before_its_first_operation(
     }
     done = python("-c", FIRST_USE, script, *argv[script])
     assert done.code == 0, done
-
-
-def failing(error):
-    def library(name):
-        raise error
-
-    return library
-
-
-@pytest.mark.parametrize(
-    "library",
-    [failing(OSError("no library")), failing(TypeError("no name")), lambda name: object()],
-    ids=["no library", "no library without a name", "no mallopt"],
-)
-def test_keep_freed_memory_without_mallopt_does_nothing(library, monkeypatch):
-    monkeypatch.setattr(machine.ctypes, "CDLL", library)
-    assert machine.keep_freed_memory() is None
-
-
-def test_keep_freed_memory_with_mallopt_sets_valid_parameters(monkeypatch):
-    parameters = {}
-    library = types.SimpleNamespace(mallopt=parameters.__setitem__)
-    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: library)
-    machine.keep_freed_memory()
-    # The numbers of malloc.h: M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_THRESHOLD, M_ARENA_MAX.
-    assert set(parameters) == {-1, -2, -3, -8}
-    assert all(0 < value < 2**31 for value in parameters.values())
