@@ -1,6 +1,7 @@
 """Tables of a record in Markdown, written into docs/performance.md, and their figure."""
 
 import dataclasses
+import math
 import pathlib
 import statistics
 from collections.abc import Callable
@@ -155,21 +156,27 @@ class Gain:
     high: float
 
     def stays(self, control: "Gain") -> bool:
-        """Return whether it is at least LEAST_GAIN, and beyond the interval of the control."""
-        return self.median >= LEAST_GAIN and self.low > control.high
+        """Return whether it is at least LEAST_GAIN, and beyond the control in either direction."""
+        return self.median >= LEAST_GAIN and self.low > max(control.high, -control.low)
 
 
 def gains(group: Group) -> dict[str, Gain]:
-    """Return the gain of each measure that a group of the ablation has, and of the control."""
+    """Return the gain of each measure that a group of the ablation has, and of the control.
+
+    The times of the unchanged step are the geometric means of its two processes in each round. The
+    control is the gain of the second of these processes.
+    """
     project, *_ = group.values()
-    pairs = {"control": (project, group[CONTROL])}
+    control = group[CONTROL]["seconds"]
+    unchanged = [math.sqrt(a * b) for a, b in zip(project["seconds"], control, strict=True)]
+    pairs = {"control": (unchanged, control)}
     for measure in MEASURES:
-        other = group.get(contestants.label(measure))
-        if other:
-            pairs[measure.name] = (project, other) if measure.adds else (other, project)
+        if other := group.get(contestants.label(measure)):
+            seconds = other["seconds"]
+            pairs[measure.name] = (unchanged, seconds) if measure.adds else (seconds, unchanged)
     found = {}
     for name, (slow, fast) in pairs.items():
-        gained = [speed - 1.0 for speed in rounds.ratios(slow["seconds"], fast["seconds"])]
+        gained = [speed - 1.0 for speed in rounds.ratios(slow, fast)]
         found[name] = Gain(statistics.median(gained), *rounds.interval(gained))
     return found
 

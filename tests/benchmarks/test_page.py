@@ -80,9 +80,14 @@ def test_gain_stays_only_beyond_the_interval_of_the_control():
     first, last = (page.gains(group)[m.name] for m in (removed, added))
     assert first == page.Gain(*[pytest.approx(0.04)] * 3)
     assert last.median == pytest.approx(1 / 1.04 - 1)
+    group[contestants.CONTROL] = measurement(*[1.21] * 7)
+    assert page.gains(group)[removed.name].median == pytest.approx(1.04 / 1.1 - 1)
+    assert page.gains(group)["control"].median == pytest.approx(1.1 / 1.21 - 1)
+    group[contestants.CONTROL] = measurement(*even)
     assert stay() == [True, False]
-    group[contestants.CONTROL] = measurement(0.9, 0.94, *even[2:])  # up to 11 % faster
-    assert stay() == [False, False]
+    for other in (0.86, 1.16):  # up to 8 % from the mean of both processes, faster or slower
+        group[contestants.CONTROL] = measurement(other, other, *even[2:])
+        assert stay() == [False, False]
     group[contestants.CONTROL] = measurement(*even)
     group[without] = measurement(0.9, 0.94, *[1.04] * 5)
     assert stay() == [False, False]
