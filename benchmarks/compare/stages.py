@@ -252,7 +252,8 @@ STAGES = {
         title="Measures for speed",
         text="Each row removes one measure from the project's step, or adds one. A measure stays "
         f"if it makes the step faster by at least {100 * contestants.LEAST_GAIN:.0f} %, and its "
-        "interval is above that of the control, which is the same step in another process.",
+        "95 % interval is farther from 0 than that of the control, the same step in another "
+        "process.",
         measure=turns(
             {
                 title: contestants.of_ablation(case, precision)
