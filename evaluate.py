@@ -1,4 +1,4 @@
-"""Measure trained runs: python evaluate.py --run runs/dcgan-mnist. See --help."""
+"""Measure trained models: python evaluate.py --run runs/dcgan-mnist. See --help."""
 
 import sys
 from collections.abc import Sequence
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from cli import flags
 
 USAGE = """usage: python evaluate.py --run DIR[,DIR ...] [--flag value ...]
+       python evaluate.py --pretrained NAME[,NAME ...] [--flag value ...]
        python evaluate.py --images FOLDER_OR_NPZ --dataset NAME [--flag value ...]
 
 Draws samples from the last checkpoint of each run, compares them with real images, prints a table,

@@ -1,4 +1,4 @@
-"""Generate images from a run: python generate.py --run runs/dcgan-mnist. See --help."""
+"""Generate images from a run or shipped weights: python generate.py --run DIR. See --help."""
 
 import sys
 from collections.abc import Sequence
@@ -6,9 +6,12 @@ from collections.abc import Sequence
 from cli import flags
 
 USAGE = """usage: python generate.py --run DIR [--flag value ...]
+       python generate.py --pretrained NAME [--flag value ...]
+       python generate.py --list
 
-Generates images from the last checkpoint of a run and prints the paths of the files. Flags, with
-their defaults in brackets, or in parentheses by output:
+Generates images from the last checkpoint of a run, or from shipped weights, and prints the paths of
+the files. --list shows the names of the shipped weights. Flags, with their defaults in brackets, or
+in parentheses by output:
 """
 
 

@@ -2,16 +2,18 @@
 
     python -m benchmarks.fuzz --examples=10000 --record=benchmarks/fuzz.json
 
-Reads damaged and foreign config.json, status.json, metrics.jsonl and evaluation.json, and parses
-arbitrary flags of every script. Each example must give a value or a UserError of one line with less
-than 500 characters, and an error must leave the run directory unchanged. Stops at the first other
-outcome and prints the smallest example of it. Flags, with their defaults in brackets:
+Reads damaged and foreign config.json, status.json, metrics.jsonl and evaluation.json of a run,
+descriptions and index.json of packages of weights, and parses arbitrary flags of every script. Each
+example must give a value or a UserError of one line with less than 500 characters, and an error
+must leave the run directory unchanged. Stops at the first other outcome and prints the smallest
+example of it. Flags, with their defaults in brackets:
 """
 
 import contextlib
 import copy
 import dataclasses
 import functools
+import hashlib
 import json
 import math
 import os
@@ -33,9 +35,11 @@ from cli import flags
 from errors import UserError
 from evaluation import record as evaluation_record
 from evaluation.options import EvaluateOptions
+from evaluation.reports import packages as package_reports
 from evaluation.reports import tables
 from fields import field
 from models import REGISTRY
+from storage import packages
 from storage.checkpoint_files import files_of
 from storage.files import write_json
 from storage.run_directory import RunDirectory, parsed_record, without_nan
@@ -158,6 +162,17 @@ def saved_evaluation() -> dict:
     }
     saved = {"name": "runs/x", "dataset": "MNIST", "seconds": {"samples": 1.5}, "metrics": metrics}
     return {**saved, evaluation_record.HASHES: dict.fromkeys(metrics, "abc")}
+
+
+@functools.cache
+def saved_package() -> dict:
+    """Return the description of a package of weights."""
+    trained = {
+        "model": "infogan", "dataset": "MNIST", "flagfile": "", "seed": 0, "steps": 6, "kimg": 0.4,
+        "wall_minutes": 1.5, "machine": "2 cores", "commit": "",
+    }  # fmt: skip
+    about = {"name": "a", "sha256": hashlib.sha256(b"x").hexdigest(), "bytes": 1, "licence": "MIT"}
+    return {**saved_config(), **about, "trained": trained, "metrics": saved_evaluation()["metrics"]}
 
 
 def damaged(saved: dict) -> st.SearchStrategy[bytes]:
@@ -386,6 +401,32 @@ def check_evaluation(content: bytes) -> None:
         assert files(run.path) == before
 
 
+def check_package(content: bytes) -> None:
+    """Read the description of a package of weights in all ways that need no model."""
+    with silent(), tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
+        description = Path(folder) / "a.json"
+        description.write_bytes(content)
+        description.with_suffix(".safetensors").write_bytes(b"x")
+        package = packages.find(str(description))
+        for read in (
+            lambda: package_reports.packages_table([package]),
+            lambda: package_reports.write_card(package),
+            lambda: options.Config.of_run(package).fixed(),
+            lambda: evaluating.runs_of(EvaluateOptions(pretrained=str(description))),
+            package.read_tensors,
+        ):
+            has_value_or_error(read)
+        assert description.read_bytes() == content
+
+
+def check_index(content: bytes) -> None:
+    """Read the index of a folder of packages."""
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
+        (Path(folder) / packages.INDEX).write_bytes(content)
+        found = has_value_or_error(packages.index, Path(folder)) or {}
+        assert all(packages.NAME.fullmatch(name) for name in found)
+
+
 def check_flags(line: tuple[str, list[str]]) -> None:
     """Parse a command line."""
     script, argv = line
@@ -398,6 +439,8 @@ STRATEGIES: dict[str, tuple[Callable, Callable[[], st.SearchStrategy]]] = {
     "status.json": (check_status, statuses),
     "metrics.jsonl": (check_log, logs),
     "evaluation.json": (check_evaluation, lambda: damaged(saved_evaluation())),
+    "package": (check_package, lambda: damaged(saved_package())),
+    "index.json": (check_index, lambda: damaged({"a": {"sha256": "0" * 64, "bytes": 1}})),
     "flags": (check_flags, command_lines),
 }
 

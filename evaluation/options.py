@@ -85,7 +85,8 @@ class MeasureOptions:
     publish: bool = field(
         False,
         "also add the finished runs to docs/results/results.json, copy the pictures that a page "
-        "shows to assets/, and update the tables of the pages",
+        "shows to assets/, and update the tables of the pages; of pretrained weights, add the "
+        "metrics to their description and model card",
         group="output",
     )
 
@@ -129,6 +130,13 @@ class EvaluateOptions(MeasureOptions):
     run: str = field(
         "", "run directories, separated by commas", group="runs and metrics", convert=several_paths
     )
+    pretrained: str = field(
+        "",
+        "names of shipped weights, separated by commas (generate.py --list shows them), or paths "
+        "of .safetensors files of training.export; the outputs are in runs/pretrained/<name>",
+        group="runs and metrics",
+        convert=several_paths,
+    )
     step: int | None = field(
         None,
         "step of the checkpoint of each run, such as one that keep_every of train.py kept; the "
@@ -147,7 +155,8 @@ class EvaluateOptions(MeasureOptions):
     )
     dataset: str = field(
         "",
-        "data set that the files of `images` are compared with, named as in train.py",
+        "data set that the files of `images` are compared with, named as in train.py; or the "
+        "folder with the images that `pretrained` weights were trained on",
         group="runs and metrics",
         convert=one_path,
     )
@@ -161,14 +170,19 @@ class EvaluateOptions(MeasureOptions):
 
     def __post_init__(self):
         super().__post_init__()
-        if bool(fields.listed(self.run)) == bool(self.images):
-            raise UserError("expected either run directories or images=...", "run")
-        if bool(self.images) != bool(self.dataset):
+        trained = bool(fields.listed(self.run) or fields.listed(self.pretrained))
+        if trained == bool(self.images):
+            raise UserError(
+                "expected either trained models (run=..., pretrained=...) or images=...", "run"
+            )
+        if self.images and not self.dataset:
             raise UserError("images and dataset must be given together", "dataset")
+        if self.dataset and not (self.images or self.pretrained):
+            raise UserError("requires images=... or pretrained=...; a run has its own", "dataset")
         if self.image_size and not self.images:
             raise UserError("requires images=...; a run has its own", "image_size")
-        if self.step is not None and self.images:
-            raise UserError("requires run=..., images have no checkpoint", "step")
+        if self.step is not None and (self.images or self.pretrained):
+            raise UserError("pretrained weights and images have no checkpoints; omit step", "step")
         if self.step is not None and self.publish:
             raise UserError("requires the newest checkpoint; omit step", "publish")
         if self.images and self.publish:

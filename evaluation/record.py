@@ -15,13 +15,14 @@ from evaluation.reports import pictures
 from evaluation.subject import Subject
 from metrics.measurement import Measurement
 from storage.files import write_json
-from storage.run_directory import require_types
+from storage.saved_config import require_types
 
 FORMAT = 1  # version of the measurements; raise it when a metric changes
 FILE = "evaluation.json"
 HASHES, OLD_HASHES = "protocol_hashes", "ways"
+WEIGHTS = "weights_sha256"  # protocol entry of a package
 # Protocol entries that identify what was measured.
-IDENTITY = ("fingerprint", "checkpoint_step", "images_sha256")
+IDENTITY = ("fingerprint", "checkpoint_step", "images_sha256", WEIGHTS)
 RUN = "run"  # the same, of a run whose evaluation.json is in another folder
 
 
@@ -112,7 +113,16 @@ def saved_record(folder: Path) -> dict:
 def require_shape(saved: Any) -> None:
     """Raise TypeError unless a value has the shape of a record: see `as_record`, with hashes."""
     require_types(saved, {"name": str, "dataset": str, "seconds": dict, "metrics": dict})
-    for name, entry in saved["metrics"].items():
+    require_metrics(saved["metrics"])
+    for key in (HASHES, OLD_HASHES):
+        hashes = saved.get(key, {})
+        if not isinstance(hashes, dict) or not {*map(type, hashes.values())} <= {str, type(None)}:
+            raise TypeError(f"{key} are no strings by name")
+
+
+def require_metrics(metrics: dict) -> None:
+    """Raise TypeError unless each entry of a dictionary has a metric's value and protocol."""
+    for name, entry in metrics.items():
         require_types(entry, {"protocol": dict})
         value, protocol = entry.get("value"), entry["protocol"]
         if "value" not in entry or (value is None and type(protocol.get("reason")) is not str):
@@ -125,10 +135,6 @@ def require_shape(saved: Any) -> None:
         numbers = {type(number) for number in (value, *spreads, *values)}
         if not numbers <= {int, float, type(None)} or (None in values and value is not None):
             raise TypeError(f"the value of {name} is no number")
-    for key in (HASHES, OLD_HASHES):
-        hashes = saved.get(key, {})
-        if not isinstance(hashes, dict) or not {*map(type, hashes.values())} <= {str, type(None)}:
-            raise TypeError(f"{key} are no strings by name")
 
 
 def hashes_of(record: dict) -> dict[str, str]:

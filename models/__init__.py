@@ -91,6 +91,25 @@ def load(path: str | os.PathLike, step: int | None = None) -> "GenerativeModel":
     return loading.load(path, step)
 
 
+def load_pretrained(name: str | os.PathLike) -> "GenerativeModel":
+    """Return the model of a package of trained weights: models.load_pretrained("infogan_mnist").
+
+    It can sample, encode and reconstruct as the trained model, with weights rounded to float16. It
+    is not compiled. Networks that are not in the package, such as a discriminator, have their
+    initial weights, so training does not continue where it stopped.
+
+    Args:
+        name: a name that `generate.py --list` shows, or the path of a package's .safetensors file.
+
+    Raises:
+        UserError: there is no such package, or its file is damaged or another one.
+    """
+    from models import pretrained
+    from storage import packages
+
+    return pretrained.load(packages.find(os.fspath(name)))
+
+
 def __getattr__(name: str) -> type:
     for model in REGISTRY.values():
         if model.class_name == name:

@@ -274,6 +274,12 @@ class AdversarialModel(GenerativeModel):
             state_keys.DISCRIMINATOR: self.discriminator,
         }
 
+    def inference_networks(self):
+        return {state_keys.GENERATOR_EMA: self.generator_ema}
+
+    def ema_pairs(self):
+        return self.ema.pairs
+
     def players(self) -> dict[str, Player]:
         d, g = state_keys.DISCRIMINATOR, state_keys.GENERATOR
         return {

@@ -122,6 +122,17 @@ class GenerativeModel(Scheduled, keras.Model):
         """Return all networks, key of the state -> network."""
         raise NotImplementedError
 
+    def inference_networks(self) -> dict[str, keras.Layer]:
+        """Return the networks that the abilities of the model use, of those in `networks`.
+
+        They are what a package of trained weights contains.
+        """
+        return self.networks()
+
+    def ema_pairs(self) -> list[tuple[keras.Model, keras.Model]]:
+        """Return the networks with the EMA of weights, each with the network that is trained."""
+        return []
+
     def players(self) -> dict[str, Player]:
         """Return the players by name; each network belongs to one of them only."""
         raise NotImplementedError

@@ -134,6 +134,9 @@ class BiGAN(AdversarialModel):
         encoders = {state_keys.ENCODER: self.encoder, state_keys.ENCODER_EMA: self.encoder_ema}
         return super().networks() | encoders
 
+    def inference_networks(self):
+        return super().inference_networks() | {state_keys.ENCODER_EMA: self.encoder_ema}
+
     def encode(self, x):
         """Return E(x), the concatenated means of all latents."""
         return self.latents.join(self.latents_of(self.encoder_output(x), None))

@@ -266,6 +266,15 @@ class InfoGAN(Coded, AdversarialModel):
         features = self.parts.trunk(inputs, training=True)
         return {"d": tf.squeeze(self.parts.score(features), -1), "features": features}
 
+    def inference_networks(self):
+        """Return also Q, with the discriminator if Q predicts codes from its trunk."""
+        used = super().inference_networks() | self.networks_of_categories()
+        if self.q:
+            used[state_keys.Q] = self.q
+        if self.q or (self.clusters and state_keys.Q_TRUNK not in used):
+            used[state_keys.DISCRIMINATOR] = self.discriminator
+        return used
+
     def code_logits(self, x):
         """Return Q's logits [n, k] of the first categorical code."""
         self.require(CATEGORICAL_CODE)

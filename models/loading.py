@@ -12,6 +12,7 @@ from models.declarations.base import Hyperparameters
 from models.state_keys import OWN
 from storage.checkpoints import Checkpoints
 from storage.run_directory import RunDirectory
+from storage.saved_config import SavedConfig
 
 PRECISIONS = ("off", "bfloat16", "float16")  # values of the option `mixed_precision`
 
@@ -39,8 +40,8 @@ def load(path: str | os.PathLike, step: int | None = None) -> GenerativeModel:
     return model
 
 
-def build(run: RunDirectory) -> GenerativeModel:
-    """Build the untrained model of a run in the run's precision.
+def build(run: SavedConfig) -> GenerativeModel:
+    """Build the untrained model of a run or a package in its precision.
 
     The dtype policy of the caller is restored afterwards.
     """

@@ -1,4 +1,4 @@
-"""Run directories, checkpoints, the cache directory, and atomic writes.
+"""Run directories, checkpoints, packages of weights, the cache directory, and atomic writes.
 
 Works on variables, dictionaries and text, independent of model classes.
 

@@ -5,31 +5,15 @@ import json
 import math
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
 
 from errors import UserError, warn
 from storage.checkpoint_files import WRITTEN, steps_of
 from storage.files import sweep, write_atomically, write_json
 from storage.paths import expanded, require_writable
+from storage.saved_config import SavedConfig
 
-Parsed = TypeVar("Parsed")
-
-# Types of the entries of config.json; those of `data` are read by its users.
-CONFIG = {
-    "commands": list,
-    "options": dict,
-    "hyperparameters": dict,
-    "data": dict,
-    "total_steps": int,
-}
-DATA = {
-    "name": str,
-    "fingerprint": str,
-    "image_shape": list,
-    "num_classes": int,
-}
 SCALAR = re.compile(r"\w[\w./:-]*")  # name of a logged scalar
 LARGEST = 2**63 - 1  # integer in a record
 STEP_PICTURE = re.compile(r"(?:span-[0-9]+-)?step-([0-9]{7,18})\.png")
@@ -49,7 +33,7 @@ FILES = {
 }
 
 
-class RunDirectory:
+class RunDirectory(SavedConfig):
     """Directory of a run; a context manager that locks it for one training at a time.
 
     Args:
@@ -61,8 +45,11 @@ class RunDirectory:
     On exit an empty directory is removed, with the folders above it that were created for it.
     """
 
+    missing = "no run found (config.json is missing)"
+
     def __init__(self, path: str | os.PathLike):
-        self.path = Path(expanded(path))
+        self.path = self.outputs = Path(expanded(path))
+        self.label = str(self.path)
         self.checkpoints = self.path / "checkpoints"
         self.samples = self.path / "samples"
         self.planes = self.path / "planes"
@@ -154,65 +141,6 @@ class RunDirectory:
         for folder, names in FILES.items():
             sweep(self.path / folder, names)
 
-    def read_config(self) -> dict:
-        """Return the content of config.json.
-
-        Raises:
-            UserError: it is missing or cannot be read.
-        """
-        try:
-            saved = json.loads(self.config.read_bytes())
-            require_types(saved, CONFIG)
-            if not saved["commands"] or {type(command) for command in saved["commands"]} != {str}:
-                raise TypeError("commands are no list of command lines")
-            require_types(saved, {"environment": dict} if "environment" in saved else {})
-            return saved
-        except FileNotFoundError:
-            raise UserError(f"{self.path}: no run found (config.json is missing)") from None
-        except (OSError, ValueError, TypeError, RecursionError) as error:
-            raise self._unreadable(error) from None
-
-    def read_data(self) -> dict:
-        """Return the description of the data set in config.json.
-
-        Raises:
-            UserError: config.json is missing or cannot be read.
-        """
-        data = self.read_config()["data"]
-        try:
-            require_types(data, DATA)
-            sides = data["image_shape"]
-            if len(sides) != 3 or not all(type(n) is int and 0 < n < 2**16 for n in sides):
-                raise TypeError(f"image_shape is {sides}")
-            if data["num_classes"] < 0:
-                raise TypeError(f"num_classes is {data['num_classes']}")
-        except TypeError as error:
-            raise self._unreadable(f"data: {error}") from None
-        return data
-
-    def _unreadable(self, reason: Exception | str) -> UserError:
-        """Return the error of a damaged config.json."""
-        advice = "restore it from a copy"
-        if self.has_checkpoints:
-            advice += ", or delete it and repeat the command of the training to write it again"
-        return UserError(f"{self.config}: cannot be read ({reason}); {advice}")
-
-    def parsed_config(self, parse: Callable[[dict], Parsed]) -> Parsed:
-        """Return parse(content of config.json).
-
-        Raises:
-            UserError: config.json is missing or cannot be read, or another version of the code
-                wrote it, so that `parse` raises LookupError, TypeError or ValueError.
-        """
-        saved = self.read_config()
-        try:
-            return parse(saved)
-        except (LookupError, TypeError, AttributeError, ValueError) as error:
-            reason = f"it lacks the entry {error}" if isinstance(error, KeyError) else error
-            raise UserError(
-                f"{self.config}: written by another version of the code ({reason})"
-            ) from None
-
     def write_config(
         self, config: dict, data: dict, environment: dict, command: str, total_steps: int
     ) -> None:
@@ -241,6 +169,13 @@ class RunDirectory:
                 "environment": environment,
             },
         )
+
+    @property
+    def advice(self) -> str:
+        restore = "restore it from a copy"
+        if self.has_checkpoints:
+            restore += ", or delete it and repeat the command of the training to write it again"
+        return restore
 
     @property
     def total_steps(self) -> int | None:
@@ -372,17 +307,6 @@ class RunDirectory:
             match = STEP_PICTURE.fullmatch(picture.name)
             if match and int(match[1]) > step:
                 picture.unlink()
-
-
-def require_types(values: Any, types: dict[str, type]) -> None:
-    """Raise TypeError unless `values` is a dictionary with entries of these types."""
-    if not isinstance(values, dict):
-        raise TypeError(f"an object is expected, not {type(values).__name__}")
-    if missing := types.keys() - values.keys():
-        raise TypeError(f"{', '.join(sorted(missing))} missing")
-    for name, kind in types.items():
-        if type(values[name]) is not kind:
-            raise TypeError(f"{name} is not of the type {kind.__name__}")
 
 
 def without_nan(record: dict) -> dict:

@@ -12,6 +12,7 @@ from fields import listed, names_of, value_type
 from models import REGISTRY
 from training.classifier_training import ClassifierOptions
 from training.drawing import GenerateOptions
+from training.export import ExportOptions
 from training.options import RunOptions
 from training.studying import StudyOptions
 
@@ -21,6 +22,7 @@ SCRIPTS = {
     "generate": (GenerateOptions,),
     "study": (StudyOptions, MeasureOptions),
     "train_classifier": (ClassifierOptions,),
+    "training.export": (ExportOptions,),
 }
 
 

@@ -14,6 +14,7 @@ import plotting
 from errors import UserError
 from fields import Choice, Choices, choice, field
 from models.abilities import CONTINUOUS_CODES, ORDERED_DIMENSIONS, STYLES, Ability
+from storage import packages
 from storage.checkpoint_files import require_checkpoint
 from storage.files import write_npz
 from storage.paths import expanded, one_path, require_writable
@@ -73,27 +74,26 @@ TRAVERSAL_SPAN = field(
 
 
 def draw(options: "GenerateOptions") -> list[str]:
-    """Write the selected output of a run; return the lines to print.
+    """Write the selected output of a run or a package; return the lines to print.
 
     Raises:
-        UserError: the run has no checkpoint, its model lacks an ability or the class, or the files
-            cannot be written.
+        UserError: the run has no checkpoint, the package does not exist or is damaged, the model
+            lacks an ability or the class, or the files cannot be written.
     """
-    run = RunDirectory(options.run)
-    run.read_config()  # raises before TensorFlow is imported
-    if not run.has_checkpoints:
-        raise run.without_checkpoints("run")
-    if options.step is not None:
-        require_checkpoint(run.checkpoints, options.step)
-    outdir = Path(expanded(options.outdir or run.path / "generated", "outdir"))
+    if options.list:
+        from evaluation.reports.packages import packages_table
+
+        return [packages_table(packages.shipped())]
+    trained = source(options)
+    outdir = Path(expanded(options.outdir or trained.outputs / "generated", "outdir"))
     require_writable(
         outdir,
-        "outdir" if options.outdir else "run",
+        "outdir" if options.outdir else "pretrained" if options.pretrained else "run",
         "Set outdir=... to a directory that can be written",
     )
     from training.loading import load_run
 
-    _, _, model = load_run(options.run, options.step)
+    _, _, model = load_run(trained if options.pretrained else options.run, options.step)
     check_model(model, options)
     try:
         outdir.mkdir(parents=True, exist_ok=True)
@@ -101,6 +101,25 @@ def draw(options: "GenerateOptions") -> list[str]:
         raise UserError(f"cannot write to {outdir} ({error.strerror})", "outdir") from None
     lines = fields.selected(options, "output").make(model, options, outdir)
     return [str(line) for line in lines]
+
+
+def source(options: "GenerateOptions") -> RunDirectory | packages.Package:
+    """Return the run or the package, without importing TensorFlow.
+
+    Raises:
+        UserError: the run has no such checkpoint, or the package is missing or damaged.
+    """
+    if options.pretrained:
+        package = packages.find(options.pretrained)
+        package.read_tensors()
+        return package
+    run = RunDirectory(options.run)
+    run.read_config()
+    if not run.has_checkpoints:
+        raise run.without_checkpoints("run")
+    if options.step is not None:
+        require_checkpoint(run.checkpoints, options.step)
+    return run
 
 
 def check_model(model: "GenerativeModel", options: "GenerateOptions") -> None:
@@ -273,6 +292,14 @@ class GenerateOptions:
     """Options of generate.py."""
 
     run: str = field("", "run directory of the trained model", group="run", convert=one_path)
+    pretrained: str = field(
+        "",
+        "name of shipped weights instead of a run (list shows the names), or the path of a "
+        ".safetensors file of training.export",
+        group="run",
+        convert=one_path,
+    )
+    list: bool = field(False, "list the shipped weights, and do nothing else", group="run")
     output: str = choice(
         OUTPUTS,
         "grid",
@@ -280,7 +307,10 @@ class GenerateOptions:
         group="run",
     )
     outdir: str = field(
-        "", "output directory; default: generated/ in the run", group="run", convert=one_path
+        "",
+        "output directory; default: generated/ in the run, or in runs/pretrained/<name>",
+        group="run",
+        convert=one_path,
     )
     seed: int = field(0, "seed of the latents", group="run", at_least=0, at_most=2**31 - 1)
     label: int | None = field(
@@ -296,5 +326,11 @@ class GenerateOptions:
 
     def __post_init__(self):
         fields.check(self)
-        if not self.run:
-            raise UserError("expected a run directory", "run")
+        if self.list:
+            if given := [name for name in ("run", "pretrained", "outdir") if getattr(self, name)]:
+                raise UserError("has no effect with list", given[0])
+            return
+        if bool(self.run) == bool(self.pretrained):
+            raise UserError("expected either a run directory or pretrained=...", "run")
+        if self.pretrained and self.step is not None:
+            raise UserError("requires run=..., a package of weights has no checkpoints", "step")

@@ -10,12 +10,15 @@ from evaluation import runner, subject
 from evaluation.context import Stopwatch
 from evaluation.families import describe as describe_metrics
 from evaluation.options import EvaluateOptions, MeasureOptions
-from evaluation.record import RUN, evaluate
+from evaluation.record import RUN, WEIGHTS, evaluate
 from evaluation.reference import Reference
 from evaluation.reports import publishing
 from evaluation.reports.comparison import write_comparison
+from evaluation.reports.packages import described, write_card
 from evaluation.reports.tables import missing, tables
+from storage import packages
 from storage.checkpoint_files import require_checkpoint, steps_of
+from storage.packages import Package
 from storage.paths import require_writable
 from storage.run_directory import RunDirectory
 from training import options
@@ -38,7 +41,7 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
     """
     folder, runs = request.folder, runs_of(request)
     require_outputs(request, runs)
-    records = [published_record(run) for run in runs] if request.publish else []
+    records = [record_of(run) for run in runs] if request.publish else []
     configure_gpus()
     references = [reference_of_images(request)] if request.images else references_of(runs, request)
     outdir = folder if uses_outdir(request, runs) else None
@@ -47,8 +50,12 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
         images = subject.of_images(request.images, references[0].data)
         evaluations = [evaluate(images, references[0], request, folder)]
     require_measured(request, evaluations)
+    for run, evaluation in zip(runs, evaluations, strict=False):
+        if changes(run, request):
+            keep_metrics(run, evaluation["metrics"])
     for run, record, evaluation in zip(runs, records, evaluations, strict=False):
-        publishing.publish({**record, "metrics": evaluation["metrics"]}, run.path)
+        pictures = run.path if isinstance(run, RunDirectory) else None
+        publishing.publish({**record, "metrics": evaluation["metrics"]}, pictures)
     if request.baselines:
         evaluations += evaluate_baselines(request, references)
     several = len(evaluations) > 1
@@ -60,6 +67,38 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
         if request.publish and len(runs) > 1:
             publishing.copy_pictures(folder, folder.name)
     return "\n".join(lines).strip("\n")
+
+
+def record_of(run: RunDirectory | Package) -> dict:
+    """Return the record of a run or a package to publish, without its metrics.
+
+    Raises:
+        UserError: it was not trained by a flagfile and a seed alone, or the run is not finished.
+    """
+    if isinstance(run, RunDirectory):
+        return published_record(run)
+    trained = run.read_config()["trained"]
+    if not trained["flagfile"]:
+        raise UserError(
+            f"{run.name}: only weights of a finished run of one flagfile and a seed, without other "
+            "flags, are published",
+            "publish",
+        )
+    return trained
+
+
+def changes(run: RunDirectory | Package, request: EvaluateOptions) -> bool:
+    """Return whether the description of a package gets the metrics."""
+    return isinstance(run, Package) and (
+        request.publish or not (run.shipped_sha256 or request.outdir)
+    )
+
+
+def keep_metrics(package: Package, metrics: dict) -> None:
+    """Write the metrics that have a value to the description and the card of a package."""
+    measured = {name: entry for name, entry in metrics.items() if entry["value"] is not None}
+    package.update(metrics={**package.read_config()["metrics"], **measured})
+    write_card(package)
 
 
 def configure_gpus() -> None:
@@ -75,13 +114,13 @@ def configure_gpus() -> None:
     tf.config.experimental.enable_tensor_float_32_execution(False)
 
 
-def runs_of(request: EvaluateOptions) -> list[RunDirectory]:
-    """Return the given runs.
+def runs_of(request: EvaluateOptions) -> list[RunDirectory | Package]:
+    """Return the given runs, then the packages.
 
     Raises:
-        UserError: a run is given twice, is missing or has no checkpoint.
+        UserError: a run is given twice, is missing or has no checkpoint, or a package is missing.
     """
-    runs = [RunDirectory(path) for path in directories(request.run)]
+    runs = [RunDirectory(path) for path in paths_in(request.run)]
     if len({run.path.resolve() for run in runs}) < len(runs):
         raise UserError(f"{request.run}: a run is given twice", "run")
     for run in runs:
@@ -90,22 +129,33 @@ def runs_of(request: EvaluateOptions) -> list[RunDirectory]:
             raise run.without_checkpoints("run")
         if request.step is not None:
             require_checkpoint(run.checkpoints, request.step)
-    return runs
+    found = [packages.find(name) for name in paths_in(request.pretrained)]
+    names = [package.name for package in found]
+    if doubled := [name for name in names if names.count(name) > 1]:
+        raise UserError(
+            f"{doubled[0]} is given twice, or two packages have this name", "pretrained"
+        )
+    for package in found:
+        described(package)
+        package.read_tensors()
+    return [*runs, *found]
 
 
-def require_outputs(request: EvaluateOptions, runs: Sequence[RunDirectory]) -> None:
+def require_outputs(request: EvaluateOptions, runs: Sequence[RunDirectory | Package]) -> None:
     """Check the folders of the outputs before anything is measured.
 
     Raises:
         UserError: one cannot be written, or `outdir` has no effect or is the directory of another
             run.
     """
+    for package in (run for run in runs if changes(run, request)):
+        require_writable(package.config.parent, "pretrained", "Set outdir=...")
     compared = len(runs) > 1 or request.baselines
     if compared or request.images or uses_outdir(request, runs):
         require_writable(request.folder, "outdir")
     if uses_outdir(request, runs):
         (run,) = runs
-        if is_run(request.folder) and request.folder.resolve() != run.path.resolve():
+        if is_run(request.folder) and request.folder.resolve() != run.outputs.resolve():
             raise UserError(f"{request.folder} is the directory of another run", "outdir")
         return
     if request.outdir and runs and not compared:  # publish
@@ -114,12 +164,13 @@ def require_outputs(request: EvaluateOptions, runs: Sequence[RunDirectory]) -> N
         )
     advice = "Evaluate it alone" * (len(runs) > 1) or "Run the command again"
     for run in runs:
+        option = "pretrained" if isinstance(run, Package) else "run"
         require_writable(
-            run.path, "run", f"{advice} with outdir=... set to a directory that can be written"
+            run.outputs, option, f"{advice} with outdir=... set to a directory that can be written"
         )
 
 
-def uses_outdir(request: EvaluateOptions, runs: Sequence[RunDirectory]) -> bool:
+def uses_outdir(request: EvaluateOptions, runs: Sequence[RunDirectory | Package]) -> bool:
     """Return whether the evaluation of a run is written to `outdir`, not to the run."""
     return bool(request.outdir) and len(runs) == 1 and not request.publish
 
@@ -129,8 +180,8 @@ def is_run(folder: Path) -> bool:
     return RunDirectory(folder).config.exists()
 
 
-def directories(text: str) -> list[str]:
-    """Split a text at the commas into paths; a directory may have commas in its name."""
+def paths_in(text: str) -> list[str]:
+    """Split a text at the commas into paths; an existing one may have commas in its name."""
     pieces, found = text.split(","), []
     while pieces:
         joined = [(n, ",".join(pieces[:n])) for n in range(len(pieces), 0, -1)]
@@ -138,7 +189,7 @@ def directories(text: str) -> list[str]:
             (n, path)
             for n, one in joined
             for path in (one, one.strip())
-            if path.strip() and os.path.isdir(path)
+            if path.strip() and os.path.exists(path)
         )
         n, path = next(named, (1, pieces[0].strip()))
         found += [path] if path else []
@@ -146,7 +197,9 @@ def directories(text: str) -> list[str]:
     return found
 
 
-def references_of(runs: Sequence[RunDirectory], request: MeasureOptions) -> list[Reference]:
+def references_of(
+    runs: Sequence[RunDirectory | Package], request: MeasureOptions
+) -> list[Reference]:
     """Return the reference images of each data set of the runs.
 
     Raises:
@@ -155,16 +208,18 @@ def references_of(runs: Sequence[RunDirectory], request: MeasureOptions) -> list
     """
     references: list[Reference] = []
     for run in runs:
-        described = run.read_data()
-        if any(r.data.fingerprint == described["fingerprint"] for r in references):
+        saved = run.read_data()
+        if any(r.data.fingerprint == saved["fingerprint"] for r in references):
             continue
         config = options.Config.of_run(run)
-        data_dir = request.data_dir or config.options.data_dir
-        images = config.with_options(data_dir=data_dir).load_data()
-        if images.fingerprint != described["fingerprint"]:
+        place = {"data_dir": request.data_dir or config.options.data_dir}
+        if request.dataset and not data.known(config.options.dataset):
+            place["dataset"] = data.canonical_name(request.dataset)
+        images = config.with_options(**place).load_data()
+        if images.fingerprint != saved["fingerprint"]:
             raise UserError(
-                f"{run.path}: the run was trained on other images of {described['name']}. "
-                "Restore the data set or set data_dir"
+                f"{run.path}: trained on other images of {saved['name']}. Restore the data set, or "
+                f"set {'dataset or ' * isinstance(run, Package)}data_dir"
             )
         references.append(runner.load_reference(images, request))
     return references
@@ -178,22 +233,24 @@ def reference_of_images(request: EvaluateOptions) -> Reference:
 
 
 def evaluate_run(
-    run: RunDirectory,
+    run: RunDirectory | Package,
     request: EvaluateOptions,
     references: Sequence[Reference],
     only_new: bool,
     outdir: Path | None = None,
 ) -> dict:
-    """Measure a run and write its evaluation.json to `outdir` or to the run; return the record.
+    """Measure a run or a package; return the record.
 
-    In the run, the files of an earlier checkpoint than the newest one have a folder of their own.
+    evaluation.json is written to `outdir`, or else to the outputs of the run or the package. In the
+    run, the files of an earlier checkpoint than the newest one have a folder of their own.
     """
     from training import loading
 
     watch = Stopwatch()
     with watch.stage("loading"):
-        config, described, model = loading.load_run(run.path, request.step)
-    (reference,) = (r for r in references if r.data.fingerprint == described["fingerprint"])
+        source = run if isinstance(run, Package) else run.path
+        config, saved, model = loading.load_run(source, request.step)
+    (reference,) = (r for r in references if r.data.fingerprint == saved["fingerprint"])
     step = int(model.step)
     protocol = {
         "model": config.options.model,
@@ -202,14 +259,19 @@ def evaluate_run(
         "precision": config.options.mixed_precision,
     }
     trained = run.read_config()["hyperparameters"]
-    identity = [trained, config.options.seed, step, described["fingerprint"]]
-    name, folder = str(run.path), run.path
+    identity = [trained, config.options.seed, step, saved["fingerprint"]]
+    name, folder = run.label, run.outputs
+    if isinstance(run, Package):
+        protocol[WEIGHTS] = run.sha256
+        identity = [run.sha256, saved["fingerprint"]]
     if request.step is not None:
         name += f" (step {step})"
         if step != steps_of(run.checkpoints)[0]:
             folder = run.path / f"evaluation-step-{step}"
     if outdir:
-        folder, protocol[RUN] = outdir, str(run.path.resolve())
+        folder = outdir
+        if isinstance(run, RunDirectory):
+            protocol[RUN] = str(run.path.resolve())
     measured = subject.of_model(name, model, protocol, identity)
     return evaluate(measured, reference, request, folder, only_new=only_new, watch=watch)
 

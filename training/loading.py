@@ -8,8 +8,10 @@ import tensorflow as tf
 
 import data
 import models
+from models import pretrained
 from models.base import GenerativeModel
 from models.loading import dtype_policy
+from storage.packages import Package
 from storage.run_directory import RunDirectory
 from training import machine
 from training.options import Config
@@ -54,20 +56,22 @@ def build_model(config: Config, image_shape: Sequence[int], num_classes: int) ->
 
 
 def load_run(
-    path: str | os.PathLike, step: int | None = None
+    run: str | os.PathLike | Package, step: int | None = None
 ) -> tuple[Config, dict, GenerativeModel]:
-    """Return a run's configuration, the description of its data, and its model.
+    """Return the configuration of a run, the description of its data, and its model.
 
     Calls `prepare`, which sets the seed and the precision of Keras.
 
     Args:
-        path: the run directory.
-        step: step of the checkpoint; None for the newest one.
+        run: the run directory, or a package of weights.
+        step: step of the checkpoint of a run; None for the newest one.
 
     Raises:
         UserError: there is no run, or it has no such checkpoint.
     """
-    run = RunDirectory(path)
-    config = Config.of_run(run)
+    packaged = isinstance(run, Package)
+    saved = run if packaged else RunDirectory(run)
+    config = Config.of_run(saved)
     prepare(config)
-    return config, run.read_data(), models.load(path, step)
+    model = pretrained.load(run) if packaged else models.load(run, step)
+    return config, saved.read_data(), model

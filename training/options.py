@@ -18,6 +18,7 @@ from models.declarations.base import Hyperparameters
 from models.networks import stages
 from storage.paths import expanded, one_path
 from storage.run_directory import RunDirectory
+from storage.saved_config import SavedConfig
 
 
 @fields.options()
@@ -309,11 +310,11 @@ class Config:
         return cls(RunOptions(**saved["options"]), hp, saved.get("given", {}))
 
     @classmethod
-    def of_run(cls, run: RunDirectory) -> "Config":
-        """Return the configuration of a run.
+    def of_run(cls, run: SavedConfig) -> "Config":
+        """Return the configuration of a run or a package.
 
         Raises:
-            UserError: config.json is missing, cannot be read or is of another version of the code.
+            UserError: its file is missing, cannot be read or is of another version of the code.
         """
         return run.parsed_config(cls.from_dict)
 

@@ -25,20 +25,33 @@ def published_record(run: RunDirectory) -> dict:
             f"{run.path}: only a run of one flagfile and a seed, without other flags, is published",
             "publish",
         )
-    records = [record for record in run.records() if {"kimg", "seconds"} <= record.keys()]
-    if not run.finished or not records:
-        step = next(iter(steps_of(run.checkpoints)), 0)
+    step = next(iter(steps_of(run.checkpoints)), 0)
+    if not run.finished:
         raise UserError(f"{run.path}: the run stopped at step {step}. Finish it", "publish")
+    return training_record(run, step)
+
+
+def training_record(run: RunDirectory, step: int) -> dict:
+    """Return the record of a run up to a step.
+
+    Raises:
+        UserError: its log is missing, or config.json cannot be read.
+    """
+    config = options.Config.of_run(run)
+    records = [r for r in run.records() if {"kimg", "seconds"} <= r.keys() and r["step"] <= step]
+    if not records:
+        raise UserError(f"{run.path}: metrics.jsonl has no record up to step {step}", "run")
     last = records[-1]
     return {
         "model": config.options.model,
         "dataset": run.read_data()["name"],
-        "flagfile": flagfile,
+        "flagfile": run.parsed_config(flagfile_of),
         "seed": config.options.seed,
         "steps": last["step"],
-        "kimg": last["kimg"],
+        "kimg": float(last["kimg"]),
         "wall_minutes": round(last["seconds"] / 60, 1),
         "machine": run.parsed_config(machine_of),
+        "commit": run.parsed_config(commit_of),
     }
 
 
@@ -51,6 +64,11 @@ def flagfile_of(saved: dict[str, Any]) -> str:
     """
     words = shlex.split(saved["commands"][0].replace("--flagfile=", "--flagfile "))
     return words[words.index("--flagfile") + 1] if "--flagfile" in words else ""
+
+
+def commit_of(saved: dict[str, Any]) -> str:
+    """Return the commit of the code in config.json, "" if it is unknown."""
+    return str(saved["environment"].get("zoo", ""))
 
 
 def machine_of(saved: dict[str, Any]) -> str:

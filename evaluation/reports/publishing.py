@@ -1,8 +1,8 @@
 """Published results: docs/results/results.json, and the pictures that pages show.
 
 A record describes a finished run of a committed flagfile: model, dataset, flagfile, seed, steps,
-kimg (thousands of real images seen), wall_minutes, machine and metrics, each with its value and
-protocol.
+kimg (thousands of real images seen), wall_minutes, machine, commit of the code, and metrics, each
+with its value and protocol.
 """
 
 import json
@@ -23,14 +23,15 @@ def read_results() -> list[dict]:
     return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
 
 
-def publish(record: dict, run: Path) -> None:
+def publish(record: dict, run: Path | None = None) -> None:
     """Add a record to results.json; it replaces one of the same flagfile and seed.
 
-    The pictures of the run that a page shows as assets/<flagfile>-seed<seed>/... are copied, and
-    the generated tables are rewritten.
+    The pictures of the run, if it is given, that a page shows as assets/<flagfile>-seed<seed>/...
+    are copied, and the generated tables are rewritten.
     """
     add(record)
-    copy_pictures(run, f"{Path(record['flagfile']).stem}-seed{record['seed']}")
+    if run:
+        copy_pictures(run, f"{Path(record['flagfile']).stem}-seed{record['seed']}")
     pages.write(read_results())
 
 

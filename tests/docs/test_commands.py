@@ -22,7 +22,10 @@ from training.drawing import GenerateOptions
 from training.studying import StudyOptions
 
 SCRIPTS = {"train.py", "evaluate.py", "generate.py", "study.py", "train_classifier.py"}
-MODULES = {"docs.address", "evaluation.reports", "benchmarks", "benchmarks.steps", "benchmarks.xla"}
+MODULES = {
+    *("docs.address", "evaluation.reports", "training.export"),
+    *("benchmarks", "benchmarks.steps", "benchmarks.xla", "benchmarks.published"),
+}
 TRAININGS = sorted({tuple(argv) for argv in commands_of("train.py")})
 # One command for each model and data set; tests/training/test_options.py builds those of configs/.
 OF_EACH_KIND = {
@@ -176,6 +179,11 @@ def test_command_of_a_run_runs(command, call, runs, images, tmp_path):
     script, *argv = re.sub(
         r"runs/(quick|\w+-mnist)", lambda match: str(runs(match[1])), "\n".join(command)
     ).split("\n")
+    if "--pretrained" in argv:
+        done = call("training.export", runs("dcgan-mnist"), f"--to={tmp_path}", "--name=my_dcgan")
+        assert done.code == 0, done
+        argv = [word.replace("packages/", f"{tmp_path}/") for word in argv]
+        argv += [f"--dataset={images[1]}"] * (script == "evaluate")
     if script == "evaluate":
         argv += ["--num_samples=40", "--features=digits", f"--outdir={tmp_path / 'out'}"]
         if "--images" in argv:

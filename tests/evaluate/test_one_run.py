@@ -432,7 +432,10 @@ def test_help_and_invalid_flags_leave_tensorflow_unimported(without_tensorflow, 
     assert "\n  --features  [auto]\n" in help_.out
     assert "\n  fd_<features>  (inception: fid)\n" in help_.out
     messages = [outcome.refusal() for outcome in refused]
-    assert messages[0] == messages[1] == "--run: expected either run directories or images=..."
+    assert messages[0] == messages[1]
+    assert messages[0] == (
+        "--run: expected either trained models (run=..., pretrained=...) or images=..."
+    )
     assert messages[2] == (
         "--num_sample: no such flag; did you mean --num_samples or --likelihood_samples?"
     )

@@ -85,7 +85,7 @@ def test_publish_of_a_finished_run_writes_its_record_figures_and_tables(
         (record,) = json.loads(published.RESULTS.read_text())
     assert list(record) == [
         "model", "dataset", "flagfile", "seed", "steps", "kimg", "wall_minutes", "machine",
-        "metrics",
+        "commit", "metrics",
     ]  # fmt: skip
     last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
     environment = json.loads((run / "config.json").read_text())["environment"]

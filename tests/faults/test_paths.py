@@ -59,12 +59,16 @@ FLAGS = [
     ("train", "--data_dir", ("--model=gan",)),
     ("train", "--flagfile", ("--model=gan",)),
     ("evaluate", "--run", ()),
+    ("evaluate", "--pretrained", ()),
     ("evaluate", "--images", ("--dataset=MNIST",)),
     ("evaluate", "--dataset", ("--images=x",)),
     ("evaluate", "--outdir", ("--run=x",)),
     ("evaluate", "--data_dir", ("--run=x",)),
     ("evaluate", "--features", ("--run=x",)),
     ("generate", "--run", ()),
+    ("generate", "--pretrained", ()),
+    ("training.export", "--run", ("--to=x",)),
+    ("training.export", "--to", ("--run=x",)),
     ("generate", "--outdir", ("--run=x",)),
     ("study", "--configs", ()),
     ("study", "--outdir", ("--configs=x",)),
@@ -119,6 +123,7 @@ def test_tilde_is_expanded_in_every_path_flag(tmp_path, monkeypatch):
     from evaluation.options import EvaluateOptions, MeasureOptions
     from training.classifier_training import ClassifierOptions
     from training.drawing import GenerateOptions
+    from training.export import ExportOptions
     from training.options import RunOptions
     from training.studying import StudyOptions
 
@@ -129,6 +134,7 @@ def test_tilde_is_expanded_in_every_path_flag(tmp_path, monkeypatch):
         "generate": (GenerateOptions,),
         "study": (StudyOptions, MeasureOptions),
         "train_classifier": (ClassifierOptions,),
+        "training.export": (ExportOptions,),
     }
     (tmp_path / "a [1]").mkdir()
     (tmp_path / "a [1]" / "~b").write_text("--seed=3")
@@ -159,7 +165,7 @@ def test_cache_without_a_home_directory_is_one_line(call, short, tmp_path, monke
 
 
 def test_runs_with_commas_in_their_names_are_split_at_the_others(tmp_path, monkeypatch):
-    from training.evaluating import directories
+    from training.evaluating import paths_in
 
     monkeypatch.chdir(tmp_path)
     for name in ("a,b", "a", "c", "d,e,f", " g "):
@@ -176,7 +182,7 @@ def test_runs_with_commas_in_their_names_are_split_at_the_others(tmp_path, monke
         ",a,": ["a"],
         ",".join(["c"] * 60): ["c"] * 60,
     }
-    assert {text: directories(text) for text in expected} == expected
+    assert {text: paths_in(text) for text in expected} == expected
 
 
 @pytest.mark.slow

@@ -358,7 +358,7 @@ def test_help_and_invalid_flags_leave_tensorflow_unimported(without_tensorflow, 
     assert "\n  --output  [grid]\n" in help_.out
     assert "\n  --frames  (interpolation: 10)\n" in help_.out
     messages = [outcome.refusal() for outcome in refused]
-    assert messages[0] == "--run: expected a run directory"
+    assert messages[0] == "--run: expected either a run directory or pretrained=..."
     assert messages[1] == "--runs: no such flag; did you mean --run?"
     assert messages[2].startswith("--output: expected one of images, npz, grid, ")
     assert messages[3] == "--n: expected an integer >= 1, got 0"

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from models import pretrained
+from models.abilities import CATEGORICAL_CODE, ENCODE, RECONSTRUCT
 from tests.models.contracts.cases import (
     IN_GRAPHS,
     NAMES,
@@ -61,6 +63,23 @@ def test_saved_model_and_weights_loaded_generate_the_same_images(
     loaded.compile()
     take_step(loaded, *data)
     assert int(loaded.step) == 2
+
+
+@pytest.mark.parametrize(("name", "variant"), SAVED)
+def test_packaged_tensors_give_another_model_the_same_abilities(name, variant, tiny, stepped):
+    model, (images, _) = stepped(name, variant)
+    other, tensors = tiny(name, **variant), pretrained.tensors_of(model)
+    assert not np.allclose(other.sample(5, seed=2), model.sample(5, seed=2))
+    for one in (other, model):  # both with the rounded weights
+        pretrained.assign(one, tensors)
+    assert int(other.step) == 1
+    x = np.reshape(images, (-1, *model.image_shape))[:4]
+    np.testing.assert_array_equal(other.sample(5, seed=2), model.sample(5, seed=2))
+    for ability in (ENCODE, RECONSTRUCT, CATEGORICAL_CODE):
+        if not model.lacks(ability):
+            (method,) = ability.methods
+            a, b = (np.asarray(getattr(one, method)(x)) for one in (other, model))
+            np.testing.assert_array_equal(a, b, err_msg=method)
 
 
 @pytest.mark.parametrize(("name", "variant"), [("gan", {}), ("dcgan", {"d_norm": "both"})])
