@@ -8,6 +8,7 @@ Importing this module imports neither TensorFlow nor TFDS.
 import dataclasses
 import os
 import pathlib
+from collections.abc import Sequence
 
 from data import arrays, folder, tfds_sets
 from data.image_data import ImageData, Split
@@ -21,6 +22,7 @@ __all__ = [
     "Split",
     "canonical_name",
     "check",
+    "in_colour",
     "known",
     "load",
     "of_tfds",
@@ -58,6 +60,11 @@ def known(name: str) -> KnownSet | None:
     """Return the entry of `KNOWN` for a name in any spelling ("cifar-10"), or None."""
     plain = _plain(name)
     return next((entry for entry in KNOWN.values() if _plain(entry.name) == plain), None)
+
+
+def in_colour(image_shape: Sequence[int]) -> bool:
+    """Return whether images [h, w, c] have three channels."""
+    return image_shape[-1] == 3
 
 
 def canonical_name(name: str) -> str:

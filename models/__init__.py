@@ -8,7 +8,7 @@ import os
 import pkgutil
 from typing import TYPE_CHECKING
 
-from data.catalogue import KNOWN, known
+from data.catalogue import KNOWN, in_colour, known
 from errors import UserError, near, warn
 from models import declarations
 from models.declaration import Model
@@ -58,7 +58,7 @@ def build(
         raise UserError(
             f"expected one of {', '.join(KNOWN)}, or a loaded data set, got {data}", "data"
         )
-    colour = images.image_shape[-1] == 3
+    colour = in_colour(images.image_shape)
     declared = REGISTRY[name].hyperparameters
     hp, notes = declared.resolve_with_notes(images.name, colour, **hyperparameters)
     for note in notes:

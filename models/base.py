@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 import fields
+from data.catalogue import in_colour
 from errors import UserError
 from models import state_keys
 from models.abilities import CLASS_CONDITIONAL, LABEL, VALIDATION, Ability
@@ -78,7 +79,7 @@ class GenerativeModel(Scheduled, keras.Model):
         self.image_shape = tuple(image_shape)
         self.num_classes = num_classes
         self.seed = seed
-        colour = self.image_shape[-1] == 3
+        colour = in_colour(self.image_shape)
         self.hp = self.Hyperparameters.resolve(colour=colour, **hyperparameters)
         self.step = self.add_weight(
             name=state_keys.STEP, shape=(), dtype="int64", initializer="zeros", trainable=False

@@ -245,7 +245,7 @@ class Config:
 
     def _of_images(self, image_shape: Sequence[int]) -> tuple[Hyperparameters, list[str]]:
         hyperparameters = REGISTRY[self.options.model].hyperparameters
-        colour = image_shape[-1] == 3
+        colour = data.in_colour(image_shape)
         given = {**self.kept, **self.given}
         return hyperparameters.resolve_with_notes(self.options.dataset, colour, **given)
 

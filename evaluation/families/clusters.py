@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 import plotting
+from data import in_colour
 from evaluation.families.factors import latents
 from evaluation.features import Extractor, classifier
 from evaluation.metric import CODES, HIGHER, Family, Features, Images
@@ -71,7 +72,7 @@ def classifiers(context) -> dict[str, tuple[Extractor, Callable]]:
     data, found = context.reference.data, {}
     if context.wants(CLASS_INFORMATION):
         found[CLASS_INFORMATION] = (context.extractor, np.asarray)
-    if context.wants(GRAY_CLASS_INFORMATION) and data.image_shape[-1] == 3:
+    if context.wants(GRAY_CLASS_INFORMATION) and in_colour(data.image_shape):
         network = classifier.of_gray_images(data.name, data.fingerprint)
         if network:
             found[GRAY_CLASS_INFORMATION] = (network, classifier.to_gray)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 import fields
-from data.catalogue import known
+from data.catalogue import in_colour, known
 from errors import UserError
 from fields import choice, field, options
 from models import schedules
@@ -119,7 +119,7 @@ class Hyperparameters:
 def has_colour(dataset: str, colour: bool | None) -> bool | None:
     """Return `colour` if it is given, else that of a known data set, else None."""
     if colour is None and dataset and (images := known(dataset)):
-        return images.image_shape[-1] == 3
+        return in_colour(images.image_shape)
     return colour
 
 
