@@ -85,7 +85,7 @@ class MeasureOptions:
     publish: bool = field(
         False,
         "also add the finished runs to docs/results/results.json, copy the pictures that a page "
-        "shows to assets/, and update the tables of the pages; of pretrained weights, add the "
+        "shows to assets/, and update the tables of the pages; of shipped weights, also add the "
         "metrics to their description and model card",
         group="output",
     )
@@ -133,7 +133,9 @@ class EvaluateOptions(MeasureOptions):
     pretrained: str = field(
         "",
         "names of shipped weights, separated by commas (generate.py --list shows them), or paths "
-        "of .safetensors files of training.export; the outputs are in runs/pretrained/<name>",
+        "of .safetensors files of training.export, whose description and model card get the "
+        "metrics unless outdir is given; outputs are in runs/pretrained/<name>, or in <name>/ "
+        "beside the file",
         group="runs and metrics",
         convert=several_paths,
     )

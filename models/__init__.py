@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from data.catalogue import KNOWN, in_colour, known
 from errors import UserError, near, warn
-from models import declarations
+from models import declarations, schedules
 from models.declaration import Model
 
 if TYPE_CHECKING:
@@ -60,6 +60,7 @@ def build(
         )
     colour = in_colour(images.image_shape)
     declared = REGISTRY[name].hyperparameters
+    schedules.check_given(hyperparameters)
     hp, notes = declared.resolve_with_notes(images.name, colour, **hyperparameters)
     for note in notes:
         warn(note)

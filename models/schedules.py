@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from errors import UserError, as_text, either, near
 from fields import Choice, Choices, check_value, weighted
@@ -160,7 +160,8 @@ def parsed_part(part: str) -> Schedule:
     words = [word.strip() for word in part.split(":")]
     name, shape, numbers = words[0], "".join(words[1:2]), words[2:]
     if shape not in SHAPES:
-        raise UserError(f"{part}: expected {USAGE} with a shape of {either(SHAPES)}", "schedule")
+        hint = near(shape, SHAPES) or f" with a shape of {either(SHAPES)}"
+        raise UserError(f"{part}: expected {USAGE}{hint}", "schedule")
     try:
         values = [float(number) for number in numbers]
     except ValueError:
@@ -178,6 +179,19 @@ def parsed_part(part: str) -> Schedule:
     if SHAPES[shape].geometric and min(schedule.first, schedule.last) <= 0:
         raise UserError(f"{part}: {shape} requires values above 0", "schedule")
     return schedule
+
+
+def check_given(given: Mapping[str, Any]) -> None:
+    """Raise UserError if a given value of a scheduled option is not that of the schedule's start.
+
+    Args:
+        given: options by name, without defaults.
+    """
+    for name, parts in parsed(given.get("schedule", "")).items():
+        if given.get(name) not in (None, parts[0].first):
+            raise UserError(
+                f"is replaced by its schedule, which starts with {parts[0].first:g}; omit it", name
+            )
 
 
 def check(hp) -> None:

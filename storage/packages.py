@@ -59,7 +59,7 @@ class Package(SavedConfig):
     def __init__(self, description: Path, sha256: str | None = None):
         self.path = self.config = description
         self.name = self.label = description.stem
-        self.outputs = OUTPUTS / self.name
+        self.outputs = OUTPUTS / self.name if sha256 else description.with_suffix("")
         self.shipped_sha256 = sha256
 
     def read_config(self) -> dict:
@@ -138,7 +138,7 @@ def write(
 
     Args:
         folder: created if it is missing.
-        name: name of the package, as NAME; it replaces one of the same name.
+        name: name of the package, as NAME.
         tensors: arrays by name.
         about: the description, with the entries of a configuration, TRAINED and the licence.
     """
@@ -188,7 +188,10 @@ def find(text: str) -> Package:
     if path.suffix in (TENSORS, DESCRIPTION):
         if path.with_suffix(DESCRIPTION).exists():
             return Package(path.with_suffix(DESCRIPTION))
-        raise UserError(f"{path.with_suffix(DESCRIPTION)}: no such file", "pretrained")
+        if path.exists():
+            missing = path.with_suffix(DESCRIPTION)
+            raise UserError(f"{missing}: no such file. It describes {path.name}", "pretrained")
+        raise UserError(f"{path}: no such file", "pretrained")
     hint = near(text, listed)
     hint = (
         hint or f"; generate.py --list shows the names. Of a file, expected a path with {TENSORS}"

@@ -18,7 +18,7 @@ from evaluation.reports.packages import described, write_card
 from evaluation.reports.tables import missing, tables
 from storage import packages
 from storage.checkpoint_files import require_checkpoint, steps_of
-from storage.packages import Package
+from storage.packages import CARD, Package
 from storage.paths import require_writable
 from storage.run_directory import RunDirectory
 from training import options
@@ -53,6 +53,7 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
     for run, evaluation in zip(runs, evaluations, strict=False):
         if changes(run, request):
             keep_metrics(run, evaluation["metrics"])
+            print(f"the metrics are added to {run.config} and {run.config.with_suffix(CARD)}")
     for run, record, evaluation in zip(runs, records, evaluations, strict=False):
         pictures = run.path if isinstance(run, RunDirectory) else None
         publishing.publish({**record, "metrics": evaluation["metrics"]}, pictures)
@@ -213,7 +214,11 @@ def references_of(
             continue
         config = options.Config.of_run(run)
         place = {"data_dir": request.data_dir or config.options.data_dir}
-        if request.dataset and not data.known(config.options.dataset):
+        if request.dataset:
+            if data.known(config.options.dataset):
+                raise UserError(
+                    f"has no effect: {run.label} was trained on {config.options.dataset}", "dataset"
+                )
             place["dataset"] = data.canonical_name(request.dataset)
         images = config.with_options(**place).load_data()
         if images.fingerprint != saved["fingerprint"]:

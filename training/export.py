@@ -27,6 +27,7 @@ from training import options as training_options
 from training.publishing import published_record, training_record
 
 NUM_SAMPLES = 4  # in the package, to be compared with
+PLACES = ("outdir", "data_dir", "copy_to")  # options without meaning on another machine
 
 
 @fields.options()
@@ -77,6 +78,8 @@ def export(options: ExportOptions) -> packages.Package:
         require_checkpoint(run.checkpoints, options.step)
     folder = Path(expanded(options.to, "to"))
     require_writable(folder, "to")
+    if (there := folder / f"{options.package}{packages.DESCRIPTION}").exists():
+        raise UserError(f"{there} exists; choose another name, or delete it", "name")
     import plotting
     from models import pretrained
     from training import loading
@@ -113,6 +116,8 @@ def about(run: RunDirectory, step: int) -> dict:
 
 def portable(spec: dataclasses.Field, value):
     """Return the value of an option for another machine: no absolute path but a name of data."""
+    if spec.name in PLACES:
+        return spec.default
     if not isinstance(value, str) or not os.path.isabs(value):
         return value
     return Path(value).name if spec.name == "dataset" else spec.default

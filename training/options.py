@@ -13,7 +13,7 @@ from cli import flags
 from cli.flagfiles import with_flagfiles
 from errors import UserError, near
 from fields import field
-from models import REGISTRY
+from models import REGISTRY, schedules
 from models.declarations.base import Hyperparameters
 from models.networks import stages
 from storage.paths import expanded, one_path
@@ -376,6 +376,7 @@ def parse(argv: Sequence[str]) -> Config:
     dataset = data.canonical_name(given.get("dataset", "MNIST"))
     if dataset.strip() and Path(dataset).exists():
         dataset = str(Path(dataset).resolve())
+    schedules.check_given(theirs)
     options = RunOptions(**ours | {"model": model, "dataset": dataset})
     try:
         hp = hyperparameters.resolve(dataset, **theirs)

@@ -3,9 +3,10 @@
     python -m benchmarks compare --stages=peak,steps
 
 Measures the stages one after another, each in rounds in which warm processes take turns. Writes a
-record in JSON after each group of measurements, then the tables of docs/performance.md and their
-figure. --compare lists what is slower than in a stored record; the exit code is then 1. With
---stages=none the record is read, and nothing is measured. Flags, with their defaults in brackets:
+record in JSON after each group of measurements, then its tables and figure beside it. --compare
+lists what is slower than in a stored record; the exit code is then 1. With --stages=none nothing is
+measured. --publish also writes the record, the tables and the figure into the repository. Flags,
+with their defaults in brackets:
 """
 
 import dataclasses
@@ -24,6 +25,7 @@ from benchmarks.compare.worker import ROOT, WorkerError
 from cli import flags
 from errors import UserError, near
 from fields import field
+from storage.files import write_json
 from storage.paths import one_path
 
 RECORD = ROOT / "benchmarks" / "compare.json"
@@ -36,10 +38,12 @@ class CompareOptions:
     stages: str = field(
         ",".join(STAGES), "stages, separated by commas; none: only read the record", group="compare"
     )
-    rounds: int = field(7, "rounds per group", group="compare", at_least=1)
+    rounds: int = field(
+        7, "rounds per group; the ablation has twelve times as many", group="compare", at_least=1
+    )
     seconds: float = field(2.0, "approximate seconds of a turn", group="compare", above=0)
     record: str = field(
-        str(RECORD.relative_to(ROOT)),
+        "runs/compare/compare.json",
         "JSON file of the results; stages that are not measured are kept",
         group="compare",
         convert=one_path,
@@ -47,8 +51,10 @@ class CompareOptions:
     compare: str = field(
         "", "record of an earlier run to compare with", group="compare", convert=one_path
     )
-    page: bool = field(
-        True, "write the tables and the figure of docs/performance.md", group="compare"
+    publish: bool = field(
+        False,
+        "also write the record to benchmarks/compare.json, and its tables and figure to docs/",
+        group="compare",
     )
 
 
@@ -71,11 +77,18 @@ def main(argv: Sequence[str]) -> int:
             measure_stage(record, name, settings, described, path)
         except WorkerError as error:
             raise UserError(f"{name}: {error}") from None
-    if options.page:
+    if names:
+        page.write_tables(record, path.with_suffix(".md"))
+        print(f"wrote {path} and {path.with_suffix('.md')}")
+    if options.publish:
+        page.require_publishable(record)
+        write_json(RECORD, record)
         page.draw_figure(record)
         page.write_page(record)
+        print(f"wrote {RECORD}, {page.PAGE} and {page.FIGURE}")
     lines = list(slower(record, stored)) if stored else []
-    print("\n".join(lines) if lines else "nothing is slower" if stored else f"wrote {path}")
+    if stored:
+        print("\n".join(lines) or "nothing is slower")
     return int(bool(lines))
 
 

@@ -157,7 +157,18 @@ class Gain:
 
     def stays(self, control: "Gain") -> bool:
         """Return whether it is at least LEAST_GAIN, and beyond the control in either direction."""
-        return self.median >= LEAST_GAIN and self.low > max(control.high, -control.low)
+        return self.median >= LEAST_GAIN and self.is_beyond(control)
+
+    def is_beyond(self, control: "Gain") -> bool:
+        """Return whether its interval is farther from 0 than that of the control."""
+        return self.low > max(control.high, -control.low)
+
+    def verdict(self, control: "Gain") -> str:
+        """Return the verdict on a measure for the table."""
+        if self.stays(control):
+            return "stays"
+        least = f"below {100 * LEAST_GAIN:.0f} %"
+        return least if self.median < LEAST_GAIN else "not beyond the control"
 
 
 def gains(group: Group) -> dict[str, Gain]:
@@ -190,7 +201,7 @@ def gain_table(group: Group) -> str:
             name,
             f"{100 * gain.median:+.1f} %",
             f"{100 * gain.low:+.1f} % to {100 * gain.high:+.1f} %",
-            "" if gain is control else "stays" if gain.stays(control) else "below the threshold",
+            "" if gain is control else gain.verdict(control),
         ]
         for name, gain in found.items()
     ]
@@ -223,6 +234,21 @@ def measured_on(stage: dict) -> str:
     versions = ", ".join(f"{name} {environment[name]}" for name in libraries if name in environment)
     void = " **Void: two threads did not run on two cores.**" if stage["void"] else ""
     return f"{environment['machine']}; {versions}.{void}"
+
+
+def write_tables(record: dict, path: pathlib.Path) -> None:
+    """Write the tables of a record to a Markdown file, with their figure beside it."""
+    draw_figure(record, path.with_name(FIGURE.name))
+    write_atomically(path, f"{markdown(record)}\n")
+
+
+def require_publishable(record: dict) -> None:
+    """Raise UserError if a stage of a record is void, or the stages are of several machines."""
+    stages = record["stages"]
+    if void := [name for name, stage in stages.items() if stage["void"]]:
+        raise UserError(f"the figures of {void[0]} are void; measure them again", "publish")
+    if len({stage["environment"]["machine"] for stage in stages.values()}) != 1:
+        raise UserError("requires stages that were measured on one machine", "publish")
 
 
 def write_page(record: dict, page: pathlib.Path = PAGE) -> None:

@@ -101,6 +101,8 @@ def speeds(record: dict, group: dict[str, dict], contestant: str) -> list[float]
         Empty if the record has no tutorial loop.
     """
     seconds = group[contestant]["seconds"]
+    if not min(seconds):  # below the resolution of the stage
+        return []
     if REFERENCE in group:
         return rounds.ratios(group[REFERENCE]["seconds"], seconds)
     steps = record["stages"].get("steps", {}).get("groups", {}).get(DCGAN_28.title, {})

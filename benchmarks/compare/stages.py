@@ -228,10 +228,10 @@ STAGES = {
         title="Train steps",
         text="The same networks, batches and optimizers in each row of a table, on one constant "
         "batch. Relative speeds are those to the tutorial loop within a round. The share of the "
-        "peak is that of the multiplications that the step needs, in the same precision. The "
-        "networks have no dropout. The lazy penalties of StyleGAN2 are off. The backbones are "
-        "those of the project, and the tutorial loop trains the same networks as plain Keras "
-        "layers.",
+        "peak is that of the multiplications that the step needs, in the same precision, and the "
+        "peak that of the faster library. The networks have no dropout. The lazy penalties of "
+        "StyleGAN2 are off. The backbones are those of the project, and the tutorial loop trains "
+        "the same networks as plain Keras layers.",
         measure=turns(
             {
                 case.title: contestants.of_steps(case)
@@ -288,13 +288,14 @@ STAGES = {
     ),
     "evaluate": Stage(
         title="Evaluation",
-        text="evaluate.py with its defaults, from the command to its end, and its stages.",
+        text="evaluate.py with its defaults, from the command to its end, and its stages; the rest "
+        "of the time is the start of Python and of the libraries.",
         measure=of_evaluation,
         in_seconds=True,
     ),
     "batches": Stage(
         title="Batch sizes",
-        text=f"{cases.DCGAN_28.title}.",
+        text=f"{cases.DCGAN_28.title}, batches of 16 to 1,024 images.",
         measure=turns(
             {
                 f"batches of {size:,}": contestants.few(cases.sized("dcgan_28", size))

@@ -1,6 +1,7 @@
 """Reports about packages of trained weights: their table, and the model card of one."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from evaluation.record import require_metrics
 from evaluation.reports.pages import HEADLINES
@@ -41,6 +42,15 @@ images = model.sample(64)  # float32 in [-1, 1]
 UNMEASURED = (
     "`python evaluate.py --pretrained {path}` measures the weights, and writes the results here."
 )
+
+
+# Protocol entries that a card shows, with the headers of their columns.
+PROTOCOL = {"n_fake": "samples", "n_test": "test images", "split": "split", "features": "features"}
+
+
+def as_text(value: Any) -> str:
+    """Return a protocol entry as text for a table."""
+    return "" if value is None else cell(value)
 
 
 def described(package: Package) -> dict:
@@ -122,7 +132,11 @@ def card(about: dict, path: str) -> str:
         "weights": f"{megabytes(about['bytes'])}, float16, SHA-256 `{about['sha256']}`",
         "licence": about["licence"] or "not specified",
     }
-    rows = [[k, cell(m)] for k, m in about["metrics"].items() if m["value"] is not None]
+    rows = [
+        [name, cell(entry), *(as_text(entry["protocol"].get(key)) for key in PROTOCOL)]
+        for name, entry in about["metrics"].items()
+        if entry["value"] is not None
+    ]
     return TEMPLATE.format(
         name=about["name"],
         path=path,
@@ -132,5 +146,7 @@ def card(about: dict, path: str) -> str:
         count=data["train_images"],
         shape=" x ".join(map(str, data["image_shape"])),
         facts=table(["fact", "value"], [list(item) for item in facts.items()]),
-        results=table(["metric", "value"], rows) if rows else UNMEASURED.format(path=path),
+        results=table(["metric", "value", *PROTOCOL.values()], rows)
+        if rows
+        else UNMEASURED.format(path=path),
     )

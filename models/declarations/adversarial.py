@@ -107,7 +107,7 @@ class AdversarialHyperparameters(NetworkHyperparameters):
     def __post_init__(self):
         super().__post_init__()
         if "ema_kimg" in self.scheduled and not self.ema_kimg:
-            raise UserError("ema_kimg: set ema_kimg as well, its schedule replaces it", "schedule")
+            raise UserError("ema_kimg: set ema_kimg to the value at the start as well", "schedule")
         if self.ema_kimg:
             self._require_default("does not apply with ema_kimg", "ema_decay")
         if self.penalty and self.d_norm and NORMS[self.d_norm].batch:

@@ -93,7 +93,11 @@ def test_gain_stays_only_beyond_the_interval_of_the_control():
     assert stay() == [False, False]
     group[without] = measurement(*[1.02] * 7)
     assert stay() == [False, False]
-    assert "below the threshold" in page.gain_table(group)
+    table = page.gain_table(group)
+    assert "| below 3 % " in table
+    group[without] = measurement(*[1.04] * 7)
+    group[contestants.CONTROL] = measurement(1.16, 1.16, *even[2:])
+    assert "| not beyond the control |" in page.gain_table(group)
 
 
 def test_write_page_replaces_the_text_between_the_markers(record, tmp_path):

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from benchmarks.compare import cores, record, stages
+from benchmarks.compare import cores, page, record, stages
 from benchmarks.compare.__main__ import main
 from benchmarks.compare.cases import DCGAN_28
 from benchmarks.compare.stages import Settings, Stage
@@ -132,13 +132,36 @@ def test_command_compares_two_records(tmp_path, capsys):
         paths[name].write_text(json.dumps(recorded(seconds)))
 
     def compare(name):
-        flags = ["--stages=none", "--nopage", f"--record={paths[name]}"]
-        return main([*flags, f"--compare={paths['before']}"])
+        flags = ["--stages=none", f"--record={paths[name]}", f"--compare={paths['before']}"]
+        return main(flags)
 
     assert compare("same") == 0
     assert "nothing is slower" in capsys.readouterr().out
     assert compare("after") == 1
     assert "project, float32: 1 -> 0.5" in capsys.readouterr().out
+
+
+def test_published_record_compared_with_itself_is_not_slower(root, capsys):
+    path = root / "benchmarks" / "compare.json"
+    assert main(["--stages=none", f"--record={path}", f"--compare={path}"]) == 0
+    assert capsys.readouterr().out == "nothing is slower\n"
+
+
+@pytest.mark.parametrize("fault", ["void", "other machine"])
+def test_command_does_not_publish_void_figures_and_those_of_two_machines(
+    fault, root, tmp_path, monkeypatch
+):
+    content = json.loads((root / "benchmarks" / "compare.json").read_text())
+    stage = content["stages"]["start"]
+    if fault == "void":
+        stage["void"] = True
+    else:
+        stage["environment"]["machine"] = "another"
+    path = tmp_path / "compare.json"
+    path.write_text(json.dumps(content))
+    monkeypatch.setattr(page, "write_page", None)
+    with pytest.raises(UserError, match=r"publish: (the figures of start are void|requires)"):
+        main(["--stages=none", "--publish", f"--record={path}"])
 
 
 def test_command_names_the_flag_of_an_unknown_stage():

@@ -19,6 +19,7 @@ from tests.docs.cases import NOT_RUN, blocks, commands, commands_of, inline_flag
 from training import options
 from training.classifier_training import ClassifierOptions
 from training.drawing import GenerateOptions
+from training.export import ExportOptions
 from training.studying import StudyOptions
 
 SCRIPTS = {"train.py", "evaluate.py", "generate.py", "study.py", "train_classifier.py"}
@@ -71,6 +72,7 @@ def test_inline_flags_of_pages_are_flags_of_a_script():
         GenerateOptions,
         StudyOptions,
         ClassifierOptions,
+        ExportOptions,
         CompareOptions,
         GpuOptions,
     )

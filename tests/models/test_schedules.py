@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import models
 from errors import UserError
 from models import REGISTRY
 from models.schedules import SHAPES, Schedule, parsed, value_at
 from tests.models.conftest import BATCH
 from tests.models.contracts.cases import CONVOLUTIONS, STYLED
+from training import options
 
 # Values of a schedule from 8 to 2 between the shares 0.2 and 0.6, at shares of the training.
 DONE = (0.0, 0.2, 0.3, 0.4, 0.5, 0.6, 1.0)
@@ -62,7 +64,8 @@ def test_consecutive_schedules_follow_each_other():
     [
         ("dcgan", "noise_dim:linear:1:2", "noise_dim: cannot change during a training"),
         ("dcgan", "g_learning:linear:1:2", "g_learning: no such option; did you mean g_learning_r"),
-        ("dcgan", "g_learning_rate:lin:1:2", "with a shape of constant, linear,"),
+        ("dcgan", "g_learning_rate:lin:1:2", "did you mean linear?"),
+        ("dcgan", "g_learning_rate:x:1:2", "with a shape of constant, linear,"),
         ("dcgan", "g_learning_rate", "expected NAME:SHAPE:FROM:TO"),
         ("dcgan", "g_learning_rate:linear:1", "expected NAME:SHAPE:FROM:TO"),
         ("dcgan", "g_learning_rate:linear:1:nan", "with finite numbers"),
@@ -74,7 +77,7 @@ def test_consecutive_schedules_follow_each_other():
         ("dcgan", "g_learning_rate:linear:-1:0", "g_learning_rate: expected a number > 0, got -1"),
         ("dcgan", "beta_2:linear:0.9:1", "beta_2: expected a number >= 0 and < 1, got 1"),
         ("dcgan", "penalty_weight:linear:1:2", "penalty_weight does not apply with penalty=none"),
-        ("dcgan", "ema_kimg:linear:1:2", "set ema_kimg as well"),
+        ("dcgan", "ema_kimg:linear:1:2", "set ema_kimg to the value at the start"),
         ("beta_vae", "beta:linear:0:4,beta:linear:4:1:0.5", "starts before the earlier schedule"),
     ],
 )
@@ -82,6 +85,19 @@ def test_invalid_schedule_raises_with_its_name(model, text, message):
     with pytest.raises(UserError, match=r"^schedule: ") as error:
         REGISTRY[model].hyperparameters.resolve(schedule=text)
     assert message in str(error.value)
+
+
+def test_value_that_the_schedule_replaces_raises():
+    schedule = {"schedule": "g_learning_rate:cosine:1e-3:0"}
+    expected = r"^g_learning_rate: is replaced by its schedule, which starts with 0\.001; omit it"
+    for value in ("2e-4", "0.01"):
+        argv = ("--model=dcgan", f"--g_learning_rate={value}", f"--schedule={schedule['schedule']}")
+        with pytest.raises(UserError, match=expected):
+            options.parse(argv)
+    with pytest.raises(UserError, match=expected):
+        models.build("dcgan", "MNIST", g_learning_rate=2e-4, **schedule)
+    models.build("dcgan", "MNIST", g_learning_rate=1e-3, width=4, **schedule)
+    assert REGISTRY["dcgan"].hyperparameters.of_saved(schedule | {"g_learning_rate": 2e-4})
 
 
 def test_schedule_of_an_option_without_effect_raises():
