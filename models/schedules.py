@@ -220,4 +220,5 @@ def check(hp) -> None:
                 try:
                     check_value(spec, value)
                 except UserError as error:
-                    raise UserError(f"{name}: {error.message}", "schedule") from None
+                    also = "".join(f"; {limit:g} is valid in a schedule" for limit in limits)
+                    raise UserError(f"{name}: {error.message}{also}", "schedule") from None

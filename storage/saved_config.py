@@ -55,6 +55,9 @@ class SavedConfig:
             return saved
         except FileNotFoundError:
             raise UserError(f"{self.path}: {self.missing}") from None
+        except NotADirectoryError:
+            hint = "a file, not a run directory; pretrained=... takes a package of weights"
+            raise UserError(f"{self.path}: {hint}") from None
         except (OSError, ValueError, TypeError, RecursionError) as error:
             raise self.unreadable(error) from None
 

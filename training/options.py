@@ -170,9 +170,11 @@ class RunOptions:
             raise UserError("XLA is not deterministic; jit must be off or auto", "deterministic")
         for spec in dataclasses.fields(self):
             every = getattr(self, spec.name) if spec.name.endswith("_every") else None
-            if every and every % self.steps_per_execution:
+            steps = self.steps_per_execution
+            if every and every % steps:
                 raise UserError(
-                    f"{every} is not a multiple of steps_per_execution={self.steps_per_execution}",
+                    f"{every} is not a multiple of steps_per_execution={steps}; "
+                    f"{-(-every // steps) * steps} is one",
                     spec.name,
                 )
 
@@ -307,7 +309,9 @@ class Config:
         """
         hyperparameters = REGISTRY[saved["options"]["model"]].hyperparameters
         hp = hyperparameters.of_saved(saved["hyperparameters"])
-        return cls(RunOptions(**saved["options"]), hp, saved.get("given", {}))
+        if not isinstance(given := saved.get("given", {}), dict):
+            raise TypeError("given is not of the type dict")
+        return cls(RunOptions(**saved["options"]), hp, given)
 
     @classmethod
     def of_run(cls, run: SavedConfig) -> "Config":

@@ -428,3 +428,9 @@ def test_error_of_a_run_without_checkpoints_depends_on_whether_it_had_one(tmp_pa
     run.set_status(checkpoint=2)
     assert run.has_lost_checkpoints(3)
     assert str(run.without_checkpoints("run")) == missing
+
+
+def test_file_in_place_of_a_run_directory_raises(tmp_path):
+    (tmp_path / "x.safetensors").write_bytes(b"")
+    with pytest.raises(UserError, match=r"x\.safetensors: a file, not a run directory"):
+        RunDirectory(tmp_path / "x.safetensors").read_config()

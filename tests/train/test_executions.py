@@ -77,7 +77,7 @@ def test_stop_is_seen_after_the_execution(call, tiny, tmp_path, monkeypatch):
 def test_period_that_is_not_a_multiple_of_the_steps_is_an_error(call, tiny, tmp_path, option):
     argv = (*tiny, "--steps_per_execution=4", "--log_every=8", f"--{option}=6")
     message = call("train", *argv, f"--outdir={tmp_path}").refusal()
-    assert message == f"--{option}: 6 is not a multiple of steps_per_execution=4"
+    assert message == f"--{option}: 6 is not a multiple of steps_per_execution=4; 8 is one"
 
 
 def test_checkpoint_that_is_not_a_multiple_of_the_steps_is_an_error(call, tiny, tmp_path):
