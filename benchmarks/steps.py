@@ -3,17 +3,23 @@
     python -m benchmarks.steps configs/dcgan_mnist.txt configs/wgan_gp_mnist.txt
 
 Prints for each flagfile the images per second (real images of the discriminator) and the
-milliseconds per step, measured in interleaved rounds, and both relative to the first flagfile.
+milliseconds per step, measured in interleaved rounds, and both relative to the first flagfile. With
+--publish the milliseconds per step are also written to docs/results/step_times.json, for the
+minutes in the tables of results; this requires an idle machine.
 """
 
+import json
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from benchmarks.compare import cores
 from cli import flags
 from errors import UserError
+from evaluation.reports import pages
 from evaluation.reports.tables import table
+from storage.files import write_json
 from training import options
 
 ROUNDS, STEPS = 5, 20
@@ -24,8 +30,14 @@ def main(argv: Sequence[str]) -> int:
     if flags.wants_help(argv):
         print(__doc__.strip())
         return 0
+    publish = "--publish" in argv
+    argv = [path for path in argv if path != "--publish"]
     if not argv:
         raise UserError("expected flagfiles: python -m benchmarks.steps configs/...")
+    if publish and not (speedup := cores.speedup()) >= cores.LOWEST_SPEEDUP:
+        raise UserError(
+            f"two threads are {speedup:.2f} times as fast as one; stop other processes", "publish"
+        )
     configs = {path: options.parse([f"--flagfile={path}"]) for path in argv}
     from data import Batches
     from data.pipeline import repeated
@@ -57,8 +69,24 @@ def main(argv: Sequence[str]) -> int:
         images_per_second = images_per_step / step
         row = [path, images_per_second, 1000 * step, images_per_second / rate, step / first]
         rows.append(row)
+    if publish:
+        write_step_times({path: statistics.median(seconds[path]) for path in runs})
     print(table(["flagfile", "images/s", "ms/step", "images/s, relative", "step, relative"], rows))
     return 0
+
+
+def write_step_times(seconds: Mapping[str, float]) -> None:
+    """Add the seconds per step of flagfiles to the file of published step times."""
+    from training import machine
+
+    path = pages.STEP_TIMES
+    times = json.loads(path.read_text()) if path.exists() else {}
+    here = machine.environment()["machine"]
+    times |= {
+        flagfile: {"milliseconds": round(1000 * value, 2), "machine": here}
+        for flagfile, value in seconds.items()
+    }
+    write_json(path, dict(sorted(times.items())))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ folder and ending) select records.
 """
 
 import collections
+import json
 import os
 import re
 import statistics
@@ -32,6 +33,9 @@ BLOCK = re.compile(
     re.DOTALL | re.MULTILINE,
 )
 LINK = re.compile(r"(\]\(|src=\")(?!\w+:|#)([^)\s\"#]+)")
+
+# Median times of a step of flagfiles on an idle machine; `python -m benchmarks.steps --publish`.
+STEP_TIMES = ROOT / "docs" / "results" / "step_times.json"
 
 # Headline of a model: a flagfile and a metric.
 HEADLINES = {
@@ -134,8 +138,11 @@ def models_table(records: Sequence[dict], folder: Path) -> str:
         result = "n/a"
         if runs:
             value = cell(statistics.median(r["metrics"][metric]["value"] for r in runs))
-            minutes = statistics.median(r["wall_minutes"] for r in runs)
-            cores = " (1 core)" if runs[0]["machine"].startswith("1 of") else ""
+            minutes = idle_minutes(runs[0])
+            cores = ""
+            if minutes is None:
+                minutes = statistics.median(r["wall_minutes"] for r in runs)
+                cores = " (1 core)" if runs[0]["machine"].startswith("1 of") else ""
             seeds = f", median of {len(runs)} seeds" if len(runs) > 1 else ""
             result = f"{metric} {value} on {runs[0]['dataset']}, {minutes:.0f} min{cores}{seeds}"
         link = flagfile_link(f"configs/{flagfile}.txt", folder)
@@ -143,25 +150,36 @@ def models_table(records: Sequence[dict], folder: Path) -> str:
     return table(["model", "paper", "flagfile", "result"], rows)
 
 
+def idle_minutes(record: dict) -> float | None:
+    """Return the minutes of the steps of a run on an idle machine; None if they are not measured.
+
+    They are the number of steps times the median time of one, from STEP_TIMES.
+    """
+    times = json.loads(STEP_TIMES.read_text()) if STEP_TIMES.exists() else {}
+    step = times.get(record["flagfile"])
+    return round(record["steps"] * step["milliseconds"] / 60_000, 1) if step else None
+
+
 def training_table(records: Sequence[dict], folder: Path) -> str:
-    """Return the table of runs: flagfile, seed, steps, minutes and machine."""
-    header = ["model", "flagfile", "seed", "steps", "kimg", "minutes", "machine"]
-    return table(
-        header,
-        [
-            [
-                r["model"],
-                flagfile_link(r["flagfile"], folder),
-                str(r["seed"]),
-                r["steps"],
-                r["kimg"],
-                r["wall_minutes"],
-                r["machine"],
-            ]
-            for r in records
-            if r["flagfile"]
-        ],
-    )
+    """Return the table of runs: flagfile, seed, steps, minutes and machine.
+
+    Wall minutes are those of the run, with its evaluations and beside other work on the machine.
+    Minutes are those of its steps on an idle machine, where they are measured.
+    """
+    runs = [record for record in records if record["flagfile"]]
+    columns = {
+        "model": [r["model"] for r in runs],
+        "flagfile": [flagfile_link(r["flagfile"], folder) for r in runs],
+        "seed": [str(r["seed"]) for r in runs],
+        "steps": [r["steps"] for r in runs],
+        "kimg": [r["kimg"] for r in runs],
+        "minutes": [idle_minutes(r) for r in runs],
+        "wall minutes": [r["wall_minutes"] for r in runs],
+        "machine": [r["machine"] for r in runs],
+    }
+    if not any(columns["minutes"]):
+        del columns["minutes"]
+    return table(list(columns), list(zip(*columns.values(), strict=True)))
 
 
 def published(name: str) -> bool:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks import steps
 from evaluation import families
 from evaluation.reports import pages
 from tests.evaluation.cases import CLUSTERS, CODES, FACTORS, PAGE, baseline, cells, entry, record
@@ -19,13 +20,24 @@ def test_training_table_without_records_has_its_header_alone():
 
 def test_training_table_links_the_flagfile():
     header, row = block("training", [record()])
-    assert header == ["model", "flagfile", "seed", "steps", "kimg", "minutes", "machine"]
+    assert header == ["model", "flagfile", "seed", "steps", "kimg", "wall minutes", "machine"]
     assert row == [
         "gan", "[gan_mnist](configs/gan_mnist.txt)", "0", "28,110", "1,799", "12.3",
         "2 cores, no GPU",
     ]  # fmt: skip
     table = pages.training_table([record()], pages.ROOT / "docs" / "results")
     assert "[gan_mnist](../../configs/gan_mnist.txt)" in table
+
+
+def test_tables_have_minutes_of_steps_on_an_idle_machine(tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "STEP_TIMES", tmp_path / "step_times.json")
+    steps.write_step_times({"configs/gan_mnist.txt": 0.0102})
+    steps.write_step_times({"configs/other.txt": 1.0})
+    header, row = block("training", [record()])
+    assert dict(zip(header, row, strict=True))["minutes"] == "4.8"  # 28,110 x 10.2 ms
+    assert dict(zip(header, row, strict=True))["wall minutes"] == "12.3"
+    rows = block("models", [record(metrics={"fd_digits": entry(5.0)})])
+    assert "fd_digits 5 on MNIST, 5 min" in [row[-1] for row in rows]
 
 
 def test_training_table_omits_baselines():
