@@ -132,6 +132,8 @@ def require_metrics(metrics: dict) -> None:
             raise TypeError(f"the values of {name} are no list")
         spread = protocol.get("spread")
         spreads = spread if isinstance(spread, list) else [spread]  # a list: one per seed
+        if spreads is spread and "values" not in protocol:
+            raise TypeError(f"the spread of {name} is a list")
         numbers = {type(number) for number in (value, *spreads, *values)}
         if not numbers <= {int, float, type(None)} or (None in values and value is not None):
             raise TypeError(f"the value of {name} is no number")

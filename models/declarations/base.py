@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
+import numpy as np
+
 import fields
 from data.catalogue import in_colour, known
 from errors import UserError
@@ -97,6 +99,7 @@ class Hyperparameters:
     ) -> tuple[Self, list[str]]:
         """Return `resolve`, and a warning for each default that the given values make invalid."""
         kind = ("colour",) if has_colour(dataset, colour) else ()
+        given = {name: plain_number(value) for name, value in given.items()}
         return fields.resolve(cls, given, dataset, *kind), []
 
     @classmethod
@@ -114,6 +117,11 @@ class Hyperparameters:
         key = "default_of_old_configs"
         specs = cls.__dataclass_fields__.values()
         return {spec.name: spec.metadata[key] for spec in specs if key in spec.metadata}
+
+
+def plain_number(value: Any) -> Any:
+    """Return the Python number of a NumPy scalar; any other value unchanged."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def has_colour(dataset: str, colour: bool | None) -> bool | None:

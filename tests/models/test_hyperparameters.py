@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 import fields
@@ -583,3 +584,12 @@ def test_import_of_the_registry_leaves_tensorflow_unimported(module):
         check=True,
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_numbers_of_numpy_are_hyperparameters():
+    numbers = {"width": np.int64(8), "g_learning_rate": np.float32(0.5), "beta_1": np.float64(0.2)}
+    hp = models.REGISTRY["dcgan"].hyperparameters.resolve(**numbers)
+    assert {name: getattr(hp, name) for name in numbers} == numbers
+    assert {type(getattr(hp, name)) for name in numbers} == {int, float}
+    with pytest.raises(UserError, match=r"^width: expected an integer >= 1, got 8\.0"):
+        models.REGISTRY["dcgan"].hyperparameters.resolve(width=np.float64(8.0))
