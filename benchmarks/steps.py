@@ -9,6 +9,7 @@ minutes in the tables of results; this requires an idle machine.
 """
 
 import json
+import os
 import statistics
 import sys
 import time
@@ -83,7 +84,10 @@ def write_step_times(seconds: Mapping[str, float]) -> None:
     times = json.loads(path.read_text()) if path.exists() else {}
     here = machine.environment()["machine"]
     times |= {
-        flagfile: {"milliseconds": round(1000 * value, 2), "machine": here}
+        os.path.relpath(flagfile, pages.ROOT): {
+            "milliseconds": round(1000 * value, 2),
+            "machine": here,
+        }
         for flagfile, value in seconds.items()
     }
     write_json(path, dict(sorted(times.items())))

@@ -12,6 +12,7 @@ from data.catalogue import KNOWN, in_colour, known
 from errors import UserError, near, warn
 from models import declarations, schedules
 from models.declaration import Model
+from models.declarations.base import plain_number
 
 if TYPE_CHECKING:
     from data.catalogue import ImageData
@@ -60,7 +61,7 @@ def build(
         )
     colour = in_colour(images.image_shape)
     declared = REGISTRY[name].hyperparameters
-    schedules.check_given(hyperparameters)
+    schedules.check_given({n: plain_number(v) for n, v in hyperparameters.items()})
     hp, notes = declared.resolve_with_notes(images.name, colour, **hyperparameters)
     for note in notes:
         warn(note)
@@ -103,7 +104,7 @@ def load_pretrained(name: str | os.PathLike) -> "GenerativeModel":
         name: a name that `generate.py --list` shows, or the path of a package's .safetensors file.
 
     Raises:
-        UserError: there is no such package, or its file is damaged or another one.
+        UserError: there is no such package, or its file is damaged, or its SHA-256 differs.
     """
     from models import pretrained
     from storage import packages

@@ -124,9 +124,9 @@ class GenerativeModel(Scheduled, keras.Model):
         raise NotImplementedError
 
     def inference_networks(self) -> dict[str, keras.Layer]:
-        """Return the networks that the abilities of the model use, of those in `networks`.
+        """Return the subset of `networks` that sampling, encoding and other abilities use.
 
-        They are what a package of trained weights contains.
+        A package of trained weights contains them.
         """
         return self.networks()
 

@@ -27,7 +27,10 @@ def tensors_of(model: GenerativeModel) -> dict[str, np.ndarray]:
                 with np.errstate(over="ignore"):
                     value = value.astype(np.float16)
             if not np.isfinite(value).all():
-                raise UserError(f"{part}: {variable.path} is not finite in float16")
+                raise UserError(
+                    f"{part}: {variable.path} is not finite, or beyond the range of float16; "
+                    "export an earlier checkpoint with step=..."
+                )
             tensors[f"{part}/{k}/{variable.name}"] = value
     own = model.state()[state_keys.OWN]
     return tensors | {f"{state_keys.OWN}/{k}": np.asarray(v.numpy()) for k, v in own.items()}
@@ -49,7 +52,7 @@ def load(package: Package) -> GenerativeModel:
 def assign(model: GenerativeModel, tensors: dict[str, np.ndarray]) -> None:
     """Set the variables of a model to the tensors of its package.
 
-    A network that is trained and has an average gets the values of the average.
+    A trained network with an EMA copy gets the weights of the copy.
 
     Raises:
         ValueError: the tensors are not those of the model.

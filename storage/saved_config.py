@@ -29,12 +29,16 @@ class SavedConfig:
     """Reader of the configuration of a training.
 
     Attributes:
+        label: name in tables.
+        outputs: folder of what is made with the trained model.
         path: folder or file that an error about a missing configuration names.
         config: the JSON file.
         advice: end of the error of a damaged file: what to do.
         missing: error of a missing file.
     """
 
+    label: str
+    outputs: Path
     path: Path
     config: Path
     advice: str
@@ -56,8 +60,7 @@ class SavedConfig:
         except FileNotFoundError:
             raise UserError(f"{self.path}: {self.missing}") from None
         except NotADirectoryError:
-            hint = "a file, not a run directory; pretrained=... takes a package of weights"
-            raise UserError(f"{self.path}: {hint}") from None
+            raise UserError(f"{self.path}: a file, not a run directory") from None
         except (OSError, ValueError, TypeError, RecursionError) as error:
             raise self.unreadable(error) from None
 

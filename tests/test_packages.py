@@ -83,7 +83,7 @@ def test_packaged_model_draws_and_encodes_as_the_run(folder, coded_run):
 
 
 @pytest.mark.parametrize("change", ["damaged", "of another package", "missing"])
-def test_damaged_foreign_or_missing_tensors_are_refused_in_one_line(change, shipped, call):
+def test_damaged_foreign_or_missing_tensors_raise_in_one_line(change, shipped, call):
     tensors = shipped / "coded.safetensors"
     content = tensors.read_bytes()
     if change == "missing":
@@ -99,7 +99,7 @@ def test_damaged_foreign_or_missing_tensors_are_refused_in_one_line(change, ship
     assert not list(shipped.parent.glob("runs/**/*.*"))
 
 
-def test_tensors_of_another_version_are_refused(shipped, call):
+def test_tensors_of_another_version_raise(shipped, call):
     about = json.loads((shipped / "coded.json").read_text())
     about["hyperparameters"]["width"] += 1
     (shipped / "coded.json").write_text(json.dumps(about))
@@ -108,7 +108,7 @@ def test_tensors_of_another_version_are_refused(shipped, call):
     )
 
 
-def test_unknown_package_is_refused_with_the_nearest_name(shipped, call):
+def test_unknown_package_raises_with_the_nearest_name(shipped, call):
     refusal = call("generate", "--pretrained=codec").refusal()
     assert refusal == "--pretrained: no such weights: codec; did you mean coded?"
     with pytest.raises(UserError, match=r"generate\.py --list"):
@@ -137,7 +137,7 @@ def test_list_has_model_data_size_and_result(shipped, call):
 
 @pytest.mark.parametrize("entry", [*packages.ABOUT, *packages.TRAINED, "options", "data"])
 @pytest.mark.parametrize("value", [None, {"a": 1}, 5.5])
-def test_damaged_description_is_refused_in_one_line(entry, value, shipped, call):
+def test_damaged_description_raises_in_one_line(entry, value, shipped, call):
     about = json.loads((shipped / "coded.json").read_text())
     (about if entry in about else about["trained"])[entry] = value
     (shipped / "coded.json").write_text(json.dumps(about))
@@ -148,15 +148,17 @@ def test_damaged_description_is_refused_in_one_line(entry, value, shipped, call)
         assert "coded.json: cannot be read" in done.refusal()
 
 
-def test_damaged_index_is_refused_in_one_line(shipped, call):
+def test_damaged_index_raises_in_one_line(shipped, call):
     for content in ("", "[]", '{"coded": 1}', '{"../x": {"sha256": "", "bytes": 1}}'):
         (shipped / "index.json").write_text(content)
         assert "index.json: cannot be read" in call("generate", "--list").refusal()
 
 
-def test_two_packages_of_one_name_are_refused(shipped, folder, call):
+def test_two_packages_of_one_name_raise(shipped, folder, call):
     refusal = call("evaluate", f"--pretrained=coded,{folder / 'coded.safetensors'}").refusal()
-    assert refusal == "--pretrained: coded is given twice, or two packages have this name"
+    assert (
+        refusal == "--pretrained: coded is given twice, or is the name of two packages; rename one"
+    )
 
 
 def test_evaluate_measures_a_package_on_its_data(shipped, call, digits):
@@ -207,7 +209,7 @@ def test_export_keeps_no_path_of_the_machine(tiny_run, digits, tmp_path, call):
         ("evaluate", ("--pretrained=coded", "--publish", "--repeats=3"), "publish"),
     ],
 )
-def test_flags_that_exclude_each_other_are_refused(script, argv, option, shipped, call):
+def test_flags_that_exclude_each_other_raise(script, argv, option, shipped, call):
     assert call(script, *argv).refusal().startswith(f"--{option}: ")
 
 
@@ -228,3 +230,19 @@ def test_shipped_packages_are_small_and_measured():
         assert about["metrics"], package.name
         hashes = {entry["protocol"].get("weights_sha256") for entry in about["metrics"].values()}
         assert hashes == {about["sha256"]}, package.name
+
+
+def test_export_of_an_earlier_step_describes_that_step(tiny_run, tmp_path, call):
+    done = call("training.export", tiny_run.path, f"--to={tmp_path}", "--step=4", "--name=early")
+    assert done.code == 0, done
+    about = json.loads((tmp_path / "early.json").read_text())
+    assert (about["trained"]["steps"], about["trained"]["flagfile"]) == (4, "")
+    assert about["trained"]["kimg"] == 0.064
+    assert int(models.load_pretrained(tmp_path / "early.safetensors").step) == 4
+    again = call("training.export", tiny_run.path, f"--to={tmp_path}", "--name=early").refusal()
+    assert again.endswith("early.json exists; choose another name, or delete it")
+
+
+def test_command_of_a_description_has_no_absolute_path():
+    command = "python train.py --a=/x --b /y --c=r,/z --d=1 --outdir=/tmp/a=b 'e f'"
+    assert export.without_paths(command) == "python train.py --d=1 'e f'"

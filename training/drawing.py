@@ -308,7 +308,7 @@ class GenerateOptions:
     )
     outdir: str = field(
         "",
-        "output directory; default: generated/ in the run, or in runs/pretrained/<name>",
+        "output directory; default: generated/ in the run, or in the folder <name>/ of weights",
         group="run",
         convert=one_path,
     )
@@ -328,7 +328,7 @@ class GenerateOptions:
         fields.check(self)
         if self.list:
             if given := [name for name in ("run", "pretrained", "outdir") if getattr(self, name)]:
-                raise UserError("has no effect with list", given[0])
+                raise UserError("has no effect with list; omit it", given[0])
             return
         if bool(self.run) == bool(self.pretrained):
             raise UserError("expected either a run directory or pretrained=...", "run")

@@ -50,10 +50,11 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
         images = subject.of_images(request.images, references[0].data)
         evaluations = [evaluate(images, references[0], request, folder)]
     require_measured(request, evaluations)
+    kept = []
     for run, evaluation in zip(runs, evaluations, strict=False):
-        if changes(run, request):
+        if updates_description(run, request):
             keep_metrics(run, evaluation["metrics"])
-            print(f"the metrics are added to {run.config} and {run.config.with_suffix(CARD)}")
+            kept.append(f"added to {run.config} and {run.config.with_suffix(CARD)}")
     for run, record, evaluation in zip(runs, records, evaluations, strict=False):
         pictures = run.path if isinstance(run, RunDirectory) else None
         publishing.publish({**record, "metrics": evaluation["metrics"]}, pictures)
@@ -61,7 +62,7 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
         evaluations += evaluate_baselines(request, references)
     several = len(evaluations) > 1
     lines = [f"{e['name']}: " * several + line for e in evaluations for line in missing(e)]
-    lines += ["", tables(evaluations), "" if several else PROTOCOL]
+    lines += ["", tables(evaluations), "" if several else PROTOCOL, *kept]
     if several:
         logs = {e["name"]: run.records() for run, e in zip(runs, evaluations, strict=False)}
         lines.append(write_comparison(folder, evaluations, logs))
@@ -88,7 +89,7 @@ def record_of(run: RunDirectory | Package) -> dict:
     return trained
 
 
-def changes(run: RunDirectory | Package, request: EvaluateOptions) -> bool:
+def updates_description(run: RunDirectory | Package, request: EvaluateOptions) -> bool:
     """Return whether the description of a package gets the metrics."""
     return isinstance(run, Package) and (
         request.publish or not (run.shipped_sha256 or request.outdir)
@@ -134,7 +135,7 @@ def runs_of(request: EvaluateOptions) -> list[RunDirectory | Package]:
     names = [package.name for package in found]
     if doubled := [name for name in names if names.count(name) > 1]:
         raise UserError(
-            f"{doubled[0]} is given twice, or two packages have this name", "pretrained"
+            f"{doubled[0]} is given twice, or is the name of two packages; rename one", "pretrained"
         )
     for package in found:
         described(package)
@@ -149,7 +150,7 @@ def require_outputs(request: EvaluateOptions, runs: Sequence[RunDirectory | Pack
         UserError: one cannot be written, or `outdir` has no effect or is the directory of another
             run.
     """
-    for package in (run for run in runs if changes(run, request)):
+    for package in (run for run in runs if updates_description(run, request)):
         require_writable(package.config.parent, "pretrained", "Set outdir=...")
     compared = len(runs) > 1 or request.baselines
     if compared or request.images or uses_outdir(request, runs):
@@ -199,7 +200,7 @@ def paths_in(text: str) -> list[str]:
 
 
 def references_of(
-    runs: Sequence[RunDirectory | Package], request: MeasureOptions
+    runs: Sequence[RunDirectory | Package], request: EvaluateOptions
 ) -> list[Reference]:
     """Return the reference images of each data set of the runs.
 
@@ -208,18 +209,15 @@ def references_of(
             or baselines.
     """
     references: list[Reference] = []
+    dataset, used = data.canonical_name(request.dataset), False
     for run in runs:
         saved = run.read_data()
         if any(r.data.fingerprint == saved["fingerprint"] for r in references):
             continue
         config = options.Config.of_run(run)
         place = {"data_dir": request.data_dir or config.options.data_dir}
-        if request.dataset:
-            if data.known(config.options.dataset):
-                raise UserError(
-                    f"has no effect: {run.label} was trained on {config.options.dataset}", "dataset"
-                )
-            place["dataset"] = data.canonical_name(request.dataset)
+        if dataset and isinstance(run, Package) and not data.known(config.options.dataset):
+            place["dataset"], used = dataset, True
         images = config.with_options(**place).load_data()
         if images.fingerprint != saved["fingerprint"]:
             raise UserError(
@@ -227,6 +225,8 @@ def references_of(
                 f"set {'dataset or ' * isinstance(run, Package)}data_dir"
             )
         references.append(runner.load_reference(images, request))
+    if dataset and not used:
+        raise UserError("has no effect: no weights were trained on a folder or file", "dataset")
     return references
 
 

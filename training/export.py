@@ -98,17 +98,22 @@ def export(options: ExportOptions) -> packages.Package:
 def about(run: RunDirectory, step: int) -> dict:
     """Return the description of the weights of a run at a step, without paths of the machine."""
     saved = run.read_config()
+    trained, command = training_record(run, step), ""
+    try:
+        whole = published_record(run)
+        if step == whole["steps"]:
+            trained = whole
+            command = f"python train.py --flagfile={whole['flagfile']} --seed={whole['seed']}"
+    except UserError:  # not finished, or trained with further flags
+        pass
+    if not command:
+        command = run.parsed_config(lambda content: without_paths(content["commands"][0]))
+        trained["flagfile"] = ""
     options = {
         spec.name: portable(spec, saved["options"][spec.name])
         for spec in dataclasses.fields(training_options.RunOptions)
         if spec.name in saved["options"]
     }
-    try:
-        trained = published_record(run)
-        command = f"python train.py --flagfile={trained['flagfile']} --seed={trained['seed']}"
-    except UserError:  # not finished, or trained with further flags
-        trained, command = {"flagfile": ""}, without_paths(saved["commands"][0])
-    trained = training_record(run, step) | {"flagfile": trained["flagfile"]}
     return {
         **saved, "options": options, "commands": [command], "trained": trained, "metrics": {},
     }  # fmt: skip
@@ -124,13 +129,17 @@ def portable(spec: dataclasses.Field, value):
 
 
 def without_paths(command: str) -> str:
-    """Return a command without flags whose value is an absolute path."""
+    """Return a command without flags that have an absolute path in their value.
+
+    Raises:
+        ValueError: a quotation mark is not closed.
+    """
     kept: list[str] = []
     for word in shlex.split(command):
-        flag, _, value = word.partition("=")
-        if not os.path.isabs(value or flag):
+        value = word.partition("=")[2] if word.startswith("--") else word
+        if not any(os.path.isabs(part.strip()) for part in value.split(",")):
             kept.append(word)
-        elif not value and kept[-1].startswith("--"):
+        elif not word.startswith("--") and kept and kept[-1].startswith("--"):
             kept.pop()
     return shlex.join(kept)
 

@@ -32,23 +32,21 @@ def published_record(run: RunDirectory) -> dict:
 
 
 def training_record(run: RunDirectory, step: int) -> dict:
-    """Return the record of a run up to a step.
+    """Return the record of a run up to a step; its minutes are those up to the last log entry.
 
     Raises:
-        UserError: its log is missing, or config.json cannot be read.
+        UserError: config.json cannot be read.
     """
     config = options.Config.of_run(run)
     records = [r for r in run.records() if {"kimg", "seconds"} <= r.keys() and r["step"] <= step]
-    if not records:
-        raise UserError(f"{run.path}: metrics.jsonl has no record up to step {step}", "run")
-    last = records[-1]
+    last = records[-1] if records else {"step": 1, "kimg": 0.0, "seconds": 0.0}
     return {
         "model": config.options.model,
         "dataset": run.read_data()["name"],
         "flagfile": run.parsed_config(flagfile_of),
         "seed": config.options.seed,
-        "steps": last["step"],
-        "kimg": float(last["kimg"]),
+        "steps": step,
+        "kimg": round(last["kimg"] / last["step"] * step, 3),
         "wall_minutes": round(last["seconds"] / 60, 1),
         "machine": run.parsed_config(machine_of),
         "commit": run.parsed_config(commit_of),

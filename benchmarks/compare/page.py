@@ -160,7 +160,7 @@ class Gain:
         return self.median >= LEAST_GAIN and self.is_beyond(control)
 
     def is_beyond(self, control: "Gain") -> bool:
-        """Return whether its interval is farther from 0 than that of the control."""
+        """Return whether its interval is above that of the control and above its mirror image."""
         return self.low > max(control.high, -control.low)
 
     def verdict(self, control: "Gain") -> str:
@@ -208,8 +208,8 @@ def gain_table(group: Group) -> str:
     return table(["measure", "gain", "95 % interval", ""], rows)
 
 
-def markdown(record: dict) -> str:
-    """Return the tables of all stages of a record."""
+def markdown(record: dict, figure: str = FIGURE.name) -> str:
+    """Return the tables of all stages of a record, with a link to their figure."""
     parts = []
     for name, stage in STAGES.items():
         if name not in record["stages"]:
@@ -218,7 +218,7 @@ def markdown(record: dict) -> str:
         peak = peaks(record, found)
         parts += [f"### {stage.title}", stage.text, measured_on(found)]
         if name == "steps":
-            parts.append(f"![Speed relative to the tutorial loop]({FIGURE.name})")
+            parts.append(f"![Speed relative to the tutorial loop]({figure})")
         for title, group in found["groups"].items():
             parts.append(f"**{title}**")
             if contestants.CONTROL in group and not stage.reference:
@@ -233,22 +233,30 @@ def measured_on(stage: dict) -> str:
     libraries = ("tensorflow", "keras", "torch")
     versions = ", ".join(f"{name} {environment[name]}" for name in libraries if name in environment)
     void = " **Void: two threads did not run on two cores.**" if stage["void"] else ""
-    return f"{environment['machine']}; {versions}.{void}"
+    commit = environment.get("zoo", "")[:7] or "unknown"
+    return f"{environment['machine']}; {versions}; commit {commit}.{void}"
 
 
 def write_tables(record: dict, path: pathlib.Path) -> None:
     """Write the tables of a record to a Markdown file, with their figure beside it."""
-    draw_figure(record, path.with_name(FIGURE.name))
-    write_atomically(path, f"{markdown(record)}\n")
+    figure = path.with_suffix(".png")
+    draw_figure(record, figure)
+    write_atomically(path, f"{markdown(record, figure.name)}\n")
 
 
 def require_publishable(record: dict) -> None:
-    """Raise UserError if a stage of a record is void, or the stages are of several machines."""
+    """Raise UserError if a stage is missing or void, or the stages are of several machines."""
     stages = record["stages"]
+    if missing := [name for name in STAGES if name not in stages]:
+        raise UserError(f"{missing[0]} is not measured; add stages={missing[0]}", "publish")
     if void := [name for name, stage in stages.items() if stage["void"]]:
-        raise UserError(f"the figures of {void[0]} are void; measure them again", "publish")
-    if len({stage["environment"]["machine"] for stage in stages.values()}) != 1:
-        raise UserError("requires stages that were measured on one machine", "publish")
+        advice = f"measure them again with stages={void[0]} on two idle cores"
+        raise UserError(f"the figures of {void[0]} are void; {advice}", "publish")
+    machines = sorted({stage["environment"]["machine"] for stage in stages.values()})
+    if len(machines) > 1:
+        raise UserError(
+            f"the stages are of {' and '.join(machines)}; measure all on one machine", "publish"
+        )
 
 
 def write_page(record: dict, page: pathlib.Path = PAGE) -> None:

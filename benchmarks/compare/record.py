@@ -98,7 +98,7 @@ def speeds(record: dict, group: dict[str, dict], contestant: str) -> list[float]
     """Return the speed of a contestant relative to the tutorial loop per round.
 
     Returns:
-        Empty if the record has no tutorial loop.
+        Empty if the record has no tutorial loop, or a time is below the resolution of its stage.
     """
     seconds = group[contestant]["seconds"]
     if not min(seconds):  # below the resolution of the stage

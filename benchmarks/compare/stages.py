@@ -250,10 +250,8 @@ STAGES = {
     ),
     "ablation": Stage(
         title="Measures for speed",
-        text="Each row removes one measure from the project's step, or adds one. A measure stays "
-        f"if it makes the step faster by at least {100 * contestants.LEAST_GAIN:.0f} %, and its "
-        "95 % interval is farther from 0 than that of the control, the same step in another "
-        "process.",
+        text="Each row removes one measure from the project's step, or adds one. The control is "
+        "the unchanged step in another process. The rule by which a measure stays is above.",
         measure=turns(
             {
                 title: contestants.of_ablation(case, precision)

@@ -19,7 +19,8 @@ Weights of `{model}` ({paper}), trained on {data}: {count:,} images of {shape}.
 {facts}
 
 The hyperparameters are in {name}.json. The file has the networks for sampling, encoding and
-predicting codes, with averaged weights. Without optimizers, a training cannot continue from it.
+predicting codes (the EMA of the weights where the model has one). Without optimizers, a training
+cannot continue from it.
 
 ## Use
 
@@ -48,7 +49,7 @@ UNMEASURED = (
 PROTOCOL = {"n_fake": "samples", "n_test": "test images", "split": "split", "features": "features"}
 
 
-def as_text(value: Any) -> str:
+def protocol_cell(value: Any) -> str:
     """Return a protocol entry as text for a table."""
     return "" if value is None else cell(value)
 
@@ -91,8 +92,7 @@ def packages_table(listed: Sequence[Package]) -> str:
 def headline_of(about: dict) -> str:
     """Return the headline metric of a package's model with its value.
 
-    Without it, as on other data than that of the headline, it is a Fréchet distance; n/a without
-    both.
+    Falls back to a Fréchet distance, such as on other data; n/a without both.
     """
     _, headline = HEADLINES[about["options"]["model"]]
     distances = (name for name in about["metrics"] if name.startswith(("fid", "fd_")))
@@ -133,7 +133,7 @@ def card(about: dict, path: str) -> str:
         "licence": about["licence"] or "not specified",
     }
     rows = [
-        [name, cell(entry), *(as_text(entry["protocol"].get(key)) for key in PROTOCOL)]
+        [name, cell(entry), *(protocol_cell(entry["protocol"].get(key)) for key in PROTOCOL)]
         for name, entry in about["metrics"].items()
         if entry["value"] is not None
     ]

@@ -151,13 +151,15 @@ def models_table(records: Sequence[dict], folder: Path) -> str:
 
 
 def idle_minutes(record: dict) -> float | None:
-    """Return the minutes of the steps of a run on an idle machine; None if they are not measured.
+    """Return the minutes of the steps of a run on all cores of its idle machine, or None.
 
-    They are the number of steps times the median time of one, from STEP_TIMES.
+    They are the number of steps times the median time of one, if STEP_TIMES has it.
     """
     times = json.loads(STEP_TIMES.read_text()) if STEP_TIMES.exists() else {}
     step = times.get(record["flagfile"])
-    return round(record["steps"] * step["milliseconds"] / 60_000, 1) if step else None
+    if not step or step["machine"] != record["machine"].replace("1 of ", ""):
+        return None
+    return round(record["steps"] * step["milliseconds"] / 60_000, 1)
 
 
 def training_table(records: Sequence[dict], folder: Path) -> str:

@@ -48,7 +48,7 @@ def test_peak_that_is_void_or_of_another_machine_gives_no_share(record, change):
 def test_markdown_has_medians_ratios_and_the_share_of_the_peak(record):
     text = page.markdown(record)
     assert text.index("### Peak of the machine") < text.index("### Train steps")
-    assert "2 cores; tensorflow 2.21, keras 3.15." in text
+    assert "2 cores; tensorflow 2.21, keras 3.15; commit unknown." in text
     assert row(text, "project") == ["100", "75", "2", "0", "640", "2e-07", "50 %", "800"]
     assert row(text, "tutorial loop") == [
         *("200", "150", "1", "n/a", "320", "5e-08", "12 %", "900"),

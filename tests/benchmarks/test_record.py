@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from benchmarks.compare import __main__ as compare
 from benchmarks.compare import cores, page, record, stages
 from benchmarks.compare.__main__ import main
 from benchmarks.compare.cases import DCGAN_28
@@ -147,21 +148,27 @@ def test_published_record_compared_with_itself_is_not_slower(root, capsys):
     assert capsys.readouterr().out == "nothing is slower\n"
 
 
-@pytest.mark.parametrize("fault", ["void", "other machine"])
-def test_command_does_not_publish_void_figures_and_those_of_two_machines(
-    fault, root, tmp_path, monkeypatch
+def test_command_publishes_neither_void_figures_nor_parts_nor_two_machines(
+    root, tmp_path, monkeypatch
 ):
-    content = json.loads((root / "benchmarks" / "compare.json").read_text())
-    stage = content["stages"]["start"]
-    if fault == "void":
-        stage["void"] = True
-    else:
-        stage["environment"]["machine"] = "another"
+    for name in ("RECORD", "PAGE", "FIGURE"):
+        monkeypatch.setattr(compare if name == "RECORD" else page, name, tmp_path / name)
     path = tmp_path / "compare.json"
-    path.write_text(json.dumps(content))
-    monkeypatch.setattr(page, "write_page", None)
-    with pytest.raises(UserError, match=r"publish: (the figures of start are void|requires)"):
-        main(["--stages=none", "--publish", f"--record={path}"])
+
+    def refusal(change):
+        content = json.loads((root / "benchmarks" / "compare.json").read_text())
+        change(content["stages"])
+        path.write_text(json.dumps(content))
+        with pytest.raises(UserError) as error:
+            main(["--stages=none", "--publish", f"--record={path}"])
+        return str(error.value)
+
+    assert refusal(lambda s: s["start"].update(void=True)).startswith(
+        "publish: the figures of start are void; measure them again"
+    )
+    assert refusal(lambda s: s.pop("start")) == "publish: start is not measured; add stages=start"
+    other = refusal(lambda s: s["start"]["environment"].update(machine="another"))
+    assert other.endswith("and another; measure all on one machine")
 
 
 def test_command_names_the_flag_of_an_unknown_stage():

@@ -6,12 +6,19 @@ from benchmarks import steps
 from evaluation import families
 from evaluation.reports import pages
 from tests.evaluation.cases import CLUSTERS, CODES, FACTORS, PAGE, baseline, cells, entry, record
+from training import machine
 
 
 def block(request, records):
     """Return the rows of cells of a generated block."""
     text = f"<!-- results: {request} -->\n<!-- end of results -->\n"
     return cells(pages.fill(text, records).split("\n\n")[1])
+
+
+@pytest.fixture(autouse=True)
+def no_step_times(tmp_path, monkeypatch):
+    """Replace the file of published step times by a missing one."""
+    monkeypatch.setattr(pages, "STEP_TIMES", tmp_path / "step_times.json")
 
 
 def test_training_table_without_records_has_its_header_alone():
@@ -29,13 +36,17 @@ def test_training_table_links_the_flagfile():
     assert "[gan_mnist](../../configs/gan_mnist.txt)" in table
 
 
-def test_tables_have_minutes_of_steps_on_an_idle_machine(tmp_path, monkeypatch):
-    monkeypatch.setattr(pages, "STEP_TIMES", tmp_path / "step_times.json")
-    steps.write_step_times({"configs/gan_mnist.txt": 0.0102})
+def test_tables_have_minutes_of_steps_on_an_idle_machine(monkeypatch):
+    monkeypatch.chdir(pages.ROOT)
+    monkeypatch.setattr(machine, "environment", lambda: {"machine": "2 cores, no GPU"})
+    steps.write_step_times({"./configs/gan_mnist.txt": 0.0102})
     steps.write_step_times({"configs/other.txt": 1.0})
     header, row = block("training", [record()])
     assert dict(zip(header, row, strict=True))["minutes"] == "4.8"  # 28,110 x 10.2 ms
     assert dict(zip(header, row, strict=True))["wall minutes"] == "12.3"
+    assert block("training", [record(machine="8 cores")])[0] == [
+        n for n in header if n != "minutes"
+    ]
     rows = block("models", [record(metrics={"fd_digits": entry(5.0)})])
     assert "fd_digits 5 on MNIST, 5 min" in [row[-1] for row in rows]
 
