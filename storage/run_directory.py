@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from errors import UserError, warn
-from storage.checkpoint_files import WRITTEN, steps_of
+from storage.checkpoint_files import WRITTEN, require_checkpoint, steps_of
 from storage.files import sweep, write_atomically, write_json
 from storage.paths import expanded, require_writable
 from storage.saved_config import SavedConfig
@@ -204,6 +204,18 @@ class RunDirectory(SavedConfig):
         if status := self.status():
             return status.get("checkpoint") is not None
         return any(record["step"] > every for record in self.records())
+
+    def require_trained(self, step: int | None = None) -> None:
+        """Check that the run has a configuration and a checkpoint, that of a step if it is given.
+
+        Raises:
+            UserError: one is missing.
+        """
+        self.read_config()
+        if not self.has_checkpoints:
+            raise self.without_checkpoints("run")
+        if step is not None:
+            require_checkpoint(self.checkpoints, step)
 
     def without_checkpoints(self, option: str = "") -> UserError:
         """Return the error of a run without checkpoints, about an option."""

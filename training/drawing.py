@@ -15,7 +15,6 @@ from errors import UserError
 from fields import Choice, Choices, choice, field
 from models.abilities import CONTINUOUS_CODES, ORDERED_DIMENSIONS, STYLES, Ability
 from storage import packages
-from storage.checkpoint_files import require_checkpoint
 from storage.files import write_npz
 from storage.paths import expanded, one_path, require_writable
 from storage.run_directory import RunDirectory
@@ -114,11 +113,7 @@ def source(options: "GenerateOptions") -> RunDirectory | packages.Package:
         package.read_tensors()
         return package
     run = RunDirectory(options.run)
-    run.read_config()
-    if not run.has_checkpoints:
-        raise run.without_checkpoints("run")
-    if options.step is not None:
-        require_checkpoint(run.checkpoints, options.step)
+    run.require_trained(options.step)
     return run
 
 

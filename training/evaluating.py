@@ -17,7 +17,7 @@ from evaluation.reports.comparison import write_comparison
 from evaluation.reports.packages import described, write_card
 from evaluation.reports.tables import missing, tables
 from storage import packages
-from storage.checkpoint_files import require_checkpoint, steps_of
+from storage.checkpoint_files import steps_of
 from storage.packages import CARD, Package
 from storage.paths import require_writable
 from storage.run_directory import RunDirectory
@@ -126,11 +126,7 @@ def runs_of(request: EvaluateOptions) -> list[RunDirectory | Package]:
     if len({run.path.resolve() for run in runs}) < len(runs):
         raise UserError(f"{request.run}: a run is given twice", "run")
     for run in runs:
-        run.read_config()
-        if not run.has_checkpoints:
-            raise run.without_checkpoints("run")
-        if request.step is not None:
-            require_checkpoint(run.checkpoints, request.step)
+        run.require_trained(request.step)
     found = [packages.find(name) for name in paths_in(request.pretrained)]
     names = [package.name for package in found]
     if doubled := [name for name in names if names.count(name) > 1]:
@@ -209,15 +205,17 @@ def references_of(
             or baselines.
     """
     references: list[Reference] = []
-    dataset, used = data.canonical_name(request.dataset), False
+    dataset = data.canonical_name(request.dataset)
+    if dataset and not any(takes_dataset(run) for run in runs):
+        raise UserError("has no effect: no weights were trained on a folder or file", "dataset")
     for run in runs:
         saved = run.read_data()
         if any(r.data.fingerprint == saved["fingerprint"] for r in references):
             continue
         config = options.Config.of_run(run)
         place = {"data_dir": request.data_dir or config.options.data_dir}
-        if dataset and isinstance(run, Package) and not data.known(config.options.dataset):
-            place["dataset"], used = dataset, True
+        if dataset and takes_dataset(run):
+            place["dataset"] = dataset
         images = config.with_options(**place).load_data()
         if images.fingerprint != saved["fingerprint"]:
             raise UserError(
@@ -225,9 +223,14 @@ def references_of(
                 f"set {'dataset or ' * isinstance(run, Package)}data_dir"
             )
         references.append(runner.load_reference(images, request))
-    if dataset and not used:
-        raise UserError("has no effect: no weights were trained on a folder or file", "dataset")
     return references
+
+
+def takes_dataset(run: RunDirectory | Package) -> bool:
+    """Return whether the option `dataset` has the place of the images that weights need."""
+    if isinstance(run, RunDirectory):
+        return False
+    return not data.known(options.Config.of_run(run).options.dataset)
 
 
 def reference_of_images(request: EvaluateOptions) -> Reference:

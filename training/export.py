@@ -20,7 +20,6 @@ from errors import UserError
 from evaluation.reports.packages import write_card
 from fields import field
 from storage import packages
-from storage.checkpoint_files import require_checkpoint
 from storage.paths import expanded, one_path, require_writable
 from storage.run_directory import RunDirectory
 from training import options as training_options
@@ -71,11 +70,7 @@ def export(options: ExportOptions) -> packages.Package:
             folder cannot be written.
     """
     run = RunDirectory(options.run)
-    run.read_config()
-    if not run.has_checkpoints:
-        raise run.without_checkpoints("run")
-    if options.step is not None:
-        require_checkpoint(run.checkpoints, options.step)
+    run.require_trained(options.step)
     folder = Path(expanded(options.to, "to"))
     require_writable(folder, "to")
     if (there := folder / f"{options.package}{packages.DESCRIPTION}").exists():
