@@ -46,6 +46,7 @@ from storage.run_directory import RunDirectory, parsed_record, without_nan
 from training import curves, evaluating, options, resume, studying
 from training.classifier_training import ClassifierOptions
 from training.drawing import GenerateOptions
+from training.export import ExportOptions
 from training.publishing import published_record
 
 FLAGFILE = Path(__file__).resolve().parents[1] / "configs" / "infogan_mnist.txt"
@@ -218,6 +219,7 @@ def classes_of(script: str, model: str) -> tuple[type, ...]:
         "generate": (GenerateOptions,),
         "study": studying.OPTIONS,
         "train_classifier": (ClassifierOptions,),
+        "training.export": (ExportOptions,),
     }[script]
 
 
@@ -269,12 +271,18 @@ def parse_train_classifier(argv: Sequence[str]) -> None:
     ClassifierOptions(**flags.given(argv, ClassifierOptions))
 
 
+def parse_export(argv: Sequence[str]) -> None:
+    """Parse flags of training.export."""
+    ExportOptions(**flags.given(argv, ExportOptions))
+
+
 PARSERS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": parse_train,
     "evaluate": parse_evaluate,
     "generate": parse_generate,
     "study": parse_study,
     "train_classifier": parse_train_classifier,
+    "training.export": parse_export,
 }
 
 
