@@ -24,6 +24,9 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
+# Helpers with assertions of their own, which otherwise fail without the values.
+pytest.register_assert_rewrite("tests.faults.stopping_cases")
+
 
 def pytest_configure():
     """Take SIGINT, which a background job of a shell script ignores: tests send it to trainings."""

@@ -70,7 +70,7 @@ def test_missing_step_is_one_line_with_those_that_exist(end, call, script):
 
 def test_step_with_images_or_publish_is_invalid(call, end):
     refusal = call("evaluate", "--images=x", "--dataset=MNIST", "--step=7").refusal()
-    assert refusal == "--step: requires run=..., images have no checkpoint"
+    assert refusal == "--step: pretrained weights and images have no checkpoints; omit step"
     argv = (f"--run={end}", "--publish", "--repeats=3", "--step=9")
     refusal = call("evaluate", *argv).refusal()
     assert refusal == "--publish: requires the newest checkpoint; omit step"
