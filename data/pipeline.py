@@ -7,9 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from data.catalogue import Split
+from data.labels import generator, hide_labels
 from errors import UserError
 
-_FLIPS, _LABELS = 2**62, 2**63  # random keys above all epochs and steps
+_FLIPS = 2**62  # random key above all epochs and steps
 
 
 class Batches:
@@ -46,18 +47,9 @@ class Batches:
     ):
         self.split = split
         self.seed = seed
-        if split.labels is not None and labelled < 1:
-            order = self._random(_LABELS).permutation(len(split.images))
-            known = round(labelled * len(order))
-            if labelled and not known:
-                raise UserError(
-                    f"{labelled} of {len(order)} images is less than one image; set a larger "
-                    "fraction, or 0",
-                    labelled_option,
-                )
-            labels = split.labels.copy()
-            labels[order[known:]] = -1
-            self.split = Split(split.images, labels)
+        if split.labels is not None:
+            kept = hide_labels(split.labels, labelled, seed, labelled_option)
+            self.split = Split(split.images, kept)
         self.flip = flip
         self.shape = (batch_size,) if n_critic == 1 else (n_critic, batch_size)
         self.images_per_step = n_critic * batch_size
@@ -75,7 +67,7 @@ class Batches:
         return self._random(epoch).permutation(len(self.split.images))
 
     def _random(self, key: int) -> np.random.Generator:
-        return np.random.Generator(np.random.Philox(key=[self.seed, key]))
+        return generator(self.seed, key)
 
     def batch(self, step: int) -> tuple[np.ndarray, ...]:
         """Return the batch of a step.
@@ -101,6 +93,7 @@ class Batches:
 
         Pass the number of steps per epoch to Keras:
         fit(batches.dataset(), epochs=20, steps_per_epoch=batches.steps_per_epoch).
+        A later fit continues with batches.dataset(int(model.step)).
         """
         import tensorflow as tf
 
@@ -114,7 +107,9 @@ class Batches:
         dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
         if self.split.labels is None:
             dataset = dataset.map(lambda images: images)
-        return untuned(dataset.prefetch(2))
+        dataset = untuned(dataset.prefetch(2))
+        dataset.first_step = start
+        return dataset
 
 
 def untuned(dataset):

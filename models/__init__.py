@@ -112,6 +112,10 @@ def load_pretrained(name: str | os.PathLike) -> "GenerativeModel":
     return pretrained.load(packages.find(os.fspath(name)))
 
 
+def __dir__() -> list[str]:
+    return sorted({*globals(), *(model.class_name for model in REGISTRY.values())})
+
+
 def __getattr__(name: str) -> type:
     for model in REGISTRY.values():
         if model.class_name == name:

@@ -9,15 +9,17 @@ import tensorflow as tf
 
 import fields
 from augmentation import streams as augmentation_streams
+from errors import UserError
 from losses.adversarial import AdversarialLoss
 from losses.penalties import PENALTIES
 from models import layers, state_keys, streams
 from models.augmenter import Augmenter
-from models.base import GenerativeModel, Player, to_unit_range
+from models.base import GenerativeModel, to_unit_range
 from models.declarations.adversarial import AdversarialHyperparameters
 from models.ema import ExponentialMovingAverage
 from models.latents import Latents, noise
 from models.objectives import Objective
+from models.players import Player
 from models.randomness import Batch, length, stateless_seed
 from models.scalars import ScalarGroup
 from models.terms import Term, Terms, merged, total
@@ -29,6 +31,8 @@ DISCRIMINATOR_TERMS = ScalarGroup(
 )
 GENERATOR_TERMS = ScalarGroup(title="terms of the generator's loss", prefix=f"{G_LOSS}_", order=31)
 ACCURACIES = ScalarGroup(title="accuracy of the discriminator", prefix="d_accuracy_", order=50)
+
+PROBABILITIES = (keras.activations.sigmoid, keras.activations.softmax)
 
 Scores = dict[str, tf.Tensor]  # scores [b], and other outputs of the discriminator by name
 
@@ -79,6 +83,20 @@ class AdversarialModel(GenerativeModel):
     discriminator: keras.Model
     generator: keras.Model
     parts: DiscriminatorParts
+
+    def compile(self, *args, **kwargs):
+        """Make the optimizers, as `GenerativeModel.compile`.
+
+        Raises:
+            UserError: as there, or the discriminator outputs probabilities instead of logits.
+        """
+        for layer in layers.last_layers(self.discriminator):
+            if getattr(layer, "activation", None) in PROBABILITIES:
+                raise UserError(
+                    f"the discriminator ends with {layer.activation.__name__} (layer "
+                    f"{layer.name}); its scores must be logits: omit the activation"
+                )
+        super().compile(*args, **kwargs)
 
     # Hooks.
 
@@ -374,6 +392,8 @@ class AdversarialModel(GenerativeModel):
         elif rank != 5 or images.shape[0] != n:
             shape = "[b, h, w, c]" if n == 1 else f"[{n}, b, h, w, c]"
             raise ValueError(f"n_critic={n} requires batches {shape}, got {images.shape}")
+        if labels is not None:
+            labels = tf.reshape(labels, tf.shape(images)[:2])  # from [..., 1] as well
         return [self._batch(images[k], None if labels is None else labels[k], k) for k in range(n)]
 
     def _batch(self, images: tf.Tensor, labels: tf.Tensor | None, k: int) -> Batch:
@@ -415,3 +435,13 @@ class AdversarialModel(GenerativeModel):
 
     def generator_network(self) -> keras.Model:
         return self.generator_ema
+
+    def input_of_call(self):
+        return keras.InputSpec(shape=(None, self.latents.dim), dtype="float32")
+
+    def call(self, inputs, training=False):
+        """Return the images [b, h, w, c] of joined latents [b, d] (see `latents.join`).
+
+        They are those of the EMA of the generator, in inference mode also if `training` is true.
+        """
+        return self.generator_network()(inputs, training=False)

@@ -11,9 +11,11 @@ import fields
 from losses.reconstruction import ReconstructionChoice
 from models import layers, state_keys, streams
 from models.adam import FusedAdam
-from models.base import GenerativeModel, Player, to_unit_range
+from models.base import GenerativeModel, to_unit_range
+from models.batching import in_batches
 from models.declarations.autoencoding import AutoencodingHyperparameters
 from models.latents import Latents, noise
+from models.players import Player
 from models.randomness import Batch, stateless_seed
 from models.scalars import ScalarGroup
 
@@ -116,6 +118,16 @@ class AutoencodingModel(GenerativeModel):
         z = keras.Input((self.hp.latent_dim,), name="latents")
         return keras.Model(z, self.to_images(self.decoder(z)), name="generator")
 
+    def input_of_call(self):
+        return keras.InputSpec(shape=(None, *self.image_shape), dtype="float32")
+
+    def call(self, inputs, training=False):
+        """Return the reconstructions [b, h, w, c] of images [b, h, w, c] (see `reconstruct`).
+
+        The networks are in inference mode also if `training` is true.
+        """
+        return self.reconstruct(inputs)
+
     def networks(self):
         return {state_keys.ENCODER: self.encoder, state_keys.DECODER: self.decoder}
 
@@ -195,6 +207,7 @@ class AutoencodingModel(GenerativeModel):
         binarisation = self.hp.binarisation
         return super().protocol() | ({"binarisation": binarisation} if binarisation else {})
 
+    @in_batches
     def encode(self, x):
         """Return the posterior mean of each image, [n, latent_dim].
 
@@ -206,6 +219,7 @@ class AutoencodingModel(GenerativeModel):
         """Return the encoder's output for images, uint8 or float in [-1, 1]."""
         return self.encoder(self.binarise(to_unit_range(x), None), training=False)
 
+    @in_batches
     def reconstruct(self, x):
         """Return the decoded posterior means, [n, h, w, c] in [-1, 1]."""
-        return self.to_images(self.decoder(self.encode(x), training=False))
+        return self.to_images(self.decoder(self.infer_codes(self.encoded(x), None), training=False))

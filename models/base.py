@@ -1,7 +1,7 @@
 """Base class of the models: sampling, the train step and the test step, and the state."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import keras
 import numpy as np
@@ -10,40 +10,20 @@ import tensorflow as tf
 import fields
 from data.catalogue import in_colour
 from errors import UserError
-from models import state_keys
-from models.abilities import CLASS_CONDITIONAL, LABEL, VALIDATION, Ability
+from models import documentation, state_keys
+from models.abilities import CLASS_CONDITIONAL, LABEL, Ability
+from models.construction import default_dtype_policy
 from models.declarations.base import Hyperparameters
+from models.fitting import Fitting
 from models.latents import Latents
 from models.means import RunningMean, ScalarMeans
-from models.scalars import ScalarGroup
+from models.players import Player, WithPlayers
 from models.scheduled import Scheduled
 
-GRADIENT_NORMS = ScalarGroup(title="gradient norms", suffix="_gradient_norm", order=60, log=True)
 ACTIVE = 0.01  # nats: mean KL divergence above which a latent dimension is active
 
 
-@dataclasses.dataclass(frozen=True)
-class Player:
-    """Networks trained by one optimizer.
-
-    Attributes:
-        networks: the networks; each belongs to one player only.
-        learning_rate: name of the hyperparameter with the learning rate.
-        side: update step and loss of the player: "discriminator" or "generator" in an adversarial
-            model.
-    """
-
-    networks: tuple[keras.Layer, ...]
-    learning_rate: str
-    side: str
-
-    @property
-    def variables(self) -> list[keras.Variable]:
-        """Trainable variables of the networks."""
-        return [v for network in self.networks for v in network.trainable_variables]
-
-
-class GenerativeModel(Scheduled, keras.Model):
+class GenerativeModel(Fitting, WithPlayers, Scheduled, keras.Model):
     """Model of images in [-1, 1] from which samples can be drawn.
 
     A subclass sets `Hyperparameters`, builds its networks and `latents` in `build_networks`, lists
@@ -55,6 +35,7 @@ class GenerativeModel(Scheduled, keras.Model):
         num_classes: number of classes of the labels; 0 without labels.
         seed: seed of every draw in training, from 0 to 2^31 - 1; initial weights depend on the
             seed of Keras (keras.utils.set_random_seed).
+        dtype: dtype policy of the networks, such as "mixed_bfloat16"; None: that of Keras.
         **hyperparameters: fields of `Hyperparameters` that differ from their defaults.
 
     Attributes:
@@ -66,6 +47,13 @@ class GenerativeModel(Scheduled, keras.Model):
     Hyperparameters = Hyperparameters
     latents: Latents
 
+    def __init_subclass__(cls, **kwargs):
+        """Show the hyperparameters in the class's signature and docstring."""
+        super().__init_subclass__(**kwargs)
+        cls.__signature__ = documentation.signature_of(cls)
+        if cls.__dict__.get("__doc__"):
+            cls.__doc__ = documentation.documented(cls)
+
     def __init__(
         self,
         image_shape: tuple[int, int, int],
@@ -73,9 +61,10 @@ class GenerativeModel(Scheduled, keras.Model):
         num_classes: int = 0,
         seed: int = 0,
         name: str | None = None,
+        dtype: str | keras.DTypePolicy | None = None,
         **hyperparameters,
     ):
-        super().__init__(name=name)
+        super().__init__(name=name, dtype=dtype, autocast=False)
         self.image_shape = tuple(image_shape)
         self.num_classes = num_classes
         self.seed = seed
@@ -89,7 +78,8 @@ class GenerativeModel(Scheduled, keras.Model):
         )
         self._means, self._test_means = ScalarMeans(), ScalarMeans()
         self.optimizers = {}
-        self.build_networks()
+        with default_dtype_policy(self.dtype_policy):
+            self.build_networks()
         self.built = True
 
     def get_config(self) -> dict:
@@ -98,6 +88,7 @@ class GenerativeModel(Scheduled, keras.Model):
             "num_classes": self.num_classes,
             "seed": self.seed,
             "name": self.name,
+            "dtype": self.dtype_policy.name,
             **dataclasses.asdict(self.hp),
         }
 
@@ -149,6 +140,23 @@ class GenerativeModel(Scheduled, keras.Model):
     def generator_network(self) -> keras.Model:
         """Return the network that makes samples: joined latents [b, d] -> images [b, h, w, c]."""
         raise NotImplementedError
+
+    def input_of_call(self) -> keras.InputSpec:
+        """Return the shape and type of the inputs of `call`."""
+        raise NotImplementedError
+
+    # Keras' interface; `call` and `input_of_call` belong to the two kinds of models.
+
+    def compute_output_shape(self, input_shape: tuple) -> tuple:
+        return (input_shape[0], *self.image_shape)
+
+    def compute_output_spec(self, inputs, training=False) -> keras.KerasTensor:
+        return keras.KerasTensor(self.compute_output_shape(inputs.shape), "float32")
+
+    def export(self, filepath, *args, input_signature=None, **kwargs) -> None:
+        """Export `call` as keras.Model.export."""
+        signature = input_signature or [self.input_of_call()]
+        super().export(filepath, *args, input_signature=signature, **kwargs)
 
     # Abilities of every model; models/abilities.py declares the optional ones.
 
@@ -227,71 +235,12 @@ class GenerativeModel(Scheduled, keras.Model):
 
     # Training.
 
-    def compile(self, optimizers=None, *, jit_compile: bool | str = "auto", **kwargs):
-        """Make the optimizers.
-
-        Args:
-            optimizers: name of a player -> Keras optimizer that replaces its default one.
-            jit_compile: whether XLA compiles the step; "auto" does so with an accelerator.
-            **kwargs: run_eagerly and steps_per_execution of keras.Model.compile.
-
-        Raises:
-            ValueError: the model has no player of a given name, or a given optimizer cannot have
-                scheduled values.
-        """
-        super().compile(optimizer=None, jit_compile=jit_compile, **kwargs)
-        given, players = dict(optimizers or {}), self.players()
-        if unknown := set(given) - set(players):
-            raise ValueError(f"no player {', '.join(unknown)}; there are {', '.join(players)}")
-        for name, player in players.items():
-            optimizer = given.get(name) or self.make_optimizer(player)
-            if self.compute_dtype == "float16":
-                optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
-            self.check_schedulable(optimizer, player.learning_rate)
-            optimizer.build(player.variables)
-            self.optimizers[name] = optimizer
-
-    def minimise(
-        self,
-        loss: tf.Tensor,
-        tape: tf.GradientTape,
-        side: str,
-        unconnected=tf.UnconnectedGradients.NONE,
-    ) -> dict[str, tf.Tensor]:
-        """Take a gradient step of every player of a side; return the gradient norms.
-
-        With float16 each optimizer has its own loss scale: gradients are computed with the smallest
-        one and rescaled for the other optimizers.
-
-        Args:
-            loss: the loss, a scalar.
-            tape: the tape that recorded it.
-            side: side of the players.
-            unconnected: gradient of weights that the loss does not depend on.
-        """
-        players = {name: p for name, p in self.players().items() if p.side == side}
-        optimizers = [self.optimizers[name] for name in players]
-        scales = [optimizer.scale_loss(tf.ones(())) for optimizer in optimizers]
-        smallest = scales[0] if len(scales) == 1 else tf.reduce_min(tf.stack(scales))
-        gradients = tape.gradient(
-            loss,
-            [[v.value for v in p.variables] for p in players.values()],
-            output_gradients=smallest,
-            unconnected_gradients=unconnected,
-        )
-        norms = {}
-        for name, optimizer, scale, own in zip(players, optimizers, scales, gradients, strict=True):
-            norms[name] = tf.linalg.global_norm(own) / smallest
-            if scale is not smallest:
-                own = [g * (scale / smallest) for g in own]
-            with self.scheduled_values(optimizer, players[name].learning_rate):
-                optimizer.apply(own)
-        return GRADIENT_NORMS.named(norms)
-
     @property
     def metrics(self) -> list[keras.Metric]:
-        """Means over the epoch of the scalars that `train_step` returns."""
-        return [self._means] if self._means.names else []
+        """Means over the epoch of the scalars that `train_step` returns, and a subclass's own."""
+        others = (self._means, self._test_means, self._loss_tracker)
+        own = [metric for metric in super().metrics if metric not in others]
+        return [self._means, *own] if self._means.names else own
 
     def train_step(self, data) -> dict[str, tf.Tensor]:
         """Run `update`, count the step, and add the scalars to the means of the epoch.
@@ -307,16 +256,6 @@ class GenerativeModel(Scheduled, keras.Model):
             self._means.update_state(scalars, overflowing=self._overflowing(scalars))
         return scalars
 
-    def _overflowing(self, scalars: Iterable[str]) -> list[str]:
-        """Return the gradient norms among scalars if there is a loss scale.
-
-        Where gradients overflow, Keras skips the update and lowers the scale.
-        """
-        scaled = keras.optimizers.LossScaleOptimizer
-        if not any(isinstance(optimizer, scaled) for optimizer in self.optimizers.values()):
-            return []
-        return [name for name in scalars if GRADIENT_NORMS.label_of(name) is not None]
-
     def running_means(self) -> dict[str, RunningMean]:
         """Return the means of the scalars of `train_step` since they were reset, by name."""
         return self._means.read()
@@ -327,31 +266,6 @@ class GenerativeModel(Scheduled, keras.Model):
         Keras resets them at the start of each epoch.
         """
         self._means.restore(means)
-
-    def test_step(self, data) -> dict[str, tf.Tensor]:
-        """Return the means of the scalars of `validate` over all images so far."""
-        with tf.control_dependencies([x for x in tf.nest.flatten(data) if x is not None]):
-            scalars = self.validate(data)
-            self._test_means.update_state(scalars, tf.shape(tf.nest.flatten(data)[0])[0])
-            return self._test_means.result()
-
-    def evaluate(self, *args, **kwargs):
-        """Return the means of `validate`, as keras.Model.evaluate.
-
-        It can run before `compile` and during `fit`, without changing the epoch's means.
-
-        Raises:
-            UserError: the model has no `validate`.
-        """
-        self.require(VALIDATION)
-        if not self.compiled:
-            self.compile()
-        self._test_means.reset_state()
-        training = self.running_means()
-        try:
-            return super().evaluate(*args, **kwargs)
-        finally:
-            self.restore_means(training)
 
     def state(self) -> dict[str, list[tf.Variable] | dict[str, tf.Variable]]:
         """Return all variables that training changes, by the keys of models/state_keys.py.

@@ -11,9 +11,11 @@ import tensorflow as tf
 from losses.reconstruction import mean_squared_error
 from models import layers, state_keys, streams
 from models.adversarial import AdversarialModel, DiscriminatorParts
-from models.base import Player, to_unit_range
+from models.base import to_unit_range
+from models.batching import in_batches
 from models.declarations.bigan import BiGANHyperparameters
 from models.networks import joint
+from models.players import Player
 from models.randomness import Batch
 from models.terms import Term, merged
 
@@ -137,6 +139,7 @@ class BiGAN(AdversarialModel):
     def inference_networks(self):
         return super().inference_networks() | {state_keys.ENCODER_EMA: self.encoder_ema}
 
+    @in_batches
     def encode(self, x):
         """Return E(x), the concatenated means of all latents."""
         return self.latents.join(self.latents_of(self.encoder_output(x), None))
@@ -145,6 +148,7 @@ class BiGAN(AdversarialModel):
         """Return the output of E's EMA for images, uint8 or float in [-1, 1]."""
         return self.encoder_ema(to_unit_range(x), training=False)
 
+    @in_batches
     def reconstruct(self, x):
         """Return G(E(x))."""
         return self.generator_ema(self.encode(x), training=False)

@@ -42,7 +42,13 @@ class Model:
         return getattr(importlib.import_module(self.module), self.class_name)
 
     def build(
-        self, hp: "Hyperparameters", image_shape: Sequence[int], *, num_classes: int, seed: int
+        self,
+        hp: "Hyperparameters",
+        image_shape: Sequence[int],
+        *,
+        num_classes: int,
+        seed: int,
+        dtype: str | None = None,
     ) -> "GenerativeModel":
         """Return an untrained model with resolved hyperparameters.
 
@@ -50,7 +56,11 @@ class Model:
             UserError: the networks do not support the image shape, or the model requires labels.
         """
         return self.load()(
-            tuple(image_shape), num_classes=num_classes, seed=seed, **dataclasses.asdict(hp)
+            tuple(image_shape),
+            num_classes=num_classes,
+            seed=seed,
+            dtype=dtype,
+            **dataclasses.asdict(hp),
         )
 
 

@@ -18,7 +18,7 @@ class ExponentialMovingAverage:
 
     def follow(self, network: keras.Model) -> keras.Model:
         """Return a copy of a network, made by `plain`, in which `update` keeps the EMA."""
-        average = layers.plain(network)
+        average = layers.plain(network, f"{network.name}_ema")
         average.trainable = False
         self.pairs.append((average, network))
         return average

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from models import layers, streams
 from models.abilities import CATEGORICAL_CODE
+from models.batching import in_batches
 from models.bigbigan import BigBiGAN
 from models.declarations.info_bigbigan import InfoBigBiGANHyperparameters
 from models.infogan import Coded
@@ -53,6 +54,7 @@ class InfoBigBiGAN(Coded, BigBiGAN):
                 codes[name] += tf.stop_gradient(drawn - codes[name])
         return super().latents_of(output, batch) | codes
 
+    @in_batches
     def reconstruct(self, x):
         """Return G of the most likely categories (one-hot) and of the means."""
         latents = self.latents_of(self.encoder_output(x), None)
@@ -62,6 +64,7 @@ class InfoBigBiGAN(Coded, BigBiGAN):
         }
         return self.generator_ema(self.latents.join(latents | modes), training=False)
 
+    @in_batches
     def code_logits(self, x):
         """Return the encoder's logits [n, k] of the first categorical code."""
         self.require(CATEGORICAL_CODE)

@@ -13,7 +13,8 @@ from errors import UserError, warn
 from models import layers, state_keys
 from models.abilities import CATEGORICAL_CODE
 from models.adversarial import AdversarialModel
-from models.base import Player, to_unit_range
+from models.base import to_unit_range
+from models.batching import in_batches
 from models.clustering import (
     CategoryInformation,
     CategoryPredictor,
@@ -34,6 +35,7 @@ from models.objectives import (
     Supervision,
     ThicknessGuidance,
 )
+from models.players import Player
 from models.scalars import ScalarGroup
 
 HEAD_INFORMATION = ScalarGroup(
@@ -275,11 +277,13 @@ class InfoGAN(Coded, AdversarialModel):
             used[state_keys.DISCRIMINATOR] = self.discriminator
         return used
 
+    @in_batches
     def code_logits(self, x):
         """Return Q's logits [n, k] of the first categorical code."""
         self.require(CATEGORICAL_CODE)
         return self.predicted_codes(to_unit_range(x))[next(iter(self.codes.categorical))]
 
+    @in_batches
     def encode(self, x):
         """Return the probabilities of the categories and the means of the continuous codes."""
         q = self.predicted_codes(to_unit_range(x))

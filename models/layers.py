@@ -161,10 +161,14 @@ class BatchNorm(keras.layers.BatchNormalization):
         return tf.reshape(outputs, shape)
 
 
-def plain(network: keras.Model) -> keras.Model:
+def plain(network: keras.Model, name: str | None = None) -> keras.Model:
     """Return a copy of a network with Keras' layers in place of `BatchNorm`, and the same weights.
 
     A copy of other Keras layers only loads without this package.
+
+    Args:
+        network: the network.
+        name: name of the copy; None: that of the network.
     """
 
     def of_keras(layer: keras.Layer) -> keras.Layer:
@@ -173,7 +177,17 @@ def plain(network: keras.Model) -> keras.Model:
 
     copy = keras.models.clone_model(network, clone_function=of_keras, recursive=True)
     copy.set_weights(network.get_weights())
+    copy.name = name or network.name
     return copy
+
+
+def last_layers(network: keras.Layer) -> list[keras.Layer]:
+    """Return the layers whose outputs are those of a network."""
+    if isinstance(network, keras.Sequential):
+        return last_layers(network.layers[-1])
+    if isinstance(network, keras.Model) and (outputs := getattr(network, "outputs", None)):
+        return [x for y in outputs for x in last_layers(y._keras_history.operation)]
+    return [network]
 
 
 class LayerFactory:

@@ -2,11 +2,10 @@
 
 import os
 
-import keras
-
 from errors import UserError
 from models import REGISTRY
 from models.base import GenerativeModel
+from models.construction import same_random_state
 from models.declaration import Model
 from models.declarations.base import Hyperparameters
 from models.state_keys import OWN
@@ -43,19 +42,19 @@ def load(path: str | os.PathLike, step: int | None = None) -> GenerativeModel:
 def build(run: SavedConfig) -> GenerativeModel:
     """Build the untrained model of a run or a package in its precision.
 
-    The dtype policy of the caller is restored afterwards.
+    The dtype policy and the random state of the caller stay as they are.
     """
     declared, hp = run.parsed_config(declaration_of)
     precision, seed = run.parsed_config(precision_and_seed_of)
     images = run.read_data()
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy(dtype_policy(precision))
-    try:
+    with same_random_state():
         return declared.build(
-            hp, images["image_shape"], num_classes=images["num_classes"], seed=seed
+            hp,
+            images["image_shape"],
+            num_classes=images["num_classes"],
+            seed=seed,
+            dtype=dtype_policy(precision),
         )
-    finally:
-        keras.config.set_dtype_policy(policy)
 
 
 def declaration_of(saved: dict) -> tuple[Model, Hyperparameters]:

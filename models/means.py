@@ -1,5 +1,6 @@
 """Means of the scalars of train steps, on the device."""
 
+import math
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
@@ -23,8 +24,8 @@ class RunningMean(NamedTuple):
 
     @property
     def value(self) -> float:
-        """The mean; 0 without any value."""
-        return self.total / self.count if self.count else 0.0
+        """The mean; NaN without any value."""
+        return self.total / self.count if self.count else math.nan
 
 
 class ScalarMeans(keras.Metric):
@@ -97,6 +98,6 @@ class ScalarMeans(keras.Metric):
             self._assign(tf.constant(np.array(start, np.float32).T))
 
     def result(self) -> dict[str, tf.Tensor]:
-        """Return the means by name; 0 without any update."""
+        """Return the means by name; NaN without any value."""
         total, count, _ = self._columns()
-        return dict(zip(self.names, tf.unstack(tf.math.divide_no_nan(total, count)), strict=True))
+        return dict(zip(self.names, tf.unstack(total / count), strict=True))

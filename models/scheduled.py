@@ -16,9 +16,11 @@ class Scheduled:
 
     Attributes:
         training_images: number of real images from the first step to the last one; 0: unknown.
+        length: arguments of `before_training`; None before it.
     """
 
     training_images = 0
+    length: tuple[int, int] | None = None
     _schedules = None
 
     def before_training(self, images_per_epoch: int, images: int) -> None:
@@ -28,7 +30,7 @@ class Scheduled:
             images_per_epoch: number of real images in an epoch.
             images: number of real images from the first step of the run to its last one.
         """
-        self.training_images = images
+        self.training_images, self.length = images, (images_per_epoch, images)
         self._schedules = self.hp.schedules(images / images_per_epoch)
         self.train_function = None  # traces contain the length
 

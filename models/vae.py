@@ -17,6 +17,7 @@ from models import layers, state_keys, streams
 from models.abilities import LIKELIHOOD
 from models.autoencoding import AutoencodingModel
 from models.base import ACTIVE
+from models.batching import in_batches
 from models.declarations.beta_vae import BetaVAEHyperparameters
 from models.declarations.vae import VAEHyperparameters
 from models.ema import averaging_rate
@@ -94,6 +95,7 @@ class VAE(AutoencodingModel):
     def active_dimensions(self):
         return np.argsort(-np.asarray(self.dimension_kl), kind="stable").tolist()
 
+    @in_batches
     def posterior_kl(self, x):
         output = self.encoder(self.make_batch(x, self.seed, streams.TEST).x, training=False)
         return self.code_terms(output)["kl"]

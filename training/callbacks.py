@@ -217,7 +217,7 @@ class Log(Periodic):
     def check_means(self, step: int) -> None:
         """Raise DivergedError, after a record of a step, if one of the means is not finite."""
         self.pause()
-        bad = {n: m for n, m in self.means.items() if not math.isfinite(m.value)}
+        bad = {n: m for n, m in self.means.items() if m.count and not math.isfinite(m.value)}
         if bad:
             name, mean = min(bad.items(), key=lambda item: item[1].finite)
             first_bad = self.first + int(mean.finite) + 1
@@ -254,7 +254,7 @@ class Log(Periodic):
             **self.position(step),
             **SPEED.single(images / max(self.busy, 1e-9)),
             **LEARNING_RATES.named(rates),
-            **{name: mean.value for name, mean in self.means.items()},
+            **{name: mean.value for name, mean in self.means.items() if mean.count},
         }
         self.run.log(record)
         self.events.scalars(step, {k: v for k, v in record.items() if k != "step"})

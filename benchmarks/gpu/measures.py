@@ -22,8 +22,9 @@ from benchmarks.gpu.process import in_one_line
 from data import Batches
 from data.catalogue import Split, known
 from data.pipeline import repeated
-from models.base import GRADIENT_NORMS, GenerativeModel
+from models.base import GenerativeModel
 from models.latents import Latents
+from models.players import GRADIENT_NORMS
 from models.randomness import Batch
 from training import loading, loop, machine, options
 from training.options import Config

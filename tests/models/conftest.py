@@ -114,7 +114,7 @@ def linear():
         model = type(f"Linear{cls.__name__}", bases, {"fakes": []})(
             (2, 2, 1), **{"noise_dim": 3, "network": "mlp", **hyperparameters}
         )
-        model.compile(optimizers)
+        model.compile(optimizers=optimizers)
         return model
 
     return build

@@ -196,7 +196,7 @@ def test_sign_of_real_images_in_training_is_relative_to_the_threshold_of_the_los
     model = linear(augment="ada", loss="least_squares")
     model.discriminator.layers[-1].kernel.assign(tf.zeros_like(model.kernel))
     model.discriminator.layers[-1].bias.assign([0.3])
-    model.compile({name: keras.optimizers.SGD(0.0) for name in model.players()})
+    model.compile(optimizers={name: keras.optimizers.SGD(0.0) for name in model.players()})
     assert step_of(model, pictures(8))["d_sign_real"] == -1.0
 
 

@@ -43,7 +43,7 @@ def linear():
         keras.utils.set_random_seed(0)
         made = type(f"Linear{cls.__name__}", (Linear, cls), {})
         model = made(SHAPE, **{"latent_dim": 3, "network": "mlp", **hyperparameters})
-        model.compile({"autoencoder": keras.optimizers.Adam(rate)})
+        model.compile(optimizers={"autoencoder": keras.optimizers.Adam(rate)})
         return model
 
     return build
@@ -244,7 +244,7 @@ def fitted():
     keras.utils.set_random_seed(0)
     model = type("LinearVAE", (Linear, VAE), {})(SHAPE, latent_dim=4, network="mlp")
     rate = keras.optimizers.schedules.CosineDecay(5e-2, 1500)
-    model.compile({"autoencoder": keras.optimizers.Adam(rate)}, steps_per_execution=50)
+    model.compile(optimizers={"autoencoder": keras.optimizers.Adam(rate)}, steps_per_execution=50)
     data = tf.data.Dataset.from_tensor_slices(Gaussian.draw(51_200, 0)).repeat().batch(256)
     model.fit(data, steps_per_epoch=1500, verbose=0)
     return model

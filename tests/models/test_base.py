@@ -122,13 +122,13 @@ def test_gan_lacks_codes(ability):
 def test_compile_with_an_unknown_player_raises():
     model = GAN((28, 28, 1), **TINY)
     with pytest.raises(ValueError, match="no player critic; there are discriminator, generator"):
-        model.compile({"critic": keras.optimizers.SGD(0.1)})
+        model.compile(optimizers={"critic": keras.optimizers.SGD(0.1)})
 
 
 def test_compile_with_some_optimizers_makes_the_others():
     model = DCGAN((28, 28, 1), d_learning_rate=3e-4, beta_1=0.25, beta_2=0.9, **TINY_CONV)
     given = keras.optimizers.SGD(0.1)
-    model.compile({"generator": given})
+    model.compile(optimizers={"generator": given})
     assert model.optimizers["generator"] is given
     made = model.optimizers["discriminator"]
     assert isinstance(made, keras.optimizers.Adam)

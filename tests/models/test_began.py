@@ -13,7 +13,7 @@ SMALL = {"width": 6, "depth": 1, "hidden_dim": 3, "noise_dim": 4}
 def make(cls=BEGAN, optimizers=None, k=None, **changes):
     keras.utils.set_random_seed(0)
     model = cls((2, 2, 1), **{"network": "mlp", **SMALL, **changes})
-    model.compile(optimizers)
+    model.compile(optimizers=optimizers)
     if k is not None:
         model.k.assign(k)
     return model

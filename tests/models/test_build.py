@@ -30,6 +30,7 @@ def test_build_of_a_known_data_set_resolves_as_the_command_line(name, data, reso
         "image_shape": KNOWN[data].image_shape,
         "num_classes": KNOWN[data].num_classes,
         "seed": 3,
+        "dtype": None,
         **dataclasses.asdict(config.hp),
     }
 

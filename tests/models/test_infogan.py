@@ -31,7 +31,8 @@ def make(cls=InfoGAN, num_classes=3, rates=None, **changes):
     """Return a compiled tiny model, trained by gradient descent of `rates` if they are given."""
     keras.utils.set_random_seed(0)
     model = cls(SHAPE, num_classes=num_classes, seed=3, **{**SMALL, **changes})
-    model.compile(rates and {name: keras.optimizers.SGD(rate) for name, rate in rates.items()})
+    sgd = keras.optimizers.SGD
+    model.compile(optimizers=rates and {name: sgd(rate) for name, rate in rates.items()})
     return model
 
 

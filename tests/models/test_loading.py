@@ -2,10 +2,12 @@
 
 import dataclasses
 import json
+import random
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import models
 from errors import UserError
@@ -50,6 +52,15 @@ def test_load_computes_in_the_precision_of_the_run_and_restores_the_policy(tmp_p
     assert model.compute_dtype == "bfloat16"
     model.compile()
     assert not any(hasattr(o, "dynamic_scale") for o in model.optimizers.values())
+
+
+def test_load_leaves_the_random_states_of_the_caller(tmp_path):
+    write_run(tmp_path)
+    keras.utils.set_random_seed(5)
+    expected = random.random(), np.random.rand(), float(tf.random.uniform(()))
+    keras.utils.set_random_seed(5)
+    models.load(tmp_path)
+    assert (random.random(), np.random.rand(), float(tf.random.uniform(()))) == expected
 
 
 def test_load_without_a_checkpoint_raises(tmp_path):

@@ -234,10 +234,10 @@ def test_optimizer_that_cannot_have_the_scheduled_values_raises(tiny):
     model = tiny("gan", schedule="g_learning_rate:linear:1e-3:0")
     decay = keras.optimizers.schedules.CosineDecay(1e-3, 10)
     with pytest.raises(ValueError, match="g_learning_rate is scheduled: give an optimizer"):
-        model.compile({"generator": keras.optimizers.Adam(decay)})
+        model.compile(optimizers={"generator": keras.optimizers.Adam(decay)})
     model = tiny("gan", schedule="beta_2:linear:0.5:0.9")
     with pytest.raises(ValueError, match="beta_2 is scheduled: give an optimizer with beta_2"):
-        model.compile({"generator": keras.optimizers.SGD(1e-3)})
+        model.compile(optimizers={"generator": keras.optimizers.SGD(1e-3)})
 
 
 def test_optimizer_keeps_its_own_values_after_a_scheduled_step(tiny, batches, take_step):

@@ -320,7 +320,7 @@ def test_optimizers_that_are_reset_keep_their_learning_rate_alone(precision, bui
     policy(precision)
     model = build("stylegan", growing_kimg=0.008, penalty="none")
     own = [WithOtherRate(0.5, momentum=0.9) for _ in model.players()]
-    model.compile(dict(zip(model.players(), own, strict=True)))
+    model.compile(optimizers=dict(zip(model.players(), own, strict=True)))
     for optimizer in own:
         optimizer.other.assign(3.0)
         optimizer.iterations.assign(7)

@@ -74,7 +74,7 @@ def test_generator_moves_by_its_learning_rate_from_the_first_step(batches, take_
 def test_weights_of_the_critic_after_a_step_are_within_the_clip(clip, tiny, batches, take_step):
     """Gains, biases and kernels of the critic are clipped, and those of G are not."""
     model = tiny("wgan", clip=clip, initializer="he", n_critic=2)
-    model.compile({"discriminator": keras.optimizers.SGD(1.0)})
+    model.compile(optimizers={"discriminator": keras.optimizers.SGD(1.0)})
     images, labels = batches(1, n_critic=2)
     take_step(model, images[0], labels[0])
     weights = [v.numpy() for v in model.discriminator.trainable_variables]

@@ -59,7 +59,8 @@ def test_optimizer_of_a_player_moves_its_networks_alone(name, tiny, batches, tak
         keras.utils.set_random_seed(1)
         model = tiny(name)
         rates = {player: 0.1 if player == learner else 0.0 for player in model.players()}
-        model.compile({player: keras.optimizers.SGD(rate) for player, rate in rates.items()})
+        optimizers = {player: keras.optimizers.SGD(rate) for player, rate in rates.items()}
+        model.compile(optimizers=optimizers)
         take_step(model, images[0], labels[0])
         return {player: values(p.variables) for player, p in model.players().items()}
 
