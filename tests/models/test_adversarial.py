@@ -666,7 +666,7 @@ def test_accuracies_are_the_shares_on_the_right_side_of_the_threshold(linear, ta
 def test_generator_against_a_fixed_discriminator_raises_its_scores(linear, pictures, fit):
     model = linear(optimizers={"discriminator": keras.optimizers.SGD(0.0)}, g_learning_rate=0.05)
     model.discriminator.set_weights([np.ones((4, 1)), np.zeros(1)])
-    logs = fit(model, np.stack([pictures(5)] * 40), np.zeros((40, 5)))
+    logs = fit(model, np.stack([pictures(5)] * 40), np.zeros((40, 5), int))
     losses = [log["g_loss"] for log in logs]
     assert losses[-1] < 0.5 * losses[0]
     assert model.sample(20).mean() > -0.1
