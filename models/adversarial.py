@@ -32,7 +32,7 @@ DISCRIMINATOR_TERMS = ScalarGroup(
 GENERATOR_TERMS = ScalarGroup(title="terms of the generator's loss", prefix=f"{G_LOSS}_", order=31)
 ACCURACIES = ScalarGroup(title="accuracy of the discriminator", prefix="d_accuracy_", order=50)
 
-PROBABILITIES = (keras.activations.sigmoid, keras.activations.softmax)
+PROBABILITIES = ("sigmoid", "softmax")
 
 Scores = dict[str, tf.Tensor]  # scores [b], and other outputs of the discriminator by name
 
@@ -84,19 +84,14 @@ class AdversarialModel(GenerativeModel):
     generator: keras.Model
     parts: DiscriminatorParts
 
-    def compile(self, *args, **kwargs):
-        """Make the optimizers, as `GenerativeModel.compile`.
-
-        Raises:
-            UserError: as there, or the discriminator outputs probabilities instead of logits.
-        """
-        for layer in layers.last_layers(self.discriminator):
-            if getattr(layer, "activation", None) in PROBABILITIES:
+    def check_networks(self):
+        """Raise UserError if the discriminator outputs probabilities instead of logits."""
+        for name in layers.last_activations(self.discriminator):
+            if name in PROBABILITIES:
                 raise UserError(
-                    f"the discriminator ends with {layer.activation.__name__} (layer "
-                    f"{layer.name}); its scores must be logits: omit the activation"
+                    f"the discriminator ends with {name}; its scores must be logits: omit the "
+                    "activation"
                 )
-        super().compile(*args, **kwargs)
 
     # Hooks.
 

@@ -126,7 +126,7 @@ class AutoencodingModel(GenerativeModel):
 
         The networks are in inference mode also if `training` is true.
         """
-        return self.reconstruct(inputs)
+        return self._reconstruct(inputs)
 
     def networks(self):
         return {state_keys.ENCODER: self.encoder, state_keys.DECODER: self.decoder}
@@ -222,4 +222,7 @@ class AutoencodingModel(GenerativeModel):
     @in_batches
     def reconstruct(self, x):
         """Return the decoded posterior means, [n, h, w, c] in [-1, 1]."""
+        return self._reconstruct(x)
+
+    def _reconstruct(self, x) -> tf.Tensor:
         return self.to_images(self.decoder(self.infer_codes(self.encoded(x), None), training=False))

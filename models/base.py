@@ -12,9 +12,11 @@ from data.catalogue import in_colour
 from errors import UserError
 from models import documentation, state_keys
 from models.abilities import CLASS_CONDITIONAL, LABEL, Ability
+from models.batching import BATCH
 from models.construction import default_dtype_policy
 from models.declarations.base import Hyperparameters
 from models.fitting import Fitting
+from models.inputs import TYPES
 from models.latents import Latents
 from models.means import RunningMean, ScalarMeans
 from models.players import Player, WithPlayers
@@ -52,7 +54,7 @@ class GenerativeModel(Fitting, WithPlayers, Scheduled, keras.Model):
         super().__init_subclass__(**kwargs)
         cls.__signature__ = documentation.signature_of(cls)
         if cls.__dict__.get("__doc__"):
-            cls.__doc__ = documentation.documented(cls)
+            cls.__doc__ = documentation.docstring_of(cls)
 
     def __init__(
         self,
@@ -77,6 +79,7 @@ class GenerativeModel(Fitting, WithPlayers, Scheduled, keras.Model):
             name=state_keys.IMAGES, shape=(), dtype="int64", initializer="zeros", trainable=False
         )
         self._means, self._test_means = ScalarMeans(), ScalarMeans()
+        self._testing = False
         self.optimizers = {}
         with default_dtype_policy(self.dtype_policy):
             self.build_networks()
@@ -151,6 +154,9 @@ class GenerativeModel(Fitting, WithPlayers, Scheduled, keras.Model):
         return (input_shape[0], *self.image_shape)
 
     def compute_output_spec(self, inputs, training=False) -> keras.KerasTensor:
+        expected = self.input_of_call().shape
+        if tuple(inputs.shape[1:]) != tuple(expected[1:]):
+            raise ValueError(f"expected inputs {expected}, got {tuple(inputs.shape)}")
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), "float32")
 
     def export(self, filepath, *args, input_signature=None, **kwargs) -> None:
@@ -178,7 +184,7 @@ class GenerativeModel(Fitting, WithPlayers, Scheduled, keras.Model):
         return {"ema_kimg": kimg} if kimg else {"ema_decay": self.hp.ema_decay}
 
     def generate_batches(
-        self, latents: dict[str, tf.Tensor], batch_size: int = 250
+        self, latents: dict[str, tf.Tensor], batch_size: int = BATCH
     ) -> Iterator[np.ndarray]:
         """Yield the images of given latents in batches, float32 [b, h, w, c] in [-1, 1].
 
@@ -191,7 +197,7 @@ class GenerativeModel(Fitting, WithPlayers, Scheduled, keras.Model):
         for start in range(0, len(joined), batch_size):
             yield np.asarray(network(joined[start : start + batch_size], training=False))
 
-    def generate(self, latents: dict[str, tf.Tensor], batch_size: int = 250) -> np.ndarray:
+    def generate(self, latents: dict[str, tf.Tensor], batch_size: int = BATCH) -> np.ndarray:
         """Return all images of `generate_batches` in one array."""
         return np.concatenate(list(self.generate_batches(latents, batch_size)))
 
@@ -240,7 +246,7 @@ class GenerativeModel(Fitting, WithPlayers, Scheduled, keras.Model):
         """Means over the epoch of the scalars that `train_step` returns, and a subclass's own."""
         others = (self._means, self._test_means, self._loss_tracker)
         own = [metric for metric in super().metrics if metric not in others]
-        return [self._means, *own] if self._means.names else own
+        return [self._means, *own] if self._means.names and not self._testing else own
 
     def train_step(self, data) -> dict[str, tf.Tensor]:
         """Run `update`, count the step, and add the scalars to the means of the epoch.
@@ -348,5 +354,5 @@ def to_unit_range(images) -> tf.Tensor:
     if images.dtype == tf.uint8:
         return tf.cast(images, tf.float32) / 127.5 - 1.0
     if not images.dtype.is_floating:
-        raise ValueError(f"images must be uint8, or floats in [-1, 1], not {images.dtype.name}")
+        raise ValueError(f"{TYPES}, not {images.dtype.name}")
     return tf.cast(images, tf.float32)

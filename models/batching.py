@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from models import inputs
 
-BATCH = 250  # images
+BATCH = 250  # images on the device
 
 
 def in_batches(method: Callable) -> Callable:

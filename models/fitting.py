@@ -1,7 +1,9 @@
 """Keras' training and evaluation methods, with checks of their arguments and first images."""
 
+import contextlib
+import functools
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import keras
@@ -15,16 +17,18 @@ from models.abilities import VALIDATION
 from models.scalars import group_of
 
 RATE_CALLBACKS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
-UNLIKELY = 1e-3  # probability of a first batch in which all labels are known by chance
+SEVERAL_RATES = (3, 15)  # first Keras whose RATE_CALLBACKS change the rates of several optimizers
+BY_CHANCE = 1e-9  # probability of a first batch in which all labels are known by chance
 
 
 class Fitting:
     """Mixin with the methods of keras.Model that take images.
 
-    Each looks at its first images and labels and raises UserError, a ValueError, if their shape,
-    type or range is invalid. Sample and class weights are not supported.
+    Each checks its first images and labels and raises UserError, a ValueError, if their shape, type
+    or range is invalid. Sample and class weights are not supported.
     """
 
+    @functools.wraps(keras.Model.fit, assigned=())
     def fit(self, *args, **kwargs) -> keras.callbacks.History:
         """Train the model as keras.Model.fit.
 
@@ -32,35 +36,32 @@ class Fitting:
             UserError: the model is not compiled, an argument does not apply to it, or the first
                 images or labels are invalid.
         """
-        given = inspect.signature(keras.Model.fit).bind(self, *args, **kwargs).arguments
-        given.pop("self")
+        given = _arguments(keras.Model.fit, self, args, kwargs)
         self._require_compiled("fit")
         self._require_no_weights(given)
         self._check_validation(given)
-        callbacks = given.get("callbacks")
-        if not isinstance(callbacks, keras.callbacks.CallbackList):
-            given["callbacks"] = self._suited(callbacks)
         given["x"] = self._checked(given.get("x"), given.get("y"), in_training=True)
         self._hide_labels(given)
+        given["callbacks"] = self._prepared_callbacks(given.get("callbacks"))
         start = getattr(given["x"], "first_step", None)
         if start is not None and start != int(self.step):
             warn(
                 f"the batches begin at step {start}, the model is at step {int(self.step)}; "
                 "batches.dataset(int(model.step)) continues"
             )
-        history = super().fit(**given)
-        for name, player in self.players().items():  # the averages of optimizers with use_ema
-            self.optimizers[name].finalize_variable_values(player.variables)
-        return history
+        return super().fit(**given)
 
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """Train on one batch as keras.Model.train_on_batch."""
         self._require_compiled("train_on_batch")
         self._require_no_weights({"sample_weight": sample_weight, "class_weight": class_weight})
-        self._checked(x, y, in_training=True)
+        self._checked(x, y)
+        if y is not None:
+            self._require_hidden(np.asarray(y))
         return super().train_on_batch(x, y, return_dict=return_dict)
 
-    def evaluate(self, x=None, y=None, **kwargs):
+    @functools.wraps(keras.Model.evaluate, assigned=())
+    def evaluate(self, *args, **kwargs):
         """Return the means of `validate` over images, as keras.Model.evaluate.
 
         It can run before `compile` and during `fit`, without changing the epoch's means.
@@ -68,17 +69,24 @@ class Fitting:
         Raises:
             UserError: the model has no `validate`, or the first images are invalid.
         """
+        given = _arguments(keras.Model.evaluate, self, args, kwargs)
+        given |= given.pop("kwargs", {})
         self._require_validation()
-        self._require_no_weights(kwargs)
-        x = self._checked(x, y)
+        self._require_no_weights(given)
+        if not given.get("_use_cached_eval_dataset"):  # `fit` has checked it
+            given["x"] = self._checked(given.get("x"), given.get("y"))
         if not self.compiled:
             self.compile()
-        self._test_means.reset_state()
-        training = self.running_means()
-        try:
-            return super().evaluate(x, y, **kwargs)
-        finally:
-            self.restore_means(training)
+        with self._evaluation():
+            return super().evaluate(**given)
+
+    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
+        """Evaluate one batch as keras.Model.test_on_batch."""
+        self._require_validation()
+        self._require_no_weights({"sample_weight": sample_weight})
+        self._checked(x, y)
+        with self._evaluation():
+            return super().test_on_batch(x, y, return_dict=return_dict)
 
     def test_step(self, data) -> dict[str, tf.Tensor]:
         """Return the means of the scalars of `validate` over all images so far."""
@@ -87,12 +95,15 @@ class Fitting:
             self._test_means.update_state(scalars, tf.shape(tf.nest.flatten(data)[0])[0])
             return self._test_means.result()
 
-    def test_on_batch(self, x, y=None, sample_weight=None, return_dict=False):
-        """Evaluate one batch as keras.Model.test_on_batch."""
-        self._require_validation()
-        self._require_no_weights({"sample_weight": sample_weight})
-        self._checked(x, y)
-        return super().test_on_batch(x, y, return_dict=return_dict)
+    @contextlib.contextmanager
+    def _evaluation(self) -> Iterator[None]:
+        """Reset the means of an evaluation; `metrics` omits those of the training meanwhile."""
+        self._test_means.reset_state()
+        self._testing = True
+        try:
+            yield
+        finally:
+            self._testing = False
 
     def _require_compiled(self, method: str) -> None:
         if not self.optimizers:
@@ -109,46 +120,56 @@ class Fitting:
 
     def _check_validation(self, given: dict) -> None:
         """Check the validation arguments of `fit`."""
-        data = given.get("validation_data")
-        if data is None and not given.get("validation_split"):
-            return
+        option = "validation_data"
+        data = given.get(option)
+        if data is None:
+            option = "validation_split"
+            if not given.get(option):
+                return
         try:
             self._require_validation()
         except UserError as error:
             raise UserError(
-                f"{error.message}; omit it, and measure samples with evaluate.py or "
-                "train.py --eval_every",
-                "validation_data",
+                f"{error.message}; omit it, and measure samples with evaluate.py", option
             ) from None
-        if isinstance(data, tuple):
+        if isinstance(data, (tuple, list)):
             images, labels, weights = keras.utils.unpack_x_y_sample_weight(data)
             self._require_no_weights({"sample_weight": weights})
-            self._checked(images, labels)
+            self._checked(images, labels, in_training=True, option=option)
         elif data is not None:
-            self._checked(data, None)
+            given[option] = self._checked(data, None, in_training=True, option=option)
 
-    def _checked(self, x: Any, y: Any, in_training: bool = False) -> Any:
-        """Check the first images and labels of x; return x with nothing taken from it."""
-        batch, x = inputs.first_batch(x, y)
+    def _checked(self, x: Any, y: Any, in_training: bool = False, option: str = "") -> Any:
+        """Check the first images and labels of x; return x with nothing taken from it.
+
+        Args:
+            x: images, or a data set, as for `fit`.
+            y: labels, or None.
+            in_training: as `inputs.check_images`.
+            option: name of the argument in errors; default: x or y.
+        """
+        batch, x = inputs.first_batch(x, y, option or "x")
         if batch is None:
             return x
         images, labels, weights = batch
         self._require_no_weights({"sample_weight": weights})
-        inputs.check_images(images, self.image_shape, in_training)
-        if labels is not None:
-            unknown = self.hp.labelled_fraction < 1
-            inputs.check_labels(labels, images, self.num_classes, unknown)
-        if in_training and labels is not None and labels is not y:
+        inputs.check_images(images, self.image_shape, in_training, option or "x")
+        if labels is None:
+            return x
+        unknown = self.hp.labelled_fraction < 1
+        inputs.check_labels(labels, images, self.num_classes, unknown, option or "y")
+        if in_training and labels is not y:
             self._require_hidden(np.asarray(labels))
         return x
 
     def _require_hidden(self, labels: np.ndarray) -> None:
-        """Check that a batch of a data set has labels of -1 if only a fraction is to be known."""
+        """Check that a batch has labels of -1 if only a fraction of the labels is to be used."""
         fraction, option = self.hp.labelled_fraction, self.hp.labelled_option
-        if 0 < fraction < 1 and (labels != UNKNOWN).all() and fraction**labels.size < UNLIKELY:
+        if 0 < fraction < 1 and (labels != UNKNOWN).all() and fraction**labels.size < BY_CHANCE:
             raise UserError(
                 f"{fraction:g} of the labels are to be used, but all are known; set the others to "
-                f"{UNKNOWN}, such as with data.Batches(labelled={fraction:g}), or pass arrays",
+                f"{UNKNOWN}, such as with data.Batches(labelled={fraction:g}), or pass arrays to "
+                "fit",
                 option,
             )
 
@@ -156,27 +177,45 @@ class Fitting:
         """Hide the labels, given as an array, that the model is not to use."""
         fraction, labels = self.hp.labelled_fraction, given.get("y")
         if labels is not None and fraction < 1 and (np.asarray(labels) != UNKNOWN).all():
-            labels = np.reshape(labels, [-1])
-            given["y"] = hide_labels(labels, fraction, self.seed, self.hp.labelled_option)
+            shape, labels = np.shape(labels), np.ravel(labels)
+            kept = hide_labels(labels, fraction, self.seed, self.hp.labelled_option)
+            given["y"] = kept.reshape(shape)
 
-    def _suited(self, callbacks: Any) -> list[keras.callbacks.Callback]:
-        """Return callbacks of `fit`; those that require a `loss` get all losses of the model."""
-        several = isinstance(callbacks, Iterable)
-        callbacks = list(callbacks) if several else [callbacks] * (callbacks is not None)
-        scheduled = [p.learning_rate for p in self.players().values()]
-        scheduled = [rate for rate in scheduled if rate in self.hp.scheduled]
-        for callback in callbacks:
-            if isinstance(callback, RATE_CALLBACKS) and scheduled:
+    def _prepared_callbacks(self, callbacks: Any) -> Any:
+        """Return callbacks of `fit`, with those that Keras' own ones require on these models.
+
+        Raises:
+            UserError: a callback would change a learning rate that has a schedule, or, before
+                SEVERAL_RATES, different rates.
+        """
+        in_keras = isinstance(callbacks, keras.callbacks.CallbackList)
+        given = callbacks.callbacks if in_keras else callbacks
+        given = list(given) if isinstance(given, Iterable) else [given] * (given is not None)
+        rates = [player.learning_rate for player in self.players().values()]
+        scheduled = [rate for rate in rates if rate in self.hp.scheduled]
+        for callback in given:
+            if not isinstance(callback, RATE_CALLBACKS):
+                continue
+            if scheduled:
                 raise UserError(
                     f"{type(callback).__name__} would change {scheduled[0]}, which has a schedule; "
                     "use one of them",
                     "callbacks",
                 )
-        of_losses = [c for c in callbacks if isinstance(c, keras.callbacks.TerminateOnNaN)]
-        return [*callbacks, *map(EachLoss, of_losses)]
+            if tuple(map(int, keras.__version__.split(".")[:2])) < SEVERAL_RATES:
+                self.optimizer.learning_rate  # noqa: B018 - raises if they differ
+        nan = [c for c in given if isinstance(c, keras.callbacks.TerminateOnNaN)]
+        further = [LossesForTerminateOnNaN(callback) for callback in nan]
+        if in_keras:
+            for callback in further:
+                callback.set_model(self)
+                callbacks.callbacks.append(callback)
+            return callbacks
+        averaged = any(getattr(o, "use_ema", False) for o in self.optimizers.values())
+        return [*[AveragedWeights()] * averaged, *given, *further]
 
 
-class EachLoss(keras.callbacks.Callback):
+class LossesForTerminateOnNaN(keras.callbacks.Callback):
     """Callback that passes the losses of a model without `loss` to TerminateOnNaN as `loss`."""
 
     def __init__(self, callback: keras.callbacks.TerminateOnNaN):
@@ -191,3 +230,18 @@ class EachLoss(keras.callbacks.Callback):
             if group and group.is_loss and not np.isfinite(value):
                 self.callback.on_batch_end(batch, {"loss": value})
                 return
+
+
+class AveragedWeights(keras.callbacks.Callback):
+    """Callback that ends a training with the averages of optimizers with use_ema, as Keras does."""
+
+    def on_train_end(self, logs=None):
+        for name, player in self.model.players().items():
+            self.model.optimizers[name].finalize_variable_values(player.variables)
+
+
+def _arguments(method: Any, model: keras.Model, args: tuple, kwargs: dict) -> dict[str, Any]:
+    """Return the arguments of a call of a method of keras.Model by name."""
+    given = inspect.signature(method).bind(model, *args, **kwargs).arguments
+    given.pop("self")
+    return given

@@ -181,13 +181,21 @@ def plain(network: keras.Model, name: str | None = None) -> keras.Model:
     return copy
 
 
-def last_layers(network: keras.Layer) -> list[keras.Layer]:
-    """Return the layers whose outputs are those of a network."""
+def last_activations(network: keras.Layer) -> list[str]:
+    """Return the names of the activations at the outputs of a network.
+
+    Layers that only change the shape are passed over.
+    """
+    if isinstance(network, keras.layers.Wrapper):
+        return last_activations(network.layer)
     if isinstance(network, keras.Sequential):
-        return last_layers(network.layers[-1])
+        shaping = (keras.layers.Reshape, keras.layers.Flatten)
+        return last_activations([x for x in network.layers if not isinstance(x, shaping)][-1])
     if isinstance(network, keras.Model) and (outputs := getattr(network, "outputs", None)):
-        return [x for y in outputs for x in last_layers(y._keras_history.operation)]
-    return [network]
+        last = [y._keras_history.operation for y in outputs]
+        return [name for layer in last for name in last_activations(layer)]
+    activation = getattr(network, "activation", None)
+    return [getattr(activation, "__name__", type(network).__name__.lower())]
 
 
 class LayerFactory:

@@ -12,10 +12,10 @@ from models.scheduled import inner
 
 GRADIENT_NORMS = ScalarGroup(title="gradient norms", suffix="_gradient_norm", order=60, log=True)
 SKIPPED = ScalarGroup(
-    title="updates skipped since gradients overflow", suffix="_skipped_updates", order=61
+    title="share of updates skipped because of overflow", suffix="_skipped_updates", order=61
 )
 LOSS_SCALES = ScalarGroup(title="loss scales", suffix="_loss_scale", order=62, log=True)
-ARGUMENTS = ("run_eagerly", "steps_per_execution")  # of keras.Model.compile
+COMPILE_ARGUMENTS = ("run_eagerly", "steps_per_execution")  # of keras.Model.compile
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,15 +44,19 @@ class PlayerOptimizers:
 
     LearningRateScheduler and ReduceLROnPlateau change the rate of each one in `optimizers`. Those
     of Keras before 3.15 change `learning_rate`, which requires the same rate for all.
+
+    Args:
+        optimizers: the optimizers.
+        step: number of train steps.
     """
 
-    def __init__(self, optimizers: Iterable[keras.optimizers.Optimizer]):
-        self.optimizers = list(optimizers)
+    built = True
 
-    @property
-    def iterations(self) -> keras.Variable:
-        """Number of updates of the first player."""
-        return self.optimizers[0].iterations
+    def __init__(self, optimizers: Iterable[keras.optimizers.Optimizer], step: keras.Variable):
+        self.optimizers, self.iterations = list(optimizers), step
+
+    def build(self, variables) -> None:
+        """Do nothing: each optimizer is built for the variables of its player."""
 
     @property
     def variables(self) -> list[keras.Variable]:
@@ -69,8 +73,8 @@ class PlayerOptimizers:
         if len(set(rates.values())) > 1:
             found = ", ".join(f"{rate:g} of {name}" for name, rate in rates.items())
             raise UserError(
-                f"the players have different learning rates ({found}), which this callback "
-                "requires Keras 3.15 for; or use the hyperparameter schedule"
+                f"learning rates of the players differ ({found}): use Keras >= 3.15, equal rates "
+                "or the hyperparameter schedule"
             )
         return self.optimizers[0].learning_rate
 
@@ -112,10 +116,9 @@ class WithPlayers:
                 of keras.Model.compile, or the model is distributed over several replicas.
         """
         kwargs = {name: value for name, value in kwargs.items() if value is not None}
-        for name in kwargs.keys() - set(ARGUMENTS):
+        for name in kwargs.keys() - set(COMPILE_ARGUMENTS):
             raise UserError(
-                f"does not apply to {type(self).__name__}, whose losses and metrics are those of "
-                "its hyperparameters",
+                f"does not apply to {type(self).__name__}; hyperparameters select its losses",
                 name,
             )
         if self.distribute_strategy.num_replicas_in_sync > 1:
@@ -123,11 +126,9 @@ class WithPlayers:
                 f"{type(self).__name__} trains on one device: replicas of a tf.distribute strategy "
                 "would draw the same noise"
             )
-        arguments = {"jit_compile": jit_compile, **kwargs}
-        super().compile(optimizer=None, **arguments)
-        self._compile_arguments = arguments
+        self.check_networks()
         players = self.players()
-        given = self._given(optimizer, optimizers, players)
+        given = self._optimizers_by_player(optimizer, optimizers, players)
         made = {}
         for name, player in players.items():
             one = given.get(name) or self.make_optimizer(player)
@@ -138,10 +139,16 @@ class WithPlayers:
             self.check_schedulable(one, player.learning_rate)
             _build(one, name, player.variables)
             made[name] = one
+        arguments = {"jit_compile": jit_compile, **kwargs}
+        super().compile(optimizer=None, **arguments)
+        self._compile_arguments = arguments
         self.optimizers = made
-        self.optimizer = PlayerOptimizers(made.values())
+        self.optimizer = PlayerOptimizers(made.values(), self.step)
 
-    def _given(self, optimizer, optimizers, players: Mapping[str, Player]) -> dict:
+    def check_networks(self) -> None:
+        """Raise UserError if the networks do not suit the losses."""
+
+    def _optimizers_by_player(self, optimizer, optimizers, players: Mapping[str, Player]) -> dict:
         """Return the given optimizers by player."""
         if optimizer is None:
             optimizers = dict(optimizers or {})
@@ -158,6 +165,7 @@ class WithPlayers:
                 "optimizer",
             )
         one = keras.optimizers.get(optimizer)
+        copies = {name: type(one).from_config(one.get_config()) for name in players}
         free = [name for name, p in players.items() if p.learning_rate not in self.hp.scheduled]
         if free:
             warn(
@@ -165,20 +173,23 @@ class WithPlayers:
                 f"replaces the optimizers and learning rates of {type(self).__name__} "
                 f"({', '.join(free)})"
             )
-        config = keras.optimizers.serialize(one)
-        return {name: keras.optimizers.deserialize(config) for name in players}
+        return copies
 
     def get_compile_config(self) -> dict:
         """Return the optimizers and arguments of `compile`, and the length of the training."""
         if not self.optimizers:
             return {}
         optimizers = {n: keras.optimizers.serialize(one) for n, one in self.optimizers.items()}
-        return {"optimizers": optimizers, "length": self.length, **self._compile_arguments}
+        length = self.training_length
+        return {"optimizers": optimizers, "training_length": length, **self._compile_arguments}
 
     def compile_from_config(self, config: Mapping) -> None:
-        """Compile with the optimizers of `get_compile_config`; those of earlier files are new."""
+        """Compile with the content of `get_compile_config`.
+
+        The model of a file without optimizers, of an earlier version, stays uncompiled.
+        """
         config = dict(config)
-        if length := config.pop("length", None):
+        if length := config.pop("training_length", None):
             self.before_training(*length)
         given = config.pop("optimizers", None)
         if given is None:
@@ -258,4 +269,5 @@ def _build(
             "player of one model, make a new one",
             "optimizers",
         )
-    optimizer.build(variables)
+    if not optimizer.built:
+        optimizer.build(variables)

@@ -15,12 +15,11 @@ class Scheduled:
     """Mixin that gives a model the values of its hyperparameters at each step.
 
     Attributes:
-        training_images: number of real images from the first step to the last one; 0: unknown.
-        length: arguments of `before_training`; None before it.
+        training_length: arguments of `before_training`: the numbers of real images in an epoch and
+            from the first step to the last one; None: unknown.
     """
 
-    training_images = 0
-    length: tuple[int, int] | None = None
+    training_length: tuple[int, int] | None = None
     _schedules = None
 
     def before_training(self, images_per_epoch: int, images: int) -> None:
@@ -30,7 +29,7 @@ class Scheduled:
             images_per_epoch: number of real images in an epoch.
             images: number of real images from the first step of the run to its last one.
         """
-        self.training_images, self.length = images, (images_per_epoch, images)
+        self.training_length = (images_per_epoch, images)
         self._schedules = self.hp.schedules(images / images_per_epoch)
         self.train_function = None  # traces contain the length
 
@@ -42,12 +41,12 @@ class Scheduled:
         """
         if name not in self.hp.scheduled:
             return getattr(self.hp, name)
-        if not self.training_images:
+        if not self.training_length:
             raise ValueError(
                 f"the schedule of {name} requires model.before_training(images_per_epoch, images) "
                 "before fit"
             )
-        done = tf.cast(self.images, tf.float64) / self.training_images
+        done = tf.cast(self.images, tf.float64) / self.training_length[1]
         return schedules.value_at(self._schedules[name], done)
 
     def final(self, name: str) -> float:

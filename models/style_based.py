@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from models import streams
 from models.adversarial import AdversarialModel
+from models.batching import BATCH
 from models.declarations.style import StyleHyperparameters
 from models.networks import stylegan
 from models.randomness import length, stateless_seed
@@ -111,7 +112,7 @@ class StyleBasedModel(AdversarialModel):
         mean = tf.convert_to_tensor(stylegan.parts_of(self.generator_network()).styles.mean)
         return tf.repeat(mean[None], self.style_layers, axis=0)
 
-    def images_of_styles(self, w, noise_seed=None, noise=True, batch_size=250):
+    def images_of_styles(self, w, noise_seed=None, noise=True, batch_size=BATCH):
         synthesis = stylegan.parts_of(self.generator_network()).synthesis
         images = []
         for start in range(0, len(w), batch_size):

@@ -131,7 +131,7 @@ def lazy_interval(hp) -> int:
 def not_finite(model: GenerativeModel) -> list[str]:
     """Return the names of the scalars whose means are not finite."""
     means = model.running_means().items()
-    return [name for name, mean in means if not math.isfinite(mean.value)]
+    return [name for name, mean in means if mean.count and not math.isfinite(mean.value)]
 
 
 def model_and_batch(

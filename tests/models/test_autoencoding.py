@@ -36,9 +36,9 @@ class Linear:
         return keras.Model(z, keras.layers.Reshape(self.image_shape)(keras.layers.Dense(4)(z)))
 
 
-@pytest.fixture(autouse=True, scope="module")
+@pytest.fixture(scope="module")
 def any_range():
-    """Let images be of any range, such as Gaussian ones, for linear models."""
+    """Let images be of any range, such as Gaussian ones."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(inputs, "TOLERANCE", np.inf)
         yield
@@ -248,7 +248,7 @@ class Gaussian:
 
 
 @pytest.fixture(scope="module")
-def fitted():
+def fitted(any_range):
     """Linear VAE of Gaussian images, with two latents more than needed."""
     keras.utils.set_random_seed(0)
     model = type("LinearVAE", (Linear, VAE), {})(SHAPE, latent_dim=4, network="mlp")
@@ -286,7 +286,7 @@ def test_superfluous_latents_of_a_linear_vae_collapse(fitted):
     assert (kl[order[2:]] < ACTIVE).all()
 
 
-def test_active_units_with_a_large_beta_fall_to_0(linear):
+def test_active_units_with_a_large_beta_fall_to_0(linear, any_range):
     model = linear(BetaVAE, rate=2e-2, beta=50.0)
     data = tf.data.Dataset.from_tensor_slices(Gaussian.draw(128, 0)).repeat().batch(128)
     assert model.fit(data, steps_per_epoch=1, verbose=0).history["active_units"] == [3.0]
@@ -298,7 +298,7 @@ def test_active_units_with_a_large_beta_fall_to_0(linear):
 # The plain autoencoder's samples.
 
 
-def test_sample_of_an_autoencoder_is_of_a_gaussian_fitted_to_its_codes(linear):
+def test_sample_of_an_autoencoder_is_of_a_gaussian_fitted_to_its_codes(linear, any_range):
     model = linear(Autoencoder, latent_dim=4, rate=0.0)
     data = tf.data.Dataset.from_tensor_slices(Gaussian.draw(512 * 400, 0)).batch(512)
     model.fit(data, verbose=0)

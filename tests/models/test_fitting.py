@@ -112,8 +112,16 @@ def test_fit_trains_on_all_batches_that_it_looked_at(kind, state_of, assert_same
     assert_same(trained(kind(pictures(), LABELS)), whole)
 
 
+def test_fit_of_an_iterator_of_images_alone_trains_on_all():
+    model = built(GAN)
+    model.fit(as_iterator(pictures()), verbose=0)
+    assert int(model.step) == 2
+
+
 def test_single_image_and_dictionary_and_empty_data_raise():
     model = built(GAN)
+    with pytest.raises(ValueError, match=r"^x: the data set is empty$"):
+        fit(model, pictures(0))
     with pytest.raises(
         ValueError, match=r"^x: .*got \[4, 4, 1\]; add the axis of the batch: x\[None"
     ):
@@ -138,8 +146,35 @@ def test_all_methods_that_take_images_check_them():
             method(FLOATS)
     bright = np.full((2, *SHAPE), 0.5, np.float32)
     assert model.encode(bright).shape == (2, 3)  # valid outside of training
-    with pytest.raises(ValueError, match=r"^x: float images must be in \[-1, 1\]"):
-        fit(model, pictures(), validation_data=(FLOATS, None))
+    for values in (FLOATS, FLOATS / 255):
+        with pytest.raises(
+            ValueError, match=r"^validation_data: float images must be in \[-1, 1\]"
+        ):
+            fit(model, pictures(), validation_data=(values, None))
+
+
+def test_validation_batches_of_a_generator_are_all_used_once():
+    model, drawn = built(VAE), []
+
+    def batches():
+        for batch in np.split(pictures(8), 4):
+            drawn.append(len(batch))
+            yield (batch,)
+
+    history = model.fit(
+        pictures(), epochs=2, validation_data=batches(), validation_steps=2, verbose=0
+    ).history
+    assert len(history["val_loss"]) == 2
+    assert drawn == [2, 2, 2, 2]
+
+
+def test_evaluation_of_a_batch_is_of_that_batch_alone():
+    model = built(VAE)
+    first, other = pictures()[:4], 255 - pictures()[4:]
+    alone = model.test_on_batch(other, return_dict=True)
+    model.test_on_batch(first)
+    assert model.test_on_batch(other, return_dict=True) == alone
+    assert model.evaluate(other, None, 4, verbose=0, return_dict=True) == pytest.approx(alone)
 
 
 # Labels.
@@ -194,10 +229,12 @@ def test_fit_of_arrays_uses_the_fraction_of_labels_that_the_command_uses(state_o
 
 def test_data_set_in_which_all_labels_are_known_raises():
     model = built(InfoGAN, categorical_codes="3", supervised_fraction=0.1)
-    with pytest.raises(
-        ValueError, match=r"^supervised_fraction: 0.1 of the labels are to be used, b"
-    ):
-        model.fit(as_dataset(pictures(), LABELS))
+    message = r"^supervised_fraction: 0.1 of the labels are to be used, b"
+    images, labels = np.tile(pictures(), (2, 1, 1, 1)), np.tile(LABELS, 2)
+    with pytest.raises(ValueError, match=message):
+        model.fit(tf.data.Dataset.from_tensors((images, labels)))
+    with pytest.raises(ValueError, match=message):
+        model.train_on_batch(images, labels)
 
 
 # Arguments.
@@ -211,11 +248,9 @@ def test_arguments_that_have_no_effect_raise():
             fit(model, pictures(), LABELS, **{name: weights})
     with pytest.raises(ValueError, match=r"^sample_weight: not supported by GAN"):
         model.fit(as_dataset(pictures(), LABELS, np.ones(8)))
-    for given in ({"validation_split": 0.5}, {"validation_data": (pictures(), None)}):
-        with pytest.raises(
-            ValueError, match=r"^validation_data: GAN has no validation loss; omit it"
-        ):
-            fit(model, pictures(), **given)
+    for name, value in {"validation_split": 0.5, "validation_data": (pictures(), None)}.items():
+        with pytest.raises(ValueError, match=f"^{name}: GAN has no validation loss; omit it"):
+            fit(model, pictures(), **{name: value})
     with pytest.raises(ValueError, match=r"^call compile\(\) before fit\(\)$"):
         built(GAN, compiled=False).fit(pictures())
 
@@ -236,14 +271,16 @@ def test_second_fit_of_the_first_batches_warns(capsys):
 
 
 @pytest.mark.smoke
-def test_terminate_on_nan_stops_an_adversarial_model():
+@pytest.mark.parametrize("in_a_list_of_keras", [False, True])
+def test_terminate_on_nan_stops_an_adversarial_model(in_a_list_of_keras):
     model = built(GAN)
     rates = {name: keras.optimizers.SGD(1e30) for name in model.players()}
     model.compile(optimizers=rates)
     callback = keras.callbacks.TerminateOnNaN()
-    history = model.fit(
-        pictures(), epochs=20, batch_size=4, verbose=0, callbacks=[callback]
-    ).history
+    callbacks = [callback]
+    if in_a_list_of_keras:
+        callbacks = keras.callbacks.CallbackList(callbacks, add_history=True, model=model)
+    history = model.fit(pictures(), epochs=20, batch_size=4, verbose=0, callbacks=callbacks).history
     assert int(model.step) < 10
     assert not np.isfinite(history["d_loss"][-1] + history["g_loss"][-1])
 
@@ -313,7 +350,8 @@ class Counting(GAN):
         return {**scalars, "counted": self.counted.result()}
 
     def test_step(self, data):
-        return {"mean": tf.reduce_mean(tf.cast(data, tf.float32))}
+        mean = tf.reduce_mean(tf.cast(data, tf.float32))
+        return {"mean": mean, **{m.name: m.result() for m in self.metrics}}
 
 
 def test_metrics_and_steps_of_a_subclass_are_those_of_keras():
@@ -322,5 +360,6 @@ def test_metrics_and_steps_of_a_subclass_are_those_of_keras():
     assert history["counted"] == [2.0, 2.0, 2.0]
     assert len(set(history["d_loss"])) == 3
     found = model.evaluate(pictures(4), verbose=0, return_dict=True)
+    assert found.keys() == {"mean", "counted"}
     assert found["mean"] == pytest.approx(pictures(4).mean(), rel=1e-5)
     assert "val_mean" in fit(model, pictures(), validation_data=(pictures(4),))

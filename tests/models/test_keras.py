@@ -82,6 +82,20 @@ def test_exported_model_equals_the_call(build, tmp_path):
     np.testing.assert_allclose(exported.serve(x), model(x), atol=1e-5)
 
 
+def test_call_of_an_autoencoder_has_a_gradient():
+    model, x = vae(), tf.constant(inputs_of(vae()))
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        y = model(x)
+    assert tf.is_tensor(y)
+    assert np.abs(tape.gradient(y, x)).max() > 0
+
+
+def test_input_of_another_width_raises():
+    with pytest.raises(ValueError, match=r"expected inputs \(None, 3\), got \(None, 7\)"):
+        gan()(keras.Input((7,)))
+
+
 def test_codes_and_reconstructions_of_several_batches_equal_those_of_one():
     model = vae()
     x = np.random.default_rng(0).integers(0, 256, (7, *SHAPE), dtype=np.uint8)
@@ -151,6 +165,13 @@ def test_subclass_with_arguments_of_its_own_has_its_own_signature():
         def __init__(self, size):
             super().__init__((size, size, 1), noise_dim=3, **SMALL)
 
+    class WithNoise(GAN):
+        def __init__(self, noise_dim, **hyperparameters):
+            super().__init__(SHAPE, noise_dim=noise_dim, **hyperparameters)
+
     assert list(inspect.signature(Own).parameters) == ["size"]
+    parameters = inspect.signature(WithNoise).parameters
+    assert [*parameters][:2] == ["noise_dim", "epochs"]
+    assert parameters["noise_dim"].default is inspect.Parameter.empty
     assert Own(4).sample(2).shape == (2, 4, 4, 1)
     assert issubclass(Autoencoder, GenerativeModel)

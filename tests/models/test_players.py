@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from models import GAN
 
@@ -70,7 +71,7 @@ def test_optimizer_of_another_player_or_model_raises():
             {"optimizer": {"generator": "adam"}},
             r"^optimizer: expected one .*optimizers=\{\.\.\.\}$",
         ),
-        ({"loss": "mse"}, "^loss: does not apply to GAN, whose losses and metrics are those of it"),
+        ({"loss": "mse"}, "^loss: does not apply to GAN; hyperparameters select its losses$"),
         ({"metrics": ["mse"]}, "^metrics: does not apply to GAN"),
         ({"optimizers": {"critic": "adam"}}, "^optimizers: no player critic; there are discrimin"),
     ],
@@ -111,14 +112,21 @@ def test_updates_that_overflow_are_counted_and_the_loss_scale_is_logged():
     assert means["discriminator_gradient_norm"].value > 0
 
 
-@pytest.mark.parametrize("last", ["sigmoid", "softmax"])
+ENDS = {
+    "sigmoid": [keras.layers.Activation("sigmoid"), keras.layers.Reshape((1,))],
+    "softmax": [keras.layers.Softmax()],
+}
+
+
+@pytest.mark.parametrize("last", ENDS)
 def test_discriminator_that_outputs_probabilities_raises(last):
     class Ended(GAN):
         def build_discriminator(self):
-            scores = super().build_discriminator()
-            return keras.Sequential([scores, keras.layers.Activation(last)])
+            return keras.Sequential([super().build_discriminator(), *ENDS[last]])
 
-    with pytest.raises(ValueError, match=f"^the discriminator ends with {last} .*must be logits"):
+    with pytest.raises(
+        ValueError, match=f"^the discriminator ends with {last}; its scores must be logits"
+    ):
         Ended(SHAPE, noise_dim=3, **SMALL).compile()
 
 
@@ -148,3 +156,57 @@ def test_average_of_an_optimizer_replaces_the_weights_after_fit():
         adam._model_variables_moving_average, model.generator.trainable_variables, strict=True
     ):
         np.testing.assert_array_equal(mean, v)
+
+
+def test_recompiling_with_the_same_optimizers_keeps_their_state():
+    model = gan(dtype="mixed_float16")
+    model.compile()
+    before = dict(model.optimizers)
+    before["generator"].dynamic_scale.assign(64.0)
+    count = len(before["generator"].variables)
+    model.compile(optimizers=model.optimizers)
+    assert model.optimizers == before
+    assert float(before["generator"].dynamic_scale) == 64.0
+    assert len(before["generator"].variables) == count
+
+
+def test_failed_compile_leaves_the_model_as_it_was():
+    model = gan()
+    model.compile()
+    before = dict(model.optimizers), model.optimizer
+    with pytest.raises(ValueError, match="no player critic"):
+        model.compile(optimizers={"critic": "adam"})
+    assert (dict(model.optimizers), model.optimizer) == before
+
+
+def test_copies_of_an_unregistered_optimizer_are_of_its_class():
+    class Own(SGD):
+        pass
+
+    model = gan()
+    model.compile(Own(0.1))
+    assert [type(one) for one in model.optimizers.values()] == [Own, Own]
+
+
+def test_all_optimizers_as_one_count_the_steps_of_the_model():
+    model = gan(n_critic=2, d_learning_rate=0.1, g_learning_rate=0.2)
+    model.compile()
+    model.train_on_batch(np.stack([pictures()] * 2))
+    assert int(model.optimizer.iterations) == 1
+    with pytest.raises(ValueError, match=r"\(0.1 of discriminator, 0.2 of generator\): use Keras"):
+        _ = model.optimizer.learning_rate
+
+
+@pytest.mark.slow
+def test_fit_within_a_strategy_of_one_replica_and_a_backup_continue(tmp_path):
+    with tf.distribute.OneDeviceStrategy("CPU:0").scope():
+        model = gan()
+        model.compile()
+    backup = keras.callbacks.BackupAndRestore(tmp_path, delete_checkpoint=False)
+    model.fit(pictures(), batch_size=2, verbose=0, callbacks=[backup])
+    assert int(model.step) == 2
+    other = gan()
+    other.compile()
+    backup = keras.callbacks.BackupAndRestore(tmp_path)
+    other.fit(pictures(), batch_size=2, epochs=2, verbose=0, callbacks=[backup])
+    assert int(other.step) == 4
