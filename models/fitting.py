@@ -16,6 +16,7 @@ from models import inputs
 from models.abilities import VALIDATION
 from models.scalars import group_of
 
+FIT, EVALUATE = map(inspect.signature, (keras.Model.fit, keras.Model.evaluate))
 RATE_CALLBACKS = (keras.callbacks.LearningRateScheduler, keras.callbacks.ReduceLROnPlateau)
 SEVERAL_RATES = (3, 15)  # first Keras whose RATE_CALLBACKS change the rates of several optimizers
 BY_CHANCE = 1e-9  # probability of a first batch in which all labels are known by chance
@@ -36,7 +37,7 @@ class Fitting:
             UserError: the model is not compiled, an argument does not apply to it, or the first
                 images or labels are invalid.
         """
-        given = _arguments(keras.Model.fit, self, args, kwargs)
+        given = _arguments(FIT, self, args, kwargs)
         self._require_compiled("fit")
         self._require_no_weights(given)
         self._check_validation(given)
@@ -69,7 +70,7 @@ class Fitting:
         Raises:
             UserError: the model has no `validate`, or the first images are invalid.
         """
-        given = _arguments(keras.Model.evaluate, self, args, kwargs)
+        given = _arguments(EVALUATE, self, args, kwargs)
         given |= given.pop("kwargs", {})
         self._require_validation()
         self._require_no_weights(given)
@@ -240,8 +241,10 @@ class AveragedWeights(keras.callbacks.Callback):
             self.model.optimizers[name].finalize_variable_values(player.variables)
 
 
-def _arguments(method: Any, model: keras.Model, args: tuple, kwargs: dict) -> dict[str, Any]:
-    """Return the arguments of a call of a method of keras.Model by name."""
-    given = inspect.signature(method).bind(model, *args, **kwargs).arguments
+def _arguments(
+    signature: inspect.Signature, model: keras.Model, args: tuple, kwargs: dict
+) -> dict[str, Any]:
+    """Return the arguments of a call of a method by name."""
+    given = signature.bind(model, *args, **kwargs).arguments
     given.pop("self")
     return given
