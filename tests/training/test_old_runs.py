@@ -1,5 +1,6 @@
 """Run directories made by an older commit (tests/fixtures/make_old_runs.py): load and resume."""
 
+import functools
 import json
 import shlex
 import shutil
@@ -27,6 +28,7 @@ def ends_when_trained(monkeypatch):
 
     fit = keras.Model.fit
 
+    @functools.wraps(fit)
     def fit_and_end(*args, **kwargs):
         fit(*args, **kwargs)
         raise Trained
