@@ -25,8 +25,8 @@ def test_default_labels_are_0_1_1(linear):
 
 
 def test_accuracies_use_the_threshold_between_the_labels(linear, pictures, take_step):
-    still = {name: keras.optimizers.SGD(0.0) for name in ("discriminator", "generator")}
     for labels, real, fake in [((0.0, 1.0), 0, 1), ((-1.0, 1.0), 1, 0)]:
+        still = {name: keras.optimizers.SGD(0.0) for name in ("discriminator", "generator")}
         model = linear(LSGAN, still, fake_label=labels[0], real_label=labels[1])
         model.discriminator.set_weights([np.zeros((4, 1)), np.array([0.25])])
         scalars = take_step(model, pictures(5))
@@ -35,16 +35,16 @@ def test_accuracies_use_the_threshold_between_the_labels(linear, pictures, take_
 
 def test_fit_brings_the_scores_to_the_labels(linear, fit):
     """D fits its labels a and b; with D fixed, scores of generated images approach c."""
-    x = np.full((60, 5, 2, 2, 1), 0.5, np.float32)
+    x = np.tile(np.array([1, 1, 1, -1], np.float32).reshape(2, 2, 1), (60, 5, 1, 1, 1))
     hp = {"fake_label": -1.0, "real_label": 2.0, "generator_label": 0.0}
     model = linear(LSGAN, {"generator": keras.optimizers.SGD(0.0)}, d_learning_rate=0.1, **hp)
     model.generator.set_weights([np.zeros((3, 4)), np.full(4, -1.0)])
-    fit(model, x, np.zeros((60, 5)))
+    fit(model, x, np.zeros((60, 5), int))
     np.testing.assert_allclose(model.discriminator(x[0])[:, 0], 2.0, atol=0.1)
     np.testing.assert_allclose(model.discriminator(model.generator(np.zeros((5, 3)))), -1, atol=0.1)
 
     other = linear(LSGAN, {"discriminator": keras.optimizers.SGD(0.0)}, g_learning_rate=0.1, **hp)
     other.discriminator.set_weights(model.discriminator.get_weights())
-    fit(other, x, np.zeros((60, 5)))
+    fit(other, x, np.zeros((60, 5), int))
     scores = other.discriminator(other.generator(np.zeros((5, 3))))
     np.testing.assert_allclose(scores, 0, atol=0.3)

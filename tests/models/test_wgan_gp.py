@@ -101,6 +101,6 @@ def test_fit_brings_the_gradient_norm_to_1_from_either_side(norm, linear, pictur
 
     model = linear(Perfect, n_critic=1, d_norm="none", d_learning_rate=0.02)
     model.discriminator.set_weights([np.full((4, 1), norm / 2), np.zeros(1)])
-    norms = [log["norm"] for log in fit(model, pictures(150, 5), np.zeros((150, 5)))]
+    norms = [log["norm"] for log in fit(model, pictures(150, 5), np.zeros((150, 5), int))]
     assert abs(norms[-1] - 1) < 0.05
     assert abs(norms[-1] - 1) < abs(norms[10] - 1) < abs(norm - 1)
