@@ -1,0 +1,172 @@
+"""A script in a process of its own, whose output is read as a terminal shows it; not on Windows."""
+
+import codecs
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import selectors
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+COLUMNS = 120  # width of lines that are updated where the environment has no COLUMNS
+GRACE = 3.0  # seconds in which further stops count as one, as in a training
+TICK = 0.2  # seconds between two looks at a script without output
+OUT, ERR = "stdout", "stderr"
+
+# Makes stdout the controlling terminal: the script gets SIGHUP when the kernel ends.
+START = """
+import fcntl, os, sys, termios
+fcntl.ioctl(1, termios.TIOCSCTTY, 0)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+PIECE = re.compile(r"[\r\n]|[^\r\n]+")
+
+
+class Lines:
+    """Text of a stream as the lines that a terminal shows.
+
+    Attributes:
+        line: the last line, not finished yet.
+    """
+
+    def __init__(self):
+        self.line, self._column, self._updated = "", 0, False
+
+    @property
+    def progress(self) -> str:
+        """The last line if it is one that is updated, such as a progress line; else empty."""
+        return self.line.rstrip() if self._updated else ""
+
+    def feed(self, text: str) -> list[str]:
+        """Take text; return the lines that it finishes."""
+        finished = []
+        for piece in PIECE.findall(ESCAPE.sub("", text)):
+            if piece == "\n":
+                line = self.line.rstrip()
+                if line or not self._updated:  # an updated line that was erased is no line
+                    finished.append(line)
+                self.line, self._column, self._updated = "", 0, False
+            elif piece == "\r":
+                self._column, self._updated = 0, True
+            else:
+                before, after = self.line[: self._column], self.line[self._column + len(piece) :]
+                self.line = before + piece + after
+                self._column += len(piece)
+        return finished
+
+
+class Script:
+    """A script that runs in its own session and process group; a context manager.
+
+    Its stdout and stderr are pseudo-terminals, so that it updates its progress line. If the kernel
+    ends, or the context ends with an error, the script gets SIGHUP, at which a training saves a
+    checkpoint and stops.
+
+    Args:
+        command: arguments of Python, such as ["train.py", "--model=gan"], relative to ROOT.
+
+    Attributes:
+        code: the exit code; negative for a signal, None while the script runs.
+        stops: number of times that it was stopped.
+    """
+
+    def __init__(self, command: Sequence[str]):
+        self.command = list(command)
+        self.code: int | None = None
+        self.stops, self._stopped = 0, -GRACE
+        self._process: subprocess.Popen | None = None
+        self._terminals: dict[str, int] = {}
+
+    def __enter__(self) -> "Script":
+        columns = os.environ.get("COLUMNS", "")
+        columns = int(columns) if columns.isdigit() and int(columns) else COLUMNS
+        slaves = []
+        try:
+            for stream in (OUT, ERR):
+                self._terminals[stream], slave = pty.openpty()
+                slaves.append(slave)
+                as_they_are = termios.tcgetattr(slave)
+                as_they_are[1] &= ~termios.OPOST  # line feeds without carriage returns
+                termios.tcsetattr(slave, termios.TCSANOW, as_they_are)
+                size = struct.pack("HHHH", 24, columns, 0, 0)
+                fcntl.ioctl(slave, termios.TIOCSWINSZ, size)
+            self._process = subprocess.Popen(
+                [sys.executable, "-ESc", START, sys.executable, *self.command],
+                stdin=subprocess.DEVNULL,
+                stdout=slaves[0],
+                stderr=slaves[1],
+                cwd=ROOT,
+                env={**os.environ, "COLUMNS": str(columns)},
+                start_new_session=True,
+            )
+        except BaseException:
+            self._close()
+            raise
+        finally:
+            for slave in slaves:
+                os.close(slave)
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        for terminal in self._terminals.values():
+            os.close(terminal)
+        self._terminals = {}
+
+    def stop(self) -> None:
+        """Stop the script as Ctrl-C does; a later stop does it again, and the third one kills it.
+
+        Stops within GRACE seconds of the last one count as one: a stop button sends up to three.
+        """
+        now = time.monotonic()
+        if self._process is None or now - self._stopped < GRACE:
+            return
+        self._stopped = now
+        self.stops += 1
+        with_signal = signal.SIGINT if self.stops <= 2 else signal.SIGKILL
+        with contextlib.suppress(ProcessLookupError):  # it has ended
+            os.killpg(self._process.pid, with_signal)
+
+    def output(self) -> Iterator[tuple[str, str]]:
+        """Yield the output until the script ends: (OUT or ERR, text), or ("", "") after a TICK."""
+        decoders = {
+            stream: codecs.getincrementaldecoder("utf-8")("replace") for stream in self._terminals
+        }
+        with selectors.DefaultSelector() as selector:
+            for stream, terminal in self._terminals.items():
+                selector.register(terminal, selectors.EVENT_READ, stream)
+            while True:
+                ended = self._process.poll() is not None
+                ready = selector.select(0 if ended else TICK) if selector.get_map() else []
+                for key, _ in ready:
+                    if content := read(key.fd):
+                        yield key.data, decoders[key.data].decode(content)
+                    else:
+                        selector.unregister(key.fd)
+                if ended and not ready:
+                    break
+                if not ready:
+                    if not selector.get_map():  # it has closed its output and is about to end
+                        time.sleep(TICK)
+                    yield "", ""
+        self.code = self._process.returncode
+
+
+def read(terminal: int) -> bytes:
+    """Return what a terminal has to read; nothing if no process writes to it any more."""
+    try:
+        return os.read(terminal, 2**16)
+    except OSError:
+        return b""
