@@ -1,7 +1,7 @@
 """Cells that run a script: its output, its pictures while it runs, and how it ends.
 
-A stopped cell sends the script one SIGINT, and waits until it has ended. The lines that TensorFlow
-logs at the start are shown only if the script fails.
+A stopped cell sends the script one SIGINT, and waits until it has ended. Harmless lines of
+TensorFlow are printed only if the script fails.
 """
 
 import contextlib
@@ -41,7 +41,7 @@ class CellStopped(CellError):
 
 
 class Shown:
-    """Display of a cell that is updated in its place; nothing is shown before the first update."""
+    """Display of a cell that is updated in its place; it appears with the first update."""
 
     def __init__(self):
         self.handle = None

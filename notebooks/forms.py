@@ -199,8 +199,8 @@ def script(
         command: script, such as "evaluate.py" or "-m benchmarks gpu".
         *own: flags of the cell, which come first.
         flags: flags of the form.
-        named: whether the pictures whose paths it prints are shown.
-        pictures: files that are shown as well.
+        named: whether to display the pictures whose paths it prints.
+        pictures: files to display as well.
     """
     show = cells.show_picture if named else print
     cells.run(*command.split(), *own, *words(flags), pictures=pictures, show=show)

@@ -320,7 +320,7 @@ def test_notebook_outside_a_clone_runs_twice_in_a_kernel_with_a_stop(
             assert not done[title].errors, done[title]
         assert f"resumed from the checkpoint of step {step}\n" in done["Train"].out
         assert done["Train"].out.endswith(f"{forms.AFTER_END}\n")
-        assert "text/html" in done["Watch"].types
+        assert "text/html" in done["Watch"].types, done["Watch"]
         assert done["Look"].types.count("image/png") == 2
         assert "coverage" in done["Measure"].out
         assert {"image/png", "image/gif"} < set(done["Generate"].types)

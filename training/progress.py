@@ -9,7 +9,7 @@ from models.scalars import group_of
 from training.callbacks import Log, StepCallback
 from waiting import Work, is_live
 
-WARM_UP = 3.0  # seconds after the first execution, which compiles, before the time left is shown
+WARM_UP = 3.0  # seconds from the first execution, which compiles, to the first estimate
 ESTIMATING = "estimating the time left"
 
 
