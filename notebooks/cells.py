@@ -143,8 +143,8 @@ def run(
     harmless, progress, gallery = StartupLines(), ProgressLine(), Pictures(pictures)
     streams = {OUT: Lines(), ERR: Lines()}
 
-    def take(stream: str, text: str) -> None:
-        for line in streams[stream].feed(text):
+    def take(stream: str, lines: Sequence[str]) -> None:
+        for line in lines:
             if stream == OUT:
                 show(line)
             elif not harmless.hides(line):
@@ -154,7 +154,7 @@ def run(
     with Script(command) as script, interrupts(script.stop):
         for stream, text in script.output():
             if stream:
-                take(stream, text)
+                take(stream, streams[stream].feed(text))
             now = time.monotonic()
             progress.update(streams.values(), now)
             gallery.update(now)
@@ -162,7 +162,7 @@ def run(
                 over = True
                 script.stop()
         for stream, lines in streams.items():
-            take(stream, "\n" * bool(lines.line.strip()))
+            take(stream, lines.end())
         progress.update((), math.inf)
         gallery.update(math.inf)
     name = Path(command[command[0] == "-m"]).name

@@ -2,6 +2,7 @@
 
 import codecs
 import contextlib
+import dataclasses
 import fcntl
 import os
 import pty
@@ -28,41 +29,71 @@ import fcntl, os, sys, termios
 fcntl.ioctl(1, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
-ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-PIECE = re.compile(r"[\r\n]|[^\r\n]+")
+PIECE = re.compile(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]|[^\r\n\x1b]+|\x1b")
+UP = re.compile(r"\x1b\[([0-9]*)A")
+
+
+@dataclasses.dataclass
+class Row:
+    """Row of a terminal; `updated` is True if it has carriage returns, as a progress line has."""
+
+    text: str = ""
+    updated: bool = False
 
 
 class Lines:
     """Text of a stream as the lines that a terminal shows.
 
-    Attributes:
-        line: the last line, not finished yet.
+    Nested progress bars move the cursor up: then their rows are finished by the next plain line.
     """
 
     def __init__(self):
-        self.line, self._column, self._updated = "", 0, False
+        self._rows, self._row, self._column, self._nested = [Row()], 0, 0, False
 
     @property
     def progress(self) -> str:
-        """The last line if it is one that is updated, such as a progress line; else empty."""
-        return self.line.rstrip() if self._updated else ""
+        """The lines that are updated, such as progress lines; empty if there are none."""
+        return "\n".join(
+            row.text.rstrip() for row in self._rows if row.updated and row.text.strip()
+        )
 
     def feed(self, text: str) -> list[str]:
         """Take text; return the lines that it finishes."""
         finished = []
-        for piece in PIECE.findall(ESCAPE.sub("", text)):
+        for piece in PIECE.findall(text):
+            row = self._rows[self._row]
             if piece == "\n":
-                line = self.line.rstrip()
-                if line or not self._updated:  # an updated line that was erased is no line
-                    finished.append(line)
-                self.line, self._column, self._updated = "", 0, False
+                self._row, self._column = self._row + 1, 0
+                if self._row == len(self._rows):
+                    self._rows.append(Row())
+                finished += self._finished()
             elif piece == "\r":
-                self._column, self._updated = 0, True
-            else:
-                before, after = self.line[: self._column], self.line[self._column + len(piece) :]
-                self.line = before + piece + after
-                self._column += len(piece)
+                self._column, row.updated = 0, True
+            elif up := UP.fullmatch(piece):
+                self._row = max(0, self._row - int(up[1] or 1))
+                self._nested = True
+            elif piece[0] != "\x1b":
+                end = self._column + len(piece)
+                row.text = row.text[: self._column] + piece + row.text[end:]
+                self._column = end
         return finished
+
+    def end(self) -> list[str]:
+        """Return the lines that are left at the end."""
+        rows, self._rows = self._rows, [Row()]
+        self._row = self._column = 0
+        return [row.text.rstrip() for row in rows if row.text.strip()]
+
+    def _finished(self) -> list[str]:
+        """Remove the rows that are finished; return their lines, without those that were erased."""
+        above = self._rows[: self._row]
+        if self._nested:
+            plain = [k for k, row in enumerate(above, 1) if row.text.strip() and not row.updated]
+            above = above[: max(plain, default=0)]
+            self._nested = not above
+        del self._rows[: len(above)]
+        self._row -= len(above)
+        return [row.text.rstrip() for row in above if row.text.strip() or not row.updated]
 
 
 class Script:

@@ -14,24 +14,45 @@ from notebooks.terminal import ERR, OUT, Lines, Script
 
 
 @pytest.mark.parametrize(
-    ("pieces", "finished", "line"),
+    ("pieces", "finished", "progress"),
     [
         (["one\ntwo\n"], ["one", "two"], ""),
-        (["on", "e\n\ntw", "o"], ["one", ""], "two"),
+        (["on", "e\n\ntw", "o"], ["one", ""], ""),
         (["\rstep 1", "\rstep 2"], [], "step 2"),
         (["\rstep 10 of 10", "\rdone"], [], "done 10 of 10"),
         (["\rstep 1   ", "\n", "end\n"], ["step 1", "end"], ""),
-        (["\rloading, 2 s", "\r            \r", "warning\n"], ["warning"], ""),
-        (["\rloading, 2 s", "\r            \r"], [], " " * 12),
+        (["\rloading, 2 s\r", "\r            \r", "warning\n"], ["warning"], ""),
+        (["\rloading, 2 s\r", "\r            \r"], [], ""),
+        (["\rloading\r", "WARNING: of C++\n"], ["WARNING: of C++"], ""),
         (["\rloading\r       \r\n"], [], ""),
         (["\x1b[1mDownloading\x1b[0m 5 %\x1b[K\n"], ["Downloading 5 %"], ""),
     ],
 )
-def test_lines_are_those_that_a_terminal_shows(pieces, finished, line):
+def test_lines_are_those_that_a_terminal_shows(pieces, finished, progress):
     lines = Lines()
     assert [done for piece in pieces for done in lines.feed(piece)] == finished
-    assert lines.line == line
-    assert lines.progress == (line.rstrip() if "\r" in pieces[-1] or "\r" in pieces[0] else "")
+    assert lines.progress == progress
+
+
+def test_lines_at_the_end_have_what_is_not_finished():
+    lines = Lines()
+    assert lines.feed("one\n\rstep 2") == ["one"]
+    assert lines.end() == ["step 2"]
+    assert (lines.end(), lines.progress) == ([], "")
+
+
+def test_nested_progress_bars_are_updated_in_their_rows():
+    up = "\x1b[A"
+    lines = Lines()
+    done = lines.feed(f"start\n\rfiles 0\n\rbytes 0{up}")
+    assert done == ["start", "files 0"]  # before it is known that the bars are nested
+    for count in range(1, 4):
+        assert lines.feed(f"\rfiles {count}\n\rbytes {count}0") == []
+        assert lines.progress == f"files {count}\nbytes {count}0"
+        assert lines.feed(up) == []
+    assert lines.feed("\n\n") == []
+    assert lines.feed("prepared\n") == ["files 3", "bytes 30", "prepared"]
+    assert lines.feed("\rstep 1\nend\n") == ["step 1", "end"]
 
 
 def script(tmp_path, code):
