@@ -69,17 +69,27 @@ class Text:
 
 
 class ProgressLine:
-    """The lines that the streams of a script update, at most once per LINE_REFRESH."""
+    """The lines that the streams of a script update, at most once per LINE_REFRESH.
 
-    def __init__(self):
-        self.shown, self.text, self.time = Shown(), "", -LINE_REFRESH
+    Args:
+        name: name of the script.
+    """
+
+    def __init__(self, name: str):
+        self.idle, self.time = f"{name} is running", -LINE_REFRESH
+        self.text, self.shown = self.idle, Shown()
+        self.shown.update(Text(self.text))
 
     def update(self, streams: Sequence[Lines], now: float) -> None:
-        """Show the progress of each stream; infinity for the last update."""
-        text = "\n".join(lines.progress for lines in streams if lines.progress)
+        """Show the progress of each stream, or the name of the script if there is none."""
+        text = "\n".join(lines.progress for lines in streams if lines.progress) or self.idle
         if text != self.text and now - self.time >= LINE_REFRESH:
             self.text, self.time = text, now
             self.shown.update(Text(text))
+
+    def end(self, last: str) -> None:
+        """Show the last progress, such as the last step."""
+        self.shown.update(Text(last))
 
 
 class Pictures:
@@ -140,7 +150,9 @@ def run(
         CellError: the script failed or was killed; everything that it logged is shown.
         CellStopped: the cell was stopped.
     """
-    harmless, progress, gallery = StartupLines(), ProgressLine(), Pictures(pictures)
+    name = Path(command[command[0] == "-m"]).name
+    harmless, gallery = StartupLines(), Pictures(pictures)
+    progress = ProgressLine(name)
     streams = {OUT: Lines(), ERR: Lines()}
 
     def take(stream: str, lines: Sequence[str]) -> None:
@@ -156,16 +168,16 @@ def run(
             if stream:
                 take(stream, streams[stream].feed(text))
             now = time.monotonic()
-            progress.update(streams.values(), now)
-            gallery.update(now)
+            progress.update(list(streams.values()), now)
+            if streams[OUT].updated:  # after the lines about the start
+                gallery.update(now)
             if now > end and not script.stops:
                 over = True
                 script.stop()
         for stream, lines in streams.items():
             take(stream, lines.end())
-        progress.update((), math.inf)
+        progress.end(streams[OUT].updated or f"{name} has ended")
         gallery.update(math.inf)
-    name = Path(command[command[0] == "-m"]).name
     ending = f". {after_stop}" if after_stop else ""
     if script.code == 0:
         print(after_end, end="\n" * bool(after_end))

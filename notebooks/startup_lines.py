@@ -17,6 +17,7 @@ HARMLESS = {
     "cuda_fft.cc": "Unable to register cuFFT factory",  # libraries that register twice
     "cuda_dnn.cc": "Unable to register cuDNN factory",
     "cuda_blas.cc": "Unable to register cuBLAS factory",
+    "util.cc": "oneDNN supports DT_INT64 only on platforms with AVX-512",
     "computation_placer.cc": "computation placer already registered",
     "py_utils.cc": "TF-TRT Warning: Could not find TensorRT",
     "meta_optimizer.cc": "",  # Grappler leaves one optimization of a graph out

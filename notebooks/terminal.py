@@ -45,10 +45,14 @@ class Lines:
     """Text of a stream as the lines that a terminal shows.
 
     Nested progress bars move the cursor up: then their rows are finished by the next plain line.
+
+    Attributes:
+        updated: the last line that was updated, such as the progress line of the last step.
     """
 
     def __init__(self):
         self._rows, self._row, self._column, self._nested = [Row()], 0, 0, False
+        self.updated = ""
 
     @property
     def progress(self) -> str:
@@ -76,6 +80,8 @@ class Lines:
                 end = self._column + len(piece)
                 row.text = row.text[: self._column] + piece + row.text[end:]
                 self._column = end
+                if row.updated and row.text.strip():
+                    self.updated = row.text.rstrip()
         return finished
 
     def end(self) -> list[str]:

@@ -1,6 +1,7 @@
 """Cells that run a script: what they show, and how they end."""
 
 import os
+import re
 import signal
 import threading
 import types
@@ -134,26 +135,42 @@ def test_progress_line_is_updated_in_its_place(run, shown, capsys, monkeypatch):
 for step in range(3):
     print(f"\\rstep {step}  <b>", end="", flush=True)
     time.sleep(0.3)
-print()
+print("\\rstep 3  <b>\\ndone")
 """
     )
-    (line,) = shown
-    assert [repr(content) for content in line] == ["step 0  <b>", "step 1  <b>", "step 2  <b>", ""]
-    assert "step 0  &lt;b&gt;" in line[0]._repr_html_()
-    assert "white-space: pre-wrap" in line[0]._repr_html_()
-    assert capsys.readouterr().out == "step 2  <b>\n"
+    ((start, *steps, end),) = shown
+    assert repr(start) == "script.py is running"
+    assert re.fullmatch(r"step [012]  <b>", repr(steps[0]))  # on a busy machine not each is read
+    assert repr(end) == "step 3  <b>"
+    assert "step 3  &lt;b&gt;" in end._repr_html_()
+    assert "white-space: pre-wrap" in end._repr_html_()
+    assert capsys.readouterr().out == "step 3  <b>\ndone\n"
+
+
+def test_script_without_progress_has_its_name_in_place_of_it(run, shown):
+    run("print('done')")
+    assert [repr(content) for content in shown[0]] == [
+        "script.py is running",
+        "script.py has ended",
+    ]
 
 
 def test_progress_line_of_each_stream_is_updated_once_per_period(shown):
-    progress = cells.ProgressLine()
+    progress = cells.ProgressLine("train.py")
     out, err = types.SimpleNamespace(progress="step 1"), types.SimpleNamespace(progress="")
     progress.update([out, err], 10.0)
     out.progress, err.progress = "step 2", "decoding"
     progress.update([out, err], 10.0 + cells.LINE_REFRESH / 2)
-    assert [repr(content) for content in shown[0]] == ["step 1"]
     progress.update([out, err], 10.0 + cells.LINE_REFRESH)
     progress.update([out, err], 20.0)
-    assert [repr(content) for content in shown[0]] == ["step 1", "step 2\ndecoding"]
+    out.progress = err.progress = ""
+    progress.update([out, err], 30.0)
+    assert [repr(content) for content in shown[0]] == [
+        "train.py is running",
+        "step 1",
+        "step 2\ndecoding",
+        "train.py is running",
+    ]
 
 
 def test_pictures_are_shown_when_they_exist_and_updated_once_per_minute(shown, tmp_path):
@@ -186,10 +203,29 @@ def test_pictures_are_shown_when_they_exist_and_updated_once_per_minute(shown, t
     assert shown[0][-1].data == b"three"
 
 
-def test_cell_shows_the_last_pictures_at_the_end(run, shown, tmp_path):
+def test_cell_shows_pictures_from_the_first_step_on_and_at_the_end(run, shown, tmp_path):
     path = tmp_path / "samples.png"
-    run(f"open({str(path)!r}, 'wb').write(b'end')", pictures=[path])
-    assert [image.data for (image,) in shown] == [b"end"]
+    path.write_bytes(b"of an earlier run")
+    seen = []
+
+    def show(line):
+        seen.append(len(shown))
+
+    run(
+        f"""
+print("device", flush=True)
+time.sleep(0.5)
+print("model", flush=True)
+print("\\rstep 1", end="", flush=True)
+time.sleep(0.5)
+open({str(path)!r}, "wb").write(b"end")
+print("\\ndone", flush=True)
+""",
+        pictures=[path],
+        show=show,
+    )
+    assert seen[:2] == [1, 1]  # the progress line alone
+    assert shown[1][-1].data == b"end"
 
 
 def test_show_picture_shows_files_and_prints_other_lines(tmp_path, monkeypatch, capsys):

@@ -36,9 +36,11 @@ def test_lines_are_those_that_a_terminal_shows(pieces, finished, progress):
 
 def test_lines_at_the_end_have_what_is_not_finished():
     lines = Lines()
-    assert lines.feed("one\n\rstep 2") == ["one"]
+    assert lines.feed("one\n") == ["one"]
+    assert lines.updated == ""
+    assert lines.feed("\rstep 2") == []
     assert lines.end() == ["step 2"]
-    assert (lines.end(), lines.progress) == ([], "")
+    assert (lines.end(), lines.progress, lines.updated) == ([], "", "step 2")
 
 
 def test_nested_progress_bars_are_updated_in_their_rows():
