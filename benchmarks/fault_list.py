@@ -577,9 +577,9 @@ TRAINING = (
     fault(
         "xla_without_accelerator",
         "XLA compiles the step on a CPU by default",
-        "training/loop.py",
-        'xla = jit == "on" or (jit == "auto" and accelerated)',
-        'xla = jit != "off"',
+        "training/devices.py",
+        'return jit == "on" or (jit == "auto" and accelerated)',
+        'return jit != "off"',
         "tests/training/test_loop.py",
         first=("tests/training/test_setup.py", "tests/test_train.py"),
     ),

@@ -17,6 +17,7 @@ import numpy as np
 from data import conversion
 from data.image_data import ImageData, Split, fingerprint
 from errors import UserError
+from waiting import waiting
 
 MNIST = pathlib.Path(__file__).resolve().parents[1] / "assets" / "mnist.npz"
 MNIST_SHA256 = "aead1427aacba2a0e07d4849dc8b9a6ea83b93fb7c643fb1703958277d939669"
@@ -186,7 +187,9 @@ def _sized(
     if height == width == (size or height):
         return np.ascontiguousarray(images)
     resized = np.empty((len(images), size, size, channels), np.uint8)
-    for k, image in enumerate(images):
-        resized[k], image_kinds = conversion.convert_array(image, channels, size)
-        kinds.update(image_kinds)
+    with waiting(f"resizing the images of {source}", len(images)) as work:
+        for k, image in enumerate(images):
+            resized[k], image_kinds = conversion.convert_array(image, channels, size)
+            kinds.update(image_kinds)
+            work.done += 1
     return resized

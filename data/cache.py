@@ -18,7 +18,6 @@ import json
 import os
 import pathlib
 import shutil
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterable
@@ -28,6 +27,7 @@ import numpy as np
 from data.image_data import ImageData, Split, fingerprint
 from errors import warn
 from storage.cache import cache_directory
+from waiting import Work, waiting
 
 FORMAT = 1  # version of entries and conversion: increase it when either changes
 _UNFINISHED = ".unfinished-"
@@ -53,14 +53,15 @@ class Decoder:
         capacity: maximum number of images.
         image_shape: (h, w, c).
         class_names: empty without labels.
-        decode: function (images uint8 [capacity, h, w, c], labels int64 [capacity]) -> Decoded
-            that fills both arrays from index 0; labels are initialised to -1.
+        decode: function (images uint8 [capacity, h, w, c], labels int64 [capacity], work) ->
+            Decoded that fills both arrays from index 0 and counts the images in `work.done`; labels
+            are initialised to -1.
     """
 
     capacity: int
     image_shape: tuple[int, int, int]
     class_names: tuple[str, ...]
-    decode: Callable[[np.ndarray, np.ndarray], Decoded]
+    decode: Callable[[np.ndarray, np.ndarray, Work], Decoded]
 
 
 def cached(name: str, content: list, decoder: Callable[[], Decoder]) -> ImageData:
@@ -83,13 +84,19 @@ def cached(name: str, content: list, decoder: Callable[[], Decoder]) -> ImageDat
             warn(f"{entry}: damaged ({error}); decoding again")
 
     decoder = decoder()
-    print(f"Decoding {decoder.capacity:,} images of {name} (once per data set).", file=sys.stderr)
+    title = f"decoding the images of {name} (once per data set)"
+    with waiting(title, decoder.capacity, announced=True) as work:
+        return _stored(entry, name, decoder, work)
+
+
+def _stored(entry: pathlib.Path, name: str, decoder: Decoder, work: Work) -> ImageData:
+    """Decode a data set and store it as an entry, or in memory if that fails."""
     try:
         unfinished, images = _begin(entry, (decoder.capacity, *decoder.image_shape))
     except OSError as error:
-        return _in_memory(name, decoder, error)
+        return _in_memory(name, decoder, work, error)
     try:
-        labels, decoded = _decode(images, decoder)
+        labels, decoded = _decode(images, decoder, work)
         try:
             _write(unfinished, images, labels, decoded, decoder)
             data = _read(unfinished, name)
@@ -190,9 +197,9 @@ def _publish(unfinished: pathlib.Path, entry: pathlib.Path):
         unfinished.rename(entry)
 
 
-def _in_memory(name: str, decoder: Decoder, reason: OSError) -> ImageData:
+def _in_memory(name: str, decoder: Decoder, work: Work, reason: OSError) -> ImageData:
     images = np.empty((decoder.capacity, *decoder.image_shape), np.uint8)
-    labels, decoded = _decode(images, decoder)
+    labels, decoded = _decode(images, decoder, work)
     return _kept_in_memory(name, images, labels, decoded, decoder, reason)
 
 
@@ -212,10 +219,10 @@ def _kept_in_memory(
     return _image_data(name, images, labels, decoded, decoder.class_names)
 
 
-def _decode(images: np.ndarray, decoder: Decoder) -> tuple[np.ndarray, Decoded]:
+def _decode(images: np.ndarray, decoder: Decoder, work: Work) -> tuple[np.ndarray, Decoded]:
     """Decode into images; return the labels int64 [capacity] and the counts."""
     labels = np.full(decoder.capacity, -1, np.int64)
-    return labels, decoder.decode(images, labels)
+    return labels, decoder.decode(images, labels, work)
 
 
 def _image_data(

@@ -15,6 +15,7 @@ from data import conversion
 from data.cache import Decoded, Decoder, cached
 from data.image_data import ImageData
 from errors import UserError
+from waiting import Work, waiting
 
 ENDINGS = (".png", ".jpg", ".jpeg")
 _NAMED = 10  # maximum number of files named in a note
@@ -36,9 +37,12 @@ def load(folder: pathlib.Path, image_size: int | None, gray: str = "convert") ->
         UserError: no image can be used, or the sizes differ and image_size is None.
     """
     files, class_names, ignored = find(folder)
+    name = folder.resolve().name or "images"
+    with waiting(f"reading the files of {name}", len(files)) as work:
+        digest = _digest(folder, files, work)
     data = cached(
-        folder.resolve().name or "images",
-        ["folder", _digest(folder, files), image_size, gray],
+        name,
+        ["folder", digest, image_size, gray],
         lambda: _decoder(folder, files, class_names, image_size, gray),
     )
     return dataclasses.replace(data, notes=(*data.notes, *ignored))
@@ -99,8 +103,8 @@ def _listed(names: list[str], limit: int = _NAMED) -> str:
     return ", ".join(names[:limit]) + (", ..." if len(names) > limit else "")
 
 
-def _digest(folder: pathlib.Path, files: list[str]) -> str:
-    """Return the SHA-256 of the relative paths and contents of all files."""
+def _digest(folder: pathlib.Path, files: list[str], work: Work) -> str:
+    """Return the SHA-256 of the relative paths and contents of all files, counted in `work`."""
 
     def content_digest(file: str) -> bytes:
         try:
@@ -111,6 +115,7 @@ def _digest(folder: pathlib.Path, files: list[str]) -> str:
     digest = hashlib.sha256()
     for file, content in zip(files, _in_threads(content_digest, files), strict=True):
         digest.update(os.fsencode(file) + b"\0" + content)
+        work.done += 1
     return digest.hexdigest()
 
 
@@ -128,7 +133,11 @@ def _decoder(
     image_size: int | None,
     gray: str,
 ) -> Decoder:
-    headers = dict(zip(files, _in_threads(functools.partial(_header, folder), files), strict=True))
+    headers = {}
+    with waiting(f"reading the sizes of the images of {folder}", len(files)) as work:
+        read = _in_threads(functools.partial(_header, folder), files)
+        for work.done, (file, header) in enumerate(zip(files, read, strict=True), 1):
+            headers[file] = header
     skipped = [f for f, header in headers.items() if gray == "skip" and header and header[1] == 1]
     for file in skipped:
         del headers[file]
@@ -149,10 +158,11 @@ def _decoder(
     channels = max(channels for _, channels in readable)
     numbers = {name: number for number, name in enumerate(class_names)}
 
-    def decode(images: np.ndarray, labels: np.ndarray) -> Decoded:
+    def decode(images: np.ndarray, labels: np.ndarray, work: Work) -> Decoded:
         kinds, broken, kept = collections.Counter(), [], 0
         decode_file = functools.partial(_decode, folder, channels=channels, size=size)
         for file, square in zip(files, _in_threads(decode_file, files), strict=True):
+            work.done += 1
             if square is None:
                 broken.append(file)
                 continue

@@ -19,6 +19,7 @@ from data.cache import Decoded, Decoder, cached
 from data.image_data import ImageData
 from errors import UserError, near
 from storage.paths import expanded
+from waiting import Work, waiting
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -46,7 +47,8 @@ def load(
     """
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or None
     directory = expanded(data_dir or "~", "data_dir")  # by default TFDS uses ~
-    builder = _builder(name, data_dir and directory, known)
+    with waiting("loading TensorFlow Datasets"):
+        builder = _builder(name, data_dir and directory, known)
     shape, class_names = _image_features(builder, name)
     size = image_size or _common_size(name, shape)
     _prepare(builder, name)
@@ -65,7 +67,7 @@ def load(
             sum(split.num_examples for split in splits),
             (size, size, channels),
             class_names,
-            lambda images, labels: _decode(builder, splits, notes, images, labels),
+            lambda images, labels, work: _decode(builder, splits, notes, images, labels, work),
         ),
     )
 
@@ -190,7 +192,14 @@ def _chosen_splits(builder: tfds.core.DatasetBuilder, name: str):
     return [splits["train"], *([splits[test]] if test else [])], notes
 
 
-def _decode(builder, splits, notes: list[str], images: np.ndarray, labels: np.ndarray) -> Decoded:
+def _decode(
+    builder: tfds.core.DatasetBuilder,
+    splits: list[tfds.core.SplitInfo],
+    notes: list[str],
+    images: np.ndarray,
+    labels: np.ndarray,
+    work: Work,
+) -> Decoded:
     """Decode the splits into images and labels, in the order of their records."""
     import tensorflow as tf
     import tensorflow_datasets as tfds
@@ -221,7 +230,7 @@ def _decode(builder, splits, notes: list[str], images: np.ndarray, labels: np.nd
                         kinds.update(image_kinds)
                 if class_names:
                     labels[rows] = batch["label"]
-                k = rows.stop
+                k = work.done = rows.stop
         except tf.errors.OpError as error:
             raise UserError(
                 f"{builder.data_dir}: cannot read the {split.name} records ({_one_line(error)}); "

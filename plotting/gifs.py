@@ -10,12 +10,18 @@ from plotting.images import check_picture
 from plotting.paths import check_ending
 from storage.files import write_atomically
 
+PALETTE_PIXELS = 50_000  # random pixels from which a palette is computed
+# Scale and colours of smaller versions, from the best one on. Without dithering, equal pixels of
+# neighbours and of successive frames compress well.
+SMALLER = ((1, 255), (1, 128), (1, 64), (1, 32), (0.5, 128), (0.5, 64), (0.5, 32), (0.25, 64))
+
 
 def save_gif(
     path: str | os.PathLike,
     frames: Iterable,
     fps: float = 10.0,
     hold_last_seconds: float = 1.0,
+    limit: int | None = None,
 ) -> None:
     """Write frames, each uint8 [H, W, 1 or 3], as an endlessly looping GIF, atomically.
 
@@ -29,10 +35,12 @@ def save_gif(
         frames: frames of one shape.
         fps: frames per second, from 0.1 to 50; browsers slow faster GIFs down.
         hold_last_seconds: additional duration of the last frame, from 0 to 60.
+        limit: maximum size in bytes. A larger GIF, or one that would be dithered, has fewer
+            colours without dithering, and if necessary fewer pixels. None: any size.
 
     Raises:
         ValueError: there are no frames, their shapes or types are invalid, a number is out of
-            range, or the path does not end in .gif.
+            range, the path does not end in .gif, or no version of the GIF is within the limit.
     """
     path = check_ending(path, ".gif")
     frames = [check_picture(f"frame {k}", frame) for k, frame in enumerate(frames)]
@@ -46,40 +54,103 @@ def save_gif(
             "fps must be from 0.1 to 50 and hold_last_seconds from 0 to 60, "
             f"got fps={fps}, hold_last_seconds={hold_last_seconds}"
         )
-    import imageio.v3 as iio
-
     starts = np.round(np.arange(len(frames) + 1) * 100 / fps)
     milliseconds = 10 * np.diff(starts)
     milliseconds[-1] += 10 * round(100 * hold_last_seconds)
+    durations = milliseconds.astype(int).tolist()
     pixels = np.stack(frames)
-    pixels = pixels[..., 0] if pixels.shape[-1] == 1 else _in_256_colours(pixels)
+    exact = pixels.shape[-1] == 1 or _has_few_colours(pixels)
+    content = None
+    if exact:
+        content = _exact(pixels, durations)
+    elif not limit:
+        content = _quantized(pixels, durations, 256, dithered=True)
+    if limit and (content is None or len(content) > limit):
+        content = _within(np.broadcast_to(pixels, (*pixels.shape[:3], 3)), durations, limit)
+    write_atomically(path, content)
+
+
+def _has_few_colours(frames: np.ndarray) -> bool:
+    """Return whether frames uint8 [k, H, W, 3] have at most 256 colours."""
+    pixels = frames.reshape(-1, 3)
+    for some in (pixels[:: 1 + len(pixels) // PALETTE_PIXELS], pixels):  # most have more at once
+        codes = some.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
+        if len(np.unique(codes)) > 256:
+            return False
+    return True
+
+
+def _exact(frames: np.ndarray, durations: list[int]) -> bytes:
+    """Return the GIF of frames uint8 [k, H, W, 1 or 3] of at most 256 colours, without loss."""
+    import imageio.v3 as iio
+
     buffer = io.BytesIO()
     iio.imwrite(
         buffer,
-        pixels,
+        frames[..., 0] if frames.shape[-1] == 1 else frames,
         extension=".gif",
         plugin="pillow",
         is_batch=True,
         save_all=True,
         optimize=False,  # optimization changes some gray levels
-        duration=milliseconds.astype(int).tolist(),
+        duration=durations,
         loop=0,
     )
-    write_atomically(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
-def _in_256_colours(frames: np.ndarray) -> np.ndarray:
-    """Dither frames uint8 [k, H, W, 3] to a common palette if they have more than 256 colours."""
-    codes = frames.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)
-    if len(np.unique(codes)) <= 256:
-        return frames
+def _quantized(
+    frames: np.ndarray,
+    durations: list[int],
+    colours: int,
+    scale: float = 1.0,
+    dithered: bool = False,
+) -> bytes:
+    """Return the GIF of frames uint8 [k, H, W, 3] in a palette that is common to all.
+
+    Args:
+        frames: the frames.
+        durations: of each frame, in milliseconds.
+        colours: size of the palette.
+        scale: factor of the height and the width, at most 1.
+        dithered: whether to dither, which keeps shades and makes the GIF larger.
+    """
     from PIL import Image
 
-    # The palette is computed from about 16 evenly spaced frames.
-    sample = frames[:: -(-len(frames) // 16)].reshape(-1, *frames.shape[2:])
-    palette = Image.fromarray(sample).quantize(256, kmeans=1)
-    dithered = (Image.fromarray(frame).quantize(palette=palette) for frame in frames)
-    return np.stack([np.asarray(frame.convert("RGB")) for frame in dithered])
+    pictures = [Image.fromarray(frame) for frame in frames]
+    if scale < 1:
+        size = tuple(max(1, round(side * scale)) for side in pictures[0].size)
+        pictures = [picture.resize(size, Image.Resampling.BOX) for picture in pictures]
+    pixels = np.concatenate([np.asarray(picture).reshape(-1, 3) for picture in pictures])
+    if len(pixels) > PALETTE_PIXELS:
+        pixels = pixels[np.random.default_rng(0).integers(0, len(pixels), PALETTE_PIXELS)]
+    palette = Image.fromarray(pixels[:, None]).quantize(colours, kmeans=1)
+    dither = Image.Dither.FLOYDSTEINBERG if dithered else Image.Dither.NONE
+    first, *others = (picture.quantize(palette=palette, dither=dither) for picture in pictures)
+    buffer = io.BytesIO()
+    first.save(
+        buffer,
+        "GIF",
+        save_all=True,
+        append_images=others,
+        duration=durations,
+        loop=0,
+        optimize=not dithered,  # draws changed pixels only, which needs an unused colour
+    )
+    return buffer.getvalue()
+
+
+def _within(frames: np.ndarray, durations: list[int], limit: int) -> bytes:
+    """Return the best of the SMALLER versions of a GIF that has at most `limit` bytes.
+
+    Raises:
+        ValueError: no version is small enough.
+    """
+    for scale, colours in SMALLER:
+        content = _quantized(frames, durations, colours, scale)
+        if len(content) <= limit:
+            return content
+    raise ValueError(f"the GIF has more than {limit:,} bytes in each version")
 
 
 def compact_gif(content: bytes, limit: int = 300_000, frames: int = 24) -> bytes:
@@ -96,27 +167,7 @@ def compact_gif(content: bytes, limit: int = 300_000, frames: int = 24) -> bytes
     from PIL import Image, ImageSequence
 
     with Image.open(io.BytesIO(content)) as film:
-        pictures = [frame.convert("RGB") for frame in ImageSequence.Iterator(film)]
+        pictures = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
     kept = np.linspace(0, len(pictures) - 1, min(len(pictures), frames)).round().astype(int)
-    pictures = [pictures[k] for k in kept]
-    durations = [120] * (len(pictures) - 1) + [1500]
-    for scale, colours in ((1, 64), (1, 16), (0.5, 64), (0.5, 32), (0.5, 16), (0.25, 16)):
-        size = tuple(max(1, round(side * scale)) for side in pictures[0].size)
-        small = [picture.resize(size, Image.Resampling.BOX) for picture in pictures]
-        palette = Image.fromarray(np.concatenate(small)).quantize(colours)
-        first, *others = (
-            picture.quantize(palette=palette, dither=Image.Dither.NONE) for picture in small
-        )
-        buffer = io.BytesIO()
-        first.save(
-            buffer,
-            "GIF",
-            save_all=True,
-            append_images=others,
-            duration=durations,
-            loop=0,
-            optimize=True,
-        )
-        if buffer.tell() <= limit:
-            return buffer.getvalue()
-    raise ValueError(f"the GIF has more than {limit:,} bytes in each version")
+    durations = [120] * (len(kept) - 1) + [1500]
+    return _within(np.stack([pictures[k] for k in kept]), durations, limit)

@@ -5,7 +5,6 @@
 
 import dataclasses
 import math
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -25,6 +24,7 @@ from training.curves import POSITION, draw_curves
 from training.events import Events
 from training.pictures import Picture, plane_grid, reconstruction_grid
 from training.stopping import StopRequest
+from waiting import is_live
 
 PLANE_SPANS = (1, 3)
 LEARNING_RATES = ScalarGroup(title="learning rates", suffix="_learning_rate", order=70)
@@ -420,8 +420,3 @@ class Saver(Periodic):
         self.run.note_checkpoint(self.step)
         self.saved, self.time = self.step, time.monotonic()
         self.after_save()
-
-
-def is_live() -> bool:
-    """Return whether a printed line can be updated: in a terminal or a notebook."""
-    return sys.stdout.isatty() or "ipykernel" in sys.modules

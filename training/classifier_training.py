@@ -88,6 +88,10 @@ def train_classifier(options: ClassifierOptions) -> str:
             file cannot be written.
     """
     data.check(options.dataset, data_dir=options.data_dir or None)
+    if data.of_tfds(options.dataset):  # it imports TensorFlow, and uses it
+        from training import devices
+
+        devices.prepare_gpus()
     images = data.load(
         options.dataset, data_dir=options.data_dir or None, image_size=options.image_size
     )
@@ -122,9 +126,9 @@ def fit(options: ClassifierOptions, split: data.Split, num_classes: int) -> "ker
     import tensorflow as tf
 
     from models.randomness import stateless_seed
-    from training import machine
+    from training import devices
 
-    machine.grow_gpu_memory()
+    print(devices.first_line(), flush=True)
     keras.utils.clear_session()
     keras.utils.set_random_seed(options.seed)
     network = classifier.build(split.images.shape[1:], num_classes, options.width)

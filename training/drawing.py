@@ -18,6 +18,7 @@ from storage import packages
 from storage.files import write_npz
 from storage.paths import expanded, one_path, require_writable
 from storage.run_directory import RunDirectory
+from waiting import waiting
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -90,8 +91,11 @@ def draw(options: "GenerateOptions") -> list[str]:
         "outdir" if options.outdir else "pretrained" if options.pretrained else "run",
         "Set outdir=... to a directory that can be written",
     )
-    from training.loading import load_run
+    with waiting("loading TensorFlow"):
+        from training import devices
+        from training.loading import load_run
 
+    devices.warn_of_hidden_gpus()
     _, _, model = load_run(trained if options.pretrained else options.run, options.step)
     check_model(model, options)
     try:

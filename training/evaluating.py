@@ -104,15 +104,15 @@ def keep_metrics(package: Package, metrics: dict) -> None:
 
 
 def configure_gpus() -> None:
-    """Let the memory of GPUs grow, and turn off TensorFloat-32.
+    """Prepare the GPUs, and turn off TensorFloat-32.
 
     TensorFloat-32 multiplies with 10 bits of precision on GPUs since Ampere.
     """
     import tensorflow as tf
 
-    from training import machine
+    from training import devices
 
-    machine.grow_gpu_memory()
+    devices.warn_of_hidden_gpus()
     tf.config.experimental.enable_tensor_float_32_execution(False)
 
 

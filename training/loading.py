@@ -13,13 +13,13 @@ from models.base import GenerativeModel
 from models.loading import dtype_policy
 from storage.packages import Package
 from storage.run_directory import RunDirectory
-from training import machine
+from training import devices
 from training.options import Config
 
 
 def prepare(config: Config) -> None:
-    """Reset Keras; set memory growth, seed, precision and determinism of a training."""
-    machine.grow_gpu_memory()
+    """Reset Keras; prepare the GPUs, set seed, precision and determinism of a training."""
+    devices.prepare_gpus()
     if config.options.deterministic:
         tf.config.experimental.enable_op_determinism()
     keras.utils.clear_session()

@@ -27,7 +27,7 @@ from models.scalars import TEST
 from storage.checkpoints import IDENTITY, Checkpoints
 from storage.files import replacing
 from storage.run_directory import STEP_PICTURE, RunDirectory
-from training import callbacks, loading, machine, stopping
+from training import callbacks, devices, loading, machine, stopping
 from training.copying import Copies
 from training.curves import draw_curves
 from training.events import Events
@@ -37,6 +37,7 @@ from training.pictures import picture, save_style_pictures, save_traversals
 from training.progress import Progress
 from training.restoring import restore_summaries
 from training.resume import require_not_beyond
+from waiting import waiting
 
 GIF_FRAMES = 100
 TRAVERSAL_SPANS = (1, 2)
@@ -69,10 +70,11 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
     )
     epoch = batches.steps_per_epoch
     total = options.steps or config.hp.epochs * epoch
-    model = loading.build_model(config, images.image_shape, images.num_classes)
-    model.before_training(*(count * batches.images_per_step for count in (epoch, total)))
     per_execution = options.steps_per_execution
-    compile_model(model, "off" if options.deterministic else options.jit, per_execution)
+    with waiting("building the model"):
+        model = loading.build_model(config, images.image_shape, images.num_classes)
+        model.before_training(*(count * batches.images_per_step for count in (epoch, total)))
+        compile_model(model, devices.jit_of(options), per_execution)
     epoch_end = -(-epoch // per_execution) * per_execution  # steps until the outputs of an epoch
     # After the model: building a feature network changes the state of Keras' random seed.
     measure = options.eval_every and sample_measure(options, images, model)
@@ -123,6 +125,7 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
             every_evaluation = options.eval_every
             evaluators.append(callbacks.Evaluator(outputs, every_evaluation, log, measure, LOGGED))
         shown = at_random((images.test or images.train).images, 40, options.seed)
+        progress = Progress(total, batches, log)
         steps = callbacks.in_order(
             milestones=Milestones(outputs, log, images.train.images),
             measure=evaluators,
@@ -138,7 +141,7 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
             save=callbacks.Saver(
                 outputs, every, log, checkpoints, options.checkpoint_minutes, copies.request
             ),
-            show=Progress(total, batches, log),
+            show=progress,
         )
         remaining = total - start
         steps = callbacks.StepCallbacks(
@@ -148,12 +151,12 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
             data = batches.dataset(start).take(remaining)
             batches.batch(start)  # errors of the images, before those of XLA
             try:
-                fit(model, data, remaining, steps)
+                fit(model, data, remaining, steps, progress)
             except tf.errors.OpError as error:
                 if not (options.jit == "auto" and model.jit_compile and int(model.step) == start):
                     raise
                 stop_using_xla(model, run, error)
-                fit(model, data, remaining, steps)
+                fit(model, data, remaining, steps, progress)
             gc.collect()  # ends the generator of the batches before the interpreter exits
         else:
             steps.on_train_begin()
@@ -171,10 +174,16 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
 
 
 def fit(
-    model: GenerativeModel, data: tf.data.Dataset, steps: int, within: callbacks.StepCallbacks
+    model: GenerativeModel,
+    data: tf.data.Dataset,
+    steps: int,
+    within: callbacks.StepCallbacks,
+    progress: Progress,
 ) -> None:
-    """Train for a number of steps, with callbacks within them."""
-    model.fit(data, steps_per_epoch=steps, callbacks=within, shuffle=False, verbose=0)
+    """Train for a number of steps, with callbacks within them, of which one is the progress."""
+    title = "first step, which XLA compiles" if model.jit_compile else "first step"
+    with waiting(title) as progress.first:
+        model.fit(data, steps_per_epoch=steps, callbacks=within, shuffle=False, verbose=0)
 
 
 def stop_using_xla(model: GenerativeModel, run: RunDirectory, error: Exception) -> None:
@@ -282,7 +291,8 @@ def resume(
             raise UserError(
                 f"its images differ from those that {run.path} was trained on", "dataset"
             )
-        notes = checkpoints.restore()
+        with waiting("reading the checkpoint"):
+            notes = checkpoints.restore()
         start = int(checkpoints.step)
         if not run.config.exists():
             if not notes.get(IDENTITY):
@@ -331,8 +341,7 @@ def compile_model(model: GenerativeModel, jit: str, steps_per_execution: int = 1
     Raises:
         UserError: `jit` is "on" and the model does not compile under XLA.
     """
-    accelerated = any(d.device_type != "CPU" for d in tf.config.list_physical_devices())
-    xla = jit == "on" or (jit == "auto" and accelerated)
+    xla = devices.uses_xla(jit)
     model.compile(jit_compile=xla, steps_per_execution=steps_per_execution)
     if xla and not model.jit_compile:
         raise UserError("this model does not compile under XLA; use jit=off", "jit")
@@ -344,7 +353,7 @@ def finish(run: RunDirectory, model: GenerativeModel, events: Events) -> None:
     The run is then marked as finished.
     """
     traversed, styled = [], []
-    with run.optional("pictures"):
+    with run.optional("pictures"), waiting("drawing pictures and films"):
         draw_curves(run)
         if frames := frames_of(run):
             plotting.save_gif(run.path / "progress.gif", frames, fps=max(2, len(frames) / 10))
@@ -354,7 +363,8 @@ def finish(run: RunDirectory, model: GenerativeModel, events: Events) -> None:
             styled = save_style_pictures(model, 0, run.path / "styles")
     if (curves := picture(run.path / "curves.png")) is not None:
         events.images(int(model.step), {"curves": curves[..., :3]})
-    export(layers.plain(model.generator_network()), run.export)
+    with waiting("exporting the generator"):
+        export(layers.plain(model.generator_network()), run.export)
     run.set_status(finished=int(model.step))
     folders = "traversals/, " * bool(traversed) + "styles/, " * bool(styled)
     print(f"done: samples.png, curves.png, {folders}progress.gif and export/ are in {run.path}")

@@ -1,6 +1,5 @@
-"""Machine of a run: devices, library versions, memory growth of GPUs, slow bfloat16."""
+"""Machine of a run: devices, library versions, slow bfloat16."""
 
-import contextlib
 import os
 import platform
 import subprocess
@@ -74,7 +73,7 @@ def accelerators() -> list[str]:
     """Return the names of the GPUs and TPUs, such as "Tesla T4"."""
     return [
         tf.config.experimental.get_device_details(d).get("device_name", d.device_type)
-        for d in tf.config.list_physical_devices()
+        for d in tf.config.get_visible_devices()
         if d.device_type != "CPU"
     ]
 
@@ -114,14 +113,3 @@ def warn_of_emulation(precision: str) -> None:
             "mixed_precision=bfloat16: this CPU emulates bfloat16, which is many times slower than "
             "float32. Use mixed_precision=off"
         )
-
-
-def grow_gpu_memory() -> None:
-    """Let the memory that TensorFlow reserves on a GPU grow with the need, instead of all at once.
-
-    Several processes can then share a GPU. Once TensorFlow has used a GPU, its setting stays.
-    """
-    for device in tf.config.list_physical_devices():
-        if device.device_type == "GPU":
-            with contextlib.suppress(RuntimeError, ValueError):  # in use, or divided by the caller
-                tf.config.experimental.set_memory_growth(device, True)

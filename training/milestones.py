@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from training.callbacks import Log, Outputs, StepCallback, is_live
+from training.callbacks import Log, Outputs, StepCallback
+from waiting import is_live, waiting
 
 
 class Milestones(StepCallback):
@@ -29,12 +30,14 @@ class Milestones(StepCallback):
         while self.pending and self.pending[0][0] <= self.step and not self.outputs.stop.received:
             self.log.pause()
             values = {}
-            with self.outputs.stop.interruptible():
-                values = self.pending[0][1](self.images)
+            step, act = self.pending[0]
+            print("\n" * is_live(), end="")  # ends the progress line
+            with self.outputs.stop.interruptible(), waiting(f"milestone of step {step}"):
+                values = act(self.images)
             if not values:
                 return
             self.pending = self.pending[1:]
             self.outputs.run.log({**self.log.position(self.step), **values})
             self.outputs.events.scalars(self.step, values)
             found = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
-            print("\n" * is_live() + f"step {self.step}: {found}", flush=True)
+            print(f"step {self.step}: {found}", flush=True)

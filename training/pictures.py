@@ -25,6 +25,7 @@ from models.latents import (
 POINTS = 11  # values per code in a traversal
 PSIS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0, 1.25)  # columns of the truncation sweep
 DRAWS = 100  # noise draws per standard deviation
+FILM_BYTES = 500_000  # largest GIF of a traversal
 
 
 class Picture(NamedTuple):
@@ -101,8 +102,8 @@ def traversals(
     Yields:
         Tuples (name, picture, frames). The picture, uint8 [H, W, c], has one column per value and
         one row per category of one draw (per draw for a model without categories; per dimension of
-        one draw in a traversal of dimensions). A frame, uint8 [H, W, c], has the images of one
-        value: of ten draws, or of the ten dimensions, side by side.
+        one draw in a traversal of dimensions). A frame, uint8 [H, W, c], has one of the columns,
+        its images side by side.
 
     Raises:
         UserError: a label is given and the model is not class-conditional or lacks the class.
@@ -123,15 +124,15 @@ def traversals(
         frames = [plotting.grid(each, columns=len(dimensions)) for each in per_value]
         yield f"active-span-{span:g}", picture, frames
         return
-    category, rows = next(iter(model.latents.categorical), None), draws
-    if category:
+    rows = draws
+    if category := next(iter(model.latents.categorical), None):
         size = draws[category].shape[1]
-        rows = with_each(draws, category, tf.eye(min(size, SHOWN_CLASSES), size))
+        first = {name: part[:1] for name, part in draws.items()}
+        rows = with_each(first, category, tf.eye(min(size, SHOWN_CLASSES), size))
     for code in range(draws[CONTINUOUS].shape[1]):
         shown = np.stack([model.generate(with_code(rows, code, value)) for value in values])
-        frames = [plotting.grid(images, columns=10) for images in shown]
-        first_draw = shown[:, :: 10 if category else 1]
-        picture = plotting.grid(first_draw.swapaxes(0, 1).reshape(-1, *shown.shape[2:]), **columns)
+        frames = [plotting.grid(images, columns=min(len(images), 10)) for images in shown]
+        picture = plotting.grid(shown.swapaxes(0, 1).reshape(-1, *shown.shape[2:]), **columns)
         yield f"code-{code}-span-{span:g}", picture, frames
 
 
@@ -144,7 +145,8 @@ def save_traversals(
         folder.mkdir(parents=True, exist_ok=True)
         paths += [folder / f"{name}.png", folder / f"{name}.gif"]
         plotting.save_image(paths[-2], picture)
-        plotting.save_gif(paths[-1], frames + frames[-2:0:-1], fps=8, hold_last_seconds=0)
+        there_and_back = frames + frames[-2:0:-1]
+        plotting.save_gif(paths[-1], there_and_back, 8, hold_last_seconds=0, limit=FILM_BYTES)
     return paths
 
 

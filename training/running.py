@@ -17,6 +17,7 @@ from storage.run_directory import RunDirectory
 from training import copying, resume
 from training.options import Config, command_line
 from training.stopping import unbreakable_output
+from waiting import cleared, waiting
 
 
 def beside(function: Callable) -> concurrent.futures.Future:
@@ -72,10 +73,14 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
         images = None if data.of_tfds(options.dataset) else beside(config.load_data)
         if images and not (config.suits(1) and config.suits(3)):
             config.for_images(images.result().image_shape)  # an error, before TensorFlow
-        with without_wrappers():
+        with waiting("loading TensorFlow"), without_wrappers():
+            from training import devices
             from training.callbacks import DivergedError
             from training.loop import train
 
+        line = devices.first_line(devices.jit_of(options), options.mixed_precision)
+        with cleared():  # of the decoding in the thread
+            print(line, flush=True)
         try:
             loaded = images.result() if images else config.load_data()
             for note in config.notes(loaded.image_shape):

@@ -119,7 +119,9 @@ def parsed(command: Sequence[str], value: str, option: str) -> options.Config:
 def check_measurable(configs: Sequence[options.Config], measured: EvaluateOptions) -> None:
     """Raise UserError if a data set is missing, or has no such metrics, features or baselines."""
     from evaluation import runner
+    from training import devices
 
+    devices.warn_of_hidden_gpus()
     for config in {repr(c.data_arguments): c for c in configs}.values():
         runner.load_reference(config.load_data(), measured)
 

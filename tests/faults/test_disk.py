@@ -194,7 +194,7 @@ def test_depth_beyond_the_limit_is_one_line(call):
 def decoder(n: int, side: int = 64):
     """Return the decoder of n images of random pixels."""
 
-    def decode(images, labels):
+    def decode(images, labels, work):
         images[:] = np.random.default_rng(0).integers(0, 256, images.shape, dtype=np.uint8)
         labels[:] = np.arange(n) % 10
         return Decoded(train=n)

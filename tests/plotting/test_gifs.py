@@ -90,6 +90,29 @@ def test_save_gif_of_equal_frames_keeps_their_duration(tmp_path):
     assert sum(read(tmp_path / "film.gif")[1]) == 1500
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_save_gif_within_a_limit_keeps_frames_size_and_times(tmp_path, channels):
+    y, x = np.mgrid[0:4:40j, 0:4:40j]
+    waves = [127.5 + 127.5 * np.sin(x * y + k / 4 + np.arange(channels)[:, None, None])
+             for k in range(6)]  # fmt: skip
+    frames = [np.moveaxis(wave, 0, -1).astype(np.uint8) for wave in waves]
+    save_gif(tmp_path / "best.gif", frames, fps=4, hold_last_seconds=0)
+    best = (tmp_path / "best.gif").stat().st_size
+    if channels == 1:  # exact, so that the best version is kept
+        save_gif(tmp_path / "same.gif", frames, fps=4, hold_last_seconds=0, limit=best)
+        assert (tmp_path / "same.gif").read_bytes() == (tmp_path / "best.gif").read_bytes()
+    save_gif(tmp_path / "small.gif", frames, fps=4, hold_last_seconds=0, limit=best * 2 // 3)
+    assert (tmp_path / "small.gif").stat().st_size <= best * 2 // 3
+    found, durations, loop = read(tmp_path / "small.gif")
+    assert (durations, loop) == ([250] * 6, 0)
+    for frame, original in zip(found, frames, strict=True):
+        assert frame.shape == (40, 40, 3)
+        assert np.abs(frame.astype(float) - original).mean() < 8
+    with pytest.raises(ValueError, match="more than 100 bytes"):
+        save_gif(tmp_path / "none.gif", frames, limit=100)
+    assert not (tmp_path / "none.gif").exists()
+
+
 def test_save_gif_twice_writes_the_same_bytes(tmp_path):
     for name in ("a.gif", "b.gif"):
         save_gif(tmp_path / name, noise(3, 3))

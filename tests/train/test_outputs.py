@@ -261,8 +261,9 @@ def test_exports_without_the_zoo_generate_the_same_images(tiny_run, tiny_model, 
     assert np.ptp(expected) > 0.01
 
 
-def test_terminal_output_begins_with_model_data_and_run(tiny_run):
-    first, *_, last = tiny_run.outcome.out.splitlines()
+def test_terminal_output_begins_with_device_model_data_and_run(tiny_run):
+    device, first, *_, last = tiny_run.outcome.out.splitlines()
+    assert re.fullmatch(r"device: .+, XLA off, float32", device)
     assert re.fullmatch(
         r"gan on digits: 200 images 28x28x1, [\d,]+ weights, steps 0 to 6 \(12 per epoch\), "
         rf"writing to {re.escape(str(tiny_run.path))}",

@@ -85,15 +85,14 @@ def test_finished_run_of_a_model_with_codes_has_traversals(coded_run, tiny_run, 
     drawn = model.latents.draw(10, 0)
     continuous = drawn["continuous"].numpy()
     continuous[:, 1] = 2.0
-    categories = np.eye(4, dtype=np.float32).repeat(10, axis=0)
     latents = {
-        "noise": np.tile(drawn["noise"], (4, 1)),
-        "category_0": categories,
-        "continuous": np.tile(continuous, (4, 1)),
+        "noise": np.tile(drawn["noise"][:1], (4, 1)),
+        "category_0": np.eye(4, dtype=np.float32),
+        "continuous": np.tile(continuous[:1], (4, 1)),
     }
     last = iio.imread(folder / "code-1-span-2.gif", mode="L")[10]
-    expected = plotting.to_uint8(model.generate(latents)).reshape(4, 10, 28, 28, 1).astype(int)
-    assert abs(cells(last[..., None], columns=10) - expected).max() <= 1
+    expected = plotting.to_uint8(model.generate(latents)).astype(int)
+    assert abs(cells(last[..., None], columns=4)[0] - expected).max() <= 1
 
 
 def test_log_of_a_model_with_codes_has_mutual_information(coded_run):

@@ -19,7 +19,9 @@ from tests.train.cases import SCHEDULE, files, records, saved_config, steps_save
 def test_resumed_run_after_a_kill_has_the_same_bits(resumed, whole, checkpoint, assert_same_bits):
     # It resumed in the middle of an epoch.
     assert "steps 10 to 24 (12 per epoch)" in resumed.outcome.out
-    assert resumed.outcome.out.startswith("resumed from the checkpoint of step 10\n")
+    first, second, *_ = resumed.outcome.out.splitlines()
+    assert first.startswith("device: ")
+    assert second == "resumed from the checkpoint of step 10"
     assert steps_saved(whole) == steps_saved(resumed.path) == [15, 20, 24]
     for step in (15, 20, 24):
         name = f"checkpoints/ckpt-{step}"

@@ -8,6 +8,7 @@ import math
 import os
 import re
 import signal
+import sys
 import threading
 import time
 import types
@@ -61,7 +62,7 @@ def progress(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr("training.progress.time", clock)
             patch.setattr("sys.stdout", out)
-            patch.delitem(callbacks.sys.modules, "ipykernel", raising=False)
+            patch.delitem(sys.modules, "ipykernel", raising=False)
             batches = types.SimpleNamespace(steps_per_epoch=937, images_per_step=64)
             model = Steps(step=first)
             log = types.SimpleNamespace(latest=model.running_means)
@@ -70,7 +71,7 @@ def progress(monkeypatch):
             line.set_params({"steps": total - first})
             line.on_train_begin()
             for batch, step in enumerate(range(first + 1, (last or total) + 1)):
-                clock.now += seconds
+                clock.now += seconds(step) if callable(seconds) else seconds
                 scalars = {"d_loss": loss(step), "g_loss": 0.6931, "d_accuracy_real": 0.5}
                 model.means = {n: RunningMean(3.0 * v, 3, 3) for n, v in scalars.items()}
                 line.on_train_batch_end(batch)
@@ -101,11 +102,11 @@ def test_progress_at_a_terminal_is_rewritten_twice_per_second(progress):
 
 
 def test_progress_in_a_notebook_is_live(progress, monkeypatch):
-    monkeypatch.setitem(callbacks.sys.modules, "ipykernel", types.ModuleType("ipykernel"))
+    monkeypatch.setitem(sys.modules, "ipykernel", types.ModuleType("ipykernel"))
     monkeypatch.setattr("sys.stdout", io.StringIO())
     batches = types.SimpleNamespace(steps_per_epoch=1, images_per_step=1)
     assert Progress(1, batches, None).live
-    monkeypatch.delitem(callbacks.sys.modules, "ipykernel")
+    monkeypatch.delitem(sys.modules, "ipykernel")
     assert not Progress(1, batches, None).live
 
 
@@ -113,6 +114,40 @@ def test_progress_of_a_resumed_run_has_the_speed_of_its_own_steps(progress):
     (line,) = progress(1010, 3, first=1000).splitlines()
     assert line.startswith("step 1010/1010  epoch 2  ")
     assert "  21 images/s  00:00:00 left" in line
+
+
+def test_progress_estimates_the_time_left_after_the_first_step_and_a_warm_up(progress):
+    text = progress(1000, lambda step: 60.0 if step == 1 else 0.25, last=30, live=True)
+    lines = [line.strip() for line in text.split("\r")[1:]]
+    assert lines[0] == "step 1/1000  epoch 1  d_loss 1.000  g_loss 0.693  estimating the time left"
+    estimated = [line.split("  ")[-1] for line in lines]
+    after = next(k for k, line in enumerate(estimated) if "estimating" not in line)
+    assert estimated[:after] == ["estimating the time left"] * after
+    assert lines[after].startswith("step 13/1000  ")  # 3 s after the first step
+    assert lines[after].endswith("256 images/s  00:04:07 left")
+
+
+def test_progress_of_a_single_step_has_no_estimate(progress):
+    assert progress(1, 40).splitlines() == [
+        "step 1/1  epoch 1  d_loss 1.000  g_loss 0.693  2 images/s  00:00:00 left"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("columns", "line"),
+    [
+        (100, "step 999/2000  epoch 2  d_loss 1.000  g_loss 0.693  64 images/s  00:16:41 left"),
+        (77, "step 999/2000  epoch 2  d_loss 1.000  64 images/s  00:16:41 left"),
+        (51, "step 999/2000  epoch 2  64 images/s  00:16:41 left"),
+        (21, "step 999/2000  epoch"),
+    ],
+)
+def test_progress_line_without_its_last_losses_fits_a_terminal(
+    progress, monkeypatch, columns, line
+):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    last = progress(2000, 1.0, last=999, live=True).rstrip("\n").rsplit("\r", 1)[1]
+    assert last == line.ljust(columns - 1)
 
 
 def test_progress_with_more_than_a_day_left_has_all_hours(progress):

@@ -36,7 +36,7 @@ def model():
 )
 def test_compile_model_uses_xla_by_option_and_device(model, monkeypatch, jit, devices, xla):
     present = [DEVICES[kind] for kind in devices]
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda: present)
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda: present)
     loop.compile_model(model, jit)
     assert model.jit_compile is xla
 

@@ -1,4 +1,4 @@
-"""The machine: its description, the warning about bfloat16, and memory growth."""
+"""The machine: its description, and the warning about bfloat16."""
 
 import subprocess
 import types
@@ -28,7 +28,7 @@ def test_environment_describes_cores_processor_and_accelerators(
     devices, usable, described, monkeypatch
 ):
     details = {"gpu:0": {"device_name": "Tesla T4"}}
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda: devices)
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda: devices)
     monkeypatch.setattr(
         tf.config.experimental, "get_device_details", lambda device: details.get(device.name, {})
     )
@@ -109,58 +109,3 @@ def test_warn_of_emulation_prints_one_line_if_a_cpu_emulates_bfloat16(
         "than float32. Use mixed_precision=off\n"
     )
     assert printed == expected * warns
-
-
-def test_grow_gpu_memory_sets_every_gpu_and_nothing_else(monkeypatch):
-    growing = {}
-    other = types.SimpleNamespace(device_type="GPU", name="gpu:1")
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda: [CPU, GPU, other, TPU])
-    monkeypatch.setattr(
-        tf.config.experimental,
-        "set_memory_growth",
-        lambda device, on: growing.__setitem__(device.name, on),
-    )
-    machine.grow_gpu_memory()
-    assert growing == {"gpu:0": True, "gpu:1": True}
-
-
-@pytest.mark.parametrize("error", [RuntimeError("initialized"), ValueError("virtual devices")])
-def test_grow_gpu_memory_of_a_gpu_in_use_changes_nothing(error, monkeypatch):
-    def in_use(device, on):
-        raise error
-
-    monkeypatch.setattr(tf.config, "list_physical_devices", lambda: [CPU, GPU])
-    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", in_use)
-    machine.grow_gpu_memory()
-
-
-FIRST_USE = """
-import json, sys
-from tensorflow.python.eager import context
-from training import machine
-
-def grow():
-    machine.grew = context.context()._context_handle is None or machine.grew
-
-machine.grew, machine.grow_gpu_memory = False, grow
-script, *argv = sys.argv[1:]
-main = __import__(script).main
-assert main(argv) == 0
-assert machine.grew and context.context()._context_handle is not None
-"""
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("script", ["train", "evaluate", "generate", "train_classifier"])
-def test_script_lets_gpu_memory_grow_before_its_first_operation(
-    script, python, tiny, tiny_run, digits, tmp_path
-):
-    out = f"--outdir={tmp_path / 'out'}"
-    argv = {
-        "train": [*tiny, "--steps=1", out],
-        "evaluate": [f"--run={tiny_run.path}", "--num_samples=20", "--metrics=pixel_mean", out],
-        "generate": [f"--run={tiny_run.path}", "--n=1", out],
-        "train_classifier": [f"--dataset={digits}", "--epochs=1", f"--out={tmp_path / 'c.npz'}"],
-    }
-    done = python("-c", FIRST_USE, script, *argv[script])
-    assert done.code == 0, done
