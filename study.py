@@ -2,9 +2,14 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+if sys.path[:1] != [root := str(Path(__file__).resolve().parent)]:  # as with python -P
+    sys.path.insert(0, root)
 
 from cli import flags
 
+EXAMPLE = "python study.py --configs configs/dcgan_mnist.txt,configs/lsgan_mnist.txt --seeds 0,1"
 USAGE = """usage: python study.py --configs FILE[,FILE ...] [--flag value ...] [--flagfile FILE]
 
 Trains each flagfile with each seed, one after the other, like train.py. Run the same command to
@@ -18,6 +23,7 @@ with their defaults in brackets:
 
 def main(argv: Sequence[str]) -> int:
     """Run the command line `argv` (without the program's name); return the exit code."""
+    flags.require_some(argv, EXAMPLE)
     from training.studying import OPTIONS, run_study
 
     if flags.wants_help(argv):
