@@ -20,12 +20,14 @@ AUTO, SPHERICAL, LINEAR, STYLE_PATH = PATHS = ("auto", "spherical", "linear", "s
 
 
 def in_order(text: str) -> str:
-    """Return seeds, separated by commas, without blanks.
+    """Return seeds, separated by commas, without blanks; "" for none.
 
     Raises:
-        UserError: there are fewer than two, or one is no integer from 0 to 2^31 - 1.
+        UserError: there is only one, or one is no integer from 0 to 2^31 - 1.
     """
     seeds = listed(text)
+    if not text:
+        return ""
     valid = all(seed.isascii() and seed.isdigit() and len(seed) <= 10 for seed in seeds)
     if len(seeds) < 2 or not valid or max(map(int, seeds)) >= 2**31:
         raise UserError(f"expected at least two seeds, such as 3,7,12, got {text}")

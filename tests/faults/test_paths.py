@@ -72,7 +72,7 @@ FLAGS = [
     ("generate", "--outdir", ("--run=x",)),
     ("study", "--configs", ()),
     ("study", "--outdir", ("--configs=x",)),
-    ("train_classifier", "--out", ()),
+    ("train_classifier", "--outdir", ()),
     ("train_classifier", "--dataset", ()),
     ("train_classifier", "--data_dir", ()),
 ]

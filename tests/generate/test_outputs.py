@@ -388,7 +388,9 @@ def test_help_and_invalid_flags_leave_tensorflow_unimported(without_tensorflow, 
     assert "\n  --output  [grid]\n" in help_.out
     assert "\n  --frames  (interpolation: 10)\n" in help_.out
     messages = [outcome.refusal() for outcome in refused]
-    assert messages[0].startswith("no flags are given. Type, for example: python generate.py --run ")
+    assert messages[0].startswith(
+        "no flags are given. Type, for example: python generate.py --run "
+    )
     assert messages[1] == "--runs: no such flag; did you mean --run?"
     assert messages[2].startswith("--output: expected one of images, npz, grid, ")
     assert messages[3] == "--n: expected an integer >= 1, got 0"
