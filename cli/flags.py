@@ -51,6 +51,10 @@ def _define(values: flags.FlagValues, cls: type) -> None:
     for spec in dataclasses.fields(cls):
         if value_type(spec) is bool:
             flags.DEFINE_boolean(spec.name, None, spec.metadata["help"], values)
+        elif spec.metadata.get("repeated"):
+            serializer = flags.ArgumentSerializer()
+            help = spec.metadata["help"]
+            flags.DEFINE_multi(_Parser(spec), serializer, spec.name, None, help, values)
         else:
             flags.DEFINE(_Parser(spec), spec.name, None, spec.metadata["help"], values)
 
@@ -60,7 +64,8 @@ def given(argv: Sequence[str], *classes: type, partial: bool = False) -> dict[st
 
     Args:
         argv: the arguments after the program's name; --flagfile=F inserts those of the file F.
-        *classes: option classes, whose fields are the flags.
+        *classes: option classes, whose fields are the flags. The value of a flag whose field has
+            the fact `repeated` has a line per occurrence; of any other flag the last one counts.
         partial: ignore the flags of other classes.
 
     Raises:
@@ -82,7 +87,8 @@ def given(argv: Sequence[str], *classes: type, partial: bool = False) -> dict[st
         raise UserError(str(error)) from None
     if rest and not partial:
         raise UserError(f"{rest[0]}: not a flag; flags are --name=value")
-    return {name: values[name].value for name in values if values[name].present}
+    found = {name: values[name].value for name in values if values[name].present}
+    return {name: "\n".join(v) if isinstance(v, list) else v for name, v in found.items()}
 
 
 def describe(*classes: type) -> str:

@@ -83,6 +83,12 @@ class MeasureOptions:
         group="output",
         convert=one_path,
     )
+    verbose: bool = field(
+        False,
+        "also print the protocol of each value, the reason of each metric that is n/a, and the "
+        "seconds of each stage",
+        group="output",
+    )
     publish: bool = field(
         False,
         "also add the finished runs to docs/results/results.json, copy the pictures that a page "
