@@ -68,7 +68,7 @@ def test_planes_of_a_training_with_a_uniform_prior_stay_inside_it(uniform_run):
     assert not (uniform_run.path / "plane-3.png").exists()
 
 
-def test_path_and_span_that_leave_a_uniform_prior_are_invalid_before_tensorflow_is_imported(
+def test_path_and_span_beyond_a_uniform_prior_are_invalid_without_tensorflow(
     without_tensorflow, uniform_run, tmp_path
 ):
     lines = {
@@ -105,7 +105,7 @@ def test_seeds_draw_a_path_through_the_latents_of_each_in_turn(call, tiny_run, t
         np.testing.assert_array_equal(cells(frame[..., None], columns=1)[0, 0], image)
 
 
-def test_flags_without_effect_are_invalid_before_tensorflow_is_imported(
+def test_flags_without_effect_are_invalid_without_tensorflow(
     without_tensorflow, tiny_run, tmp_path
 ):
     path = ("--output=interpolation", "--seeds=3,7")
