@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-PACKAGES = ("augmentation", "data", "fields", "losses", "metrics", "models", "storage")
+PACKAGES = ("augmentation", "data", "fields", "losses", "metrics", "models", "storage", "waiting")
 
 
 def require_own_packages() -> None:
@@ -28,6 +28,8 @@ def require_own_packages() -> None:
 
 
 require_own_packages()
+
+from waiting import cleared  # noqa: E402, after the check
 
 
 class UserError(ValueError):
@@ -61,7 +63,8 @@ def one_line(text: str, longest: int = 400) -> str:
 
 def warn(message: str) -> None:
     """Print a warning to stderr, in one line."""
-    print(f"warning: {one_line(message)}", file=sys.stderr)
+    with cleared():
+        print(f"warning: {one_line(message)}", file=sys.stderr)
 
 
 def near(name: str, names: Iterable[str], prefix: str = "", cutoff: float = 0.5) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "docs" / "architecture.svg"
-GROUND = ("fields", "errors")  # imported by all rooms, so their arrows are left out
+GROUND = ("fields", "errors", "waiting")  # imported by all rooms, so their arrows are left out
 WIDTH, HEIGHT, ACROSS, DOWN = 132, 40, 168, 104  # pixels of a box, and of the grid
 STYLE = 'font-family="sans-serif" font-size="15" text-anchor="middle" fill="#222"'
 

@@ -17,6 +17,7 @@ from evaluation.features import classifier
 from evaluation.features.extractor import plain_name
 from fields import field
 from storage.paths import expanded, one_path, require_writable
+from waiting import cleared, waiting
 
 if TYPE_CHECKING:
     import keras
@@ -94,9 +95,10 @@ def train_classifier(options: ClassifierOptions) -> str:
             file cannot be written.
     """
     data.check(options.dataset, data_dir=options.data_dir or None)
-    images = data.load(
-        options.dataset, data_dir=options.data_dir or None, image_size=options.image_size
-    )
+    with waiting(f"loading {options.dataset}"):
+        images = data.load(
+            options.dataset, data_dir=options.data_dir or None, image_size=options.image_size
+        )
     if images.train.labels is None:
         raise UserError(f"{options.dataset} has no labels; choose a labelled data set", "dataset")
     if options.to_gray and images.image_shape[-1] != 3:
@@ -134,11 +136,12 @@ def output_file(options: ClassifierOptions, images: data.ImageData) -> pathlib.P
 
 def fit(options: ClassifierOptions, split: data.Split, num_classes: int) -> "keras.Model":
     """Return a classifier trained on a split; print a line per epoch."""
-    import keras
-    import tensorflow as tf
+    with waiting("loading TensorFlow"):
+        import keras
+        import tensorflow as tf
 
-    from models.randomness import stateless_seed
-    from training import machine
+        from models.randomness import stateless_seed
+        from training import machine
 
     machine.grow_gpu_memory()
     keras.utils.clear_session()
@@ -164,13 +167,18 @@ def fit(options: ClassifierOptions, split: data.Split, num_classes: int) -> "ker
         return loss
 
     start, total = time.perf_counter(), 0.0
-    for number, (images, labels) in enumerate(batches.dataset().take(steps), start=1):
-        images = classifier.to_gray(images) if options.to_gray else images
-        total += step(images, labels, tf.constant(number, tf.int64))
-        if number % batches.steps_per_epoch == 0:
+    with waiting("training, steps", steps) as work:
+        for number, (images, labels) in enumerate(batches.dataset().take(steps), start=1):
+            images = classifier.to_gray(images) if options.to_gray else images
+            total += step(images, labels, tf.constant(number, tf.int64))
+            work.done = number
+            if number % batches.steps_per_epoch:
+                continue
             epoch, seconds = number // batches.steps_per_epoch, time.perf_counter() - start
             mean = float(total) / batches.steps_per_epoch
-            print(f"epoch {epoch}/{options.epochs}: loss {mean:.4f}, {seconds:.0f} s", flush=True)
+            with cleared():
+                line = f"epoch {epoch}/{options.epochs}: loss {mean:.4f}, {seconds:.0f} s"
+                print(line, flush=True)
             total = 0.0
     return network
 

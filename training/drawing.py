@@ -42,6 +42,7 @@ from training.interpolating import (
     truncates,
 )
 from training.options import Config
+from waiting import waiting
 
 if TYPE_CHECKING:
     from models.base import GenerativeModel
@@ -109,16 +110,19 @@ def draw(given: Mapping[str, Any]) -> list[str]:
         "outdir" if options.outdir else "pretrained" if options.pretrained else "run",
         "Set outdir=... to a directory that can be written",
     )
-    from training.loading import load_run
+    with waiting("loading TensorFlow"):
+        from training.loading import load_run
 
-    _, _, model = load_run(trained if options.pretrained else options.run, options.step)
+    with waiting(f"loading {trained.label}"):
+        _, _, model = load_run(trained if options.pretrained else options.run, options.step)
     model.draw_latents(1, options.seed, options.label, options.category)  # an error of the class
     try:
         outdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {outdir} ({error.strerror})", "outdir") from None
     name = f"{trained.outputs.resolve().name}-" * bool(options.outdir) + stem(options)
-    lines = fields.selected(options, "output").make(model, options, outdir / name)
+    with waiting(f"drawing {options.output}"):
+        lines = fields.selected(options, "output").make(model, options, outdir / name)
     return [str(line) for line in lines]
 
 
@@ -242,8 +246,11 @@ def sample(model: "GenerativeModel", options: "GenerateOptions") -> np.ndarray:
 @OUTPUTS.add("images", options=SAMPLES, meaning="one PNG file per image")
 def save_images(model: "GenerativeModel", options: "GenerateOptions", place: Path) -> list:
     """Write one PNG file per image; return one line about them."""
-    for k, image in enumerate(sample(model, options)):
-        plotting.save_image(f"{place}-{k:05}.png", image)
+    images = sample(model, options)
+    with waiting("writing", options.n) as work:
+        for k, image in enumerate(images):
+            plotting.save_image(f"{place}-{k:05}.png", image)
+            work.done += 1
     return [f"{options.n} images in {place.parent}"]
 
 

@@ -25,6 +25,7 @@ from storage.paths import require_writable
 from storage.run_directory import RunDirectory
 from training import options
 from training.publishing import published_record
+from waiting import waiting
 
 __all__ = ["EvaluateOptions", "describe_metrics", "evaluate_all"]
 
@@ -81,7 +82,8 @@ def evaluate_all(
         lines.append(f"this table is in {folder / MEANS}")
     if several:
         logs = {e["name"]: run.records() for run, e in zip(runs, evaluations, strict=False)}
-        lines.append(write_comparison(folder, evaluations, logs))
+        with waiting("pictures of the comparison"):
+            lines.append(write_comparison(folder, evaluations, logs))
         if request.publish and len(runs) > 1:
             publishing.copy_pictures(folder, folder.name)
     return "\n".join(lines).strip("\n")
@@ -124,9 +126,10 @@ def configure_gpus() -> None:
 
     TensorFloat-32 multiplies with 10 bits of precision on GPUs since Ampere.
     """
-    import tensorflow as tf
+    with waiting("loading TensorFlow"):
+        import tensorflow as tf
 
-    from training import machine
+        from training import machine
 
     machine.grow_gpu_memory()
     tf.config.experimental.enable_tensor_float_32_execution(False)
@@ -234,7 +237,8 @@ def references_of(
         place = {"data_dir": request.data_dir or config.options.data_dir}
         if dataset and takes_dataset(run):
             place["dataset"] = dataset
-        images = config.with_options(**place).load_data()
+        with waiting(f"loading {saved['name']}"):
+            images = config.with_options(**place).load_data()
         if images.fingerprint != saved["fingerprint"]:
             raise UserError(
                 f"{run.path}: trained on other images of {saved['name']}. Restore the data set, or "
@@ -254,7 +258,8 @@ def takes_dataset(run: RunDirectory | Package) -> bool:
 def reference_of_images(request: EvaluateOptions) -> Reference:
     """Return the reference images for image files."""
     name = data.canonical_name(request.dataset)
-    images = data.load(name, data_dir=request.data_dir or None, image_size=request.image_size)
+    with waiting(f"loading {name}"):
+        images = data.load(name, data_dir=request.data_dir or None, image_size=request.image_size)
     return runner.load_reference(images, request)
 
 
@@ -273,7 +278,7 @@ def evaluate_run(
     from training import loading
 
     watch = Stopwatch()
-    with watch.stage("loading"):
+    with watch.stage("loading"), waiting(f"{run.label}: loading"):
         source = run if isinstance(run, Package) else run.path
         config, saved, model = loading.load_run(source, request.step)
     (reference,) = (r for r in references if r.data.fingerprint == saved["fingerprint"])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from errors import UserError
+from evaluation.reference import counted
 from fields import field, listed
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def generate(
 ) -> np.ndarray:
     """Return images of latents name -> [n, d], truncated if selected: float32 in [-1, 1]."""
     if not truncates(options):
-        return model.generate(latents)
+        batches = model.generate_batches(latents)
+        return np.concatenate([*counted(batches, len(next(iter(latents.values()))), "images")])
     from training.pictures import generate_truncated
 
     return generate_truncated(model, latents, options.truncation)

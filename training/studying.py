@@ -21,6 +21,7 @@ from fields import field
 from storage.paths import require_writable, several_paths
 from training import options
 from training.running import command_line, run_training
+from waiting import waiting
 
 OUTDIR = "runs/study"
 NO_SETTINGS = ("outdir", "seed", "flagfile")  # flags that a study sets itself
@@ -207,7 +208,8 @@ def check_measurable(configs: Sequence[options.Config], measured: EvaluateOption
     from evaluation import runner
 
     for config in {repr(c.data_arguments): c for c in configs}.values():
-        runner.load_reference(config.load_data(), measured)
+        with waiting(f"loading {config.options.dataset}"):
+            runner.load_reference(config.load_data(), measured)
 
 
 def train_all(runs: Sequence[Run]) -> int:

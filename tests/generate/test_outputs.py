@@ -268,8 +268,10 @@ def test_interpolation_of_a_model_with_categories_mixes_them_linearly(
     from models.infogan import InfoGAN
 
     given = []
-    generate = InfoGAN.generate
-    monkeypatch.setattr(InfoGAN, "generate", lambda model, z: given.append(z) or generate(model, z))
+    generate = InfoGAN.generate_batches
+    monkeypatch.setattr(
+        InfoGAN, "generate_batches", lambda model, z: given.append(z) or generate(model, z)
+    )
     argv = (f"--run={coded_run.path}", f"--outdir={tmp_path}", "--output=interpolation")
     assert call("generate", *argv, "--n=4", "--frames=3", "--path=spherical").code == 0
     (latents,) = given

@@ -30,13 +30,13 @@ def given(monkeypatch):
     """The noise of all images that are generated."""
     from models.adversarial import AdversarialModel
 
-    noise, generate = [], AdversarialModel.generate
+    noise, generate = [], AdversarialModel.generate_batches
 
-    def recorded(model, latents):
+    def recorded(model, latents, *more):
         noise.append(np.asarray(latents["noise"]))
-        return generate(model, latents)
+        return generate(model, latents, *more)
 
-    monkeypatch.setattr(AdversarialModel, "generate", recorded)
+    monkeypatch.setattr(AdversarialModel, "generate_batches", recorded)
     return noise
 
 
