@@ -58,7 +58,7 @@ class Notes:
         self.works: list[Work] = []
         self.changed = threading.Condition(threading.RLock())
         self.thread: threading.Thread | None = None
-        self.shown = 0  # columns of the line that is shown
+        self.shown = 0  # columns of the present line
 
     def add(self, work: Work) -> None:
         """Begin to write notes about some work."""
@@ -69,7 +69,7 @@ class Notes:
                 self.thread.start()
 
     def remove(self, work: Work) -> None:
-        """Write no more notes about some work; erase the line that is shown."""
+        """Write no more notes about some work; erase the present line."""
         with self.changed:
             if work in self.works:
                 self.works.remove(work)
@@ -77,7 +77,7 @@ class Notes:
                 self.changed.notify_all()
 
     def erase(self) -> None:
-        """Erase the line that is shown."""
+        """Erase the present line."""
         if self.shown:
             _print("\r" + " " * self.shown + "\r")
             self.shown = 0
