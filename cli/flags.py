@@ -137,7 +137,8 @@ def _defaults(spec: dataclasses.Field) -> str:
     default = "" if spec.default in (None, "") else f"  [{as_text(spec.default)}]"
     if not default:
         special = {**spec.metadata["of_choice"], **special}
-    exceptions = ", ".join(f"{name}: {as_text(value)}" for name, value in special.items())
+    special = {name: as_text(value) for name, value in special.items() if value != ""}
+    exceptions = ", ".join(f"{name}: {text}" for name, text in special.items())
     return default + (f"  ({exceptions})" if exceptions else "")
 
 
