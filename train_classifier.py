@@ -13,8 +13,8 @@ EXAMPLE = "python train_classifier.py --dataset FASHION_MNIST"
 USAGE = """usage: python train_classifier.py --dataset NAME [--flag value ...]
 
 Trains a small classifier on the training images of a labelled data set, prints its accuracy on the
-test images, and saves it for evaluate.py: in the cache for --features=classifier, or in --outdir for
---features=FILE. Flags, with their defaults in brackets:
+test images, and saves it for evaluate.py: in the cache for --features=classifier, or in --outdir
+for --features=FILE. Flags, with their defaults in brackets:
 """
 
 
