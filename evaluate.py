@@ -2,9 +2,14 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+if sys.path[:1] != [root := str(Path(__file__).resolve().parent)]:  # as with python -P
+    sys.path.insert(0, root)
 
 from cli import flags
 
+EXAMPLE = "python evaluate.py --run runs/dcgan-mnist"
 USAGE = """usage: python evaluate.py --run DIR[,DIR ...] [--flag value ...]
        python evaluate.py --pretrained NAME[,NAME ...] [--flag value ...]
        python evaluate.py --images FOLDER_OR_NPZ --dataset NAME [--flag value ...]
@@ -19,6 +24,7 @@ METRICS = "Metrics, where <features> is the name of the feature network:"
 
 def main(argv: Sequence[str]) -> int:
     """Run the command line `argv` (without the program's name); return the exit code."""
+    flags.require_some(argv, EXAMPLE)
     from training.evaluating import EvaluateOptions, describe_metrics, evaluate_all
 
     if flags.wants_help(argv):

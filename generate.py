@@ -2,9 +2,14 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+
+if sys.path[:1] != [root := str(Path(__file__).resolve().parent)]:  # as with python -P
+    sys.path.insert(0, root)
 
 from cli import flags
 
+EXAMPLE = "python generate.py --run runs/dcgan-mnist"
 USAGE = """usage: python generate.py --run DIR [--flag value ...]
        python generate.py --pretrained NAME [--flag value ...]
        python generate.py --list
@@ -17,14 +22,13 @@ in parentheses by output:
 
 def main(argv: Sequence[str]) -> int:
     """Run the command line `argv` (without the program's name); return the exit code."""
-    import fields
+    flags.require_some(argv, EXAMPLE)
     from training.drawing import GenerateOptions, draw
 
     if flags.wants_help(argv):
         print(f"{USAGE}\n{flags.describe(GenerateOptions)}")
         return 0
-    options = fields.resolve(GenerateOptions, flags.given(argv, GenerateOptions))
-    print(*draw(options), sep="\n")
+    print(*draw(flags.given(argv, GenerateOptions)), sep="\n")
     return 0
 
 

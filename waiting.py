@@ -37,8 +37,11 @@ class Work:
         self.since, self.noted = time.monotonic(), -math.inf
 
     def note(self, now: float) -> str:
-        """Return the line about the work: title, parts and seconds."""
-        return f"{self}, {now - self.since:.0f} s"
+        """Return the line about the work: title, parts, seconds, and an estimate of those left."""
+        seconds, left = now - self.since, ""
+        if self.total and self.done:
+            left = f", {seconds * (self.total - self.done) / self.done:.0f} s left"
+        return f"{self}, {seconds:.0f} s{left}"
 
     def __str__(self):
         return f"{self.title}, {self.done:,} of {self.total:,}" if self.total else self.title

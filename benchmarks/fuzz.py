@@ -43,7 +43,7 @@ from storage import packages
 from storage.checkpoint_files import files_of
 from storage.files import write_json
 from storage.run_directory import RunDirectory, parsed_record, without_nan
-from training import curves, evaluating, options, resume, studying
+from training import curves, drawing, evaluating, options, resume, studying
 from training.classifier_training import ClassifierOptions
 from training.drawing import GenerateOptions
 from training.export import ExportOptions
@@ -256,14 +256,14 @@ def parse_evaluate(argv: Sequence[str]) -> None:
 
 def parse_generate(argv: Sequence[str]) -> None:
     """Parse flags of generate.py."""
-    fields.resolve(GenerateOptions, flags.given(argv, GenerateOptions))
+    drawing.parse(flags.given(argv, GenerateOptions))
 
 
 def parse_study(argv: Sequence[str]) -> None:
     """Parse flags of study.py, and those of its flagfiles."""
     given = flags.given(argv, *studying.OPTIONS)
     own = {spec.name for spec in dataclasses.fields(studying.StudyOptions)} & set(given)
-    studying.runs_of(studying.StudyOptions(**{name: given[name] for name in own}))
+    studying.runs_of(studying.StudyOptions(**{name: given[name] for name in own}), Path("runs"))
 
 
 def parse_train_classifier(argv: Sequence[str]) -> None:

@@ -115,7 +115,7 @@ class Tree:
         told.write_text(json.dumps({**task, "out": str(out), "cpus": self.cpus}))
         # As flags.run_script has it, whatever the caller's environment is.
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("TF_", "XLA_", "OMP_"))}
-        kept |= {"TF_CPP_MIN_LOG_LEVEL": "1", "TF_ENABLE_ONEDNN_OPTS": "1"}
+        kept |= {"TF_ENABLE_ONEDNN_OPTS": "1"}
         kept |= {"PYTHONPATH": str(self.path), "PYTHONDONTWRITEBYTECODE": "1"}
         start = time.perf_counter()
         with (folder / "log.txt").open("w") as log:

@@ -1,4 +1,4 @@
-"""Command lines: flags built from option classes, help texts, and exit codes of errors.
+"""Command lines: flags built from option classes, help texts, version, and exit codes of errors.
 
 Only `training` and the scripts import this package.
 

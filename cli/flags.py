@@ -16,6 +16,7 @@ from typing import Any
 
 from absl import flags
 
+from cli import version
 from cli.failures import explained
 from cli.flagfiles import with_flagfiles
 from errors import UserError, as_text, near, one_line
@@ -50,6 +51,10 @@ def _define(values: flags.FlagValues, cls: type) -> None:
     for spec in dataclasses.fields(cls):
         if value_type(spec) is bool:
             flags.DEFINE_boolean(spec.name, None, spec.metadata["help"], values)
+        elif spec.metadata.get("repeated"):
+            serializer = flags.ArgumentSerializer()
+            help = spec.metadata["help"]
+            flags.DEFINE_multi(_Parser(spec), serializer, spec.name, None, help, values)
         else:
             flags.DEFINE(_Parser(spec), spec.name, None, spec.metadata["help"], values)
 
@@ -59,7 +64,8 @@ def given(argv: Sequence[str], *classes: type, partial: bool = False) -> dict[st
 
     Args:
         argv: the arguments after the program's name; --flagfile=F inserts those of the file F.
-        *classes: option classes, whose fields are the flags.
+        *classes: option classes, whose fields are the flags. The value of a flag whose field has
+            the fact `repeated` has a line per occurrence; of any other flag the last one counts.
         partial: ignore the flags of other classes.
 
     Raises:
@@ -81,7 +87,8 @@ def given(argv: Sequence[str], *classes: type, partial: bool = False) -> dict[st
         raise UserError(str(error)) from None
     if rest and not partial:
         raise UserError(f"{rest[0]}: not a flag; flags are --name=value")
-    return {name: values[name].value for name in values if values[name].present}
+    found = {name: values[name].value for name in values if values[name].present}
+    return {name: "\n".join(v) if isinstance(v, list) else v for name, v in found.items()}
 
 
 def describe(*classes: type) -> str:
@@ -91,16 +98,31 @@ def describe(*classes: type) -> str:
         for spec in dataclasses.fields(cls):
             if _never_applies(spec):
                 continue
-            lines = groups.setdefault(spec.metadata["group"], [])
-            lines.append(f"  --{spec.name}{_defaults(spec)}")
-            text = spec.metadata["help"]
-            if value_type(spec) is not str or names_of(spec):
-                text = f"{text}; {allowed(spec)}"
-            if spec.metadata.get("schedulable"):
-                text = f"{text}; schedulable"
-            indent = " " * 6
-            lines.append(textwrap.fill(text, 96, initial_indent=indent, subsequent_indent=indent))
+            groups.setdefault(spec.metadata["group"], []).append(describe_flag(spec))
     return "\n\n".join("\n".join([f"{group}:", *lines]) for group, lines in groups.items())
+
+
+def describe_flag(spec: dataclasses.Field, default: str | None = None) -> str:
+    """Return the help text of one flag.
+
+    Args:
+        spec: field of an option class.
+        default: text in place of the defaults.
+    """
+    text = spec.metadata["help"]
+    if value_type(spec) is not str or names_of(spec):
+        text = f"{text}; {allowed(spec)}"
+    if spec.metadata.get("schedulable"):
+        text = f"{text}; schedulable"
+    shown = _defaults(spec) if default is None else f"  [{default}]"
+    return described(spec.name, text, shown)
+
+
+def described(name: str, text: str, shown: str = "") -> str:
+    """Return the lines of a flag in a help text; `shown` follows the name."""
+    indent = " " * 6
+    lines = textwrap.fill(text, 96, initial_indent=indent, subsequent_indent=indent)
+    return f"  --{name}{shown}\n{lines}"
 
 
 def _never_applies(spec: dataclasses.Field) -> bool:
@@ -115,16 +137,30 @@ def _defaults(spec: dataclasses.Field) -> str:
     default = "" if spec.default in (None, "") else f"  [{as_text(spec.default)}]"
     if not default:
         special = {**spec.metadata["of_choice"], **special}
-    exceptions = ", ".join(f"{name}: {as_text(value)}" for name, value in special.items())
+    special = {name: as_text(value) for name, value in special.items() if value != ""}
+    exceptions = ", ".join(f"{name}: {text}" for name, text in special.items())
     return default + (f"  ({exceptions})" if exceptions else "")
 
 
-HELP = ("-h", "-help", "--help", "--helpfull")
+ALL = ("-help=all", "--help=all", "-helpfull", "--helpfull")
+HELP = ("-h", "-help", "--help", *ALL)
+VERSION = ("-version", "--version")
 
 
 def wants_help(argv: Sequence[str]) -> bool:
     """Return whether a command line asks for help."""
     return any(argument in HELP for argument in argv)
+
+
+def wants_all(argv: Sequence[str]) -> bool:
+    """Return whether a command line asks for help about all flags."""
+    return any(argument in ALL for argument in argv)
+
+
+def require_some(argv: Sequence[str], example: str) -> None:
+    """Raise UserError with an example of what to type if a command line is empty."""
+    if not argv:
+        raise UserError(f"no flags are given. Type, for example: {example}. --help lists the flags")
 
 
 Main = Callable[[Sequence[str]], int]
@@ -133,15 +169,21 @@ Main = Callable[[Sequence[str]], int]
 def run_script(main: Main, argv: Sequence[str] | None = None) -> int:
     """Run the main function of a script; print a UserError in one line and return exit code 2.
 
-    Errors of the machine, such as a full disk, are handled in the same way (`cli.failures`). If the
-    reader of the output closes the pipe, such as `head`, the script ends without an error message.
+    --version prints the version instead. Errors of the machine, such as a full disk, are handled
+    in the same way (`cli.failures`). If the reader of the output closes the pipe, such as `head`,
+    the script ends without an error message. Characters that stdout cannot encode are printed as ?.
     Ctrl-C gives one line; `main` does the imports that take long, so that it does from the start.
     """
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # TF 2.21 logs some lines regardless
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # the default on some CPUs only
     argv = sys.argv[1:] if argv is None else argv
+    with contextlib.suppress(AttributeError):  # of a stream that a notebook or a test replaced
+        sys.stdout.reconfigure(errors="replace")
     try:
-        code = main(argv)
+        if any(argument in VERSION for argument in argv):
+            print(version.described())
+            code = 0
+        else:
+            code = main(argv)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt as stop:

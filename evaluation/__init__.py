@@ -2,5 +2,5 @@
 
 `families/` declares the metrics, `features/` has the feature networks, `reports/` the tables.
 
-May import: models, metrics, data, plotting, storage, fields, errors.
+May import: models, metrics, data, plotting, storage, fields, errors, waiting.
 """

@@ -14,7 +14,7 @@ import numpy as np
 from evaluation.features import Extractor
 from evaluation.features.statistics import FeatureStatistics
 from evaluation.metric import Features, Images, Metric
-from evaluation.reference import Reference
+from evaluation.reference import Reference, counted
 from evaluation.sharing import Sharing
 from evaluation.subject import Subject
 from metrics.pixels import PixelStatistics
@@ -70,7 +70,7 @@ def draw_samples(context: Context) -> Samples:
     gathers = any(m.samples and m.features is not Features.NONE for m in wanted)
     statistics = FeatureStatistics(context.extractor, context.n) if gathers else None
     pixels, first = PixelStatistics(), []
-    batches = iter(context.subject.draw(context.n, context.seed))
+    batches = counted(context.subject.draw(context.n, context.seed), context.n, "samples")
     while True:
         with watch.stage("sampling"):
             images = next(batches, None)

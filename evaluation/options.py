@@ -55,8 +55,9 @@ class MeasureOptions:
     )
     features: str = field(
         "auto",
-        f"feature network: {', '.join(NETWORKS)}, or the path of a .keras file; auto: digits for "
-        "MNIST, else inception if its weights are in the cache, else efficientnet_lite0",
+        f"feature network: {', '.join(NETWORKS)}, or the path of a .keras file or of an .npz file "
+        "of train_classifier.py; auto: digits for MNIST, else inception if its weights are in the "
+        "cache, else efficientnet_lite0",
         group="protocol",
         convert=one_path,
         protocol=True,
@@ -81,6 +82,12 @@ class MeasureOptions:
         "directory",
         group="output",
         convert=one_path,
+    )
+    verbose: bool = field(
+        False,
+        "also print the protocol of each value, the reason of each metric that is n/a, and the "
+        "seconds of each stage",
+        group="output",
     )
     publish: bool = field(
         False,

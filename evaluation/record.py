@@ -16,6 +16,7 @@ from evaluation.subject import Subject
 from metrics.measurement import Measurement
 from storage.files import write_json
 from storage.saved_config import require_types
+from waiting import cleared, waiting
 
 FORMAT = 1  # version of the measurements; raise it when a metric changes
 FILE = "evaluation.json"
@@ -51,12 +52,13 @@ def evaluate(
         wanted = {name: metric for name, metric in wanted.items() if metric.samples}
     hashed = protocol_hash(subject, reference, request)
     if only_new and (before := measured_before(subject, folder, hashed, wanted)):
-        print(f"{subject.name} is already measured; skipped")
+        with cleared():
+            print(f"{subject.name} is already measured; skipped")
         return before
     watch = watch or Stopwatch()
     measured, context = runner.measure(subject, reference, wanted, request, watch)
     if folder:
-        with watch.stage("neighbours"):
+        with watch.stage("neighbours"), waiting(f"{subject.name}: pictures"):
             pictures.draw(measured, context, folder)
     protocol = {**about(reference), **subject.protocol}
     record = as_record(subject.name, protocol, measured, watch)

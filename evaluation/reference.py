@@ -5,7 +5,7 @@ import functools
 import hashlib
 import json
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from evaluation.sharing import Sharing
 from metrics.measurement import MetricError
 from metrics.pixels import PixelStatistics
 from storage.cache import cache_directory
+from waiting import waiting
 
 BATCH = 250
 FORMAT = 1  # version of the cached statistics; raise it when they change
@@ -79,7 +80,7 @@ def feature_statistics(reference: Reference) -> FeatureStatistics:
 
     # In random order, since only the first features of a large split are stored.
     statistics = FeatureStatistics(extractor, len(images.images))
-    for batch in in_batches(images, seed=0):
+    for batch in in_batches(images, seed=0, title=f"features of {reference.split} images"):
         statistics.update(batch)
     with contextlib.suppress(OSError, MetricError):  # a single image has no covariance
         statistics.save(path)
@@ -87,15 +88,38 @@ def feature_statistics(reference: Reference) -> FeatureStatistics:
 
 
 def in_batches(
-    split: Split, seed: int | None = None, most: int | None = None
+    split: Split, seed: int | None = None, most: int | None = None, title: str = "images"
 ) -> Iterator[np.ndarray]:
-    """Yield a split, or `most` images of it, in batches; shuffled if a seed is given."""
+    """Yield a split, or `most` images of it, in batches; shuffled if a seed is given.
+
+    Notes about the progress have the title.
+    """
     order = np.arange(len(split.images))
     if seed is not None:
         order = np.random.default_rng(seed).permutation(order)
     order = order[:most]
-    for start in range(0, len(order), BATCH):
-        yield np.asarray(split.images[order[start : start + BATCH]])
+    batches = (
+        np.asarray(split.images[order[start : start + BATCH]])
+        for start in range(0, len(order), BATCH)
+    )
+    yield from counted(batches, len(order), title)
+
+
+def counted(batches: Iterable[Sized], total: int, title: str) -> Iterator:
+    """Yield batches, with notes about the progress (`waiting`).
+
+    Args:
+        batches: the batches.
+        total: number of items in all of them.
+        title: title of the notes; "" for none.
+    """
+    if not title:
+        yield from batches
+        return
+    with waiting(title, total) as work:
+        for batch in batches:
+            yield batch
+            work.done += len(batch)
 
 
 def over_batches(function: Callable, split: Split) -> np.ndarray:

@@ -14,6 +14,7 @@ from evaluation.options import MeasureOptions
 from evaluation.reference import Reference
 from evaluation.subject import Subject
 from metrics.measurement import Measurement, MetricError
+from waiting import waiting
 
 
 def load_reference(data: ImageData, request: MeasureOptions, prefix: str = "") -> Reference:
@@ -48,7 +49,8 @@ def load_reference(data: ImageData, request: MeasureOptions, prefix: str = "") -
 def load_extractor(data: ImageData, name: str, option: str) -> Extractor:
     """Load a feature network; report an error under `option`."""
     try:
-        return features.load(name, data.name, data.fingerprint, data.image_shape)
+        with waiting("loading the feature network"):
+            return features.load(name, data.name, data.fingerprint, data.image_shape)
     except UserError as error:
         raise UserError(f"{name}: {error}", option) from None
 
@@ -103,7 +105,8 @@ def measure(
     watch = watch or Stopwatch()
     of_seeds: dict[str, list[Measurement]] = {name: [] for name in wanted}
     n = min(request.num_samples, subject.count or request.num_samples)
-    first = None
+    first, number = None, 0
+    total = sum(1 + (len(request.seeds) - 1) * metric.seeded for metric in wanted.values())
     for seed in request.seeds:
         context = Context(
             subject,
@@ -116,7 +119,9 @@ def measure(
         )
         for name, metric in wanted.items():
             if metric.seeded or first is None:
-                of_seeds[name].append(measure_one(context, name))
+                number += 1
+                with waiting(f"{subject.name}: {name} ({number} of {total})"):
+                    of_seeds[name].append(measure_one(context, name))
         first = first or context
     measured = {
         name: over_seeds(found, request.seeds) if wanted[name].seeded else found[0]

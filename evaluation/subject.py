@@ -62,7 +62,7 @@ def baselines(train: Split) -> list[Subject]:
     import scipy.ndimage
 
     def images(n: int, seed: int) -> Iterator[np.ndarray]:
-        return in_batches(Split(train.images), seed, n)
+        return in_batches(Split(train.images), seed, n, title="")
 
     def blurred(n: int, seed: int) -> Iterator[np.ndarray]:
         return (scipy.ndimage.gaussian_filter(batch, (0, 1, 1, 0)) for batch in images(n, seed))
@@ -104,7 +104,7 @@ def of_images(path: str, reference: ImageData) -> Subject:
     identity = ["images", digest, reference.fingerprint]
 
     def draw(n: int, seed: int) -> Iterator[np.ndarray]:
-        return in_batches(Split(images), seed, n)
+        return in_batches(Split(images), seed, n, title="")
 
     return Subject(path, draw, protocol=protocol, identity=identity, count=len(images))
 

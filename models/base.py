@@ -11,7 +11,7 @@ import fields
 from data.catalogue import in_colour
 from errors import UserError
 from models import documentation, state_keys
-from models.abilities import CLASS_CONDITIONAL, LABEL, Ability
+from models.abilities import CATEGORIES, CLASS_CONDITIONAL, LABEL, Ability
 from models.batching import BATCH
 from models.construction import default_dtype_policy
 from models.declarations.base import Hyperparameters
@@ -201,18 +201,25 @@ class GenerativeModel(Fitting, WithPlayers, Scheduled, keras.Model):
         """Return all images of `generate_batches` in one array."""
         return np.concatenate(list(self.generate_batches(latents, batch_size)))
 
-    def draw_latents(self, n: int, seed: int = 0, label=None) -> dict[str, tf.Tensor]:
+    def draw_latents(
+        self, n: int, seed: int = 0, label=None, category: int | None = None
+    ) -> dict[str, tf.Tensor]:
         """Return n draws from the prior, name -> [n, d].
 
         Args:
             n: number of draws.
             seed: the same seed gives the same draws.
             label: class of all draws, or n classes; None: from the prior.
+            category: category of all draws in the (first) categorical code; None: from the prior.
 
         Raises:
-            UserError: a label is given and the model is not class-conditional or lacks the class.
+            UserError: a label is given and the model is not class-conditional or lacks the class;
+                a category is given and the model has no categorical code or lacks the category.
         """
         latents = self.latents.draw(n, seed)
+        if category is not None:
+            self.require(CATEGORIES, "category")
+            latents |= self.latents.in_category(n, category)
         if label is None:
             return latents
         self.require(CLASS_CONDITIONAL, "label")
@@ -227,13 +234,13 @@ class GenerativeModel(Fitting, WithPlayers, Scheduled, keras.Model):
         """Return the latents of the sample grid, name -> [n, d], and its number of columns."""
         return self.latents.draw(64, 0), 8
 
-    def sample(self, n: int, seed: int = 0, label=None) -> np.ndarray:
-        """Return n samples, float32 [n, h, w, c] in [-1, 1]; a function of the seed.
+    def sample(self, n: int, seed: int = 0, label=None, category: int | None = None) -> np.ndarray:
+        """Return n samples, float32 [n, h, w, c] in [-1, 1]; a function of the arguments.
 
         Raises:
             UserError: as `draw_latents`.
         """
-        return self.generate(self.draw_latents(n, seed, label))
+        return self.generate(self.draw_latents(n, seed, label, category))
 
     def sample_batches(self, n: int, seed: int = 0) -> Iterator[np.ndarray]:
         """Yield the images of `sample` in batches; only one batch is in memory at a time."""

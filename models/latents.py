@@ -1,9 +1,12 @@
 """Priors of a generator's inputs (noise, codes, labels), and edits and paths of latents."""
 
+import math
+
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+from errors import UserError
 from models.abilities import CONTINUOUS
 
 tfd = tfp.distributions
@@ -65,11 +68,30 @@ class Latents:
             seed = tf.constant([0, int(seed)], tf.int32)
         return self.prior.sample(n, seed=seed)
 
+    def in_category(self, n: int, category: int) -> dict[str, tf.Tensor]:
+        """Return n times a category of the first categorical code, by its name: one-hot [n, k].
+
+        Raises:
+            UserError: there is no such category.
+        """
+        name = self.categorical[0]
+        size = self.parts[name].event_shape[0]
+        if not 0 <= category < size:
+            raise UserError(f"expected a category from 0 to {size - 1}, got {category}", "category")
+        return {name: tf.one_hot([category] * n, size)}
+
     def path(self, name: str) -> str:
-        """Return the path of `between` that suits a part: "spherical" for normal noise."""
+        """Return the path of `between` that suits a part: "spherical" for normal noise.
+
+        A linear path between points of a uniform or one-hot part stays within its values.
+        """
         part = self.parts[name]
         normal = isinstance(part, tfd.Sample) and isinstance(part.distribution, tfd.Normal)
         return "spherical" if normal else "linear"
+
+    def limit(self, name: str) -> float:
+        """Return the largest absolute value of a part: infinity for normal noise, else 1."""
+        return math.inf if self.path(name) == "spherical" else 1.0
 
     def join(self, latents: dict[str, tf.Tensor]) -> tf.Tensor:
         """Concatenate the parts of latents in the order of their declaration: [n, dim]."""

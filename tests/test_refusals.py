@@ -110,17 +110,28 @@ LINES["generate"] |= misapplied_lines(GenerateOptions)
 for lines in LINES.values():
     lines["--unheard_of=1",] = "--unheard_of: no such flag"
 LINES["train"] = {("--model=gan", *line): message for line, message in LINES["train"].items()}
-LINES["train"][()] = "--model: expected one of "
+for script, lines in LINES.items():
+    if "." not in script:
+        lines[()] = f"no flags are given. Type, for example: python {script}.py --"
+LINES["train"]["--epochs=3",] = "--model: expected one of "
 LINES["train"]["--model=unheard_of",] = "--model: no such model: unheard_of"
-LINES["evaluate"][()] = "--run: "
-LINES["generate"][()] = "--run: "
-LINES["study"][()] = "--configs: "
+LINES["evaluate"]["--seed=3",] = "--run: "
+LINES["generate"]["--seed=3",] = "--run: "
+LINES["study"]["--seeds=3",] = "--configs: "
+LINES["train_classifier"]["--seed=3",] = "--dataset: "
 
 
 LINES["train"]["--model=unheard_of", "--help"] = "--model: no such model: unheard_of"
 OF_MODELS = {model: of_model(model) for model in REGISTRY}
-HELP = {script: [("--help",), ("-h",)] for script in SCRIPTS}
-HELP_OF_MODELS = {model: (f"--model={model}", "--help") for model in REGISTRY}
+HELP = {script: [("--help",), ("-h",), ("--help=all",)] for script in SCRIPTS}
+HELP_OF_MODELS = {model: (f"--model={model}", "--help=all") for model in REGISTRY}
+FIRST = [
+    *("--model", "--dataset", "--epochs", "--steps", "--batch_size", "--noise_dim", "--outdir"),
+    *("--seed", "--eval_every", "--flagfile"),
+]
+FIRST_OF_MODELS = {
+    "gan": ("--model=gan", "--help"), "vae": ("--help", "--model=vae"),
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +144,7 @@ def outcomes(without_tensorflow, tmp_path_factory):
             lines = [*LINES[script], *HELP[script]]
             if script == "train":
                 lines += [line for of_one in OF_MODELS.values() for line in of_one]
-                lines += HELP_OF_MODELS.values()
+                lines += [*HELP_OF_MODELS.values(), *FIRST_OF_MODELS.values()]
             cwd = tmp_path_factory.mktemp("cwd")
             ended = []
             for first in range(0, len(lines), 1000):  # an argument has at most 128 KiB
@@ -163,13 +174,35 @@ def test_invalid_options_of_a_model_end_train_in_one_line(model, outcomes):
         assert outcome.out == "", line
 
 
+def flags_in(text):
+    """The flags of a help text, in order."""
+    return [line.split()[0] for line in text.splitlines() if line.startswith("  --")]
+
+
 @pytest.mark.parametrize("script", SCRIPTS)
 def test_help_of_a_script_lists_its_options(script, outcomes):
     for line in HELP[script]:
         outcome = outcomes(script)[line]
         assert (outcome.code, outcome.err) == (0, "")
-        flags = {line.split()[0] for line in outcome.out.splitlines() if line.startswith("  --")}
-        assert flags == {f"--{s.name}" for cls in SCRIPTS[script] for s in dataclasses.fields(cls)}
+        flags = {f"--{s.name}" for cls in SCRIPTS[script] for s in dataclasses.fields(cls)}
+        if script == "train" and line != ("--help=all",):
+            assert flags_in(outcome.out) == FIRST
+        else:
+            assert {*flags_in(outcome.out)} == flags
+
+
+def test_help_of_train_has_the_defaults_of_the_model(outcomes):
+    text = outcomes("train")["--help",].out
+    assert "\n  --noise_dim  [by model]\n" in text
+    assert "\n  --seed  [0]\n" in text
+    assert text.endswith(
+        "\nAll flags: python train.py --help=all"
+        "\nAll flags of a model: python train.py --model NAME --help=all\n"
+    )
+    of_gan, of_vae = (outcomes("train")[line].out for line in FIRST_OF_MODELS.values())
+    assert "\n  --noise_dim  [100]\n" in of_gan
+    assert flags_in(of_vae) == [flag for flag in FIRST if flag != "--noise_dim"]
+    assert of_vae.endswith("\nAll flags: python train.py --model=vae --help=all\n")
 
 
 @pytest.mark.parametrize("model", REGISTRY)

@@ -6,8 +6,10 @@ import pathlib
 import shutil
 import signal
 
+import numpy as np
 import pytest
 
+from tests.evaluate.cases import rows
 from training import studying
 
 pytestmark = pytest.mark.usefixtures("cache")
@@ -17,11 +19,16 @@ MEASURE = ("--metrics=pixel_mean", "--num_samples=5")
 
 @pytest.fixture
 def flagfiles(tiny, tmp_path):
-    """Two flagfiles of four steps, a and b, and the folders of their runs."""
+    """Two flagfiles of four steps, a and b; a study does not use their run directories."""
     paths = {}
     for name in "ab":
         paths[name] = tmp_path / f"{name}.txt"
-        lines = [*tiny, "--steps=4", "--checkpoint_every=1", f"--outdir={tmp_path / 'runs' / name}"]
+        lines = [
+            *tiny,
+            "--steps=4",
+            "--checkpoint_every=1",
+            f"--outdir={tmp_path / 'alone' / name}",
+        ]
         paths[name].write_text("\n".join(lines) + "\n")
     return paths
 
@@ -37,8 +44,8 @@ def trained(call, tiny, tmp_path_factory):
 
 @pytest.fixture
 def finished(trained, tmp_path):
-    """Return the folders of finished runs of both flagfiles, which a test may change."""
-    folders = (tmp_path / "runs" / name for name in "ab")
+    """Return the folders of finished runs of a study of both, which a test may change."""
+    folders = (tmp_path / "out" / f"{name}-seed0" for name in "ab")
     return [pathlib.Path(shutil.copytree(trained, folder)) for folder in folders]
 
 
@@ -70,9 +77,9 @@ def test_study_of_two_flagfiles_and_seeds_trains_and_compares_all_runs(
     """Lists may have blanks and a trailing comma."""
     done = study(f"--configs= {flagfiles['a']} ,{flagfiles['b']},", "--seeds=0, 01,")
     assert done.code == 0, done
-    folders = ["a", "a-seed1", "b", "b-seed1"]
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == folders
-    runs = [tmp_path / "runs" / name for name in folders]
+    runs = [tmp_path / "out" / f"{name}-seed{seed}" for name in "ab" for seed in (0, 1)]
+    assert [path for path in sorted((tmp_path / "out").iterdir()) if path.is_dir()] == runs
+    assert not (tmp_path / "alone").exists()
     for run, (name, seed) in zip(runs, [("a", 0), ("a", 1), ("b", 0), ("b", 1)], strict=True):
         saved = json.loads((run / "config.json").read_text())
         assert saved["options"]["seed"] == seed
@@ -84,6 +91,32 @@ def test_study_of_two_flagfiles_and_seeds_trains_and_compares_all_runs(
     assert (tmp_path / "out" / "comparison.png").exists()
     assert "run 4 of 4: python train.py --flagfile=" in done.out
     assert len(trainings) == 4
+    values = np.array([entry["metrics"]["pixel_mean"]["value"] for entry in compared])
+    means, spreads = values.reshape(2, 2).mean(1), values.reshape(2, 2).std(1, ddof=1)
+    cells = [f"{m:.4g} ± {s:.2g}" for m, s in zip(means, spreads, strict=True)]
+    header, _, row = rows(done.out)
+    assert header[1:] == ["a (2 seeds)", "b (2 seeds)"]
+    assert row == ["pixel_mean", *cells]
+    written = (tmp_path / "out" / "study.md").read_text()
+    assert rows(written) == [header, _, row]
+    assert "mean ± standard deviation over the training seeds" in written
+
+
+@pytest.mark.slow
+def test_study_of_one_flagfile_with_a_grid_trains_each_combination(
+    study, flagfiles, tmp_path, trainings
+):
+    grid = ("--set=width=4,6", "--set", "g_learning_rate=1e-3")
+    done = study(f"--configs={flagfiles['a']}", *grid)
+    assert done.code == 0, done
+    names = [f"a-width={width}-g_learning_rate=1e-3" for width in (4, 6)]
+    for name, argv in zip(names, trainings, strict=True):
+        saved = json.loads((tmp_path / "out" / f"{name}-seed0" / "config.json").read_text())
+        width = saved["hyperparameters"]["width"]
+        assert argv[1] == f"--width={width}"
+        assert name.startswith(f"a-width={width}-")
+        assert saved["hyperparameters"]["g_learning_rate"] == 1e-3
+    assert rows(done.out)[0][1:] == names
 
 
 def test_study_with_a_finished_and_a_stopped_run_resumes_the_stopped_one_only(
@@ -91,7 +124,7 @@ def test_study_with_a_finished_and_a_stopped_run_resumes_the_stopped_one_only(
 ):
     a, b = finished
     shutil.rmtree(b)
-    assert call("train", f"--flagfile={flagfiles['b']}", "--steps=2").code == 0
+    assert call("train", f"--flagfile={flagfiles['b']}", "--steps=2", f"--outdir={b}").code == 0
     before = (a / "config.json").read_bytes()
     done = study()
     assert done.code == 0, done
@@ -154,7 +187,8 @@ def test_study_after_another_measurement_keeps_its_measurements(study, call, fin
 @pytest.mark.slow
 def test_study_of_a_later_checkpoint_measures_it(study, call, flagfiles, finished):
     assert study().code == 0
-    assert call("train", f"--flagfile={flagfiles['a']}", "--steps=5").code == 0
+    argv = (f"--flagfile={flagfiles['a']}", f"--outdir={finished[0]}")
+    assert call("train", *argv, "--steps=5").code == 0
     flagfiles["a"].write_text(flagfiles["a"].read_text().replace("--steps=4", "--steps=5"))
     assert study().out.count("is already measured") == 1
 
@@ -179,7 +213,8 @@ def broken(run, flagfile, call, monkeypatch):
 
 def begun_otherwise(run, flagfile, call, monkeypatch):
     shutil.rmtree(run)
-    assert call("train", f"--flagfile={flagfile}", "--batch_size=3").code == 0
+    argv = (f"--flagfile={flagfile}", f"--outdir={run}")
+    assert call("train", *argv, "--batch_size=3").code == 0
 
 
 def out_of_memory(run, flagfile, call, monkeypatch):
@@ -214,7 +249,7 @@ def test_study_with_a_failing_run_trains_the_others_and_ends_with_code_1(
     assert message in done.err
     assert done.err.splitlines()[-1].startswith(f"error: {a}: training failed, see above")
     assert last_step(b) == 4
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out" / "comparison.json").exists()
 
 
 def test_study_stopped_in_a_training_starts_no_other(study, tmp_path, monkeypatch):
@@ -236,14 +271,14 @@ def test_study_interrupted_while_a_run_is_exported_starts_no_other(study, tmp_pa
 
     monkeypatch.setattr(loop, "finish", interrupted)
     assert study().code == 130
-    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["a"]
-    assert (tmp_path / "runs" / "a" / "export" / "generator.keras").exists()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a-seed0"]
+    assert (tmp_path / "out" / "a-seed0" / "export" / "generator.keras").exists()
 
 
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        ([], "--configs: expected at least one flagfile of train.py"),
+        (["--seeds=1"], "--configs: expected at least one flagfile of train.py"),
         (["--configs=none.txt"], "--configs: none.txt: flagfile: cannot open"),
         (["--configs=a.txt", "--seeds=0,x"], "--seeds: 0,x: seed: expected an integer"),
         (["--configs=a.txt", "--seeds=1,01"], "--configs: two runs have the run directory"),
@@ -260,6 +295,14 @@ def test_study_interrupted_while_a_run_is_exported_starts_no_other(study, tmp_pa
             ["--configs=bad.txt,a.txt"],
             "--configs: bad.txt: widht: no such flag; did you mean --width",
         ),
+        (["--configs=a.txt", "--set=width"], "--set: expected a flag with values, such as"),
+        (["--configs=a.txt", "--set=width="], "--set: expected a flag with values, such as"),
+        (["--configs=a.txt", "--set=seed=1,2"], "--set: seed cannot be set, the study sets it"),
+        (["--configs=a.txt", "--set=outdir=x"], "--set: outdir cannot be set, the study sets it"),
+        (["--configs=a.txt", "--set=width=1", "--set=width=2"], "--set: width is given twice"),
+        (["--configs=a.txt", "--set=width=4,4"], "--configs: two runs have the run directory"),
+        (["--configs=a.txt", "--set=width=4,x"], "--set: a.txt: width: expected an integer"),
+        (["--configs=a.txt", "--set=widht=4"], "--set: a.txt: widht: no such flag"),
     ],
 )
 def test_study_with_invalid_flags_ends_before_the_first_training(

@@ -25,7 +25,8 @@ def test_train_classifier_on_an_easy_set_saves_an_accurate_classifier_in_the_cac
     options = (*QUICK, "--epochs=4", "--batch_size=4", "--learning_rate=1e-2")
     outcome = call("train_classifier", f"--dataset={digits}", *options)
     assert (outcome.code, outcome.err) == (0, "")
-    *epochs, last = outcome.out.splitlines()
+    *epochs, last, use = outcome.out.splitlines()
+    assert use == "use it with evaluate.py --features=classifier"
     assert [line.split(":")[0] for line in epochs] == [f"epoch {k}/4" for k in (1, 2, 3, 4)]
     losses = [float(line.split("loss ")[1].split(",")[0]) for line in epochs]
     assert losses[0] > 2 * losses[-1]
@@ -53,16 +54,32 @@ def test_train_classifier_with_the_same_seed_writes_the_same_bytes(call, tmp_pat
         path = tmp_path / "out" / name
         outcome = call(
             "train_classifier", f"--dataset={tmp_path / 'few.npz'}", f"--seed={seed}",
-            f"--out={path}", "--width=2", "--epochs=2", "--batch_size=8", "--flip",
+            f"--outdir={path}", "--width=2", "--epochs=2", "--batch_size=8", "--flip",
         )  # fmt: skip
         assert outcome.code == 0, outcome
-        assert f"few: no labelled test images; {path}, sha256 " in outcome.out
-        return path.read_bytes()
+        file = path / "few-classifier.npz"
+        assert f"few: no labelled test images; {file}, sha256 " in outcome.out
+        assert outcome.out.endswith(f"\nuse it with evaluate.py --features={file}\n")
+        return file.read_bytes()
 
-    one = trained(5, "one.npz")
-    assert trained(5, "two.npz") == one
-    assert trained(6, "three.npz") != one
-    assert len(list((tmp_path / "out").iterdir())) == 3
+    one = trained(5, "one")
+    assert trained(5, "two") == one
+    assert trained(6, "three") != one
+    assert [len(list(folder.iterdir())) for folder in (tmp_path / "out").iterdir()] == [1, 1, 1]
+
+
+@pytest.mark.slow
+def test_features_of_evaluate_takes_the_file_that_train_classifier_wrote(
+    call, digits, copied_run, tmp_path, cache
+):
+    argv = (f"--dataset={digits}", f"--outdir={tmp_path}", *QUICK, "--epochs=1")
+    assert call("train_classifier", *argv).code == 0
+    assert not cache.exists()
+    file = tmp_path / "digits-classifier.npz"
+    argv = (f"--run={copied_run}", f"--features={file}", "--num_samples=20")
+    done = call("evaluate", *argv, "--metrics=fd_digits_classifier")
+    assert done.code == 0, done
+    assert "| fd_digits_classifier" in done.out
 
 
 def test_train_classifier_with_invalid_flags_ends_before_tensorflow_is_imported(
@@ -81,6 +98,7 @@ def test_train_classifier_with_invalid_flags_ends_before_tensorflow_is_imported(
         "--epoch=3": "--epoch: no such flag; did you mean --epochs",
         "epochs=3": "epochs=3: not a flag; flags are --name=value",
         "--dataset=none.npz": "--dataset: none.npz",
+        "--width=4": "--dataset: expected a labelled data set, such as FASHION_MNIST",
         "--dataset=plain.npz": "--dataset: plain.npz has no labels",
     }
     outcomes = without_tensorflow("train_classifier", [[flag] for flag in refused], tmp_path)
@@ -115,7 +133,7 @@ def augmented(images, **amounts):
     from training import classifier_training
 
     none = {"shift": 0.0, "rotation": 0.0, "zoom": 0.0, "flip": False}
-    options = classifier_training.ClassifierOptions(**{**none, **amounts})
+    options = classifier_training.ClassifierOptions(dataset="x", **{**none, **amounts})
     result = classifier_training.augment(tf.constant(images), tf.constant([3, 4]), options)
     assert result.dtype == tf.uint8
     assert result.shape == images.shape
@@ -178,19 +196,9 @@ def test_augment_with_zoom_scales_by_up_to_the_share():
     assert 8.6 < x.max() < 9 + 0.1
 
 
-@pytest.mark.parametrize(
-    ("out", "message"),
-    [
-        ("folder", "{path}: is a folder, expected the name of an .npz file"),
-        ("file/a.npz", "{folder}/file: is a file, not a folder. Choose another directory"),
-    ],
-)
-def test_output_that_cannot_be_written_is_one_line_before_the_training(
-    call, digits, tmp_path, out, message
-):
-    (tmp_path / "folder").mkdir()
-    (tmp_path / "folder" / "kept").touch()
+def test_outdir_that_is_a_file_is_one_line_before_the_training(call, digits, tmp_path):
     (tmp_path / "file").touch()
-    refusal = call("train_classifier", f"--dataset={digits}", f"--out={tmp_path / out}").refusal()
-    assert refusal == "--out: " + message.format(path=tmp_path / out, folder=tmp_path)
-    assert (tmp_path / "folder" / "kept").exists()
+    argv = (f"--dataset={digits}", f"--outdir={tmp_path}/file")
+    assert call("train_classifier", *argv).refusal() == (
+        f"--outdir: {tmp_path}/file: is a file, not a folder. Choose another directory"
+    )

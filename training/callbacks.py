@@ -22,11 +22,10 @@ from storage.checkpoints import Checkpoints
 from storage.run_directory import RunDirectory
 from training.curves import POSITION, draw_curves
 from training.events import Events
-from training.pictures import Picture, plane_grid, reconstruction_grid
+from training.pictures import Picture, plane_grid, plane_spans, reconstruction_grid
 from training.stopping import StopRequest
 from waiting import is_live
 
-PLANE_SPANS = (1, 3)
 LEARNING_RATES = ScalarGroup(title="learning rates", suffix="_learning_rate", order=70)
 SPEED = ScalarGroup(title="images per second", names=("images_per_second",), order=100)
 
@@ -355,7 +354,7 @@ class Pictures(Periodic):
             newest = self.run.path / "reconstructions.png"
             kept = self.run.reconstructions / name
             pictures.append(Picture("reconstructions", pixels, kept, newest))
-        for span in PLANE_SPANS if self.planes else ():
+        for span in plane_spans(self.model) if self.planes else ():
             pixels = plane_grid(self.model, self.model.draw_latents(1), span)
             kept = self.run.planes / f"span-{span}-{name}"
             newest = self.run.path / f"plane-{span}.png"

@@ -12,9 +12,12 @@ import numpy as np
 import data
 import fields
 from errors import UserError
+from evaluation.families.clusters import GRAY_CLASS_INFORMATION
 from evaluation.features import classifier
+from evaluation.features.extractor import plain_name
 from fields import field
 from storage.paths import expanded, one_path, require_writable
+from waiting import cleared, waiting
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +31,7 @@ class ClassifierOptions:
     """Options of train_classifier.py."""
 
     dataset: str = field(
-        "MNIST", "labelled data set, named as in train.py", group="data", convert=one_path
+        "", "labelled data set, named as in train.py", group="data", convert=one_path
     )
     data_dir: str = field(
         "",
@@ -44,9 +47,11 @@ class ClassifierOptions:
         "train on gray versions of colour images, for metrics that must not depend on colour",
         group="data",
     )
-    out: str = field(
+    outdir: str = field(
         "",
-        "output .npz file; default: a file in the cache directory",
+        "output directory of <data set>-classifier.npz, or with to_gray of "
+        "<data set>-classifier-gray.npz; default: the cache, where evaluate.py "
+        "--features=classifier finds the file",
         group="data",
         convert=one_path,
     )
@@ -78,10 +83,12 @@ class ClassifierOptions:
 
     def __post_init__(self):
         fields.check(self)
+        if not self.dataset.strip():
+            raise UserError("expected a labelled data set, such as FASHION_MNIST", "dataset")
 
 
 def train_classifier(options: ClassifierOptions) -> str:
-    """Train a classifier and write its file; return a line with its accuracy and path.
+    """Train a classifier and write its file; return its accuracy, its path and how to use it.
 
     Raises:
         UserError: the data set is missing or has no labels, the batch size exceeds it, or the
@@ -92,18 +99,16 @@ def train_classifier(options: ClassifierOptions) -> str:
         from training import devices
 
         devices.prepare_gpus()
-    images = data.load(
-        options.dataset, data_dir=options.data_dir or None, image_size=options.image_size
-    )
+    with waiting(f"loading {options.dataset}"):
+        images = data.load(
+            options.dataset, data_dir=options.data_dir or None, image_size=options.image_size
+        )
     if images.train.labels is None:
         raise UserError(f"{options.dataset} has no labels; choose a labelled data set", "dataset")
     if options.to_gray and images.image_shape[-1] != 3:
         raise UserError(f"requires colour images; those of {options.dataset} are gray", "to_gray")
-    cached = classifier.cached_file(images.fingerprint, options.to_gray)
-    path = pathlib.Path(expanded(options.out or cached, "out"))
-    if path.is_dir():
-        raise UserError(f"{path}: is a folder, expected the name of an .npz file", "out")
-    require_writable(path.parent, "out")
+    path = output_file(options, images)
+    require_writable(path.parent, "outdir")
     network = fit(options, images.train, images.num_classes)
     labelled = images.test is not None and images.test.labels is not None
     accuracy = accuracy_of(network, images.test, options.to_gray) if labelled else None
@@ -117,16 +122,30 @@ def train_classifier(options: ClassifierOptions) -> str:
     )
     classifier.save(path, network, description)
     result = "no labelled test images" if accuracy is None else f"test accuracy {accuracy:.2%}"
-    return f"{images.name}: {result}; {path}, sha256 {classifier.load(path, 'written').sha256}"
+    sha256 = classifier.load(path, "written").sha256
+    found = "classifier" if not (options.outdir or options.to_gray) else path
+    use = f"evaluate.py --features={found}"
+    if options.to_gray and not options.outdir:
+        use += f" or --metrics={GRAY_CLASS_INFORMATION}"
+    return f"{images.name}: {result}; {path}, sha256 {sha256}\nuse it with {use}"
+
+
+def output_file(options: ClassifierOptions, images: data.ImageData) -> pathlib.Path:
+    """Return the path of the file of a classifier."""
+    if not options.outdir:
+        return classifier.cached_file(images.fingerprint, options.to_gray)
+    name = f"{plain_name(images.name)}-classifier{'-gray' * options.to_gray}.npz"
+    return pathlib.Path(expanded(options.outdir, "outdir")) / name
 
 
 def fit(options: ClassifierOptions, split: data.Split, num_classes: int) -> "keras.Model":
     """Return a classifier trained on a split; print a line per epoch."""
-    import keras
-    import tensorflow as tf
+    with waiting("loading TensorFlow"):
+        import keras
+        import tensorflow as tf
 
-    from models.randomness import stateless_seed
-    from training import devices
+        from models.randomness import stateless_seed
+        from training import devices
 
     print(devices.first_line(), flush=True)
     keras.utils.clear_session()
@@ -152,13 +171,18 @@ def fit(options: ClassifierOptions, split: data.Split, num_classes: int) -> "ker
         return loss
 
     start, total = time.perf_counter(), 0.0
-    for number, (images, labels) in enumerate(batches.dataset().take(steps), start=1):
-        images = classifier.to_gray(images) if options.to_gray else images
-        total += step(images, labels, tf.constant(number, tf.int64))
-        if number % batches.steps_per_epoch == 0:
+    with waiting("training, steps", steps) as work:
+        for number, (images, labels) in enumerate(batches.dataset().take(steps), start=1):
+            images = classifier.to_gray(images) if options.to_gray else images
+            total += step(images, labels, tf.constant(number, tf.int64))
+            work.done = number
+            if number % batches.steps_per_epoch:
+                continue
             epoch, seconds = number // batches.steps_per_epoch, time.perf_counter() - start
             mean = float(total) / batches.steps_per_epoch
-            print(f"epoch {epoch}/{options.epochs}: loss {mean:.4f}, {seconds:.0f} s", flush=True)
+            with cleared():
+                line = f"epoch {epoch}/{options.epochs}: loss {mean:.4f}, {seconds:.0f} s"
+                print(line, flush=True)
             total = 0.0
     return network
 

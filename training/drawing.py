@@ -4,8 +4,10 @@ The outputs and their options can be imported without TensorFlow.
 """
 
 import dataclasses
+import hashlib
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,78 +15,95 @@ import fields
 import plotting
 from errors import UserError
 from fields import Choice, Choices, choice, field
-from models.abilities import CONTINUOUS_CODES, ORDERED_DIMENSIONS, STYLES, Ability
+from models import REGISTRY
+from models.abilities import (
+    CATEGORIES,
+    CLASS_CONDITIONAL,
+    CONTINUOUS_CODES,
+    ORDERED_DIMENSIONS,
+    STYLES,
+    Ability,
+)
 from storage import packages
 from storage.files import write_npz
 from storage.paths import expanded, one_path, require_writable
 from storage.run_directory import RunDirectory
+from training.interpolating import (
+    AUTO,
+    INTERPOLATION,
+    LINEAR,
+    SPHERICAL,
+    STYLE_PATH,
+    TRUNCATION,
+    ends_of,
+    generate,
+    interpolate_latents,
+    interpolate_styles,
+    truncates,
+)
+from training.options import Config
 from waiting import waiting
 
 if TYPE_CHECKING:
-    import tensorflow as tf
-
     from models.base import GenerativeModel
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Output(Choice):
-    """Output of generate.py; `make` is (model, options, outdir) -> lines to print, mostly paths.
+    """Output of generate.py; `make` is (model, options, place) -> lines to print, mostly paths.
+
+    The names of all files, or of their folder, begin with `place`, a path.
 
     Attributes:
         meaning: description of its files for the help text.
         needs: abilities; the model must have at least one of them, unless this is empty.
+        of_class: True if its latents can be those of one class or category.
     """
 
     meaning: str
     needs: tuple[Ability, ...] = ()
+    of_class: bool = True
 
 
 OUTPUTS = Choices(Output)
 
+LONGEST = 40  # characters of the seeds in a file name
+# Options that are no part of the names of files, or come first in them without their own name.
+UNNAMED = ("run", "pretrained", "list", "output", "path", "outdir")
+
 SAMPLES = {
     "n": field(64, "number of images", group="images", at_least=1),
-    "truncation": field(
-        1.0,
-        "truncation psi of a style-based model: 1: no truncation; 0: the mean style for all images "
-        "(Karras et al. 2019, appendix B)",
-        group="images",
-        at_least=0,
-    ),
+    "truncation": TRUNCATION,
 }
-INTERPOLATION = {
-    "n": field(64, "number of rows", group="images", at_least=1),
-    "truncation": SAMPLES["truncation"],
-    "path": field(
-        "spherical",
-        "interpolation path: linear or spherical between latents z, or styles: linear between "
-        "styles w",
-        group="interpolation",
-        choices=("linear", "spherical", "styles"),
-    ),
-    "frames": field(
-        10, "images per row, including both ends", group="interpolation", at_least=2
-    ),
-}  # fmt: skip
 PLANE_SPAN = field(
-    3.0, "range of both dimensions: -span to span", group="plane and traversal", above=0
+    3.0,
+    "range of both dimensions: -span to span; at most, and by default, 1 for a uniform prior",
+    group="plane and traversal",
+    above=0,
 )
 TRAVERSAL_SPAN = field(
     1.0, "range of each code: -span to span", group="plane and traversal", above=0
 )
 
 
-def draw(options: "GenerateOptions") -> list[str]:
+def draw(given: Mapping[str, Any]) -> list[str]:
     """Write the selected output of a run or a package; return the lines to print.
 
+    Args:
+        given: the given options of `GenerateOptions`, name -> value.
+
     Raises:
-        UserError: the run has no checkpoint, the package does not exist or is damaged, the model
-            lacks an ability or the class, or the files cannot be written.
+        UserError: an option is invalid or has no effect, the run has no checkpoint, the package
+            does not exist or is damaged, the model lacks an ability or the class, or the files
+            cannot be written.
     """
+    options = parse(given)
     if options.list:
         from evaluation.reports.packages import packages_table
 
         return [packages_table(packages.shipped())]
     trained = source(options)
+    options = suited(options, given, Config.of_run(trained))
     outdir = Path(expanded(options.outdir or trained.outputs / "generated", "outdir"))
     require_writable(
         outdir,
@@ -96,14 +115,38 @@ def draw(options: "GenerateOptions") -> list[str]:
         from training.loading import load_run
 
     devices.warn_of_hidden_gpus()
-    _, _, model = load_run(trained if options.pretrained else options.run, options.step)
-    check_model(model, options)
+    with waiting(f"loading {trained.label}"):
+        _, _, model = load_run(trained if options.pretrained else options.run, options.step)
+    model.draw_latents(1, options.seed, options.label, options.category)  # an error of the class
     try:
         outdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {outdir} ({error.strerror})", "outdir") from None
-    lines = fields.selected(options, "output").make(model, options, outdir)
+    name = f"{trained.outputs.resolve().name}-" * bool(options.outdir) + stem(options)
+    with waiting(f"drawing {options.output}"):
+        lines = fields.selected(options, "output").make(model, options, outdir / name)
     return [str(line) for line in lines]
+
+
+def parse(given: Mapping[str, Any]) -> "GenerateOptions":
+    """Return the options with their defaults.
+
+    Raises:
+        UserError: an option is unknown, invalid or has no effect with the others.
+    """
+    options = fields.resolve(GenerateOptions, given)
+    output = fields.selected(options, "output")
+    for switch, without_effect in (
+        ("list", [name for name in given if name != "list"]),
+        ("seeds", ["seed", "n"]),
+    ):
+        for name in without_effect if getattr(options, switch) else ():
+            if name in given:
+                raise UserError(f"has no effect with {switch}; omit it", name)
+    for name in () if output.of_class else ("label", "category"):
+        if name in given:
+            raise UserError(f"does not apply with output={output.name}", name)
+    return options
 
 
 def source(options: "GenerateOptions") -> RunDirectory | packages.Package:
@@ -121,74 +164,112 @@ def source(options: "GenerateOptions") -> RunDirectory | packages.Package:
     return run
 
 
-def check_model(model: "GenerativeModel", options: "GenerateOptions") -> None:
-    """Raise UserError if the model lacks an ability that the options require, or the class."""
-    model.draw_latents(1, options.seed, options.label)
+def suited(
+    options: "GenerateOptions", given: Mapping[str, Any], trained: Config
+) -> "GenerateOptions":
+    """Return the options with the path and the span of the prior of a model, not yet loaded.
+
+    Raises:
+        UserError: the model lacks an ability that the options require, or a path or a span leaves
+            the prior.
+    """
+    require_abilities(options, trained)
+    uniform = getattr(trained.hp, "prior", "normal") == "uniform"
+    changes: dict[str, Any] = {}
+    if options.path == AUTO:
+        changes["path"] = LINEAR if uniform else SPHERICAL
+    elif options.path == SPHERICAL and uniform:
+        raise UserError(
+            f"a spherical path leaves the uniform prior of the model; use path={LINEAR}", "path"
+        )
+    if uniform and options.output == "plane":
+        if "span" in given and options.span > 1:
+            raise UserError(
+                f"expected a number <= 1, the limit of the uniform prior, got {options.span:g}",
+                "span",
+            )
+        changes["span"] = min(options.span, 1.0)
+    return dataclasses.replace(options, **changes)
+
+
+def require_abilities(options: "GenerateOptions", trained: Config) -> None:
+    """Raise UserError if the model lacks an ability that the options require."""
+
+    def reason(ability: Ability) -> str:
+        name = REGISTRY[trained.options.model].class_name
+        return "" if ability.is_possible(trained.hp) else f"{name} {ability.reason}"
+
     output = fields.selected(options, "output")
-    reasons = [model.lacks(ability) for ability in output.needs]
+    reasons = [reason(ability) for ability in output.needs]
     if reasons and all(reasons):
         raise UserError(f"{output.name}: {'; '.join(reasons)}", "output")
-    if options.path == "styles":
-        model.require(STYLES, "path")
-    if truncates(options):
-        model.require(STYLES, "truncation")
-
-
-def truncates(options: "GenerateOptions") -> bool:
-    """Return whether styles are truncated."""
-    return options.truncation not in (None, 1.0)
+    for name, used, ability in (
+        ("path", options.path == STYLE_PATH, STYLES),
+        ("truncation", truncates(options), STYLES),
+        ("label", options.label is not None, CLASS_CONDITIONAL),
+        ("category", options.category is not None, CATEGORIES),
+    ):
+        if used and (lacking := reason(ability)):
+            raise UserError(lacking, name)
 
 
 def stem(options: "GenerateOptions") -> str:
-    """Return the part of file names that identifies the draw, such as "seed0-label7-psi0.5".
+    """Return the start of the names of all files: the output and the options that select it.
 
-    With the option `step` it ends in the step, such as "seed0-step1000".
+    Such as "grid-n64-seed0", "interpolation-linear-frames10-seeds3-7-12" and
+    "plane-span1.5-seed3-label7-step1000". A truncation of 1 is left out, and so is a step that is
+    not given. Options with other values give another name.
     """
-    label = "" if options.label is None else f"-label{options.label}"
-    psi = f"-psi{options.truncation:g}" if truncates(options) else ""
-    step = "" if options.step is None else f"-step{options.step}"
-    return f"seed{options.seed}{label}{psi}{step}"
+    unused = ["truncation"] * (not truncates(options)) + ["n", "seed"] * bool(options.seeds)
+    parts = [
+        f"{spec.name}{in_name(value)}"
+        for spec in dataclasses.fields(options)
+        if spec.name not in (*UNNAMED, *unused)
+        and (value := getattr(options, spec.name)) not in (None, "")
+    ]
+    first = [options.output, *([options.path] if options.path else [])]
+    return "-".join([*first, *parts])
+
+
+def in_name(value: int | float | str) -> str:
+    """Return a value as part of a file name; the hash of a long one."""
+    text = str(value).removesuffix(".0").replace(",", "-")
+    if len(text) <= LONGEST:
+        return text
+    return f"-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def sample(model: "GenerativeModel", options: "GenerateOptions") -> np.ndarray:
     """Return n images, uint8 [n, h, w, c]."""
-    latents = model.draw_latents(options.n, options.seed, options.label)
+    latents = model.draw_latents(options.n, options.seed, options.label, options.category)
     return plotting.to_uint8(generate(model, options, latents))
 
 
-def generate(
-    model: "GenerativeModel", options: "GenerateOptions", latents: dict[str, "tf.Tensor"]
-) -> np.ndarray:
-    """Return images of latents name -> [n, d], truncated if selected: float32 in [-1, 1]."""
-    if not truncates(options):
-        return model.generate(latents)
-    from training.pictures import generate_truncated
-
-    return generate_truncated(model, latents, options.truncation)
-
-
 @OUTPUTS.add("images", options=SAMPLES, meaning="one PNG file per image")
-def save_images(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
-    """Write one PNG file per image; return one line about their folder."""
-    for k, image in enumerate(sample(model, options)):
-        plotting.save_image(outdir / f"images-{stem(options)}-{k:05}.png", image)
-    return [f"{options.n} images in {outdir}"]
+def save_images(model: "GenerativeModel", options: "GenerateOptions", place: Path) -> list:
+    """Write one PNG file per image; return one line about them."""
+    images = sample(model, options)
+    with waiting("writing", options.n) as work:
+        for k, image in enumerate(images):
+            plotting.save_image(f"{place}-{k:05}.png", image)
+            work.done += 1
+    return [f"{options.n} images in {place.parent}"]
 
 
 @OUTPUTS.add(
     "npz", options=SAMPLES, meaning="an .npz file with the array images, uint8 [n, h, w, c]"
 )
-def save_npz(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
+def save_npz(model: "GenerativeModel", options: "GenerateOptions", place: Path) -> list:
     """Write all images to one compressed file; return its path."""
-    path = outdir / f"images-{stem(options)}-{options.n}.npz"
+    path = f"{place}.npz"
     write_npz(path, {"images": sample(model, options)}, compressed=True)
     return [path]
 
 
 @OUTPUTS.add("grid", options=SAMPLES, meaning="one picture of all images")
-def save_grid(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
+def save_grid(model: "GenerativeModel", options: "GenerateOptions", place: Path) -> list:
     """Write all images to one picture; return its path."""
-    path = outdir / f"grid-{stem(options)}.png"
+    path = f"{place}.png"
     plotting.save_image(path, plotting.grid(sample(model, options)))
     return [path]
 
@@ -196,53 +277,25 @@ def save_grid(model: "GenerativeModel", options: "GenerateOptions", outdir: Path
 @OUTPUTS.add(
     "interpolation",
     options=INTERPOLATION,
-    meaning="a picture with one row per pair of latents, and a GIF",
+    meaning="a picture with one row per pair of latents, and a GIF; with seeds a path through "
+    "their latents",
 )
-def save_interpolation(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
-    """Write a row of images per pair of latents, and a GIF that plays forwards and backwards."""
-    ends = model.draw_latents(2 * options.n, options.seed, options.label)
-    between = interpolate_styles if options.path == "styles" else interpolate_latents
-    images = between(model, options, ends)
-    path = outdir / f"interpolation-{options.path}-{stem(options)}"
-    plotting.save_image(f"{path}.png", plotting.grid(images, columns=options.frames))
-    rows = images.reshape(options.n, options.frames, *images.shape[1:])
-    forth = [plotting.grid(rows[:, k]) for k in range(options.frames)]
-    plotting.save_gif(f"{path}.gif", forth + forth[-2:0:-1], fps=8, hold_last_seconds=0)
-    return [f"{path}.png", f"{path}.gif"]
+def save_interpolation(model: "GenerativeModel", options: "GenerateOptions", place: Path) -> list:
+    """Write a row of images per pair of latents, and a GIF that plays forwards and backwards.
 
-
-def interpolate_latents(
-    model: "GenerativeModel", options: "GenerateOptions", ends: dict[str, "tf.Tensor"]
-) -> np.ndarray:
-    """Return the images between the first and the second half of latents, row by row.
-
-    One-hot parts (classes, categorical codes) are always interpolated linearly: they sum to 1.
+    A frame of the GIF has an image of each row, or with seeds one image of the path.
     """
-    from models.latents import interpolate
-
-    points = {
-        name: interpolate(
-            part[: options.n],
-            part[options.n :],
-            options.frames,
-            options.path if name == "noise" else "linear",
-        )
-        for name, part in ends.items()
-    }
-    points = {k: np.reshape(v, (-1, v.shape[-1])) for k, v in points.items()}
-    return generate(model, options, points)
-
-
-def interpolate_styles(
-    model: "GenerativeModel", options: "GenerateOptions", ends: dict[str, "tf.Tensor"]
-) -> np.ndarray:
-    """Return the images on the chords between the styles of latents, row by row."""
-    from models.latents import interpolate, truncate
-
-    w = truncate(model.styles(ends), model.mean_style(), options.truncation)
-    flat = np.reshape(w, (len(w), -1))
-    points = interpolate(flat[: options.n], flat[options.n :], options.frames, "linear")
-    return model.images_of_styles(np.reshape(points, (-1, *w.shape[1:])))
+    between = interpolate_styles if options.path == STYLE_PATH else interpolate_latents
+    images = between(model, options, *ends_of(model, options))
+    plotting.save_image(f"{place}.png", plotting.grid(images, columns=options.frames))
+    rows = images.reshape(-1, options.frames, *images.shape[1:])
+    if options.seeds:
+        along = np.concatenate([rows[0], *(row[1:] for row in rows[1:])])
+        forth = [plotting.grid(image[None]) for image in along]
+    else:
+        forth = [plotting.grid(rows[:, k]) for k in range(options.frames)]
+    plotting.save_gif(f"{place}.gif", forth + forth[-2:0:-1], fps=8, hold_last_seconds=0)
+    return [f"{place}.png", f"{place}.gif"]
 
 
 @OUTPUTS.add(
@@ -250,12 +303,12 @@ def interpolate_styles(
     options={"span": PLANE_SPAN},
     meaning="a picture of 10 x 10 images over the first two latent dimensions",
 )
-def save_plane(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
+def save_plane(model: "GenerativeModel", options: "GenerateOptions", place: Path) -> list:
     """Write 10 x 10 images over the first two latent dimensions; return the picture's path."""
     from training.pictures import plane_grid
 
-    path = outdir / f"plane-span{options.span:g}-{stem(options)}.png"
-    latents = model.draw_latents(1, options.seed, options.label)
+    latents = model.draw_latents(1, options.seed, options.label, options.category)
+    path = f"{place}.png"
     plotting.save_image(path, plane_grid(model, latents, options.span))
     return [path]
 
@@ -267,23 +320,29 @@ def save_plane(model: "GenerativeModel", options: "GenerateOptions", outdir: Pat
     meaning="a picture with one row per category and a GIF for each continuous code; for "
     "autoencoders, for the ten most active latent dimensions",
 )
-def save_traversals(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
+def save_traversals(model: "GenerativeModel", options: "GenerateOptions", place: Path) -> list:
     """Write a picture and a GIF per continuous code; return their paths."""
     from training import pictures
 
-    return pictures.save_traversals(model, options.span, options.seed, outdir, options.label)
+    found = pictures.traversals(model, options.span, options.seed, options.label, options.category)
+    return [
+        path
+        for name, *drawn in found
+        for path in pictures.save_traversal(Path(f"{place}-{name}"), *drawn)
+    ]
 
 
 @OUTPUTS.add(
     "styles",
     needs=(STYLES,),
+    of_class=False,
     meaning="pictures of truncation, style mixing and noise of a style-based model",
 )
-def save_styles(model: "GenerativeModel", options: "GenerateOptions", outdir: Path) -> list:
+def save_styles(model: "GenerativeModel", options: "GenerateOptions", place: Path) -> list:
     """Write the pictures of truncation, style mixing and noise; return their paths."""
     from training.pictures import save_style_pictures
 
-    return save_style_pictures(model, options.seed, outdir / f"styles-{stem(options)}")
+    return save_style_pictures(model, options.seed, place)
 
 
 @fields.options()
@@ -315,6 +374,12 @@ class GenerateOptions:
     label: int | None = field(
         None, "class of all images, for a class-conditional model", group="run", at_least=0
     )
+    category: int | None = field(
+        None,
+        "category of all images, for a model with a categorical code (of several, the first one)",
+        group="run",
+        at_least=0,
+    )
     step: int | None = field(
         None,
         "step of the checkpoint, such as one that keep_every of train.py kept; default: the "
@@ -326,8 +391,6 @@ class GenerateOptions:
     def __post_init__(self):
         fields.check(self)
         if self.list:
-            if given := [name for name in ("run", "pretrained", "outdir") if getattr(self, name)]:
-                raise UserError("has no effect with list; omit it", given[0])
             return
         if bool(self.run) == bool(self.pretrained):
             raise UserError("expected either a run directory or pretrained=...", "run")

@@ -1,7 +1,7 @@
 """Evaluation of run directories and of image files, for evaluate.py and study.py."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import data
@@ -14,37 +14,46 @@ from evaluation.record import RUN, WEIGHTS, evaluate
 from evaluation.reference import Reference
 from evaluation.reports import publishing
 from evaluation.reports.comparison import write_comparison
+from evaluation.reports.groups import table_of_means
 from evaluation.reports.packages import described, write_card
-from evaluation.reports.tables import missing, tables
+from evaluation.reports.tables import notes, summary_of_missing, tables
 from storage import packages
 from storage.checkpoint_files import steps_of
+from storage.files import write_atomically
 from storage.packages import CARD, Package
 from storage.paths import require_writable
 from storage.run_directory import RunDirectory
 from training import options
 from training.publishing import published_record
+from waiting import waiting
 
 __all__ = ["EvaluateOptions", "describe_metrics", "evaluate_all"]
 
 PROTOCOL = "evaluation.json has the protocol of each value: counts, split, features, seeds"
+MEANS = "study.md"  # table of means over training seeds
 
 
-def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
+def evaluate_all(
+    request: EvaluateOptions, *, only_new: bool = False, groups: Mapping[str, str] | None = None
+) -> str:
     """Measure, compare and publish runs, or measure images; return the text to print.
 
-    It has the missing metrics with their reasons, and the tables. The protocol of each value is in
-    the files alone.
+    It has the tables, and a line about the metrics that are n/a. The protocol of each value is in
+    the files, and in the text if the option `verbose` is set.
 
     Args:
         request: the runs or images, the metrics and the protocol.
         only_new: skip runs with saved metrics of the same checkpoint and protocol.
+        groups: run -> its configuration in a study, whose table has means over training seeds; also
+            written to MEANS.
     """
     folder, runs = request.folder, runs_of(request)
-    require_outputs(request, runs)
+    study = groups is not None
+    require_outputs(request, runs, study)
     records = [record_of(run) for run in runs] if request.publish else []
     configure_gpus()
     references = [reference_of_images(request)] if request.images else references_of(runs, request)
-    outdir = folder if uses_outdir(request, runs) else None
+    outdir = folder if uses_outdir(request, runs) and not study else None
     evaluations = [evaluate_run(run, request, references, only_new, outdir) for run in runs]
     if request.images:
         images = subject.of_images(request.images, references[0].data)
@@ -60,12 +69,21 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
         publishing.publish({**record, "metrics": evaluation["metrics"]}, pictures)
     if request.baselines:
         evaluations += evaluate_baselines(request, references)
-    several = len(evaluations) > 1
-    lines = [f"{e['name']}: " * several + line for e in evaluations for line in missing(e)]
-    lines += ["", tables(evaluations), "" if several else PROTOCOL, *kept]
+    several = len(evaluations) > 1 or study
+    table = table_of_means(evaluations, groups) if study else tables(evaluations)
+    more = [summary_of_missing(evaluations)]
+    if request.verbose:
+        more = [notes(evaluation) for evaluation in evaluations]
+    elif not several:
+        more.append(PROTOCOL)
+    lines = [table, "", *filter(None, more), *kept]
+    if study:
+        write_atomically(folder / MEANS, f"{table}\n")
+        lines.append(f"this table is in {folder / MEANS}")
     if several:
         logs = {e["name"]: run.records() for run, e in zip(runs, evaluations, strict=False)}
-        lines.append(write_comparison(folder, evaluations, logs))
+        with waiting("pictures of the comparison"):
+            lines.append(write_comparison(folder, evaluations, logs))
         if request.publish and len(runs) > 1:
             publishing.copy_pictures(folder, folder.name)
     return "\n".join(lines).strip("\n")
@@ -108,9 +126,10 @@ def configure_gpus() -> None:
 
     TensorFloat-32 multiplies with 10 bits of precision on GPUs since Ampere.
     """
-    import tensorflow as tf
+    with waiting("loading TensorFlow"):
+        import tensorflow as tf
 
-    from training import devices
+        from training import devices
 
     devices.warn_of_hidden_gpus()
     tf.config.experimental.enable_tensor_float_32_execution(False)
@@ -139,7 +158,9 @@ def runs_of(request: EvaluateOptions) -> list[RunDirectory | Package]:
     return [*runs, *found]
 
 
-def require_outputs(request: EvaluateOptions, runs: Sequence[RunDirectory | Package]) -> None:
+def require_outputs(
+    request: EvaluateOptions, runs: Sequence[RunDirectory | Package], study: bool = False
+) -> None:
     """Check the folders of the outputs before anything is measured.
 
     Raises:
@@ -148,10 +169,10 @@ def require_outputs(request: EvaluateOptions, runs: Sequence[RunDirectory | Pack
     """
     for package in (run for run in runs if updates_description(run, request)):
         require_writable(package.config.parent, "pretrained", "Set outdir=...")
-    compared = len(runs) > 1 or request.baselines
+    compared = len(runs) > 1 or request.baselines or study
     if compared or request.images or uses_outdir(request, runs):
         require_writable(request.folder, "outdir")
-    if uses_outdir(request, runs):
+    if uses_outdir(request, runs) and not study:
         (run,) = runs
         if is_run(request.folder) and request.folder.resolve() != run.outputs.resolve():
             raise UserError(f"{request.folder} is the directory of another run", "outdir")
@@ -216,7 +237,8 @@ def references_of(
         place = {"data_dir": request.data_dir or config.options.data_dir}
         if dataset and takes_dataset(run):
             place["dataset"] = dataset
-        images = config.with_options(**place).load_data()
+        with waiting(f"loading {saved['name']}"):
+            images = config.with_options(**place).load_data()
         if images.fingerprint != saved["fingerprint"]:
             raise UserError(
                 f"{run.path}: trained on other images of {saved['name']}. Restore the data set, or "
@@ -236,7 +258,8 @@ def takes_dataset(run: RunDirectory | Package) -> bool:
 def reference_of_images(request: EvaluateOptions) -> Reference:
     """Return the reference images for image files."""
     name = data.canonical_name(request.dataset)
-    images = data.load(name, data_dir=request.data_dir or None, image_size=request.image_size)
+    with waiting(f"loading {name}"):
+        images = data.load(name, data_dir=request.data_dir or None, image_size=request.image_size)
     return runner.load_reference(images, request)
 
 
@@ -255,7 +278,7 @@ def evaluate_run(
     from training import loading
 
     watch = Stopwatch()
-    with watch.stage("loading"):
+    with watch.stage("loading"), waiting(f"{run.label}: loading"):
         source = run if isinstance(run, Package) else run.path
         config, saved, model = loading.load_run(source, request.step)
     (reference,) = (r for r in references if r.data.fingerprint == saved["fingerprint"])

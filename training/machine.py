@@ -2,13 +2,13 @@
 
 import os
 import platform
-import subprocess
 from pathlib import Path
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from cli.version import commit
 from errors import warn
 from storage.run_directory import RunDirectory
 
@@ -25,27 +25,6 @@ def environment() -> dict[str, str]:
         "keras": keras.__version__,
         "numpy": np.__version__,
     }
-
-
-def commit() -> str:
-    """Return the commit of this code, with "and changes" for a changed tree; empty without Git.
-
-    A Python file that Git does not know counts as a change, unless .gitignore lists it.
-    """
-    here = Path(__file__).resolve().parents[1]
-
-    def git(*arguments: str) -> str:
-        command = ["git", "--no-optional-locks", "-C", str(here), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-    try:
-        if Path(git("rev-parse", "--show-toplevel")).resolve() != here:
-            return ""
-        changes = git("status", "--porcelain", "--untracked-files=no")
-        changes += git("ls-files", "--others", "--exclude-standard", "--", "*.py")
-        return git("rev-parse", "HEAD") + " and changes" * bool(changes)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
 
 
 def warn_of_changes(run: RunDirectory, now: dict[str, str]) -> None:

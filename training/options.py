@@ -92,7 +92,7 @@ class RunOptions:
     sample_planes: bool = field(
         False,
         "also write planes/ with each sample grid: images over the first two latent dimensions, "
-        "from -1 to 1 and from -3 to 3",
+        "from -1 to 1 and, for a normal prior, from -3 to 3",
         group="outputs",
         may_change=True,
     )

@@ -22,6 +22,7 @@ from models.latents import (
     with_value,
 )
 
+PLANE_SPANS = (1, 3)
 POINTS = 11  # values per code in a traversal
 PSIS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0, 1.25)  # columns of the truncation sweep
 DRAWS = 100  # noise draws per standard deviation
@@ -48,6 +49,12 @@ def picture(path: Path) -> np.ndarray | None:
         warn(f"{path}: left out ({reason})")
         return None
     return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def plane_spans(model: GenerativeModel) -> list[int]:
+    """Return the spans of the planes of a training, without those that leave a uniform prior."""
+    limit = model.latents.limit(next(iter(model.latents.parts)))
+    return [span for span in PLANE_SPANS if span <= limit]
 
 
 def plane_grid(model: GenerativeModel, latents: dict[str, tf.Tensor], span: float) -> np.ndarray:
@@ -86,7 +93,11 @@ def reconstruction_grid(model: GenerativeModel, images: np.ndarray) -> np.ndarra
 
 
 def traversals(
-    model: GenerativeModel, span: float, seed: int, label: int | None = None
+    model: GenerativeModel,
+    span: float,
+    seed: int,
+    label: int | None = None,
+    category: int | None = None,
 ) -> Iterator[tuple[str, np.ndarray, list[np.ndarray]]]:
     """Yield traversals of the continuous codes: each from -span to span, all other latents fixed.
 
@@ -98,17 +109,18 @@ def traversals(
         span: largest value of a code.
         seed: seed of the ten draws.
         label: class of the draws of a class-conditional model.
+        category: category of the draws of a model with a categorical code.
 
     Yields:
-        Tuples (name, picture, frames). The picture, uint8 [H, W, c], has one column per value and
-        one row per category of one draw (per draw for a model without categories; per dimension of
-        one draw in a traversal of dimensions). A frame, uint8 [H, W, c], has one of the columns,
-        its images side by side.
+        Tuples (name, picture, frames), such as ("code-0", ...). The picture, uint8 [H, W, c], has
+        one column per value and one row per category of one draw (per draw for a model without
+        categories and for one category; per dimension of one draw in a traversal of dimensions). A
+        frame, uint8 [H, W, c], has one of the columns, its images side by side.
 
     Raises:
-        UserError: a label is given and the model is not class-conditional or lacks the class.
+        UserError: as `GenerativeModel.draw_latents`.
     """
-    draws = model.draw_latents(10, seed, label)
+    draws = model.draw_latents(10, seed, label, category)
     values = np.linspace(-span, span, POINTS)
     columns = {"columns": POINTS, "column_labels": [f"{value:.2g}" for value in values]}
     if CONTINUOUS not in model.latents.parts:
@@ -122,31 +134,45 @@ def traversals(
         picture = plotting.grid(images, row_labels=[f"z{k}" for k in dimensions], **columns)
         per_value = images.reshape(len(dimensions), POINTS, *images.shape[1:]).swapaxes(0, 1)
         frames = [plotting.grid(each, columns=len(dimensions)) for each in per_value]
-        yield f"active-span-{span:g}", picture, frames
+        yield "active", picture, frames
         return
     rows = draws
-    if category := next(iter(model.latents.categorical), None):
-        size = draws[category].shape[1]
+    if (varied := next(iter(model.latents.categorical), None)) and category is None:
+        size = draws[varied].shape[1]
         first = {name: part[:1] for name, part in draws.items()}
-        rows = with_each(first, category, tf.eye(min(size, SHOWN_CLASSES), size))
+        rows = with_each(first, varied, tf.eye(min(size, SHOWN_CLASSES), size))
     for code in range(draws[CONTINUOUS].shape[1]):
         shown = np.stack([model.generate(with_code(rows, code, value)) for value in values])
         frames = [plotting.grid(images, columns=min(len(images), 10)) for images in shown]
         picture = plotting.grid(shown.swapaxes(0, 1).reshape(-1, *shown.shape[2:]), **columns)
-        yield f"code-{code}-span-{span:g}", picture, frames
+        yield f"code-{code}", picture, frames
 
 
 def save_traversals(
     model: GenerativeModel, span: float, seed: int, folder: Path, label: int | None = None
 ) -> list[Path]:
-    """Write a PNG and a GIF, played forwards and backwards, per traversal; return their paths."""
-    paths = []
-    for name, picture, frames in traversals(model, span, seed, label):
-        folder.mkdir(parents=True, exist_ok=True)
-        paths += [folder / f"{name}.png", folder / f"{name}.gif"]
-        plotting.save_image(paths[-2], picture)
-        there_and_back = frames + frames[-2:0:-1]
-        plotting.save_gif(paths[-1], there_and_back, 8, hold_last_seconds=0, limit=FILM_BYTES)
+    """Write the traversals of a span to a folder, such as code-0-span-1.png; return their paths."""
+    found = traversals(model, span, seed, label)
+    return [
+        path
+        for name, *drawn in found
+        for path in save_traversal(folder / f"{name}-span-{span:g}", *drawn)
+    ]
+
+
+def save_traversal(place: Path, picture: np.ndarray, frames: list[np.ndarray]) -> list[Path]:
+    """Write a PNG and a GIF, played forwards and backwards, of a traversal; return their paths.
+
+    Args:
+        place: path without ending.
+        picture: uint8 [H, W, c].
+        frames: uint8 [H, W, c] each.
+    """
+    paths = [Path(f"{place}.png"), Path(f"{place}.gif")]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    plotting.save_image(paths[0], picture)
+    there_and_back = frames + frames[-2:0:-1]
+    plotting.save_gif(paths[1], there_and_back, 8, hold_last_seconds=0, limit=FILM_BYTES)
     return paths
 
 

@@ -1,14 +1,17 @@
-"""Studies for study.py: runs of several flagfiles and seeds, trained in turn and compared.
+"""Studies for study.py: runs of several flagfiles, settings and seeds, trained and compared.
 
 The options can be imported without TensorFlow.
 """
 
 import dataclasses
 import functools
+import itertools
+import re
 import sys
 import traceback
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import fields
 from cli import flags
@@ -18,13 +21,29 @@ from fields import field
 from storage.paths import require_writable, several_paths
 from training import options
 from training.running import command_line, run_training
+from waiting import waiting
 
-Run = tuple[list[str], options.Config]  # command line of train.py, and its configuration
+OUTDIR = "runs/study"
+NO_SETTINGS = ("outdir", "seed", "flagfile")  # flags that a study sets itself
+
+
+class Run(NamedTuple):
+    """Run of a study.
+
+    Attributes:
+        command: arguments of train.py.
+        config: the configuration that they give.
+        group: name of the flagfile and the settings that the run shares with those of other seeds.
+    """
+
+    command: list[str]
+    config: options.Config
+    group: str
 
 
 @fields.options()
 class StudyOptions:
-    """Options of study.py in addition to `MeasureOptions`."""
+    """Options of study.py in addition to `StudyMeasureOptions`."""
 
     configs: str = field(
         "",
@@ -37,12 +56,27 @@ class StudyOptions:
         "training seeds of each flagfile, separated by commas; default: the flagfile's own seed",
         group="runs and metrics",
     )
+    set: str = field(
+        "",
+        "values of a flag of train.py, such as width=32,64: each flagfile is trained with each; "
+        "with several --set, with each combination of their values",
+        group="runs and metrics",
+        repeated=True,
+    )
 
     def __post_init__(self):
         fields.check(self)
 
 
-OPTIONS = (StudyOptions, MeasureOptions)
+@fields.options(
+    defaults={"outdir": OUTDIR},
+    help={"outdir": "directory of the run directories, of the table of means and the comparison"},
+)
+class StudyMeasureOptions(MeasureOptions):
+    """Options of the measurement and of the outputs of study.py."""
+
+
+OPTIONS = (StudyOptions, StudyMeasureOptions)
 
 
 def run_study(given: Mapping[str, Any]) -> int:
@@ -52,67 +86,120 @@ def run_study(given: Mapping[str, Any]) -> int:
         given: the given options of the classes in OPTIONS, name -> value.
 
     Raises:
-        UserError: a flagfile, a seed, a data set or an option of the measurement is invalid.
+        UserError: a flagfile, a setting, a seed, a data set or an option of the measurement is
+            invalid.
     """
     own = {spec.name for spec in dataclasses.fields(StudyOptions)} & set(given)
     measuring = {name: value for name, value in given.items() if name not in own}
+    measuring["outdir"] = given.get("outdir") or OUTDIR
     request = StudyOptions(**{name: given[name] for name in own})
-    runs = runs_of(request, measuring.get("data_dir", ""))
-    folders = ",".join(str(config.outdir) for _, config in runs)
+    outdir = StudyMeasureOptions(**measuring).folder
+    runs = runs_of(request, outdir, measuring.get("data_dir", ""))
+    folders = ",".join(str(run.config.outdir) for run in runs)
     measured = EvaluateOptions(**measuring, run=folders)
-    if len(runs) > 1 or measured.baselines:
-        require_writable(measured.folder, "outdir")
-    check_measurable([config for _, config in runs], measured)
+    require_writable(outdir, "outdir")
+    check_measurable([run.config for run in runs], measured)
     if code := train_all(runs):
         return code
     from training.evaluating import evaluate_all
 
-    print(evaluate_all(measured, only_new=True))
+    groups = {str(run.config.outdir): run.group for run in runs}
+    print(evaluate_all(measured, only_new=True, groups=groups))
     return 0
 
 
-def runs_of(request: StudyOptions, data_dir: str = "") -> list[Run]:
+def runs_of(request: StudyOptions, outdir: Path, data_dir: str = "") -> list[Run]:
     """Return the runs of a study, flagfile by flagfile, each checked as train.py checks it.
 
     Raises:
-        UserError: no flagfile is given, a flagfile or a seed is invalid, or two runs have the same
-            run directory.
+        UserError: no flagfile is given, a flagfile, a setting or a seed is invalid, or two runs
+            have the same name.
     """
     files = fields.listed(request.configs)
     if not files:
         raise UserError("expected at least one flagfile of train.py", "configs")
-    runs = [run for file in files for run in runs_of_flagfile(file, request.seeds, data_dir)]
-    folders = [config.outdir.resolve() for _, config in runs]
+    settings = grid(request.set)
+    runs = [
+        run
+        for file in files
+        for setting in settings
+        for run in runs_of_setting(file, setting, request.seeds, outdir, data_dir)
+    ]
+    folders = [run.config.outdir for run in runs]
     for folder in folders:
         if folders.count(folder) > 1:
             raise UserError(
-                f"two runs have the run directory {folder}. Give each flagfile its own outdir, and "
-                "each seed once",
+                f"two runs have the run directory {folder}. Give flagfiles of different names, and "
+                "each setting and seed once",
                 "configs",
             )
     return runs
 
 
-def runs_of_flagfile(file: str, seeds: str, data_dir: str) -> list[Run]:
-    """Return the runs of a flagfile, one per seed."""
-    own = parsed([f"--flagfile={file}"], file, "configs")
+def grid(text: str) -> list[dict[str, str]]:
+    """Return all combinations of settings, flag of train.py -> value.
+
+    Args:
+        text: a line such as "width=32,64" per flag; "" gives one combination of none.
+
+    Raises:
+        UserError: a line is invalid, a flag is given twice, or is one that a study sets itself.
+    """
+    values: dict[str, list[str]] = {}
+    for line in filter(None, text.splitlines()):
+        name, _, listed = line.partition("=")
+        name = name.strip().removeprefix("--")
+        if not name or not fields.listed(listed):
+            raise UserError(f"expected a flag with values, such as width=32,64, got {line}", "set")
+        if name in NO_SETTINGS:
+            advice = "; use seeds=..." * (name == "seed")
+            raise UserError(f"{name} cannot be set, the study sets it itself{advice}", "set")
+        if name in values:
+            raise UserError(f"{name} is given twice; list its values in one", "set")
+        values[name] = fields.listed(listed)
+    return [
+        dict(zip(values, chosen, strict=True)) for chosen in itertools.product(*values.values())
+    ]
+
+
+def runs_of_setting(
+    file: str, setting: Mapping[str, str], seeds: str, outdir: Path, data_dir: str
+) -> list[Run]:
+    """Return the runs of a flagfile with a setting, one per seed."""
+    command = [f"--flagfile={file}", *(f"--{name}={value}" for name, value in setting.items())]
+    own = parsed(command, file, "configs", setting).options.seed
+    group = "-".join([Path(file).stem, *(f"{n}={plain(v)}" for n, v in setting.items())])
     runs = []
-    for seed in fields.listed(seeds) or [str(own.options.seed)]:
-        command = [f"--flagfile={file}", f"--seed={seed}"]
-        seed = parsed(command, seeds, "seeds").options.seed
-        if seed != own.options.seed:
-            command.append(f"--outdir={own.outdir}-seed{seed}")
+    for seed in fields.listed(seeds) or [str(own)]:
+        of_seed = [*command, f"--seed={seed}"]
+        number = parsed(of_seed, seeds, "seeds").options.seed
+        of_seed.append(f"--outdir={outdir / f'{group}-seed{number}'}")
         if data_dir:
-            command.append(f"--data_dir={data_dir}")
-        runs.append((command, options.parse(command)))
+            of_seed.append(f"--data_dir={data_dir}")
+        runs.append(Run(of_seed, options.parse(of_seed), group))
     return runs
 
 
-def parsed(command: Sequence[str], value: str, option: str) -> options.Config:
-    """Parse a command line of train.py; report an error under the study's own option."""
+def plain(value: str) -> str:
+    """Return a value as part of the name of a folder."""
+    return re.sub(r"[^\w.+-]", "_", value)
+
+
+def parsed(
+    command: Sequence[str], value: str, option: str, setting: Collection[str] = ()
+) -> options.Config:
+    """Parse a command line of train.py; report an error under the study's own option.
+
+    Args:
+        command: arguments of train.py.
+        value: value of the option.
+        option: name of the option.
+        setting: flags for which the option `set` is reported instead.
+    """
     try:
         return options.parse(command)
     except UserError as error:
+        option = "set" if error.option in setting else option
         raise UserError(f"{value}: {error}", option) from None
 
 
@@ -123,7 +210,8 @@ def check_measurable(configs: Sequence[options.Config], measured: EvaluateOption
 
     devices.warn_of_hidden_gpus()
     for config in {repr(c.data_arguments): c for c in configs}.values():
-        runner.load_reference(config.load_data(), measured)
+        with waiting(f"loading {config.options.dataset}"):
+            runner.load_reference(config.load_data(), measured)
 
 
 def train_all(runs: Sequence[Run]) -> int:
@@ -132,7 +220,7 @@ def train_all(runs: Sequence[Run]) -> int:
     If a run fails, the next one is trained. A signal stops the study.
     """
     failed = []
-    for number, (command, config) in enumerate(runs, 1):
+    for number, (command, config, _) in enumerate(runs, 1):
         print(f"run {number} of {len(runs)}: {command_line(command)}", flush=True)
         train_one = functools.partial(run_training, config)
         try:

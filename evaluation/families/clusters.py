@@ -10,7 +10,7 @@ from data import in_colour
 from evaluation.families.factors import latents
 from evaluation.features import Extractor, classifier
 from evaluation.metric import CODES, HIGHER, Family, Features, Images
-from evaluation.reference import in_batches, over_batches
+from evaluation.reference import counted, in_batches, over_batches
 from metrics import representation
 from metrics.measurement import Measurement, MetricError
 from models.abilities import CATEGORICAL_CODE
@@ -91,6 +91,7 @@ def classes_of(context, batches: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
 def classes_of_samples(context) -> dict[str, np.ndarray]:
     """Return the classes that each classifier predicts for the samples."""
     batches = context.model.generate_batches(context.shared(latents))
+    batches = counted(batches, context.n, "samples")
     return classes_of(context, map(plotting.to_uint8, batches))
 
 

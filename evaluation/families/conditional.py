@@ -4,6 +4,7 @@ import numpy as np
 
 import plotting
 from evaluation.metric import HIGHER, SAMPLES, Family, Features
+from evaluation.reference import counted
 from metrics.measurement import Measurement
 from models.abilities import CLASS_CONDITIONAL
 
@@ -22,7 +23,8 @@ def conditional_accuracy(context):
     labels = np.arange(n) % context.reference.data.num_classes
     latents = model.draw_latents(n, context.seed, labels)
     right = 0
-    for images in map(plotting.to_uint8, model.generate_batches(latents)):
+    batches = counted(model.generate_batches(latents), n, "samples")
+    for images in map(plotting.to_uint8, batches):
         expected, labels = labels[: len(images)], labels[len(images) :]
         right += int((context.extractor.classes(images) == expected).sum())
     return Measurement(right / n, {"n_fake": n, **context.features_protocol})

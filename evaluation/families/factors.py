@@ -7,6 +7,7 @@ import numpy as np
 
 import plotting
 from evaluation.metric import CODES, HIGHER, NEITHER, Family, Features
+from evaluation.reference import counted
 from metrics import factors
 from metrics.measurement import Measurement, MetricError
 from models.abilities import CONTINUOUS_CODES
@@ -39,6 +40,7 @@ def measured(context) -> dict[str, np.ndarray]:
     found = collections.defaultdict(list)
     drawn = context.shared(latents)
     batches = context.model.generate_batches(drawn) if measures else ()
+    batches = counted(batches, context.n, "samples")
     for images in map(plotting.to_uint8, batches):
         for name, measure in measures.items():
             found[name].append(measure(images))

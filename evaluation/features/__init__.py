@@ -33,7 +33,8 @@ def load(name: str, dataset: str, fingerprint: str, image_shape: tuple[int, int,
     """Load a feature network for the images of a data set.
 
     Args:
-        name: one of NETWORKS, or the path of a .keras file.
+        name: one of NETWORKS, the path of a .keras file, or that of an .npz file of
+            train_classifier.py.
         dataset: name of the data set.
         fingerprint: fingerprint of the data set.
         image_shape: (h, w, c) of its images.
@@ -43,8 +44,15 @@ def load(name: str, dataset: str, fingerprint: str, image_shape: tuple[int, int,
     """
     if name in NETWORKS:
         return NETWORKS[name].make(dataset, fingerprint, image_shape)
+    if name.endswith(".npz"):
+        from evaluation.features import classifier
+
+        return classifier.load_file(name)
     if not name.endswith(".keras"):
-        raise UserError(f"expected one of {', '.join(NETWORKS)} or the path of a .keras file")
+        raise UserError(
+            f"expected one of {', '.join(NETWORKS)} or the path of a .keras file, or of an .npz "
+            "file of train_classifier.py"
+        )
     from evaluation.features import keras_file
 
     return keras_file.load(name)

@@ -18,6 +18,7 @@ from evaluation.features import DIGITS, fixed_names
 from evaluation.features.extractor import Extractor, plain_name
 from storage.cache import cache_directory
 from storage.files import write_npz
+from storage.paths import expanded
 
 DIGITS_FILE = pathlib.Path(__file__).resolve().parents[2] / "assets" / "digits.npz"
 DIGITS_SHA256 = "2e2175fd2589a9806f7d1a05180b1d957b5b713bf8ca71ca7403e78509beb042"
@@ -75,8 +76,14 @@ def save(path: pathlib.Path, network, description: Description) -> None:
     write_npz(path, {"description": json.dumps(dataclasses.asdict(description)), **weights})
 
 
-def load(path: pathlib.Path, name: str) -> Extractor:
+def load(path: pathlib.Path, name: str = "") -> Extractor:
     """Load a classifier from a file that `save` wrote. No code in the file is executed.
+
+    A classifier of gray images takes colour images too, whose channels it replaces by their mean.
+
+    Args:
+        path: the file.
+        name: name of the network; default: that of its data set, see `name_of`.
 
     Raises:
         UserError: the file is missing or damaged.
@@ -99,6 +106,8 @@ def load(path: pathlib.Path, name: str) -> Extractor:
             "train_classifier.py again"
         ) from None
 
+    name = name or name_of(of.dataset, of.gray)
+
     @tf.function(autograph=False)
     def outputs(images):
         if images.shape[1:] != tuple(of.image_shape):
@@ -106,10 +115,40 @@ def load(path: pathlib.Path, name: str) -> Extractor:
                 f"{name} requires images {list(of.image_shape)}, got {list(images.shape[1:])}; "
                 "choose another feature network"
             )
-        return network(images, training=False)
+        return network(gray(images) if of.gray else images, training=False)
+
+    def gray(images):
+        """Return images whose channels are their mean; see `to_gray`, which rounds as well."""
+        mean = tf.reduce_mean(tf.cast(images, tf.float32), -1, keepdims=True)
+        mean = tf.round(mean) if images.dtype == tf.uint8 else mean
+        return tf.repeat(mean, images.shape[-1], -1)
 
     digest = hashlib.sha256(content).hexdigest()
-    return Extractor(name, digest, "none", network.output_shape[0][-1], outputs, of.dataset)
+    resizing = "gray" if of.gray else "none"
+    return Extractor(name, digest, resizing, network.output_shape[0][-1], outputs, of.dataset)
+
+
+def load_file(path: str) -> Extractor:
+    """Load the classifier of a file that train_classifier.py wrote, named after its data set.
+
+    Raises:
+        UserError: the file is missing or another one.
+    """
+    file = pathlib.Path(expanded(path, "features"))
+    if not file.is_file():
+        raise UserError("no such file")
+    try:
+        return load(file)
+    except UserError:
+        raise UserError("not a file that train_classifier.py wrote") from None
+
+
+def name_of(dataset: str, gray: bool = False) -> str:
+    """Return the name of the classifier of a data set, or of gray versions of it."""
+    name = plain_name(dataset)
+    if gray:
+        return f"{name}_gray"
+    return f"{name}_classifier" if name in fixed_names() else name
 
 
 def load_digits() -> Extractor:
@@ -150,7 +189,7 @@ def of_gray_images(dataset: str, fingerprint: str) -> Extractor | None:
         UserError: its file is damaged.
     """
     path = cached_file(fingerprint, gray=True)
-    return load(path, f"{plain_name(dataset)}_gray") if path.exists() else None
+    return load(path, name_of(dataset, gray=True)) if path.exists() else None
 
 
 def load_cached(dataset: str, fingerprint: str) -> Extractor:
@@ -165,5 +204,4 @@ def load_cached(dataset: str, fingerprint: str) -> Extractor:
             f"no classifier of {dataset} found; train it with train_classifier.py and the dataset, "
             "data_dir and image_size of the run"
         )
-    name = plain_name(dataset)
-    return load(path, f"{name}_classifier" if name in fixed_names() else name)
+    return load(path, name_of(dataset))

@@ -4,6 +4,11 @@ import collections
 from collections.abc import Sequence
 from typing import Any
 
+from evaluation import families
+from evaluation.metric import HIGHER, LOWER
+
+ARROWS = {HIGHER: " ↑", LOWER: " ↓"}  # of the direction that is better
+NAMED = 3  # metrics without a value that a summary names
 HASHES = ("fingerprint", "features_sha256", "images_sha256")
 # Protocol entries that notes omit: they are in the table or a picture, or too long.
 OMITTED = ("values", "mapping", "confusion", "kl_of_dimensions")
@@ -74,14 +79,43 @@ def by_dataset(evaluations: Sequence[dict]) -> dict[str, list[dict]]:
 
 
 def tables(evaluations: Sequence[dict]) -> str:
-    """Return a table per data set, with a row per metric and a column per evaluation."""
+    """Return a table per data set, with a row per metric and a column per evaluation.
+
+    An arrow behind the name of a metric is the direction that is better.
+    """
     return "\n\n".join(
         table(
             [dataset, *(e["name"] for e in group)],
-            [[name, *(e["metrics"].get(name) for e in group)] for name in metric_names(group)],
+            [
+                [with_arrow(name), *(e["metrics"].get(name) for e in group)]
+                for name in metric_names(group)
+            ],
         )
         for dataset, group in by_dataset(evaluations).items()
     )
+
+
+def with_arrow(name: str) -> str:
+    """Return the name of a metric with the direction that is better, such as "fid ↓"."""
+    metric = families.find(name)
+    return name + (ARROWS.get(metric.better, "") if metric else "")
+
+
+def summary_of_missing(evaluations: Sequence[dict]) -> str:
+    """Return one line about the metrics that are n/a in an evaluation; empty if there are none."""
+    reasons = {
+        name: entry["protocol"]["reason"]
+        for evaluation in evaluations
+        for name, entry in evaluation["metrics"].items()
+        if entry["value"] is None
+    }
+    names, more = list(reasons)[:NAMED], len(reasons) - NAMED
+    if not names:
+        return ""
+    listed = f"{', '.join(names)} and {more} more" if more > 0 else ", ".join(names)
+    if len({*reasons.values()}) == 1:
+        return f"n/a: {listed}: {reasons[names[0]]}"
+    return f"n/a: {listed}; --verbose lists them with the reasons"
 
 
 def missing(evaluation: dict) -> list[str]:

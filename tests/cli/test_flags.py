@@ -1,5 +1,6 @@
 """Command lines made from option classes."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -160,6 +161,19 @@ def test_given_partial_ignores_flags_of_other_classes_in_any_order(argv):
     assert given(*argv, partial=True) == {"number": 4}
 
 
+@options()
+class Repeated:
+    every: str = field("", "lines", group="first", repeated=True)
+
+
+def test_given_of_a_repeated_flag_has_a_line_per_occurrence(tmp_path):
+    (tmp_path / "flags.txt").write_text("--every=a=1,2\n")
+    argv = [f"--flagfile={tmp_path}/flags.txt", "--every", "b=3"]
+    assert flags.given(argv, Repeated) == {"every": "a=1,2\nb=3"}
+    assert flags.given(["--every=a"], Repeated) == {"every": "a"}
+    assert flags.given([], Repeated) == {}
+
+
 def test_given_partial_reads_a_flagfile_after_flags_of_other_classes(tmp_path):
     (tmp_path / "flags.txt").write_text("--number=4\n")
     argv = ["--depth", "5", f"--flagfile={tmp_path}/flags.txt"]
@@ -249,9 +263,19 @@ def test_given_of_an_invalid_choice_raises_one_line(argument, message):
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize("argument", ["-h", "--help", "-help", "--helpfull"])
-def test_wants_help_of_each_form_is_true(argument):
+@pytest.mark.parametrize(
+    ("argument", "wants_all"),
+    [
+        ("-h", False),
+        ("--help", False),
+        ("-help", False),
+        ("--helpfull", True),
+        ("--help=all", True),
+    ],
+)
+def test_wants_help_of_each_form_is_true(argument, wants_all):
     assert flags.wants_help(["--model=gan", argument])
+    assert flags.wants_all(["--model=gan", argument]) == wants_all
 
 
 def test_wants_help_of_a_value_with_the_word_in_it_is_false():
@@ -279,6 +303,12 @@ def test_run_script_returns_the_code_of_main_and_reads_sys_argv(monkeypatch):
     monkeypatch.setattr("sys.argv", ["script.py", "a", "b"])
     assert flags.run_script(lambda argv: len(argv)) == 2
     assert flags.run_script(lambda argv: len(argv), ["a"]) == 1
+
+
+def test_run_script_leaves_the_lines_of_tensorflow_as_they_are(monkeypatch):
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
+    assert flags.run_script(lambda argv: 0, []) == 0
+    assert "TF_CPP_MIN_LOG_LEVEL" not in os.environ
 
 
 def test_run_script_interrupted_prints_no_traceback_and_returns_130(capfd):
@@ -325,6 +355,27 @@ def test_script_with_a_closed_stdout_prints_nothing_and_returns_141():
         script.stdout.close()
         assert script.stderr.read() == b""
     assert script.returncode == 141
+
+
+ARROW = "from cli import flags; flags.run_script(lambda argv: print('fid ↓'), [])"
+
+
+def test_script_with_a_stdout_that_cannot_encode_a_character_prints_a_question_mark(python):
+    done = python("-c", ARROW, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert (done.out, done.err) == ("fid ?\n", "")
+
+
+@pytest.mark.parametrize("script", ["train", "evaluate", "generate", "study", "train_classifier"])
+def test_script_under_a_safe_path_finds_its_packages_before_those_of_the_user(
+    python, root, tmp_path, script
+):
+    """As with python -P, which leaves the folder of the script out of sys.path."""
+    (tmp_path / "models.py").write_text("raise SystemExit('of the user')")
+    (tmp_path / "cli.py").write_text("raise SystemExit('of the user')")
+    environment = {"PYTHONSAFEPATH": "1", "PYTHONPATH": str(tmp_path)}
+    done = python(root / f"{script}.py", "--help", cwd=tmp_path, zoo=False, **environment)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith(f"usage: python {script}.py --")
 
 
 def test_run_script_raises_other_errors():

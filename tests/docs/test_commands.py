@@ -12,11 +12,11 @@ import fields
 from benchmarks.compare.__main__ import CompareOptions
 from benchmarks.gpu.__main__ import GpuOptions
 from cli import flags
-from evaluation.options import EvaluateOptions, MeasureOptions
+from evaluation.options import EvaluateOptions
 from evaluation.reports import pages
 from models import REGISTRY
 from tests.docs.cases import NOT_RUN, blocks, commands, commands_of, inline_flags, program
-from training import options
+from training import options, studying
 from training.classifier_training import ClassifierOptions
 from training.drawing import GenerateOptions
 from training.export import ExportOptions
@@ -77,7 +77,9 @@ def test_inline_flags_of_pages_are_flags_of_a_script():
         GpuOptions,
     )
     classes = [*scripts, *(entry.hyperparameters for entry in REGISTRY.values())]
-    known = {"flagfile", "help", "slow"}.union(*(cls.__dataclass_fields__ for cls in classes))
+    known = {"flagfile", "help", "slow", "version"}.union(
+        *(cls.__dataclass_fields__ for cls in classes)
+    )
     for page in pages.pages():
         words = [word for given in inline_flags(page) for word in given if word.startswith("--")]
         names = {word.removeprefix("--").partition("=")[0] for word in words}
@@ -93,14 +95,13 @@ def test_commands_of_benchmarks_are_valid(name, cls):
         cls(**flags.given(argv, cls))
 
 
-def test_study_command_names_flags_and_flagfiles():
-    flags = {**StudyOptions.__dataclass_fields__, **MeasureOptions.__dataclass_fields__}
+def test_study_command_is_valid(monkeypatch):
+    monkeypatch.chdir(pages.ROOT)
     assert commands_of("study.py")
-    for word in {word for argv in commands_of("study.py") for word in argv}:
-        name, _, value = word.removeprefix("--").partition("=")
-        assert name in ("flagfile", *flags), word
-        if name in ("flagfile", "configs"):
-            assert all((pages.ROOT / flagfile).is_file() for flagfile in fields.listed(value)), word
+    for argv in commands_of("study.py"):
+        given = flags.given(argv, *studying.OPTIONS)
+        given = {name: given[name] for name in ("configs", "seeds", "set") if name in given}
+        assert studying.runs_of(StudyOptions(**given), pathlib.Path("runs")), argv
 
 
 def test_python_blocks_have_no_undefined_names(tmp_path):

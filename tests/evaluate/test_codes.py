@@ -75,4 +75,4 @@ def test_slant_correlation_with_a_missing_feature_network_is_measured(call, code
     argv = ("--metrics=slant_correlation", "--num_samples=20", "--features=absent.keras")
     done = call("evaluate", f"--run={path}", *argv)
     assert (done.code, done.err) == (0, ""), done
-    assert [row[0] for row in rows(done.out)[2:]] == ["slant_correlation"]
+    assert [row[0] for row in rows(done.out)[2:]] == ["slant_correlation ↑"]

@@ -73,18 +73,19 @@ def test_table_of_several_runs_is_one_per_data_set(compared):
         compared.runs, ("digits", "noise"), compared.evaluations, strict=True
     ):
         entries = evaluation["metrics"].items()
-        measured = [[n, tables.cell(e)] for n, e in entries if e["value"] is not None]
+        found = [(n, e) for n, e in entries if e["value"] is not None]
+        measured = [[tables.with_arrow(n), tables.cell(e)] for n, e in found]
         expected += [[name, str(run)], *measured]
     body = [row for row in rows(compared.outcome.out) if set(row[0]) != {"-"}]
     assert body == expected
     shown = {row[0]: row[1:] for row in body}
-    assert " to " in shown["fd_my_net"][0]
+    assert " to " in shown["fd_my_net ↓"][0]
     *lines, last = compared.outcome.out.splitlines()
     assert last.endswith(f"are in {compared.folder}")
     written = (compared.folder / "comparison.md").read_text().splitlines()
     assert not [line for line in lines if "checkpoint_step" in line]
-    assert all(line.startswith(tuple(f"{run}: n/a: " for run in compared.runs))
-               for line in lines[: lines.index("")])  # fmt: skip
+    (lacking,) = (line for line in lines if line.startswith("n/a: "))
+    assert lacking.endswith(" more; --verbose lists them with the reasons")
     notes = [next(x for x in written if x.startswith(f"{run}: dataset")) for run in compared.runs]
     assert "checkpoint_step 6, " in notes[0]
     assert "checkpoint_step 2, " in notes[1]

@@ -90,8 +90,8 @@ def test_tables_of_several_models_have_a_row_per_metric_and_a_column_per_model()
     assert tables.metric_names([one, two]) == ["nmi", "ari"]
     assert cells(tables.tables([one, two])) == [
         ["A", "one", "two"],
-        ["nmi", "0.5", "n/a"],
-        ["ari", "n/a", "0.25"],
+        ["nmi ↑", "0.5", "n/a"],
+        ["ari ↑", "n/a", "0.25"],
     ]
 
 
@@ -102,8 +102,8 @@ def test_tables_of_several_data_sets_are_one_per_data_set():
     )
     assert tables.by_dataset([one, two, three]) == {"B": [one, three], "A": [two]}
     first, second = tables.tables([one, two, three]).split("\n\n")
-    assert cells(first) == [["B", "one", "three"], ["fid", "1", "3"]]
-    assert cells(second) == [["A", "two"], ["fid", "2"]]
+    assert cells(first) == [["B", "one", "three"], ["fid ↓", "1", "3"]]
+    assert cells(second) == [["A", "two"], ["fid ↓", "2"]]
 
 
 def test_notes_have_the_protocol_the_reasons_and_the_seconds():
@@ -124,3 +124,28 @@ def test_notes_have_the_protocol_the_reasons_and_the_seconds():
     )
     assert tables.missing({"metrics": metrics}) == ["n/a: nmi, ari: no labels"]
     assert tables.missing({"metrics": {"fid": entry(2.0)}}) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [("kd_my_net", "kd_my_net ↓"), ("recall", "recall ↑"), ("pixel_mean", "pixel_mean"),
+     ("of_an_earlier_version", "of_an_earlier_version")],
+)  # fmt: skip
+def test_with_arrow_shows_the_direction_that_is_better(name, shown):
+    assert tables.with_arrow(name) == shown
+
+
+def lacking(**reasons):
+    return {"metrics": {name: entry(None, reason=text) for name, text in reasons.items()}}
+
+
+def test_summary_of_missing_is_one_line():
+    measured = {"metrics": {"fid": entry(2.0)}}
+    assert tables.summary_of_missing([measured]) == ""
+    two = lacking(nmi="no code", ari="no code")
+    assert tables.summary_of_missing([measured, two]) == "n/a: nmi, ari: no code"
+    more = lacking(a="x", b="x", c="x", d="x", e="x")
+    assert tables.summary_of_missing([more]) == "n/a: a, b, c and 2 more: x"
+    end = "; --verbose lists them with the reasons"
+    assert tables.summary_of_missing([two, lacking(fid="y")]) == f"n/a: nmi, ari, fid{end}"
+    assert tables.summary_of_missing([two, more]) == f"n/a: nmi, ari, a and 4 more{end}"

@@ -102,7 +102,7 @@ def test_metric_of_samples_is_declared_in_one_file(declare, call, unlabelled, tm
     assert entry_ == found["metrics"]["gray_range"]
     assert entry_["value"] == levels.max() - levels.min()
     assert entry_["protocol"]["n_fake"] == 8
-    assert cells(tables([found]))[1] == ["gray_range", f"{entry_['value']:.4g}"]
+    assert cells(tables([found]))[1] == ["gray_range ↑", f"{entry_['value']:.4g}"]
     assert (direction("gray_range"), is_logarithmic("gray_range")) == ("higher", False)
     table = pages.values_table([record(metrics={"gray_range": entry(5.0)})], pages.published)
     assert cells(table)[0] == ["run", "gray_range"]

@@ -66,6 +66,32 @@ def test_lacks_of_an_ability_agrees_with_the_methods_of_the_model(name, ability,
 
 
 @pytest.mark.parametrize("name", REGISTRY)
+def test_hyperparameters_show_whether_a_model_has_an_ability_with_an_option(name, built):
+    model = built(name)
+    for ability in (ability for ability in ABILITIES.values() if ability.option):
+        assert ability.is_possible(model.hp) == (model.lacks(ability) is None), ability
+
+
+@pytest.mark.parametrize("name", REGISTRY)
+def test_category_of_a_model_draws_it_or_raises(name, built):
+    model = built(name)
+    if reason := model.lacks(abilities.CATEGORIES):
+        for ask in (model.sample, model.draw_latents):
+            with pytest.raises(UserError) as refusal:
+                ask(3, category=1)
+            assert str(refusal.value) == f"category: {reason}"
+    else:
+        drawn, free = model.draw_latents(3, seed=4, category=1), model.draw_latents(3, seed=4)
+        code = drawn.pop(abilities.FIRST_CATEGORY)
+        size = free.pop(abilities.FIRST_CATEGORY).shape[1]
+        np.testing.assert_array_equal(code, np.eye(size)[[1, 1, 1]])
+        for part in free:
+            np.testing.assert_array_equal(drawn[part], free[part])
+        with pytest.raises(UserError, match=f"category: .* from 0 to {size - 1}, got {size}"):
+            model.draw_latents(3, category=size)
+
+
+@pytest.mark.parametrize("name", REGISTRY)
 def test_label_of_a_model_that_is_not_class_conditional_raises(name, built):
     model = built(name)
     if reason := model.lacks(abilities.CLASS_CONDITIONAL):

@@ -1,6 +1,5 @@
 """The machine: its description, and the warning about bfloat16."""
 
-import subprocess
 import types
 
 import pytest
@@ -40,32 +39,6 @@ def test_environment_describes_cores_processor_and_accelerators(
     assert environment["tensorflow"] == tf.__version__
     libraries = {"python", "tensorflow", "keras", "numpy"}
     assert set(environment) == {"machine", "threads", "zoo", *libraries}
-
-
-def git(folder, *arguments):
-    identity = ("-c", "user.name=a", "-c", "user.email=a@b")
-    command = ["git", "-C", str(folder), *identity, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def test_commit_is_that_of_the_code_and_names_changes(tmp_path, monkeypatch):
-    monkeypatch.setattr(machine, "__file__", str(tmp_path / "training" / "machine.py"))
-    assert machine.commit() == ""
-    git(tmp_path, "init", "-q")
-    (tmp_path / "train.py").write_text("one")
-    git(tmp_path, "add", ".")
-    git(tmp_path, "commit", "-qm", "one")
-    commit = git(tmp_path, "rev-parse", "HEAD")
-    assert machine.commit() == commit
-    (tmp_path / "train.py").write_text("two")
-    assert machine.commit() == f"{commit} and changes"
-    (tmp_path / "train.py").write_text("one")
-    (tmp_path / "notes.txt").write_text("a file that is no code")
-    (tmp_path / ".gitignore").write_text("runs/")
-    for folder, described in (("runs", commit), ("models", f"{commit} and changes")):
-        (tmp_path / folder).mkdir()
-        (tmp_path / folder / "new.py").touch()
-        assert machine.commit() == described
 
 
 def test_warn_of_changes_names_another_machine_and_version(tmp_path, capsys):

@@ -345,16 +345,17 @@ def test_flagfiles_have_different_run_directories():
 def test_flagfile_of_a_classifier_parses(path):
     asked = ClassifierOptions(**flags.given([f"--flagfile={path}"], ClassifierOptions))
     assert asked.dataset in SHAPES
-    assert asked.out in ("", f"assets/{path.stem}.npz")
+    assert asked.outdir in ("", f"runs/{path.stem}")
 
 
 @pytest.mark.parametrize("path", STUDIES, ids=lambda path: path.stem)
 def test_flagfile_of_a_study_names_flagfiles_and_its_own_folder(path, root, monkeypatch):
     monkeypatch.chdir(root)
     given = flags.given([f"--flagfile={path}"], StudyOptions, MeasureOptions)
-    runs = runs_of(StudyOptions(given["configs"], given.get("seeds", "")))
+    request = StudyOptions(given["configs"], given.get("seeds", ""))
+    runs = runs_of(request, pathlib.Path(given["outdir"]))
     known = {f"--flagfile=configs/{config.name}" for config in CONFIGS}
-    assert {command[0] for command, _ in runs} <= known
+    assert {run.command[0] for run in runs} <= known
     assert given["outdir"] == f"runs/study_{path.stem}"
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from errors import UserError
+from evaluation import features
 from evaluation.features import classifier
 
 
@@ -209,6 +210,46 @@ def test_extractor_of_images_of_another_shape_raises(saved, shape):
     assert message == (
         f"stripes requires images [8, 8, 3], got {list(shape)}; choose another feature network"
     )
+
+
+# A path.
+
+
+@pytest.mark.parametrize(
+    ("dataset", "gray", "name"),
+    [("CIFAR10", False, "cifar10"), ("digits", False, "digits_classifier"), ("A", True, "a_gray")],
+)
+def test_load_file_names_the_network_after_the_data_set(tmp_path, small, dataset, gray, name):
+    description = dataclasses.replace(SMALL, dataset=dataset, gray=gray)
+    classifier.save(tmp_path / "any.npz", small, description)
+    extractor = features.load(str(tmp_path / "any.npz"), "other", "a1b2", (8, 8, 3))
+    assert (extractor.name, extractor.classes_of) == (name, dataset)
+    assert extractor.resizing == ("gray" if gray else "none")
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_classifier_of_gray_images_takes_colour_images(tmp_path, small, dtype):
+    images = np.random.default_rng(0).integers(0, 256, (20, 8, 8, 3)).astype(dtype)
+    loaded = []
+    for gray in (True, False):
+        classifier.save(tmp_path / "a.npz", small, dataclasses.replace(SMALL, gray=gray))
+        loaded.append(classifier.load_file(str(tmp_path / "a.npz")))
+    of_gray, of_colour = loaded
+    gray = classifier.to_gray(images)
+    if dtype == np.float32:  # not rounded
+        gray = np.repeat(images.mean(-1, keepdims=True), 3, -1)
+    for found, expected in zip(of_gray(images), of_colour(gray), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(of_gray(gray)[0], of_gray(images)[0])
+
+
+def test_load_file_of_another_file_raises(tmp_path):
+    np.savez(tmp_path / "data.npz", x_train=np.zeros(3))
+    for name, reason in (
+        ("data.npz", "not a file that train_classifier.py wrote"),
+        ("none.npz", "no such file"),
+    ):
+        assert refusal(classifier.load_file, str(tmp_path / name)) == reason
 
 
 # The cache.

@@ -1,0 +1,68 @@
+"""Means over the training seeds of each configuration of a study."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from evaluation.reports.tables import by_dataset, tables
+
+LEGEND = (
+    "mean ± standard deviation over the training seeds; with one, over its evaluation seeds or "
+    "subsets"
+)
+
+
+def table_of_means(evaluations: Sequence[dict], groups: Mapping[str, str]) -> str:
+    """Return a table per data set with a column per group, and how to read it.
+
+    Args:
+        evaluations: records of evaluations.
+        groups: name of a run -> name of its group; an evaluation without a group is one of its own.
+    """
+    means = [
+        mean_of(name, members)
+        for of_dataset in by_dataset(evaluations).values()
+        for name, members in members_of(of_dataset, groups).items()
+    ]
+    return f"{tables(means)}\n\n{LEGEND}"
+
+
+def members_of(evaluations: Sequence[dict], groups: Mapping[str, str]) -> dict[str, list[dict]]:
+    """Return the evaluations of each group by its name."""
+    found: dict[str, list[dict]] = {}
+    for evaluation in evaluations:
+        found.setdefault(groups.get(evaluation["name"], evaluation["name"]), []).append(evaluation)
+    return found
+
+
+def mean_of(name: str, members: Sequence[dict]) -> dict:
+    """Return an evaluation with the mean of each metric over the members, and its spread.
+
+    A metric that a member lacks is n/a.
+    """
+    names = dict.fromkeys(metric for member in members for metric in member["metrics"])
+    seeds = f" ({len(members)} seeds)" if len(members) > 1 else ""
+    return {
+        "name": f"{name}{seeds}",
+        "dataset": members[0]["dataset"],
+        "metrics": {m: mean_entry([member["metrics"].get(m) for member in members]) for m in names},
+    }
+
+
+def mean_entry(entries: Sequence[dict | None]) -> dict:
+    """Return the mean of stored metrics as an entry whose protocol has the spread.
+
+    Args:
+        entries: a metric of each run of a group. That of a single run is replaced by the mean over
+            its evaluation seeds, if it has several.
+    """
+    values = [entry and entry["value"] for entry in entries]
+    if None in values:
+        return {"value": None, "protocol": {}}
+    if len(entries) == 1:
+        (entry,) = entries
+        values = entry["protocol"].get("values", values)
+        if len(values) == 1:
+            return entry
+    spread = float(np.std(values, ddof=1))
+    return {"value": float(np.mean(values)), "protocol": {"spread": spread}}

@@ -1,0 +1,169 @@
+"""generate.py: paths through given latents, uniform priors, and the names of files."""
+
+import dataclasses
+import types
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+
+import fields
+import plotting
+from tests.generate.cases import pixels
+from training.drawing import GenerateOptions, stem
+
+
+@pytest.fixture(scope="module")
+def uniform_run(tmp_path_factory, call, tiny):
+    """A run of one step of a model with a uniform prior. Attributes: path, model."""
+    from training.loading import load_run
+
+    path = tmp_path_factory.mktemp("runs") / "uniform"
+    argv = (*tiny, "--prior=uniform", "--steps=1", "--noise_dim=20", "--sample_planes")
+    done = call("train", *argv, f"--outdir={path}")
+    assert done.code == 0, done
+    return types.SimpleNamespace(path=path, model=load_run(path)[2])
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """The noise of all images that are generated."""
+    from models.adversarial import AdversarialModel
+
+    noise, generate = [], AdversarialModel.generate_batches
+
+    def recorded(model, latents, *more):
+        noise.append(np.asarray(latents["noise"]))
+        return generate(model, latents, *more)
+
+    monkeypatch.setattr(AdversarialModel, "generate_batches", recorded)
+    return noise
+
+
+def test_interpolation_of_a_uniform_prior_stays_inside_it(call, uniform_run, tmp_path, given):
+    argv = (f"--run={uniform_run.path}", f"--outdir={tmp_path}", "--output=interpolation")
+    done = call("generate", *argv, "--n=30")
+    assert done.code == 0, done
+    assert f"{tmp_path}/uniform-interpolation-linear-n30-frames10-seed0.png\n" in done.out
+    (noise,) = given
+    assert noise.shape == (300, 20)
+    assert np.abs(noise).max() <= 1
+    drawn = uniform_run.model.latents.draw(60, 0)["noise"].numpy()
+    middle = noise.reshape(30, 10, 20)[:, 4:6].mean(axis=1)
+    np.testing.assert_allclose(middle, (drawn[:30] + drawn[30:]) / 2, atol=1e-6)
+
+
+def test_plane_of_a_uniform_prior_stays_inside_it(call, uniform_run, tmp_path, given):
+    argv = (f"--run={uniform_run.path}", f"--outdir={tmp_path}", "--output=plane")
+    done = call("generate", *argv)
+    assert done.out == f"{tmp_path}/uniform-plane-span1-seed0.png\n"
+    assert np.abs(given[0]).max() == 1
+    assert call("generate", *argv, "--span=0.5").code == 0
+    assert np.abs(given[1][:, :2]).max() == 0.5
+
+
+def test_planes_of_a_training_with_a_uniform_prior_stay_inside_it(uniform_run):
+    planes = {path.name for path in (uniform_run.path / "planes").iterdir()}
+    assert planes == {f"span-1-step-{step:07}.png" for step in (0, 1)}
+    assert not (uniform_run.path / "plane-3.png").exists()
+
+
+def test_path_and_span_beyond_a_uniform_prior_are_invalid_without_tensorflow(
+    without_tensorflow, uniform_run, tmp_path
+):
+    lines = {
+        ("--output=interpolation", "--path=spherical"): (
+            "--path: a spherical path leaves the uniform prior of the model; use path=linear"
+        ),
+        ("--output=plane", "--span=1.5"): (
+            "--span: expected a number <= 1, the limit of the uniform prior, got 1.5"
+        ),
+    }
+    argv = [[f"--run={uniform_run.path}", *line] for line in lines]
+    outcomes = without_tensorflow("generate", argv, tmp_path)
+    assert [outcome.refusal() for outcome in outcomes] == [*lines.values()]
+
+
+def test_seeds_draw_a_path_through_the_latents_of_each_in_turn(call, tiny_run, tmp_path, cells):
+    from training.loading import load_run
+
+    argv = (f"--run={tiny_run.path}", f"--outdir={tmp_path}", "--output=interpolation")
+    done = call("generate", *argv, "--seeds=3, 7,12", "--frames=4")
+    name = tmp_path / "tiny-interpolation-spherical-frames4-seeds3-7-12"
+    assert done.out == f"{name}.png\n{name}.gif\n"
+    shown = cells(pixels(f"{name}.png"), columns=4).astype(int)
+    assert shown.shape[:2] == (2, 4)
+    model = load_run(tiny_run.path)[2]
+    ends = [plotting.to_uint8(model.sample(1, seed))[0].astype(int) for seed in (3, 7, 12)]
+    for place, end in zip([(0, 0), (0, 3), (1, 3)], ends, strict=True):
+        assert abs(shown[place] - end).max() <= 1
+    np.testing.assert_array_equal(shown[1, 0], shown[0, 3])
+    frames = iio.imread(f"{name}.gif", mode="L")
+    forth = [*shown[0], *shown[1, 1:]]
+    assert len(frames) == 12
+    for frame, image in zip(frames, [*forth, *forth[-2:0:-1]], strict=True):
+        np.testing.assert_array_equal(cells(frame[..., None], columns=1)[0, 0], image)
+
+
+def test_flags_without_effect_are_invalid_without_tensorflow(
+    without_tensorflow, tiny_run, tmp_path
+):
+    path = ("--output=interpolation", "--seeds=3,7")
+    several = "--seeds: expected at least two seeds, such as 3,7,12, got "
+    lines = {
+        (*path, "--seed=1"): "--seed: has no effect with seeds; omit it",
+        (*path, "--n=2"): "--n: has no effect with seeds; omit it",
+        ("--output=interpolation", "--seeds=3"): f"{several}3",
+        ("--output=interpolation", "--seeds=3,-1"): f"{several}3,-1",
+        ("--output=interpolation", "--seeds=3,2147483648"): f"{several}3,2147483648",
+        (
+            "--seeds=3,7",
+        ): "--seeds: does not apply with output=grid, only with output=interpolation",
+        ("--list", "--n=3"): "--run: has no effect with list; omit it",
+        ("--output=styles", "--label=3"): "--label: does not apply with output=styles",
+        ("--output=styles", "--category=3"): "--category: does not apply with output=styles",
+        ("--label=3",): "--label: GAN is not class-conditional",
+        ("--category=3",): "--category: GAN has no categorical code",
+        ("--truncation=0.5",): "--truncation: GAN has no styles",
+        ("--output=interpolation", "--path=styles"): "--path: GAN has no styles",
+        ("--output=styles",): "--output: styles: GAN has no styles",
+    }
+    argv = [[f"--run={tiny_run.path}", *line] for line in lines]
+    outcomes = without_tensorflow("generate", argv, tmp_path)
+    assert [outcome.refusal() for outcome in outcomes] == [*lines.values()]
+    assert list(tmp_path.iterdir()) == []
+
+
+# Options of one output, each with other values.
+OTHERS = {
+    "output": "npz", "n": 3, "truncation": 0.5, "seed": 4, "label": 3, "category": 3, "step": 3,
+    "path": "linear", "frames": 3, "seeds": "3,7", "span": 1.0000001,
+}  # fmt: skip
+
+
+def test_name_of_a_file_differs_for_each_option():
+    def name(**given):
+        return stem(fields.resolve(GenerateOptions, {"run": "a", **given}))
+
+    places = ("run", "pretrained", "list", "outdir")
+    assert set(OTHERS) == {s.name for s in dataclasses.fields(GenerateOptions)} - {*places}
+    names = set()
+    for option, value in OTHERS.items():
+        output = {"span": "plane", "path": "interpolation", "frames": "interpolation"}.get(option)
+        output = "interpolation" if option == "seeds" else output or "grid"
+        names |= {name(output=output), name(**{"output": output, option: value})}
+    assert len(names) == len(OTHERS) + 3
+    assert {"grid-n64-seed0", "grid-n3-seed0", "grid-n64-seed0-step3"} <= names
+    assert {"plane-span3-seed0", "plane-span1.0000001-seed0"} <= names
+    assert "interpolation-auto-frames10-seeds3-7" in names
+    seeds = [",".join(map(str, range(start, 40))) for start in (0, 1)]
+    long = [name(output="interpolation", seeds=text) for text in seeds]
+    assert len({*long}) == 2
+    assert max(map(len, long)) < 60
+
+
+def test_name_of_a_file_in_an_outdir_begins_with_the_run(call, tiny_run, uniform_run, tmp_path):
+    for run in (tiny_run, uniform_run):
+        assert call("generate", f"--run={run.path}", f"--outdir={tmp_path}", "--n=1").code == 0
+    names = ["tiny-grid-n1-seed0.png", "uniform-grid-n1-seed0.png"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names

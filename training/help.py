@@ -1,0 +1,57 @@
+"""Help texts of train.py: the flags that most trainings need, and all flags."""
+
+from collections.abc import Sequence
+
+from cli import flags
+from models import REGISTRY
+from training import options
+
+USAGE = """usage: python train.py --model NAME [--flag value ...] [--flagfile FILE]
+
+Trains a model and writes checkpoints, logs and pictures to a run directory. Run the same command to
+resume a stopped run. Exit codes: 0 done, 1 not finite, 2 an error, 128 + signal for a stop, such as
+130 for Ctrl-C. """
+FIRST_TITLE = "First flags, with their defaults in brackets:"
+ALL_TITLE = """Flags, with their defaults in brackets, or in parentheses by choice and data
+set, where (dcgan: 0, MNIST: 1024) is 0 with --network=dcgan, but 1024 on MNIST:"""
+FIRST = (
+    "model", "dataset", "epochs", "steps", "batch_size", "noise_dim", "outdir", "seed",
+    "eval_every",
+)  # fmt: skip
+FLAGFILE = (
+    "file of flags, one per line, such as configs/dcgan_mnist.txt; flags after it override it"
+)
+
+
+def help_text(argv: Sequence[str]) -> str:
+    """Return the help text of a command line that asks for help; with --model, of that model.
+
+    Raises:
+        UserError: there is no such model, or a value is invalid.
+    """
+    known = [argument for argument in argv if argument not in flags.HELP]
+    classes = options.option_classes(known)
+    of_model = " ".join(["python train.py", *known, "--help=all"])
+    any_model = "a model: python train.py --model NAME --help=all"
+    if flags.wants_all(argv):
+        more = "" if len(classes) > 1 else f"\n\nFlags of {any_model}"
+        return f"{USAGE}{ALL_TITLE}\n\n{flags.describe(*classes)}{more}"
+    lines = [described for name in FIRST if (described := _described(name, classes))]
+    lines.append(flags.described("flagfile", FLAGFILE))
+    more = "" if len(classes) > 1 else f"\nAll flags of {any_model}"
+    return "\n".join([f"{USAGE}{FIRST_TITLE}", "", *lines, "", f"All flags: {of_model}{more}"])
+
+
+def _described(name: str, classes: Sequence[type]) -> str:
+    """Return the help text of a flag; empty for one that a given model does not have.
+
+    Without a model, a default that differs between models is "by model".
+    """
+    of_models = () if len(classes) > 1 else [m.hyperparameters for m in REGISTRY.values()]
+    specs = [
+        cls.__dataclass_fields__[name] for cls in (*classes, *of_models) if options.has(cls, name)
+    ]
+    if not specs:
+        return ""
+    defaults = {(spec.default, *spec.metadata["by_dataset"].items()) for spec in specs}
+    return flags.describe_flag(specs[0], "by model" if len(defaults) > 1 else None)
