@@ -82,7 +82,7 @@ def test_tensorboard_and_curves_have_the_metrics(measured, monkeypatch):
         steps, values = drawn[title].series[name]
         assert list(steps) == [line["step"] for line in lines]
         assert list(values) == [line[f"metric_{name}"] for line in lines]
-        shown = tensors(events, f"metric_{name}", "scalars")
+        shown = tensors(events, f"metric/{name}", "scalars")
         assert list(shown) == list(steps)
         assert list(map(float, shown.values())) == pytest.approx(list(values))
 

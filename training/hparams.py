@@ -1,0 +1,128 @@
+"""Summaries for TensorBoard's HParams: the values of a run, and the columns of the table.
+
+TensorBoard takes the columns from one of the runs that it shows, whichever comes first. Each run
+therefore declares the hyperparameters and metrics of all models.
+"""
+
+import dataclasses
+import typing
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.plugins.hparams import summary, summary_v2
+from tensorboard.plugins.hparams.api_pb2 import (
+    DATA_TYPE_BOOL,
+    DATA_TYPE_FLOAT64,
+    DATA_TYPE_STRING,
+    STATUS_SUCCESS,
+    Experiment,
+    HParamInfo,
+    MetricInfo,
+    MetricName,
+)
+from tensorboard.plugins.hparams.metadata import (
+    EXPERIMENT_TAG,
+    NULL_TENSOR,
+    create_summary_metadata,
+)
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+
+from data import ImageData
+from evaluation import families, features
+from models import REGISTRY
+from models.abilities import VALIDATION
+from models.base import GenerativeModel
+from models.scalars import TEST, groups
+from training.callbacks import PROGRESS
+from training.events import EVALUATION, METRICS, tag_of
+from training.options import Config, RunOptions, fixed_specs
+
+ALWAYS_SHOWN = ("model", "dataset", "seed")
+ELSE_SHOWN = ("batch_size", "width")
+SHOWN = 5  # columns of each kind that TensorBoard shows before the user selects others
+
+
+def of_start(
+    config: Config, images: ImageData, model: GenerativeModel, evaluated: Sequence[str]
+) -> Iterator[Summary]:
+    """Yield the summaries of the start of a run.
+
+    Args:
+        config: the configuration.
+        images: the data set.
+        model: the model.
+        evaluated: names of the metrics that are measured during the training.
+    """
+    yield summary_v2.hparams_pb(values_of(config, images.name), trial_id="")  # a row per run
+    metrics = [*final_metrics(images, model, evaluated)]
+    experiment = Experiment(hparam_infos=hyperparameters(config.given), metric_infos=metrics)
+    metadata = create_summary_metadata(HParamsPluginData(experiment=experiment))
+    value = Summary.Value(tag=EXPERIMENT_TAG, metadata=metadata, tensor=NULL_TENSOR)
+    yield Summary(value=[value])
+
+
+def of_end() -> Iterator[Summary]:
+    """Yield the summary of the end of a finished run."""
+    yield summary.session_end_pb(STATUS_SUCCESS)
+
+
+def values_of(config: Config, dataset: str) -> dict[str, Any]:
+    """Return the values that a resumed run keeps, by name, without those that do not apply."""
+    values = config.fixed() | {"dataset": dataset}
+    texts = {n: ",".join(v) or "none" for n, v in values.items() if isinstance(v, tuple)}
+    return {name: value for name, value in (values | texts).items() if value not in (None, "")}
+
+
+def hyperparameters(given: Iterable[str]) -> list[HParamInfo]:
+    """Return the columns of the values of all models; the first of those given are shown."""
+    classes = [RunOptions, *(entry.hyperparameters for entry in REGISTRY.values())]
+    specs = {spec.name: spec for cls in classes for spec in fixed_specs(cls)}
+    first = [name for name in (*ALWAYS_SHOWN, *given, *ELSE_SHOWN) if name in specs]
+    shown = [*dict.fromkeys(first)][:SHOWN]
+    return [column(spec, name in shown) for name, spec in specs.items()]
+
+
+def column(spec: dataclasses.Field, shown: bool) -> HParamInfo:
+    """Return the column of an option; TensorBoard shows those that `differs` marks."""
+    kinds = {spec.type, *typing.get_args(spec.type)}
+    if bool in kinds:
+        info = HParamInfo(name=spec.name, type=DATA_TYPE_BOOL, differs=shown)
+        info.domain_discrete.extend([False, True])
+        return info
+    kind = DATA_TYPE_FLOAT64 if kinds & {int, float} else DATA_TYPE_STRING
+    return HParamInfo(name=spec.name, type=kind, differs=shown)
+
+
+def final_metrics(
+    images: ImageData, model: GenerativeModel, evaluated: Sequence[str]
+) -> Iterator[MetricInfo]:
+    """Yield the columns of the last values of scalars.
+
+    First come the metrics that are measured during the training, or else the Fréchet distance, also
+    as evaluate.py measures them; then the losses of the model, first those of test images.
+    """
+    own = losses()
+    if not model.lacks(VALIDATION):
+        own = [*(f"{TEST}{name}" for name in own), *own]
+    for entry in REGISTRY.values():
+        entry.load()  # declares its losses
+    network = features.network_of(images.name, images.image_shape)
+    networks = dict.fromkeys((network, *features.fixed_names()))
+    metrics = {name: m for each in networks for name, m in families.named(each).items()}
+    defaults = [name for name, metric in metrics.items() if metric.default]
+    first = evaluated or defaults[:1]
+    tags = [
+        *(f"{METRICS}/{name}" for name in first),
+        *(f"{EVALUATION}/{name}" for name in first),
+        *map(tag_of, (*own, *PROGRESS.names, *losses())),
+        *(f"{METRICS}/{name}" for name in defaults),
+        *(f"{EVALUATION}/{name}" for name in metrics),
+    ]
+    for tag in dict.fromkeys(tags):
+        yield MetricInfo(name=MetricName(tag=tag))
+
+
+def losses() -> list[str]:
+    """Return the names of the losses that have been declared."""
+    return [name for group in groups() if group.is_loss for name in group.names]
