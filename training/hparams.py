@@ -38,9 +38,9 @@ from training.callbacks import PROGRESS
 from training.events import EVALUATION, METRICS, tag_of
 from training.options import Config, RunOptions, fixed_specs
 
-ALWAYS_SHOWN = ("model", "dataset", "seed")
-ELSE_SHOWN = ("batch_size", "width")
-SHOWN = 5  # columns of each kind that TensorBoard shows before the user selects others
+IDENTITY = ("model", "dataset", "seed")
+OTHERWISE = ("batch_size", "width")  # if less is given
+VISIBLE = 5  # columns of hyperparameters in the table before the user selects others
 
 
 def of_start(
@@ -75,23 +75,23 @@ def values_of(config: Config, dataset: str) -> dict[str, Any]:
 
 
 def hyperparameters(given: Iterable[str]) -> list[HParamInfo]:
-    """Return the columns of the values of all models; the first of those given are shown."""
+    """Return the columns of all models. Those of given values come first, after the identity."""
     classes = [RunOptions, *(entry.hyperparameters for entry in REGISTRY.values())]
     specs = {spec.name: spec for cls in classes for spec in fixed_specs(cls)}
-    first = [name for name in (*ALWAYS_SHOWN, *given, *ELSE_SHOWN) if name in specs]
-    shown = [*dict.fromkeys(first)][:SHOWN]
-    return [column(spec, name in shown) for name, spec in specs.items()]
+    names = [name for name in (*IDENTITY, *given, *OTHERWISE) if name in specs]
+    first = [*dict.fromkeys(names)][:VISIBLE]
+    return [column(spec, name in first) for name, spec in specs.items()]
 
 
-def column(spec: dataclasses.Field, shown: bool) -> HParamInfo:
-    """Return the column of an option; TensorBoard shows those that `differs` marks."""
+def column(spec: dataclasses.Field, first: bool) -> HParamInfo:
+    """Return the column of an option; TensorBoard puts those with `differs` first."""
     kinds = {spec.type, *typing.get_args(spec.type)}
     if bool in kinds:
-        info = HParamInfo(name=spec.name, type=DATA_TYPE_BOOL, differs=shown)
+        info = HParamInfo(name=spec.name, type=DATA_TYPE_BOOL, differs=first)
         info.domain_discrete.extend([False, True])
         return info
     kind = DATA_TYPE_FLOAT64 if kinds & {int, float} else DATA_TYPE_STRING
-    return HParamInfo(name=spec.name, type=kind, differs=shown)
+    return HParamInfo(name=spec.name, type=kind, differs=first)
 
 
 def final_metrics(

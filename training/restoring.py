@@ -1,6 +1,6 @@
 """TensorBoard's summaries of the step from which a training resumes, from the files of the run.
 
-A kill may end a training between the record of a step and its summary. `Events` therefore lets
+A kill may end a training after the record of a step and before its summary. `Events` therefore lets
 TensorBoard forget those of the step from which a training resumes, and they are written again. If a
 run has no summaries with folders, since it is of an earlier version or was copied without them,
 those of all its steps are written; the tags of an earlier version stay.

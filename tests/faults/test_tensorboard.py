@@ -131,7 +131,7 @@ def test_events_of_a_run_killed_before_its_first_checkpoint_are_forgotten(tmp_pa
 
 
 def test_run_of_an_earlier_version_gets_all_summaries_with_folders(tmp_path, steps_in):
-    """Those versions wrote tags without a folder; a run that was copied has no event files."""
+    """Tags of those versions have no folder; a run that was copied has no event files."""
     import plotting
 
     run = RunDirectory(tmp_path)

@@ -17,7 +17,14 @@ import pytest
 
 import plotting
 from cli import flags
-from tests.train.cases import pixels, records, saved_config, steps_saved, tensors
+from tests.train.cases import (
+    events_in,
+    pixels,
+    records,
+    saved_config,
+    steps_saved,
+    tensors,
+)
 from training import options
 
 
@@ -197,14 +204,7 @@ def test_curves_png_is_not_blank(tiny_run):
 
 @pytest.fixture(scope="module")
 def events(tiny_run):
-    """Return the events of the tiny run as TensorBoard reads them."""
-    from tensorboard.backend.event_processing import event_accumulator
-
-    accumulator = event_accumulator.EventAccumulator(
-        str(tiny_run.path), size_guidance={event_accumulator.TENSORS: 0}
-    )
-    accumulator.Reload()
-    return accumulator
+    return events_in(tiny_run.path)
 
 
 def picture_of(tensor):

@@ -59,7 +59,7 @@ def shown(tmp_path_factory):
 
 def test_first_columns_are_the_model_the_data_set_the_seed_and_what_was_given(shown):
     columns, _ = shown
-    first = {info.name for info in columns.hparam_infos[: hparams.SHOWN]}
+    first = {info.name for info in columns.hparam_infos[: hparams.VISIBLE]}
     both = {"model", "dataset", "seed"}
     assert first in ({*both, "g_learning_rate", "penalty"}, {*both, "width", "batch_size"})
     names = {info.name for info in columns.hparam_infos}
