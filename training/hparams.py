@@ -31,8 +31,8 @@ from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
 from data import ImageData
 from evaluation import families, features
 from models import REGISTRY
-from models.abilities import VALIDATION
-from models.base import GenerativeModel
+from models.adversarial import LOSSES
+from models.autoencoding import LOSS
 from models.scalars import TEST, groups
 from training.callbacks import PROGRESS
 from training.events import EVALUATION, METRICS, tag_of
@@ -43,19 +43,16 @@ OTHERWISE = ("batch_size", "width")  # if less is given
 VISIBLE = 5  # columns of hyperparameters in the table before the user selects others
 
 
-def of_start(
-    config: Config, images: ImageData, model: GenerativeModel, evaluated: Sequence[str]
-) -> Iterator[Summary]:
+def of_start(config: Config, images: ImageData, evaluated: Sequence[str]) -> Iterator[Summary]:
     """Yield the summaries of the start of a run.
 
     Args:
         config: the configuration.
         images: the data set.
-        model: the model.
         evaluated: names of the metrics that are measured during the training.
     """
     yield summary_v2.hparams_pb(values_of(config, images.name), trial_id="")  # a row per run
-    metrics = [*final_metrics(images, model, evaluated)]
+    metrics = [*final_metrics(images, evaluated)]
     experiment = Experiment(hparam_infos=hyperparameters(config.given), metric_infos=metrics)
     metadata = create_summary_metadata(HParamsPluginData(experiment=experiment))
     value = Summary.Value(tag=EXPERIMENT_TAG, metadata=metadata, tensor=NULL_TENSOR)
@@ -94,35 +91,26 @@ def column(spec: dataclasses.Field, first: bool) -> HParamInfo:
     return HParamInfo(name=spec.name, type=kind, differs=first)
 
 
-def final_metrics(
-    images: ImageData, model: GenerativeModel, evaluated: Sequence[str]
-) -> Iterator[MetricInfo]:
-    """Yield the columns of the last values of scalars.
+def final_metrics(images: ImageData, evaluated: Sequence[str]) -> Iterator[MetricInfo]:
+    """Yield the columns of the last values of scalars, those that TensorBoard shows first.
 
-    First come the metrics that are measured during the training, or else the Fréchet distance, also
-    as evaluate.py measures them; then the losses of the model, first those of test images.
+    They are the first metric that is measured during the training, or else the Fréchet distance; the
+    same metric of evaluate.py; and the losses of adversarial models and of autoencoders.
     """
-    own = losses()
-    if not model.lacks(VALIDATION):
-        own = [*(f"{TEST}{name}" for name in own), *own]
     for entry in REGISTRY.values():
         entry.load()  # declares its losses
+    losses = [name for group in groups() if group.is_loss for name in group.names]
+    tested = [f"{TEST}{name}" for name in losses if name not in LOSSES.names]
     network = features.network_of(images.name, images.image_shape)
     networks = dict.fromkeys((network, *features.fixed_names()))
     metrics = {name: m for each in networks for name, m in families.named(each).items()}
-    defaults = [name for name, metric in metrics.items() if metric.default]
-    first = evaluated or defaults[:1]
+    measured = (*evaluated, *(name for name, metric in metrics.items() if metric.default))
     tags = [
-        *(f"{METRICS}/{name}" for name in first),
-        *(f"{EVALUATION}/{name}" for name in first),
-        *map(tag_of, (*own, *PROGRESS.names, *losses())),
-        *(f"{METRICS}/{name}" for name in defaults),
-        *(f"{EVALUATION}/{name}" for name in metrics),
+        f"{METRICS}/{measured[0]}",
+        f"{EVALUATION}/{measured[0]}",
+        *map(tag_of, (*LOSSES.names, *LOSS.names, *losses, *tested, *PROGRESS.names)),
+        *(f"{METRICS}/{name}" for name in measured),
+        *(f"{EVALUATION}/{name}" for name in (*evaluated, *metrics)),
     ]
     for tag in dict.fromkeys(tags):
         yield MetricInfo(name=MetricName(tag=tag))
-
-
-def losses() -> list[str]:
-    """Return the names of the losses that have been declared."""
-    return [name for group in groups() if group.is_loss for name in group.names]

@@ -113,7 +113,7 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
         Events(run.path, start) as events,
     ):
         if not first:
-            events.hparams(0, hparams.of_start(config, images, model, evaluated))
+            events.hparams(0, hparams.of_start(config, images, evaluated))
             events.images(0, {"real": real})
         drawn = restore_summaries(run, events, first, start)
         if start:
