@@ -94,8 +94,8 @@ def column(spec: dataclasses.Field, first: bool) -> HParamInfo:
 def final_metrics(images: ImageData, evaluated: Sequence[str]) -> Iterator[MetricInfo]:
     """Yield the columns of the last values of scalars, those that TensorBoard shows first.
 
-    They are the first metric that is measured during the training, or else the Fréchet distance; the
-    same metric of evaluate.py; and the losses of adversarial models and of autoencoders.
+    They are the first metric that is measured during the training, or else the Fréchet distance;
+    the same metric of evaluate.py; and the losses of adversarial models and of autoencoders.
     """
     for entry in REGISTRY.values():
         entry.load()  # declares its losses
