@@ -23,6 +23,8 @@ TAGS = {
     "d_accuracy_fake": "accuracy/d_accuracy_fake",
     "generator_gradient_norm": "gradient_norm/generator",
     "q_learning_rate": "learning_rate/q",
+    "generator_loss_scale": "loss_scale/generator",
+    "generator_skipped_updates": "loss_scale/generator_skipped_updates",
     "information_category_0": "information/category_0",
     "head_information_3": "information/head_information_3",
     "selected_head_0": "information/selected_head_0",
@@ -61,5 +63,5 @@ def test_folders_are_single_small_words():
     folders = {group.folder for group in groups()}
     assert folders == {
         "accuracy", "augmentation", "equilibrium", "gradient_norm", "information", "learning_rate",
-        "loss", "path_length", "progress", "scheduled",
+        "loss", "loss_scale", "path_length", "progress", "scheduled",
     }  # fmt: skip
