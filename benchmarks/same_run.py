@@ -12,7 +12,8 @@ import numpy as np
 from storage.checkpoint_files import path_of, steps_of
 
 TIMES = ("seconds", "images_per_second")
-OF_THE_CLOCK = (*TIMES, "curves", "config")
+# Tags; those without a folder are of earlier versions.
+OF_THE_CLOCK = (*TIMES, *(f"progress/{name}" for name in (*TIMES, "curves")), "curves", "config")
 PICTURES = ("samples.png", "real.png", "progress.gif")
 
 

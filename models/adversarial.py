@@ -25,12 +25,16 @@ from models.scalars import ScalarGroup
 from models.terms import Term, Terms, merged, total
 
 D_LOSS, G_LOSS = "d_loss", "g_loss"
-LOSSES = ScalarGroup(title="losses", names=(D_LOSS, G_LOSS), order=20, is_loss=True)
+LOSSES = ScalarGroup(title="losses", folder="loss", names=(D_LOSS, G_LOSS), order=20, is_loss=True)
 DISCRIMINATOR_TERMS = ScalarGroup(
-    title="terms of the discriminator's loss", prefix=f"{D_LOSS}_", order=30
+    title="terms of the discriminator's loss", folder="loss", prefix=f"{D_LOSS}_", order=30
 )
-GENERATOR_TERMS = ScalarGroup(title="terms of the generator's loss", prefix=f"{G_LOSS}_", order=31)
-ACCURACIES = ScalarGroup(title="accuracy of the discriminator", prefix="d_accuracy_", order=50)
+GENERATOR_TERMS = ScalarGroup(
+    title="terms of the generator's loss", folder="loss", prefix=f"{G_LOSS}_", order=31
+)
+ACCURACIES = ScalarGroup(
+    title="accuracy of the discriminator", folder="accuracy", prefix="d_accuracy_", order=50
+)
 
 PROBABILITIES = ("sigmoid", "softmax")
 

@@ -14,7 +14,10 @@ from models.scalars import ScalarGroup
 
 SIGN = "d_sign_real"
 ADAPTATION = ScalarGroup(
-    title="adaptive augmentation", names=(state_keys.AUGMENT_P, SIGN), order=75
+    title="adaptive augmentation",
+    folder="augmentation",
+    names=(state_keys.AUGMENT_P, SIGN),
+    order=75,
 )
 
 

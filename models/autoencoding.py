@@ -20,9 +20,13 @@ from models.randomness import Batch, stateless_seed
 from models.scalars import ScalarGroup
 
 SIDE = state_keys.AUTOENCODER
-LOSS = ScalarGroup(title="loss", names=("loss",), order=10, is_loss=True)
+LOSS = ScalarGroup(title="loss", folder="loss", names=("loss",), order=10, is_loss=True)
 RECONSTRUCTION = ScalarGroup(
-    title="reconstruction loss", names=("reconstruction_loss",), order=11, is_loss=True
+    title="reconstruction loss",
+    folder=LOSS.folder,
+    names=("reconstruction_loss",),
+    order=11,
+    is_loss=True,
 )
 EncoderOutput = dict[str, tf.Tensor]  # name of a head -> [b, d]
 Terms = dict[str, tf.Tensor]  # name -> unreduced loss term: [b], or [b, d] per latent dimension

@@ -14,7 +14,9 @@ from models.declarations.began import BEGANHyperparameters
 from models.scalars import ScalarGroup
 
 CONVERGENCE = "convergence"
-EQUILIBRIUM = ScalarGroup(title="equilibrium", names=(state_keys.K, CONVERGENCE), order=55)
+EQUILIBRIUM = ScalarGroup(
+    title="equilibrium", folder="equilibrium", names=(state_keys.K, CONVERGENCE), order=55
+)
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)

@@ -39,9 +39,15 @@ from models.players import Player
 from models.scalars import ScalarGroup
 
 HEAD_INFORMATION = ScalarGroup(
-    title="mutual information of each head", prefix="head_information_", unit="nats", order=41
+    title="mutual information of each head",
+    folder="information",
+    prefix="head_information_",
+    unit="nats",
+    order=41,
 )
-SELECTED_HEADS = ScalarGroup(title="selected heads", prefix="selected_head_", order=42)
+SELECTED_HEADS = ScalarGroup(
+    title="selected heads", folder="information", prefix="selected_head_", order=42
+)
 
 
 class Coded:

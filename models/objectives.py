@@ -21,7 +21,11 @@ from models.scalars import ScalarGroup
 from models.terms import Term, Terms, merged
 
 INFORMATION = ScalarGroup(
-    title="lower bound of the mutual information", prefix="information_", unit="nats", order=40
+    title="lower bound of the mutual information",
+    folder="information",
+    prefix="information_",
+    unit="nats",
+    order=40,
 )
 
 

@@ -10,11 +10,18 @@ from errors import UserError, warn
 from models.scalars import ScalarGroup
 from models.scheduled import inner
 
-GRADIENT_NORMS = ScalarGroup(title="gradient norms", suffix="_gradient_norm", order=60, log=True)
-SKIPPED = ScalarGroup(
-    title="share of updates skipped because of overflow", suffix="_skipped_updates", order=61
+GRADIENT_NORMS = ScalarGroup(
+    title="gradient norms", folder="gradient_norm", suffix="_gradient_norm", order=60, log=True
 )
-LOSS_SCALES = ScalarGroup(title="loss scales", suffix="_loss_scale", order=62, log=True)
+SKIPPED = ScalarGroup(
+    title="share of updates skipped because of overflow",
+    folder="loss_scale",
+    suffix="_skipped_updates",
+    order=61,
+)
+LOSS_SCALES = ScalarGroup(
+    title="loss scales", folder="loss_scale", suffix="_loss_scale", order=62, log=True
+)
 COMPILE_ARGUMENTS = ("run_eagerly", "steps_per_execution")  # of keras.Model.compile
 
 

@@ -1,7 +1,7 @@
 """Groups of logged scalars, each declared by the code that emits it.
 
 A group builds the names of its scalars and recognises them, so that figures of any run find the
-panel, the unit and the scale of a logged name.
+panel, the unit and the scale of a logged name, and TensorBoard its folder.
 """
 
 import dataclasses
@@ -37,14 +37,16 @@ class Panel:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ScalarGroup(Panel):
-    """Scalars that are drawn in one panel of curves.
+    """Scalars that are drawn in one panel of curves, and in one folder of TensorBoard.
 
     Attributes:
+        folder: first part of their tags in TensorBoard; several groups may share one.
         names: names of the scalars; empty if they are composed of prefix, label and suffix.
         prefix, suffix: first and last part of the names.
         is_loss: whether the progress line and the curves of several runs include them.
     """
 
+    folder: str
     names: tuple[str, ...] = ()
     prefix: str = ""
     suffix: str = ""
@@ -61,6 +63,17 @@ class ScalarGroup(Panel):
         """Return the value of the one scalar of the group, by its name."""
         (name,) = self.names
         return {name: value}
+
+    def tag(self, name: str) -> str:
+        """Return the tag of one of these scalars: the folder, and the name without a repetition.
+
+        A prefix or suffix that is the folder is left out: generator_learning_rate has the tag
+        learning_rate/generator.
+        """
+        inner = name
+        if not self.names:
+            inner = name.removeprefix(f"{self.folder}_").removesuffix(f"_{self.folder}")
+        return f"{self.folder}/{inner}"
 
     def label_of(self, name: str) -> str | None:
         """Return the label of a name in the panel, None if it is not of this group."""

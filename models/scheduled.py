@@ -8,7 +8,9 @@ import tensorflow as tf
 from models import schedules
 from models.scalars import ScalarGroup
 
-SCHEDULED = ScalarGroup(title="scheduled hyperparameters", prefix="scheduled_", order=71)
+SCHEDULED = ScalarGroup(
+    title="scheduled hyperparameters", folder="scheduled", prefix="scheduled_", order=71
+)
 
 
 class Scheduled:

@@ -12,7 +12,9 @@ from models.scalars import ScalarGroup
 from models.style_based import StyleBasedModel
 from models.terms import Term
 
-PATH_LENGTH = ScalarGroup(title="mean path length", names=("path_length_mean",), order=81)
+PATH_LENGTH = ScalarGroup(
+    title="mean path length", folder="path_length", names=("path_length_mean",), order=81
+)
 LENGTH_DECAY = 0.99  # per measurement, of the mean path length: appendix B
 
 

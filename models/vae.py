@@ -15,7 +15,7 @@ import tensorflow_probability as tfp
 from losses.divergence import gaussian_kl, with_free_bits
 from models import layers, state_keys, streams
 from models.abilities import LIKELIHOOD
-from models.autoencoding import AutoencodingModel
+from models.autoencoding import LOSS, AutoencodingModel
 from models.base import ACTIVE
 from models.batching import in_batches
 from models.declarations.beta_vae import BetaVAEHyperparameters
@@ -25,9 +25,20 @@ from models.scalars import ScalarGroup
 
 tfd = tfp.distributions
 
-KL = ScalarGroup(title="KL divergence", names=("kl_loss",), unit="nats", order=12, is_loss=True)
-KL_WEIGHT = ScalarGroup(title="weight of the KL divergence", names=("kl_weight",), order=80)
-ACTIVE_UNITS = ScalarGroup(title="active latent dimensions", names=("active_units",), order=90)
+KL = ScalarGroup(
+    title="KL divergence",
+    folder=LOSS.folder,
+    names=("kl_loss",),
+    unit="nats",
+    order=12,
+    is_loss=True,
+)
+KL_WEIGHT = ScalarGroup(
+    title="weight of the KL divergence", folder="scheduled", names=("kl_weight",), order=80
+)
+ACTIVE_UNITS = ScalarGroup(
+    title="active latent dimensions", folder="information", names=("active_units",), order=90
+)
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)

@@ -22,12 +22,17 @@ from storage.checkpoints import Checkpoints
 from storage.run_directory import RunDirectory
 from training.curves import POSITION, draw_curves
 from training.events import Events
-from training.pictures import Picture, plane_grid, plane_spans, reconstruction_grid
+from training.pictures import GENERATED, Picture, plane_grid, plane_spans, reconstruction_grid
 from training.stopping import StopRequest
 from waiting import is_live
 
-LEARNING_RATES = ScalarGroup(title="learning rates", suffix="_learning_rate", order=70)
-SPEED = ScalarGroup(title="images per second", names=("images_per_second",), order=100)
+LEARNING_RATES = ScalarGroup(
+    title="learning rates", folder="learning_rate", suffix="_learning_rate", order=70
+)
+SPEED = ScalarGroup(
+    title="images per second", folder="progress", names=("images_per_second",), order=100
+)
+PROGRESS = ScalarGroup(title="progress", folder=SPEED.folder, names=POSITION[1:], order=101)
 
 
 def in_order(
@@ -362,7 +367,7 @@ class Pictures(Periodic):
         latents, columns = self.model.picture_latents()
         pixels = plotting.grid(self.model.generate(latents), columns)
         newest = self.run.path / "samples.png"
-        return [*pictures, Picture("samples", pixels, self.run.samples / name, newest)]
+        return [*pictures, Picture(GENERATED, pixels, self.run.samples / name, newest)]
 
 
 class Saver(Periodic):

@@ -10,12 +10,13 @@ from evaluation import runner, subject
 from evaluation.context import Stopwatch
 from evaluation.families import describe as describe_metrics
 from evaluation.options import EvaluateOptions, MeasureOptions
-from evaluation.record import RUN, WEIGHTS, evaluate
+from evaluation.record import RUN, WEIGHTS, evaluate, saved_record
 from evaluation.reference import Reference
 from evaluation.reports import publishing
 from evaluation.reports.comparison import write_comparison
 from evaluation.reports.groups import table_of_means
 from evaluation.reports.packages import described, write_card
+from evaluation.reports.pictures import CODES, CONFUSION, NEIGHBOURS
 from evaluation.reports.tables import notes, summary_of_missing, tables
 from storage import packages
 from storage.checkpoint_files import steps_of
@@ -304,7 +305,36 @@ def evaluate_run(
         if isinstance(run, RunDirectory):
             protocol[RUN] = str(run.path.resolve())
     measured = subject.of_model(name, model, protocol, identity)
-    return evaluate(measured, reference, request, folder, only_new=only_new, watch=watch)
+    found = evaluate(measured, reference, request, folder, only_new=only_new, watch=watch)
+    measured_any = any(entry["value"] is not None for entry in found["metrics"].values())
+    if isinstance(run, RunDirectory) and not outdir and measured_any:
+        show_in_tensorboard(run, step, folder)
+    return found
+
+
+def show_in_tensorboard(run: RunDirectory, step: int, folder: Path) -> None:
+    """Write TensorBoard's summaries of the evaluation of a step, which replace earlier ones.
+
+    Args:
+        run: the run directory.
+        step: step of the checkpoint.
+        folder: folder of evaluation.json and of the pictures.
+    """
+    from training.events import EVALUATION, Events
+    from training.pictures import picture
+
+    metrics = {
+        name: entry["value"]
+        for name, entry in saved_record(folder)["metrics"].items()
+        if entry["value"] is not None
+    }
+    pictures = {Path(n).stem: picture(folder / n) for n in (NEIGHBOURS, CODES, CONFUSION)}
+    suffix = f".{EVALUATION}-{step}"
+    for earlier in run.path.glob(f"events.out.tfevents.*{suffix}"):
+        earlier.unlink(missing_ok=True)
+    with Events(run.path, None, suffix) as events:
+        drawn = {name: pixels[..., :3] for name, pixels in pictures.items() if pixels is not None}
+        events.evaluation(step, metrics, drawn)
 
 
 def evaluate_baselines(request: MeasureOptions, references: Sequence[Reference]) -> list[dict]:

@@ -27,16 +27,18 @@ from models.scalars import TEST
 from storage.checkpoints import IDENTITY, Checkpoints
 from storage.files import replacing
 from storage.run_directory import STEP_PICTURE, RunDirectory
-from training import callbacks, devices, loading, machine, stopping
+from training import callbacks, devices, hparams, loading, machine, stopping
 from training.copying import Copies
 from training.curves import draw_curves
 from training.events import Events
 from training.milestones import Milestones
 from training.options import Config, RunOptions
 from training.pictures import picture, save_style_pictures, save_traversals
+from training.profiling import Profiler
 from training.progress import Progress
-from training.restoring import restore_summaries
+from training.restoring import first_step_to_restore, restore_summaries
 from training.resume import require_not_beyond
+from training.step_range import step_range
 from waiting import waiting
 
 GIF_FRAMES = 100
@@ -70,6 +72,7 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
     )
     epoch = batches.steps_per_epoch
     total = options.steps or config.hp.epochs * epoch
+    profiled = step_range(options.profile_steps, total, "profile_steps")
     per_execution = options.steps_per_execution
     with waiting("building the model"):
         model = loading.build_model(config, images.image_shape, images.num_classes)
@@ -77,7 +80,9 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
         compile_model(model, devices.jit_of(options), per_execution)
     epoch_end = -(-epoch // per_execution) * per_execution  # steps until the outputs of an epoch
     # After the model: building a feature network changes the state of Keras' random seed.
-    measure = options.eval_every and sample_measure(options, images, model)
+    evaluated, measure = (), None
+    if options.eval_every:
+        evaluated, measure = sample_measure(options, images, model)
 
     every = options.checkpoint_every or epoch_end
     checkpoints = Checkpoints(
@@ -102,18 +107,21 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
     if start:
         print(f"resumed from the checkpoint of step {start}")
     print_start(config, run, model, images, f"steps {start} to {total} ({epoch} per epoch)")
+    first = first_step_to_restore(run, start)
 
     with (
         stopping.StopRequest() as stop,  # the first, so that a stop does not cut off the last copy
         Copies(run, config.copy) as copies,
         Events(run.path, start) as events,
     ):
-        drawn = restore_summaries(run, events, start)
+        if not first:
+            events.hparams(0, hparams.of_start(config, images, evaluated))
+            events.images(0, {"real": real})
+        drawn = restore_summaries(run, events, first, start)
         if start:
             copies.request()
         else:
             events.text(0, "config", f"```\n{run.config.read_text()}\n```")
-            events.images(0, {"real": real})
         outputs = callbacks.Outputs(run, events, total, stop)
         log = callbacks.Log(outputs, options.log_every, batches, notes.get("log", {}))
         evaluators = []
@@ -145,7 +153,12 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
         )
         remaining = total - start
         steps = callbacks.StepCallbacks(
-            steps, add_history=True, model=model, epochs=1, steps=remaining, verbose=0
+            [Profiler(run.path, profiled, log), *steps],
+            add_history=True,
+            model=model,
+            epochs=1,
+            steps=remaining,
+            verbose=0,
         )
         if remaining:
             data = batches.dataset(start).take(remaining)
@@ -195,8 +208,10 @@ def stop_using_xla(model: GenerativeModel, run: RunDirectory, error: Exception) 
     run.update_environment(xla=False)
 
 
-def sample_measure(options: RunOptions, images: ImageData, model: GenerativeModel) -> Callable:
-    """Return the evaluation of `eval_every`: a function without arguments -> value by name.
+def sample_measure(
+    options: RunOptions, images: ImageData, model: GenerativeModel
+) -> tuple[tuple[str, ...], Callable]:
+    """Return the metrics of `eval_every`, and a function without arguments -> value by logged name.
 
     A trial on the untrained model shows its time and raises an error if a metric is not defined. A
     metric that is not defined later is left out, with a warning. Every call uses the same latents.
@@ -240,7 +255,7 @@ def sample_measure(options: RunOptions, images: ImageData, model: GenerativeMode
         warned.update(lacking.items())
         return {f"{LOGGED}{name}": found[name].value for name in found if name not in lacking}
 
-    return values
+    return tuple(wanted), values
 
 
 def validation(model: GenerativeModel, reference: Reference) -> dict[str, float]:
@@ -352,7 +367,7 @@ def finish(run: RunDirectory, model: GenerativeModel, events: Events) -> None:
 
     The run is then marked as finished.
     """
-    traversed, styled = [], []
+    traversed, styled, step = [], [], int(model.step)
     with run.optional("pictures"), waiting("drawing pictures and films"):
         draw_curves(run)
         if frames := frames_of(run):
@@ -361,11 +376,16 @@ def finish(run: RunDirectory, model: GenerativeModel, events: Events) -> None:
             traversed += save_traversals(model, span, 0, run.path / "traversals")
         if not model.lacks(STYLES):
             styled = save_style_pictures(model, 0, run.path / "styles")
+    paths = [path for path in (*traversed, *styled) if path.suffix == ".png"]
+    shown = {f"{path.parent.name}/{path.stem}": picture(path) for path in paths}
+    events.images(step, {name: pixels for name, pixels in shown.items() if pixels is not None})
     if (curves := picture(run.path / "curves.png")) is not None:
-        events.images(int(model.step), {"curves": curves[..., :3]})
+        events.images(step, {"curves": curves[..., :3]}, folder=callbacks.PROGRESS.folder)
+    events.hparams(step, hparams.of_end())
+    events.flush()
     with waiting("exporting the generator"):
         export(layers.plain(model.generator_network()), run.export)
-    run.set_status(finished=int(model.step))
+    run.set_status(finished=step)
     folders = "traversals/, " * bool(traversed) + "styles/, " * bool(styled)
     print(f"done: samples.png, curves.png, {folders}progress.gif and export/ are in {run.path}")
 

@@ -19,6 +19,7 @@ from models.networks import stages
 from storage.paths import expanded, one_path
 from storage.run_directory import RunDirectory
 from storage.saved_config import SavedConfig
+from training.step_range import step_range
 
 
 @fields.options()
@@ -135,6 +136,10 @@ class RunOptions:
         1000, "number of samples per evaluation; its time is proportional to it",
         group="evaluation", at_least=2, may_change=True,
     )  # fmt: skip
+    profile_steps: str = field(
+        "", "A,B: profile the steps A to B for TensorBoard; default: no profile", group="speed",
+        may_change=True,
+    )  # fmt: skip
     jit: str = field(
         "auto",
         "compile the train step with XLA; auto: only with a GPU or TPU",
@@ -177,6 +182,7 @@ class RunOptions:
                     f"{-(-every // steps) * steps} is one",
                     spec.name,
                 )
+        step_range(self.profile_steps, self.steps, "profile_steps")
 
 
 # Checked when they are given: config.json of an earlier version may have them without effect.
@@ -341,11 +347,12 @@ class Config:
 
 def fixed_values(options: Any) -> dict[str, Any]:
     """Return the values of an option class that a resumed run must not change, by name."""
-    return {
-        spec.name: getattr(options, spec.name)
-        for spec in dataclasses.fields(options)
-        if not spec.metadata.get("may_change")
-    }
+    return {spec.name: getattr(options, spec.name) for spec in fixed_specs(options)}
+
+
+def fixed_specs(options: Any) -> list[dataclasses.Field]:
+    """Return the options of a class, or of an object, that a resumed run must not change."""
+    return [s for s in dataclasses.fields(options) if not s.metadata.get("may_change")]
 
 
 def command_line(argv: Sequence[str]) -> str:

@@ -25,6 +25,7 @@ from models.latents import (
 PLANE_SPANS = (1, 3)
 POINTS = 11  # values per code in a traversal
 PSIS = (0.0, 0.25, 0.5, 0.7, 0.85, 1.0, 1.25)  # columns of the truncation sweep
+GENERATED = "generated"  # title of the sample grid
 DRAWS = 100  # noise draws per standard deviation
 FILM_BYTES = 500_000  # largest GIF of a traversal
 

@@ -56,7 +56,7 @@ def finished_step(config: Config, run: RunDirectory) -> int | None:
     for place in places:
         if not (place.has_checkpoints and place.config.exists() and place.finished):
             return None
-    ignored = {"outdir": "", "data_dir": "", "copy_to": "", "resume": "auto"}
+    ignored = {"outdir": "", "data_dir": "", "copy_to": "", "resume": "auto", "profile_steps": ""}
     if Config.of_run(run).with_options(**ignored) != config.with_options(**ignored):
         return None
     step = steps_of(run.checkpoints)[0]

@@ -65,14 +65,19 @@ def fixed_names() -> list[str]:
 
 @NETWORKS.add("auto")
 def _auto(dataset, fingerprint, image_shape) -> Extractor:
-    """Digits for MNIST, else Inception if its weights are in the cache, else EfficientNet."""
+    return load(network_of(dataset, image_shape), dataset, fingerprint, image_shape)
+
+
+def network_of(dataset: str, image_shape: tuple[int, int, int]) -> str:
+    """Return the network that "auto" selects.
+
+    Digits for MNIST, else Inception if its weights are in the cache, else EfficientNet.
+    """
     from evaluation.features import inception
 
     if dataset == "MNIST" and tuple(image_shape) == (28, 28, 1):
-        name = DIGITS
-    else:
-        name = INCEPTION if inception.available() else EFFICIENTNET
-    return load(name, dataset, fingerprint, image_shape)
+        return DIGITS
+    return INCEPTION if inception.available() else EFFICIENTNET
 
 
 @NETWORKS.add(INCEPTION, fixed=True)

@@ -15,6 +15,7 @@ from metrics import neighbours
 from metrics.factors import FACTORS
 from metrics.measurement import Measurement, MetricError
 
+NEIGHBOURS, CODES, CONFUSION = "neighbours.png", "codes.png", "confusion.png"
 CODE_PANELS = (
     *(
         (f"{name.replace('_', ' ')}: {FACTORS[name].correlation}", metric, "correlations")
@@ -30,7 +31,7 @@ def draw(measured: Mapping[str, Measurement], context: Context, folder: Path) ->
         train = context.reference.data.train.images
         with contextlib.suppress(MetricError):
             picture = neighbours_grid(context.samples.first, train)
-            plotting.save_image(folder / "neighbours.png", picture)
+            plotting.save_image(folder / NEIGHBOURS, picture)
     draw_codes(measured, folder)
     draw_confusion(measured, context.reference.data.class_names, folder)
 
@@ -61,7 +62,7 @@ def draw_codes(measured: Mapping[str, Measurement], folder: Path) -> None:
         }
         panels.append(plotting.Bars(title, values))
     if panels:
-        plotting.save_bars(folder / "codes.png", panels)
+        plotting.save_bars(folder / CODES, panels)
 
 
 def draw_confusion(
@@ -76,7 +77,7 @@ def draw_confusion(
         for cluster, label in enumerate(metric.protocol["mapping"])
     ]
     plotting.save_matrix(
-        folder / "confusion.png",
+        folder / CONFUSION,
         metric.protocol["confusion"],
         row_names=list(class_names),
         column_names=columns,

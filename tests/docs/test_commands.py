@@ -134,6 +134,8 @@ def small(config, images):
     run = {"dataset": images[channels], "steps": 2, "mixed_precision": "off"}
     if config.options.eval_every:
         run |= {"eval_metrics": "pixel_mean", "eval_samples": 10}
+    if config.options.profile_steps:
+        run |= {"profile_steps": "1,2"}
     return [f"--{name}={value}" for name, value in {**run, "batch_size": 4, **hp}.items()]
 
 

@@ -29,6 +29,7 @@ from tests.evaluate.cases import (
     rows,
     values_of,
 )
+from tests.train.cases import events_in, tensors
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -164,6 +165,18 @@ def test_neighbours_png_has_ten_samples_beside_their_nearest_training_images(alo
         assert (cell == x_train).all((1, 2)).any(), column
 
 
+def test_tensorboard_has_the_values_and_the_picture_at_the_step_of_the_checkpoint(alone):
+    events, values = events_in(alone.path), values_of(alone.evaluation)
+    measured = {name: value for name, value in values.items() if value is not None}
+    assert len(measured) > 10
+    for name, value in measured.items():
+        shown = tensors(events, f"evaluation/{name}", "scalars")
+        assert (list(shown), float(shown[6])) == ([6], np.float32(value)), name
+    tags = {tag for tag in events.Tags()["tensors"] if tag.startswith("evaluation/")}
+    assert tags == {f"evaluation/{name}" for name in (*measured, "neighbours")}
+    assert list(tensors(events, "evaluation/neighbours", "images")) == [6]
+
+
 @pytest.mark.slow
 def test_seed_determines_the_values(evaluate):
     argv = ("--metrics=fd_digits,fd_digits_infinity", "--features=digits", "--num_samples=20")
@@ -192,6 +205,9 @@ def test_evaluation_json_keeps_other_metrics_of_the_same_checkpoint(call, copied
     assert set(second) == {"pixel_std", "pixel_mean", "nmi", "fd_digits"}
     assert second["fd_digits"] == first["fd_digits"]
     assert second["pixel_mean"]["protocol"]["seed"] == 1
+    assert len(list(copied_run.glob("*.evaluation-6"))) == 1
+    shown = tensors(events_in(copied_run), "evaluation/pixel_mean", "scalars")
+    assert float(shown[6]) == pytest.approx(second["pixel_mean"]["value"])
 
     saved = evaluation_of(copied_run)
     saved["metrics"]["fd_digits"]["protocol"]["checkpoint_step"] = 5

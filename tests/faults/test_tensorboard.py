@@ -9,14 +9,16 @@ import pytest
 
 from storage.run_directory import RunDirectory
 from training.events import Events
-from training.restoring import restore_summaries
+from training.restoring import first_step_to_restore, restore_summaries
+
+SPEED = "progress/images_per_second"  # tag
 
 
-def written(folder, start, steps, tags=("loss",)):
+def written(folder, start, steps, names=("images_per_second",)):
     """Write scalars and pictures of steps as a training does that is killed."""
     events = Events(folder, start).__enter__()
     for step in steps:
-        events.scalars(step, {tag: float(step) for tag in tags})
+        events.scalars(step, {name: float(step) for name in names})
         events.images(step, {"samples": np.full((4, 4, 1), step, np.uint8)})
     events.flush()
     time.sleep(1.1)  # event files are named and read by their second
@@ -69,14 +71,14 @@ def test_events_of_a_resumed_run_have_each_step_once(tmp_path, steps_in):
     written(tmp_path, 0, range(1, 11))
     written(tmp_path, 5, range(5, 9))  # that of the checkpoint is written again
     written(tmp_path, 7, range(7, 13))
-    assert steps_in(tmp_path)["loss"] == list(range(1, 13))
+    assert steps_in(tmp_path)[SPEED] == list(range(1, 13))
 
 
 def test_events_of_a_lost_future_are_forgotten(tmp_path):
-    written(tmp_path, 0, range(1, 11), tags=("loss", "metric_fid"))
+    written(tmp_path, 0, range(1, 11), names=("images_per_second", "metric_fid"))
     written(tmp_path, 5, [])
     found = of_accumulator(tmp_path)
-    assert sorted(found) == ["loss", "metric_fid", "samples"]
+    assert sorted(found) == ["Samples/samples", "metric/fid", SPEED]
     assert list(found.values()) == [[1, 2, 3, 4]] * 3
 
 
@@ -95,7 +97,7 @@ def test_restored_summaries_are_those_of_the_records_and_pictures_of_the_step(tm
         scalars=lambda step, values: shown.setdefault(step, []).append(values),
         images=lambda step, pictures: shown.setdefault(step, []).append(pictures),
     )
-    assert restore_summaries(run, events, 5)
+    assert restore_summaries(run, events, 5, 5)
     evaluation, log, pictures = shown.pop(5)
     assert shown == {}
     assert evaluation == {"metric_fid": 3.5}
@@ -103,7 +105,7 @@ def test_restored_summaries_are_those_of_the_records_and_pictures_of_the_step(tm
     assert log == {**position, "images_per_second": 8.0}
     shapes = {title: pixels.shape for title, pixels in pictures.items()}
     gray = (4, 4, 1)
-    assert shapes == {"reconstructions": gray, "plane 1": (4, 4, 3), "samples": gray}
+    assert shapes == {"reconstructions": gray, "plane 1": (4, 4, 3), "generated": gray}
     assert all((pixels == 5).all() for pixels in pictures.values())
 
 
@@ -117,7 +119,7 @@ def test_pictures_without_their_sample_grid_are_not_restored(tmp_path, damage, c
         run.samples.mkdir()
         (run.samples / "step-0000005.png").write_bytes(b"half")
     with Events(tmp_path, 5) as events:
-        assert not restore_summaries(run, events, 5)
+        assert not restore_summaries(run, events, 5, 5)
     assert of_accumulator(tmp_path) == {}
     assert capsys.readouterr().err.count("step-0000005.png: left out (") == (damage == "damaged")
 
@@ -125,7 +127,39 @@ def test_pictures_without_their_sample_grid_are_not_restored(tmp_path, damage, c
 def test_events_of_a_run_killed_before_its_first_checkpoint_are_forgotten(tmp_path):
     written(tmp_path, 0, [0, 1, 2])
     written(tmp_path, 0, [0, 1])
-    assert of_accumulator(tmp_path)["loss"] == [0, 1]
+    assert of_accumulator(tmp_path)[SPEED] == [0, 1]
+
+
+def test_run_of_an_earlier_version_gets_all_summaries_with_folders(tmp_path, steps_in):
+    """Tags of those versions have no folder; a run that was copied has no event files."""
+    import plotting
+
+    run = RunDirectory(tmp_path)
+    with Events(tmp_path, 0, ".v2") as events:
+        for step in range(5):
+            events.scalars(step, {"of_old": step})
+    time.sleep(1.1)  # event files are named and read by their second
+    for step in range(2, 7, 2):
+        run.log({"step": step, "images_per_second": 2.0})
+        plotting.save_image(run.samples / f"step-{step:07}.png", np.zeros((4, 4, 1), np.uint8))
+    assert first_step_to_restore(run, 6) == 0
+    with Events(tmp_path, 6) as events:
+        assert restore_summaries(run, events, 0, 6)
+    found = steps_in(tmp_path)
+    assert (found[SPEED], found["other/of_old"]) == ([2, 4, 6], [0, 1, 2, 3, 4])
+    assert of_accumulator(tmp_path)["Samples/generated"] == [2, 4, 6]
+    assert first_step_to_restore(run, 6) == 6
+
+
+def test_events_of_a_run_that_starts_again_replace_those_of_the_killed_one(tmp_path):
+    """HParams has the first values of a run in any of its event files."""
+    written(tmp_path, 0, [0, 1])
+    other = tmp_path / "events.out.tfevents.1.other"
+    other.write_bytes(b"")
+    (killed,) = tmp_path.glob("*.grouped")
+    assert first_step_to_restore(RunDirectory(tmp_path), 0) == 0
+    assert other.exists()
+    assert not killed.exists()
 
 
 def test_events_that_cannot_be_written_give_one_warning(capsys):

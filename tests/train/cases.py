@@ -38,6 +38,15 @@ def timeless(line):
     return {k: v for k, v in line.items() if k not in ("seconds", "images_per_second")}
 
 
+def events_in(path):
+    """Return the events of a run as TensorBoard reads them."""
+    from tensorboard.backend.event_processing import event_accumulator
+
+    everything = {event_accumulator.TENSORS: 0}
+    accumulator = event_accumulator.EventAccumulator(str(path), size_guidance=everything)
+    return accumulator.Reload()
+
+
 def tensors(events, tag, plugin):
     """Return step -> array of a tag of a TensorBoard plugin."""
     import tensorflow as tf

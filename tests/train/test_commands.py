@@ -79,6 +79,14 @@ INVALID = {
     ),
     "features without an evaluation": (["--eval_features=nope.keras"], "--eval_features: has no"),
     "default samples without an evaluation": (["--eval_samples=1000"], "--eval_samples: has no"),
+    "profile of no range": (
+        ["--profile_steps=30,20"],
+        "--profile_steps: expected A,B with 1 <= A <= B, such as 20,30, got 30,20$",
+    ),
+    "profile after the end": (
+        ["--profile_steps=20,30", "--steps=25"],
+        "--profile_steps: expected steps up to 25, the last one, got 20,30$",
+    ),
     "outdir held": (["--outdir={held}"], "--outdir: {held}: another process trains in it"),
     "resume must": (
         ["--resume=must", "--outdir={new}"],
@@ -127,6 +135,7 @@ VALID = {
     "what may change": [
         "{run_flags}", "--epochs=9", "--steps=99", "--log_every=7", "--sample_every=1",
         "--keep_checkpoints=9", "--checkpoint_every=1", "--jit=off", "--data_dir=elsewhere",
+        "--profile_steps=7,9",
     ],
 }  # fmt: skip
 

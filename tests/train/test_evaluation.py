@@ -11,6 +11,7 @@ from storage.run_directory import RunDirectory
 from tests.train.cases import (
     EVALUATION,
     SCHEDULE,
+    events_in,
     files,
     measurements,
     records,
@@ -62,12 +63,9 @@ def test_eval_every_changes_neither_weights_nor_other_log_lines(
 
 
 def test_tensorboard_and_curves_have_the_metrics(measured, monkeypatch):
-    from tensorboard.backend.event_processing import event_accumulator
-
     from training import curves
 
-    events = event_accumulator.EventAccumulator(str(measured.path))
-    events.Reload()
+    events = events_in(measured.path)
     lines = measurements(measured.path)
     drawn = {}
     monkeypatch.setattr(
@@ -82,7 +80,7 @@ def test_tensorboard_and_curves_have_the_metrics(measured, monkeypatch):
         steps, values = drawn[title].series[name]
         assert list(steps) == [line["step"] for line in lines]
         assert list(values) == [line[f"metric_{name}"] for line in lines]
-        shown = tensors(events, f"metric_{name}", "scalars")
+        shown = tensors(events, f"metric/{name}", "scalars")
         assert list(shown) == list(steps)
         assert list(map(float, shown.values())) == pytest.approx(list(values))
 

@@ -17,7 +17,14 @@ import pytest
 
 import plotting
 from cli import flags
-from tests.train.cases import pixels, records, saved_config, steps_saved, tensors
+from tests.train.cases import (
+    events_in,
+    pixels,
+    records,
+    saved_config,
+    steps_saved,
+    tensors,
+)
 from training import options
 
 
@@ -197,14 +204,7 @@ def test_curves_png_is_not_blank(tiny_run):
 
 @pytest.fixture(scope="module")
 def events(tiny_run):
-    """Return the events of the tiny run as TensorBoard reads them."""
-    from tensorboard.backend.event_processing import event_accumulator
-
-    accumulator = event_accumulator.EventAccumulator(
-        str(tiny_run.path), size_guidance={event_accumulator.TENSORS: 0}
-    )
-    accumulator.Reload()
-    return accumulator
+    return events_in(tiny_run.path)
 
 
 def picture_of(tensor):
@@ -215,20 +215,33 @@ def picture_of(tensor):
 
 def test_tensorboard_has_the_scalars_of_the_log(tiny_run, events):
     lines = records(tiny_run.path)
-    for name in set(lines[0]) - {"step"}:
-        shown = tensors(events, name, "scalars")
+    names = set(lines[0]) - {"step"}
+    tags = {
+        **{f"loss/{name}": name for name in names if name.startswith(("d_loss", "g_loss"))},
+        **{f"accuracy/{name}": name for name in names if name.startswith("d_accuracy_")},
+        **{
+            f"{folder}/{player}": f"{player}_{folder}"
+            for folder in ("gradient_norm", "learning_rate")
+            for player in ("discriminator", "generator")
+        },
+        **{f"progress/{n}": n for n in ("epoch", "kimg", "seconds", "images_per_second")},
+    }
+    assert sorted(tags.values()) == sorted(names)
+    for tag, name in tags.items():
+        shown = tensors(events, tag, "scalars")
         assert list(shown) == [line["step"] for line in lines]
         expected = [np.float32(line[name]) for line in lines]
         np.testing.assert_array_equal(list(map(float, shown.values())), expected, name)
 
 
 def test_tensorboard_has_the_pictures_and_the_configuration(tiny_run, events):
-    samples = tensors(events, "samples", "images")
+    samples = tensors(events, "Samples/generated", "images")
     assert list(samples) == [0, 4, 6]
     for step, tensor in samples.items():
         file = tiny_run.path / "samples" / f"step-{step:07}.png"
         np.testing.assert_array_equal(picture_of(tensor), pixels(file))
-    real, curves = tensors(events, "real", "images"), tensors(events, "curves", "images")
+    real = tensors(events, "Samples/real", "images")
+    curves = tensors(events, "progress/curves", "images")
     np.testing.assert_array_equal(picture_of(real[0]), pixels(tiny_run.path / "real.png"))
     drawn = pixels(tiny_run.path / "curves.png")[..., :3]
     np.testing.assert_array_equal(picture_of(curves[6]), drawn)

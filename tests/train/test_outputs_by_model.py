@@ -1,5 +1,6 @@
 """Outputs that labels, an encoder and codes add to a run, and their requirements on the data."""
 
+import io
 import math
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import Image
 
 import plotting
 from errors import UserError
-from tests.train.cases import records
+from tests.train.cases import events_in, pixels, records, tensors
 
 
 def test_sample_grid_of_a_class_conditional_model_has_one_class_per_row(told_run, cells):
@@ -93,6 +94,18 @@ def test_finished_run_of_a_model_with_codes_has_traversals(coded_run, tiny_run, 
     last = iio.imread(folder / "code-1-span-2.gif", mode="L")[10]
     expected = plotting.to_uint8(model.generate(latents)).astype(int)
     assert abs(cells(last[..., None], columns=4)[0] - expected).max() <= 1
+
+
+def test_tensorboard_has_the_traversals_of_the_last_step(coded_run):
+    events = events_in(coded_run.path)
+    for code in (0, 1):
+        for span in (1, 2):
+            name = f"traversals/code-{code}-span-{span}"
+            shown = tensors(events, f"Samples/{name}", "images")
+            assert list(shown) == [4]
+            _, _, png = shown[4].tolist()
+            file = coded_run.path / f"{name}.png"
+            np.testing.assert_array_equal(pixels(io.BytesIO(png)), pixels(file))
 
 
 def test_log_of_a_model_with_codes_has_mutual_information(coded_run):

@@ -116,6 +116,7 @@ def test_finished_step_of_a_finished_run_is_its_last_step(finished, tmp_path):
     argv = ("--seed=1", "--steps=5")
     assert resume.finished_step(config(*argv), finished) == 5
     assert resume.finished_step(config(*argv, "--outdir=x", "--resume=must"), finished) == 5
+    assert resume.finished_step(config(*argv, "--profile_steps=2,3"), finished) == 5
     for more in ("--steps=6", "--log_every=7", "--keep_checkpoints=1"):
         assert resume.finished_step(config(*argv, more), finished) is None
     assert resume.finished_step(config(*argv), RunDirectory(tmp_path / "new")) is None
