@@ -16,7 +16,9 @@ from models.randomness import Growth
 from models.scalars import ScalarGroup
 from models.style_based import StyleBasedModel
 
-GROWTH = ScalarGroup(title="doublings of the smallest size", names=("growth",), order=80)
+GROWTH = ScalarGroup(
+    title="doublings of the smallest size", names=("growth",), order=80, settings=True
+)
 
 
 @keras.saving.register_keras_serializable(layers.PACKAGE)

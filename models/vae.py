@@ -26,7 +26,9 @@ from models.scalars import ScalarGroup
 tfd = tfp.distributions
 
 KL = ScalarGroup(title="KL divergence", names=("kl_loss",), unit="nats", order=12, is_loss=True)
-KL_WEIGHT = ScalarGroup(title="weight of the KL divergence", names=("kl_weight",), order=80)
+KL_WEIGHT = ScalarGroup(
+    title="weight of the KL divergence", names=("kl_weight",), order=80, settings=True
+)
 ACTIVE_UNITS = ScalarGroup(title="active latent dimensions", names=("active_units",), order=90)
 
 

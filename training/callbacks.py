@@ -27,7 +27,9 @@ from training.pictures import Picture, plane_grid, reconstruction_grid
 from training.stopping import StopRequest
 
 PLANE_SPANS = (1, 3)
-LEARNING_RATES = ScalarGroup(title="learning rates", suffix="_learning_rate", order=70)
+LEARNING_RATES = ScalarGroup(
+    title="learning rates", suffix="_learning_rate", order=70, settings=True
+)
 SPEED = ScalarGroup(title="images per second", names=("images_per_second",), order=100)
 
 

@@ -267,7 +267,9 @@ def save_traversals(model: "GenerativeModel", options: "GenerateOptions", outdir
     """Write a picture and a GIF per continuous code; return their paths."""
     from training import pictures
 
-    return pictures.save_traversals(model, options.span, options.seed, outdir, options.label)
+    trained = packages.find(options.pretrained) if options.pretrained else RunDirectory(options.run)
+    names = pictures.names_of_categories(trained, int(model.step))
+    return pictures.save_traversals(model, options.span, options.seed, outdir, options.label, names)
 
 
 @OUTPUTS.add(

@@ -7,6 +7,7 @@ from pathlib import Path
 import data
 from errors import UserError
 from evaluation import runner, subject
+from evaluation.categories import matching
 from evaluation.context import Stopwatch
 from evaluation.families import describe as describe_metrics
 from evaluation.options import EvaluateOptions, MeasureOptions
@@ -62,13 +63,23 @@ def evaluate_all(request: EvaluateOptions, *, only_new: bool = False) -> str:
         evaluations += evaluate_baselines(request, references)
     several = len(evaluations) > 1
     lines = [f"{e['name']}: " * several + line for e in evaluations for line in missing(e)]
-    lines += ["", tables(evaluations), "" if several else PROTOCOL, *kept]
+    lines += ["", tables(evaluations)]
+    lines += [f"{e['name']}: " * several + x for e in evaluations for x in matching(e["metrics"])]
+    lines += ["" if several else PROTOCOL, *kept]
     if several:
-        logs = {e["name"]: run.records() for run, e in zip(runs, evaluations, strict=False)}
-        lines.append(write_comparison(folder, evaluations, logs))
+        measured = list(zip(runs, evaluations, strict=False))
+        logs = {e["name"]: run.records() for run, e in measured}
+        configurations = {e["name"]: configuration_of(run) for run, e in measured}
+        lines.append(write_comparison(folder, evaluations, logs, configurations))
         if request.publish and len(runs) > 1:
             publishing.copy_pictures(folder, folder.name)
     return "\n".join(lines).strip("\n")
+
+
+def configuration_of(run: RunDirectory | Package) -> str:
+    """Return the values that runs of one configuration with other seeds share, as text."""
+    identity = options.Config.of_run(run).identity(run.read_data()["fingerprint"])
+    return repr({**identity, "seed": None, "total_steps": run.read_config()["total_steps"]})
 
 
 def record_of(run: RunDirectory | Package) -> dict:
@@ -253,6 +264,7 @@ def evaluate_run(
     run, the files of an earlier checkpoint than the newest one have a folder of their own.
     """
     from training import loading
+    from training.pictures import label_matches
 
     watch = Stopwatch()
     with watch.stage("loading"):
@@ -281,7 +293,9 @@ def evaluate_run(
         if isinstance(run, RunDirectory):
             protocol[RUN] = str(run.path.resolve())
     measured = subject.of_model(name, model, protocol, identity)
-    return evaluate(measured, reference, request, folder, only_new=only_new, watch=watch)
+    record = evaluate(measured, reference, request, folder, only_new=only_new, watch=watch)
+    label_matches(model, run, folder)
+    return record
 
 
 def evaluate_baselines(request: MeasureOptions, references: Sequence[Reference]) -> list[dict]:

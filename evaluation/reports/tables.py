@@ -6,7 +6,7 @@ from typing import Any
 
 HASHES = ("fingerprint", "features_sha256", "images_sha256")
 # Protocol entries that notes omit: they are in the table or a picture, or too long.
-OMITTED = ("values", "mapping", "confusion", "kl_of_dimensions")
+OMITTED = ("values", "mapping", "class_names", "confusion", "kl_of_dimensions")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
