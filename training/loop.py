@@ -389,7 +389,7 @@ def finish(
             save_style_pictures(model, 0, run.path / "styles")
             listed.append("styles/")
     if (curves := picture(run.path / "curves.png")) is not None:
-        events.images(int(model.step), {"curves": curves[..., :3]})
+        events.images(int(model.step), {"curves": curves})
     export(layers.plain(model.generator_network()), run.export)
     run.set_status(finished=int(model.step))
     print(f"done: {', '.join(listed)}, progress.gif and export/ are in {run.path}")

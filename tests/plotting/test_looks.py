@@ -36,7 +36,7 @@ def test_quantities_of_a_panel_differ(panel):
         assert first != second, (a, b)
 
 
-def test_a_quantity_has_one_look_wherever_it_is_drawn():
+def test_look_of_a_quantity_is_that_of_its_parts():
     assert look_of("d_loss") == look_of("discriminator")
     assert look_of("g_loss") == look_of("generator")
     assert look_of("sx_real").colour == look_of("real").colour

@@ -94,7 +94,7 @@ def test_settings_are_one_line_unless_they_change(tmp_path, figure):
     assert settings == "weight of the KL divergence: 1"
 
 
-def test_a_quantity_has_the_same_look_in_all_panels(tmp_path, panels):
+def test_looks_of_quantities_are_the_same_in_all_panels(tmp_path, panels):
     run = RunDirectory(tmp_path)
     run.log(
         {
