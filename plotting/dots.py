@@ -165,8 +165,10 @@ def _draw_names(axes, labels: Sequence[str]) -> None:
 
 def _draw_head(axes, group: Dots, letters: int) -> None:
     """Write the title above the axes and the direction below."""
-    parts = group.title.replace("_", "_ ")  # names of metrics break there
-    title = "\n".join(textwrap.wrap(parts, letters, max_lines=2, placeholder=" …"))
+    title = group.title
+    if len(title) > letters:
+        parts = title.replace("_", "_ ")  # names of metrics break there
+        title = "\n".join(textwrap.wrap(parts, letters, max_lines=2, placeholder=" …"))
     style = {"loc": "left", "parse_math": False}
     axes.set_title(title.replace("_ ", "_"), size=10, weight="bold", color=INK, **style)
     note = ", ".join(filter(None, (BETTER[group.better], "log scale" if group.log else "")))

@@ -241,7 +241,7 @@ def texts_of(monkeypatch, path, groups):
     )
     save_dots(path, groups, "a title")
     (figure,) = figures
-    texts = [*figure.texts, figure._supxlabel]
+    texts = list(figure.texts)
     for axes in figure.axes:
         ticks = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)
         low, high = axes.get_xlim()
