@@ -26,12 +26,9 @@ from models.terms import Term, Terms, merged, total
 
 D_LOSS, G_LOSS = "d_loss", "g_loss"
 LOSSES = ScalarGroup(
-    title="losses",
-    names=(D_LOSS, G_LOSS),
+    title="losses", names=(D_LOSS, G_LOSS), order=20, is_loss=True,
     labels=(state_keys.DISCRIMINATOR, state_keys.GENERATOR),
-    order=20,
-    is_loss=True,
-)
+)  # fmt: skip
 DISCRIMINATOR_TERMS = ScalarGroup(
     title="terms of the discriminator's loss", prefix=f"{D_LOSS}_", order=30
 )
