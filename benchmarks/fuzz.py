@@ -33,6 +33,7 @@ import fields
 import plotting
 from cli import flags
 from errors import UserError
+from evaluation import categories
 from evaluation import record as evaluation_record
 from evaluation.options import EvaluateOptions
 from evaluation.reports import packages as package_reports
@@ -403,6 +404,8 @@ def check_evaluation(content: bytes) -> None:
                 assert kept["metrics"].keys() == {*names}
                 tables.tables([kept])
                 tables.notes(kept)
+        for line in categories.matching(evaluation_record.stored_metrics(run.path)):
+            assert line.startswith(categories.CORNER_WITH_CLASSES)
         merged = evaluation_record.with_earlier({"metrics": new}, protocol, "abc", run.path)
         assert "fid" in merged["metrics"]
         json.dumps(merged)

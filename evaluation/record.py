@@ -112,6 +112,16 @@ def saved_record(folder: Path) -> dict:
     return saved
 
 
+def stored_metrics(folder: Path) -> dict[str, dict]:
+    """Return the metrics in evaluation.json by name; empty if it is missing or damaged."""
+    try:
+        saved = json.loads((folder / FILE).read_bytes())
+        require_shape(saved)
+    except (OSError, ValueError, TypeError, RecursionError):
+        return {}
+    return saved["metrics"]
+
+
 def require_shape(saved: Any) -> None:
     """Raise TypeError unless a value has the shape of a record: see `as_record`, with hashes."""
     require_types(saved, {"name": str, "dataset": str, "seconds": dict, "metrics": dict})

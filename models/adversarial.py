@@ -25,7 +25,10 @@ from models.scalars import ScalarGroup
 from models.terms import Term, Terms, merged, total
 
 D_LOSS, G_LOSS = "d_loss", "g_loss"
-LOSSES = ScalarGroup(title="losses", folder="loss", names=(D_LOSS, G_LOSS), order=20, is_loss=True)
+LOSSES = ScalarGroup(
+    title="losses", folder="loss", names=(D_LOSS, G_LOSS), order=20, is_loss=True,
+    labels=(state_keys.DISCRIMINATOR, state_keys.GENERATOR),
+)  # fmt: skip
 DISCRIMINATOR_TERMS = ScalarGroup(
     title="terms of the discriminator's loss", folder="loss", prefix=f"{D_LOSS}_", order=30
 )

@@ -22,12 +22,14 @@ class Panel:
         order: place of the panel.
         unit: unit of the values; empty for numbers.
         log: whether the axis is logarithmic.
+        settings: whether the values are settings, which are written in one line unless they change.
     """
 
     title: str
     order: int = 0
     unit: str = ""
     log: bool = False
+    settings: bool = False
 
     @property
     def heading(self) -> str:
@@ -42,12 +44,14 @@ class ScalarGroup(Panel):
     Attributes:
         folder: first part of their tags in TensorBoard; several groups may share one.
         names: names of the scalars; empty if they are composed of prefix, label and suffix.
+        labels: labels of the names in the panel; by default the names.
         prefix, suffix: first and last part of the names.
         is_loss: whether the progress line and the curves of several runs include them.
     """
 
     folder: str
     names: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
     prefix: str = ""
     suffix: str = ""
     is_loss: bool = False
@@ -82,7 +86,7 @@ class ScalarGroup(Panel):
             if plain not in self.names:
                 return None
             if len(self.names) > 1:
-                return name
+                return dict(zip(self.names, self.labels, strict=False)).get(name, name)
             return "train" if plain == name else "test"
         label = name.removeprefix(self.prefix).removesuffix(self.suffix)
         composed = label and name == f"{self.prefix}{label}{self.suffix}"

@@ -17,7 +17,11 @@ from models.scalars import ScalarGroup
 from models.style_based import StyleBasedModel
 
 GROWTH = ScalarGroup(
-    title="doublings of the smallest size", folder="scheduled", names=("growth",), order=80
+    title="doublings of the smallest size",
+    folder="scheduled",
+    names=("growth",),
+    order=80,
+    settings=True,
 )
 
 

@@ -34,7 +34,11 @@ KL = ScalarGroup(
     is_loss=True,
 )
 KL_WEIGHT = ScalarGroup(
-    title="weight of the KL divergence", folder="scheduled", names=("kl_weight",), order=80
+    title="weight of the KL divergence",
+    folder="scheduled",
+    names=("kl_weight",),
+    order=80,
+    settings=True,
 )
 ACTIVE_UNITS = ScalarGroup(
     title="active latent dimensions", folder="information", names=("active_units",), order=90

@@ -1,23 +1,28 @@
-"""Curves over training steps: losses of one run, or a metric of several runs."""
+"""Curves over training steps: the scalars of one run, or one scalar of several runs."""
 
 import dataclasses
-import io
 import math
 import os
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from plotting.figures import save_figure
+from plotting.looks import INK, LINES, Look, look_of
 from plotting.paths import check_ending
-from storage.files import write_atomically
 
-# Okabe and Ito's palette for colour-blind readers, without yellow.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#333333")
-INK, PALE_INK = "#333333", "#DDDDDD"
+PALE_INK, GRAY_INK = "#DDDDDD", "#6A6A6A"
 MARKED = 60  # maximum number of points of a series that are drawn as dots
 WIDTH, DPI = 9.0, 100  # inches, dots per inch: 900 pixels wide
 LARGEST = 1e300  # from here on matplotlib cannot compute the ticks
+# Inches: a row of panels, lines of the header, its margin.
+ROW, TITLE_LINE, LINE, MARGIN = 2.55, 0.3, 0.21, 0.08
+SUBTITLE = 120  # letters that fit into a line of the subtitle
+THIN, PLAIN, THICK = 0.8, 1.6, 2.6  # widths of lines
+
+Series = tuple[Any, Any]  # steps [k], values [k]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,28 +31,39 @@ class Panel:
 
     Attributes:
         title: name of the values, with the unit if there is one.
-        series: name -> (steps [k], values [k]) with finite steps, drawn in the given order. A name
-            has one colour in all panels of a figure. Series without points are omitted.
-        log_y: whether the value axis is logarithmic; values <= 0 leave gaps, counted in the legend.
+        series: label -> (steps [k], values [k]) with finite steps, drawn in the given order. Series
+            without points are omitted.
+        log_y: whether the value axis is logarithmic; values <= 0 leave gaps, counted below the
+            title.
         smoothing: time constant of the moving average as a fraction of the points, from 0 (off) to
             1. A series is not smoothed if the time constant is less than two points.
+        looks: label -> look; by default that of the quantity with the name of the label.
+        seeds: label -> the series of which its series is the mean. They are drawn thin, and their
+            mean thick.
     """
 
     title: str
-    series: Mapping[str, tuple[Any, Any]]
+    series: Mapping[str, Series]
     log_y: bool = False
     smoothing: float = 0.02
+    looks: Mapping[str, Look] = dataclasses.field(default_factory=dict)
+    seeds: Mapping[str, Sequence[Series]] = dataclasses.field(default_factory=dict)
 
 
 def save_curves(
-    path: str | os.PathLike, panels: Sequence[Panel], x_label: str, title: str | None = None
+    path: str | os.PathLike,
+    panels: Sequence[Panel],
+    x_label: str,
+    title: str = "",
+    subtitle: str = "",
 ) -> None:
     """Draw the panels as a PNG file 900 pixels wide, written atomically.
 
-    Up to two panels are stacked, more are drawn in two columns; all share the range of steps. A
-    long series is drawn pale, with its moving average on top (geometric if the axis is
-    logarithmic). Values that are not finite leave gaps, counted in the legend. The same arguments
-    give the same bytes.
+    Up to two panels are stacked, more are drawn in two columns; all share the range of steps. Above
+    them are the title, the subtitle and the legend of all panels; a label with several colours is
+    gray in the legend, and an empty label is not in it. A long series is drawn pale,
+    with its moving average on top (geometric if the axis is logarithmic). Values that are not
+    finite leave gaps, counted below the title of the panel. The same arguments give the same bytes.
 
     Raises:
         ValueError: there are no panels, steps and values differ in shape or are not [k], steps are
@@ -57,40 +73,31 @@ def save_curves(
     if not panels:
         raise ValueError("a figure of curves needs at least one panel")
     series = [_prepared(panel) for panel in panels]
-    names = list(dict.fromkeys(name for panel in panels for name in panel.series))
-    styles = {
-        name: {"color": COLOURS[k % len(COLOURS)], "ls": ("-", "--", ":")[k // len(COLOURS) % 3]}
-        for k, name in enumerate(names)
-    }
     steps = np.concatenate([[], *(one.steps for drawn in series for one in drawn)])
 
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    # Legends are placed above their axes, with room of their own, so that they cover no curve.
+    entries = _legend([one for drawn in series for one in drawn])
     columns = 1 if len(panels) <= 2 else 2
     rows = math.ceil(len(panels) / columns)
-    legend_columns = [_legend_columns(drawn, WIDTH / columns) for drawn in series]
-    lines = [math.ceil(len(drawn) / n) for drawn, n in zip(series, legend_columns, strict=True)]
-    height = sum(2.6 + 0.2 * max(lines[k * columns : (k + 1) * columns]) for k in range(rows))
-    size = (WIDTH, height + (0.4 if title else 0.0))
-    figure = Figure(size, dpi=DPI, facecolor="white", layout="constrained")
+    header = _Header(title, subtitle, [shortened(label) for label in entries])
+    height = ROW * rows + header.height
+    figure = Figure((WIDTH, height), dpi=DPI, facecolor="white", layout="constrained")
     canvas = FigureCanvasAgg(figure)
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1)
-    if title:
-        figure.suptitle(title, fontsize=13, color=INK)
+    free = 1 - header.height / height
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.1, rect=(0, 0, 1, free))
+    header.draw(figure, [_handle(look) for look in entries.values()])
     for k, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, k + 1)
-        _draw(axes, panel, series[k], styles, legend_columns[k])
+        _draw(axes, panel, series[k])
         if len(steps) and steps.min() < steps.max():
             margin = 0.01 * (steps.max() - steps.min())
             axes.set_xlim(steps.min() - margin, steps.max() + margin)
         if k + columns >= len(panels):
             axes.set_xlabel(x_label, fontsize=10, color=INK)
 
-    buffer = io.BytesIO()
-    canvas.print_png(buffer, metadata={"Software": None})
-    write_atomically(path, buffer.getvalue())
+    save_figure(path, canvas)
 
 
 def smoothed(values: np.ndarray, span: float) -> np.ndarray:
@@ -111,43 +118,6 @@ def smoothed(values: np.ndarray, span: float) -> np.ndarray:
     return np.array(averages)
 
 
-class _Series(NamedTuple):
-    """Series prepared for drawing: steps and values float64 [k], NaN at gaps."""
-
-    name: str
-    label: str
-    steps: np.ndarray
-    values: np.ndarray
-
-
-def _prepared(panel: Panel) -> list[_Series]:
-    """Return the checked series of the panel, without empty ones."""
-    if not 0 <= panel.smoothing <= 1:
-        raise ValueError(f"{panel.title}: smoothing must be from 0 to 1, got {panel.smoothing}")
-    prepared = []
-    for name, (steps, values) in panel.series.items():
-        steps, values = np.asarray(steps, np.float64), np.asarray(values, np.float64)
-        if steps.ndim != 1 or steps.shape != values.shape:
-            raise ValueError(
-                f"{panel.title}, {name}: steps and values must be [k] both, "
-                f"got {steps.shape} and {values.shape}"
-            )
-        if not np.isfinite(steps).all():
-            raise ValueError(f"{panel.title}, {name}: steps must be finite")
-        notes = []
-        finite = np.abs(values) < LARGEST
-        if not finite.all():
-            notes.append(f"{np.sum(~finite)} non-finite")
-        negative = finite & (values <= 0) & panel.log_y
-        if negative.any():
-            notes.append(f"{np.sum(negative)} not positive")
-        label = shortened(f"{name} ({', '.join(notes)})" if notes else f"{name}")
-        if len(steps):
-            gaps = ~finite | negative
-            prepared.append(_Series(name, label, steps, np.where(gaps, np.nan, values)))
-    return prepared
-
-
 def shortened(text: str, length: int = 40) -> str:
     """Return the text in one line, without its middle if it exceeds the length."""
     text = " ".join(str(text).split())
@@ -155,33 +125,145 @@ def shortened(text: str, length: int = 40) -> str:
     return text if len(text) <= length else f"{text[: half - 1]}…{text[-half:]}"
 
 
-def _legend_columns(drawn: list[_Series], inches: float) -> int:
-    """Return the number of legend entries that fit side by side in a panel `inches` wide."""
-    longest = max((len(one.label) for one in drawn), default=1)
-    return max(1, min(len(drawn), int((inches - 0.8) / (0.5 + 0.075 * longest))))
+class _Series(NamedTuple):
+    """Series prepared for drawing: steps and values float64 [k], NaN at gaps."""
+
+    label: str
+    look: Look
+    width: float
+    steps: np.ndarray
+    values: np.ndarray
+    note: str  # about the gaps
 
 
-def _draw(axes, panel: Panel, drawn: list[_Series], styles, legend_columns: int) -> None:
-    """Draw the series into matplotlib axes and the legend above them."""
+def _prepared(panel: Panel) -> list[_Series]:
+    """Return the checked series of the panel in the order of drawing, without empty ones."""
+    if not 0 <= panel.smoothing <= 1:
+        raise ValueError(f"{panel.title}: smoothing must be from 0 to 1, got {panel.smoothing}")
+    prepared = []
+    for label, series in panel.series.items():
+        look = panel.looks.get(label) or look_of(f"{label}")
+        seeds = panel.seeds.get(label, ())
+        each = [(THIN, seed) for seed in seeds] + [(THICK if seeds else PLAIN, series)]
+        for width, (steps, values) in each:
+            steps, values = np.asarray(steps, np.float64), np.asarray(values, np.float64)
+            if steps.ndim != 1 or steps.shape != values.shape:
+                raise ValueError(
+                    f"{panel.title}, {label}: steps and values must be [k] both, "
+                    f"got {steps.shape} and {values.shape}"
+                )
+            if not np.isfinite(steps).all():
+                raise ValueError(f"{panel.title}, {label}: steps must be finite")
+            finite = np.abs(values) < LARGEST
+            negative = finite & (values <= 0) & panel.log_y
+            counts = {"non-finite": np.sum(~finite), "not positive": np.sum(negative)}
+            note = ", ".join(f"{n} {kind}" for kind, n in counts.items() if n)
+            if len(steps):
+                values = np.where(~finite | negative, np.nan, values)
+                prepared.append(_Series(f"{label}", look, width, steps, values, note))
+    return prepared
+
+
+def _legend(drawn: Sequence[_Series]) -> dict[str, Look]:
+    """Return the entries of the legend: label -> look."""
+    looks: dict[str, set[Look]] = {}
+    for one in drawn:
+        if one.label:
+            looks.setdefault(one.label, set()).add(one.look)
+    return {
+        label: look._replace(colour=look.colour if len({x.colour for x in found}) == 1 else INK)
+        for label, found in looks.items()
+        for look in [min(found)]
+    }
+
+
+def _handle(look: Look):
+    """Return the line of a legend entry."""
+    from matplotlib.lines import Line2D
+
+    return Line2D([], [], color=look.colour, ls=look.line, marker=look.marker, ms=5, lw=1.8)
+
+
+class _Header:
+    """Title, subtitle and legend above the panels.
+
+    Args:
+        title: title of the figure; "" for none.
+        subtitle: text that is wrapped to the width of the figure; "" for none.
+        labels: labels of the legend.
+    """
+
+    def __init__(self, title: str, subtitle: str, labels: Sequence[str]):
+        self.title = shortened(title, 85)
+        self.subtitle = textwrap.wrap(subtitle, SUBTITLE)
+        self.labels = labels
+        longest = max(map(len, labels), default=1)
+        self.columns = max(1, min(len(labels), int((WIDTH - 0.3) / (0.6 + 0.075 * longest))))
+        self.rows = math.ceil(len(labels) / self.columns)
+
+    @property
+    def height(self) -> float:
+        """Height in inches."""
+        lines = len(self.subtitle) + self.rows
+        return MARGIN + TITLE_LINE * bool(self.title) + LINE * lines
+
+    def draw(self, figure, handles: Sequence) -> None:
+        """Write the header at the top of a figure."""
+        height = figure.get_size_inches()[1]
+        left, top = 0.12 / WIDTH, height - MARGIN
+        plain = {"va": "top", "color": INK, "parse_math": False}
+        if self.title:
+            figure.text(left, top / height, self.title, size=13, weight="bold", **plain)
+            top -= TITLE_LINE
+        for line in self.subtitle:
+            figure.text(left, top / height, line, size=9, **plain)
+            top -= LINE
+        if not handles:
+            return
+        legend = figure.legend(
+            handles,
+            self.labels,
+            loc="upper left",
+            bbox_to_anchor=(0.1 / WIDTH, (top + 0.04) / height),
+            borderaxespad=0.0,
+            borderpad=0.2,
+            ncols=self.columns,
+            columnspacing=1.2,
+            labelspacing=0.35,
+            handlelength=2.2,
+            frameon=False,
+            fontsize=9,
+            labelcolor=INK,
+        )
+        legend.set_in_layout(False)
+        for text in legend.get_texts():
+            text.set_parse_math(False)
+
+
+def _draw(axes, panel: Panel, drawn: list[_Series]) -> None:
+    """Draw the series and the title into matplotlib axes."""
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
-    handles = []
-    for name, _, steps, values in drawn:
-        line = dict(styles[name], lw=1.6)
+    for _, look, width, steps, values, _ in drawn:
+        line = {"color": look.colour, "ls": look.line, "lw": width}
         shown = np.isfinite(values)
 
         # Short series and points between two gaps, which have no line, are drawn as dots.
-        few = len(steps) <= MARKED
+        few = len(steps) <= MARKED and width > THIN
         near = np.pad(shown, 1)
         dots = shown if few else shown & ~near[:-2] & ~near[2:]
-        axes.plot(steps[dots], values[dots], "o", ms=3.5 if few else 1.5, color=line["color"])
+        size = (5.0 if look.marker else 3.5) if few else 1.5
+        face = look.colour if look.line == LINES[0] else "white"
+        style = {"ms": size, "color": look.colour, "mfc": face, "zorder": 2.5}
+        axes.plot(steps[dots], values[dots], look.marker or "o", **style)
 
         span = panel.smoothing * shown.sum()
         if span >= 2:
-            axes.plot(steps, values, **dict(line, lw=0.7, ls="-", alpha=0.3))
+            if width == PLAIN:
+                axes.plot(steps, values, **dict(line, lw=0.7, ls="-", alpha=0.3))
             mean = smoothed(np.log(values) if panel.log_y else values, span)
             values = np.exp(mean) if panel.log_y else mean
-        handles += axes.plot(steps, values, **line)
+        axes.plot(steps, values, **line, alpha=0.6 if width == THIN else 1.0)
 
     axes.set_axisbelow(True)
     axes.set_facecolor("white")
@@ -200,27 +282,24 @@ def _draw(axes, panel: Panel, drawn: list[_Series], styles, legend_columns: int)
         axes.yaxis.set_major_locator(MaxNLocator(6) if high < 10 * low else LogLocator(subs=marks))
         axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(FuncFormatter(_number))
-    legend = axes.legend(
-        handles,
-        [one.label for one in drawn],
-        title=shortened(panel.title),
-        title_fontproperties={"size": 11, "weight": "bold"},
-        loc="lower left",
-        bbox_to_anchor=(0.0, 1.0),
-        borderaxespad=0.2,
-        borderpad=0.0,
-        alignment="left",
-        ncols=legend_columns,
-        columnspacing=1.2,
-        labelspacing=0.3,
-        handlelength=1.4,
-        frameon=False,
-        fontsize=9,
-        labelcolor=INK,
-    )
-    legend.get_title().set_color(INK)
-    for text in (legend.get_title(), *legend.get_texts()):
-        text.set_parse_math(False)
+    _write_title(axes, panel.title, [f"{one.label}: {one.note}" for one in drawn if one.note])
+
+
+def _write_title(axes, title: str, notes: Sequence[str]) -> None:
+    """Write the title of a panel above its axes, and the notes in a line below it."""
+    style = {"color": INK, "loc": "left", "parse_math": False}
+    axes.set_title(shortened(title, 46), size=10.5, weight="bold", pad=18 if notes else 6, **style)
+    if notes:
+        axes.annotate(
+            shortened("; ".join(notes), 60),
+            (0, 1),
+            (0, 5),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            size=8,
+            color=GRAY_INK,
+            parse_math=False,
+        )
 
 
 def _number(value: float, _) -> str:

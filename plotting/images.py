@@ -1,5 +1,6 @@
 """Grids of images with optional labels, and PNG files."""
 
+import functools
 import io
 import math
 import os
@@ -7,11 +8,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from plotting.curves import shortened
 from plotting.paths import check_ending
 from storage.files import write_atomically
 
 PAPER = 255  # gray level of padding, blank cells and margins
 READABLE = 64  # pixels; smaller images are upsampled to at most this side
+PADDING, GAP = 2, 6  # pixels around the cells, and between labels and cells
+LONGEST = 24  # letters of a label
 
 
 def to_uint8(images) -> np.ndarray:
@@ -38,10 +42,11 @@ def to_uint8(images) -> np.ndarray:
 def grid(
     images,
     columns: int | None = None,
-    padding: int = 2,
+    padding: int = PADDING,
     scale: int | None = None,
     row_labels: Sequence | None = None,
     column_labels: Sequence | None = None,
+    corner: str = "",
 ) -> np.ndarray:
     """Arrange images [n, h, w, c] in reading order on a white sheet, uint8 [H, W, c].
 
@@ -53,6 +58,7 @@ def grid(
             at least 1.
         row_labels: one per row, written to its left.
         column_labels: one per column, written above it; all rotated if one is too wide.
+        corner: meaning of the row labels, written above them.
 
     Raises:
         ValueError: as `to_uint8`; or a size is out of range, the number of labels is wrong, or the
@@ -61,7 +67,7 @@ def grid(
     images = to_uint8(images)
     n, height, width, channels = images.shape
     columns = math.isqrt(n - 1) + 1 if columns is None else columns
-    scale = max(1, READABLE // max(height, width)) if scale is None else scale
+    scale = readable_scale(height, width) if scale is None else scale
     if columns < 1 or scale < 1 or padding < 0:
         raise ValueError(
             "columns and scale must be at least 1 and padding at least 0, "
@@ -71,13 +77,13 @@ def grid(
     height, width = height * scale, width * scale
     row_texts = _labels("row_labels", row_labels, rows, height, width)
     column_texts = _labels("column_labels", column_labels, columns, height, width)
+    corner_texts = _labels("corner", [corner] if corner else None, 1, height, width)
     if any(text.shape[1] > width for text in column_texts):
         column_texts = [np.rot90(text) for text in column_texts]
 
     # (x0, y0) is the first cell, after the margins for the labels.
-    gap = 6
-    x0 = padding + max((text.shape[1] + gap for text in row_texts), default=0)
-    y0 = padding + max((text.shape[0] + gap for text in column_texts), default=0)
+    x0 = padding + max((text.shape[1] + GAP for text in row_texts + corner_texts), default=0)
+    y0 = padding + max((text.shape[0] + GAP for text in column_texts + corner_texts), default=0)
     sheet = np.full(
         (y0 + rows * (height + padding), x0 + columns * (width + padding), channels),
         PAPER,
@@ -93,11 +99,40 @@ def grid(
         put(upsampled, y0 + row * (height + padding), x0 + column * (width + padding))
     for row, text in enumerate(row_texts):
         middle = y0 + row * (height + padding) + (height - text.shape[0]) // 2
-        put(text, middle, x0 - gap - text.shape[1])
+        put(text, middle, x0 - GAP - text.shape[1])
     for column, text in enumerate(column_texts):
         middle = x0 + column * (width + padding) + (width - text.shape[1]) // 2
-        put(text, y0 - gap - text.shape[0], middle)
+        put(text, y0 - GAP - text.shape[0], middle)
+    for text in corner_texts:
+        put(text, y0 - GAP - text.shape[0], x0 - GAP - text.shape[1])
     return sheet
+
+
+def cells(sheet: np.ndarray, image_shape: Sequence[int], columns: int) -> np.ndarray:
+    """Return the images [rows, columns, h, w, c] on a sheet that `grid` made, with its defaults.
+
+    Args:
+        sheet: uint8 [H, W, c], with or without labels.
+        image_shape: (h, w, c).
+        columns: cells per row.
+
+    Raises:
+        ValueError: the sheet is too small for one row, or has other channels.
+    """
+    height, width, channels = image_shape
+    scale = readable_scale(height, width)
+    down, right = height * scale + PADDING, width * scale + PADDING
+    rows = (sheet.shape[0] - PADDING) // down
+    x0, y0 = sheet.shape[1] - columns * right, sheet.shape[0] - rows * down
+    if rows < 1 or x0 < PADDING or sheet.shape[2] != channels:
+        raise ValueError(f"a sheet {sheet.shape} has no {columns} images {tuple(image_shape)}")
+    found = sheet[y0:, x0:].reshape(rows, down, columns, right, channels).swapaxes(1, 2)
+    return found[:, :, : height * scale : scale, : width * scale : scale]
+
+
+def readable_scale(height: int, width: int) -> int:
+    """Return the largest upsampling factor that keeps images within READABLE pixels, at least 1."""
+    return max(1, READABLE // max(height, width))
 
 
 def _labels(name, labels, count, height, width) -> list[np.ndarray]:
@@ -106,18 +141,27 @@ def _labels(name, labels, count, height, width) -> list[np.ndarray]:
         return []
     if len(labels) != count:
         raise ValueError(f"{name} must be {count} long, got {len(labels)}")
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
-    font = ImageFont.load_default(min(20, max(11, min(height, width) // 5)))
+    font = _font(min(20, max(12, min(height, width) // 4)))
     line = math.ceil(font.getbbox("Agjpqy|")[3])
     if line > min(height, width):
         raise ValueError(f"{name} need cells of at least {line} pixels, got {height} x {width}")
     texts = []
-    for label in map(str, labels):
+    for label in (shortened(label, LONGEST) for label in labels):
         text = Image.new("L", (max(1, math.ceil(font.getbbox(label)[2])), line), PAPER)
         ImageDraw.Draw(text).text((0, 0), label, fill=0, font=font)
         texts.append(np.asarray(text)[:, :, None])
     return texts
+
+
+@functools.cache
+def _font(size: int):
+    """Return the font of the curves, which has more letters than that of Pillow."""
+    import matplotlib
+    from PIL import ImageFont
+
+    return ImageFont.truetype(f"{matplotlib.get_data_path()}/fonts/ttf/DejaVuSans.ttf", size)
 
 
 def check_picture(name: str, array) -> np.ndarray:

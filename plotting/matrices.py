@@ -1,16 +1,15 @@
 """Confusion matrices, such as classes of images against predicted codes."""
 
 import functools
-import io
 import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from plotting.bars import GRAY_INK
-from plotting.curves import DPI, INK, PALE_INK
+from plotting.curves import DPI, GRAY_INK, PALE_INK
+from plotting.figures import save_figure
+from plotting.looks import INK
 from plotting.paths import check_ending
-from storage.files import write_atomically
 
 SHADES = ("#FFFFFF", "#56B4E9", "#0072B2", "#00304D")  # for shares from 0 to 1
 UNKNOWN = "#EEEEEE"  # for rows without counts
@@ -116,9 +115,7 @@ def save_matrix(
     bar.set_label("share of the row", size=8, color=INK, labelpad=2)
     bar.outline.set_color(PALE_INK)
 
-    buffer = io.BytesIO()
-    canvas.print_png(buffer, metadata={"Software": None})
-    write_atomically(path, buffer.getvalue())
+    save_figure(path, canvas)
 
 
 def ruler(canvas) -> Callable[..., float]:

@@ -21,7 +21,7 @@ STEP_PICTURE = re.compile(r"(?:span-[0-9]+-)?step-([0-9]{7,18})\.png")
 FILES = {
     "": re.compile(
         r"(?:config|status)\.json|metrics\.jsonl|progress\.gif"
-        r"|(?:real|samples|curves|reconstructions|plane-[0-9]+)\.png"
+        r"|(?:real|samples|curves|categories|reconstructions(?:-by-epoch)?|plane-[0-9]+)\.png"
     ),
     "checkpoints": WRITTEN,
     "samples": STEP_PICTURE,

@@ -48,7 +48,8 @@ def test_train_that_ends_within_an_epoch_logs_test_losses_at_the_end(call, vae_r
 
 @pytest.mark.slow
 def test_train_of_a_vae_draws_its_pictures(vae_run):
-    for name in ("samples.png", "reconstructions.png", "curves.png"):
+    names = ("samples", "reconstructions", "reconstructions-by-epoch", "curves")
+    for name in (f"{name}.png" for name in names):
         assert (vae_run.path / name).stat().st_size > 1000
     traversals = {path.name for path in (vae_run.path / "traversals").iterdir()}
     assert traversals == {

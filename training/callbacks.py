@@ -27,7 +27,11 @@ from training.stopping import StopRequest
 from waiting import is_live
 
 LEARNING_RATES = ScalarGroup(
-    title="learning rates", folder="learning_rate", suffix="_learning_rate", order=70
+    title="learning rates",
+    folder="learning_rate",
+    suffix="_learning_rate",
+    order=70,
+    settings=True,
 )
 SPEED = ScalarGroup(
     title="images per second", folder="progress", names=("images_per_second",), order=100

@@ -324,7 +324,10 @@ def save_traversals(model: "GenerativeModel", options: "GenerateOptions", place:
     """Write a picture and a GIF per continuous code; return their paths."""
     from training import pictures
 
-    found = pictures.traversals(model, options.span, options.seed, options.label, options.category)
+    trained = packages.find(options.pretrained) if options.pretrained else RunDirectory(options.run)
+    names = pictures.names_of_categories(trained, int(model.step))
+    latents = (options.label, options.category)
+    found = pictures.traversals(model, options.span, options.seed, *latents, names)
     return [
         path
         for name, *drawn in found

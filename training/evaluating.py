@@ -7,6 +7,7 @@ from pathlib import Path
 import data
 from errors import UserError
 from evaluation import runner, subject
+from evaluation.categories import matching
 from evaluation.context import Stopwatch
 from evaluation.families import describe as describe_metrics
 from evaluation.options import EvaluateOptions, MeasureOptions
@@ -77,17 +78,28 @@ def evaluate_all(
         more = [notes(evaluation) for evaluation in evaluations]
     elif not several:
         more.append(PROTOCOL)
+    more += [
+        f"{e['name']}: " * several + line for e in evaluations for line in matching(e["metrics"])
+    ]
     lines = [table, "", *filter(None, more), *kept]
     if study:
         write_atomically(folder / MEANS, f"{table}\n")
         lines.append(f"this table is in {folder / MEANS}")
     if several:
-        logs = {e["name"]: run.records() for run, e in zip(runs, evaluations, strict=False)}
+        measured = list(zip(runs, evaluations, strict=False))
+        logs = {e["name"]: run.records() for run, e in measured}
+        configurations = {e["name"]: configuration_of(run) for run, e in measured}
         with waiting("pictures of the comparison"):
-            lines.append(write_comparison(folder, evaluations, logs))
+            lines.append(write_comparison(folder, evaluations, logs, configurations))
         if request.publish and len(runs) > 1:
             publishing.copy_pictures(folder, folder.name)
     return "\n".join(lines).strip("\n")
+
+
+def configuration_of(run: RunDirectory | Package) -> str:
+    """Return the values that runs of one configuration with other seeds share, as text."""
+    identity = options.Config.of_run(run).identity(run.read_data()["fingerprint"])
+    return repr({**identity, "seed": None, "total_steps": run.read_config()["total_steps"]})
 
 
 def record_of(run: RunDirectory | Package) -> dict:
@@ -277,6 +289,7 @@ def evaluate_run(
     run, the files of an earlier checkpoint than the newest one have a folder of their own.
     """
     from training import loading
+    from training.pictures import label_matches
 
     watch = Stopwatch()
     with watch.stage("loading"), waiting(f"{run.label}: loading"):
@@ -306,6 +319,7 @@ def evaluate_run(
             protocol[RUN] = str(run.path.resolve())
     measured = subject.of_model(name, model, protocol, identity)
     found = evaluate(measured, reference, request, folder, only_new=only_new, watch=watch)
+    label_matches(model, run, folder)
     measured_any = any(entry["value"] is not None for entry in found["metrics"].values())
     if isinstance(run, RunDirectory) and not outdir and measured_any:
         show_in_tensorboard(run, step, folder)

@@ -4,7 +4,7 @@ import functools
 import gc
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import keras
@@ -21,19 +21,29 @@ from evaluation.options import MeasureOptions
 from evaluation.reference import Reference
 from evaluation.validation import ACTIVE_UNITS, validation_losses
 from models import layers, state_keys
-from models.abilities import STYLES, VALIDATION
+from models.abilities import LABEL, STYLES, VALIDATION
 from models.base import ACTIVE, GenerativeModel
 from models.scalars import TEST
 from storage.checkpoints import IDENTITY, Checkpoints
 from storage.files import replacing
-from storage.run_directory import STEP_PICTURE, RunDirectory
+from storage.run_directory import RunDirectory
 from training import callbacks, devices, hparams, loading, machine, stopping
 from training.copying import Copies
 from training.curves import draw_curves
 from training.events import Events
 from training.milestones import Milestones
 from training.options import Config, RunOptions
-from training.pictures import picture, save_style_pictures, save_traversals
+from training.pictures import (
+    TRAVERSAL_SPANS,
+    TRAVERSALS,
+    names_of_categories,
+    picture,
+    reconstructions_by_epoch,
+    save_categories,
+    save_style_pictures,
+    save_traversals,
+    step_pictures,
+)
 from training.profiling import Profiler
 from training.progress import Progress
 from training.restoring import first_step_to_restore, restore_summaries
@@ -42,7 +52,6 @@ from training.step_range import step_range
 from waiting import waiting
 
 GIF_FRAMES = 100
-TRAVERSAL_SPANS = (1, 2)
 
 
 def train(config: Config, run: RunDirectory, command: str, images: ImageData) -> int:
@@ -178,7 +187,7 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
             raise RuntimeError(f"the training has ended at step {step} of {total}")
         # A stop at the last step leaves its outputs to the next training.
         if finished := step == total and not stop.received:
-            finish(run, model, events)
+            finish(run, model, events, images.class_names, shown, epoch)
             copies.request()
     if stop.received and not finished:
         name = stop.received.name
@@ -362,32 +371,58 @@ def compile_model(model: GenerativeModel, jit: str, steps_per_execution: int = 1
         raise UserError("this model does not compile under XLA; use jit=off", "jit")
 
 
-def finish(run: RunDirectory, model: GenerativeModel, events: Events) -> None:
-    """Write curves.png, progress.gif, traversals, pictures of styles and the exported generator.
+def finish(
+    run: RunDirectory,
+    model: GenerativeModel,
+    events: Events,
+    class_names: Sequence[str],
+    originals: np.ndarray,
+    steps_per_epoch: int,
+) -> None:
+    """Write curves.png, progress.gif, pictures of latents and the exported generator.
 
     The run is then marked as finished.
+
+    Args:
+        run: the run directory.
+        model: the trained model.
+        events: TensorBoard's summaries.
+        class_names: names of the classes of the data set.
+        originals: uint8 [n, h, w, c], the images whose reconstructions are drawn.
+        steps_per_epoch: number of steps per epoch.
     """
-    traversed, styled, step = [], [], int(model.step)
+    listed, step = ["samples.png", "curves.png"], int(model.step)
+    traversed, styled = [], []
     with run.optional("pictures"), waiting("drawing pictures and films"):
         draw_curves(run)
         if frames := frames_of(run):
             plotting.save_gif(run.path / "progress.gif", frames, fps=max(2, len(frames) / 10))
+        rows = reconstructions_by_epoch(run, originals, steps_per_epoch)
+        if rows is not None:
+            listed.append("reconstructions-by-epoch.png")
+            plotting.save_image(run.path / listed[-1], rows)
+        names = class_names or None
+        if LABEL not in model.latents.parts:
+            names = names_of_categories(run, int(model.step))
+        listed += [path.name for path in save_categories(model, run.path, names)]
+        folder = run.path / TRAVERSALS
         for span in TRAVERSAL_SPANS:
-            traversed += save_traversals(model, span, 0, run.path / "traversals")
+            traversed += save_traversals(model, span, 0, folder, None, names)
+        listed += [f"{folder.name}/"] * bool(traversed)
         if not model.lacks(STYLES):
             styled = save_style_pictures(model, 0, run.path / "styles")
+            listed.append("styles/")
     paths = [path for path in (*traversed, *styled) if path.suffix == ".png"]
     shown = {f"{path.parent.name}/{path.stem}": picture(path) for path in paths}
     events.images(step, {name: pixels for name, pixels in shown.items() if pixels is not None})
     if (curves := picture(run.path / "curves.png")) is not None:
-        events.images(step, {"curves": curves[..., :3]}, folder=callbacks.PROGRESS.folder)
+        events.images(step, {"curves": curves}, folder=callbacks.PROGRESS.folder)
     events.hparams(step, hparams.of_end())
     events.flush()
     with waiting("exporting the generator"):
         export(layers.plain(model.generator_network()), run.export)
     run.set_status(finished=step)
-    folders = "traversals/, " * bool(traversed) + "styles/, " * bool(styled)
-    print(f"done: samples.png, curves.png, {folders}progress.gif and export/ are in {run.path}")
+    print(f"done: {', '.join(listed)}, progress.gif and export/ are in {run.path}")
 
 
 def export(network: keras.Model, folder: Path) -> None:
@@ -403,10 +438,9 @@ def frames_of(run: RunDirectory) -> list[np.ndarray]:
 
     Damaged pictures, and those of another shape than the last one, are left out.
     """
-    found = run.samples.iterdir() if run.samples.is_dir() else ()
-    steps = {path: int(match[1]) for path in found if (match := STEP_PICTURE.fullmatch(path.name))}
-    paths = sorted(steps, key=steps.get)
+    paths = list(step_pictures(run.samples).values())
     kept = np.linspace(0, len(paths) - 1, min(len(paths), GIF_FRAMES)).round().astype(int)
-    drawn = [pixels for k in kept if (pixels := picture(paths[k])) is not None]
+    found = [picture(paths[k]) for k in kept]
+    drawn = [pixels for pixels in found if pixels is not None]
     kind = [(pixels.shape, pixels.dtype) for pixels in drawn]
     return [pixels for pixels, one in zip(drawn, kind, strict=True) if one == kind[-1]]

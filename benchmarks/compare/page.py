@@ -281,6 +281,6 @@ def draw_figure(record: dict, path: pathlib.Path = FIGURE) -> None:
         for name, measurement in group.items():
             ratios = rounds.ratios(group[reference]["seconds"], measurement["seconds"])
             values[name] = (min(ratios), statistics.median(ratios), max(ratios))
-        panels.append(plotting.Bars(title, values, better="higher"))
+        panels.append(plotting.Dots(title, values, better="higher"))
     if panels:
-        plotting.save_bars(path, panels)
+        plotting.save_dots(path, panels)

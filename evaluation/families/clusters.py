@@ -7,6 +7,7 @@ import numpy as np
 
 import plotting
 from data import in_colour
+from evaluation.categories import CLUSTER_ACCURACY
 from evaluation.families.factors import latents
 from evaluation.features import Extractor, classifier
 from evaluation.metric import CODES, HIGHER, Family, Features, Images
@@ -26,8 +27,6 @@ CLUSTERS = Family(
     better=HIGHER,
 )
 
-
-CLUSTER_ACCURACY = "cluster_accuracy"
 CLASS_INFORMATION = "category_class_information"
 GRAY_CLASS_INFORMATION = f"gray_{CLASS_INFORMATION}"
 
@@ -44,7 +43,11 @@ def clustering(context) -> dict[str, Measurement]:
         logits.argmax(1), data.test.labels, logits.shape[1], data.num_classes
     )
     count = {"n_test": len(logits)}
-    return {name: Measurement(m.value, {**count, **m.protocol}) for name, m in found.items()}
+    names = {CLUSTER_ACCURACY: {"class_names": list(data.class_names)}}  # of its mapping
+    return {
+        name: Measurement(m.value, {**count, **m.protocol, **names.get(name, {})})
+        for name, m in found.items()
+    }
 
 
 @CLUSTERS.metric(

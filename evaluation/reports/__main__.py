@@ -1,10 +1,12 @@
-"""Update the generated tables of README.md and docs/: python -m evaluation.reports."""
+"""Update the tables and pictures of published records: python -m evaluation.reports."""
 
 import sys
 
-from evaluation.reports import pages, publishing
+from evaluation.reports import pages, publishing, redrawing
 
 if __name__ == "__main__":
     if len(sys.argv) > 1:
         sys.exit("usage: python -m evaluation.reports (it takes no arguments)")
-    pages.write(publishing.read_results())
+    records = publishing.read_results()
+    pages.write(records)
+    redrawing.redraw(records)

@@ -3,20 +3,18 @@
 import csv
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import plotting
-from evaluation import families
-from evaluation.metric import NEITHER, logged_metric
-from evaluation.reports.tables import (
-    by_dataset,
-    low_middle_high,
-    metric_names,
-    notes,
-    tables,
+from evaluation.reports.comparison_figures import (
+    Logs,
+    metric_panels,
+    rows_of,
+    shared_curves,
+    title_of,
 )
-from models.scalars import group_of
+from evaluation.reports.tables import low_middle_high, notes, tables
 from storage.files import write_atomically, write_json
 
 
@@ -28,20 +26,11 @@ def csv_rows(evaluations: Sequence[dict]) -> Iterator[list]:
             yield [evaluation["name"], name, value, low, high, json.dumps(entry["protocol"])]
 
 
-def direction(name: str) -> str:
-    """Return the direction of a stored metric, "higher", "lower" or "" for neither."""
-    metric = families.find(name)
-    return metric.better if metric else NEITHER
-
-
-def is_logarithmic(name: str) -> bool:
-    """Return whether figures of a stored metric have a logarithmic axis."""
-    metric = families.find(name)
-    return bool(metric and metric.log)
-
-
 def write_comparison(
-    folder: Path, evaluations: Sequence[dict], logs: Mapping[str, Sequence[dict]]
+    folder: Path,
+    evaluations: Sequence[dict],
+    logs: Logs,
+    configurations: Mapping[str, Hashable],
 ) -> str:
     """Write the comparison of several evaluations as Markdown, JSON, CSV and figures.
 
@@ -49,6 +38,7 @@ def write_comparison(
         folder: folder of the files.
         evaluations: records of evaluations.
         logs: records of metrics.jsonl by run, for curves.png.
+        configurations: run -> the values that runs with other seeds share.
 
     Returns:
         A line that lists the files.
@@ -61,42 +51,12 @@ def write_comparison(
     writer.writerow(["run", "metric", "value", "lowest", "highest", "protocol"])
     writer.writerows(csv_rows(evaluations))
     write_atomically(folder / "comparison.csv", text.getvalue())
-    groups = by_dataset(evaluations)
-    plotting.save_bars(
-        folder / "comparison.png",
-        [
-            plotting.Bars(
-                metric if len(groups) == 1 else f"{dataset}: {metric}",
-                {e["name"]: low_middle_high(e["metrics"].get(metric)) for e in group},
-                log=is_logarithmic(metric),
-                better=direction(metric),
-            )
-            for dataset, group in groups.items()
-            for metric in metric_names(group)
-        ],
-    )
-    panels = shared_curves(logs)
+    rows = rows_of([evaluation["name"] for evaluation in evaluations], configurations)
+    title = title_of(evaluations)
+    plotting.save_dots(folder / "comparison.png", metric_panels(evaluations, rows), title)
+    panels = shared_curves(logs, rows)
     if panels:
-        plotting.save_curves(folder / "curves.png", panels, "step")
+        thin = "thin lines: each seed" if any(len(runs) > 1 for runs in rows.values()) else ""
+        plotting.save_curves(folder / "curves.png", panels, "step", title, thin)
     curves = " and curves.png" if panels else ""
     return f"comparison.md (with the protocols), .json, .csv and .png{curves} are in {folder}"
-
-
-def shared_curves(logs: Mapping[str, Sequence[dict]]) -> list[plotting.Panel]:
-    """Return a panel with a curve per run for each loss and metric that several logs have."""
-    panels = []
-    names = dict.fromkeys(name for records in logs.values() for r in records for name in r)
-    for name in names:
-        metric = logged_metric(name)
-        group = group_of(name)
-        if not metric and not (group and group.is_loss):
-            continue
-        series = {
-            run: tuple(zip(*points, strict=True))
-            for run, records in logs.items()
-            if (points := [(r["step"], r[name]) for r in records if name in r])
-        }
-        if len(series) > 1:
-            title = metric or name
-            panels.append(plotting.Panel(title, series, log_y=is_logarithmic(title)))
-    return panels

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 
 import plotting
+from evaluation.categories import CLUSTER_ACCURACY, class_name, diagonal, with_classes
 from evaluation.context import Context
-from evaluation.families.clusters import CLUSTER_ACCURACY
 from evaluation.families.factors import CLASS_CHANGE, CORRELATIONS
 from metrics import neighbours
 from metrics.factors import FACTORS
@@ -33,7 +33,7 @@ def draw(measured: Mapping[str, Measurement], context: Context, folder: Path) ->
             picture = neighbours_grid(context.samples.first, train)
             plotting.save_image(folder / NEIGHBOURS, picture)
     draw_codes(measured, folder)
-    draw_confusion(measured, context.reference.data.class_names, folder)
+    draw_confusion(measured, folder)
 
 
 def neighbours_grid(samples: np.ndarray, train: np.ndarray) -> np.ndarray:
@@ -60,27 +60,24 @@ def draw_codes(measured: Mapping[str, Measurement], folder: Path) -> None:
             f"code {code}": (min(each), statistics.median(each), max(each))
             for code, each in enumerate(zip(*of_seeds, strict=True))
         }
-        panels.append(plotting.Bars(title, values))
+        panels.append(plotting.Dots(title, values))
     if panels:
-        plotting.save_bars(folder / CODES, panels)
+        plotting.save_dots(folder / CODES, panels)
 
 
-def draw_confusion(
-    measured: Mapping[str, Measurement], class_names: tuple[str, ...], folder: Path
-) -> None:
-    """Write confusion.png: the number of images of each class in each cluster."""
+def draw_confusion(measured: Mapping[str, Measurement], folder: Path) -> None:
+    """Write confusion.png: images of each class per category, matched ones on the diagonal."""
     metric = measured.get(CLUSTER_ACCURACY)
     if metric is None or metric.value is None:
         return
-    columns = [
-        f"{cluster}: {'-' if label is None else class_names[label]}"
-        for cluster, label in enumerate(metric.protocol["mapping"])
-    ]
+    protocol, counts = metric.protocol, np.array(metric.protocol["confusion"])
+    rows, columns = diagonal(protocol["confusion"], protocol["mapping"])
+    names = with_classes(protocol)
     plotting.save_matrix(
         folder / CONFUSION,
-        metric.protocol["confusion"],
-        row_names=list(class_names),
-        column_names=columns,
-        row_title="class",
-        column_title="cluster: class matched to it",
+        counts[rows][:, columns],
+        row_names=[class_name(protocol, label) for label in rows],
+        column_names=[names[category] for category in columns],
+        row_title="class of the test image",
+        column_title="predicted category (class that it matches)",
     )

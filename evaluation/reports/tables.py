@@ -11,7 +11,7 @@ ARROWS = {HIGHER: " ↑", LOWER: " ↓"}  # of the direction that is better
 NAMED = 3  # metrics without a value that a summary names
 HASHES = ("fingerprint", "features_sha256", "images_sha256")
 # Protocol entries that notes omit: they are in the table or a picture, or too long.
-OMITTED = ("values", "mapping", "confusion", "kl_of_dimensions")
+OMITTED = ("values", "mapping", "class_names", "confusion", "kl_of_dimensions")
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -63,11 +63,24 @@ def test_slant_correlation_is_that_of_the_generated_images(coded):
 
 
 def test_evaluate_of_a_model_with_codes_draws_codes_and_confusion(coded):
-    for name in ("codes.png", "confusion.png"):
+    for name in ("codes.png", "confusion.png", "categories.png"):
         picture = np.asarray(Image.open(coded.path / name).convert("L"))
         assert picture.shape[1] > 100
         assert len(np.unique(picture)) > 10
     assert "slant_correlation" in coded.outcome.out
+
+
+def test_evaluate_prints_the_class_that_each_category_matches(coded, coded_run):
+    """The names label the pictures of the run, whose traversals change above and left of images."""
+    mapping = coded.metrics["cluster_accuracy"]["protocol"]["mapping"]
+    names = [f"{k} ({'none' if label is None else label})" for k, label in enumerate(mapping)]
+    line = f"category (class) by Hungarian matching: {', '.join(names)}"
+    assert line in coded.outcome.out.splitlines()
+    name = "traversals/code-0-span-1.png"
+    before, after = (np.asarray(Image.open(run.path / name)) for run in (coded_run, coded))
+    assert after.shape[1] > before.shape[1]
+    images = (slice(-4 * 58, None), slice(-11 * 58, None))
+    np.testing.assert_array_equal(after[images], before[images])
 
 
 def test_slant_correlation_with_a_missing_feature_network_is_measured(call, coded, tmp_path):

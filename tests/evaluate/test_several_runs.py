@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from evaluation.reports import tables
+from storage.run_directory import RunDirectory
 from tests.evaluate.cases import (
     ANYWHERE,
     CLUSTERS,
@@ -192,6 +193,25 @@ def test_table_of_runs_on_the_same_images_has_a_column_per_run(call, tiny_run, t
     assert header == ["digits", *map(str, runs)]
     assert [row[0] for row in body] == ["pixel_mean", "pixel_std"]
     assert all(first == second != "n/a" for _, first, second in body)
+
+
+def test_configuration_of_runs_is_equal_if_they_differ_in_the_seed_alone(tiny_run, tmp_path):
+    from training.evaluating import configuration_of
+
+    found = {}
+    for name, part, key, value in (
+        ("same", "options", "outdir", "elsewhere"),
+        ("seed", "options", "seed", 77),
+        ("rate", "hyperparameters", "g_learning_rate", 0.5),
+        ("data", "data", "fingerprint", "0" * 64),
+    ):
+        config = json.loads((tiny_run.path / "config.json").read_text())
+        config[part][key] = value
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text(json.dumps(config))
+        found[name] = configuration_of(RunDirectory(tmp_path / name))
+    assert found["same"] == found["seed"]
+    assert len({*found.values()}) == 3
 
 
 def test_evaluate_of_several_runs_with_an_invalid_one_measures_none(

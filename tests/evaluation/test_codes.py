@@ -42,6 +42,8 @@ def test_measure_of_a_perfect_code_is_1_for_all_accuracies(labelled):
     assert protocol["n_test"] == 120
     assert [protocol["mapping"][cluster] for cluster in CLUSTER_OF] == [0, 1, 2, 3]
     np.testing.assert_array_equal(protocol["confusion"], 30 * np.eye(4)[CLUSTER_OF])
+    assert protocol["class_names"] == [str(name) for name in protocol["class_names"]]
+    assert len(protocol["class_names"]) == 4
 
 
 def test_measure_of_an_uninformative_code_is_near_chance(labelled):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import plotting
-from evaluation.reports import pages, publishing
+from evaluation.reports import pages, publishing, redrawing
 from tests.evaluation.cases import PAGE, baseline, entry, record
 
 SHOWN = """
@@ -137,6 +137,59 @@ def test_write_regenerates_the_tables_of_the_pages(published, run):
     (pages.ROOT / "docs" / "page.md").write_text(whole.replace("28,110", "99,999"))
     pages.write(published.read_results())
     assert page() == whole
+
+
+CLUSTERED = {
+    "cluster_accuracy": entry(
+        1.0, mapping=[1, 0], confusion=[[0, 3], [5, 0]], class_names=["a", "b"]
+    )
+}
+
+
+def test_redraw_draws_the_pictures_of_records_that_a_page_shows(published):
+    """The pictures of runs without a record and pictures that need the run are kept."""
+    shown = "![x](../assets/{}/{})\n"
+    folders = ("gan_mnist-seed4", "gan_mnist-seed5")
+    names = ("confusion.png", "codes.png", "curves.png")
+    text = "".join(shown.format(folder, name) for folder in folders for name in names)
+    (pages.ROOT / "docs" / "page.md").write_text(text)
+    for folder in folders:
+        (published.ASSETS / folder).mkdir(parents=True)
+        for name in names:
+            (published.ASSETS / folder / name).write_text("old")
+    redrawing.redraw([record(seed=4, metrics=CLUSTERED)])
+    drawn = {
+        str(path.relative_to(published.ASSETS))
+        for path in published.ASSETS.rglob("*.png")
+        if path.read_bytes() != b"old"
+    }
+    assert drawn == {"gan_mnist-seed4/confusion.png"}
+    assert iio.imread(published.ASSETS / "gan_mnist-seed4" / "confusion.png").ndim == 3
+
+
+def test_redraw_of_a_study_has_a_row_per_flagfile(published, monkeypatch):
+    configs = pages.ROOT / "configs"
+    (configs / "studies").mkdir(parents=True)
+    files = [f"configs/{name}_mnist.txt" for name in ("gan", "dcgan")]
+    (configs / "gan_mnist.txt").write_text("--model=gan\n--outdir=runs/gan-mnist\n")
+    (configs / "dcgan_mnist.txt").write_text("--seed=3\n--outdir=runs/dcgan-mnist\n")
+    study = f"# A study.\n--configs={','.join(files)}\n--seeds=3,4\n--outdir=runs/study\n"
+    (configs / "studies" / "study.txt").write_text(study)
+    records = [
+        record(flagfile=file, seed=seed, metrics={"fid": entry(float(seed + k), model="gan")})
+        for k, file in enumerate(files)
+        for seed in (3, 4)
+    ]
+    drawn = []
+    monkeypatch.setattr(redrawing.plotting, "save_dots", lambda *given: drawn.append(given))
+    redrawing.redraw(records[1:])
+    assert drawn == []  # one of the runs is not published
+    redrawing.redraw(records)
+    ((path, (fid,), title),) = drawn
+    assert path == published.ASSETS / "study" / "comparison.png"
+    assert title == "gan on MNIST"
+    assert fid.values == {"gan-mnist": (3.0, 3.5, 4.0), "dcgan-mnist": (4.0, 4.5, 5.0)}
+    assert fid.seeds == {"gan-mnist": [3.0, 4.0], "dcgan-mnist": [4.0, 5.0]}
 
 
 def test_reports_module_with_arguments_ends_with_usage(root):

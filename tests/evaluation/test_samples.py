@@ -140,7 +140,7 @@ def test_draw_codes_has_a_panel_per_measured_metric(tmp_path, monkeypatch):
     """Per code: the lowest, median and highest value of the seeds."""
     drawn = {}
     monkeypatch.setattr(
-        reports.plotting, "save_bars", lambda path, panels: drawn.update({path.name: panels})
+        reports.plotting, "save_dots", lambda path, panels: drawn.update({path.name: panels})
     )
     several = {"correlations": [[0.1, -0.9], [0.3, -0.7], [0.2, -0.5]]}
     metrics = {

@@ -10,7 +10,7 @@ from evaluation import families, runner, subject
 from evaluation.options import MeasureOptions
 from evaluation.record import evaluate
 from evaluation.reports import pages
-from evaluation.reports.comparison import direction, is_logarithmic
+from evaluation.reports.comparison_figures import direction, is_logarithmic
 from evaluation.reports.tables import notes, tables
 from models.abilities import Ability
 from tests.evaluation.cases import Bare, cells, entry, record, reference_of

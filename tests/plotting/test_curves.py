@@ -8,7 +8,8 @@ import pytest
 from PIL import Image
 
 from plotting import Panel, save_curves
-from plotting.curves import COLOURS, smoothed
+from plotting.curves import smoothed
+from plotting.looks import COLOURS, INK, Look, look_of
 
 pytestmark = pytest.mark.filterwarnings("error")
 NAN, INF = math.nan, math.inf
@@ -77,37 +78,87 @@ def test_save_curves_of_more_panels_keeps_the_width_and_grows_in_height(tmp_path
     rows = n if n <= 2 else math.ceil(n / 2)
     height, width, _ = pixels(tmp_path / "curves.png").shape
     assert width == 900
-    assert height == pytest.approx(280 * rows + 40, abs=2)
+    assert height == pytest.approx(255 * rows + 59, abs=2)
 
 
-def test_save_curves_keeps_the_colour_of_a_name_in_all_panels(tmp_path):
+def test_save_curves_has_one_legend_for_all_panels(tmp_path):
     path = tmp_path / "curves.png"
-    first, second = COLOURS[:2]
-    save_curves(path, [Panel("p", {"D": noisy(), "G": noisy(level=2)})], "step")
+    heights = []
+    for labels in ("abc", [f"run {k}" for k in range(17)]):
+        panels = [Panel(f"p {k}", {label: noisy(3) for label in labels}) for k in range(2)]
+        save_curves(path, panels, "step")
+        heights.append(pixels(path).shape[0])
+    assert heights[1] - heights[0] == 2 * 21  # 17 labels in 3 lines of 8
+
+
+def test_save_curves_draws_a_quantity_in_its_own_colour(tmp_path):
+    path = tmp_path / "curves.png"
+    first, second = look_of("discriminator").colour, look_of("generator").colour
+    panels = [Panel("p", {"generator": noisy(), "discriminator": noisy(level=2)})]
+    save_curves(path, panels, "step")
     assert min(ink(path, first), ink(path, second)) > 300
-    # G comes second in the figure, if alone in its panel; D's series is empty and not drawn.
-    save_curves(path, [Panel("p", {"D": ([], [])}), Panel("q", {"G": noisy()})], "step")
+    save_curves(path, [Panel("p", {"discriminator": ([], []), "generator": noisy()})], "step")
     assert ink(path, first) == 0
     assert ink(path, second) > 300
+
+
+def test_save_curves_draws_given_looks(tmp_path):
+    path = tmp_path / "curves.png"
+    panels = [
+        Panel("p", {"train": noisy()}, looks={"train": Look(COLOURS[2])}),
+        Panel("q", {"train": noisy()}, looks={"train": Look(COLOURS[3])}),
+    ]
+    save_curves(path, panels, "step")
+    assert min(ink(path, COLOURS[2]), ink(path, COLOURS[3])) > 300
+    assert ink(path, INK) > 30  # the label has two colours: gray in the legend, like the texts
+
+
+def test_save_curves_draws_seeds_thin_and_their_mean_thick(tmp_path):
+    """The area of the ink grows with the thickness; the pale lines of seeds have another colour."""
+    path, colour = tmp_path / "curves.png", COLOURS[0]
+    looks = {"a": Look(colour)}
+    steps = np.arange(100)
+    mean, seeds = (steps, np.full(100, 2.0)), [(steps, np.full(100, x)) for x in (1.0, 3.0)]
+    thickness = []
+    for drawn in ({}, {"a": seeds}):
+        panel = Panel("p", {"a": mean, "b": ([0, 1], [0.5, 3.5])}, looks=looks, seeds=drawn)
+        save_curves(path, [panel], "step")
+        blue = (pixels(path)[..., 0] < 160) & (pixels(path)[..., 2] > 160)
+        rows = np.nonzero(blue[:, 200:800].all(axis=1))[0]
+        lines = np.split(rows, np.nonzero(np.diff(rows) > 1)[0] + 1)
+        thickness.append([len(line) for line in lines])
+    ((plain,), (thin, thick, other)) = thickness
+    assert thin == other < plain < thick
+
+
+def test_save_curves_wraps_a_long_subtitle(tmp_path):
+    path = tmp_path / "curves.png"
+    heights = []
+    for subtitle in ("", "learning rates: 0.0002", "a setting: 1; " * 12):
+        save_curves(path, [Panel("p", {"a": noisy(5)})], "step", "title", subtitle)
+        heights.append(pixels(path).shape[0])
+    assert np.diff(heights) == pytest.approx([21, 21], abs=1)
 
 
 def test_save_curves_of_long_series_draws_them_pale_under_their_average(tmp_path):
     path = tmp_path / "curves.png"
     drawn = {}
     for smoothing in (0, 0.02):
-        save_curves(path, [Panel("p", {"a": noisy(3000)}, smoothing=smoothing)], "step")
+        looks = {"a": Look(COLOURS[0])}
+        panels = [Panel("p", {"a": noisy(3000)}, smoothing=smoothing, looks=looks)]
+        save_curves(path, panels, "step")
         drawn[smoothing] = ink(path, COLOURS[0])
     assert 300 < drawn[0.02] < drawn[0] / 4
 
 
-def test_save_curves_legend_counts_values_that_are_not_finite(tmp_path):
-    # The same curve with and without lost values at its end differs only in the legend.
+def test_save_curves_counts_values_that_are_not_finite_below_the_title(tmp_path):
     steps, values = noisy(40)
-    a, b = tmp_path / "a.png", tmp_path / "b.png"
-    save_curves(a, [Panel("p", {"loss (3 non-finite)": (steps[:37], values[:37])})], "step")
-    lost = np.concatenate([values[:37], [NAN, INF, -INF]])
-    save_curves(b, [Panel("p", {"loss": (np.append(steps[:37], [36] * 3), lost)})], "step")
-    np.testing.assert_array_equal(pixels(a), pixels(b))
+    whole, lost = tmp_path / "a.png", tmp_path / "b.png"
+    save_curves(whole, [Panel("p", {"loss": (steps[:37], values[:37])})], "step")
+    gaps = np.concatenate([values[:37], [NAN, INF, -INF]])
+    save_curves(lost, [Panel("p", {"loss": (np.append(steps[:37], [36] * 3), gaps)})], "step")
+    assert pixels(whole).shape == pixels(lost).shape
+    assert (pixels(whole)[:70] != pixels(lost)[:70]).any()
 
 
 def test_save_curves_twice_writes_the_same_bytes_without_global_state(tmp_path):

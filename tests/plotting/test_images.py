@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from plotting import grid, save_image, to_uint8
+from plotting import cells, grid, save_image, to_uint8
 
 
 def test_import_of_plotting_imports_nothing_slow():
@@ -115,6 +115,41 @@ def test_grid_with_labels_adds_margins_alone(channels):
     assert (labelled[:top, left : middle[1]] < 128).any()
     assert (labelled[:top, middle[1] :] < 128).any()
     assert (labelled[:top, :left] == 255).all()
+
+
+def test_grid_with_a_corner_writes_it_above_the_row_labels():
+    images = flat(10, 20, size=28)
+    plain = grid(images, columns=1, row_labels=["a", "b"])
+    sheet = grid(images, columns=1, row_labels=["a", "b"], corner="category (class)")
+    top = sheet.shape[0] - plain.shape[0]
+    np.testing.assert_array_equal(sheet[top:, -plain.shape[1] :], plain)
+    assert (sheet[:top, : -plain.shape[1]] < 128).any()
+
+
+def test_grid_labels_have_letters_of_many_languages():
+    """A letter that the font lacks would be drawn as a box, like that of an unused code point."""
+    images = flat(10, size=28)
+    sheets = [grid(images, 1, row_labels=[letter]) for letter in ("é", "Ж", "ß", "\uffff")]
+    for sheet in sheets[:-1]:
+        assert sheet.shape != sheets[-1].shape or (sheet != sheets[-1]).any()
+
+
+@pytest.mark.parametrize("shape", [(28, 28, 1), (32, 32, 3), (65, 40, 3)])
+@pytest.mark.parametrize(
+    "labels", [{}, {"row_labels": "ab", "column_labels": "cde", "corner": "x"}]
+)
+def test_cells_undoes_grid(shape, labels):
+    images = np.random.default_rng(0).integers(0, 256, (6, *shape), np.uint8)
+    found = cells(grid(images, columns=3, **labels), shape, columns=3)
+    np.testing.assert_array_equal(found, images.reshape(2, 3, *shape))
+
+
+@pytest.mark.parametrize(
+    ("sheet", "columns"), [((20, 200, 1), 2), ((60, 60, 1), 2), ((60, 200, 3), 2)]
+)
+def test_cells_of_another_sheet_raises(sheet, columns):
+    with pytest.raises(ValueError, match="has no 2 images"):
+        cells(np.zeros(sheet, np.uint8), (28, 28, 1), columns)
 
 
 def test_grid_with_wide_column_labels_draws_them_upright():

@@ -29,7 +29,8 @@ def files(path):
 
 def pixels(path):
     """Return a picture as uint8 [H, W, c]."""
-    array = np.asarray(Image.open(path))
+    image = Image.open(path)
+    array = np.asarray(image.convert("RGB") if image.mode == "P" else image)
     return array[..., None] if array.ndim == 2 else array
 
 

@@ -71,7 +71,7 @@ def test_tensorboard_and_curves_have_the_metrics(measured, monkeypatch):
     monkeypatch.setattr(
         curves.plotting,
         "save_curves",
-        lambda path, panels, x_label: drawn.update({panel.title: panel for panel in panels}),
+        lambda path, panels, *_: drawn.update({panel.title: panel for panel in panels}),
     )
     curves.draw_curves(RunDirectory(measured.path))
     panels = {"fd_digits": "distances of samples", "pixel_mean": "shares and scores"}

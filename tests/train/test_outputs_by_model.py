@@ -23,6 +23,9 @@ def test_sample_grid_of_a_class_conditional_model_has_one_class_per_row(told_run
         latents = {"noise": noise, "label": np.repeat(label[None], 10, axis=0)}
         expected = plotting.to_uint8(model.generate(latents)).astype(int)
         assert abs(shown[row] - expected).max() <= 1
+    labelled = pixels(told_run.path / "categories.png")
+    assert labelled.shape > sheet.shape
+    np.testing.assert_array_equal(cells(labelled, columns=10), shown)
 
 
 def test_sample_planes_draws_planes_with_the_sample_grids(told_run, tiny_run):
@@ -43,7 +46,9 @@ def test_class_conditional_model_without_labels_is_invalid(call, tmp_path):
 
 
 @pytest.mark.slow
-def test_run_of_a_model_with_an_encoder_draws_and_measures_reconstructions(call, digits, tmp_path):
+def test_run_of_a_model_with_an_encoder_draws_and_measures_reconstructions(
+    call, digits, tmp_path, cells
+):
     path = tmp_path / "run"
     networks = ("--model=bigan", "--network=mlp", "--width=8", "--depth=1", "--joint_units=8")
     every = ("--sample_every=2", "--checkpoint_every=2", "--log_every=2", "--eval_every=4")
@@ -68,7 +73,12 @@ def test_run_of_a_model_with_an_encoder_draws_and_measures_reconstructions(call,
 
     (folder / "step-0000005.png").write_bytes(last)  # of a training that was killed
     assert call("train", *argv, "--steps=6", f"--outdir={path}").code == 0
-    assert sorted(p.name for p in folder.iterdir()) == [f"step-{s:07}.png" for s in (0, 2, 4, 6)]
+    names = [f"step-{step:07}.png" for step in (0, 2, 4, 6)]
+    assert sorted(p.name for p in folder.iterdir()) == names
+    rows = cells(pixels(path / "reconstructions-by-epoch.png"), columns=10)
+    drawn = [cells(pixels(folder / name), columns=10) for name in names]
+    expected = [drawn[0][0], *(each[1] for each in drawn)]  # the originals are on top
+    np.testing.assert_array_equal(rows, expected)
 
 
 def test_finished_run_of_a_model_with_codes_has_traversals(coded_run, tiny_run, cells):

@@ -8,7 +8,9 @@ import tensorflow as tf
 import plotting
 from errors import UserError
 from models.base import GenerativeModel
-from models.latents import Latents, noise, one_hot
+from models.latents import Latents, noise, one_hot, with_each
+from storage.files import write_json
+from storage.run_directory import RunDirectory
 from training import pictures
 from training.pictures import POINTS, save_traversals, traversals
 
@@ -46,11 +48,10 @@ class Painter:
 
 
 def cells_of(picture, columns):
-    """Return cells uint8 [rows, columns, SIDE, SIDE, 1] below the labels of the columns."""
+    """Return cells uint8 [rows, columns, SIDE, SIDE, 1] below and right of the labels."""
     step = CELL + PADDING
     rows = picture.shape[0] // step
-    assert picture.shape[1] == PADDING + columns * step
-    sheet = picture[picture.shape[0] - rows * step - PADDING :]
+    sheet = picture[-rows * step - PADDING :, -columns * step - PADDING :]
     scale = CELL // SIDE
     return np.array(
         [
@@ -147,21 +148,164 @@ def test_traversals_are_a_function_of_the_seed():
     assert not set(pictures_of(1)) & set(pictures_of(2))
 
 
-@pytest.mark.parametrize("span", [1.0, 2.0, 0.5, 0.7, 3.0, 1.3])
-def test_traversal_columns_are_labelled_with_their_values(monkeypatch, span):
-    labels = []
-    grid = plotting.grid
+@pytest.fixture
+def labels(monkeypatch):
+    """The labels of the grids that are drawn: (corner, of the rows, of the columns), in order."""
+    found, grid = [], plotting.grid
 
-    def spy(images, **how):
-        labels.append(how.get("column_labels"))
-        return grid(images, **how)
+    def spy(images, *given, row_labels=None, column_labels=None, corner="", **how):
+        if row_labels is not None or column_labels is not None:
+            found.append((corner, list(map(str, row_labels)), list(map(str, column_labels or ()))))
+        texts = {"row_labels": row_labels, "column_labels": column_labels, "corner": corner}
+        return grid(images, *given, **texts, **how)
 
     monkeypatch.setattr(pictures.plotting, "grid", spy)
+    return found
+
+
+@pytest.mark.parametrize("span", [1.0, 2.0, 0.5, 0.7, 3.0, 1.3])
+def test_traversal_columns_are_labelled_with_their_values(labels, span):
     list(traversals(Painter(continuous=1), span, 0))
-    (found,) = [each for each in labels if each]
-    np.testing.assert_allclose([float(text) for text in found], np.linspace(-span, span, POINTS),
+    ((_, _, columns),) = labels
+    np.testing.assert_allclose([float(text) for text in columns], np.linspace(-span, span, POINTS),
                                atol=0.0501)  # fmt: skip
-    assert "-0.0" not in found
+    assert "-0.0" not in columns
+
+
+NUMBERS = [*"0123456789"]
+
+
+@pytest.mark.parametrize(
+    ("model", "names", "corner", "rows"),
+    [
+        (Painter((3,), 1), None, "category", ["0", "1", "2"]),
+        (Painter((3,), 1), ["0 (b)", "1 (a)", "2 (none)"], "category (class)",
+         ["0 (b)", "1 (a)", "2 (none)"]),
+        (Painter((3,), 1), ["0 (b)"], "category", ["0", "1", "2"]),
+        (Painter((), 1), None, "draw", NUMBERS),
+    ],
+)  # fmt: skip
+def test_traversal_rows_are_labelled_with_the_categories(labels, model, names, corner, rows):
+    list(traversals(model, 1.0, 0, None, names))
+    ((found, row_labels, _),) = labels
+    assert (found, row_labels) == (corner, rows)
+
+
+def test_plane_is_labelled_with_its_values(labels):
+    model = Painter()
+    pictures.plane_grid(model, model.latents.draw(1, 3), 3.0)
+    ((corner, rows, columns),) = labels
+    assert corner == "z0 ↓, z1 →"  # the first dimension is constant within a row
+    assert rows == columns
+    assert [float(text) for text in rows] == pytest.approx(np.linspace(-3, 3, 10), abs=0.051)
+
+
+# Categories.
+
+
+class Conditional(Painter):
+    """A model of three classes, with the sample grid of class-conditional models."""
+
+    def __init__(self):
+        super().__init__((), 0)
+        self.latents = Latents(noise=noise(4, "normal"), label=one_hot(3))
+
+    def picture_latents(self):
+        return with_each(self.latents.draw(10, 0), "label", tf.eye(3)), 10
+
+
+class Grouped(Painter):
+    """A model of three categories, with the sample grid of models with a categorical code."""
+
+    def picture_latents(self):
+        return with_each(self.latents.draw(10, 0), "category_0", tf.eye(3)), 10
+
+
+@pytest.mark.parametrize(
+    ("model", "names", "corner", "rows"),
+    [
+        (Grouped(), None, "category", ["0", "1", "2"]),
+        (Grouped(), ["0 (b)", "1 (a)", "2 (c)"], "category (class)", ["0 (b)", "1 (a)", "2 (c)"]),
+        (Conditional(), ["cat", "dog", "bird"], "class", ["cat", "dog", "bird"]),
+    ],
+)
+def test_categories_are_the_sample_grid_with_labels(tmp_path, labels, model, names, corner, rows):
+    (path,) = pictures.save_categories(model, tmp_path, names)
+    assert labels == [(corner, rows, [])]
+    latents, columns = model.picture_latents()
+    expected = painted(model, latents).reshape(3, columns, SIDE, SIDE, 1)
+    np.testing.assert_array_equal(cells_of(iio.imread(path)[..., None], columns), expected)
+
+
+def test_categories_of_a_model_without_rows_are_not_drawn(tmp_path):
+    class Plain(Painter):
+        def picture_latents(self):
+            return self.latents.draw(64, 0), 8
+
+    assert pictures.save_categories(Plain((), 1), tmp_path) == []
+    assert not list(tmp_path.iterdir())
+
+
+def evaluated(folder, step=7, mapping=(1, 0, None)):
+    """Write an evaluation.json with the classes of three categories."""
+    protocol = {"mapping": list(mapping), "class_names": ["a", "b"], "checkpoint_step": step}
+    metrics = {"cluster_accuracy": {"value": 0.5, "protocol": protocol}}
+    folder.mkdir(exist_ok=True)
+    write_json(
+        folder / "evaluation.json", {"name": "", "dataset": "", "seconds": {}, "metrics": metrics}
+    )
+
+
+CLASSES = ["0 (b)", "1 (a)", "2 (none)"]
+
+
+def test_names_of_categories_are_those_of_the_step(tmp_path):
+    run = RunDirectory(tmp_path)
+    assert pictures.names_of_categories(run, 7) is None
+    evaluated(tmp_path, step=7)
+    evaluated(tmp_path / "evaluation-step-3", step=3, mapping=(None, 0, 1))
+    assert pictures.names_of_categories(run, 7) == CLASSES
+    assert pictures.names_of_categories(run, 3) == ["0 (none)", "1 (a)", "2 (b)"]
+    assert pictures.names_of_categories(run, 5) is None
+    (tmp_path / "evaluation.json").write_text("damaged")
+    assert pictures.names_of_categories(run, 7) is None
+
+
+@pytest.mark.parametrize("elsewhere", [False, True])
+def test_label_matches_labels_the_pictures_of_a_run(tmp_path, labels, elsewhere):
+    model, run = Grouped((3,), 1), RunDirectory(tmp_path / "run")
+    folder = tmp_path / "out" if elsewhere else run.path
+    for span in (1, 2):
+        save_traversals(model, span, 0, run.path / "traversals")
+    before = {path.name: path.read_bytes() for path in (run.path / "traversals").iterdir()}
+    pictures.label_matches(model, run, run.path)  # not evaluated
+    del labels[:]
+    evaluated(folder)
+    pictures.label_matches(model, run, folder)
+    assert [rows for corner, rows, _ in labels] == [CLASSES] * (1 if elsewhere else 3)
+    after = {path.name: path.read_bytes() for path in (run.path / "traversals").iterdir()}
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == (set() if elsewhere else {"code-0-span-1.png", "code-0-span-2.png"})
+    assert (folder / "categories.png").exists()
+    del labels[:]
+    pictures.label_matches(model, run, folder)  # drawn after the evaluation
+    assert labels == []
+
+
+@pytest.mark.parametrize(
+    ("n", "count", "kept"),
+    [
+        (0, 12, []),
+        (1, 12, [0]),
+        (3, 12, [0, 1, 2]),
+        (12, 12, [*range(12)]),
+        (13, 12, [0, 2, 4, 6, 8, 10, 12]),
+        (51, 12, [0, 5, 10, 15, 20, 25, 30, 35, 40, 45, 50]),
+        (24, 12, [0, 3, 6, 9, 12, 15, 18, 21, 23]),
+    ],
+)
+def test_evenly_spaced_has_the_first_and_the_last(n, count, kept):
+    assert pictures.evenly_spaced(range(n), count) == kept
 
 
 def test_save_traversals_writes_pictures_and_gifs_that_play_back_and_forth(tmp_path):
@@ -226,12 +370,42 @@ class Inverter:
 def test_reconstruction_grid_has_images_above_their_reconstructions(n, shown, columns):
     images = np.random.default_rng(0).integers(0, 256, (n, SIDE, SIDE, 1), np.uint8)
     grid = pictures.reconstruction_grid(Inverter(), images)
-    right = grid[:, -(PADDING + columns * (CELL + PADDING)) :]  # of the labels
-    cells = cells_of(right, columns)
+    cells = cells_of(grid, columns)
     assert cells.shape[:2] == (2 * shown // columns, columns)
     rows = images[:shown].reshape(-1, columns, SIDE, SIDE, 1)
     np.testing.assert_array_equal(cells[0::2], rows)
     np.testing.assert_allclose(cells[1::2].astype(int), 255 - rows.astype(int), atol=1)
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_reconstructions_by_epoch_has_a_row_per_measurement(tmp_path, labels, damaged):
+    run = RunDirectory(tmp_path)
+    random = np.random.default_rng(0)
+    images = random.integers(0, 256, (40, SIDE, SIDE, 1), np.uint8)
+    again = random.integers(0, 256, (4, 40, SIDE, SIDE, 1), np.uint8)
+    for k, step in enumerate((0, 5, 10, 13)):
+
+        class Known:
+            def reconstruct(self, x, k=k):
+                return again[k]
+
+        path = run.reconstructions / f"step-{step:07}.png"
+        plotting.save_image(path, pictures.reconstruction_grid(Known(), images))
+    shown = [0, 1, 2, 3]
+    if damaged:
+        (run.reconstructions / "step-0000005.png").write_bytes(b"half")
+        plotting.save_image(run.reconstructions / "step-0000010.png", images[0])
+        shown = [0, 3]
+    del labels[:]
+    rows = cells_of(pictures.reconstructions_by_epoch(run, images, 10), 10)
+    np.testing.assert_array_equal(rows, np.concatenate([images[None, :10], again[shown, :10]]))
+    names = ["real", "0", "0.5", "1", "1.3"]
+    assert labels == [("epoch", ["real", *(names[1 + k] for k in shown)], [])]
+
+
+def test_reconstructions_by_epoch_without_pictures_is_none(tmp_path):
+    images = np.zeros((40, SIDE, SIDE, 1), np.uint8)
+    assert pictures.reconstructions_by_epoch(RunDirectory(tmp_path), images, 10) is None
 
 
 # Styles.
@@ -286,7 +460,7 @@ def test_mixing_tables_use_styles_of_the_top_row_in_some_layers():
         shown = cells_of(picture, 9)
         np.testing.assert_array_equal(shown[1:, 0], sources[:6])
         np.testing.assert_array_equal(shown[0, 1:], sources[6:])
-        assert not shown[0, 0].any()
+        assert (shown[0, 0] == 255).all()  # blank
         for i in range(6):
             for j in range(8):
                 mixed = w[i : i + 1].copy()
@@ -312,6 +486,21 @@ def test_noise_picture_has_draws_their_standard_deviation_and_no_noise():
     assert deviation.max() == 255
     assert (deviation[:, 6] > 200).all()
     assert not np.delete(deviation, 6, axis=1).any()
+
+
+def test_style_pictures_are_labelled(labels):
+    model = Stylist()
+    pictures.truncation_sweep(model, seed=2)
+    pictures.noise_picture(model, seed=2)
+    list(pictures.mixing_tables(model, seed=2))
+    sweep, noises, *tables = labels
+    assert sweep[:2] == ("draw ↓, psi →", NUMBERS[:8])
+    assert [float(text) for text in sweep[2]] == list(pictures.PSIS)
+    assert noises[:2] == ("latent ↓, noise →", NUMBERS[:6])
+    for part, (corner, rows, columns) in zip(("coarse", "middle", "fine"), tables, strict=True):
+        assert corner == "A: other layers"
+        assert rows == [f"B: {part} layers", *(f"A{k}" for k in range(6))]
+        assert columns == ["A", *(f"B{k}" for k in range(8))]
 
 
 def test_save_style_pictures_of_a_model_without_styles_raises(tmp_path):
