@@ -186,7 +186,7 @@ NUMBERS = [*"0123456789"]
     ],
 )  # fmt: skip
 def test_traversal_rows_are_labelled_with_the_categories(labels, model, names, corner, rows):
-    list(traversals(model, 1.0, 0, None, names))
+    list(traversals(model, 1.0, 0, names=names))
     ((found, row_labels, _),) = labels
     assert (found, row_labels) == (corner, rows)
 
