@@ -188,6 +188,7 @@ def test_shared_trunk_is_that_of_the_discriminator_and_learns_from_clustering():
 @pytest.mark.parametrize(
     "policy_name", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
 )
+@pytest.mark.slow
 def test_outputs_of_q_are_float32_in_16_bits(policy_name, policy):
     policy(policy_name)
     model = make()
@@ -211,6 +212,7 @@ def test_generated_images_do_not_train_q():
     assert equal(*found)
 
 
+@pytest.mark.slow
 def test_generated_images_train_q_if_that_is_selected():
     found = []
     for scale in (1.0, 3.0):
