@@ -185,10 +185,8 @@ def test_shared_trunk_is_that_of_the_discriminator_and_learns_from_clustering():
     assert sum(g is not None for g in gradients) == len(model.parts.trunk.trainable_variables)
 
 
-@pytest.mark.parametrize(
-    "policy_name", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
-)
 @pytest.mark.slow
+@pytest.mark.parametrize("policy_name", ["mixed_bfloat16", "mixed_float16"])
 def test_outputs_of_q_are_float32_in_16_bits(policy_name, policy):
     policy(policy_name)
     model = make()
