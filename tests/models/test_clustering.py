@@ -185,9 +185,8 @@ def test_shared_trunk_is_that_of_the_discriminator_and_learns_from_clustering():
     assert sum(g is not None for g in gradients) == len(model.parts.trunk.trainable_variables)
 
 
-@pytest.mark.parametrize(
-    "policy_name", ["mixed_bfloat16", pytest.param("mixed_float16", marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("policy_name", ["mixed_bfloat16", "mixed_float16"])
 def test_outputs_of_q_are_float32_in_16_bits(policy_name, policy):
     policy(policy_name)
     model = make()
@@ -211,6 +210,7 @@ def test_generated_images_do_not_train_q():
     assert equal(*found)
 
 
+@pytest.mark.slow
 def test_generated_images_train_q_if_that_is_selected():
     found = []
     for scale in (1.0, 3.0):

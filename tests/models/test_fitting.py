@@ -203,6 +203,7 @@ def test_fit_with_invalid_labels_raises(labels, message):
         built(CGAN).fit(as_dataset(pictures(), labels), verbose=0)
 
 
+@pytest.mark.slow
 def test_labels_with_an_axis_of_one_are_those_without(state_of, assert_same):
     found = []
     for labels in (LABELS, LABELS[:, None].astype(np.uint8)):
@@ -213,6 +214,7 @@ def test_labels_with_an_axis_of_one_are_those_without(state_of, assert_same):
     assert_same(*found)
 
 
+@pytest.mark.slow
 def test_fit_of_arrays_uses_the_fraction_of_labels_that_the_command_uses(state_of, assert_same):
     found = []
     for given in ("all", "known"):

@@ -111,6 +111,7 @@ def test_codes_and_reconstructions_of_several_batches_equal_those_of_one():
 # Saved files.
 
 
+@pytest.mark.slow
 @pytest.mark.smoke
 @pytest.mark.parametrize("file", sorted(FOLDER.glob("*.keras")), ids=lambda file: file.stem)
 def test_training_of_a_saved_file_equals_an_uninterrupted_one(file):
