@@ -64,7 +64,7 @@ class Text:
         return self.text
 
     def _repr_html_(self) -> str:
-        style = "white-space: pre-wrap; margin: 0"
+        style = "white-space: pre-wrap; font-family: monospace; margin: 0"
         return f'<pre style="{style}">{html.escape(self.text)}</pre>'
 
 
