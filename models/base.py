@@ -1,4 +1,4 @@
-"""Base class of the models: sampling, the train step and the test step, and the state."""
+"""Base class of the models: sampling, the train step, and the state."""
 
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping

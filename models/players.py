@@ -67,6 +67,7 @@ class PlayerOptimizers:
 
     @property
     def variables(self) -> list[keras.Variable]:
+        """Variables of all optimizers."""
         return [v for optimizer in self.optimizers for v in optimizer.variables]
 
     @property
@@ -213,8 +214,8 @@ class WithPlayers:
     ) -> dict[str, tf.Tensor]:
         """Take a gradient step of every player of a side; return scalars to log.
 
-        These are the gradient norms and, with a loss scale, it and whether an update was skipped
-        since gradients overflow.
+        These are the gradient norms and, with a loss scale, the scale and whether the update was
+        skipped because of overflow.
 
         With float16 each optimizer has its own loss scale: gradients are computed with the smallest
         one and rescaled for the other optimizers.

@@ -64,17 +64,11 @@ def noise_path(model, starts, ends):
 
 def in_float32(model):
     """Return the model, or a float32 copy of a model in mixed precision."""
-    import keras
     import tensorflow as tf
 
     if model.compute_dtype == "float32":
         return model
-    policy = keras.config.dtype_policy()
-    keras.config.set_dtype_policy("float32")
-    try:
-        copy = type(model).from_config(model.get_config())
-    finally:
-        keras.config.set_dtype_policy(policy)
+    copy = type(model).from_config(model.get_config() | {"dtype": "float32"})
     state = model.state()
     for name, own in copy.state().items():  # the copy has no optimizers
         for variable, given in zip(*map(tf.nest.flatten, (own, state[name])), strict=True):

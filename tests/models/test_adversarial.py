@@ -624,15 +624,17 @@ def test_fit_of_each_loss_widens_the_score_gap_for_d_and_closes_it_for_g(loss, l
             return {"real": real, "gap": real - fake}
 
     def learn(model, steps):
-        first, *_, last = logs = fit(model, np.full((steps, *x.shape), x), np.zeros((steps, 5)))
+        first, *_, last = logs = fit(
+            model, np.full((steps, *x.shape), x), np.zeros((steps, 5), int)
+        )
         return logs, first, last
 
-    x = np.full((5, 2, 2, 1), 0.9, np.float32)
+    x = np.full((5, 2, 2, 1), -0.9, np.float32)
     has_threshold, threshold = LOSSES[loss].has_threshold, LOSSES[loss].make().threshold
     still_g = {"generator": keras.optimizers.SGD(0.0)}
     winning = linear(Logged, still_g, loss=loss, d_learning_rate=0.05)
-    winning.generator.set_weights([np.zeros((3, 4)), np.full(4, -1.0)])
-    winning.discriminator.set_weights([-np.ones((4, 1)), np.full(1, threshold)])
+    winning.generator.set_weights([np.zeros((3, 4)), np.full(4, 1.0)])
+    winning.discriminator.set_weights([np.ones((4, 1)), np.full(1, threshold)])
     _, first, last = learn(winning, 80)
     assert first["gap"] < 0 < last["gap"]
     assert last["d_loss"] < 0.5 * first["d_loss"]

@@ -139,11 +139,11 @@ def test_generator_against_a_fixed_discriminator_lowers_the_reconstruction_loss(
     x = x.astype(np.float32)
     still = keras.optimizers.SGD(0.0)
     model = make(optimizers={"generator": still}, d_learning_rate=3e-3, lambda_k=1e-9)
-    logs = fit(model, x, np.zeros((200, 16)))
+    logs = fit(model, x, np.zeros((200, 16), int))
     assert logs[-1]["d_loss_real"] < 0.3 * logs[0]["d_loss_real"]
     other = make(optimizers={"discriminator": keras.optimizers.SGD(0.0)}, g_learning_rate=3e-3)
     other.discriminator.set_weights(model.discriminator.get_weights())
-    logs = fit(other, x, np.zeros((200, 16)))
+    logs = fit(other, x, np.zeros((200, 16), int))
     assert logs[-1]["g_loss"] < 0.6 * logs[0]["g_loss"]
     noise = rng.normal(size=(50, 4)).astype(np.float32)
     spread, first = (np.std(m.generator(noise), axis=(1, 2, 3)) for m in (other, make()))
@@ -162,7 +162,7 @@ def test_fit_of_1500_steps_reaches_the_equilibrium(fit):
             return super().after_discriminator_update(real, fake, batch) | means
 
     model = make(Logged, lambda_k=0.05, g_learning_rate=2e-3, d_learning_rate=2e-3, gamma=0.5)
-    logs = fit(model, x, np.zeros((1500, 16)))[-500:]
+    logs = fit(model, x, np.zeros((1500, 16), int))[-500:]
     ratio = np.mean([log["fake"] for log in logs]) / np.mean([log["real"] for log in logs])
     assert 0.45 < ratio < 0.55
     ks = [log["k"] for log in logs]
