@@ -20,7 +20,8 @@ from training import options
 # Invalid command lines, which end before TensorFlow is imported: name -> flags, message.
 
 INVALID = {
-    "no model": ([], r"--model: expected one of .*\bgan\b.*\bdcgan\b"),
+    "nothing": ([], "no flags are given. Type, for example: python train.py --model dcgan"),
+    "no model": (["--epochs=3"], r"--model: expected one of .*\bgan\b.*\bdcgan\b"),
     "unknown model": (["--model=dcgn"], r"--model: no such model: dcgn; did you mean .*\bdcgan\b"),
     "model like no other": (["--model=0"], r"--model: no such model: 0; there are .*gan"),
     "unknown flag": (["--batchsize=3"], "--batchsize: no such flag; did you mean --batch_size"),
@@ -143,10 +144,11 @@ VALID = {
 HELP = {
     "help": ["--help"],
     "short help": ["-h"],
-    "help for a model": ["--model=dcgan", "--help"],
-    "help for a model, first": ["--help", "--model", "dcgan"],
-    "help for the model of a flagfile": ["--flagfile={flagfile}", "--help"],
-    "help after a model's flags": ["--kernel_size", "6", "--model=dcgan", "--help"],
+    "all help": ["--help=all"],
+    "help for a model": ["--model=dcgan", "--help=all"],
+    "help for a model, first": ["--help=all", "--model", "dcgan"],
+    "help for the model of a flagfile": ["--flagfile={flagfile}", "--help=all"],
+    "help after a model's flags": ["--kernel_size", "6", "--model=dcgan", "--help=all"],
 }
 
 
@@ -183,7 +185,7 @@ def answers(without_tensorflow, places, tmp_path_factory):
     """Return the outcomes of the command lines above without TensorFlow, by name."""
     lines = {}
     for name, (argv, _) in INVALID.items():
-        without_model = {"no model", "unknown model", "model like no other", "other model"}
+        without_model = {"nothing", "no model", "unknown model", "model like no other", "other model"}
         model = [] if name in without_model or "{run_flags}" in argv else ["--model=gan"]
         lines[name] = [*model, *argv]
     lines |= VALID | HELP | {"finished": ["{run_flags}"]}
@@ -221,8 +223,8 @@ def test_help_leaves_tensorflow_unimported(answers, name):
 
 
 def test_help_lists_run_options_by_group_with_defaults(answers):
-    text = answers["help"].out
-    assert answers["short help"].out == text
+    text = answers["all help"].out
+    assert answers["short help"].out == answers["help"].out != text
     for group in ("run", "data", "training", "outputs", "speed"):
         assert f"\n{group}:\n" in text
     for spec in dataclasses.fields(options.RunOptions):
@@ -242,7 +244,7 @@ def test_help_for_a_model_lists_its_hyperparameters(answers, name):
     assert "\n  --kernel_size  (dcgan: 4)\n" in text
     assert "\n  --beta_1  (adam: 0.5)\n" in text
     assert "\n  --clip" not in text
-    assert text.splitlines()[-1] not in answers["help"].out
+    assert text.splitlines()[-1] not in answers["all help"].out
 
 
 def test_help_for_a_flagfile_lists_hyperparameters_of_its_model(answers):
@@ -361,6 +363,6 @@ def test_train_in_a_notebook_runs_repeatedly(python, tiny, tmp_path):
 
 
 def test_help_with_a_value_that_contains_the_word_help_describes_the_model(call):
-    done = call("train", "--help", "--model", "gan", "--dataset", "/data/helpers")
+    done = call("train", "--help=all", "--model", "gan", "--dataset", "/data/helpers")
     assert (done.code, done.err) == (0, "")
     assert "\n  --ema_decay  " in done.out
