@@ -2,7 +2,7 @@
 
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -93,23 +93,79 @@ class Batches:
 
         Pass the number of steps per epoch to Keras:
         fit(batches.dataset(), epochs=20, steps_per_epoch=batches.steps_per_epoch).
-        A later fit continues with batches.dataset(int(model.step)).
+        A later fit continues with batches.dataset(int(model.step.numpy())).
         """
-        import tensorflow as tf
 
         def batches() -> Iterator[tuple[np.ndarray, ...]]:
             return map(self.batch, itertools.count(start))
 
-        image_shape = self.split.images.shape[1:]
-        signature = (tf.TensorSpec((*self.shape, *image_shape), tf.uint8),)
-        if self.split.labels is not None:
-            signature += (tf.TensorSpec(self.shape, tf.int32),)
-        dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
-        if self.split.labels is None:
-            dataset = dataset.map(lambda images: images)
-        dataset = untuned(dataset.prefetch(2))
+        dataset = untuned(self._generated(batches, self.shape).prefetch(2))
         dataset.first_step = start
         return dataset
+
+
+    def distributed(self, strategy, start: int = 0):
+        """Return the batches from step `start` on, each divided among the replicas of a strategy.
+
+        A replica has its rows of the batch that `batch` returns, [b / N, h, w, c] or
+        [n_critic, b / N, h, w, c].
+
+        Args:
+            strategy: tf.distribute.Strategy of N replicas.
+            start: first step.
+
+        Returns:
+            An infinite tf.distribute.DistributedDataset.
+
+        Raises:
+            UserError: the batch size does not divide by N.
+        """
+        import tensorflow as tf
+
+        total = strategy.num_replicas_in_sync
+        check_divides(self.shape[-1], total)
+        *lead, size = self.shape
+        size //= total
+
+        def rows(pipeline: tf.distribute.InputContext) -> tf.data.Dataset:
+            own = total // pipeline.num_input_pipelines
+            first = own * pipeline.input_pipeline_id
+
+            def parts() -> Iterator[tuple[np.ndarray, ...]]:
+                for step in itertools.count(start):
+                    batch = self.batch(step)
+                    for k in range(first, first + own):
+                        part = (*[slice(None)] * len(lead), slice(k * size, (k + 1) * size))
+                        yield tuple(array[part] for array in batch)
+
+            dataset = self._generated(parts, (*lead, size)).prefetch(2 * own)
+            return untuned(dataset.apply(tf.data.experimental.assert_cardinality(-1)))
+
+        dataset = strategy.distribute_datasets_from_function(rows)
+        dataset.first_step = start
+        return dataset
+
+    def _generated(self, batches: Callable, shape: tuple[int, ...]):
+        """Return a tf.data.Dataset of generated batches whose leading axes have a shape."""
+        import tensorflow as tf
+
+        image_shape = self.split.images.shape[1:]
+        signature = (tf.TensorSpec((*shape, *image_shape), tf.uint8),)
+        if self.split.labels is not None:
+            signature += (tf.TensorSpec(shape, tf.int32),)
+        dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+        return dataset if self.split.labels is not None else dataset.map(lambda images: images)
+
+
+def check_divides(batch_size: int, replicas: int) -> None:
+    """Raise UserError, with the nearest valid sizes, if a batch does not divide by the replicas."""
+    if batch_size % replicas:
+        below = batch_size - batch_size % replicas
+        valid = " or ".join(str(size) for size in (below, below + replicas) if size)
+        raise UserError(
+            f"expected a multiple of the {replicas} replicas, such as {valid}, got {batch_size}",
+            "batch_size",
+        )
 
 
 def untuned(dataset):

@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import replicas
 from errors import UserError
 from fields import Choice, Choices, field
 
@@ -256,7 +257,8 @@ def relativistic_average() -> AdversarialLoss:
     def relative(d_real, d_fake):
         import tensorflow as tf
 
-        return d_real - tf.reduce_mean(d_fake), d_fake - tf.reduce_mean(d_real)
+        real, fake = replicas.mean([tf.reduce_mean(d_real), tf.reduce_mean(d_fake)])
+        return d_real - fake, d_fake - real
 
     def discriminator(d_real, d_fake):
         real, fake = relative(d_real, d_fake)

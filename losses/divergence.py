@@ -3,6 +3,7 @@
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+import replicas
 tfd = tfp.distributions
 
 
@@ -35,4 +36,4 @@ def with_free_bits(kl: tf.Tensor, free_bits: float) -> tf.Tensor:
     Returns:
         Scalar.
     """
-    return tf.reduce_sum(tf.maximum(tf.reduce_mean(kl, axis=0), free_bits))
+    return tf.reduce_sum(tf.maximum(replicas.mean(tf.reduce_mean(kl, axis=0)), free_bits))

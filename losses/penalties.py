@@ -1,11 +1,12 @@
 """Gradient penalties by name: regularisers of the discriminator's gradient norm.
 
-A penalty is (critic, real, fake, uniform) -> float32 [b], unreduced and unweighted:
+A penalty is (critic, real, fake, uniform, **statistics) -> float32 [b], unreduced and unweighted:
 
     critic: images [b, ...] -> scores [b]; each depends on its own image only (no batch norm).
     real, fake: images [b, ...] of one shape.
     uniform: (name of a random stream, shape) -> a float32 tensor in [0, 1). Penalties draw no
         random numbers of their own.
+    statistics: what PenaltyChoice.statistics returns for the real images.
 
 A gradient norm is the Euclidean norm of a score's gradient over all axes of its image. It is
 computed in float32 whatever the precision of the networks.
@@ -13,9 +14,11 @@ computed in float32 whatever the precision of the networks.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import replicas
 from fields import Choice, Choices, field
 
 if TYPE_CHECKING:
@@ -24,7 +27,20 @@ if TYPE_CHECKING:
 Critic = Callable[["tf.Tensor"], "tf.Tensor"]
 Uniform = Callable[[str, "tf.Tensor"], "tf.Tensor"]
 
-PENALTIES = Choices(Choice)
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PenaltyChoice(Choice):
+    """Gradient penalty that `--penalty` selects.
+
+    Attributes:
+        statistics: real images [b, ...] -> further arguments of the penalty, by name, that depend
+            on all images of the batch.
+    """
+
+    statistics: Callable[[tf.Tensor], dict[str, tf.Tensor]] = lambda real: {}
+
+
+PENALTIES = Choices(PenaltyChoice)
 
 # Names of random streams; renaming one changes the result of every seed.
 INTERPOLATION = "epsilon"
@@ -85,12 +101,24 @@ def gradient(critic: Critic, real: tf.Tensor, fake: tf.Tensor, uniform: Uniform)
     return tf.square(gradient_norms(critic, interpolates) - 1.0)
 
 
-@PENALTIES.add("dragan", options=OPTIONS)
-def dragan(critic: Critic, real: tf.Tensor, fake: tf.Tensor, uniform: Uniform) -> tf.Tensor:
+def deviation(real: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Return the standard deviation of all pixels of real images [b, ...], as `deviation`."""
+    import tensorflow as tf
+
+    real = tf.cast(real, tf.float32)
+    mean = replicas.mean(tf.reduce_mean(real))
+    variance = replicas.mean(tf.reduce_mean(tf.square(real - mean)))
+    return {"deviation": tf.sqrt(variance)}
+
+
+@PENALTIES.add("dragan", options=OPTIONS, statistics=deviation)
+def dragan(
+    critic: Critic, real: tf.Tensor, fake: tf.Tensor, uniform: Uniform, *, deviation: tf.Tensor
+) -> tf.Tensor:
     """(|grad D(x + d)| - 1)² at d = alpha std(x) u / 2, alpha and u ~ U(0, 1).
 
     Kodali et al. 2017, with the perturbation of the authors' code: one alpha per example, one u
-    per pixel, std that of all pixels of the batch. The paper's last version perturbs by N(0, c I)
+    per pixel, std that of all pixels of the batch, `deviation`. The paper's last version perturbs by N(0, c I)
     instead and leaves c to be tuned.
     """
     import tensorflow as tf
@@ -98,7 +126,7 @@ def dragan(critic: Critic, real: tf.Tensor, fake: tf.Tensor, uniform: Uniform) -
     real = tf.cast(real, tf.float32)
     alpha = uniform(PERTURBATION_SIZE, one_per_example(real))
     u = uniform(PERTURBATION, tf.shape(real))
-    perturbed = real + alpha * 0.5 * tf.math.reduce_std(real) * u
+    perturbed = real + alpha * 0.5 * deviation * u
     return tf.square(gradient_norms(critic, perturbed) - 1.0)
 
 

@@ -8,10 +8,11 @@ import keras
 import tensorflow as tf
 
 import fields
+import replicas
 from augmentation import streams as augmentation_streams
 from errors import UserError
 from losses.adversarial import AdversarialLoss
-from losses.penalties import PENALTIES
+from losses.penalties import PENALTIES, PenaltyChoice
 from models import layers, state_keys, streams
 from models.augmenter import Augmenter
 from models.base import GenerativeModel, to_unit_range
@@ -50,7 +51,8 @@ class Penalty:
 
     Attributes:
         weight: weight of its mean.
-        function: (real, fake, batch) -> [b]; real and fake are inputs of the discriminator.
+        function: (real, fake, batch) -> a function without arguments that returns the penalty [b];
+            real and fake are inputs of the discriminator.
         interval: N: it is computed every N steps, scaled by N (lazy regularization, Karras et al.
             2020, appendix B).
     """
@@ -153,7 +155,7 @@ class AdversarialModel(GenerativeModel):
 
     def draw(self, batch: Batch) -> dict[str, tf.Tensor]:
         """Return the latents of an update, one draw per image of the batch."""
-        return self.latents.draw(length(batch.x), batch.seed(streams.LATENTS))
+        return batch.latents_of(self.latents, streams.LATENTS)
 
     def real_inputs(self, batch: Batch):
         """Return the discriminator's input for real images; its first tensor is the images."""
@@ -230,7 +232,7 @@ class AdversarialModel(GenerativeModel):
         return {
             name: Penalty(
                 weight,
-                functools.partial(self._gradient_penalty, PENALTIES[name].make),
+                functools.partial(self._gradient_penalty, PENALTIES[name]),
                 self.hp.penalty_interval,
             )
             for name, weight in weights.items()
@@ -250,18 +252,21 @@ class AdversarialModel(GenerativeModel):
         images, *others = tf.nest.flatten(inputs)
         return images, lambda x: tf.nest.pack_sequence_as(inputs, [x, *others])
 
-    def _gradient_penalty(self, penalty: Callable, real, fake, batch: Batch) -> tf.Tensor:
-        """Return a gradient penalty [b], summed over the scores of D."""
+    def _gradient_penalty(
+        self, penalty: PenaltyChoice, real, fake, batch: Batch
+    ) -> Callable[[], tf.Tensor]:
+        """Return a function that returns a gradient penalty [b], summed over the scores of D."""
         (x, inputs_at), (x_fake, _) = self.penalty_inputs(real), self.penalty_inputs(fake)
+        statistics = penalty.statistics(x)
 
         def of(score: str) -> tf.Tensor:
             def critic(x: tf.Tensor) -> tf.Tensor:
                 stream = augmentation_streams.PENALTY
                 return self.discriminate_augmented(inputs_at(x), batch, stream)[score]
 
-            return penalty(critic, x, x_fake, batch.uniform)
+            return penalty.make(critic, x, x_fake, batch.uniform, **statistics)
 
-        return tf.add_n([of(score) for score in self.scores])
+        return lambda: tf.add_n([of(score) for score in self.scores])
 
     def after_discriminator_update(
         self, real: Scores, fake: Scores, batch: Batch
@@ -345,7 +350,7 @@ class AdversarialModel(GenerativeModel):
             loss, losses = total(terms, G_LOSS, GENERATOR_TERMS)
         scalars |= losses | self.minimise(loss, tape, "generator")
         scalars |= self.after_generator_update(terms, last)
-        self.ema.update(self.step, self.ema_decay(len(batches) * length(last.x)))
+        self.ema.update(self.step, self.ema_decay(len(batches) * length(last.x) * replicas.count()))
         return scalars
 
     def ema_decay(self, images: int | tf.Tensor) -> float | tf.Tensor:
@@ -411,7 +416,7 @@ class AdversarialModel(GenerativeModel):
         """Return the penalties; 0 in steps that lazy regularization skips."""
         terms = {}
         for name, penalty in self.penalties().items():
-            value = functools.partial(penalty.function, real, fake, batch)
+            value = penalty.function(real, fake, batch)
             if penalty.interval == 1:
                 value = value()
             else:

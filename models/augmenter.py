@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 import fields
+import replicas
 from augmentation.diffaug import augment
 from models import state_keys
 from models.declarations.adversarial import AdversarialHyperparameters
@@ -81,8 +82,8 @@ class Augmenter:
         if not self.policy.adapts:
             return {}
         scores = tf.concat(real_scores, axis=0)
-        sign = tf.reduce_mean(tf.sign(tf.cast(scores, tf.float32) - threshold))
-        images = tf.cast(tf.shape(real_scores[0])[0], tf.float32)
+        sign = replicas.mean(tf.reduce_mean(tf.sign(tf.cast(scores, tf.float32) - threshold)))
+        images = tf.cast(tf.shape(real_scores[0])[0] * replicas.count(), tf.float32)
         step = tf.sign(sign - self.target) * images / (1000.0 * self.kimg)
         self.p.assign(tf.clip_by_value(self.p + step, 0.0, 1.0))
         return {state_keys.AUGMENT_P: tf.convert_to_tensor(self.p), SIGN: sign}

@@ -6,6 +6,7 @@ Hinton and Salakhutdinov 2006, "Reducing the Dimensionality of Data with Neural 
 import keras
 import tensorflow as tf
 
+import replicas
 from models import layers, state_keys
 from models.autoencoding import AutoencodingModel
 from models.ema import averaging_rate
@@ -38,11 +39,13 @@ class Autoencoder(AutoencodingModel):
     def after_update(self, output, terms):
         """Update the moving averages of the codes' mean and covariance."""
         codes, rate = output["mean"], averaging_rate(self.step, 0.99)
-        self.code_mean.assign_add(rate * (tf.reduce_mean(codes, 0) - self.code_mean))
+        mean = replicas.mean(tf.reduce_mean(codes, axis=0))
+        self.code_mean.assign_add(rate * (mean - self.code_mean))
         codes -= self.code_mean
         covariance = tf.matmul(codes, codes, transpose_a=True) / tf.cast(
             tf.shape(codes)[0], tf.float32
         )
+        covariance = replicas.mean(covariance)
         self.code_covariance.assign_add(rate * (covariance - self.code_covariance))
         return {}
 

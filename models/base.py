@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 import fields
+import replicas
 from data.catalogue import in_colour
 from errors import UserError
 from models import documentation, state_keys
@@ -15,6 +16,7 @@ from models.abilities import CATEGORIES, CLASS_CONDITIONAL, LABEL, Ability
 from models.batching import BATCH
 from models.construction import default_dtype_policy
 from models.declarations.base import Hyperparameters
+from models.distributed import Distributed
 from models.fitting import Fitting
 from models.inputs import TYPES
 from models.latents import Latents
@@ -25,7 +27,7 @@ from models.scheduled import Scheduled
 ACTIVE = 0.01  # nats: mean KL divergence above which a latent dimension is active
 
 
-class GenerativeModel(Fitting, WithPlayers, Scheduled, keras.Model):
+class GenerativeModel(Fitting, WithPlayers, Scheduled, Distributed, keras.Model):
     """Model of images in [-1, 1] from which samples can be drawn.
 
     A subclass sets `Hyperparameters`, builds its networks and `latents` in `build_networks`, lists
@@ -263,7 +265,7 @@ class GenerativeModel(Fitting, WithPlayers, Scheduled, keras.Model):
         """
         with tf.control_dependencies([x for x in tf.nest.flatten(data) if x is not None]):
             scheduled = self.scheduled_scalars()
-            scalars = self.update(data) | scheduled
+            scalars = replicas.mean(self.update(data) | scheduled)
             self.step.assign_add(1)
             self.images.assign_add(tf.cast(number_of_images(data), tf.int64))
             self._means.update_state(scalars, overflowing=self._overflowing(scalars))
@@ -339,10 +341,22 @@ class GenerativeModel(Fitting, WithPlayers, Scheduled, keras.Model):
 
 
 def number_of_images(data) -> int | tf.Tensor:
-    """Return the number of images in a batch [..., h, w, c], alone or with labels."""
+    """Return the number of images in a global batch.
+
+    Args:
+        data: images of a replica, [..., h, w, c], alone or with labels.
+    """
     images, _, _ = keras.utils.unpack_x_y_sample_weight(data)
     count = images.shape[:-3].num_elements()
-    return tf.reduce_prod(tf.shape(images)[:-3]) if count is None else count
+    if count is not None:
+        return count * replicas.count()
+    count = tf.reduce_prod(tf.shape(images)[:-3])
+    total = replicas.total(count)
+    equal = tf.debugging.assert_equal(
+        total, count * replicas.count(), "replicas have different numbers of images"
+    )
+    with tf.control_dependencies([equal] if equal is not None else []):
+        return tf.identity(total)
 
 
 @tf.function(reduce_retracing=True)

@@ -7,6 +7,7 @@ arXiv:1703.10717.
 import keras
 import tensorflow as tf
 
+import replicas
 from losses.adversarial import equilibrium
 from models import layers, state_keys
 from models.adversarial import AdversarialModel
@@ -61,7 +62,7 @@ class BEGAN(AdversarialModel):
         Returns:
             k, and the convergence measure L(x) + |gamma L(x) - L(G(z))| (section 3.4.1).
         """
-        real, fake = (tf.reduce_mean(scores["d"]) for scores in (real, fake))
+        real, fake = replicas.mean([tf.reduce_mean(scores["d"]) for scores in (real, fake)])
         balance = self.hp.gamma * real - fake
         self.k.assign(tf.clip_by_value(self.k + self.hp.lambda_k * balance, 0.0, 1.0))
         return {

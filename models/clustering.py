@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 import fields
+import replicas
 from augmentation import streams
 from augmentation.changes import CHANGES
 from augmentation.copies import copies
@@ -85,9 +86,13 @@ class Clustering(Objective):
         x = [self.copies(batch.x, batch.uniform, stream) for stream in streams.COPIES]
         outputs = self.predictor.of_all_heads(tf.concat(x, axis=0), training=True)
         pairs = {name: tf.split(output, 2) for name, output in outputs.items()}
+        pairs = replicas.gathered(pairs)  # the losses compare all images of the global batch
         a, b = ({name: pair[k] for name, pair in pairs.items()} for k in range(2))
         terms = self.choice.make(a, b, **self.options)
-        return {f"clustering_{name}": term for name, term in terms.items()}
+        return {
+            f"clustering_{name}": replicas.rows(term) if term.shape.rank else term
+            for name, term in terms.items()
+        }
 
 
 class CategoryInformation(Objective):

@@ -42,13 +42,14 @@ class Fitting:
         self._require_no_weights(given)
         self._check_validation(given)
         given["x"] = self._checked(given.get("x"), given.get("y"), in_training=True)
+        self.check_batches(given["x"], given.get("batch_size"))
         self._hide_labels(given)
         given["callbacks"] = self._prepared_callbacks(given.get("callbacks"))
         start = getattr(given["x"], "first_step", None)
-        if start is not None and start != int(self.step):
+        if start is not None and start != int(self.step.numpy()):
             warn(
-                f"the batches begin at step {start}, the model is at step {int(self.step)}; "
-                "batches.dataset(int(model.step)) continues"
+                f"the batches begin at step {start}, the model is at step {int(self.step.numpy())}; "
+                "batches.dataset(int(model.step.numpy())) continues"
             )
         return super().fit(**given)
 
@@ -74,6 +75,8 @@ class Fitting:
         given |= given.pop("kwargs", {})
         self._require_validation()
         self._require_no_weights(given)
+        if self.replicas > 1:
+            given.pop("_use_cached_eval_dataset", None)  # which Keras has distributed
         if not given.get("_use_cached_eval_dataset"):  # `fit` has checked it
             given["x"] = self._checked(given.get("x"), given.get("y"))
         if not self.compiled:

@@ -154,12 +154,12 @@ class Coded:
     def milestones(self):
         if not self.clusters or self.categories.is_selected():
             return super().milestones()
-        return [(int(self.selection_step), self.select_heads), *super().milestones()]
+        return [(int(self.selection_step.numpy()), self.select_heads), *super().milestones()]
 
     def fit(self, *args, **kwargs):
         """Train as keras.Model.fit; log a warning if a head should have been selected."""
         history = super().fit(*args, **kwargs)
-        if any(step < int(self.step) for step, _ in self.milestones()):
+        if any(step < int(self.step.numpy()) for step, _ in self.milestones()):
             warn(
                 "the generator's loss has no categories: no head is selected; call "
                 "model.select_heads(images) with the training images, then fit again"

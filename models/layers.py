@@ -5,6 +5,7 @@ import contextlib
 import keras
 import tensorflow as tf
 
+import replicas
 from models.initializers import INITIALIZERS
 from models.norms import GENERATOR_NORMS, NORMS
 
@@ -136,10 +137,18 @@ class BatchNorm(keras.layers.BatchNormalization):
         super().build(input_shape)
         of_channels = self.axis in (-1, len(input_shape) - 1) and len(input_shape) in (2, 4)
         has_kernel = self.compute_dtype in ("float32", "bfloat16", "float16")
-        self.fused = of_channels and has_kernel and not self.synchronized
+        self.fused = of_channels and has_kernel
 
     def call(self, inputs, training=None, mask=None):
-        if not (training and self.trainable and self.fused) or mask is not None:
+        outputs = self._normalised(inputs, training, mask)
+        if training and self.trainable and replicas.count() > 1 and not self.synchronized:
+            for moving in (self.moving_mean, self.moving_variance):
+                moving.assign(replicas.mean(moving.value))
+        return outputs
+
+    def _normalised(self, inputs, training, mask):
+        synchronized = self.synchronized and replicas.count() > 1
+        if not (training and self.trainable and self.fused) or synchronized or mask is not None:
             return super().call(inputs, training=training, mask=mask)
         x = tf.cast(inputs, self.compute_dtype)
         shape, channels = tf.shape(x), x.shape[-1]
@@ -173,7 +182,10 @@ def plain(network: keras.Model, name: str | None = None) -> keras.Model:
 
     def of_keras(layer: keras.Layer) -> keras.Layer:
         cls = keras.layers.BatchNormalization if isinstance(layer, BatchNorm) else type(layer)
-        return cls.from_config(layer.get_config())
+        config = layer.get_config()
+        if "synchronized" in config:  # only TensorFlow's Keras has it
+            config["synchronized"] = False
+        return cls.from_config(config)
 
     copy = keras.models.clone_model(network, clone_function=of_keras, recursive=True)
     copy.set_weights(network.get_weights())

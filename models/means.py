@@ -87,7 +87,7 @@ class ScalarMeans(keras.Metric):
         """Return the running means by name; before the first update those that were restored."""
         if not self.names:
             return dict(self._restored)
-        columns = np.asarray(self.totals).T.tolist()
+        columns = self.totals.numpy().T.tolist()
         return {name: RunningMean(*c) for name, c in zip(self.names, columns, strict=False)}
 
     def restore(self, means: Mapping[str, RunningMean]) -> None:

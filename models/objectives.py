@@ -10,6 +10,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 import fields
+import replicas
 from augmentation.changes import CHANGES
 from augmentation.copies import affine_copies
 from errors import UserError
@@ -118,7 +119,7 @@ class MutualInformation(Objective):
         """Return the lower bound L_I of each code, in nats."""
         bounds = categorical_bounds(self.predictor.codes, terms)
         for k in range(self.predictor.codes.continuous):
-            loss = tf.reduce_mean(terms[f"{CONTINUOUS}_{k}"].value)
+            loss = replicas.mean(tf.reduce_mean(terms[f"{CONTINUOUS}_{k}"].value))
             bounds[f"{CONTINUOUS}_{k}"] = self.losses.choice.bound(loss)
         return INFORMATION.named(bounds)
 
@@ -209,6 +210,7 @@ class ThicknessGuidance:
         self.losses = losses
 
     def __call__(self, q: dict[str, tf.Tensor], batch: Batch) -> Terms:
-        thickness = guidance.stroke_thickness_target(batch.x)
-        (term,) = self.losses.continuous(q, guidance.uniform_ranks(thickness)[:, None])
+        thickness = replicas.gathered(guidance.stroke_thickness_target(batch.x))
+        ranks = replicas.rows(guidance.uniform_ranks(thickness))
+        (term,) = self.losses.continuous(q, ranks[:, None])
         return {"thickness": term}

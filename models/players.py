@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 import keras
 import tensorflow as tf
 
+import replicas
 from errors import UserError, warn
 from models.scalars import ScalarGroup
 from models.scheduled import inner
@@ -77,7 +78,7 @@ class PlayerOptimizers:
         Raises:
             UserError: they differ.
         """
-        rates = {o.name: float(o.learning_rate) for o in self.optimizers}
+        rates = {o.name: float(tf.convert_to_tensor(o.learning_rate)) for o in self.optimizers}
         if len(set(rates.values())) > 1:
             found = ", ".join(f"{rate:g} of {name}" for name, rate in rates.items())
             raise UserError(
@@ -106,6 +107,7 @@ class WithPlayers:
         *,
         optimizers: Mapping[str, str | keras.optimizers.Optimizer] | None = None,
         jit_compile: bool | str = "auto",
+        sync_batch_norm: bool = True,
         **kwargs,
     ):
         """Make the optimizers.
@@ -115,13 +117,16 @@ class WithPlayers:
                 learning rate replaces those of the model's hyperparameters.
             optimizers: name of a player -> Keras optimizer, or its name, that replaces its default
                 one. An optimizer belongs to one player of one model.
-            jit_compile: whether XLA compiles the step; "auto" does so with an accelerator.
+            jit_compile: whether XLA compiles the step; "auto" does so with an accelerator. It does
+                not on several replicas.
+            sync_batch_norm: whether batch norm in training has the statistics of the global batch
+                rather than of the images of a replica.
             **kwargs: run_eagerly and steps_per_execution of keras.Model.compile.
 
         Raises:
             UserError: the model has no player of a given name, a given optimizer is another's or
                 cannot have scheduled values, the argument does not apply, as the losses and metrics
-                of keras.Model.compile, or the model is distributed over several replicas.
+                of keras.Model.compile, or the model cannot be trained on several replicas.
         """
         kwargs = {name: value for name, value in kwargs.items() if value is not None}
         for name in kwargs.keys() - set(COMPILE_ARGUMENTS):
@@ -129,11 +134,11 @@ class WithPlayers:
                 f"does not apply to {type(self).__name__}; hyperparameters select its losses",
                 name,
             )
-        if self.distribute_strategy.num_replicas_in_sync > 1:
-            raise UserError(
-                f"{type(self).__name__} trains on one device: replicas of a tf.distribute strategy "
-                "would draw the same noise"
-            )
+        distributed = self.replicas > 1
+        if distributed:
+            self.check_distributed()
+            self.set_synchronized(sync_batch_norm)
+            jit_compile = False  # the sums over replicas do not compile
         self.check_networks()
         players = self.players()
         given = self._optimizers_by_player(optimizer, optimizers, players)
@@ -146,10 +151,12 @@ class WithPlayers:
                 one = keras.optimizers.LossScaleOptimizer(one, name=name)
             self.check_schedulable(one, player.learning_rate)
             _build(one, name, player.variables)
+            if distributed:
+                _take_total_gradients(one)
             made[name] = one
         arguments = {"jit_compile": jit_compile, **kwargs}
         super().compile(optimizer=None, **arguments)
-        self._compile_arguments = arguments
+        self._compile_arguments = arguments | {"sync_batch_norm": sync_batch_norm}
         self.optimizers = made
         self.optimizer = PlayerOptimizers(made.values(), self.step)
 
@@ -177,7 +184,7 @@ class WithPlayers:
         free = [name for name, p in players.items() if p.learning_rate not in self.hp.scheduled]
         if free:
             warn(
-                f"{type(one).__name__} with the learning rate {float(one.learning_rate):g} "
+                f"{type(one).__name__} with the learning rate {float(tf.convert_to_tensor(one.learning_rate)):g} "
                 f"replaces the optimizers and learning rates of {type(self).__name__} "
                 f"({', '.join(free)})"
             )
@@ -214,6 +221,8 @@ class WithPlayers:
     ) -> dict[str, tf.Tensor]:
         """Take a gradient step of every player of a side; return scalars to log.
 
+        On several replicas the loss is the mean of theirs, and so are the gradients.
+
         These are the gradient norms and, with a loss scale, the scale and whether the update was
         skipped because of overflow.
 
@@ -233,9 +242,10 @@ class WithPlayers:
         gradients = tape.gradient(
             loss,
             [[v.value for v in p.variables] for p in players.values()],
-            output_gradients=smallest,
+            output_gradients=smallest / replicas.count(),
             unconnected_gradients=unconnected,
         )
+        gradients = replicas.total(gradients)
         norms, scaled = {}, {}
         for name, optimizer, scale, own in zip(players, optimizers, scales, gradients, strict=True):
             norms[name] = tf.linalg.global_norm(own) / smallest
@@ -256,6 +266,13 @@ class WithPlayers:
         if not any(map(_scales_loss, self.optimizers.values())):
             return []
         return [name for name in scalars if GRADIENT_NORMS.label_of(name) is not None]
+
+
+def _take_total_gradients(optimizer: keras.optimizers.Optimizer) -> None:
+    """Let an optimizer apply gradients as they are, without another sum over replicas."""
+    inner(optimizer)._all_reduce_sum_gradients = lambda gradients_and_variables: (
+        gradients_and_variables
+    )
 
 
 def _scales_loss(optimizer: keras.optimizers.Optimizer) -> bool:

@@ -2,9 +2,12 @@
 
 import dataclasses
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
+
+import replicas
+from models.latents import Latents
 
 
 def stateless_seed(seed: int, step: tf.Tensor | int, stream: str) -> tf.Tensor:
@@ -46,7 +49,10 @@ class Growth:
 
 @dataclasses.dataclass(frozen=True)
 class Batch:
-    """Inputs of one update.
+    """Inputs of one update; b is the number of images of a replica.
+
+    The random draws of a replica are its rows of those of the global batch, so their values do not
+    depend on the number of replicas.
 
     Attributes:
         x: real images [b, h, w, c] in [-1, 1].
@@ -63,9 +69,20 @@ class Batch:
     growth: Growth | None = None
 
     def uniform(self, stream: str, shape) -> tf.Tensor:
-        """Return float32 draws of U[0, 1) from a random stream in this update."""
-        return tf.random.stateless_uniform(shape, self.seed(stream), alg="philox")
+        """Return float32 draws of U[0, 1), of a shape [b, ...], from a random stream."""
+        return self._draw(tf.random.stateless_uniform, stream, shape)
 
     def normal(self, stream: str, shape) -> tf.Tensor:
-        """Return float32 draws of N(0, 1) from a random stream in this update."""
-        return tf.random.stateless_normal(shape, self.seed(stream), alg="philox")
+        """Return float32 draws of N(0, 1), of a shape [b, ...], from a random stream."""
+        return self._draw(tf.random.stateless_normal, stream, shape)
+
+    def latents_of(self, prior: Latents, stream: str) -> dict[str, tf.Tensor]:
+        """Return draws from a prior, name -> [b, d], from a random stream."""
+        n = length(self.x) * replicas.count()
+        return replicas.rows(prior.draw(n, self.seed(stream)))
+
+    def _draw(self, function: Callable, stream: str, shape) -> tf.Tensor:
+        """Return the replica's rows of the draws for the global batch."""
+        first, *others = shape if isinstance(shape, Sequence) else tf.unstack(shape)
+        shape = [first * replicas.count(), *others]
+        return replicas.rows(function(shape, self.seed(stream), alg="philox"))

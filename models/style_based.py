@@ -6,6 +6,7 @@ Karras et al. 2019, "A Style-Based Generator Architecture for Generative Adversa
 import numpy as np
 import tensorflow as tf
 
+import replicas
 from models import streams
 from models.adversarial import AdversarialModel
 from models.batching import BATCH
@@ -67,7 +68,7 @@ class StyleBasedModel(AdversarialModel):
         w, n = g.mapping(self.latents.join(batch.latents)), length(batch.x)
         if not self.hp.style_mixing:
             return g.styles(w)
-        other = g.mapping(self.latents.join(self.latents.draw(n, batch.seed(streams.MIXING))))
+        other = g.mapping(self.latents.join(batch.latents_of(self.latents, streams.MIXING)))
         layer, chance = tf.unstack(batch.uniform(streams.CROSSOVER, [n, 2]), axis=1)
         crossover = 1 + tf.cast(layer * (self.working_layers(batch) - 1), tf.int32)
         return mix(w, other, tf.where(chance < self.hp.style_mixing, crossover, layers), layers)
@@ -99,7 +100,7 @@ class StyleBasedModel(AdversarialModel):
         """
         g = stylegan.parts_of(self.generator)
         w, mean = g.mapping(self.latents.join(batch.latents)), g.styles.mean
-        mean.assign_add((1.0 - MEAN_DECAY) * (tf.reduce_mean(tf.cast(w, tf.float32), 0) - mean))
+        mean.assign_add((1.0 - MEAN_DECAY) * (replicas.mean(tf.reduce_mean(tf.cast(w, tf.float32), 0)) - mean))
         return super().after_generator_update(terms, batch)
 
     # Abilities.

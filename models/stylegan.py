@@ -8,6 +8,7 @@ import dataclasses
 import keras
 import tensorflow as tf
 
+from errors import UserError
 from models import layers
 from models.base import number_of_images
 from models.declarations.stylegan import StyleGANHyperparameters
@@ -71,6 +72,11 @@ class StyleGAN(StyleBasedModel):
     def doublings(self) -> int:
         """Number of doublings from the smallest size to the image size."""
         return stages(self.image_shape)[1]
+
+    def check_distributed(self):
+        """Raise UserError if the model grows: its sizes are branches of one graph."""
+        if self.hp.growing_kimg:
+            raise UserError("must be 0 on several replicas", "growing_kimg")
 
     def update(self, data):
         if not self.hp.growing_kimg:

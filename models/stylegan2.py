@@ -3,6 +3,7 @@
 import keras
 import tensorflow as tf
 
+import replicas
 from losses.path_length import path_length_penalty, path_lengths
 from models import layers, state_keys, streams
 from models.declarations.stylegan2 import StyleGAN2Hyperparameters
@@ -46,7 +47,7 @@ class StyleGAN2(StyleBasedModel):
         )
 
     def extra_generator_terms(self, real, fake, batch):
-        """Return the path length penalty: equation 4 and appendix B.
+        """Return the path length penalty; update the mean length: equation 4 and appendix B.
 
         Lazy: computed every `path_interval` steps and scaled by `path_interval`. It uses half of
         the batch.
@@ -55,20 +56,21 @@ class StyleGAN2(StyleBasedModel):
             return {}
         due = tf.equal(self.step % self.hp.path_interval, 0)
         none = tf.zeros_like(batch.x[::2, 0, 0, 0])
-        value = tf.cond(due, lambda: self._path_term(batch), lambda: none)
+        lengths = tf.cond(due, lambda: self._path_lengths(batch), lambda: none)
+        change = replicas.mean(tf.reduce_mean(lengths)) - self.path_mean
+        moved = self.path_mean + (1.0 - LENGTH_DECAY) * change
+        self.path_mean.assign(tf.where(due & tf.math.is_finite(moved), moved, self.path_mean))
+        penalty = path_length_penalty(lengths, tf.stop_gradient(self.path_mean.value))
+        value = tf.where(due, penalty, none)
         return {"path": Term(value, self.current("path_weight") * self.hp.path_interval)}
 
-    def _path_term(self, batch) -> tf.Tensor:
-        """Return the penalty of every second image, [b / 2]; update the mean length."""
+    def _path_lengths(self, batch) -> tf.Tensor:
+        """Return the path length of every second image, [b / 2]."""
         height, width, _ = self.image_shape
         noise = [one[::2] for one in self.draw_noise(batch.normal, batch.x)]
         w = self.mixed_styles(batch)[::2]
         y = batch.normal(streams.PATH, [length(w), *self.image_shape]) / (height * width) ** 0.5
-        lengths = path_lengths(lambda w: self.synthesise(w, noise, batch), w, y)
-        rate = 1.0 - LENGTH_DECAY
-        moved = self.path_mean + rate * (tf.reduce_mean(lengths) - self.path_mean)
-        self.path_mean.assign(tf.where(tf.math.is_finite(moved), moved, self.path_mean))
-        return path_length_penalty(lengths, tf.stop_gradient(self.path_mean.value))
+        return path_lengths(lambda w: self.synthesise(w, noise, batch), w, y)
 
     def after_generator_update(self, terms, batch):
         scalars = super().after_generator_update(terms, batch)

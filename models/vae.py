@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
+import replicas
 from losses.divergence import gaussian_kl, with_free_bits
 from models import layers, state_keys, streams
 from models.abilities import LIKELIHOOD
@@ -98,7 +99,8 @@ class VAE(AutoencodingModel):
     def after_update(self, output, terms):
         """Update the moving average of the KL divergence per dimension (a few hundred batches)."""
         rate = averaging_rate(self.step, 0.99)
-        self.dimension_kl.assign_add(rate * (tf.reduce_mean(terms["kl"], 0) - self.dimension_kl))
+        kl = replicas.mean(tf.reduce_mean(terms["kl"], axis=0))
+        self.dimension_kl.assign_add(rate * (kl - self.dimension_kl))
         active = tf.reduce_sum(tf.cast(self.dimension_kl > ACTIVE, tf.float32))
         return KL_WEIGHT.single(self.kl_weight()) | ACTIVE_UNITS.single(active)
 
@@ -108,7 +110,7 @@ class VAE(AutoencodingModel):
         return "more free_bits" if self.hp.free_bits else "free_bits"
 
     def active_dimensions(self):
-        return np.argsort(-np.asarray(self.dimension_kl), kind="stable").tolist()
+        return np.argsort(-self.dimension_kl.numpy(), kind="stable").tolist()
 
     @in_batches
     def posterior_kl(self, x):

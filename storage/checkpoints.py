@@ -126,7 +126,7 @@ class Checkpoints:
         Args:
             notes: JSON values by name that `restore` returns.
         """
-        step = int(self.step)
+        step = int(self.step.numpy())
         content = Notes({**(notes or {}), IDENTITY: self.identity})
         with temporary(path_of(self.directory, step)) as folder:
             folder.mkdir()

@@ -87,7 +87,7 @@ class StepCallback(keras.callbacks.Callback):
 
     def set_model(self, model):
         super().set_model(model)
-        self.step = self.first_step = int(model.step)
+        self.step = self.first_step = int(model.step.numpy())
 
     def on_train_begin(self, logs=None):
         self.begin()
@@ -255,7 +255,7 @@ class Log(Periodic):
         """Write a record of a step with the means since the last one, and begin new means."""
         images = (step - self.first) * self.batches.images_per_step
         rates = {
-            name: float(optimizer.learning_rate)
+            name: float(tf.convert_to_tensor(optimizer.learning_rate))
             for name, optimizer in self.model.optimizers.items()
         }
         record = {
@@ -425,6 +425,6 @@ class Saver(Periodic):
         self.check_state()
         self.events.flush()
         self.checkpoints.save({"log": self.log.state()})
-        self.run.note_checkpoint(self.step)
+        self.run.note_checkpoint(self.step.numpy())
         self.saved, self.time = self.step, time.monotonic()
         self.after_save()

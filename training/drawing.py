@@ -325,7 +325,7 @@ def save_traversals(model: "GenerativeModel", options: "GenerateOptions", place:
     from training import pictures
 
     trained = packages.find(options.pretrained) if options.pretrained else RunDirectory(options.run)
-    names = pictures.names_of_categories(trained, int(model.step))
+    names = pictures.names_of_categories(trained, int(model.step.numpy()))
     latents = (options.label, options.category)
     found = pictures.traversals(model, options.span, options.seed, *latents, names)
     return [

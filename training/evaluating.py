@@ -296,7 +296,7 @@ def evaluate_run(
         source = run if isinstance(run, Package) else run.path
         config, saved, model = loading.load_run(source, request.step)
     (reference,) = (r for r in references if r.data.fingerprint == saved["fingerprint"])
-    step = int(model.step)
+    step = int(model.step.numpy())
     protocol = {
         "model": config.options.model,
         "checkpoint_step": step,

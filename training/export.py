@@ -84,7 +84,7 @@ def export(options: ExportOptions) -> packages.Package:
     pretrained.assign(model, tensors)  # the samples are those of the rounded weights
     tensors[pretrained.SAMPLES] = plotting.to_uint8(model.sample(NUM_SAMPLES))
     package = packages.write(
-        folder, options.package, tensors, about(run, int(model.step)) | {"licence": options.licence}
+        folder, options.package, tensors, about(run, int(model.step.numpy())) | {"licence": options.licence}
     )
     write_card(package)
     return package

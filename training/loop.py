@@ -175,14 +175,14 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
             try:
                 fit(model, data, remaining, steps, progress)
             except tf.errors.OpError as error:
-                if not (options.jit == "auto" and model.jit_compile and int(model.step) == start):
+                if not (options.jit == "auto" and model.jit_compile and int(model.step.numpy()) == start):
                     raise
                 stop_using_xla(model, run, error)
                 fit(model, data, remaining, steps, progress)
             gc.collect()  # ends the generator of the batches before the interpreter exits
         else:
             steps.on_train_begin()
-        step = int(model.step)
+        step = int(model.step.numpy())
         if step < total and not stop.received:
             raise RuntimeError(f"the training has ended at step {step} of {total}")
         # A stop at the last step leaves its outputs to the next training.
@@ -317,7 +317,7 @@ def resume(
             )
         with waiting("reading the checkpoint"):
             notes = checkpoints.restore()
-        start = int(checkpoints.step)
+        start = int(checkpoints.step.numpy())
         if not run.config.exists():
             if not notes.get(IDENTITY):
                 raise UserError(
@@ -391,7 +391,7 @@ def finish(
         originals: uint8 [n, h, w, c], the images whose reconstructions are drawn.
         steps_per_epoch: number of steps per epoch.
     """
-    listed, step = ["samples.png", "curves.png"], int(model.step)
+    listed, step = ["samples.png", "curves.png"], int(model.step.numpy())
     traversed, styled = [], []
     with run.optional("pictures"), waiting("drawing pictures and films"):
         draw_curves(run)
@@ -403,7 +403,7 @@ def finish(
             plotting.save_image(run.path / listed[-1], rows)
         names = class_names or None
         if LABEL not in model.latents.parts:
-            names = names_of_categories(run, int(model.step))
+            names = names_of_categories(run, int(model.step.numpy()))
         listed += [path.name for path in save_categories(model, run.path, names)]
         folder = run.path / TRAVERSALS
         for span in TRAVERSAL_SPANS:

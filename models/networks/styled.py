@@ -304,19 +304,20 @@ class ModulatedLayer(StyledLayer):
 class MinibatchStandardDeviation(keras.layers.Layer):
     """Minibatch standard deviation as an additional channel: Karras et al. 2018, section 3.
 
-    The batch is divided into groups of four images (of two or one if its size is not divisible by
-    four). The channel is the standard deviation within the group, averaged over pixels and
-    channels. Maps [b, h, w, c] become [b, h, w, c + 1].
+    The batch is divided into groups of four consecutive images (of two or one if its size is not
+    divisible by four). The channel is the standard deviation within the group, averaged over pixels
+    and channels. Maps [b, h, w, c] become [b, h, w, c + 1]. On several replicas the groups are
+    those of each replica's images.
     """
 
     def call(self, x):
         batch, height, width, channels = x.shape
         group = math.gcd(4, batch) if batch else largest_group(tf.shape(x)[0])
-        x32 = tf.reshape(tf.cast(x, tf.float32), [group, -1, height, width, channels])
-        x32 -= tf.reduce_mean(x32, axis=0, keepdims=True)
-        deviation = tf.sqrt(tf.reduce_mean(tf.square(x32), axis=0) + 1e-8)
+        x32 = tf.reshape(tf.cast(x, tf.float32), [-1, group, height, width, channels])
+        x32 -= tf.reduce_mean(x32, axis=1, keepdims=True)
+        deviation = tf.sqrt(tf.reduce_mean(tf.square(x32), axis=1) + 1e-8)
         deviation = tf.reduce_mean(deviation, axis=[1, 2, 3])
-        per_image = tf.tile(deviation, [group])[:, None, None, None]
+        per_image = tf.repeat(deviation, group)[:, None, None, None]
         maps = tf.ones_like(x[..., :1]) * tf.cast(per_image, x.dtype)
         return tf.concat([x, maps], axis=-1)
 

@@ -1,0 +1,91 @@
+"""Training of a model on several replicas of a tf.distribute strategy."""
+
+import keras
+import tensorflow as tf
+
+from errors import UserError
+from models import layers
+
+# The strategy outside any scope, of one replica.
+SINGLE = tf.distribute.get_strategy()
+
+
+class Distributed:
+    """Mixin for models that are made in the scope of a strategy.
+
+    A train step runs on each replica. Evaluations run on the first one, with the whole batch.
+    """
+
+    @property
+    def replicas(self) -> int:
+        """Number of replicas that a train step runs on."""
+        return super().distribute_strategy.num_replicas_in_sync
+
+    @property
+    def distribute_strategy(self) -> tf.distribute.Strategy:
+        """The strategy of the model; within an evaluation that of a single replica."""
+        return SINGLE if self._testing else super().distribute_strategy
+
+    def check_distributed(self) -> None:
+        """Raise UserError if the model cannot be trained on several replicas."""
+
+    def set_synchronized(self, synchronized: bool) -> None:
+        """Set whether batch norm has the statistics of the global batch or of a replica."""
+        for network in self.networks().values():
+            for layer in network._flatten_layers():
+                if isinstance(layer, layers.BatchNorm):
+                    layer.synchronized = synchronized
+
+    def check_batches(self, x, batch_size: int | None) -> None:
+        """Check that Keras divides the data of `fit` into equal rows for the replicas.
+
+        Args:
+            x: array or tf.data.Dataset.
+            batch_size: images of an array in a batch; None: 32, as in Keras.
+
+        Raises:
+            UserError: it does not.
+        """
+        if self.replicas == 1 or isinstance(x, tf.distribute.DistributedDataset):
+            return
+        advice = "pass data.Batches(...).distributed(strategy)"
+        if self.hp.n_critic > 1:
+            raise UserError(
+                f"with n_critic={self.hp.n_critic}, Keras would divide the batches of a step among "
+                f"the replicas, not the images of a batch; {advice}",
+                "x",
+            )
+        if isinstance(x, tf.data.Dataset):
+            size = tf.nest.flatten(x.element_spec)[0].shape[0]
+            rest = 0
+        else:
+            size = batch_size or 32
+            rest = len(x) % size if hasattr(x, "__len__") else 0
+        if rest or (size and size % self.replicas):
+            raise UserError(
+                f"on {self.replicas} replicas each batch must divide by {self.replicas}, got "
+                f"batches of {size}" + (f" and a last one of {rest}" if rest else "") + f"; {advice}",
+                "x",
+            )
+
+    def _maybe_symbolic_build(self, iterator=None, data_batch=None):
+        """Do nothing: networks are built with the model.
+
+        Keras would take the mean of the first images over replicas, which fails for uint8.
+        """
+
+    def make_train_function(self, force=False):
+        """Make the function of `fit`; that of Keras fails with several workers."""
+        if self.replicas == 1:
+            super().make_train_function(force)
+            return
+        if self.train_function is not None and not force:
+            return
+        strategy = self.distribute_strategy
+
+        def steps(iterator):
+            for _ in range(self.steps_per_execution):
+                scalars = strategy.run(self.train_step, (next(iterator),))
+            return {n: strategy.experimental_local_results(x)[0] for n, x in scalars.items()}
+
+        self.train_function = steps if self.run_eagerly else tf.function(steps)
