@@ -41,7 +41,12 @@ def gathered(values):
 
     if count() == 1:
         return values
-    return tf.nest.map_structure(lambda x: _context().all_gather(x, axis=0), values)
+
+    def all_rows(x: tf.Tensor) -> tf.Tensor:
+        rows = _context().all_gather(x, axis=0)
+        return tf.ensure_shape(rows, [x.shape[0] and x.shape[0] * count(), *x.shape[1:]])
+
+    return tf.nest.map_structure(all_rows, values)
 
 
 def rows(values):

@@ -29,12 +29,12 @@ class Distributed:
     def check_distributed(self) -> None:
         """Raise UserError if the model cannot be trained on several replicas."""
 
-    def set_synchronized(self, synchronized: bool) -> None:
+    def set_batch_norm(self, of_global_batch: bool) -> None:
         """Set whether batch norm has the statistics of the global batch or of a replica."""
         for network in self.networks().values():
             for layer in network._flatten_layers():
                 if isinstance(layer, layers.BatchNorm):
-                    layer.synchronized = synchronized
+                    layer.of_global_batch = of_global_batch
 
     def check_batches(self, x, batch_size: int | None) -> None:
         """Check that Keras divides the data of `fit` into equal rows for the replicas.

@@ -131,7 +131,13 @@ class BatchNorm(keras.layers.BatchNormalization):
     Outputs, gradients and moving statistics equal those of Keras but for rounding: the kernel
     normalises by the variance and returns n / (n - 1) of it. 16-bit activations stay 16-bit, with
     statistics in float32. Otherwise, and for other axes and shapes, it is Keras' own layer.
+
+    Attributes:
+        of_global_batch: whether the statistics are those of all replicas. Those of one replica are
+            normalised by otherwise; the moving statistics are always means over all.
     """
+
+    of_global_batch = True
 
     def build(self, input_shape):
         super().build(input_shape)
@@ -140,34 +146,49 @@ class BatchNorm(keras.layers.BatchNormalization):
         self.fused = of_channels and has_kernel
 
     def call(self, inputs, training=None, mask=None):
-        outputs = self._normalised(inputs, training, mask)
-        if training and self.trainable and replicas.count() > 1 and not self.synchronized:
-            for moving in (self.moving_mean, self.moving_variance):
-                moving.assign(replicas.mean(moving.value))
-        return outputs
-
-    def _normalised(self, inputs, training, mask):
-        synchronized = self.synchronized and replicas.count() > 1
-        if not (training and self.trainable and self.fused) or synchronized or mask is not None:
+        if not (training and self.trainable and self.fused) or mask is not None:
             return super().call(inputs, training=training, mask=mask)
         x = tf.cast(inputs, self.compute_dtype)
-        shape, channels = tf.shape(x), x.shape[-1]
+        if self.of_global_batch and replicas.count() > 1:
+            outputs, mean, variance = self._by_global_statistics(x)
+        else:
+            outputs, mean, variance = self._by_kernel(x)
+            mean, variance = replicas.mean([mean, variance])
+        for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
+            moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
+        return outputs
+
+    def _by_kernel(self, x) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return normalised activations, and their means and variances [c]."""
+        scale, offset = self._scale_and_offset(x.shape[-1])
         # tf.compat.v1.nn.fused_batch_norm raises epsilon to 1.001e-5.
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=x if x.shape.rank == 4 else x[:, None, None, :],
-            scale=tf.ones(channels) if self.gamma is None else self.gamma.value,
-            offset=tf.zeros(channels) if self.beta is None else self.beta.value,
+            scale=scale,
+            offset=offset,
             mean=tf.zeros(0),
             variance=tf.zeros(0),
             epsilon=self.epsilon,
         )
+        shape = tf.shape(x)
         n = tf.cast(tf.reduce_prod(shape[:-1]), tf.float32)
-        for moving, batch in (
-            (self.moving_mean, mean),
-            (self.moving_variance, variance * ((n - 1.0) / n)),
-        ):
-            moving.assign(moving * self.momentum + batch * (1.0 - self.momentum))
-        return tf.reshape(outputs, shape)
+        return tf.reshape(outputs, shape), mean, variance * ((n - 1.0) / n)
+
+    def _by_global_statistics(self, x) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Return the same as `_by_kernel`, with the statistics of all replicas."""
+        x32, axes = tf.cast(x, tf.float32), list(range(x.shape.rank - 1))
+        mean = replicas.mean(tf.reduce_mean(x32, axes))
+        x32 -= mean
+        variance = replicas.mean(tf.reduce_mean(tf.square(x32), axes))
+        scale, offset = self._scale_and_offset(x.shape[-1])
+        outputs = x32 * (tf.math.rsqrt(variance + self.epsilon) * scale) + offset
+        return tf.cast(outputs, x.dtype), mean, variance
+
+    def _scale_and_offset(self, channels: int) -> tuple[tf.Tensor, tf.Tensor]:
+        return (
+            tf.ones(channels) if self.gamma is None else self.gamma.value,
+            tf.zeros(channels) if self.beta is None else self.beta.value,
+        )
 
 
 def plain(network: keras.Model, name: str | None = None) -> keras.Model:
@@ -182,10 +203,7 @@ def plain(network: keras.Model, name: str | None = None) -> keras.Model:
 
     def of_keras(layer: keras.Layer) -> keras.Layer:
         cls = keras.layers.BatchNormalization if isinstance(layer, BatchNorm) else type(layer)
-        config = layer.get_config()
-        if "synchronized" in config:  # only TensorFlow's Keras has it
-            config["synchronized"] = False
-        return cls.from_config(config)
+        return cls.from_config(layer.get_config())
 
     copy = keras.models.clone_model(network, clone_function=of_keras, recursive=True)
     copy.set_weights(network.get_weights())

@@ -137,7 +137,7 @@ class WithPlayers:
         distributed = self.replicas > 1
         if distributed:
             self.check_distributed()
-            self.set_synchronized(sync_batch_norm)
+            self.set_batch_norm(sync_batch_norm)
             jit_compile = False  # the sums over replicas do not compile
         self.check_networks()
         players = self.players()

@@ -1,6 +1,8 @@
 """Hyperparameters of a model that follow a schedule."""
 
 import contextlib
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import keras
 import tensorflow as tf
@@ -23,6 +25,7 @@ class Scheduled:
 
     training_length: tuple[int, int] | None = None
     _schedules = None
+    _unscheduled: Mapping[int, dict[str, float]] = MappingProxyType({})
 
     def before_training(self, images_per_epoch: int, images: int) -> None:
         """Set the length of the training, which schedules require.
@@ -67,13 +70,12 @@ class Scheduled:
         if rate in self.hp.scheduled:
             optimizer.learning_rate.assign(self.current(rate))
         optimizer, names = inner(optimizer), self.scheduled_attributes()
-        before = {attribute: getattr(optimizer, attribute) for attribute in names.values()}
         for name, attribute in names.items():
             setattr(optimizer, attribute, self.current(name))
         try:
             yield
-        finally:
-            for attribute, value in before.items():
+        finally:  # not the present values: those may be of another replica, traced in between
+            for attribute, value in self._unscheduled[id(optimizer)].items():
                 setattr(optimizer, attribute, value)
 
     def check_schedulable(self, optimizer: keras.optimizers.Optimizer, rate: str) -> None:
@@ -83,9 +85,12 @@ class Scheduled:
             raise ValueError(
                 f"{rate} is scheduled: give an optimizer with a constant learning rate"
             )
-        for name, attribute in self.scheduled_attributes().items():
+        attributes = self.scheduled_attributes()
+        for name, attribute in attributes.items():
             if not hasattr(optimizer, attribute):
                 raise ValueError(f"{name} is scheduled: give an optimizer with {attribute}")
+        values = {attribute: getattr(optimizer, attribute) for attribute in attributes.values()}
+        self._unscheduled = {**self._unscheduled, id(optimizer): values}
 
     def scheduled_attributes(self) -> dict[str, str]:
         """Map scheduled hyperparameters, other than learning rates, to attributes of optimizers."""
