@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import plotting
 from data import Batches
@@ -425,6 +426,6 @@ class Saver(Periodic):
         self.check_state()
         self.events.flush()
         self.checkpoints.save({"log": self.log.state()})
-        self.run.note_checkpoint(self.step.numpy())
+        self.run.note_checkpoint(self.step)
         self.saved, self.time = self.step, time.monotonic()
         self.after_save()

@@ -155,6 +155,31 @@ class RunOptions:
         at_least=1,
         may_change=True,
     )
+    distribute: str = field(
+        "off",
+        "mirrored: train on all GPUs of this machine; multi_worker: train on several machines, "
+        "each of which runs the same command with its own TF_CONFIG. The batch is divided among "
+        "them",
+        group="speed",
+        choices=("off", "mirrored", "multi_worker"),
+        may_change=True,
+    )
+    replicas: int | None = field(
+        None,
+        "number of GPUs of mirrored; default: all. Without a GPU, the CPU is divided into as many "
+        "devices, for tests",
+        group="speed",
+        at_least=2,
+        may_change=True,
+    )
+    sync_batch_norm: bool = field(
+        True, "batch norm has the statistics of the whole batch, not of a replica's images",
+        group="speed", may_change=True,
+    )  # fmt: skip
+    worker_timeout: float = field(
+        60.0, "seconds until the other workers of multi_worker end if one is silent or missing",
+        group="speed", above=0, may_change=True,
+    )  # fmt: skip
     deterministic: bool = field(
         False,
         "only operations whose result does not depend on the order of threads, without XLA: on a "
@@ -173,6 +198,8 @@ class RunOptions:
         fields.check(self)
         if self.deterministic and self.jit == "on":
             raise UserError("XLA is not deterministic; jit must be off or auto", "deterministic")
+        if self.distribute != "off" and self.jit == "on":
+            raise UserError("XLA does not compile a distributed step; use jit=auto or off", "jit")
         for spec in dataclasses.fields(self):
             every = getattr(self, spec.name) if spec.name.endswith("_every") else None
             steps = self.steps_per_execution

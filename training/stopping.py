@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 GRACE = 3.0  # seconds in which further signals count as the first one
 
@@ -23,12 +23,17 @@ class StopRequest:
     stays ignored: SIGHUP under nohup, SIGINT of a background job of a shell script.
 
     Attributes:
-        received: the first signal, or None.
+        requested: the first signal, or None.
+        received: the signal at which the training stops after the present step, or None.
         message: line that is printed to stderr at the first signal.
     """
 
-    received: signal.Signals | None = None
+    requested: signal.Signals | None = None
     message = f"stopping after this step; a signal after {GRACE:.0f} s stops without a checkpoint"
+
+    @property
+    def received(self) -> signal.Signals | None:
+        return self.requested
 
     def __enter__(self) -> "StopRequest":
         self.handlers = {}
@@ -44,8 +49,8 @@ class StopRequest:
 
     def _take(self, number, frame) -> None:
         now = time.monotonic()
-        if self.received is None:
-            self.received, self.since = signal.Signals(number), now
+        if self.requested is None:
+            self.requested, self.since = signal.Signals(number), now
             with contextlib.suppress(OSError):  # of a terminal that is gone
                 os.write(2, f"{self.message}\n".encode())
             if self._interruptible:
@@ -67,6 +72,28 @@ class StopRequest:
     def __exit__(self, *_) -> None:
         for number, handler in self.handlers.items():
             signal.signal(number, handler)
+
+
+class AgreedStop(StopRequest):
+    """Stop request of several workers: `received` is set on all of them after the same step.
+
+    Args:
+        any_of: function that all workers call at once; it returns whether the flag of one is true.
+    """
+
+    received = None
+
+    def __init__(self, any_of: Callable[[bool], bool]):
+        self.any_of = any_of
+
+    def agree(self) -> None:
+        """Set `received` if a worker has a request; all workers call this after each step."""
+        if self.received is None and self.any_of(self.requested is not None):
+            self.received = self.requested or signal.SIGTERM
+
+    def interruptible(self):
+        """Context that a stop does not end: the other workers must reach the same step."""
+        return contextlib.nullcontext()
 
 
 def is_ignored(number: int) -> bool:

@@ -1,0 +1,201 @@
+"""Training on several devices of a machine, or on several machines, with tf.distribute."""
+
+import contextlib
+import dataclasses
+import os
+import zlib
+from collections.abc import Iterable
+
+import tensorflow as tf
+from tensorflow.compiler.xla.tsl.protobuf.coordination_config_pb2 import CoordinatedJob
+from tensorflow.python.eager import context
+
+import replicas
+from cli.failures import first_line
+from data import Batches
+from errors import UserError
+from training.cluster import Cluster, read_cluster
+from training.options import RunOptions
+
+
+@dataclasses.dataclass(frozen=True)
+class Distribution:
+    """Replicas and workers of a training.
+
+    Attributes:
+        strategy: strategy whose replicas run the train step; None on one device.
+        cluster: the workers; None for a single process.
+    """
+
+    strategy: tf.distribute.Strategy | None = None
+    cluster: Cluster | None = None
+
+    @property
+    def replicas(self) -> int:
+        """Number of replicas of all workers."""
+        return self.strategy.num_replicas_in_sync if self.strategy else 1
+
+    @property
+    def is_chief(self) -> bool:
+        """True for the worker that writes the run directory."""
+        return self.cluster is None or self.cluster.is_chief
+
+    def scope(self) -> contextlib.AbstractContextManager:
+        """Context in which the model is made."""
+        return self.strategy.scope() if self.strategy else contextlib.nullcontext()
+
+    def dataset(self, batches: Batches, start: int, steps: int):
+        """Return the data of `steps` train steps from step `start` on."""
+        if not self.strategy:
+            return batches.dataset(start).take(steps)
+        return batches.distributed(self.strategy, start)
+
+    # Communication of workers; each must call the same methods in the same order.
+
+    def from_chief(self, value: int) -> int:
+        """Return the chief's value on all workers."""
+        if not self.cluster:
+            return value
+        return self._sum(value if self.is_chief else 0) // self._replicas_of_a_worker
+
+    def any(self, flag: bool) -> bool:
+        """Return whether a flag is true on any worker."""
+        return flag if not self.cluster else self._sum(int(flag)) > 0
+
+    def wait(self) -> None:
+        """Wait until all workers have called this method."""
+        self.any(False)
+
+    def require_same(self, description: str) -> None:
+        """Raise UserError on all workers unless each has the same description of its training."""
+        own = zlib.crc32(description.encode())
+        if self.any(self.from_chief(own) != own):
+            raise UserError(
+                "the workers have different configurations, data sets or versions; start the same "
+                "command, with the same data, on each"
+            )
+
+    def copy_from_chief(self, variables: Iterable[tf.Variable]) -> None:
+        """Give the variables the chief's values on all workers."""
+        if not self.cluster:
+            return
+
+        def copy() -> None:
+            first = tf.distribute.get_replica_context().replica_id_in_sync_group == 0
+            for variable in variables:
+                value = tf.convert_to_tensor(variable)
+                variable.assign(replicas.total(tf.where(first, value, tf.zeros_like(value))))
+
+        tf.function(lambda: self.strategy.run(copy))()
+
+    @property
+    def _replicas_of_a_worker(self) -> int:
+        return self.replicas // len(self.cluster.addresses)
+
+    def _sum(self, value: int) -> int:
+        """Return the sum of the values of all replicas."""
+        totals = self._sums(tf.constant(value, tf.int64))
+        return int(self.strategy.experimental_local_results(totals)[0])
+
+    @tf.function(reduce_retracing=True)
+    def _sums(self, value: tf.Tensor):
+        return self.strategy.run(lambda x: replicas.total(tf.identity(x)), (value,))
+
+
+def check(options: RunOptions) -> Cluster | None:
+    """Return the cluster of a training; check the options against it, before TensorFlow starts.
+
+    Raises:
+        UserError: they contradict each other.
+    """
+    cluster = read_cluster(os.environ)
+    if options.distribute == "multi_worker":
+        if not cluster:
+            raise UserError(
+                "multi_worker requires the environment variable TF_CONFIG on each worker, or the "
+                "launcher python -m training.launch",
+                "distribute",
+            )
+        return cluster
+    if cluster:
+        raise UserError(
+            f"TF_CONFIG is set, which {options.distribute} does not use; unset it, or use "
+            "multi_worker",
+            "distribute",
+        )
+    return None
+
+
+def start(options: RunOptions, cluster: Cluster | None) -> Distribution:
+    """Return the distribution of a training; called before the first operation of TensorFlow.
+
+    Args:
+        options: options of the run.
+        cluster: as `check` returns it.
+
+    Raises:
+        UserError: there is only one device, or the devices do not suit the options.
+    """
+    if options.distribute == "off":
+        return Distribution()
+    if cluster:
+        set_worker_timeout(cluster, options.worker_timeout)
+        try:
+            strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        except tf.errors.OpError as error:
+            raise UserError(
+                f"the workers {', '.join(cluster.addresses)} have not all started within "
+                f"{options.worker_timeout:g} s ({first_line(str(error))})",
+                "distribute",
+            ) from None
+        return Distribution(strategy, cluster)
+    return Distribution(tf.distribute.MirroredStrategy(devices_of_replicas(options.replicas)))
+
+
+def devices_of_replicas(replicas: int | None) -> list[str]:
+    """Return the names of the devices of a number of replicas: GPUs, or parts of a CPU.
+
+    Args:
+        replicas: number of replicas; None: one per GPU.
+    """
+    gpus = tf.config.get_visible_devices("GPU")
+    if gpus:
+        if len(gpus) < max(replicas or 0, 2):
+            raise UserError(f"expected at most {len(gpus)}, the number of GPUs", "replicas")
+        return [f"GPU:{k}" for k in range(replicas or len(gpus))]
+    if not replicas:
+        raise UserError(
+            "mirrored requires several GPUs, none is found; replicas=2 divides the CPU, for tests",
+            "distribute",
+        )
+    (cpu,) = tf.config.get_visible_devices("CPU")
+    parts = [tf.config.LogicalDeviceConfiguration() for _ in range(replicas)]
+    try:
+        tf.config.set_logical_device_configuration(cpu, parts)
+    except RuntimeError as error:
+        if len(tf.config.list_logical_devices("CPU")) < replicas:
+            raise UserError(
+                f"TensorFlow has started with fewer devices ({error}); use a new process",
+                "replicas",
+            ) from None
+    return [f"CPU:{k}" for k in range(replicas)]
+
+
+def set_worker_timeout(cluster: Cluster, seconds: float) -> None:
+    """Let TensorFlow end the communication if a worker is silent for a number of seconds.
+
+    TensorFlow has no public function for it. A worker that waits for another one is not silent.
+    """
+    jobs = [
+        CoordinatedJob(name=job, num_tasks=len(addresses))
+        for job, addresses in cluster.jobs.items()
+    ]
+    milliseconds = round(1000 * seconds)
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader=f"/job:{jobs[0].name}/replica:0/task:0",
+        cluster_register_timeout_in_ms=milliseconds,
+        heartbeat_timeout_in_ms=milliseconds,
+        shutdown_barrier_timeout_in_ms=milliseconds,
+        coordinated_jobs=jobs,
+    )
