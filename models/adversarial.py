@@ -51,15 +51,17 @@ class Penalty:
 
     Attributes:
         weight: weight of its mean.
-        function: (real, fake, batch) -> a function without arguments that returns the penalty [b];
-            real and fake are inputs of the discriminator.
+        function: (real, fake, batch, **statistics) -> [b]; real and fake are inputs of the
+            discriminator.
         interval: N: it is computed every N steps, scaled by N (lazy regularization, Karras et al.
             2020, appendix B).
+        statistics: real -> further arguments by name, which depend on the whole batch.
     """
 
     weight: float
     function: Callable
     interval: int = 1
+    statistics: Callable[..., dict] = lambda real: {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -229,14 +231,15 @@ class AdversarialModel(GenerativeModel):
     def penalties(self) -> dict[str, Penalty]:
         """Return the regularisers of D by name."""
         weights = self.hp.penalty_weights(self.current("penalty_weight"))
-        return {
-            name: Penalty(
-                weight,
-                functools.partial(self._gradient_penalty, PENALTIES[name]),
-                self.hp.penalty_interval,
-            )
-            for name, weight in weights.items()
-        }
+        return {name: self._penalty(PENALTIES[name], weight) for name, weight in weights.items()}
+
+    def _penalty(self, choice: PenaltyChoice, weight: float) -> Penalty:
+        return Penalty(
+            weight,
+            functools.partial(self._gradient_penalty, choice.make),
+            self.hp.penalty_interval,
+            lambda real: choice.statistics(self.penalty_inputs(real)[0]),
+        )
 
     def penalty_inputs(self, inputs) -> tuple[tf.Tensor, Callable]:
         """Return the point of gradient penalties, and the inputs of D as a function of it.
@@ -252,21 +255,18 @@ class AdversarialModel(GenerativeModel):
         images, *others = tf.nest.flatten(inputs)
         return images, lambda x: tf.nest.pack_sequence_as(inputs, [x, *others])
 
-    def _gradient_penalty(
-        self, penalty: PenaltyChoice, real, fake, batch: Batch
-    ) -> Callable[[], tf.Tensor]:
-        """Return a function that returns a gradient penalty [b], summed over the scores of D."""
+    def _gradient_penalty(self, penalty: Callable, real, fake, batch: Batch, **statistics):
+        """Return a gradient penalty [b], summed over the scores of D."""
         (x, inputs_at), (x_fake, _) = self.penalty_inputs(real), self.penalty_inputs(fake)
-        statistics = penalty.statistics(x)
 
         def of(score: str) -> tf.Tensor:
             def critic(x: tf.Tensor) -> tf.Tensor:
                 stream = augmentation_streams.PENALTY
                 return self.discriminate_augmented(inputs_at(x), batch, stream)[score]
 
-            return penalty.make(critic, x, x_fake, batch.uniform, **statistics)
+            return penalty(critic, x, x_fake, batch.uniform, **statistics)
 
-        return lambda: tf.add_n([of(score) for score in self.scores])
+        return tf.add_n([of(score) for score in self.scores])
 
     def after_discriminator_update(
         self, real: Scores, fake: Scores, batch: Batch
@@ -416,7 +416,8 @@ class AdversarialModel(GenerativeModel):
         """Return the penalties; 0 in steps that lazy regularization skips."""
         terms = {}
         for name, penalty in self.penalties().items():
-            value = penalty.function(real, fake, batch)
+            statistics = penalty.statistics(real)
+            value = functools.partial(penalty.function, real, fake, batch, **statistics)
             if penalty.interval == 1:
                 value = value()
             else:

@@ -128,13 +128,10 @@ def test_other_shapes_and_axes_are_those_of_keras(shape, options):
     np.testing.assert_array_equal(fused(x, training=True), expected(x, training=True))
 
 
-def test_frozen_and_synchronized_layers_are_those_of_keras(monkeypatch):
+def test_frozen_layer_is_that_of_keras():
     frozen, expected, x = pair((4, 3, 3, 2))
     frozen.trainable = expected.trainable = False
     np.testing.assert_array_equal(frozen(x, training=True), expected(x, training=True))
-    synchronized, expected, x = pair((4, 3, 3, 2), synchronized=True)
-    monkeypatch.setattr(tf.raw_ops, "FusedBatchNormV3", None)
-    synchronized(x, training=True)
 
 
 def test_plain_copy_has_layers_of_keras_only_and_the_same_outputs():

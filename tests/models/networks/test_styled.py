@@ -197,10 +197,10 @@ def test_minibatch_standard_deviation_appends_that_of_each_group(batch, group, s
     shape = [batch if static else None, 3, 3, 5]
     y = tf.function(layer, input_signature=[tf.TensorSpec(shape)])(x).numpy()
     np.testing.assert_array_equal(y[..., :5], x)
-    groups = x.reshape(group, batch // group, 3, 3, 5)
-    expected = np.sqrt(groups.var(axis=0) + 1e-8).mean(axis=(1, 2, 3))
+    groups = x.reshape(batch // group, group, 3, 3, 5)
+    expected = np.sqrt(groups.var(axis=1) + 1e-8).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(
-        y[..., 5], np.tile(expected, group)[:, None, None] * np.ones((1, 3, 3)), rtol=1e-4
+        y[..., 5], np.repeat(expected, group)[:, None, None] * np.ones((1, 3, 3)), rtol=1e-4
     )
 
 
