@@ -147,7 +147,7 @@ def fit(options: ClassifierOptions, split: data.Split, num_classes: int) -> "ker
         from models.randomness import stateless_seed
         from training import devices
 
-    print(devices.first_line(), flush=True)
+    print(devices.device_line(), flush=True)
     keras.utils.clear_session()
     keras.utils.set_random_seed(options.seed)
     network = classifier.build(split.images.shape[1:], num_classes, options.width)

@@ -39,11 +39,11 @@ from training.events import EVALUATION, METRICS, tag_of
 from training.options import Config, RunOptions, fixed_specs
 
 IDENTITY = ("model", "dataset", "seed")
-OTHERWISE = ("batch_size", "width")  # if less is given
+DEFAULT_COLUMNS = ("batch_size", "width")  # if less is given
 VISIBLE = 5  # columns of hyperparameters in the table before the user selects others
 
 
-def of_start(config: Config, images: ImageData, evaluated: Sequence[str]) -> Iterator[Summary]:
+def start_summaries(config: Config, images: ImageData, evaluated: Sequence[str]) -> Iterator[Summary]:
     """Yield the summaries of the start of a run.
 
     Args:
@@ -59,7 +59,7 @@ def of_start(config: Config, images: ImageData, evaluated: Sequence[str]) -> Ite
     yield Summary(value=[value])
 
 
-def of_end() -> Iterator[Summary]:
+def end_summaries() -> Iterator[Summary]:
     """Yield the summary of the end of a finished run."""
     yield summary.session_end_pb(STATUS_SUCCESS)
 
@@ -75,7 +75,7 @@ def hyperparameters(given: Iterable[str]) -> list[HParamInfo]:
     """Return the columns of all models. Those of given values come first, after the identity."""
     classes = [RunOptions, *(entry.hyperparameters for entry in REGISTRY.values())]
     specs = {spec.name: spec for cls in classes for spec in fixed_specs(cls)}
-    names = [name for name in (*IDENTITY, *given, *OTHERWISE) if name in specs]
+    names = [name for name in (*IDENTITY, *given, *DEFAULT_COLUMNS) if name in specs]
     first = [*dict.fromkeys(names)][:VISIBLE]
     return [column(spec, name in first) for name, spec in specs.items()]
 

@@ -124,7 +124,7 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
         Events(run.path, start) as events,
     ):
         if not first:
-            events.hparams(0, hparams.of_start(config, images, evaluated))
+            events.hparams(0, hparams.start_summaries(config, images, evaluated))
             events.images(0, {"real": real})
         drawn = restore_summaries(run, events, first, start)
         if start:
@@ -417,7 +417,7 @@ def finish(
     events.images(step, {name: pixels for name, pixels in shown.items() if pixels is not None})
     if (curves := picture(run.path / "curves.png")) is not None:
         events.images(step, {"curves": curves}, folder=callbacks.PROGRESS.folder)
-    events.hparams(step, hparams.of_end())
+    events.hparams(step, hparams.end_summaries())
     events.flush()
     with waiting("exporting the generator"):
         export(layers.plain(model.generator_network()), run.export)

@@ -78,7 +78,7 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
             from training.callbacks import DivergedError
             from training.loop import train
 
-        line = devices.first_line(devices.jit_of(options), options.mixed_precision)
+        line = devices.device_line(devices.jit_of(options), options.mixed_precision)
         with cleared():  # of the decoding in the thread
             print(line, flush=True)
         try:

@@ -112,18 +112,18 @@ def test_warn_of_hidden_gpus_prints_a_warning_for_each(present, capsys):
         ([CPU, T4, BLACKWELL], "auto", "off", f"Tesla T4, XLA on, float32; {HIDDEN}"),
     ],
 )
-def test_first_line_has_device_xla_and_precision(present, found, jit, precision, line):
+def test_device_line_has_device_xla_and_precision(present, found, jit, precision, line):
     present(*found)
-    assert devices.first_line(jit, precision) == f"device: {line}"
+    assert devices.device_line(jit, precision) == f"device: {line}"
 
 
-def test_first_line_without_an_expected_gpu_has_a_sentence(present, monkeypatch):
+def test_device_line_without_an_expected_gpu_has_a_sentence(present, monkeypatch):
     present(CPU)
     monkeypatch.setattr(devices, "missing_gpu", lambda *_: "no GPU")
-    assert devices.first_line() == "device: CPU (2 cores AMD EPYC), XLA off, float32; no GPU"
+    assert devices.device_line() == "device: CPU (2 cores AMD EPYC), XLA off, float32; no GPU"
     present(CPU, T4)
     monkeypatch.setattr(devices, "missing_gpu", lambda *_: "no GPU")
-    assert devices.first_line() == "device: Tesla T4, XLA off, float32"
+    assert devices.device_line() == "device: Tesla T4, XLA off, float32"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ def started(argv):
     config = options.parse(argv)
     images = data.catalogue.known(config.options.dataset)
     config = config.for_images(images.image_shape)
-    return hparams.of_start(config, images, ())
+    return hparams.start_summaries(config, images, ())
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def shown(tmp_path_factory):
             for step in (10, 20):
                 events.scalars(step, {"d_loss": step / 4, "metric_fd_digits": step / 2})
             if name == "vae":
-                events.hparams(20, hparams.of_end())
+                events.hparams(20, hparams.end_summaries())
     with Events(folder / "gan", None, ".evaluation-20") as events:
         events.evaluation(20, {"fd_digits": 3.0, "precision": 0.5}, {})
 
