@@ -319,7 +319,8 @@ def evaluate_run(
             protocol[RUN] = str(run.path.resolve())
     measured = subject.of_model(name, model, protocol, identity)
     found = evaluate(measured, reference, request, folder, only_new=only_new, watch=watch)
-    label_matches(model, run, folder)
+    with waiting(f"{name}: labelling categories"):
+        label_matches(model, run, folder)
     measured_any = any(entry["value"] is not None for entry in found["metrics"].values())
     if isinstance(run, RunDirectory) and not outdir and measured_any:
         show_in_tensorboard(run, step, folder)
@@ -328,6 +329,9 @@ def evaluate_run(
 
 def show_in_tensorboard(run: RunDirectory, step: int, folder: Path) -> None:
     """Write TensorBoard's summaries of the evaluation of a step, which replace earlier ones.
+
+    They have a folder of their own in the run: TensorBoard reads only the newest event file of a
+    folder further, and the training may still write to its own.
 
     Args:
         run: the run directory.
@@ -343,10 +347,10 @@ def show_in_tensorboard(run: RunDirectory, step: int, folder: Path) -> None:
         if entry["value"] is not None
     }
     pictures = {Path(n).stem: picture(folder / n) for n in (NEIGHBOURS, CODES, CONFUSION)}
-    suffix = f".{EVALUATION}-{step}"
-    for earlier in run.path.glob(f"events.out.tfevents.*{suffix}"):
+    place, suffix = run.path / EVALUATION, f".step-{step}"
+    for earlier in place.glob(f"events.out.tfevents.*{suffix}"):
         earlier.unlink(missing_ok=True)
-    with Events(run.path, None, suffix) as events:
+    with Events(place, None, suffix) as events:
         drawn = {name: pixels[..., :3] for name, pixels in pictures.items() if pixels is not None}
         events.evaluation(step, metrics, drawn)
 

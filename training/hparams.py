@@ -104,13 +104,15 @@ def final_metrics(images: ImageData, evaluated: Sequence[str]) -> Iterator[Metri
     network = features.network_of(images.name, images.image_shape)
     networks = dict.fromkeys((network, *features.fixed_names()))
     metrics = {name: m for each in networks for name, m in families.named(each).items()}
-    measured = (*evaluated, *(name for name, metric in metrics.items() if metric.default))
+    first = (*evaluated, *(name for name, metric in metrics.items() if metric.default))[0]
+    declared = (*evaluated, *metrics)  # a resumed run may measure others
     tags = [
-        f"{METRICS}/{measured[0]}",
-        f"{EVALUATION}/{measured[0]}",
+        f"{METRICS}/{first}",
+        f"{EVALUATION}/{first}",
         *map(tag_of, (*LOSSES.names, *LOSS.names, *losses, *tested, *PROGRESS.names)),
-        *(f"{METRICS}/{name}" for name in measured),
-        *(f"{EVALUATION}/{name}" for name in (*evaluated, *metrics)),
+        *(f"{METRICS}/{name}" for name in declared),
+        *(f"{EVALUATION}/{name}" for name in declared),
     ]
     for tag in dict.fromkeys(tags):
-        yield MetricInfo(name=MetricName(tag=tag))
+        folder = EVALUATION if tag.startswith(f"{EVALUATION}/") else ""  # below that of the run
+        yield MetricInfo(name=MetricName(group=folder, tag=tag), display_name=tag)

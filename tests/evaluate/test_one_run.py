@@ -166,7 +166,7 @@ def test_neighbours_png_has_ten_samples_beside_their_nearest_training_images(alo
 
 
 def test_tensorboard_has_the_values_and_the_picture_at_the_step_of_the_checkpoint(alone):
-    events, values = events_in(alone.path), values_of(alone.evaluation)
+    events, values = events_in(alone.path / "evaluation"), values_of(alone.evaluation)
     measured = {name: value for name, value in values.items() if value is not None}
     assert len(measured) > 10
     for name, value in measured.items():
@@ -205,8 +205,8 @@ def test_evaluation_json_keeps_other_metrics_of_the_same_checkpoint(call, copied
     assert set(second) == {"pixel_std", "pixel_mean", "nmi", "fd_digits"}
     assert second["fd_digits"] == first["fd_digits"]
     assert second["pixel_mean"]["protocol"]["seed"] == 1
-    assert len(list(copied_run.glob("*.evaluation-6"))) == 1
-    shown = tensors(events_in(copied_run), "evaluation/pixel_mean", "scalars")
+    assert len(list(copied_run.glob("evaluation/*.step-6"))) == 1
+    shown = tensors(events_in(copied_run / "evaluation"), "evaluation/pixel_mean", "scalars")
     assert float(shown[6]) == pytest.approx(second["pixel_mean"]["value"])
 
     saved = evaluation_of(copied_run)

@@ -134,7 +134,11 @@ def test_device_line_without_an_expected_gpu_has_a_sentence(present, monkeypatch
         ({}, ["/dev/nvidia0"], False, "built without CUDA"),
         ({"CUDA_VISIBLE_DEVICES": "-1"}, ["/dev/nvidia0"], True, ""),
         ({"CUDA_VISIBLE_DEVICES": ""}, ["/dev/nvidia0"], True, ""),
+        ({"CUDA_VISIBLE_DEVICES": "none"}, ["/dev/nvidia0"], True, ""),
+        ({"CUDA_VISIBLE_DEVICES": "-2,0"}, ["/dev/nvidia0"], True, ""),
         ({"CUDA_VISIBLE_DEVICES": "0"}, ["/dev/nvidia0"], True, "TensorFlow finds none"),
+        ({"CUDA_VISIBLE_DEVICES": " 1,0"}, ["/dev/nvidia0"], True, "TensorFlow finds none"),
+        ({"CUDA_VISIBLE_DEVICES": "GPU-8932f937"}, ["/dev/nvidia0"], True, "finds none"),
         ({"COLAB_RELEASE_TAG": "release-colab", "COLAB_GPU": "1"}, [], True, "finds none"),
         ({"COLAB_RELEASE_TAG": "release-colab", "COLAB_GPU": ""}, [], True, "Change runtime type"),
         ({"COLAB_RELEASE_TAG": "release-colab"}, [], True, "Change runtime type"),
@@ -145,6 +149,17 @@ def test_missing_gpu_is_named_where_one_is_expected(environment, files, with_cud
     assert part in sentence
     assert bool(sentence) == bool(part)
     assert "\n" not in sentence
+
+
+def test_gpu_files_are_the_devices_of_linux_and_the_driver_of_wsl(tmp_path):
+    names = ["dev/nvidia0", "dev/nvidia12", "dev/nvidiactl", "dev/nvidia-uvm", "dev/dxg"]
+    names.append("usr/lib/wsl/lib/libcuda.so.1")
+    for path in (tmp_path / name for name in names):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    found = {str(path.relative_to(tmp_path)) for path in devices.gpu_files(tmp_path)}
+    assert found == {"dev/nvidia0", "dev/nvidia12", "usr/lib/wsl/lib/libcuda.so.1"}
+    assert devices.gpu_files(tmp_path / "dev") == []
 
 
 FIRST_USE = """
