@@ -43,7 +43,7 @@ class Training:
 
     @property
     def after_end(self) -> str:
-        """How to train on after the end."""
+        """Advice on longer training, for the end."""
         return (
             f"To train for more than {self.length}, change Choose, run it, and run this cell again."
         )
@@ -137,8 +137,8 @@ def choose(
         raise CellError(f"minutes: expected a number >= 0, got {minutes!r}")
     if name and not NAME.fullmatch(name):
         raise CellError(
-            "name: expected letters, digits, spaces and _ . + -, with a letter, a digit or _ first, "
-            f"got {name!r}"
+            "name: expected letters, digits, spaces and _ . + -, with a letter, a digit or _ "
+            f"first, got {name!r}"
         )
     chosen = [f"--model={model}", f"--dataset={dataset}"]
     chosen += [f"--epochs={epochs}"] * bool(epochs)

@@ -29,7 +29,8 @@ WITHOUT_SEVERITY = (
     "To enable the following instructions:",  # second line of cpu_feature_guard.cc
 )
 NODE = "[[{{node "
-INTERPRETER_ENDED = "Python interpreter state is not initialized"  # a thread that prepares batches at the end
+# Of a thread that prepares batches at the end.
+INTERPRETER_ENDED = "Python interpreter state is not initialized"
 
 
 class StartupLines:

@@ -30,7 +30,7 @@ fcntl.ioctl(1, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
 PIECE = re.compile(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]|[^\r\n\x1b]+|\x1b")
-INCOMPLETE = re.compile(r"\x1b(\[[0-9;?]*)?\Z")  # an escape sequence of which the end is not read yet
+INCOMPLETE = re.compile(r"\x1b(\[[0-9;?]*)?\Z")  # escape sequence without its end
 UP = re.compile(r"\x1b\[([0-9]*)A")
 
 

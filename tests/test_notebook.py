@@ -161,11 +161,12 @@ def test_setup_unpacks_the_newest_archive_after_one_that_was_not_unpacked_to_its
     set_up, tmp_path
 ):
     clone(tmp_path / "gan-zoo.unpacked")
-    for name, time in (("gan-zoo.zip", 1e9), ("gan-zoo (1).zip", 2e9), ("gan-zoo (2).zip", 1.5e9)):
+    times = {"gan-zoo.zip": 1e9, "gan-zoo (1).zip": 2e9, "gan-zoo (2).zip": 1.5e9}
+    for name, uploaded in times.items():
         with zipfile.ZipFile(tmp_path / name, "w") as archive:
             archive.writestr(MARK, "")
             archive.writestr(name, "")
-        os.utime(tmp_path / name, (time, time))
+        os.utime(tmp_path / name, (uploaded, uploaded))
     ((_, folder),) = set_up((tmp_path, ""))
     assert folder == "gan-zoo"
     assert (tmp_path / "gan-zoo" / "gan-zoo (1).zip").exists()

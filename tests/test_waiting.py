@@ -40,7 +40,8 @@ def test_notes_at_a_terminal_begin_after_two_seconds_and_are_erased(notes):
         assert stderr.getvalue() == ""
         work.done = 1000
         made.write(work.since + 2.0)
-        assert stderr.getvalue() == "\r" + "decoding, 1,000 of 1,200, 2 s, 0 s left".ljust(79) + "\r"
+        note = "decoding, 1,000 of 1,200, 2 s, 0 s left"
+        assert stderr.getvalue() == "\r" + note.ljust(79) + "\r"
         made.write(work.since + 2.4)
         assert stderr.getvalue().count("\r") == 2
         made.write(work.since + 61)

@@ -1,4 +1,4 @@
-"""Devices of a training: the line about them that it prints first, and GPUs that are missing or unusable."""
+"""Devices of a training: the first line that it prints, and GPUs that are missing or unusable."""
 
 import contextlib
 import os

@@ -43,7 +43,9 @@ DEFAULT_COLUMNS = ("batch_size", "width")  # if less is given
 VISIBLE = 5  # columns of hyperparameters in the table before the user selects others
 
 
-def start_summaries(config: Config, images: ImageData, evaluated: Sequence[str]) -> Iterator[Summary]:
+def start_summaries(
+    config: Config, images: ImageData, evaluated: Sequence[str]
+) -> Iterator[Summary]:
     """Yield the summaries of the start of a run.
 
     Args:

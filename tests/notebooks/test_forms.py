@@ -184,7 +184,7 @@ def test_set_up_makes_the_folder_and_names_the_gpus(tmp_path, monkeypatch, capsy
         forms.set_up("file/x")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert forms.set_up("~/home") == str(tmp_path / "home")
-    for runs, message in (("a\0b", r"a\\x00b .*null"), ("~nobody-here/x", r"~nobody-here/x .*home")):
+    for runs, message in (("a\0b", r"a\\x00b .*null"), ("~no-user/x", r"~no-user/x .*home")):
         with pytest.raises(CellError, match=rf"^runs: {message}"):
             forms.set_up(runs)
 

@@ -112,7 +112,8 @@ def test_metrics_that_are_measured_during_the_training_have_columns():
 def test_metrics_that_a_resumed_run_may_measure_have_columns():
     columns = hparams.final_metrics(data.catalogue.known("MNIST"), ())
     tags = {info.name.tag for info in columns}
-    assert {f"metric/{name}" for name in (*families.named("digits"), *families.named("inception"))} <= tags
+    measured = families.named("digits") | families.named("inception")
+    assert {f"metric/{name}" for name in measured} <= tags
 
 
 def test_finished_run_has_a_status(shown):
