@@ -91,6 +91,7 @@ def metric_panels(evaluations: Sequence[dict], rows: Rows) -> list[plotting.Dots
     The middle of a configuration is the mean over its runs, the range that of all their values.
     """
     groups = by_dataset(evaluations)
+    looks = in_order(rows)
     panels = []
     for dataset, group in groups.items():
         entries = {evaluation["name"]: evaluation["metrics"] for evaluation in group}
@@ -114,6 +115,7 @@ def metric_panels(evaluations: Sequence[dict], rows: Rows) -> list[plotting.Dots
                     seeds=seeds,
                     log=is_logarithmic(metric),
                     better=direction(metric),
+                    looks=looks,
                 )
             )
     return panels

@@ -87,6 +87,7 @@ def test_metric_panels_have_the_mean_the_seeds_and_the_range_of_a_configuration(
     assert fid.seeds == {"a": [2.0, 4.0]}
     assert nmi.values == {"a": (0.5, 0.5, 0.5), "b": None}
     assert nmi.seeds == {"a": [0.5]}
+    assert fid.looks == nmi.looks == in_order(rows)  # as in curves.png
 
 
 def test_metric_panels_of_several_data_sets_have_the_runs_of_each():

@@ -290,9 +290,7 @@ def test_names_of_categories_are_those_of_the_step(tmp_path):
     [(False, 7, True), (True, 7, False), (False, 5, False), (False, None, False),
      (False, "no status", True)],
 )  # fmt: skip
-def test_label_matches_labels_the_pictures_of_a_run(
-    tmp_path, labels, elsewhere, finished, redrawn
-):
+def test_label_matches_labels_the_pictures_of_a_run(tmp_path, labels, elsewhere, finished, redrawn):
     """Traversals are those of the end of the run, which may be another step than that measured."""
     model, run = Grouped((3,), 1), RunDirectory(tmp_path / "run")
     folder = tmp_path / "out" if elsewhere else run.path
