@@ -14,7 +14,7 @@ from evaluation import families
 from evaluation.metric import NEITHER, logged_metric
 from evaluation.reports.tables import by_dataset, low_middle_high, metric_names
 from models.scalars import group_of
-from plotting.looks import Look, in_order, look_of, marked
+from plotting.looks import Look, in_order, look_of, look_with_marker
 
 SEED = re.compile(r"([\W_]*seed[\W_]*\d*)?[\W_]*$")  # end of the names of runs of one configuration
 
@@ -38,7 +38,7 @@ def look_of_metric(name: str) -> Look:
     """Return the look of the curve of a metric: one of its own for each declared metric."""
     metric = families.find(name)
     return (
-        marked([m.name for m in families.declared()].index(metric.name))
+        look_with_marker([m.name for m in families.declared()].index(metric.name))
         if metric
         else look_of(name)
     )
