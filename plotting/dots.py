@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from plotting.curves import DPI, GRAY_INK, PALE_INK, WIDTH, shortened
-from plotting.figures import save_figure
+from plotting.figures import save_figure, write_figure_title
 from plotting.looks import INK, LINES, Look, in_order
 from plotting.paths import check_ending
 
@@ -101,8 +101,7 @@ def save_dots(path: str | os.PathLike, groups: Sequence[Dots], title: str = "") 
     canvas = FigureCanvasAgg(figure)
     free = (0, 0, 1, 1 - head / height)
     figure.get_layout_engine().set(w_pad=0.1, h_pad=0.05, rect=free)
-    style = {"color": INK, "size": 13, "weight": "bold", "va": "top", "parse_math": False}
-    figure.text(0.12 / WIDTH, 1 - 0.08 / height, shortened(title, 85), **style)
+    write_figure_title(figure, title)
     panels = figure.subplots(rows, columns, sharey=True, squeeze=False).ravel()
     for axes in panels[len(groups) :]:
         axes.remove()

@@ -121,7 +121,7 @@ def metric_panels(evaluations: Sequence[dict], rows: Rows) -> list[plotting.Dots
     return panels
 
 
-def shared_curves(logs: Logs, rows: Rows) -> list[plotting.Panel]:
+def curve_panels(logs: Logs, rows: Rows) -> list[plotting.Panel]:
     """Return a panel for each loss and metric that several logs have.
 
     It has a curve per configuration: that of a run, or the mean of several with their own.

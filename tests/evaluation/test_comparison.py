@@ -110,17 +110,17 @@ def test_title_of_a_comparison_has_its_models_and_data_sets():
     assert comparison_figures.title_of(evaluations[2:]) == "images on MNIST"
 
 
-def test_shared_curves_has_a_panel_per_metric_of_more_than_one_run():
+def test_curve_panels_has_one_per_metric_of_more_than_one_run():
     one = [{"step": 5, "d_loss": 1.0, "metric_fid": 9.0}, {"step": 9, "d_loss": 2.0, "k": 1.0}]
     two = [{"step": 5, "metric_fid": 8.0, "k": 0.0}]
     rows = {"1": ["one"], "2": ["two"]}
-    (panel,) = comparison_figures.shared_curves({"one": one, "two": two}, rows)
+    (panel,) = comparison_figures.curve_panels({"one": one, "two": two}, rows)
     assert (panel.title, panel.log_y) == ("fid", True)
     assert panel.series == {"1": ((5,), (9.0,)), "2": ((5,), (8.0,))}
-    assert comparison_figures.shared_curves({"one": one}, {"1": ["one"]}) == []
+    assert comparison_figures.curve_panels({"one": one}, {"1": ["one"]}) == []
 
 
-def test_shared_curves_have_the_mean_of_the_seeds_of_a_configuration():
+def test_curve_panels_have_the_mean_of_the_seeds_of_a_configuration():
     logs = {
         "a0": [{"step": 5, "metric_nmi": 0.2}, {"step": 9, "metric_nmi": 0.4}],
         "a1": [{"step": 5, "metric_nmi": 0.4}, {"step": 9, "metric_nmi": 0.8}],
@@ -128,7 +128,7 @@ def test_shared_curves_have_the_mean_of_the_seeds_of_a_configuration():
         "b": [{"step": 5, "metric_nmi": 0.1}],
     }
     rows = {"a": ["a0", "a1", "a2"], "b": ["b"], "training images": ["training images"]}
-    (panel,) = comparison_figures.shared_curves(logs, rows)
+    (panel,) = comparison_figures.curve_panels(logs, rows)
     assert panel.series == {
         "a, mean of 3 seeds": ((5,), (pytest.approx(0.4),)),  # the step that all have
         "b": ((5,), (0.1,)),
