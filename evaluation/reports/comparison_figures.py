@@ -53,8 +53,8 @@ def rows_of(names: Sequence[str], configurations: Mapping[str, Hashable]) -> Row
             has a row of its own.
 
     Returns:
-        Label -> runs. The label of one run is its name, that of several the beginning of their
-        names, without "seed". Folders are left out if the names differ without them.
+        Label -> runs. The label of one run is its name, that of several the first words of their
+        names, without "seed", or all names. Folders are left out if the names differ without them.
     """
     groups: dict[Hashable, list[str]] = {}
     for name in names:
@@ -72,9 +72,12 @@ def rows_of(names: Sequence[str], configurations: Mapping[str, Hashable]) -> Row
 
 
 def beginning(names: Sequence[str]) -> str:
-    """Return the letters with which all names begin."""
+    """Return the whole words with which all names begin."""
     equal = [len({*letters}) == 1 for letters in zip(*names, strict=False)]
-    return names[0][: [*equal, False].index(False)]
+    common = names[0][: [*equal, False].index(False)]
+    if all(re.match(r"[\W_]|$", name[len(common) :]) for name in names):
+        return common
+    return re.sub(r"[^\W_]+$", "", common)
 
 
 def title_of(evaluations: Sequence[dict]) -> str:
