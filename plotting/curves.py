@@ -1,6 +1,7 @@
 """Curves over training steps: the scalars of one run, or one scalar of several runs."""
 
 import dataclasses
+import functools
 import math
 import os
 import textwrap
@@ -10,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from plotting.figures import LEFT, TOP, save_figure, write_figure_title
+from plotting.figures import LEFT, TOP, fitted, ruler, save_figure, write_figure_title
 from plotting.looks import INK, LINES, Look, look_of
 from plotting.paths import check_ending
 
@@ -20,6 +21,7 @@ WIDTH, DPI = 9.0, 100  # inches, dots per inch: 900 pixels wide
 LARGEST = 1e300  # from here on matplotlib cannot compute the ticks
 # Inches: a row of panels, lines of the header.
 ROW, TITLE_LINE, LINE = 2.55, 0.3, 0.21
+TICKS = 0.65  # inches; width of the labels of ticks
 SUBTITLE = 120  # letters that fit into a line of the subtitle
 THIN, PLAIN, THICK = 0.8, 1.6, 2.6  # widths of lines
 
@@ -299,11 +301,14 @@ def _draw(axes, panel: Panel, drawn: list[_Series]) -> None:
 
 def _write_panel_title(axes, title: str, notes: Sequence[str]) -> None:
     """Write the title of a panel above its axes, and the notes in a line below it."""
+    limit = WIDTH / axes.get_subplotspec().get_gridspec().ncols - TICKS
+    inches, font = ruler(axes.figure.canvas), {"size": 10, "weight": "bold"}
+    title = fitted(title, limit, functools.partial(inches, **font))
     style = {"color": INK, "loc": "left", "parse_math": False}
-    axes.set_title(shortened(title, 46), size=10.5, weight="bold", pad=18 if notes else 6, **style)
+    axes.set_title(title, pad=18 if notes else 6, **font, **style)
     if notes:
         axes.annotate(
-            shortened("; ".join(notes), 60),
+            fitted("; ".join(notes), limit, functools.partial(inches, size=8)),
             (0, 1),
             (0, 5),
             xycoords="axes fraction",
