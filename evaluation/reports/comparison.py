@@ -9,9 +9,9 @@ from pathlib import Path
 import plotting
 from evaluation.reports.comparison_figures import (
     Logs,
+    curve_panels,
     metric_panels,
     rows_of,
-    shared_curves,
     title_of,
 )
 from evaluation.reports.tables import low_middle_high, notes, tables
@@ -54,7 +54,7 @@ def write_comparison(
     rows = rows_of([evaluation["name"] for evaluation in evaluations], configurations)
     title = title_of(evaluations)
     plotting.save_dots(folder / "comparison.png", metric_panels(evaluations, rows), title)
-    panels = shared_curves(logs, rows)
+    panels = curve_panels(logs, rows)
     if panels:
         thin = "thin lines: each seed" if any(len(runs) > 1 for runs in rows.values()) else ""
         plotting.save_curves(folder / "curves.png", panels, "step", title, thin)

@@ -14,7 +14,7 @@ from evaluation import families
 from evaluation.metric import NEITHER, logged_metric
 from evaluation.reports.tables import by_dataset, low_middle_high, metric_names
 from models.scalars import group_of
-from plotting.looks import Look, in_order, look_of, marked
+from plotting.looks import Look, in_order, look_of, look_with_marker
 
 SEED = re.compile(r"([\W_]*seed[\W_]*\d*)?[\W_]*$")  # end of the names of runs of one configuration
 
@@ -38,7 +38,7 @@ def look_of_metric(name: str) -> Look:
     """Return the look of the curve of a metric: one of its own for each declared metric."""
     metric = families.find(name)
     return (
-        marked([m.name for m in families.declared()].index(metric.name))
+        look_with_marker([m.name for m in families.declared()].index(metric.name))
         if metric
         else look_of(name)
     )
@@ -53,8 +53,8 @@ def rows_of(names: Sequence[str], configurations: Mapping[str, Hashable]) -> Row
             has a row of its own.
 
     Returns:
-        Label -> runs. The label of one run is its name, that of several the beginning of their
-        names, without "seed". Folders are left out if the names differ without them.
+        Label -> runs. The label of one run is its name, that of several the first words of their
+        names, without "seed", or all names. Folders are left out if the names differ without them.
     """
     groups: dict[Hashable, list[str]] = {}
     for name in names:
@@ -72,9 +72,12 @@ def rows_of(names: Sequence[str], configurations: Mapping[str, Hashable]) -> Row
 
 
 def beginning(names: Sequence[str]) -> str:
-    """Return the letters with which all names begin."""
+    """Return the whole words with which all names begin."""
     equal = [len({*letters}) == 1 for letters in zip(*names, strict=False)]
-    return names[0][: [*equal, False].index(False)]
+    common = names[0][: [*equal, False].index(False)]
+    if all(re.match(r"[\W_]|$", name[len(common) :]) for name in names):
+        return common
+    return re.sub(r"[^\W_]+$", "", common)
 
 
 def title_of(evaluations: Sequence[dict]) -> str:
@@ -91,6 +94,7 @@ def metric_panels(evaluations: Sequence[dict], rows: Rows) -> list[plotting.Dots
     The middle of a configuration is the mean over its runs, the range that of all their values.
     """
     groups = by_dataset(evaluations)
+    looks = in_order(rows)
     panels = []
     for dataset, group in groups.items():
         entries = {evaluation["name"]: evaluation["metrics"] for evaluation in group}
@@ -114,12 +118,13 @@ def metric_panels(evaluations: Sequence[dict], rows: Rows) -> list[plotting.Dots
                     seeds=seeds,
                     log=is_logarithmic(metric),
                     better=direction(metric),
+                    looks=looks,
                 )
             )
     return panels
 
 
-def shared_curves(logs: Logs, rows: Rows) -> list[plotting.Panel]:
+def curve_panels(logs: Logs, rows: Rows) -> list[plotting.Panel]:
     """Return a panel for each loss and metric that several logs have.
 
     It has a curve per configuration: that of a run, or the mean of several with their own.

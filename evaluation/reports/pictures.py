@@ -16,12 +16,13 @@ from metrics.factors import FACTORS
 from metrics.measurement import Measurement, MetricError
 
 NEIGHBOURS, CODES, CONFUSION = "neighbours.png", "codes.png", "confusion.png"
+# Title, metric, entry of the protocol, and range of the values.
 CODE_PANELS = (
     *(
-        (f"{name.replace('_', ' ')}: {FACTORS[name].correlation}", metric, "correlations")
+        (f"{name.replace('_', ' ')}: {FACTORS[name].correlation}", metric, "correlations", (-1, 1))
         for name, metric in CORRELATIONS.items()
     ),
-    ("samples whose class changes from -1 to 1", CLASS_CHANGE, "shares"),
+    ("samples whose class changes from -1 to 1", CLASS_CHANGE, "shares", (0, 1)),
 )
 
 
@@ -48,9 +49,12 @@ def neighbours_grid(samples: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def draw_codes(measured: Mapping[str, Measurement], folder: Path) -> None:
-    """Write codes.png: rank correlations and share of class changes of each continuous code."""
+    """Write codes.png: rank correlations and share of class changes of each continuous code.
+
+    Its title has the model, the data set and the name of the folder.
+    """
     panels = []
-    for title, name, key in CODE_PANELS:
+    for title, name, key, limits in CODE_PANELS:
         metric = measured.get(name)
         if metric is None or metric.value is None:
             continue
@@ -60,9 +64,11 @@ def draw_codes(measured: Mapping[str, Measurement], folder: Path) -> None:
             f"code {code}": (min(each), statistics.median(each), max(each))
             for code, each in enumerate(zip(*of_seeds, strict=True))
         }
-        panels.append(plotting.Dots(title, values))
+        panels.append(plotting.Dots(title, values, includes=limits))
+        about = [metric.protocol.get(fact, "") for fact in ("model", "dataset")]
     if panels:
-        plotting.save_dots(folder / CODES, panels)
+        title = f"{' on '.join(filter(None, about))}, {folder.resolve().name}"
+        plotting.save_dots(folder / CODES, panels, title)
 
 
 def draw_confusion(measured: Mapping[str, Measurement], folder: Path) -> None:

@@ -60,6 +60,10 @@ def test_is_logarithmic_is_true_of_distances(name):
             ["r/dcgan-64", "r/dcgan-64-seed1", "r/dcgan-64-seed10"], "A"),
          {"dcgan-64": ["r/dcgan-64", "r/dcgan-64-seed1", "r/dcgan-64-seed10"]}),
         (["r/one", "r/two"], {"r/one": "A", "r/two": "A"}, {"one, two": ["r/one", "r/two"]}),
+        (["wide", "wild"], {"wide": "A", "wild": "A"}, {"wide, wild": ["wide", "wild"]}),
+        (["gan-small", "gan-smooth"], dict.fromkeys(["gan-small", "gan-smooth"], "A"),
+         {"gan": ["gan-small", "gan-smooth"]}),
+        (["gan_s10", "gan_s11"], {"gan_s10": "A", "gan_s11": "A"}, {"gan": ["gan_s10", "gan_s11"]}),
         (["x0", "x1", "x2", "x3"], {"x0": "A", "x1": "A", "x2": "B", "x3": "B"},
          {"x0, x1": ["x0", "x1"], "x2, x3": ["x2", "x3"]}),
     ],
@@ -87,6 +91,7 @@ def test_metric_panels_have_the_mean_the_seeds_and_the_range_of_a_configuration(
     assert fid.seeds == {"a": [2.0, 4.0]}
     assert nmi.values == {"a": (0.5, 0.5, 0.5), "b": None}
     assert nmi.seeds == {"a": [0.5]}
+    assert fid.looks == nmi.looks == in_order(rows)  # as in curves.png
 
 
 def test_metric_panels_of_several_data_sets_have_the_runs_of_each():
@@ -109,17 +114,17 @@ def test_title_of_a_comparison_has_its_models_and_data_sets():
     assert comparison_figures.title_of(evaluations[2:]) == "images on MNIST"
 
 
-def test_shared_curves_has_a_panel_per_metric_of_more_than_one_run():
+def test_curve_panels_has_one_per_metric_of_more_than_one_run():
     one = [{"step": 5, "d_loss": 1.0, "metric_fid": 9.0}, {"step": 9, "d_loss": 2.0, "k": 1.0}]
     two = [{"step": 5, "metric_fid": 8.0, "k": 0.0}]
     rows = {"1": ["one"], "2": ["two"]}
-    (panel,) = comparison_figures.shared_curves({"one": one, "two": two}, rows)
+    (panel,) = comparison_figures.curve_panels({"one": one, "two": two}, rows)
     assert (panel.title, panel.log_y) == ("fid", True)
     assert panel.series == {"1": ((5,), (9.0,)), "2": ((5,), (8.0,))}
-    assert comparison_figures.shared_curves({"one": one}, {"1": ["one"]}) == []
+    assert comparison_figures.curve_panels({"one": one}, {"1": ["one"]}) == []
 
 
-def test_shared_curves_have_the_mean_of_the_seeds_of_a_configuration():
+def test_curve_panels_have_the_mean_of_the_seeds_of_a_configuration():
     logs = {
         "a0": [{"step": 5, "metric_nmi": 0.2}, {"step": 9, "metric_nmi": 0.4}],
         "a1": [{"step": 5, "metric_nmi": 0.4}, {"step": 9, "metric_nmi": 0.8}],
@@ -127,7 +132,7 @@ def test_shared_curves_have_the_mean_of_the_seeds_of_a_configuration():
         "b": [{"step": 5, "metric_nmi": 0.1}],
     }
     rows = {"a": ["a0", "a1", "a2"], "b": ["b"], "training images": ["training images"]}
-    (panel,) = comparison_figures.shared_curves(logs, rows)
+    (panel,) = comparison_figures.curve_panels(logs, rows)
     assert panel.series == {
         "a, mean of 3 seeds": ((5,), (pytest.approx(0.4),)),  # the step that all have
         "b": ((5,), (0.1,)),
