@@ -78,7 +78,7 @@ def test_step_with_images_or_publish_is_invalid(call, end):
 
 def test_generate_of_a_step_writes_its_own_files(finished, call):
     lines = [call("generate", f"--run={finished}", "--n=4", *f).out for f in ((), ("--step=6",))]
-    names = ["grid-n4-seed0.png", "grid-n4-seed0-step6.png"]
+    names = ["grid-n4-seed0-step9.png", "grid-n4-seed0-step6.png"]
     assert lines == [f"{finished}/generated/{name}\n" for name in names]
     early, late = ((finished / "generated" / name).read_bytes() for name in names)
     assert early != late
