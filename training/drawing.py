@@ -121,7 +121,8 @@ def draw(given: Mapping[str, Any]) -> list[str]:
         outdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {outdir} ({error.strerror})", "outdir") from None
-    name = f"{trained.outputs.resolve().name}-" * bool(options.outdir) + stem(options, int(model.step))
+    name = f"{trained.outputs.resolve().name}-" * bool(options.outdir)
+    name += stem(options, int(model.step))
     with waiting(f"drawing {options.output}"):
         lines = fields.selected(options, "output").make(model, options, outdir / name)
     return [str(line) for line in lines]

@@ -11,13 +11,14 @@ from evaluation.categories import matching
 from evaluation.context import Stopwatch
 from evaluation.families import describe as describe_metrics
 from evaluation.options import EvaluateOptions, MeasureOptions
-from evaluation.record import RUN, WEIGHTS, evaluate, saved_record
+from evaluation.record import RUN, WEIGHTS, evaluate, stored_metrics
 from evaluation.reference import Reference
 from evaluation.reports import publishing
 from evaluation.reports.comparison import write_comparison
-from evaluation.reports.groups import table_of_means
+from evaluation.reports.comparison_figures import Rows, rows_of
+from evaluation.reports.groups import members_of, table_of_means
 from evaluation.reports.packages import described, write_card
-from evaluation.reports.pictures import CODES, CONFUSION, NEIGHBOURS
+from evaluation.reports.pictures import of_metrics
 from evaluation.reports.tables import notes, summary_of_missing, tables
 from storage import packages
 from storage.checkpoint_files import steps_of
@@ -46,8 +47,8 @@ def evaluate_all(
     Args:
         request: the runs or images, the metrics and the protocol.
         only_new: skip runs with saved metrics of the same checkpoint and protocol.
-        groups: run -> its configuration in a study, whose table has means over training seeds; also
-            written to MEANS.
+        groups: run -> its configuration in a study, whose table and figure have means over training
+            seeds; the table is also written to MEANS.
     """
     folder, runs = request.folder, runs_of(request)
     study = groups is not None
@@ -88,12 +89,31 @@ def evaluate_all(
     if several:
         measured = list(zip(runs, evaluations, strict=False))
         logs = {e["name"]: run.records() for run, e in measured}
-        configurations = {e["name"]: configuration_of(run) for run, e in measured}
+        rows = figure_rows(evaluations, measured, groups)
         with waiting("pictures of the comparison"):
-            lines.append(write_comparison(folder, evaluations, logs, configurations))
+            lines.append(write_comparison(folder, evaluations, logs, rows, of_study=study))
         if request.publish and len(runs) > 1:
             publishing.copy_pictures(folder, folder.name)
     return "\n".join(lines).strip("\n")
+
+
+def figure_rows(
+    evaluations: Sequence[dict],
+    measured: Sequence[tuple[RunDirectory | Package, dict]],
+    groups: Mapping[str, str] | None,
+) -> Rows:
+    """Return the runs of each row of the figures; of a study, those of a column of its table.
+
+    Args:
+        evaluations: all records.
+        measured: the runs with their records.
+        groups: run -> its configuration in a study; None without a study.
+    """
+    if groups is None:
+        configurations = {e["name"]: configuration_of(run) for run, e in measured}
+        return rows_of([e["name"] for e in evaluations], configurations)
+    members = members_of(evaluations, groups)
+    return {group: list(dict.fromkeys(e["name"] for e in of)) for group, of in members.items()}
 
 
 def configuration_of(run: RunDirectory | Package) -> str:
@@ -341,12 +361,9 @@ def show_in_tensorboard(run: RunDirectory, step: int, folder: Path) -> None:
     from training.events import EVALUATION, Events
     from training.pictures import picture
 
-    metrics = {
-        name: entry["value"]
-        for name, entry in saved_record(folder)["metrics"].items()
-        if entry["value"] is not None
-    }
-    pictures = {Path(n).stem: picture(folder / n) for n in (NEIGHBOURS, CODES, CONFUSION)}
+    stored = stored_metrics(folder)
+    metrics = {n: entry["value"] for n, entry in stored.items() if entry["value"] is not None}
+    pictures = {Path(n).stem: picture(folder / n) for n in sorted(of_metrics(stored))}
     place, suffix = run.path / EVALUATION, f".step-{step}"
     for earlier in place.glob(f"events.out.tfevents.*{suffix}"):
         earlier.unlink(missing_ok=True)

@@ -3,15 +3,15 @@
 import csv
 import io
 import json
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import plotting
 from evaluation.reports.comparison_figures import (
     Logs,
+    Rows,
     curve_panels,
     metric_panels,
-    rows_of,
     title_of,
 )
 from evaluation.reports.tables import low_middle_high, notes, tables
@@ -30,7 +30,9 @@ def write_comparison(
     folder: Path,
     evaluations: Sequence[dict],
     logs: Logs,
-    configurations: Mapping[str, Hashable],
+    rows: Rows,
+    *,
+    of_study: bool = False,
 ) -> str:
     """Write the comparison of several evaluations as Markdown, JSON, CSV and figures.
 
@@ -38,7 +40,8 @@ def write_comparison(
         folder: folder of the files.
         evaluations: records of evaluations.
         logs: records of metrics.jsonl by run, for curves.png.
-        configurations: run -> the values that runs with other seeds share.
+        rows: the runs of each row of the figures.
+        of_study: whether the figure has the means of the table of a study.
 
     Returns:
         A line that lists the files.
@@ -51,9 +54,9 @@ def write_comparison(
     writer.writerow(["run", "metric", "value", "lowest", "highest", "protocol"])
     writer.writerows(csv_rows(evaluations))
     write_atomically(folder / "comparison.csv", text.getvalue())
-    rows = rows_of([evaluation["name"] for evaluation in evaluations], configurations)
     title = title_of(evaluations)
-    plotting.save_dots(folder / "comparison.png", metric_panels(evaluations, rows), title)
+    groups = metric_panels(evaluations, rows, of_study=of_study)
+    plotting.save_dots(folder / "comparison.png", groups, title)
     panels = curve_panels(logs, rows)
     if panels:
         thin = "thin lines: each seed" if any(len(runs) > 1 for runs in rows.values()) else ""

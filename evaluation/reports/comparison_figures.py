@@ -12,6 +12,7 @@ import numpy as np
 import plotting
 from evaluation import families
 from evaluation.metric import NEITHER, logged_metric
+from evaluation.reports.groups import mean_entry
 from evaluation.reports.tables import by_dataset, low_middle_high, metric_names
 from models.scalars import group_of
 from plotting.looks import Look, in_order, look_of, look_with_marker
@@ -48,7 +49,7 @@ def rows_of(names: Sequence[str], configurations: Mapping[str, Hashable]) -> Row
     """Group runs by their configuration.
 
     Args:
-        names: names of the runs.
+        names: names of the runs; a baseline of several data sets has the same name in each.
         configurations: run -> the values that runs with other seeds share; a run without an entry
             has a row of its own.
 
@@ -57,7 +58,7 @@ def rows_of(names: Sequence[str], configurations: Mapping[str, Hashable]) -> Row
         names, without "seed", or all names. Folders are left out if the names differ without them.
     """
     groups: dict[Hashable, list[str]] = {}
-    for name in names:
+    for name in dict.fromkeys(names):
         groups.setdefault(configurations.get(name, (name,)), []).append(name)
     shown = {name: basename(name.rstrip("/")) for name in names}
     if len({*shown.values()}) < len(shown):
@@ -88,10 +89,13 @@ def title_of(evaluations: Sequence[dict]) -> str:
     return f"{', '.join(models) or 'images'} on {datasets}"
 
 
-def metric_panels(evaluations: Sequence[dict], rows: Rows) -> list[plotting.Dots]:
+def metric_panels(
+    evaluations: Sequence[dict], rows: Rows, *, of_study: bool = False
+) -> list[plotting.Dots]:
     """Return a panel per metric of each data set, with a row per configuration.
 
     The middle of a configuration is the mean over its runs, the range that of all their values.
+    That of a study is the number in its table: `mean_entry`, n/a if a run lacks the metric.
     """
     groups = by_dataset(evaluations)
     looks = in_order(rows)
@@ -103,14 +107,16 @@ def metric_panels(evaluations: Sequence[dict], rows: Rows) -> list[plotting.Dots
             for label, runs in rows.items():
                 if not any(run in entries for run in runs):
                     continue
-                found = [low_middle_high(entries[r].get(metric)) for r in runs if r in entries]
-                measured = np.array([triple for triple in found if triple])
+                found = [entries[run].get(metric) for run in runs if run in entries]
+                measured = np.array([ends for ends in map(low_middle_high, found) if ends])
+                mean = mean_entry(found)["value"] if of_study else None
                 values[label] = None
-                if len(measured):
+                if len(measured) and not (of_study and mean is None):
                     low, middle, high = measured.T
-                    values[label] = (low.min(), middle.mean(), high.max())
+                    middle = middle.mean() if mean is None else mean
+                    values[label] = (low.min(), middle, high.max())
                 if len(runs) > 1:
-                    seeds[label] = measured[:, 1].tolist() if len(measured) else []
+                    seeds[label] = measured[:, 1].tolist() if values[label] else []
             panels.append(
                 plotting.Dots(
                     metric if len(groups) == 1 else f"{dataset}: {metric}",
@@ -127,7 +133,8 @@ def metric_panels(evaluations: Sequence[dict], rows: Rows) -> list[plotting.Dots
 def curve_panels(logs: Logs, rows: Rows) -> list[plotting.Panel]:
     """Return a panel for each loss and metric that several logs have.
 
-    It has a curve per configuration: that of a run, or the mean of several with their own.
+    It has a curve per configuration: that of a run, or the mean of several with their own; without
+    a step that all of them have, their own alone.
     """
     looks = in_order(rows)
     panels = []
@@ -143,9 +150,11 @@ def curve_panels(logs: Logs, rows: Rows) -> list[plotting.Panel]:
             count += len(own)
             if not own:
                 continue
-            label = row if len(own) == 1 else f"{row}, mean of {len(own)} seeds"
+            mean = mean_of(own)
+            averaged = len(own) > 1 and mean[0]
+            label = f"{row}, mean of {len(own)} seeds" if averaged else row
             colours[label] = looks[row]
-            series[label] = own[0] if len(own) == 1 else mean_of(own)
+            series[label] = mean if len(own) > 1 else own[0]
             seeds[label] = own[1:] and own
         if count > 1:
             title, log = metric or name, is_logarithmic(metric or name)

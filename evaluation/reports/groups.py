@@ -1,6 +1,8 @@
-"""Means over the training seeds of each configuration of a study."""
+"""Configurations of a study: their names, and means over the training seeds of each."""
 
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -10,6 +12,20 @@ LEGEND = (
     "mean ± standard deviation over the training seeds; with one, over its evaluation seeds or "
     "subsets"
 )
+
+
+def configuration_name(flagfile: str | Path, setting: Mapping[str, str] | None = None) -> str:
+    """Return the name of a flagfile with a setting, flag -> value: the start of those of its runs.
+
+    It is also the column of the table and the row of the figure.
+    """
+    values = {flag: re.sub(r"[^\w.+-]", "_", value) for flag, value in (setting or {}).items()}
+    return "-".join([Path(flagfile).stem, *(f"{flag}={value}" for flag, value in values.items())])
+
+
+def run_name(configuration: str, seed: int) -> str:
+    """Return the name of the run of a configuration with a seed, and of its folder."""
+    return f"{configuration}-seed{seed}"
 
 
 def table_of_means(evaluations: Sequence[dict], groups: Mapping[str, str]) -> str:

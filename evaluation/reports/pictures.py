@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import plotting
+from evaluation import families
 from evaluation.categories import CLUSTER_ACCURACY, class_name, diagonal, with_classes
 from evaluation.context import Context
 from evaluation.families.factors import CLASS_CHANGE, CORRELATIONS
@@ -24,6 +25,23 @@ CODE_PANELS = (
     ),
     ("samples whose class changes from -1 to 1", CLASS_CHANGE, "shares", (0, 1)),
 )
+
+
+def of_metrics(metrics: Mapping[str, dict]) -> set[str]:
+    """Return the names of the pictures that belong to stored metrics."""
+    measured = {name for name, entry in metrics.items() if entry["value"] is not None}
+    found = {
+        NEIGHBOURS: any((m := families.find(name)) and m.samples for name in measured),
+        CODES: any(metric in measured for _, metric, _ in CODE_PANELS),
+        CONFUSION: CLUSTER_ACCURACY in measured,
+    }
+    return {name for name, belongs in found.items() if belongs}
+
+
+def delete_stale(folder: Path, metrics: Mapping[str, dict]) -> None:
+    """Delete the pictures in a folder that do not belong to its stored metrics."""
+    for name in {NEIGHBOURS, CODES, CONFUSION} - of_metrics(metrics):
+        (folder / name).unlink(missing_ok=True)
 
 
 def draw(measured: Mapping[str, Measurement], context: Context, folder: Path) -> None:

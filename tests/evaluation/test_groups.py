@@ -48,3 +48,10 @@ def test_groups_of_the_same_name_on_two_data_sets_are_two():
     evaluations = [evaluation(f"a{k}", dataset, fid=entry(1.0)) for k, dataset in enumerate("AB")]
     tables = groups.table_of_means(evaluations, {"a0": "a", "a1": "a"}).split("\n\n")
     assert [cells(table)[0] for table in tables[:2]] == [["A", "a"], ["B", "a"]]
+
+
+def test_names_of_a_study_have_the_flagfile_the_setting_and_the_seed():
+    name = groups.configuration_name("configs/a.txt", {"penalty": "r1:5,r2", "width": "4"})
+    assert name == "a-penalty=r1_5_r2-width=4"
+    assert groups.configuration_name("a.txt") == "a"
+    assert groups.run_name(name, 3) == f"{name}-seed3"

@@ -130,10 +130,11 @@ def test_interpolation_of_a_class_conditional_model_mixes_classes_linearly(
 
 def test_gif_of_an_interpolation_plays_forwards_and_backwards(draw, cells):
     made = draw("--output=interpolation", "--n=2", "--frames=4")
-    frames = iio.imread(made["tiny-interpolation-spherical-n2-frames4-seed0-step6.gif"], mode="L")
+    name = "tiny-interpolation-spherical-n2-frames4-seed0-step6"
+    frames = iio.imread(made[f"{name}.gif"], mode="L")
     assert len(frames) == 6
     np.testing.assert_array_equal(frames[1:3], frames[:3:-1])
-    sheet = cells(pixels(made["tiny-interpolation-spherical-n2-frames4-seed0-step6.png"]), columns=4)
+    sheet = cells(pixels(made[f"{name}.png"]), columns=4)
     for k in range(4):
         shown = cells(frames[k][..., None], columns=2)[0]
         np.testing.assert_array_equal(shown, sheet[:, k])

@@ -189,7 +189,7 @@ def test_script_lets_gpu_memory_grow_before_its_first_operation(
         "train": [*tiny, "--steps=1", out],
         "evaluate": [f"--run={tiny_run.path}", "--num_samples=20", "--metrics=pixel_mean", out],
         "generate": [f"--run={tiny_run.path}", "--n=1", out],
-        "train_classifier": [f"--dataset={digits}", "--epochs=1", f"--out={tmp_path / 'c.npz'}"],
+        "train_classifier": [f"--dataset={digits}", "--epochs=1", out],
     }
     done = python("-c", FIRST_USE, script, *argv[script])
     assert done.code == 0, done
