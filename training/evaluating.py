@@ -9,7 +9,6 @@ from errors import UserError
 from evaluation import runner, subject
 from evaluation.categories import matching
 from evaluation.context import Stopwatch
-from evaluation.families import describe as describe_metrics
 from evaluation.options import EvaluateOptions, MeasureOptions
 from evaluation.record import RUN, WEIGHTS, evaluate, stored_metrics
 from evaluation.reference import Reference
@@ -30,7 +29,7 @@ from training import options
 from training.publishing import published_record
 from waiting import waiting
 
-__all__ = ["EvaluateOptions", "describe_metrics", "evaluate_all"]
+__all__ = ["EvaluateOptions", "evaluate_all"]
 
 PROTOCOL = "evaluation.json has the protocol of each value: counts, split, features, seeds"
 MEANS = "study.md"  # table of means over training seeds

@@ -145,7 +145,7 @@ def without_paths(command: str) -> str:
 def main(argv: Sequence[str]) -> int:
     """Run the command line `argv`; return the exit code."""
     if flags.wants_help(argv):
-        print(f"{__doc__.strip()}\n\n{flags.describe(ExportOptions)}")
+        print(__doc__.strip(), "", flags.describe(ExportOptions), "", flags.ENDING, sep="\n")
         return 0
     first = [f"--run={word}" for word in argv[:1] if not word.startswith("-")]
     given = flags.given(argv[len(first) :], ExportOptions)

@@ -123,7 +123,7 @@ class RunOptions:
     )  # fmt: skip
     eval_metrics: str = field(
         "",
-        "metrics of these evaluations, separated by commas (evaluate.py --help lists them); "
+        "metrics of these evaluations, separated by commas (evaluate.py --help=all lists them); "
         "default: the Fréchet distance",
         group="evaluation",
         may_change=True,
