@@ -202,3 +202,13 @@ def test_outdir_that_is_a_file_is_one_line_before_the_training(call, digits, tmp
     assert call("train_classifier", *argv).refusal() == (
         f"--outdir: {tmp_path}/file: is a file, not a folder. Choose another directory"
     )
+
+
+def test_classifier_that_exists_in_outdir_is_one_line_before_the_training(call, digits, tmp_path):
+    file = tmp_path / "digits-classifier.npz"
+    file.write_text("of another seed")
+    argv = (f"--dataset={digits}", f"--outdir={tmp_path}")
+    assert call("train_classifier", *argv).refusal() == (
+        f"--outdir: {file} exists; choose another directory, or delete it"
+    )
+    assert file.read_text() == "of another seed"
