@@ -4,7 +4,6 @@ The outputs and their options can be imported without TensorFlow.
 """
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +28,7 @@ from storage import packages
 from storage.files import write_npz
 from storage.paths import expanded, one_path, require_writable
 from storage.run_directory import RunDirectory
+from training.file_names import prefix, stem
 from training.interpolating import (
     AUTO,
     INTERPOLATION,
@@ -66,10 +66,6 @@ class Output(Choice):
 
 OUTPUTS = Choices(Output)
 PLANE = "plane"
-
-MAX_SEEDS_LENGTH = 40  # characters of the seeds in a file name
-# Options that are no part of the names of files, or come first in them without their own name.
-UNNAMED = ("run", "pretrained", "list", "output", "path", "outdir", "step")
 
 SAMPLES = {
     "n": field(64, "number of images", group="images", at_least=1),
@@ -121,8 +117,9 @@ def draw(given: Mapping[str, Any]) -> list[str]:
         outdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {outdir} ({error.strerror})", "outdir") from None
-    name = f"{trained.outputs.resolve().name}-" * bool(options.outdir)
-    name += stem(options, int(model.step))
+    name = stem(options, int(model.step))
+    if options.outdir:
+        name = f"{prefix(outdir, trained.outputs.resolve())}-{name}"
     with waiting(f"drawing {options.output}"):
         lines = fields.selected(options, "output").make(model, options, outdir / name)
     return [str(line) for line in lines]
@@ -234,36 +231,6 @@ def require_parts(options: "GenerateOptions", trained: Config, num_classes: int)
     dimensions = getattr(trained.hp, "noise_dim", None) or getattr(trained.hp, "latent_dim", 2)
     if options.output == PLANE and dimensions < 2:
         raise UserError("plane: requires two latent dimensions, the model has one", "output")
-
-
-def stem(options: "GenerateOptions", step: int) -> str:
-    """Return the start of the names of all files: the output and the options that select it.
-
-    Such as "grid-n64-seed0-step28110", "interpolation-linear-frames10-seeds3-7-12-step500" and
-    "plane-span1.5-seed3-label7-step1000". A truncation of 1 is left out. Options with other values
-    give another name.
-
-    Args:
-        options: the options, with the path and the span of the prior.
-        step: step of the checkpoint.
-    """
-    unused = ["truncation"] * (not truncates(options)) + ["n", "seed"] * bool(options.seeds)
-    parts = [
-        f"{spec.name}{in_name(value)}"
-        for spec in dataclasses.fields(options)
-        if spec.name not in (*UNNAMED, *unused)
-        and (value := getattr(options, spec.name)) not in (None, "")
-    ]
-    first = [options.output, *([options.path] if options.path else [])]
-    return "-".join([*first, *parts, f"step{step}"])
-
-
-def in_name(value: int | float | str) -> str:
-    """Return a value as part of a file name; the hash of a long one."""
-    text = str(value).removesuffix(".0").replace(",", "-")
-    if len(text) <= MAX_SEEDS_LENGTH:
-        return text
-    return f"-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
 def sample(model: "GenerativeModel", options: "GenerateOptions") -> np.ndarray:

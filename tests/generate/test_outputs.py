@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import plotting
-from tests.generate.cases import pixels
+from tests.generate.cases import drawn_in, pixels
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def draw(call, tiny_run, tmp_path):
         outdir = tmp_path / folder
         done = call("generate", f"--run={tiny_run.path}", f"--outdir={outdir}", *argv)
         assert (done.code, done.err) == (0, ""), done
-        made = {path.name: path for path in sorted(outdir.iterdir())}
+        made = {path.name: path for path in drawn_in(outdir)}
         assert all(line.endswith(str(outdir)) or pathlib.Path(line).is_file()
                    for line in done.out.splitlines())  # fmt: skip
         assert done.out
@@ -171,7 +171,7 @@ def test_traversal_writes_a_picture_and_a_gif_per_code(
         for kind in ("png", "gif")
     ]
     assert done.out.splitlines() == [str(tmp_path / name) for name in names]
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    assert [path.name for path in drawn_in(tmp_path)] == sorted(names)
     drawn = coded_model.latents.draw(10, 3)
     for code in (0, 1):
         sheet = pixels(tmp_path / f"coded-traversal-span{span:g}-seed3-step4-code-{code}.png")
@@ -194,7 +194,7 @@ def test_traversal_is_a_function_of_the_seed(call, coded_run, tmp_path):
     def drawn(seed, folder):
         argv = (f"--run={coded_run.path}", f"--outdir={tmp_path / folder}", "--output=traversal")
         assert call("generate", *argv, f"--seed={seed}").code == 0
-        return [path.read_bytes() for path in sorted((tmp_path / folder).iterdir())]
+        return [path.read_bytes() for path in drawn_in(tmp_path / folder)]
 
     first = drawn(1, "first")
     assert drawn(1, "again") == first
@@ -404,7 +404,7 @@ def test_file_names_contain_the_label(call, told_run, tmp_path):
     for label in ("--label=1", "--label=2"):
         assert call("generate", f"--run={told_run.path}", f"--outdir={tmp_path}", label).code == 0
     names = ["told-grid-n64-seed0-label1-step6.png", "told-grid-n64-seed0-label2-step6.png"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert [path.name for path in drawn_in(tmp_path)] == names
 
 
 def test_invalid_label_leaves_no_folder(call, copied_run, tmp_path):

@@ -11,8 +11,9 @@ import pytest
 
 import fields
 import plotting
-from tests.generate.cases import pixels
-from training.drawing import GenerateOptions, stem
+from tests.generate.cases import drawn_in, pixels
+from training.drawing import GenerateOptions
+from training.file_names import prefix, stem
 
 
 @pytest.fixture(scope="module")
@@ -187,4 +188,26 @@ def test_name_of_a_file_in_an_outdir_begins_with_the_run(call, tiny_run, uniform
     for run in (tiny_run, uniform_run):
         assert call("generate", f"--run={run.path}", f"--outdir={tmp_path}", "--n=1").code == 0
     names = ["tiny-grid-n1-seed0-step6.png", "uniform-grid-n1-seed0-step1.png"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert [path.name for path in drawn_in(tmp_path)] == names
+
+
+def test_runs_of_one_name_have_different_files_in_an_outdir(tmp_path):
+    one, other, third = (tmp_path / name for name in ("a/seed0", "b/seed0", "x/b/seed0"))
+    out = tmp_path / "out"
+    out.mkdir()
+    for _ in range(2):
+        assert prefix(out, one) == "seed0"
+        assert prefix(out, other) == "b-seed0"
+        assert prefix(out, third) == "x-b-seed0"
+    assert json.loads((out / "sources.json").read_text()) == {
+        "seed0": str(one), "b-seed0": str(other), "x-b-seed0": str(third),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"seed0": 5}', "[" * 100_000])
+def test_damaged_sources_of_an_outdir_are_written_again(tmp_path, content):
+    (tmp_path / "sources.json").write_text(content)
+    assert prefix(tmp_path, tmp_path / "a" / "seed0") == "seed0"
+    assert json.loads((tmp_path / "sources.json").read_text()) == {
+        "seed0": str(tmp_path / "a" / "seed0")
+    }
