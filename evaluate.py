@@ -16,9 +16,9 @@ def main(argv: Sequence[str]) -> int:
     """Run the command line `argv` (without the program's name); return the exit code."""
     flags.require_some(argv, EXAMPLE)
     if flags.wants_help(argv):
-        from training.help import evaluate_help_text
+        from training.help import evaluation_help
 
-        print(evaluate_help_text(argv))
+        print(evaluation_help(argv))
         return 0
     from training.evaluating import EvaluateOptions, evaluate_all
 

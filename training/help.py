@@ -55,7 +55,7 @@ def help_text(argv: Sequence[str]) -> str:
     return "\n".join([f"{USAGE}{FIRST_TITLE}", "", *lines, "", *ending])
 
 
-def evaluate_help_text(argv: Sequence[str]) -> str:
+def evaluation_help(argv: Sequence[str]) -> str:
     """Return the help text of a command line of evaluate.py; all flags are with the metrics."""
     if flags.wants_all(argv):
         every = [flags.describe(EvaluateOptions), METRICS, describe_metrics(), flags.ENDING]

@@ -165,7 +165,7 @@ def test_pictures_of_an_earlier_checkpoint_are_deleted(evaluated, tmp_path):
     assert (tmp_path / "neighbours.png").exists()
 
 
-def test_of_metrics_returns_the_pictures_of_metrics_with_a_value():
+def test_pictures_of_metrics_are_those_of_metrics_with_a_value():
     def found(**values):
         return pictures_of_evaluation.of_metrics({n: entry(v) for n, v in values.items()})
 
