@@ -90,7 +90,7 @@ def evaluate_all(
         logs = {e["name"]: run.records() for run, e in measured}
         rows = figure_rows(evaluations, measured, groups)
         with waiting("pictures of the comparison"):
-            lines.append(write_comparison(folder, evaluations, logs, rows, of_study=study))
+            lines.append(write_comparison(folder, evaluations, logs, rows))
         if request.publish and len(runs) > 1:
             publishing.copy_pictures(folder, folder.name)
     return "\n".join(lines).strip("\n")

@@ -74,8 +74,8 @@ class StudyOptions:
     defaults={"outdir": OUTDIR},
     help={
         "outdir": "directory of the run directories, of the table of means and the comparison",
-        "repeats": "number of evaluation seeds: seed, seed + 1, ...; the value of a run is their "
-        "median, or their mean if its configuration has one training seed",
+        "repeats": "number of evaluation seeds: seed, seed + 1, ...; the value of a run is the "
+        "median over them",
         "data_dir": "directory of TensorFlow Datasets; default: that of each flagfile",
         "publish": "also add the runs to docs/results/results.json, copy the pictures that a page "
         "shows to assets/, and update the tables of the pages",

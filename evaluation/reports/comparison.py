@@ -31,8 +31,6 @@ def write_comparison(
     evaluations: Sequence[dict],
     logs: Logs,
     rows: Rows,
-    *,
-    of_study: bool = False,
 ) -> str:
     """Write the comparison of several evaluations as Markdown, JSON, CSV and figures.
 
@@ -41,7 +39,6 @@ def write_comparison(
         evaluations: records of evaluations.
         logs: records of metrics.jsonl by run, for curves.png.
         rows: the runs of each row of the figures.
-        of_study: whether the figure has the means of the table of a study.
 
     Returns:
         A line that lists the files.
@@ -55,8 +52,7 @@ def write_comparison(
     writer.writerows(csv_rows(evaluations))
     write_atomically(folder / "comparison.csv", text.getvalue())
     title = title_of(evaluations)
-    groups = metric_panels(evaluations, rows, of_study=of_study)
-    plotting.save_dots(folder / "comparison.png", groups, title)
+    plotting.save_dots(folder / "comparison.png", metric_panels(evaluations, rows), title)
     panels = curve_panels(logs, rows)
     if panels:
         thin = "thin lines: each seed" if any(len(runs) > 1 for runs in rows.values()) else ""

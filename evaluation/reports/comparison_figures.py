@@ -12,7 +12,6 @@ import numpy as np
 import plotting
 from evaluation import families
 from evaluation.metric import NEITHER, logged_metric
-from evaluation.reports.groups import mean_entry
 from evaluation.reports.tables import by_dataset, low_middle_high, metric_names
 from models.scalars import group_of
 from plotting.looks import Look, in_order, look_of, look_with_marker
@@ -89,13 +88,11 @@ def title_of(evaluations: Sequence[dict]) -> str:
     return f"{', '.join(models) or 'images'} on {datasets}"
 
 
-def metric_panels(
-    evaluations: Sequence[dict], rows: Rows, *, of_study: bool = False
-) -> list[plotting.Dots]:
+def metric_panels(evaluations: Sequence[dict], rows: Rows) -> list[plotting.Dots]:
     """Return a panel per metric of each data set, with a row per configuration.
 
-    The middle of a configuration is the mean over its runs, the range that of all their values.
-    That of a study is the number in its table: `mean_entry`, n/a if a run lacks the metric.
+    The middle of a configuration is the mean over its runs, the range that of all their values. It
+    is n/a if one of the runs lacks the metric, as in the table of a study.
     """
     groups = by_dataset(evaluations)
     looks = in_order(rows)
@@ -107,16 +104,14 @@ def metric_panels(
             for label, runs in rows.items():
                 if not any(run in entries for run in runs):
                     continue
-                found = [entries[run].get(metric) for run in runs if run in entries]
-                measured = np.array([ends for ends in map(low_middle_high, found) if ends])
-                mean = mean_entry(found)["value"] if of_study else None
-                values[label] = None
-                if len(measured) and not (of_study and mean is None):
-                    low, middle, high = measured.T
-                    middle = middle.mean() if mean is None else mean
-                    values[label] = (low.min(), middle, high.max())
+                found = [low_middle_high(entries[r].get(metric)) for r in runs if r in entries]
+                if None in found:
+                    values[label] = None
+                    continue
+                low, middle, high = np.array(found).T
+                values[label] = (low.min(), middle.mean(), high.max())
                 if len(runs) > 1:
-                    seeds[label] = measured[:, 1].tolist() if values[label] else []
+                    seeds[label] = middle.tolist()
             panels.append(
                 plotting.Dots(
                     metric if len(groups) == 1 else f"{dataset}: {metric}",

@@ -9,8 +9,8 @@ import numpy as np
 from evaluation.reports.tables import by_dataset, tables
 
 LEGEND = (
-    "mean ± standard deviation over the training seeds; with one, over its evaluation seeds or "
-    "subsets"
+    "mean ± standard deviation over the training seeds; with one, the median and the range over "
+    "its evaluation seeds, or the value ± its spread over subsets"
 )
 
 
@@ -69,16 +69,12 @@ def mean_entry(entries: Sequence[dict | None]) -> dict:
     """Return the mean of stored metrics as an entry whose protocol has the spread.
 
     Args:
-        entries: a metric of each run of a group. That of a single run is replaced by the mean over
-            its evaluation seeds, if it has several.
+        entries: a metric of each run of a group. That of a single run is returned as it is.
     """
     values = [entry and entry["value"] for entry in entries]
     if None in values:
         return {"value": None, "protocol": {}}
     if len(entries) == 1:
-        (entry,) = entries
-        values = entry["protocol"].get("values", values)
-        if len(values) == 1:
-            return entry
+        return entries[0]
     spread = float(np.std(values, ddof=1))
     return {"value": float(np.mean(values)), "protocol": {"spread": spread}}

@@ -50,8 +50,7 @@ def draw_study(file: Path, records: Sequence[dict], target: Path) -> None:
                 return
             evaluations.append({**found[0], "name": run_name(name, found[0]["seed"])})
             rows.setdefault(name, []).append(evaluations[-1]["name"])
-    groups = metric_panels(evaluations, rows, of_study=True)
-    plotting.save_dots(target, groups, title_of(evaluations))
+    plotting.save_dots(target, metric_panels(evaluations, rows), title_of(evaluations))
 
 
 def flag(file: Path, name: str, default: str = "") -> str:

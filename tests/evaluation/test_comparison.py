@@ -91,8 +91,8 @@ def test_metric_panels_have_the_mean_the_seeds_and_the_range_of_a_configuration(
     assert (fid.title, fid.log, fid.better) == ("fid", True, "lower")
     assert fid.values == {"a": (1.0, 3.0, 5.0), "b": (7.0, 7.0, 7.0)}
     assert fid.seeds == {"a": [2.0, 4.0]}
-    assert nmi.values == {"a": (0.5, 0.5, 0.5), "b": None}
-    assert nmi.seeds == {"a": [0.5]}
+    assert nmi.values == {"a": None, "b": None}
+    assert nmi.seeds == {}
     assert fid.looks == nmi.looks == in_order(rows)  # as in curves.png
 
 
@@ -103,15 +103,13 @@ def test_metric_panels_of_a_study_have_the_numbers_of_its_table():
         evaluation("b0", fid=entry(2.0, values=[1.0, 2.0, 6.0]), nmi=entry(0.25)),
     ]
     rows = {"a": ["a0", "a1"], "b": ["b0"]}
-    fid, nmi = comparison_figures.metric_panels(evaluations, rows, of_study=True)
-    assert fid.values == {"a": (1.0, 3.0, 5.0), "b": (1.0, 3.0, 6.0)}
-    assert fid.seeds == {"a": [2.0, 4.0]}
+    fid, nmi = comparison_figures.metric_panels(evaluations, rows)
+    assert fid.values == {"a": (1.0, 3.0, 5.0), "b": (1.0, 2.0, 6.0)}
     assert nmi.values == {"a": None, "b": (0.25, 0.25, 0.25)}
-    assert nmi.seeds == {"a": []}
     of_runs = {run: row for row, runs in rows.items() for run in runs}
     table = cells(groups.table_of_means(evaluations, of_runs).split("\n\n")[0])
     assert table == [
-        ["MNIST", "a (2 seeds)", "b"], ["fid ↓", "3 ± 1.4", "3 ± 2.6"], ["nmi ↑", "n/a", "0.25"],
+        ["MNIST", "a (2 seeds)", "b"], ["fid ↓", "3 ± 1.4", "2 (1 to 6)"], ["nmi ↑", "n/a", "0.25"],
     ]  # fmt: skip
 
 
@@ -170,6 +168,6 @@ def test_curve_panels_have_the_mean_of_the_seeds_of_a_configuration():
 
 def test_shared_curves_without_common_steps_have_the_seeds_alone():
     logs = {"a0": [{"step": 5, "metric_nmi": 0.2}], "a1": [{"step": 9, "metric_nmi": 0.8}]}
-    (panel,) = comparison_figures.shared_curves(logs, {"a": ["a0", "a1"]})
+    (panel,) = comparison_figures.curve_panels(logs, {"a": ["a0", "a1"]})
     assert panel.series == {"a": ((), ())}
     assert panel.seeds == {"a": [((5,), (0.2,)), ((9,), (0.8,))]}
