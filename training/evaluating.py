@@ -338,10 +338,11 @@ def evaluate_run(
             protocol[RUN] = str(run.path.resolve())
     measured = subject.of_model(name, model, protocol, identity)
     found = evaluate(measured, reference, request, folder, only_new=only_new, watch=watch)
+    if all(entry["value"] is None for entry in found["metrics"].values()):
+        return found
     with waiting(f"{name}: labelling categories"):
         label_matches(model, run, folder)
-    measured_any = any(entry["value"] is not None for entry in found["metrics"].values())
-    if isinstance(run, RunDirectory) and not outdir and measured_any:
+    if isinstance(run, RunDirectory) and not outdir:
         show_in_tensorboard(run, step, folder)
     return found
 

@@ -32,7 +32,7 @@ def of_metrics(metrics: Mapping[str, dict]) -> set[str]:
     measured = {name for name, entry in metrics.items() if entry["value"] is not None}
     found = {
         NEIGHBOURS: any((m := families.find(name)) and m.samples for name in measured),
-        CODES: any(metric in measured for _, metric, _ in CODE_PANELS),
+        CODES: any(metric in measured for _, metric, *_ in CODE_PANELS),
         CONFUSION: CLUSTER_ACCURACY in measured,
     }
     return {name for name, belongs in found.items() if belongs}
