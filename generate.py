@@ -26,7 +26,7 @@ def main(argv: Sequence[str]) -> int:
     from training.drawing import GenerateOptions, draw
 
     if flags.wants_help(argv):
-        print(f"{USAGE}\n{flags.describe(GenerateOptions)}")
+        print(USAGE, flags.describe(GenerateOptions), "", flags.ENDING, sep="\n")
         return 0
     print(*draw(flags.given(argv, GenerateOptions)), sep="\n")
     return 0

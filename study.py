@@ -27,7 +27,7 @@ def main(argv: Sequence[str]) -> int:
     from training.studying import OPTIONS, run_study
 
     if flags.wants_help(argv):
-        print(f"{USAGE}\n{flags.describe(*OPTIONS)}")
+        print(USAGE, flags.describe(*OPTIONS), "", flags.ENDING, sep="\n")
         return 0
     return run_study(flags.given(argv, *OPTIONS))
 

@@ -24,7 +24,7 @@ def main(argv: Sequence[str]) -> int:
     from training.classifier_training import ClassifierOptions, train_classifier
 
     if flags.wants_help(argv):
-        print(f"{USAGE}\n{flags.describe(ClassifierOptions)}")
+        print(USAGE, flags.describe(ClassifierOptions), "", flags.ENDING, sep="\n")
         return 0
     print(train_classifier(ClassifierOptions(**flags.given(argv, ClassifierOptions))))
     return 0

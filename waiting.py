@@ -19,7 +19,7 @@ PATIENCE = {True: 2.0, False: 30.0}
 PERIOD = {True: 0.5, False: 30.0}
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(eq=False)  # two works of one title differ
 class Work:
     """Work in progress.
 
@@ -99,8 +99,8 @@ class Notes:
         if live:
             width = shutil.get_terminal_size().columns - 1
             line = "; ".join(work.note(now) for work in late)[:width]
+            self.shown = max(width, self.shown)  # columns that may have a progress line
             _print("\r" + line.ljust(self.shown) + "\r")  # the next text overwrites it
-            self.shown = max(len(line), self.shown)
         else:
             _print("".join(f"{work.note(now)}\n" for work in due))
         for work in due:

@@ -115,14 +115,9 @@ def describe_flag(spec: dataclasses.Field, default: str | None = None) -> str:
     if spec.metadata.get("schedulable"):
         text = f"{text}; schedulable"
     shown = _defaults(spec) if default is None else f"  [{default}]"
-    return described(spec.name, text, shown)
-
-
-def described(name: str, text: str, shown: str = "") -> str:
-    """Return the lines of a flag in a help text; `shown` follows the name."""
     indent = " " * 6
     lines = textwrap.fill(text, 96, initial_indent=indent, subsequent_indent=indent)
-    return f"  --{name}{shown}\n{lines}"
+    return f"  --{spec.name}{shown}\n{lines}"
 
 
 def _never_applies(spec: dataclasses.Field) -> bool:
@@ -145,6 +140,10 @@ def _defaults(spec: dataclasses.Field) -> str:
 ALL = ("-help=all", "--help=all", "-helpfull", "--helpfull")
 HELP = ("-h", "-help", "--help", *ALL)
 VERSION = ("-version", "--version")
+# Last lines of the help text of each script.
+ENDING = """\
+--flagfile=FILE: flags from a file, one per line, as in configs/; flags after it override it
+--version: the commit and the versions of the libraries"""
 
 
 def wants_help(argv: Sequence[str]) -> bool:

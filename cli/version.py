@@ -17,7 +17,9 @@ LIBRARIES = ("tensorflow", "keras", "numpy")
 def described() -> str:
     """Return the release and commit of this code, and the versions of Python and the libraries."""
     release = re.search(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[1]
-    zoo = ", ".join(filter(None, [f"GAN Zoo: {release.lower()}", f"commit {commit()}"]))
+    zoo, of_git = f"GAN Zoo: {release.lower()}", commit()
+    if of_git:
+        zoo += f", commit {of_git}"
     versions = [f"Python {platform.python_version()}"]
     for name in LIBRARIES:
         with contextlib.suppress(importlib.metadata.PackageNotFoundError):

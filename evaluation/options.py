@@ -21,7 +21,7 @@ class MeasureOptions:
 
     metrics: str = field(
         "",
-        "metrics to measure, separated by commas (evaluate.py --help lists them); default: all",
+        "metrics to measure, separated by commas (evaluate.py --help=all lists them); default: all",
         group="runs and metrics",
         published="",
     )
@@ -128,9 +128,7 @@ def published_values() -> dict[str, Any]:
     }
 
 
-@fields.options(
-    help={"metrics": "metrics to measure, separated by commas (see below); default: all"}
-)
+@fields.options()
 class EvaluateOptions(MeasureOptions):
     """Options of evaluate.py: the runs or images to measure, and `MeasureOptions`."""
 

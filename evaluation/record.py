@@ -63,7 +63,10 @@ def evaluate(
     protocol = {**about(reference), **subject.protocol}
     record = as_record(subject.name, protocol, measured, watch)
     if folder and any(entry["value"] is not None for entry in record["metrics"].values()):
-        write_json(folder / FILE, with_earlier(record, protocol, hashed, folder))
+        kept = with_earlier(record, protocol, hashed, folder)
+        if (folder / FILE).exists():
+            pictures.delete_stale(folder, kept["metrics"])
+        write_json(folder / FILE, kept)
     return record
 
 
@@ -99,27 +102,26 @@ def protocol_hash(subject: Subject, reference: Reference, request: MeasureOption
     return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
-def saved_record(folder: Path) -> dict:
-    """Return the content of evaluation.json; empty if it is missing, or damaged with a warning."""
+def saved_record(folder: Path, *, warned: bool = True) -> dict:
+    """Return the content of evaluation.json; empty if it is missing or damaged.
+
+    A damaged one gives a warning, unless `warned` is False.
+    """
     try:
         saved = json.loads((folder / FILE).read_bytes())
         require_shape(saved)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, RecursionError) as error:
-        warn(f"{folder / FILE}: cannot be read ({error}); its metrics are measured again")
+        if warned:
+            warn(f"{folder / FILE}: cannot be read ({error}); its metrics are measured again")
         return {}
     return saved
 
 
 def stored_metrics(folder: Path) -> dict[str, dict]:
     """Return the metrics in evaluation.json by name; empty if it is missing or damaged."""
-    try:
-        saved = json.loads((folder / FILE).read_bytes())
-        require_shape(saved)
-    except (OSError, ValueError, TypeError, RecursionError):
-        return {}
-    return saved["metrics"]
+    return saved_record(folder, warned=False).get("metrics", {})
 
 
 def require_shape(saved: Any) -> None:

@@ -1,13 +1,12 @@
 """Priors of a generator's inputs (noise, codes, labels), and edits and paths of latents."""
 
-import math
-
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 
 from errors import UserError
 from models.abilities import CONTINUOUS
+from models.priors import LINEAR, NORMAL, UNIFORM, Prior
 
 tfd = tfp.distributions
 CATEGORY = "category_"  # prefix of the names of categorical codes
@@ -24,7 +23,7 @@ def noise(dim: int, prior: str) -> tfd.Distribution:
     Raises:
         KeyError: if `prior` is unknown.
     """
-    one = {"normal": tfd.Normal(0.0, 1.0), "uniform": tfd.Uniform(-1.0, 1.0)}[prior]
+    one = {NORMAL.name: tfd.Normal(0.0, 1.0), UNIFORM.name: tfd.Uniform(-1.0, 1.0)}[prior]
     return tfd.Sample(one, sample_shape=[dim])
 
 
@@ -80,18 +79,19 @@ class Latents:
             raise UserError(f"expected a category from 0 to {size - 1}, got {category}", "category")
         return {name: tf.one_hot([category] * n, size)}
 
-    def path(self, name: str) -> str:
-        """Return the path of `between` that suits a part: "spherical" for normal noise.
-
-        A linear path between points of a uniform or one-hot part stays within its values.
-        """
+    def prior_of(self, name: str) -> Prior:
+        """Return the prior of a part; that of a one-hot part has the range of a uniform one."""
         part = self.parts[name]
         normal = isinstance(part, tfd.Sample) and isinstance(part.distribution, tfd.Normal)
-        return "spherical" if normal else "linear"
+        return NORMAL if normal else UNIFORM
+
+    def path(self, name: str) -> str:
+        """Return the path of `between` that suits a part: "spherical" for normal noise."""
+        return self.prior_of(name).path
 
     def limit(self, name: str) -> float:
         """Return the largest absolute value of a part: infinity for normal noise, else 1."""
-        return math.inf if self.path(name) == "spherical" else 1.0
+        return self.prior_of(name).limit
 
     def join(self, latents: dict[str, tf.Tensor]) -> tf.Tensor:
         """Concatenate the parts of latents in the order of their declaration: [n, dim]."""
@@ -200,7 +200,7 @@ def between(start: tf.Tensor, end: tf.Tensor, t: tf.Tensor, path: str) -> tf.Ten
         [..., d].
     """
     chord = (1.0 - t) * start + t * end
-    if path == "linear":
+    if path == LINEAR:
         return chord
     cosine = tf.reduce_sum(
         tf.math.l2_normalize(start, -1) * tf.math.l2_normalize(end, -1), -1, keepdims=True

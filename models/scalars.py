@@ -14,8 +14,8 @@ _GROUPS: list["ScalarGroup"] = []
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Panel:
-    """Panel of curves.
+class ScalarPanel:
+    """Panel of curves of scalars, without their values.
 
     Attributes:
         title: title without the unit.
@@ -38,7 +38,7 @@ class Panel:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ScalarGroup(Panel):
+class ScalarGroup(ScalarPanel):
     """Scalars that are drawn in one panel of curves, and in one folder of TensorBoard.
 
     Attributes:

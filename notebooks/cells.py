@@ -23,6 +23,7 @@ REFRESH = 60.0  # seconds between two updates of the pictures
 LINE_REFRESH = 1.0  # seconds between two updates of the progress line
 STOPS = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
 STOP_CODES = (*(128 + number for number in STOPS), *(-number for number in STOPS))
+STOPPING = "already stopping; stop again to end without a checkpoint"
 
 
 class CellError(Exception):
@@ -40,7 +41,7 @@ class CellStopped(CellError):
     prefix = ""
 
 
-class Shown:
+class UpdatedDisplay:
     """Display of a cell that is updated in its place; it appears with the first update."""
 
     def __init__(self):
@@ -54,7 +55,7 @@ class Shown:
             self.handle.update(content)
 
 
-class Text:
+class WrappedText:
     """Text that wraps at the width of the cell."""
 
     def __init__(self, text: str):
@@ -77,19 +78,19 @@ class ProgressLine:
 
     def __init__(self, name: str):
         self.idle, self.time = f"{name} is running", -LINE_REFRESH
-        self.text, self.shown = self.idle, Shown()
-        self.shown.update(Text(self.text))
+        self.text, self.shown = self.idle, UpdatedDisplay()
+        self.shown.update(WrappedText(self.text))
 
     def update(self, streams: Sequence[Lines], now: float) -> None:
         """Show the progress of each stream, or the name of the script if there is none."""
         text = "\n".join(lines.progress for lines in streams if lines.progress) or self.idle
         if text != self.text and now - self.time >= LINE_REFRESH:
             self.text, self.time = text, now
-            self.shown.update(Text(text))
+            self.shown.update(WrappedText(text))
 
     def end(self, last: str) -> None:
         """Show the last progress, such as the last step."""
-        self.shown.update(Text(last))
+        self.shown.update(WrappedText(last))
 
 
 class Pictures:
@@ -100,7 +101,7 @@ class Pictures:
     """
 
     def __init__(self, paths: Sequence[Path]):
-        self.pictures = {path: Shown() for path in paths}
+        self.pictures = {path: UpdatedDisplay() for path in paths}
         self.versions: dict[Path, int] = {}
         self.times = dict.fromkeys(paths, -REFRESH)
 
@@ -143,7 +144,7 @@ def run(
         pictures: PNG files that are shown, and updated while the script runs.
         minutes: time after which the script is stopped as by a stop of the cell; 0: never.
         after_end: how to go on after the end.
-        after_stop: how to go on after a stop or an error.
+        after_stop: how to go on after a stop or a signal.
         show: function that shows a line of stdout.
 
     Raises:
@@ -162,7 +163,7 @@ def run(
             elif not harmless.hides(line):
                 print(line, file=sys.stderr)
 
-    end, over = time.monotonic() + (60 * minutes or math.inf), False
+    end, noted = time.monotonic() + (60 * minutes or math.inf), False
     with Script(command) as script, interrupts(script.stop):
         for stream, text in script.output():
             if stream:
@@ -171,9 +172,11 @@ def run(
             progress.update(list(streams.values()), now)
             if streams[OUT].updated:  # after the lines about the start
                 gallery.update(now)
-            if now > end and not script.stops:
-                over = True
-                script.stop()
+            if now > end:
+                script.stop_at_limit()
+            if script.at_limit and script.stops and not noted:
+                noted = True
+                print(STOPPING, file=sys.stderr)
         for stream, lines in streams.items():
             take(stream, lines.end())
         progress.end(streams[OUT].updated or f"{name} has ended")
@@ -181,14 +184,14 @@ def run(
     ending = f". {after_stop}" if after_stop else ""
     if script.code == 0:
         print(after_end, end="\n" * bool(after_end))
-    elif script.code in STOP_CODES and over and script.stops == 1:
-        print(f"{minutes:g} minutes are over{ending}")
+    elif script.code in STOP_CODES and script.at_limit and script.stops <= 1:
+        print(f"the limit of {minutes:g} minutes is reached{ending}")
     elif script.code in STOP_CODES or script.stops > 2:
         raise CellStopped(f"{name} was stopped{ending}")
     else:
         for line in ("lines that were not shown:", *harmless.hidden) if harmless.hidden else ():
             print(line, file=sys.stderr)
-        raise CellError(f"{name} {reason(script.code)}{ending}")
+        raise CellError(f"{name} {reason(script.code)}{ending * (script.code < 0)}")
 
 
 def reason(code: int) -> str:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import data
-from errors import UserError
+from errors import UserError, one_line
 from notebooks import cells
 from notebooks.cells import CellError
 from training.options import parse
@@ -19,8 +19,7 @@ from training.options import parse
 PICTURES = ("samples.png", "reconstructions.png", "curves.png")
 DRIVE = "/content/drive"
 COPIES = f"{DRIVE}/MyDrive/gan-zoo"
-AFTER_END = "To train longer, raise the epochs in Choose, run it, and run this cell again."
-AFTER_STOP = "Run this cell again to continue from the last checkpoint."
+AFTER_STOP = "To resume the training, run this cell again."
 NAME = re.compile(r"\w[\w.+ -]*")
 
 
@@ -32,13 +31,22 @@ class Training:
         flags: arguments of train.py.
         run: path of the run directory.
         minutes: time after which it is stopped; 0: never.
+        length: steps or epochs of the training.
         summary: one line about model, data, length and run directory.
     """
 
     flags: Sequence[str]
     run: Path
     minutes: float
+    length: str
     summary: str
+
+    @property
+    def after_end(self) -> str:
+        """Advice on longer training, for the end."""
+        return (
+            f"To train for more than {self.length}, change Choose, run it, and run this cell again."
+        )
 
     @property
     def pictures(self) -> list[Path]:
@@ -52,7 +60,7 @@ class Training:
             *self.flags,
             pictures=self.pictures,
             minutes=self.minutes,
-            after_end=AFTER_END,
+            after_end=self.after_end,
             after_stop=AFTER_STOP,
         )
 
@@ -73,11 +81,12 @@ def set_up(runs: str) -> str:
     Raises:
         CellError: the folder cannot be made.
     """
-    folder = Path(runs).resolve()
     try:
+        folder = Path(runs).expanduser().resolve()
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CellError(f"runs: {folder} cannot be made ({error.strerror})") from None
+    except (OSError, ValueError, RuntimeError) as error:  # ValueError: NUL; RuntimeError: ~nobody
+        problem = getattr(error, "strerror", None) or error
+        raise CellError(f"runs: {one_line(runs)} cannot be made ({problem})") from None
     tensorboard = Path(sys.executable).with_name("tensorboard")
     if tensorboard.is_file():
         os.environ.setdefault("TENSORBOARD_BINARY", str(tensorboard))
@@ -127,7 +136,10 @@ def choose(
     if not isinstance(minutes, int | float) or not 0 <= minutes < math.inf:
         raise CellError(f"minutes: expected a number >= 0, got {minutes!r}")
     if name and not NAME.fullmatch(name):
-        raise CellError(f"name: expected letters, digits, - and _, got {name!r}")
+        raise CellError(
+            "name: expected letters, digits, spaces and _ . + -, with a letter, a digit or _ "
+            f"first, got {name!r}"
+        )
     chosen = [f"--model={model}", f"--dataset={dataset}"]
     chosen += [f"--epochs={epochs}"] * bool(epochs)
     chosen += words(flags)
@@ -138,6 +150,8 @@ def choose(
             chosen.append(f"--outdir={run}")
         elif name:
             raise CellError("name: has no effect with --outdir in flags; leave one of them out")
+        if copy_to_drive and config.options.copy_to:
+            raise CellError("copy_to_drive: untick it, or leave out --copy_to in flags")
         if copy_to_drive:
             chosen.append(f"--copy_to={drive_folder()}")
         config = parse(chosen)
@@ -150,10 +164,9 @@ def choose(
         raise CellError(f"{'--' if error.option else ''}{error}") from None
     options, outdir = config.options, config.outdir.resolve()
     length = f"{options.steps} steps" if options.steps else f"{config.hp.epochs} epochs"
-    if minutes:
-        length += f", at most {minutes:g} minutes"
-    summary = f"{options.model} on {options.dataset}, {length}; run directory {outdir}"
-    return Training(chosen, outdir, minutes, summary)
+    limit = f", at most {minutes:g} minutes" if minutes else ""
+    summary = f"{options.model} on {options.dataset}, {length}{limit}; run directory {outdir}"
+    return Training(chosen, outdir, minutes, length, summary)
 
 
 def words(flags: str) -> list[str]:
@@ -191,7 +204,7 @@ def drive_folder() -> str:
 
 
 def script(
-    command: str, *own: str, flags: str, named: bool = False, pictures: Sequence[Path] = ()
+    command: str, *own: str, flags: str, show_pictures: bool = False, pictures: Sequence[Path] = ()
 ) -> None:
     """Run a script with the flags of a form.
 
@@ -199,8 +212,8 @@ def script(
         command: script, such as "evaluate.py" or "-m benchmarks gpu".
         *own: flags of the cell, which come first.
         flags: flags of the form.
-        named: whether to display the pictures whose paths it prints.
+        show_pictures: whether to display the pictures whose paths it prints.
         pictures: files to display as well.
     """
-    show = cells.show_picture if named else print
+    show = cells.show_picture if show_pictures else print
     cells.run(*command.split(), *own, *words(flags), pictures=pictures, show=show)

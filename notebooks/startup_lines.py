@@ -23,13 +23,14 @@ HARMLESS = {
     "meta_optimizer.cc": "",  # Grappler leaves one optimization of a graph out
     "local_rendezvous.cc": "Local rendezvous is aborting with status: OUT_OF_RANGE",
 }
-# First words of lines without a severity.
-BESIDES = (
+# First words of harmless lines without a severity.
+WITHOUT_SEVERITY = (
     "WARNING: All log messages before absl::InitializeLog() is called are written to STDERR",
     "To enable the following instructions:",  # second line of cpu_feature_guard.cc
 )
 NODE = "[[{{node "
-STOPPED = "Python interpreter state is not initialized"  # a thread that prepares batches at the end
+# Of a thread that prepares batches at the end.
+INTERPRETER_ENDED = "Python interpreter state is not initialized"
 
 
 class StartupLines:
@@ -55,7 +56,7 @@ def is_harmless(line: str) -> bool:
     """Return whether a line of stderr is one of TensorFlow that is known to be harmless."""
     logged = LOGGED.match(line)
     if not logged:
-        return line.startswith(BESIDES)
+        return line.startswith(WITHOUT_SEVERITY)
     name = logged["file"].rsplit("/", 1)[-1]
     known = name in HARMLESS and logged["text"].startswith(HARMLESS[name])
-    return logged["severity"] == "I" or known or STOPPED in logged["text"]
+    return logged["severity"] == "I" or known or INTERPRETER_ENDED in logged["text"]

@@ -30,6 +30,7 @@ fcntl.ioctl(1, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
 PIECE = re.compile(r"[\r\n]|\x1b\[[0-9;?]*[A-Za-z]|[^\r\n\x1b]+|\x1b")
+INCOMPLETE = re.compile(r"\x1b(\[[0-9;?]*)?\Z")  # escape sequence without its end
 UP = re.compile(r"\x1b\[([0-9]*)A")
 
 
@@ -52,6 +53,7 @@ class Lines:
 
     def __init__(self):
         self._rows, self._row, self._column, self._nested = [Row()], 0, 0, False
+        self._incomplete = ""
         self.updated = ""
 
     @property
@@ -64,7 +66,10 @@ class Lines:
     def feed(self, text: str) -> list[str]:
         """Take text; return the lines that it finishes."""
         finished = []
-        for piece in PIECE.findall(text):
+        text = self._incomplete + text
+        cut = INCOMPLETE.search(text)
+        self._incomplete = cut[0] if cut else ""
+        for piece in PIECE.findall(text.removesuffix(self._incomplete)):
             row = self._rows[self._row]
             if piece == "\n":
                 self._row, self._column = self._row + 1, 0
@@ -114,13 +119,14 @@ class Script:
 
     Attributes:
         code: the exit code; negative for a signal, None while the script runs.
-        stops: number of times that it was stopped.
+        at_limit: whether it was stopped because a limit of time is reached.
+        stops: number of times that the user has stopped it.
     """
 
     def __init__(self, command: Sequence[str]):
         self.command = list(command)
         self.code: int | None = None
-        self.stops, self._stopped = 0, -GRACE
+        self.at_limit, self.stops, self._stopped = False, 0, -GRACE
         self._process: subprocess.Popen | None = None
         self._terminals: dict[str, int] = {}
 
@@ -132,9 +138,9 @@ class Script:
             for stream in (OUT, ERR):
                 self._terminals[stream], slave = pty.openpty()
                 slaves.append(slave)
-                as_they_are = termios.tcgetattr(slave)
-                as_they_are[1] &= ~termios.OPOST  # line feeds without carriage returns
-                termios.tcsetattr(slave, termios.TCSANOW, as_they_are)
+                attributes = termios.tcgetattr(slave)
+                attributes[1] &= ~termios.OPOST  # line feeds without carriage returns
+                termios.tcsetattr(slave, termios.TCSANOW, attributes)
                 size = struct.pack("HHHH", 24, columns, 0, 0)
                 fcntl.ioctl(slave, termios.TIOCSWINSZ, size)
             self._process = subprocess.Popen(
@@ -166,15 +172,25 @@ class Script:
         """Stop the script as Ctrl-C does; a later stop does it again, and the third one kills it.
 
         Stops within GRACE seconds of the last one count as one: a stop button sends up to three.
+        The first one after the limit sends no signal: the script is already stopping.
         """
         now = time.monotonic()
         if self._process is None or now - self._stopped < GRACE:
             return
         self._stopped = now
         self.stops += 1
-        with_signal = signal.SIGINT if self.stops <= 2 else signal.SIGKILL
+        if self.stops > 1 or not self.at_limit:
+            self._send(signal.SIGINT if self.stops <= 2 else signal.SIGKILL)
+
+    def stop_at_limit(self) -> None:
+        """Stop the script as Ctrl-C does, once, unless the user has stopped it."""
+        if not self.at_limit and not self.stops:
+            self.at_limit = True
+            self._send(signal.SIGINT)
+
+    def _send(self, number: signal.Signals) -> None:
         with contextlib.suppress(ProcessLookupError):  # it has ended
-            os.killpg(self._process.pid, with_signal)
+            os.killpg(self._process.pid, number)
 
     def output(self) -> Iterator[tuple[str, str]]:
         """Yield the output until the script ends: (OUT or ERR, text), or ("", "") after a TICK."""

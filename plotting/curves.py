@@ -1,15 +1,17 @@
 """Curves over training steps: the scalars of one run, or one scalar of several runs."""
 
 import dataclasses
+import functools
 import math
 import os
 import textwrap
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from plotting.figures import save_figure
+from plotting.figures import LEFT, TOP, fitted, ruler, save_figure, write_figure_title
 from plotting.looks import INK, LINES, Look, look_of
 from plotting.paths import check_ending
 
@@ -17,8 +19,9 @@ PALE_INK, GRAY_INK = "#DDDDDD", "#6A6A6A"
 MARKED = 60  # maximum number of points of a series that are drawn as dots
 WIDTH, DPI = 9.0, 100  # inches, dots per inch: 900 pixels wide
 LARGEST = 1e300  # from here on matplotlib cannot compute the ticks
-# Inches: a row of panels, lines of the header, its margin.
-ROW, TITLE_LINE, LINE, MARGIN = 2.55, 0.3, 0.21, 0.08
+# Inches: a row of panels, lines of the header.
+ROW, TITLE_LINE, LINE = 2.55, 0.3, 0.21
+TICKS = 0.65  # inches; width of the labels of ticks
 SUBTITLE = 120  # letters that fit into a line of the subtitle
 THIN, PLAIN, THICK = 0.8, 1.6, 2.6  # widths of lines
 
@@ -62,8 +65,9 @@ def save_curves(
     Up to two panels are stacked, more are drawn in two columns; all share the range of steps. Above
     them are the title, the subtitle and the legend of all panels; a label with several colours is
     gray in the legend, and an empty label is not in it. A long series is drawn pale,
-    with its moving average on top (geometric if the axis is logarithmic). Values that are not
-    finite leave gaps, counted below the title of the panel. The same arguments give the same bytes.
+    with its moving average on top (geometric if the axis is logarithmic). Of seeds and their mean,
+    which are as long, the moving averages alone are drawn. Values that are not finite leave gaps,
+    counted below the title of the panel. The same arguments give the same bytes.
 
     Raises:
         ValueError: there are no panels, steps and values differ in shape or are not [k], steps are
@@ -133,7 +137,7 @@ class _Series(NamedTuple):
     width: float
     steps: np.ndarray
     values: np.ndarray
-    note: str  # about the gaps
+    gaps: Counter[str]  # kind -> number of values that are not drawn
 
 
 def _prepared(panel: Panel) -> list[_Series]:
@@ -156,12 +160,24 @@ def _prepared(panel: Panel) -> list[_Series]:
                 raise ValueError(f"{panel.title}, {label}: steps must be finite")
             finite = np.abs(values) < LARGEST
             negative = finite & (values <= 0) & panel.log_y
-            counts = {"non-finite": np.sum(~finite), "not positive": np.sum(negative)}
-            note = ", ".join(f"{n} {kind}" for kind, n in counts.items() if n)
+            gaps = Counter({"non-finite": np.sum(~finite), "not positive": np.sum(negative)})
             if len(steps):
                 values = np.where(~finite | negative, np.nan, values)
-                prepared.append(_Series(f"{label}", look, width, steps, values, note))
+                prepared.append(_Series(f"{label}", look, width, steps, values, gaps))
     return prepared
+
+
+def _notes_of_gaps(drawn: Sequence[_Series]) -> list[str]:
+    """Return a note per label on the values of its series, or of its seeds, that are not drawn."""
+    totals: dict[str, Counter[str]] = {}
+    for one in drawn:
+        if one.width != THICK:  # the mean has the gaps of the seeds
+            totals.setdefault(one.label, Counter()).update(one.gaps)
+    texts = {
+        label: ", ".join(f"{n} {kind}" for kind, n in gaps.items() if n)
+        for label, gaps in totals.items()
+    }
+    return [f"{label}: {text}" if label else text for label, text in texts.items() if text]
 
 
 def _legend(drawn: Sequence[_Series]) -> dict[str, Look]:
@@ -194,7 +210,7 @@ class _Header:
     """
 
     def __init__(self, title: str, subtitle: str, labels: Sequence[str]):
-        self.title = shortened(title, 85)
+        self.title = title
         self.subtitle = textwrap.wrap(subtitle, SUBTITLE)
         self.labels = labels
         longest = max(map(len, labels), default=1)
@@ -205,18 +221,16 @@ class _Header:
     def height(self) -> float:
         """Height in inches."""
         lines = len(self.subtitle) + self.rows
-        return MARGIN + TITLE_LINE * bool(self.title) + LINE * lines
+        return TOP + TITLE_LINE * bool(self.title) + LINE * lines
 
     def draw(self, figure, handles: Sequence) -> None:
         """Write the header at the top of a figure."""
         height = figure.get_size_inches()[1]
-        left, top = 0.12 / WIDTH, height - MARGIN
+        write_figure_title(figure, self.title)
+        top = height - TOP - TITLE_LINE * bool(self.title)
         plain = {"va": "top", "color": INK, "parse_math": False}
-        if self.title:
-            figure.text(left, top / height, self.title, size=13, weight="bold", **plain)
-            top -= TITLE_LINE
         for line in self.subtitle:
-            figure.text(left, top / height, line, size=9, **plain)
+            figure.text(LEFT / WIDTH, top / height, line, size=9, **plain)
             top -= LINE
         if not handles:
             return
@@ -271,7 +285,7 @@ def _draw(axes, panel: Panel, drawn: list[_Series]) -> None:
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["bottom", "left"]].set_color(PALE_INK)
     axes.tick_params(which="both", color=PALE_INK, labelcolor=INK, labelsize=9)
-    axes.xaxis.set_major_formatter(FuncFormatter(_number))
+    axes.xaxis.set_major_formatter(FuncFormatter(_tick_label))
     if not any(np.isfinite(one.values).any() for one in drawn):
         axes.set_yticks([])
         axes.text(0.5, 0.5, "no values", transform=axes.transAxes, ha="center", color=INK)
@@ -281,17 +295,20 @@ def _draw(axes, panel: Panel, drawn: list[_Series]) -> None:
         marks = (1, 2, 5) if high < 300 * low else (1,)
         axes.yaxis.set_major_locator(MaxNLocator(6) if high < 10 * low else LogLocator(subs=marks))
         axes.yaxis.set_minor_locator(NullLocator())
-    axes.yaxis.set_major_formatter(FuncFormatter(_number))
-    _write_title(axes, panel.title, [f"{one.label}: {one.note}" for one in drawn if one.note])
+    axes.yaxis.set_major_formatter(FuncFormatter(_tick_label))
+    _write_panel_title(axes, panel.title, _notes_of_gaps(drawn))
 
 
-def _write_title(axes, title: str, notes: Sequence[str]) -> None:
+def _write_panel_title(axes, title: str, notes: Sequence[str]) -> None:
     """Write the title of a panel above its axes, and the notes in a line below it."""
+    limit = WIDTH / axes.get_subplotspec().get_gridspec().ncols - TICKS
+    inches, font = ruler(axes.figure.canvas), {"size": 10, "weight": "bold"}
+    title = fitted(title, limit, functools.partial(inches, **font))
     style = {"color": INK, "loc": "left", "parse_math": False}
-    axes.set_title(shortened(title, 46), size=10.5, weight="bold", pad=18 if notes else 6, **style)
+    axes.set_title(title, pad=18 if notes else 6, **font, **style)
     if notes:
         axes.annotate(
-            shortened("; ".join(notes), 60),
+            fitted("; ".join(notes), limit, functools.partial(inches, size=8)),
             (0, 1),
             (0, 5),
             xycoords="axes fraction",
@@ -302,8 +319,8 @@ def _write_title(axes, title: str, notes: Sequence[str]) -> None:
         )
 
 
-def _number(value: float, _) -> str:
-    """Format a tick label: 0.0002, 25k, 1.5M."""
+def _tick_label(value: float, _) -> str:
+    """Return the label of a tick: 0.0002, 25k, 1.5M."""
     for size, letter in ((1e6, "M"), (1e3, "k")):
         if size <= abs(value) < 1000 * size and abs(value) >= 1e4:
             return f"{value / size:g}{letter}"

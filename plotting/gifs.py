@@ -1,8 +1,9 @@
 """GIF animations, such as samples of fixed latents over training."""
 
+import functools
 import io
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -10,10 +11,14 @@ from plotting.images import check_picture
 from plotting.paths import check_ending
 from storage.files import write_atomically
 
-PALETTE_PIXELS = 50_000  # random pixels from which a palette is computed
-# Scale and colours of smaller versions, from the best one on. Without dithering, equal pixels of
-# neighbours and of successive frames compress well.
+PALETTE_PIXELS = 10_000  # random pixels from which a palette is computed
+# Scale and colours of smaller versions, from the best one on; further ones have half the scale
+# each. Without dithering, equal pixels of neighbours and of successive frames compress well.
 SMALLER = ((1, 255), (1, 128), (1, 64), (1, 32), (0.5, 128), (0.5, 64), (0.5, 32), (0.25, 64))
+SAMPLE = 3  # frames from which the size of a version is estimated
+SLACK = 1.25  # a version is tried if its estimated size is below SLACK times the limit
+
+Version = Callable[[np.ndarray, list[int]], bytes]  # frames, durations in milliseconds -> GIF
 
 
 def save_gif(
@@ -40,7 +45,7 @@ def save_gif(
 
     Raises:
         ValueError: there are no frames, their shapes or types are invalid, a number is out of
-            range, the path does not end in .gif, or no version of the GIF is within the limit.
+            range, the path does not end in .gif, or the limit is too small for one pixel per frame.
     """
     path = check_ending(path, ".gif")
     frames = [check_picture(f"frame {k}", frame) for k, frame in enumerate(frames)]
@@ -60,13 +65,12 @@ def save_gif(
     durations = milliseconds.astype(int).tolist()
     pixels = np.stack(frames)
     exact = pixels.shape[-1] == 1 or _has_few_colours(pixels)
-    content = None
-    if exact:
-        content = _exact(pixels, durations)
-    elif not limit:
-        content = _quantized(pixels, durations, 256, dithered=True)
-    if limit and (content is None or len(content) > limit):
-        content = _within(np.broadcast_to(pixels, (*pixels.shape[:3], 3)), durations, limit)
+    best = _exact if exact else functools.partial(_quantized, colours=256, dithered=True)
+    if limit:
+        versions = [best] if exact else []
+        content = _within(pixels, durations, limit, [*versions, *_smaller(*pixels.shape[1:3])])
+    else:
+        content = best(pixels, durations)
     write_atomically(path, content)
 
 
@@ -106,7 +110,7 @@ def _quantized(
     scale: float = 1.0,
     dithered: bool = False,
 ) -> bytes:
-    """Return the GIF of frames uint8 [k, H, W, 3] in a palette that is common to all.
+    """Return the GIF of frames uint8 [k, H, W, 1 or 3] in a palette that is common to all.
 
     Args:
         frames: the frames.
@@ -117,6 +121,7 @@ def _quantized(
     """
     from PIL import Image
 
+    frames = np.broadcast_to(frames, (*frames.shape[:3], 3))
     pictures = [Image.fromarray(frame) for frame in frames]
     if scale < 1:
         size = tuple(max(1, round(side * scale)) for side in pictures[0].size)
@@ -140,17 +145,33 @@ def _quantized(
     return buffer.getvalue()
 
 
-def _within(frames: np.ndarray, durations: list[int], limit: int) -> bytes:
-    """Return the best of the SMALLER versions of a GIF that has at most `limit` bytes.
+def _smaller(height: int, width: int) -> Iterator[Version]:
+    """Yield smaller versions of a GIF of frames [k, height, width, 3], the last of one pixel."""
+    for scale, colours in SMALLER:
+        yield functools.partial(_quantized, colours=colours, scale=scale)
+    while scale * max(height, width) > 1:
+        scale /= 2
+        yield functools.partial(_quantized, colours=colours, scale=scale)
+
+
+def _within(
+    frames: np.ndarray, durations: list[int], limit: int, versions: Iterable[Version]
+) -> bytes:
+    """Return the first version of a GIF that has at most `limit` bytes.
+
+    A version is made only if its size, as estimated from a few successive frames, may be small
+    enough.
 
     Raises:
         ValueError: no version is small enough.
     """
-    for scale, colours in SMALLER:
-        content = _quantized(frames, durations, colours, scale)
-        if len(content) <= limit:
+    start = (len(frames) - SAMPLE) // 2
+    some = slice(max(0, start), max(0, start) + SAMPLE)
+    for version in versions:
+        estimate = len(version(frames[some], durations[some])) * len(frames) / SAMPLE
+        if estimate <= SLACK * limit and len(content := version(frames, durations)) <= limit:
             return content
-    raise ValueError(f"the GIF has more than {limit:,} bytes in each version")
+    raise ValueError(f"a GIF of {len(frames)} frames has more than {limit:,} bytes in each version")
 
 
 def compact_gif(content: bytes, limit: int = 300_000, frames: int = 24) -> bytes:
@@ -162,7 +183,7 @@ def compact_gif(content: bytes, limit: int = 300_000, frames: int = 24) -> bytes
         frames: maximum number of frames; evenly spaced ones with the first and the last are kept.
 
     Raises:
-        ValueError: no version of it is small enough.
+        ValueError: the limit is too small for one pixel per frame.
     """
     from PIL import Image, ImageSequence
 
@@ -170,4 +191,5 @@ def compact_gif(content: bytes, limit: int = 300_000, frames: int = 24) -> bytes
         pictures = [np.asarray(frame.convert("RGB")) for frame in ImageSequence.Iterator(film)]
     kept = np.linspace(0, len(pictures) - 1, min(len(pictures), frames)).round().astype(int)
     durations = [120] * (len(kept) - 1) + [1500]
-    return _within(np.stack([pictures[k] for k in kept]), durations, limit)
+    few = np.stack([pictures[k] for k in kept])
+    return _within(few, durations, limit, _smaller(*few.shape[1:3]))

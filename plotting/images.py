@@ -111,6 +111,9 @@ def grid(
 def cells(sheet: np.ndarray, image_shape: Sequence[int], columns: int) -> np.ndarray:
     """Return the images [rows, columns, h, w, c] on a sheet that `grid` made, with its defaults.
 
+    The last rows are the images. Rotated column labels that are higher than a cell count as rows
+    above them.
+
     Args:
         sheet: uint8 [H, W, c], with or without labels.
         image_shape: (h, w, c).

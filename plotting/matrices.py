@@ -1,13 +1,12 @@
 """Confusion matrices, such as classes of images against predicted codes."""
 
-import functools
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
 from plotting.curves import DPI, GRAY_INK, PALE_INK
-from plotting.figures import save_figure
+from plotting.figures import fitted, ruler, save_figure
 from plotting.looks import INK
 from plotting.paths import check_ending
 
@@ -116,37 +115,6 @@ def save_matrix(
     bar.outline.set_color(PALE_INK)
 
     save_figure(path, canvas)
-
-
-def ruler(canvas) -> Callable[..., float]:
-    """Return a function inches(text, size=9, weight="normal"): width of a text on an Agg canvas."""
-    from matplotlib.font_manager import FontProperties
-
-    @functools.cache
-    def inches(text: str, size: float = 9, weight: str = "normal") -> float:
-        font = FontProperties(size=size, weight=weight)
-        return canvas.get_renderer().get_text_width_height_descent(text, font, False)[0] / DPI
-
-    return inches
-
-
-def fitted(text: str, limit: float, measure: Callable[[str], float]) -> str:
-    """Return the text in one line, shortened in the middle to at most the limit."""
-    text = " ".join(str(text).split())
-    if measure(text) <= limit:
-        return text
-    fits, too_long = 0, len(text)
-    while too_long - fits > 1:
-        kept = (fits + too_long) // 2
-        if measure(_without_middle(text, kept)) <= limit:
-            fits = kept
-        else:
-            too_long = kept
-    return _without_middle(text, fits)
-
-
-def _without_middle(text: str, kept: int) -> str:
-    return f"{text[: kept // 2]}…{text[len(text) - (kept + 1) // 2 :]}"
 
 
 def _cell_pixels(n: int) -> int:

@@ -221,25 +221,35 @@ def tiny(digits):
 def tiny_run(tmp_path_factory, call, tiny):
     """A finished run of 6 steps, read-only.
 
-    Attributes: path, argv, outcome, and scalars, a dict per step.
+    Attributes: path, argv, outcome, scalars, a dict per step, and works, the titles of the work
+    about which there would be notes.
     """
+    import waiting
     from training import callbacks
 
     path = tmp_path_factory.mktemp("runs") / "tiny"
     every = ("--checkpoint_every=2", "--keep_checkpoints=2", "--sample_every=4", "--log_every=3")
     argv = (*tiny, "--steps=6", "--seed=5", "--g_learning_rate=1e-3", *every, f"--outdir={path}")
-    scalars = []
+    scalars, works = [], []
+    add = waiting.Notes.add
     batch_end = callbacks.StepCallbacks.on_train_batch_end
 
     def recorded(steps, batch, logs):
         scalars.append({name: float(value) for name, value in logs.items()})
         batch_end(steps, batch, logs)
 
+    def noted(notes, work):
+        works.append(work.title)
+        add(notes, work)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(waiting.Notes, "add", noted)
         patch.setattr(callbacks.StepCallbacks, "on_train_batch_end", recorded)
         outcome = call("train", *argv)
     assert outcome.code == 0, outcome
-    return types.SimpleNamespace(path=path, argv=argv, outcome=outcome, scalars=scalars)
+    return types.SimpleNamespace(
+        path=path, argv=argv, outcome=outcome, scalars=scalars, works=works
+    )
 
 
 @pytest.fixture(scope="session")

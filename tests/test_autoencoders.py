@@ -90,8 +90,8 @@ def test_generate_of_a_vae_draws_interpolations_and_traversals(call, vae_run, tm
         outcome = call("generate", *argv)
         assert outcome.code == 0, outcome
     name = vae_run.path.name
-    assert (tmp_path / f"{name}-traversal-span1-seed0-active.gif").exists()
-    assert (tmp_path / f"{name}-interpolation-spherical-n2-frames10-seed0.gif").exists()
+    assert (tmp_path / f"{name}-traversal-span1-seed0-step24-active.gif").exists()
+    assert (tmp_path / f"{name}-interpolation-spherical-n2-frames10-seed0-step24.gif").exists()
 
 
 def test_beta_warmup_epochs_with_a_constant_schedule_is_invalid(call, digits):

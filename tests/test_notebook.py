@@ -20,7 +20,7 @@ from evaluation.options import EvaluateOptions
 from models import REGISTRY
 from notebooks import cells as notebook_cells
 from notebooks import forms
-from training import options
+from training import drawing, options
 from training.drawing import OUTPUTS, GenerateOptions
 
 FIELD = re.compile(r"^(\w+) = (.+?)(  # @param .*)$", re.MULTILINE)
@@ -82,6 +82,10 @@ def test_commands_of_the_notebook_parse(cells, tmp_path, monkeypatch):
     assert list(found) == list(parse)
     for script, argv in found.items():
         parse[script](argv)
+    for output in OUTPUTS:
+        exec(filled(cells["Generate"], {"output": output}), names)
+        drawn = drawing.parse(flags.given(commands.pop()[1:], GenerateOptions))
+        assert drawn.output == output
     assert names["chosen"].run == tmp_path / "infogan-cifar10"
 
 
@@ -151,6 +155,22 @@ def test_setup_unpacks_an_uploaded_archive_once(set_up, tmp_path):
     found = set_up(*[(tmp_path / name, "") for name in ("plain", "plain", "nested", "nested")])
     places = ["gan-zoo"] * 2 + ["gan-zoo/gan-zoo-main"] * 2
     assert [folder for _, folder in found] == places
+
+
+def test_setup_unpacks_the_newest_archive_after_one_that_was_not_unpacked_to_its_end(
+    set_up, tmp_path
+):
+    clone(tmp_path / "gan-zoo.unpacked")
+    times = {"gan-zoo.zip": 1e9, "gan-zoo (1).zip": 2e9, "gan-zoo (2).zip": 1.5e9}
+    for name, uploaded in times.items():
+        with zipfile.ZipFile(tmp_path / name, "w") as archive:
+            archive.writestr(MARK, "")
+            archive.writestr(name, "")
+        os.utime(tmp_path / name, (uploaded, uploaded))
+    ((_, folder),) = set_up((tmp_path, ""))
+    assert folder == "gan-zoo"
+    assert (tmp_path / "gan-zoo" / "gan-zoo (1).zip").exists()
+    assert not (tmp_path / "gan-zoo.unpacked").exists()
 
 
 def test_setup_clones_the_address_that_the_command_of_docs_writes(
@@ -313,13 +333,13 @@ def test_notebook_outside_a_clone_runs_twice_in_a_kernel_with_a_stop(
             "Train": {},
             "Look": {},
             "Measure": {"measure_flags": "--num_samples 50 --metrics coverage"},
-            "Generate": {"draw_flags": "--n 2"},
+            "Generate": {"output": "interpolation", "draw_flags": "--n 2"},
             "Benchmark": {"benchmark_flags": "--stages device"},
         }.items():
             done[title] = kernel.run(title, fields)
             assert not done[title].errors, done[title]
         assert f"resumed from the checkpoint of step {step}\n" in done["Train"].out
-        assert done["Train"].out.endswith(f"{forms.AFTER_END}\n")
+        assert f"To train for more than {step + 20} steps, change Choose" in done["Train"].out
         assert "text/html" in done["Watch"].types, done["Watch"]
         assert done["Look"].types.count("image/png") == 2
         assert "coverage" in done["Measure"].out

@@ -122,7 +122,7 @@ def test_generate_draws_the_same_images_as_python(shipped, call):
     done = call("generate", "--pretrained=coded", "--output=npz", "--n=3", "--seed=2")
     assert done.code == 0, done
     path = shipped.parent / "runs" / "pretrained" / "coded" / "generated"
-    with np.load(path / "npz-n3-seed2.npz") as arrays:
+    with np.load(path / "npz-n3-seed2-step4.npz") as arrays:
         model = models.load_pretrained("coded")
         np.testing.assert_array_equal(arrays["images"], plotting.to_uint8(model.sample(3, seed=2)))
 

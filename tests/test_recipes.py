@@ -309,7 +309,7 @@ def evaluated(zoo, python, digits, tmp_path_factory):
 
 
 def test_help_of_evaluate_lists_the_metrics_of_recipes(zoo, without_tensorflow):
-    (outcome,) = without_tensorflow("evaluate", [["--help"]], zoo)
+    (outcome,) = without_tensorflow("evaluate", [["--help=all"]], zoo)
     assert "  gray_range\n      brightest less darkest gray level; higher is better" in outcome.out
     assert "  critic_distance\n" in outcome.out
 
@@ -318,14 +318,15 @@ def test_metric_of_samples_is_in_the_table_and_the_json(evaluated):
     text, metrics = evaluated["full"]
     assert metrics["gray_range"]["value"] == 199.0
     assert metrics["gray_range"]["protocol"]["n_fake"] == 40
-    assert re.search(r"\| gray_range +\| +199 \|", text)
+    assert re.search(r"\| gray_range ↑ +\| +199 \|", text)
 
 
 def test_metric_that_is_not_defined_is_na_with_reason(evaluated):
     text, metrics = evaluated["blank"]
     assert metrics["gray_range"]["value"] is None
-    assert "n/a: gray_range: needs two gray levels" in text
-    assert "n/a: critic_distance: requires a model" in text
+    assert metrics["gray_range"]["protocol"]["reason"] == "needs two gray levels"
+    assert metrics["critic_distance"]["protocol"]["reason"] == "requires a model"
+    assert "\nn/a: gray_range, critic_distance" in text
 
 
 def test_metric_of_a_new_ability_is_measured_for_models_that_have_it(evaluated):

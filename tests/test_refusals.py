@@ -7,20 +7,21 @@ import dataclasses
 
 import pytest
 
-from evaluation.options import EvaluateOptions, MeasureOptions
+from cli.flags import ENDING
+from evaluation.options import EvaluateOptions
 from fields import listed, names_of, value_type
 from models import REGISTRY
 from training.classifier_training import ClassifierOptions
 from training.drawing import GenerateOptions
 from training.export import ExportOptions
 from training.options import RunOptions
-from training.studying import StudyOptions
+from training.studying import OPTIONS
 
 SCRIPTS = {
     "train": (RunOptions,),
     "evaluate": (EvaluateOptions,),
     "generate": (GenerateOptions,),
-    "study": (StudyOptions, MeasureOptions),
+    "study": OPTIONS,
     "train_classifier": (ClassifierOptions,),
     "training.export": (ExportOptions,),
 }
@@ -125,10 +126,16 @@ LINES["train"]["--model=unheard_of", "--help"] = "--model: no such model: unhear
 OF_MODELS = {model: of_model(model) for model in REGISTRY}
 HELP = {script: [("--help",), ("-h",), ("--help=all",)] for script in SCRIPTS}
 HELP_OF_MODELS = {model: (f"--model={model}", "--help=all") for model in REGISTRY}
-FIRST = [
-    *("--model", "--dataset", "--epochs", "--steps", "--batch_size", "--noise_dim", "--outdir"),
-    *("--seed", "--eval_every", "--flagfile"),
-]
+FIRST = {
+    "train": [
+        *("--model", "--dataset", "--epochs", "--steps", "--batch_size", "--noise_dim"),
+        *("--outdir", "--seed", "--eval_every"),
+    ],
+    "evaluate": [
+        *("--run", "--metrics", "--features", "--num_samples", "--repeats", "--baselines"),
+        *("--outdir", "--publish", "--verbose"),
+    ],
+}
 FIRST_OF_MODELS = {
     "gan": ("--model=gan", "--help"), "vae": ("--help", "--model=vae"),
 }  # fmt: skip
@@ -184,9 +191,11 @@ def test_help_of_a_script_lists_its_options(script, outcomes):
     for line in HELP[script]:
         outcome = outcomes(script)[line]
         assert (outcome.code, outcome.err) == (0, "")
+        assert outcome.out.endswith(f"\n{ENDING}\n")
         flags = {f"--{s.name}" for cls in SCRIPTS[script] for s in dataclasses.fields(cls)}
-        if script == "train" and line != ("--help=all",):
-            assert flags_in(outcome.out) == FIRST
+        if script in FIRST and line != ("--help=all",):
+            assert flags_in(outcome.out) == FIRST[script]
+            assert f": python {script}.py --help=all\n" in outcome.out
         else:
             assert {*flags_in(outcome.out)} == flags
 
@@ -197,12 +206,12 @@ def test_help_of_train_has_the_defaults_of_the_model(outcomes):
     assert "\n  --seed  [0]\n" in text
     assert text.endswith(
         "\nAll flags: python train.py --help=all"
-        "\nAll flags of a model: python train.py --model NAME --help=all\n"
+        f"\nAll flags of a model: python train.py --model NAME --help=all\n{ENDING}\n"
     )
     of_gan, of_vae = (outcomes("train")[line].out for line in FIRST_OF_MODELS.values())
     assert "\n  --noise_dim  [100]\n" in of_gan
-    assert flags_in(of_vae) == [flag for flag in FIRST if flag != "--noise_dim"]
-    assert of_vae.endswith("\nAll flags: python train.py --model=vae --help=all\n")
+    assert flags_in(of_vae) == [flag for flag in FIRST["train"] if flag != "--noise_dim"]
+    assert of_vae.endswith(f"\nAll flags: python train.py --model=vae --help=all\n{ENDING}\n")
 
 
 @pytest.mark.parametrize("model", REGISTRY)

@@ -9,6 +9,7 @@ import signal
 import numpy as np
 import pytest
 
+from errors import UserError
 from tests.evaluate.cases import rows
 from training import studying
 
@@ -146,12 +147,12 @@ def test_study_with_an_outdir_that_is_a_file_is_one_line_before_it_trains(
 
 @pytest.mark.slow
 def test_study_repeated_with_the_same_protocol_keeps_its_measurements(study, finished, tmp_path):
-    assert "measured already" not in study().out
+    assert "is already measured" not in study().out
     first = json.loads((tmp_path / "out" / "comparison.json").read_text())
     again = study()
     assert again.out.count("is already measured") == 2
     assert json.loads((tmp_path / "out" / "comparison.json").read_text()) == first
-    assert "measured already" not in study("--num_samples=6").out
+    assert "is already measured" not in study("--num_samples=6").out
     assert study("--num_samples=6").out.count("is already measured") == 2
     file = finished[0] / "evaluation.json"
     file.write_text("{")
@@ -281,9 +282,20 @@ def test_study_interrupted_while_a_run_is_exported_starts_no_other(study, tmp_pa
         (["--seeds=1"], "--configs: expected at least one flagfile of train.py"),
         (["--configs=none.txt"], "--configs: none.txt: flagfile: cannot open"),
         (["--configs=a.txt", "--seeds=0,x"], "--seeds: 0,x: seed: expected an integer"),
-        (["--configs=a.txt", "--seeds=1,01"], "--configs: two runs have the run directory"),
-        (["--configs=a.txt,a.txt"], "--configs: two runs have the run directory"),
+        (["--configs=a.txt", "--seeds=1,01"], "--seeds: 1,01: the seed 1 is given twice"),
+        (["--configs=a.txt,./a.txt"], "--configs: two flagfiles have the name a; give each once"),
         (["--configs=a.txt", "--publish"], "--publish: requires repeats=3"),
+        (
+            [
+                "--configs=a.txt",
+                "--publish",
+                "--repeats=3",
+                "--num_samples=10000",
+                "--metrics=",
+                "--set=width=4",
+            ],
+            "--publish: only runs of a flagfile and a seed are published; omit set",
+        ),
         (["--configs=a.txt", "--run=runs/a"], "--run: no such flag"),
         (["--configs=a.txt", "--metrics=foo"], "--metrics: no such metric: foo"),
         (
@@ -300,7 +312,19 @@ def test_study_interrupted_while_a_run_is_exported_starts_no_other(study, tmp_pa
         (["--configs=a.txt", "--set=seed=1,2"], "--set: seed cannot be set, the study sets it"),
         (["--configs=a.txt", "--set=outdir=x"], "--set: outdir cannot be set, the study sets it"),
         (["--configs=a.txt", "--set=width=1", "--set=width=2"], "--set: width is given twice"),
-        (["--configs=a.txt", "--set=width=4,4"], "--configs: two runs have the run directory"),
+        (
+            ["--configs=a.txt", "--set=width=4,4"],
+            "--set: a-width=4 and a-width=4 are equal; give each value once",
+        ),
+        (
+            ["--configs=a.txt", "--set=width=5,032,32"],
+            "--set: a-width=032 and a-width=32 are equal; give each value once",
+        ),
+        (
+            ["--configs=a.txt", "--set=penalty=r1:5,r2:0.5"],
+            "--set: a value of penalty may have commas; separate the values by semicolons, and end "
+            "a single one with a semicolon: 'penalty=r1:5,r2:0.5;'",
+        ),
         (["--configs=a.txt", "--set=width=4,x"], "--set: a.txt: width: expected an integer"),
         (["--configs=a.txt", "--set=widht=4"], "--set: a.txt: widht: no such flag"),
     ],
@@ -312,3 +336,25 @@ def test_study_with_invalid_flags_ends_before_the_first_training(
     (tmp_path / "bad.txt").write_text("--model=gan\n--widht=3\n")
     assert call("study", *argv).refusal().startswith(message)
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("width=32, 64", ["32", "64"]),
+        ("penalty=r1", ["r1"]),
+        ("penalty=r1; r1:5,r2:0.5", ["r1", "r1:5,r2:0.5"]),
+        ("penalty=r1:5,r2:0.5;", ["r1:5,r2:0.5"]),
+        ("schedule=a:linear:0:1,b:linear:0:1;", ["a:linear:0:1,b:linear:0:1"]),
+        ("categorical_codes=10;10,4", ["10", "10,4"]),
+    ],
+)  # fmt: skip
+def test_grid_separates_values_by_semicolons_or_by_commas(text, values):
+    name = text.partition("=")[0]
+    assert studying.grid(text) == [{name: value} for value in values]
+
+
+@pytest.mark.parametrize("name", ["penalty", "schedule", "categorical_codes", "eval_metrics"])
+def test_grid_of_a_flag_with_commas_requires_semicolons(name):
+    with pytest.raises(UserError, match=f"a value of {name} may have commas"):
+        studying.grid(f"{name}=a,b")

@@ -25,7 +25,8 @@ def test_train_classifier_on_an_easy_set_saves_an_accurate_classifier_in_the_cac
     options = (*QUICK, "--epochs=4", "--batch_size=4", "--learning_rate=1e-2")
     outcome = call("train_classifier", f"--dataset={digits}", *options)
     assert (outcome.code, outcome.err) == (0, "")
-    *epochs, last, use = outcome.out.splitlines()
+    device, *epochs, last, use = outcome.out.splitlines()
+    assert device.startswith("device: ")
     assert use == "use it with evaluate.py --features=classifier"
     assert [line.split(":")[0] for line in epochs] == [f"epoch {k}/4" for k in (1, 2, 3, 4)]
     losses = [float(line.split("loss ")[1].split(",")[0]) for line in epochs]
@@ -202,3 +203,13 @@ def test_outdir_that_is_a_file_is_one_line_before_the_training(call, digits, tmp
     assert call("train_classifier", *argv).refusal() == (
         f"--outdir: {tmp_path}/file: is a file, not a folder. Choose another directory"
     )
+
+
+def test_classifier_that_exists_in_outdir_is_one_line_before_the_training(call, digits, tmp_path):
+    file = tmp_path / "digits-classifier.npz"
+    file.write_text("of another seed")
+    argv = (f"--dataset={digits}", f"--outdir={tmp_path}")
+    assert call("train_classifier", *argv).refusal() == (
+        f"--outdir: {file} exists; choose another directory, or delete it"
+    )
+    assert file.read_text() == "of another seed"

@@ -1,6 +1,7 @@
 """Notes about work that takes long: when they are written, where, and how they are erased."""
 
 import io
+import re
 import sys
 import threading
 import time
@@ -39,15 +40,32 @@ def test_notes_at_a_terminal_begin_after_two_seconds_and_are_erased(notes):
         assert stderr.getvalue() == ""
         work.done = 1000
         made.write(work.since + 2.0)
-        assert stderr.getvalue() == "\rdecoding, 1,000 of 1,200, 2 s\r"
+        note = "decoding, 1,000 of 1,200, 2 s, 0 s left"
+        assert stderr.getvalue() == "\r" + note.ljust(79) + "\r"
         made.write(work.since + 2.4)
         assert stderr.getvalue().count("\r") == 2
         made.write(work.since + 61)
-        assert stderr.getvalue().endswith("\rdecoding, 1,000 of 1,200, 61 s\r")
-    longest = len("decoding, 1,000 of 1,200, 61 s")
-    assert stderr.getvalue().endswith("\r" + " " * longest + "\r")
+        assert stderr.getvalue().endswith(
+            "\r" + "decoding, 1,000 of 1,200, 61 s, 12 s left".ljust(79) + "\r"
+        )
+    assert stderr.getvalue().endswith("\r" + " " * 79 + "\r")
     made.write(work.since + 90)
-    assert stderr.getvalue().endswith("\r" + " " * longest + "\r")
+    assert stderr.getvalue().endswith("\r" + " " * 79 + "\r")
+
+
+def test_note_covers_a_progress_line(notes):
+    made, stderr = notes(live=True)
+    with waiting.waiting("writing") as work:
+        made.write(work.since + 3)
+    note, erased = re.findall("\r([^\r]+)", stderr.getvalue())
+    assert (note.rstrip(), len(note), erased) == ("writing, 3 s", 79, " " * 79)
+
+
+def test_end_of_a_work_leaves_another_one_of_the_same_title(notes):
+    made, _ = notes(live=True)
+    with waiting.waiting("loading") as first, waiting.waiting("loading") as second:
+        second.end()
+        assert [work is first for work in made.works] == [True]
 
 
 def test_notes_elsewhere_are_a_line_every_half_minute(notes):
@@ -70,10 +88,10 @@ def test_notes_about_work_at_the_same_time_share_a_line_that_fits(notes, monkeyp
     made, stderr = notes(live=True)
     with waiting.waiting("decoding") as first, waiting.waiting("loading") as second:
         made.write(max(first.since, second.since) + 3)
-        assert stderr.getvalue() == "\rdecoding, 3 s; loading, 3 s\r"
+        assert stderr.getvalue() == "\r" + "decoding, 3 s; loading, 3 s".ljust(79) + "\r"
         monkeypatch.setenv("COLUMNS", "10")
         made.write(max(first.since, second.since) + 4)
-        assert stderr.getvalue().endswith("\rdecoding,".ljust(28) + "\r")
+        assert stderr.getvalue().endswith("\rdecoding,".ljust(80) + "\r")
 
 
 def test_warning_and_other_text_replace_a_note(notes):
@@ -85,7 +103,7 @@ def test_warning_and_other_text_replace_a_note(notes):
             with waiting.cleared():
                 say()
             note, _, erased, text = stderr.getvalue().strip("\x00").lstrip("\r").split("\r")
-            assert (note, erased.strip()) == ("loading, 3 s", "")
+            assert (note.rstrip(), erased.strip()) == ("loading, 3 s", "")
             assert text in ("warning: no GPU\n", "line\n")
             work.noted = -1e9
 

@@ -25,7 +25,7 @@ from training.curves import POSITION, draw_curves
 from training.events import Events
 from training.pictures import GENERATED, Picture, plane_grid, plane_spans, reconstruction_grid
 from training.stopping import StopRequest
-from waiting import is_live
+from waiting import is_live, waiting
 
 LEARNING_RATES = ScalarGroup(
     title="learning rates",
@@ -347,13 +347,14 @@ class Pictures(Periodic):
     def act(self):
         self.log.check_means(self.step)
         self.check_state()
-        pictures = self.drawn()
-        with self.run.optional("pictures"):
-            for picture in pictures:  # the sample grid of the step shows that all are complete
-                plotting.save_image(picture.newest, picture.pixels)
-                plotting.save_image(picture.kept, picture.pixels)
-            if self.step < self.outputs.total:
-                draw_curves(self.run)
+        with waiting(f"drawing the pictures of step {self.step}"):
+            pictures = self.drawn()
+            with self.run.optional("pictures"):
+                for picture in pictures:  # the sample grid of the step shows that all are complete
+                    plotting.save_image(picture.newest, picture.pixels)
+                    plotting.save_image(picture.kept, picture.pixels)
+                if self.step < self.outputs.total:
+                    draw_curves(self.run)
         self.events.images(self.step, {p.title: p.pixels for p in pictures})
 
     def drawn(self) -> list[Picture]:
@@ -425,7 +426,8 @@ class Saver(Periodic):
         self.log.check_means(self.step)
         self.check_state()
         self.events.flush()
-        self.checkpoints.save({"log": self.log.state()})
+        with waiting(f"writing the checkpoint of step {self.step}"):
+            self.checkpoints.save({"log": self.log.state()})
         self.run.note_checkpoint(self.step)
         self.saved, self.time = self.step, time.monotonic()
         self.after_save()

@@ -50,8 +50,8 @@ class ClassifierOptions:
     outdir: str = field(
         "",
         "output directory of <data set>-classifier.npz, or with to_gray of "
-        "<data set>-classifier-gray.npz; default: the cache, where evaluate.py "
-        "--features=classifier finds the file",
+        "<data set>-classifier-gray.npz, which must not exist; default: the cache, where "
+        "evaluate.py --features=classifier finds the file",
         group="data",
         convert=one_path,
     )
@@ -92,7 +92,7 @@ def train_classifier(options: ClassifierOptions) -> str:
 
     Raises:
         UserError: the data set is missing or has no labels, the batch size exceeds it, or the
-            file cannot be written.
+            file exists in `outdir` or cannot be written.
     """
     data.check(options.dataset, data_dir=options.data_dir or None)
     if data.of_tfds(options.dataset):  # it imports TensorFlow, and uses it
@@ -109,6 +109,8 @@ def train_classifier(options: ClassifierOptions) -> str:
         raise UserError(f"requires colour images; those of {options.dataset} are gray", "to_gray")
     path = output_file(options, images)
     require_writable(path.parent, "outdir")
+    if options.outdir and path.exists():
+        raise UserError(f"{path} exists; choose another directory, or delete it", "outdir")
     network = fit(options, images.train, images.num_classes)
     labelled = images.test is not None and images.test.labels is not None
     accuracy = accuracy_of(network, images.test, options.to_gray) if labelled else None
@@ -122,7 +124,7 @@ def train_classifier(options: ClassifierOptions) -> str:
     )
     classifier.save(path, network, description)
     result = "no labelled test images" if accuracy is None else f"test accuracy {accuracy:.2%}"
-    sha256 = classifier.load(path, "written").sha256
+    sha256 = classifier.load(path).sha256
     found = "classifier" if not (options.outdir or options.to_gray) else path
     use = f"evaluate.py --features={found}"
     if options.to_gray and not options.outdir:
@@ -147,7 +149,7 @@ def fit(options: ClassifierOptions, split: data.Split, num_classes: int) -> "ker
         from models.randomness import stateless_seed
         from training import devices
 
-    print(devices.first_line(), flush=True)
+    print(devices.device_line(), flush=True)
     keras.utils.clear_session()
     keras.utils.set_random_seed(options.seed)
     network = classifier.build(split.images.shape[1:], num_classes, options.width)

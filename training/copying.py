@@ -21,6 +21,7 @@ from storage.files import make_durable, replacing
 from storage.run_directory import FILES, RunDirectory
 from training.options import Config
 from training.resume import differences
+from waiting import waiting
 
 RETRIES = 3
 PAUSE = 2.0  # seconds before the first retry; each further one takes twice as long
@@ -239,8 +240,10 @@ def device(path: Path) -> int:
     return os.stat(path).st_dev
 
 
-def take_back(config: Config, run: RunDirectory) -> None:
+def take_back(config: Config, run: RunDirectory) -> list[str]:
     """Copy the run back from its copy if that has an intact checkpoint of a later step.
+
+    Returns the lines about it, to be printed.
 
     Args:
         config: configuration of the training, with the folder of the copy.
@@ -251,11 +254,11 @@ def take_back(config: Config, run: RunDirectory) -> None:
             run, or `resume` forbids to resume it.
     """
     if not (target := config.copy):
-        return
+        return []
     require_place(target, run)
     there = RunDirectory(target)
     if not there.has_checkpoints:
-        return
+        return []
     if config.options.resume == "never":
         raise UserError(
             f"resume=never requires a new directory, the copy {target} has checkpoints. Set "
@@ -265,20 +268,22 @@ def take_back(config: Config, run: RunDirectory) -> None:
     require_same(config, there)
     if run.has_checkpoints:
         if differences(Config.of_run(run), config.for_run(run)):
-            return  # an error of `resume.check`
+            return []  # an error of `resume.check`
         if run.read_data()["fingerprint"] != there.read_data()["fingerprint"]:
             raise UserError(f"{target}: its images differ from those of {run.path}", "copy_to")
-    here = newest_intact(run.checkpoints)
-    newest = newest_intact(there.checkpoints, after=here)
+    with waiting(f"reading the copy in {target}"):
+        here = newest_intact(run.checkpoints)
+        newest = newest_intact(there.checkpoints, after=here)
     if newest is None:
         if here is not None or run.has_checkpoints:
-            return
+            return []
         newest = steps_of(there.checkpoints)[0]  # damaged as all others, which the restore names
-    print(f"{run.path}: step {newest} is copied back from {target}", flush=True)
     for step in steps_of(there.checkpoints):
         if here is None or step > here:  # damaged here, although it may have the size of the copy
             delete(run.checkpoints, step)
-    copy(there, run.path, {}, prune=False)
+    with waiting(f"copying step {newest} back from {target}"):
+        copy(there, run.path, {}, prune=False)
+    return [f"{run.path}: step {newest} is copied back from {target}"]
 
 
 def newest_intact(directory: Path, after: int | None = None) -> int | None:

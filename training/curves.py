@@ -7,20 +7,20 @@ import plotting
 from errors import UserError
 from evaluation.metric import logged_metric
 from evaluation.reports.comparison_figures import is_logarithmic, look_of_metric
-from models.scalars import TEST, Panel, group_of, groups
+from models.scalars import TEST, ScalarPanel, group_of, groups
 from plotting.looks import LINES, Look, look_of
 from storage.run_directory import RunDirectory
 
 POSITION = ("step", "epoch", "kimg", "seconds")  # first entries of a record, which are not drawn
-DISTANCES = Panel(title="distances of samples", order=-2, log=True)
-SHARES = Panel(title="shares and scores", order=-1)
-OTHERS = Panel(title="others", order=1000)
+DISTANCES = ScalarPanel(title="distances of samples", order=-2, log=True)
+SHARES = ScalarPanel(title="shares and scores", order=-1)
+OTHERS = ScalarPanel(title="others", order=1000)
 
 
 class Curve(NamedTuple):
     """Values of a logged scalar with their panel, their label in it, and their look."""
 
-    panel: Panel
+    panel: ScalarPanel
     label: str
     look: Look
     steps: tuple[int, ...]
@@ -57,7 +57,7 @@ def panels_of(records: Sequence[Mapping[str, float]]) -> tuple[list[plotting.Pan
         elif own:
             if not tested:  # the title alone names the values of training images
                 own = [c._replace(label="") if c.label == "train" else c for c in own]
-            panels.append(drawn(panel, own))
+            panels.append(figure_panel(panel, own))
     return panels, "; ".join(facts)
 
 
@@ -86,8 +86,8 @@ def settings_text(curves: Sequence[Curve]) -> str:
     return ", ".join(f"{' and '.join(names)} {value:g}" for value, names in labels.items())
 
 
-def drawn(panel: Panel, curves: Sequence[Curve]) -> plotting.Panel:
-    """Return the panel of a figure with curves."""
+def figure_panel(panel: ScalarPanel, curves: Sequence[Curve]) -> plotting.Panel:
+    """Return a panel with its curves, as `plotting.save_curves` draws it."""
     return plotting.Panel(
         panel.heading,
         {curve.label: (curve.steps, curve.values) for curve in curves},

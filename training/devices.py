@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -68,11 +69,12 @@ def missing_gpu(environment: Mapping[str, str], device_files: Sequence, with_cud
 
     Args:
         environment: environment variables. Colab sets COLAB_RELEASE_TAG, and COLAB_GPU to 1 on a
-            machine with a GPU; CUDA_VISIBLE_DEVICES hides GPUs from TensorFlow.
-        device_files: the device files of NVIDIA GPUs.
+            machine with a GPU; CUDA_VISIBLE_DEVICES hides all GPUs from TensorFlow unless it begins
+            with the number or the identifier of one.
+        device_files: as `gpu_files` returns them.
         with_cuda: whether TensorFlow is built with CUDA.
     """
-    if environment.get("CUDA_VISIBLE_DEVICES") in ("", "-1"):
+    if not re.match(r"\s*(\d|GPU-|MIG-)", environment.get("CUDA_VISIBLE_DEVICES", "0")):
         return ""
     if device_files or environment.get("COLAB_GPU", "") not in ("", "0"):
         if not with_cuda:
@@ -86,6 +88,11 @@ def missing_gpu(environment: Mapping[str, str], device_files: Sequence, with_cud
     return ""
 
 
+def gpu_files(root: Path = Path("/")) -> list[Path]:
+    """Return the files that show an NVIDIA GPU: its devices or, under WSL 2, its Windows driver."""
+    return [*root.glob("dev/nvidia[0-9]*"), *root.glob("usr/lib/wsl/lib/libcuda.so.1")]
+
+
 def jit_of(options: RunOptions) -> str:
     """Return the option `jit`: "off" for a deterministic training."""
     return "off" if options.deterministic else options.jit
@@ -97,7 +104,7 @@ def uses_xla(jit: str) -> bool:
     return jit == "on" or (jit == "auto" and accelerated)
 
 
-def first_line(jit: str = "off", mixed_precision: str = "off") -> str:
+def device_line(jit: str = "off", mixed_precision: str = "off") -> str:
     """Prepare the GPUs; return the line about device, XLA and precision of a training.
 
     If a GPU is hidden, or is expected and missing, a sentence about it follows.
@@ -109,8 +116,7 @@ def first_line(jit: str = "off", mixed_precision: str = "off") -> str:
     sentences = prepare_gpus()
     accelerators = machine.accelerators()
     if not accelerators and not sentences:
-        files = sorted(Path("/dev").glob("nvidia[0-9]*"))
-        sentences = [missing_gpu(os.environ, files, tf.test.is_built_with_cuda())]
+        sentences = [missing_gpu(os.environ, gpu_files(), tf.test.is_built_with_cuda())]
     device = ", ".join(accelerators) or f"CPU ({machine.cores()} {machine.processor()})"
     xla = "on" if uses_xla(jit) else "off"
     precision = "float32" if mixed_precision == "off" else f"mixed precision {mixed_precision}"

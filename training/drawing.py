@@ -4,7 +4,6 @@ The outputs and their options can be imported without TensorFlow.
 """
 
 import dataclasses
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,15 +23,15 @@ from models.abilities import (
     STYLES,
     Ability,
 )
+from models.priors import NORMAL, PRIORS, SPHERICAL
 from storage import packages
 from storage.files import write_npz
 from storage.paths import expanded, one_path, require_writable
 from storage.run_directory import RunDirectory
+from training.file_names import prefix, stem
 from training.interpolating import (
     AUTO,
     INTERPOLATION,
-    LINEAR,
-    SPHERICAL,
     STYLE_PATH,
     TRUNCATION,
     ends_of,
@@ -66,10 +65,7 @@ class Output(Choice):
 
 
 OUTPUTS = Choices(Output)
-
-LONGEST = 40  # characters of the seeds in a file name
-# Options that are no part of the names of files, or come first in them without their own name.
-UNNAMED = ("run", "pretrained", "list", "output", "path", "outdir")
+PLANE = "plane"
 
 SAMPLES = {
     "n": field(64, "number of images", group="images", at_least=1),
@@ -103,7 +99,7 @@ def draw(given: Mapping[str, Any]) -> list[str]:
 
         return [packages_table(packages.shipped())]
     trained = source(options)
-    options = suited(options, given, Config.of_run(trained))
+    options = suited(options, given, Config.of_run(trained), trained.read_data()["num_classes"])
     outdir = Path(expanded(options.outdir or trained.outputs / "generated", "outdir"))
     require_writable(
         outdir,
@@ -117,12 +113,13 @@ def draw(given: Mapping[str, Any]) -> list[str]:
     devices.warn_of_hidden_gpus()
     with waiting(f"loading {trained.label}"):
         _, _, model = load_run(trained if options.pretrained else options.run, options.step)
-    model.draw_latents(1, options.seed, options.label, options.category)  # an error of the class
     try:
         outdir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"cannot write to {outdir} ({error.strerror})", "outdir") from None
-    name = f"{trained.outputs.resolve().name}-" * bool(options.outdir) + stem(options)
+    name = stem(options, int(model.step))
+    if options.outdir:
+        name = f"{prefix(outdir, trained.outputs.resolve())}-{name}"
     with waiting(f"drawing {options.output}"):
         lines = fields.selected(options, "output").make(model, options, outdir / name)
     return [str(line) for line in lines]
@@ -165,30 +162,39 @@ def source(options: "GenerateOptions") -> RunDirectory | packages.Package:
 
 
 def suited(
-    options: "GenerateOptions", given: Mapping[str, Any], trained: Config
+    options: "GenerateOptions", given: Mapping[str, Any], trained: Config, num_classes: int
 ) -> "GenerateOptions":
     """Return the options with the path and the span of the prior of a model, not yet loaded.
 
+    Args:
+        options: the options.
+        given: those that were given, name -> value.
+        trained: the configuration of the model.
+        num_classes: number of classes of its data set.
+
     Raises:
-        UserError: the model lacks an ability that the options require, or a path or a span leaves
-            the prior.
+        UserError: the model lacks an ability, a class, a category or a dimension that the options
+            require, or a path or a span of a plane leaves the prior.
     """
     require_abilities(options, trained)
-    uniform = getattr(trained.hp, "prior", "normal") == "uniform"
+    require_parts(options, trained, num_classes)
+    prior = PRIORS[getattr(trained.hp, "prior", NORMAL.name)]
     changes: dict[str, Any] = {}
     if options.path == AUTO:
-        changes["path"] = LINEAR if uniform else SPHERICAL
-    elif options.path == SPHERICAL and uniform:
+        changes["path"] = prior.path
+    elif options.path == SPHERICAL != prior.path:
         raise UserError(
-            f"a spherical path leaves the uniform prior of the model; use path={LINEAR}", "path"
+            f"a spherical path leaves the {prior.name} prior of the model; use path={prior.path}",
+            "path",
         )
-    if uniform and options.output == "plane":
-        if "span" in given and options.span > 1:
+    if options.output == PLANE:
+        if "span" in given and options.span > prior.limit:
             raise UserError(
-                f"expected a number <= 1, the limit of the uniform prior, got {options.span:g}",
+                f"expected a number <= {prior.limit:g}, the limit of the {prior.name} prior, got "
+                f"{options.span:g}",
                 "span",
             )
-        changes["span"] = min(options.span, 1.0)
+        changes["span"] = min(options.span, prior.limit)
     return dataclasses.replace(options, **changes)
 
 
@@ -213,30 +219,18 @@ def require_abilities(options: "GenerateOptions", trained: Config) -> None:
             raise UserError(lacking, name)
 
 
-def stem(options: "GenerateOptions") -> str:
-    """Return the start of the names of all files: the output and the options that select it.
-
-    Such as "grid-n64-seed0", "interpolation-linear-frames10-seeds3-7-12" and
-    "plane-span1.5-seed3-label7-step1000". A truncation of 1 is left out, and so is a step that is
-    not given. Options with other values give another name.
-    """
-    unused = ["truncation"] * (not truncates(options)) + ["n", "seed"] * bool(options.seeds)
-    parts = [
-        f"{spec.name}{in_name(value)}"
-        for spec in dataclasses.fields(options)
-        if spec.name not in (*UNNAMED, *unused)
-        and (value := getattr(options, spec.name)) not in (None, "")
-    ]
-    first = [options.output, *([options.path] if options.path else [])]
-    return "-".join([*first, *parts])
-
-
-def in_name(value: int | float | str) -> str:
-    """Return a value as part of a file name; the hash of a long one."""
-    text = str(value).removesuffix(".0").replace(",", "-")
-    if len(text) <= LONGEST:
-        return text
-    return f"-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+def require_parts(options: "GenerateOptions", trained: Config, num_classes: int) -> None:
+    """Raise UserError if the latents lack a class, a category or the dimensions of a plane."""
+    for name, kind, count in (
+        ("label", "class", num_classes),
+        ("category", "category", next(iter(getattr(trained.hp, "categories", ())), 0)),
+    ):
+        value = getattr(options, name)
+        if value is not None and value >= count:
+            raise UserError(f"expected a {kind} from 0 to {count - 1}, got {value}", name)
+    dimensions = getattr(trained.hp, "noise_dim", None) or getattr(trained.hp, "latent_dim", 2)
+    if options.output == PLANE and dimensions < 2:
+        raise UserError("plane: requires two latent dimensions, the model has one", "output")
 
 
 def sample(model: "GenerativeModel", options: "GenerateOptions") -> np.ndarray:
@@ -299,7 +293,7 @@ def save_interpolation(model: "GenerativeModel", options: "GenerateOptions", pla
 
 
 @OUTPUTS.add(
-    "plane",
+    PLANE,
     options={"span": PLANE_SPAN},
     meaning="a picture of 10 x 10 images over the first two latent dimensions",
 )
@@ -325,9 +319,9 @@ def save_traversals(model: "GenerativeModel", options: "GenerateOptions", place:
     from training import pictures
 
     trained = packages.find(options.pretrained) if options.pretrained else RunDirectory(options.run)
-    names = pictures.names_of_categories(trained, int(model.step.numpy()))
-    latents = (options.label, options.category)
-    found = pictures.traversals(model, options.span, options.seed, *latents, names)
+    names = pictures.names_of_categories(trained, int(model.step))
+    of_class = (options.label, options.category)
+    found = pictures.traversals(model, options.span, options.seed, *of_class, names)
     return [
         path
         for name, *drawn in found

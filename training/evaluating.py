@@ -9,15 +9,15 @@ from errors import UserError
 from evaluation import runner, subject
 from evaluation.categories import matching
 from evaluation.context import Stopwatch
-from evaluation.families import describe as describe_metrics
 from evaluation.options import EvaluateOptions, MeasureOptions
-from evaluation.record import RUN, WEIGHTS, evaluate, saved_record
+from evaluation.record import RUN, WEIGHTS, evaluate, stored_metrics
 from evaluation.reference import Reference
 from evaluation.reports import publishing
 from evaluation.reports.comparison import write_comparison
-from evaluation.reports.groups import table_of_means
+from evaluation.reports.comparison_figures import Rows, rows_of
+from evaluation.reports.groups import members_of, table_of_means
 from evaluation.reports.packages import described, write_card
-from evaluation.reports.pictures import CODES, CONFUSION, NEIGHBOURS
+from evaluation.reports.pictures import of_metrics
 from evaluation.reports.tables import notes, summary_of_missing, tables
 from storage import packages
 from storage.checkpoint_files import steps_of
@@ -29,7 +29,7 @@ from training import options
 from training.publishing import published_record
 from waiting import waiting
 
-__all__ = ["EvaluateOptions", "describe_metrics", "evaluate_all"]
+__all__ = ["EvaluateOptions", "evaluate_all"]
 
 PROTOCOL = "evaluation.json has the protocol of each value: counts, split, features, seeds"
 MEANS = "study.md"  # table of means over training seeds
@@ -46,8 +46,8 @@ def evaluate_all(
     Args:
         request: the runs or images, the metrics and the protocol.
         only_new: skip runs with saved metrics of the same checkpoint and protocol.
-        groups: run -> its configuration in a study, whose table has means over training seeds; also
-            written to MEANS.
+        groups: run -> its configuration in a study, whose table and figure have means over training
+            seeds; the table is also written to MEANS.
     """
     folder, runs = request.folder, runs_of(request)
     study = groups is not None
@@ -88,12 +88,31 @@ def evaluate_all(
     if several:
         measured = list(zip(runs, evaluations, strict=False))
         logs = {e["name"]: run.records() for run, e in measured}
-        configurations = {e["name"]: configuration_of(run) for run, e in measured}
+        rows = figure_rows(evaluations, measured, groups)
         with waiting("pictures of the comparison"):
-            lines.append(write_comparison(folder, evaluations, logs, configurations))
+            lines.append(write_comparison(folder, evaluations, logs, rows))
         if request.publish and len(runs) > 1:
             publishing.copy_pictures(folder, folder.name)
     return "\n".join(lines).strip("\n")
+
+
+def figure_rows(
+    evaluations: Sequence[dict],
+    measured: Sequence[tuple[RunDirectory | Package, dict]],
+    groups: Mapping[str, str] | None,
+) -> Rows:
+    """Return the runs of each row of the figures; of a study, those of a column of its table.
+
+    Args:
+        evaluations: all records.
+        measured: the runs with their records.
+        groups: run -> its configuration in a study; None without a study.
+    """
+    if groups is None:
+        configurations = {e["name"]: configuration_of(run) for run, e in measured}
+        return rows_of([e["name"] for e in evaluations], configurations)
+    members = members_of(evaluations, groups)
+    return {group: list(dict.fromkeys(e["name"] for e in of)) for group, of in members.items()}
 
 
 def configuration_of(run: RunDirectory | Package) -> str:
@@ -296,7 +315,7 @@ def evaluate_run(
         source = run if isinstance(run, Package) else run.path
         config, saved, model = loading.load_run(source, request.step)
     (reference,) = (r for r in references if r.data.fingerprint == saved["fingerprint"])
-    step = int(model.step.numpy())
+    step = int(model.step)
     protocol = {
         "model": config.options.model,
         "checkpoint_step": step,
@@ -319,15 +338,20 @@ def evaluate_run(
             protocol[RUN] = str(run.path.resolve())
     measured = subject.of_model(name, model, protocol, identity)
     found = evaluate(measured, reference, request, folder, only_new=only_new, watch=watch)
-    label_matches(model, run, folder)
-    measured_any = any(entry["value"] is not None for entry in found["metrics"].values())
-    if isinstance(run, RunDirectory) and not outdir and measured_any:
+    if all(entry["value"] is None for entry in found["metrics"].values()):
+        return found
+    with waiting(f"{name}: labelling categories"):
+        label_matches(model, run, folder)
+    if isinstance(run, RunDirectory) and not outdir:
         show_in_tensorboard(run, step, folder)
     return found
 
 
 def show_in_tensorboard(run: RunDirectory, step: int, folder: Path) -> None:
     """Write TensorBoard's summaries of the evaluation of a step, which replace earlier ones.
+
+    They have a folder of their own in the run: TensorBoard reads only the newest event file of a
+    folder further, and the training may still write to its own.
 
     Args:
         run: the run directory.
@@ -337,16 +361,13 @@ def show_in_tensorboard(run: RunDirectory, step: int, folder: Path) -> None:
     from training.events import EVALUATION, Events
     from training.pictures import picture
 
-    metrics = {
-        name: entry["value"]
-        for name, entry in saved_record(folder)["metrics"].items()
-        if entry["value"] is not None
-    }
-    pictures = {Path(n).stem: picture(folder / n) for n in (NEIGHBOURS, CODES, CONFUSION)}
-    suffix = f".{EVALUATION}-{step}"
-    for earlier in run.path.glob(f"events.out.tfevents.*{suffix}"):
+    stored = stored_metrics(folder)
+    metrics = {n: entry["value"] for n, entry in stored.items() if entry["value"] is not None}
+    pictures = {Path(n).stem: picture(folder / n) for n in sorted(of_metrics(stored))}
+    place, suffix = run.path / EVALUATION, f".step-{step}"
+    for earlier in place.glob(f"events.out.tfevents.*{suffix}"):
         earlier.unlink(missing_ok=True)
-    with Events(run.path, None, suffix) as events:
+    with Events(place, None, suffix) as events:
         drawn = {name: pixels[..., :3] for name, pixels in pictures.items() if pixels is not None}
         events.evaluation(step, metrics, drawn)
 

@@ -19,7 +19,7 @@ SAMPLES = "Samples"  # folder of pictures; TensorBoard sorts capitals first
 METRICS = LOGGED.removesuffix("_")  # folder of metrics
 GROUPED = ".grouped"  # suffix of event files whose tags have folders
 OTHERS = "other"  # folder of scalars without a declared group
-EVALUATION = "evaluation"  # folder of what evaluate.py measures and draws
+EVALUATION = "evaluation"  # folder of what evaluate.py measures and draws, in the run and in tags
 
 
 def tag_of(name: str) -> str:

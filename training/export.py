@@ -24,6 +24,7 @@ from storage.paths import expanded, one_path, require_writable
 from storage.run_directory import RunDirectory
 from training import options as training_options
 from training.publishing import published_record, training_record
+from waiting import waiting
 
 NUM_SAMPLES = 4  # in the package, to be compared with
 PLACES = ("outdir", "data_dir", "copy_to")  # options without meaning on another machine
@@ -75,18 +76,20 @@ def export(options: ExportOptions) -> packages.Package:
     require_writable(folder, "to")
     if (there := folder / f"{options.package}{packages.DESCRIPTION}").exists():
         raise UserError(f"{there} exists; choose another name, or delete it", "name")
-    import plotting
-    from models import pretrained
-    from training import loading
+    with waiting("loading TensorFlow"):
+        import plotting
+        from models import pretrained
+        from training import loading
 
-    _, _, model = loading.load_run(options.run, options.step)
-    tensors = pretrained.tensors_of(model)
-    pretrained.assign(model, tensors)  # the samples are those of the rounded weights
-    tensors[pretrained.SAMPLES] = plotting.to_uint8(model.sample(NUM_SAMPLES))
-    package = packages.write(
-        folder, options.package, tensors, about(run, int(model.step.numpy())) | {"licence": options.licence}
-    )
-    write_card(package)
+    with waiting(f"loading {run.label}"):
+        _, _, model = loading.load_run(options.run, options.step)
+    with waiting("writing the package"):
+        tensors = pretrained.tensors_of(model)
+        pretrained.assign(model, tensors)  # the samples are those of the rounded weights
+        tensors[pretrained.SAMPLES] = plotting.to_uint8(model.sample(NUM_SAMPLES))
+        described = about(run, int(model.step)) | {"licence": options.licence}
+        package = packages.write(folder, options.package, tensors, described)
+        write_card(package)
     return package
 
 
@@ -142,7 +145,7 @@ def without_paths(command: str) -> str:
 def main(argv: Sequence[str]) -> int:
     """Run the command line `argv`; return the exit code."""
     if flags.wants_help(argv):
-        print(f"{__doc__.strip()}\n\n{flags.describe(ExportOptions)}")
+        print(__doc__.strip(), "", flags.describe(ExportOptions), "", flags.ENDING, sep="\n")
         return 0
     first = [f"--run={word}" for word in argv[:1] if not word.startswith("-")]
     given = flags.given(argv[len(first) :], ExportOptions)

@@ -1,8 +1,10 @@
-"""Help texts of train.py: the flags that most trainings need, and all flags."""
+"""Help texts of train.py and evaluate.py: the flags that are needed first, and all flags."""
 
 from collections.abc import Sequence
 
 from cli import flags
+from evaluation.families import describe as describe_metrics
+from evaluation.options import EvaluateOptions
 from models import REGISTRY
 from training import options
 
@@ -18,13 +20,24 @@ FIRST = (
     "model", "dataset", "epochs", "steps", "batch_size", "noise_dim", "outdir", "seed",
     "eval_every",
 )  # fmt: skip
-FLAGFILE = (
-    "file of flags, one per line, such as configs/dcgan_mnist.txt; flags after it override it"
-)
+EVALUATE_USAGE = """usage: python evaluate.py --run DIR[,DIR ...] [--flag value ...]
+       python evaluate.py --pretrained NAME[,NAME ...] [--flag value ...]
+       python evaluate.py --images FOLDER_OR_NPZ --dataset NAME [--flag value ...]
+
+Draws samples from the last checkpoint of each run, compares them with real images, prints a table,
+and writes evaluation.json and neighbours.png to each run directory. Earlier metrics of the same
+checkpoint in evaluation.json are kept. Several runs are compared in tables and a figure. --images
+measures image files instead of a run. """
+EVALUATE_ALL_TITLE = "Flags, with their defaults in brackets:"
+FIRST_OF_EVALUATE = (
+    "run", "metrics", "features", "num_samples", "repeats", "baselines", "outdir", "publish",
+    "verbose",
+)  # fmt: skip
+METRICS = "Metrics, where <features> is the name of the feature network:"
 
 
 def help_text(argv: Sequence[str]) -> str:
-    """Return the help text of a command line that asks for help; with --model, of that model.
+    """Return the help text of a command line of train.py; with --model, of that model.
 
     Raises:
         UserError: there is no such model, or a value is invalid.
@@ -35,11 +48,22 @@ def help_text(argv: Sequence[str]) -> str:
     any_model = "a model: python train.py --model NAME --help=all"
     if flags.wants_all(argv):
         more = "" if len(classes) > 1 else f"\n\nFlags of {any_model}"
-        return f"{USAGE}{ALL_TITLE}\n\n{flags.describe(*classes)}{more}"
+        return f"{USAGE}{ALL_TITLE}\n\n{flags.describe(*classes)}{more}\n\n{flags.ENDING}"
     lines = [described for name in FIRST if (described := _described(name, classes))]
-    lines.append(flags.described("flagfile", FLAGFILE))
-    more = "" if len(classes) > 1 else f"\nAll flags of {any_model}"
-    return "\n".join([f"{USAGE}{FIRST_TITLE}", "", *lines, "", f"All flags: {of_model}{more}"])
+    more = [] if len(classes) > 1 else [f"All flags of {any_model}"]
+    ending = [f"All flags: {of_model}", *more, flags.ENDING]
+    return "\n".join([f"{USAGE}{FIRST_TITLE}", "", *lines, "", *ending])
+
+
+def evaluation_help(argv: Sequence[str]) -> str:
+    """Return the help text of a command line of evaluate.py; all flags are with the metrics."""
+    if flags.wants_all(argv):
+        every = [flags.describe(EvaluateOptions), METRICS, describe_metrics(), flags.ENDING]
+        return "\n\n".join([f"{EVALUATE_USAGE}{EVALUATE_ALL_TITLE}", *every])
+    specs = [EvaluateOptions.__dataclass_fields__[name] for name in FIRST_OF_EVALUATE]
+    more = "All flags, and the metrics with their meaning: python evaluate.py --help=all"
+    lines = map(flags.describe_flag, specs)
+    return "\n".join([f"{EVALUATE_USAGE}{FIRST_TITLE}", "", *lines, "", more, flags.ENDING])
 
 
 def _described(name: str, classes: Sequence[type]) -> str:

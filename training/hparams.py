@@ -39,11 +39,13 @@ from training.events import EVALUATION, METRICS, tag_of
 from training.options import Config, RunOptions, fixed_specs
 
 IDENTITY = ("model", "dataset", "seed")
-OTHERWISE = ("batch_size", "width")  # if less is given
+DEFAULT_COLUMNS = ("batch_size", "width")  # if less is given
 VISIBLE = 5  # columns of hyperparameters in the table before the user selects others
 
 
-def of_start(config: Config, images: ImageData, evaluated: Sequence[str]) -> Iterator[Summary]:
+def start_summaries(
+    config: Config, images: ImageData, evaluated: Sequence[str]
+) -> Iterator[Summary]:
     """Yield the summaries of the start of a run.
 
     Args:
@@ -59,7 +61,7 @@ def of_start(config: Config, images: ImageData, evaluated: Sequence[str]) -> Ite
     yield Summary(value=[value])
 
 
-def of_end() -> Iterator[Summary]:
+def end_summaries() -> Iterator[Summary]:
     """Yield the summary of the end of a finished run."""
     yield summary.session_end_pb(STATUS_SUCCESS)
 
@@ -75,7 +77,7 @@ def hyperparameters(given: Iterable[str]) -> list[HParamInfo]:
     """Return the columns of all models. Those of given values come first, after the identity."""
     classes = [RunOptions, *(entry.hyperparameters for entry in REGISTRY.values())]
     specs = {spec.name: spec for cls in classes for spec in fixed_specs(cls)}
-    names = [name for name in (*IDENTITY, *given, *OTHERWISE) if name in specs]
+    names = [name for name in (*IDENTITY, *given, *DEFAULT_COLUMNS) if name in specs]
     first = [*dict.fromkeys(names)][:VISIBLE]
     return [column(spec, name in first) for name, spec in specs.items()]
 
@@ -104,13 +106,15 @@ def final_metrics(images: ImageData, evaluated: Sequence[str]) -> Iterator[Metri
     network = features.network_of(images.name, images.image_shape)
     networks = dict.fromkeys((network, *features.fixed_names()))
     metrics = {name: m for each in networks for name, m in families.named(each).items()}
-    measured = (*evaluated, *(name for name, metric in metrics.items() if metric.default))
+    first = (*evaluated, *(name for name, metric in metrics.items() if metric.default))[0]
+    declared = (*evaluated, *metrics)  # a resumed run may measure others
     tags = [
-        f"{METRICS}/{measured[0]}",
-        f"{EVALUATION}/{measured[0]}",
+        f"{METRICS}/{first}",
+        f"{EVALUATION}/{first}",
         *map(tag_of, (*LOSSES.names, *LOSS.names, *losses, *tested, *PROGRESS.names)),
-        *(f"{METRICS}/{name}" for name in measured),
-        *(f"{EVALUATION}/{name}" for name in (*evaluated, *metrics)),
+        *(f"{METRICS}/{name}" for name in declared),
+        *(f"{EVALUATION}/{name}" for name in declared),
     ]
     for tag in dict.fromkeys(tags):
-        yield MetricInfo(name=MetricName(tag=tag))
+        folder = EVALUATION if tag.startswith(f"{EVALUATION}/") else ""  # below that of the run
+        yield MetricInfo(name=MetricName(group=folder, tag=tag), display_name=tag)

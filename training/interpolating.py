@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from errors import UserError
-from evaluation.reference import counted
+from evaluation.reference import BATCH, counted
 from fields import field, listed
+from models.priors import LINEAR, SPHERICAL
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -17,10 +18,11 @@ if TYPE_CHECKING:
     from models.base import GenerativeModel
     from training.drawing import GenerateOptions
 
-AUTO, SPHERICAL, LINEAR, STYLE_PATH = PATHS = ("auto", "spherical", "linear", "styles")
+AUTO, STYLE_PATH = "auto", "styles"
+PATHS = (AUTO, SPHERICAL, LINEAR, STYLE_PATH)
 
 
-def in_order(text: str) -> str:
+def parsed_seeds(text: str) -> str:
     """Return seeds, separated by commas, without blanks; "" for none.
 
     Raises:
@@ -62,7 +64,7 @@ INTERPOLATION = {
         "latent of each seed in turn, a row from one to the next; repeat the first seed at the end "
         "to close the path",
         group="interpolation",
-        convert=in_order,
+        convert=parsed_seeds,
     ),
 }  # fmt: skip
 
@@ -75,13 +77,26 @@ def truncates(options: "GenerateOptions") -> bool:
 def generate(
     model: "GenerativeModel", options: "GenerateOptions", latents: dict[str, "tf.Tensor"]
 ) -> np.ndarray:
-    """Return images of latents name -> [n, d], truncated if selected: float32 in [-1, 1]."""
-    if not truncates(options):
-        batches = model.generate_batches(latents)
-        return np.concatenate([*counted(batches, len(next(iter(latents.values()))), "images")])
-    from training.pictures import generate_truncated
+    """Return images of latents name -> [n, d], truncated if selected: float32 [n, h, w, c]."""
+    if truncates(options):
+        return images_of_styles(model, truncated_styles(model, options, latents))
+    batches = model.generate_batches(latents)
+    return np.concatenate([*counted(batches, len(next(iter(latents.values()))), "images")])
 
-    return generate_truncated(model, latents, options.truncation)
+
+def truncated_styles(
+    model: "GenerativeModel", options: "GenerateOptions", latents: dict[str, "tf.Tensor"]
+) -> "tf.Tensor":
+    """Return the styles [n, layers, d] of latents name -> [n, d], truncated."""
+    from models.latents import truncate
+
+    return truncate(model.styles(latents), model.mean_style(), options.truncation)
+
+
+def images_of_styles(model: "GenerativeModel", w: "np.ndarray | tf.Tensor") -> np.ndarray:
+    """Return the images of styles [n, layers, d], with a count: float32 [n, h, w, c]."""
+    parts = (w[start : start + BATCH] for start in range(0, len(w), BATCH))
+    return np.concatenate([*counted(map(model.images_of_styles, parts), len(w), "images")])
 
 
 def ends_of(
@@ -105,15 +120,19 @@ def interpolate_latents(
     starts: dict[str, "tf.Tensor"],
     ends: dict[str, "tf.Tensor"],
 ) -> np.ndarray:
-    """Return the images between latents name -> [rows, d], row by row.
+    """Return the images between latents name -> [rows, d]: float32 [rows frames, h, w, c].
 
-    One-hot parts (classes, categorical codes) and uniform ones are always interpolated linearly.
+    Parts that a spherical path leaves (classes, categorical codes and uniform parts) are always
+    interpolated linearly.
     """
     from models.latents import interpolate
 
     points = {
         name: interpolate(
-            part, ends[name], options.frames, options.path if name == "noise" else LINEAR
+            part,
+            ends[name],
+            options.frames,
+            LINEAR if options.path == LINEAR else model.latents.path(name),
         )
         for name, part in starts.items()
     }
@@ -127,12 +146,13 @@ def interpolate_styles(
     starts: dict[str, "tf.Tensor"],
     ends: dict[str, "tf.Tensor"],
 ) -> np.ndarray:
-    """Return the images on the chords between the styles of latents, row by row."""
-    from models.latents import interpolate, truncate
+    """Return the images on the chords between the styles of latents name -> [rows, d].
 
-    w, w_end = (
-        truncate(model.styles(z), model.mean_style(), options.truncation) for z in (starts, ends)
-    )
+    float32 [rows frames, h, w, c], row by row.
+    """
+    from models.latents import interpolate
+
+    w, w_end = (truncated_styles(model, options, z) for z in (starts, ends))
     first, last = (np.reshape(styles, (len(styles), -1)) for styles in (w, w_end))
     points = interpolate(first, last, options.frames, LINEAR)
-    return model.images_of_styles(np.reshape(points, (-1, *w.shape[1:])))
+    return images_of_styles(model, np.reshape(points, (-1, *w.shape[1:])))

@@ -1,5 +1,6 @@
 """Training loop, from the configuration to the exported generator."""
 
+import contextlib
 import functools
 import gc
 import math
@@ -124,13 +125,13 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
         Events(run.path, start) as events,
     ):
         if not first:
-            events.hparams(0, hparams.of_start(config, images, evaluated))
+            events.hparams(0, hparams.start_summaries(config, images, evaluated))
             events.images(0, {"real": real})
-        drawn = restore_summaries(run, events, first, start)
+            events.text(0, "config", f"```\n{run.config.read_text()}\n```")
+        with waiting("restoring TensorBoard's summaries"):
+            drawn = restore_summaries(run, events, first, start)
         if start:
             copies.request()
-        else:
-            events.text(0, "config", f"```\n{run.config.read_text()}\n```")
         outputs = callbacks.Outputs(run, events, total, stop)
         log = callbacks.Log(outputs, options.log_every, batches, notes.get("log", {}))
         evaluators = []
@@ -189,9 +190,9 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
         if finished := step == total and not stop.received:
             finish(run, model, events, images.class_names, shown, epoch)
             copies.request()
-    if stop.received and not finished:
-        name = stop.received.name
-        print(f"stopped by {name} at step {step}; run the same command to resume")
+    if stop.received:
+        end = "the run is finished" if finished else "run the same command to resume"
+        print(f"stopped by {stop.received.name} at step {step}; {end}")
     return 128 + stop.received if stop.received else 0
 
 
@@ -203,8 +204,7 @@ def fit(
     progress: Progress,
 ) -> None:
     """Train for a number of steps, with callbacks within them, of which one is the progress."""
-    title = "first step, which XLA compiles" if model.jit_compile else "first step"
-    with waiting(title) as progress.first:
+    with contextlib.ExitStack() as progress.notes:
         model.fit(data, steps_per_epoch=steps, callbacks=within, shuffle=False, verbose=0)
 
 
@@ -246,7 +246,7 @@ def sample_measure(
             f"{time.perf_counter() - start:.1f} s"
         )
 
-    measured = subject.of_model("", model, {})
+    measured = subject.of_model("evaluation", model, {})
     start = time.perf_counter()
     trial, _ = runner.measure(measured, reference, wanted, request)
     for name, reason in runner.undefined(trial).items():
@@ -269,7 +269,8 @@ def sample_measure(
 
 def validation(model: GenerativeModel, reference: Reference) -> dict[str, float]:
     """Return validation losses and active units; log a warning if the posterior has collapsed."""
-    losses = validation_losses(subject.of_model("", model, {}), reference)
+    with waiting("validation losses"):
+        losses = validation_losses(subject.of_model("", model, {}), reference)
     if losses.get(ACTIVE_UNITS) == 0:
         warn(
             "the posterior has collapsed: no latent dimension has a KL divergence above "
@@ -417,7 +418,7 @@ def finish(
     events.images(step, {name: pixels for name, pixels in shown.items() if pixels is not None})
     if (curves := picture(run.path / "curves.png")) is not None:
         events.images(step, {"curves": curves}, folder=callbacks.PROGRESS.folder)
-    events.hparams(step, hparams.of_end())
+    events.hparams(step, hparams.end_summaries())
     events.flush()
     with waiting("exporting the generator"):
         export(layers.plain(model.generator_network()), run.export)

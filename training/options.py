@@ -123,10 +123,11 @@ class RunOptions:
     )  # fmt: skip
     eval_metrics: str = field(
         "",
-        "metrics of these evaluations, separated by commas (evaluate.py --help lists them); "
+        "metrics of these evaluations, separated by commas (evaluate.py --help=all lists them); "
         "default: the Fréchet distance",
         group="evaluation",
         may_change=True,
+        commas=True,
     )
     eval_features: str = field(
         "auto", "feature network of these evaluations; see features of evaluate.py",
@@ -138,7 +139,7 @@ class RunOptions:
     )  # fmt: skip
     profile_steps: str = field(
         "", "A,B: profile the steps A to B for TensorBoard; default: no profile", group="speed",
-        may_change=True,
+        may_change=True, commas=True,
     )  # fmt: skip
     jit: str = field(
         "auto",

@@ -34,7 +34,8 @@ from storage.run_directory import STEP_PICTURE, RunDirectory
 
 PLANE_SPANS = (1, 3)
 RECONSTRUCTIONS = 10  # images per row
-EPOCH_ROWS = 12  # rows of reconstructions-by-epoch.png below the originals
+EPOCH_ROWS = 12  # maximum number of rows of reconstructions_by_epoch below the originals
+CATEGORIES = "categories.png"
 TRAVERSALS = "traversals"  # folder in a run
 TRAVERSAL_SPANS = (1, 2)  # of the traversals of a run
 PLANE_POINTS = 10  # values per dimension in a plane
@@ -68,6 +69,12 @@ def picture(path: Path) -> np.ndarray | None:
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
+def number_label(value: float, digits: int = 2) -> str:
+    """Return a number as a label with at least that many digits, without an exponent if large."""
+    value = round(value, 6) + 0.0  # neither a rounding error of 0 nor -0
+    return f"{value:.{digits}g}" if abs(value) < 10 ** (digits - 1) else f"{value:.0f}"
+
+
 def plane_spans(model: GenerativeModel) -> list[int]:
     """Return the spans of the planes of a training, without those that leave a uniform prior."""
     limit = model.latents.limit(next(iter(model.latents.parts)))
@@ -92,7 +99,7 @@ def plane_grid(model: GenerativeModel, latents: dict[str, tf.Tensor], span: floa
         raise UserError("a plane requires two latent dimensions, the model has one")
     repeated = {name: tf.repeat(part, PLANE_POINTS**2, axis=0) for name, part in latents.items()}
     images = model.generate(repeated | {first: plane(latents[first][0], span, PLANE_POINTS)})
-    values = [f"{value:.2g}" for value in np.linspace(-span, span, PLANE_POINTS)]
+    values = [number_label(value) for value in np.linspace(-span, span, PLANE_POINTS)]
     return plotting.grid(
         images, PLANE_POINTS, row_labels=values, column_labels=values, corner="z0 ↓, z1 →"
     )
@@ -149,9 +156,10 @@ def reconstructions_by_epoch(
     for step in evenly_spaced(list(paths), EPOCH_ROWS):
         if (sheet := picture(paths[step])) is None:
             continue
-        with contextlib.suppress(ValueError):  # a picture of other images
-            rows.append(plotting.cells(sheet, originals.shape[1:], columns)[1])
-            labels.append(f"{step / steps_per_epoch:.3g}")
+        with contextlib.suppress(ValueError):  # a picture of other images, or of one row
+            _, reconstructed, *_ = plotting.cells(sheet, originals.shape[1:], columns)
+            rows.append(reconstructed)
+            labels.append(number_label(step / steps_per_epoch, digits=3))
     if len(rows) == 1:
         return None
     return plotting.grid(np.concatenate(rows), columns, row_labels=labels, corner="epoch")
@@ -189,7 +197,7 @@ def traversals(
     """
     draws = model.draw_latents(10, seed, label, category)
     values = np.linspace(-span, span, POINTS)
-    columns = {"columns": POINTS, "column_labels": [f"{value:.2g}" for value in values]}
+    columns = {"columns": POINTS, "column_labels": [number_label(value) for value in values]}
     if CONTINUOUS not in model.latents.parts:
         if model.lacks(ORDERED_DIMENSIONS):
             return
@@ -272,7 +280,7 @@ def save_categories(
     labels = category_labels(number, names)
     if part == LABEL:
         labels["corner"] = "class"
-    path = folder / "categories.png"
+    path = folder / CATEGORIES
     plotting.save_image(path, plotting.grid(model.generate(latents), columns, **labels))
     return [path]
 
@@ -293,8 +301,13 @@ def save_traversals(
     return [
         path
         for name, *drawn in found
-        for path in save_traversal(folder / f"{name}-span-{span:g}", *drawn)
+        for path in save_traversal(folder / traversal_name(name, span), *drawn)
     ]
+
+
+def traversal_name(name: str, span: float) -> str:
+    """Return the name of the files of a traversal, without ending."""
+    return f"{name}-span-{span:g}"
 
 
 def save_traversal(place: Path, picture: np.ndarray, frames: list[np.ndarray]) -> list[Path]:
@@ -316,8 +329,8 @@ def save_traversal(place: Path, picture: np.ndarray, frames: list[np.ndarray]) -
 def label_matches(model: GenerativeModel, run: RunDirectory | Package, folder: Path) -> None:
     """Label categories with the classes that they match in the evaluation in a folder.
 
-    Writes categories.png to the folder, and in that of the run also the pictures of its traversals.
-    Pictures that are newer than the evaluation are kept.
+    Writes categories.png to the folder, and in that of the run also the pictures of its traversals
+    if they are of the step of the model. Pictures that are newer than the evaluation are kept.
 
     Args:
         model: the model of the run.
@@ -325,14 +338,18 @@ def label_matches(model: GenerativeModel, run: RunDirectory | Package, folder: P
         folder: folder of evaluation.json.
     """
     names = with_classes(stored_metrics(folder).get(CLUSTER_ACCURACY, {}).get("protocol", {}))
-    drawn = folder / "categories.png"
+    drawn = folder / CATEGORIES
     current = drawn.exists() and drawn.stat().st_mtime_ns > (folder / FILE).stat().st_mtime_ns
     if names is None or current:
         return
-    if folder == run.outputs and (traversed := folder / TRAVERSALS).is_dir():
-        for span in TRAVERSAL_SPANS:
+    of_run = isinstance(run, RunDirectory) and folder == run.outputs
+    if of_run and (traversed := folder / TRAVERSALS).is_dir():
+        step = int(model.step)
+        # A run of an earlier version has no status.
+        spans = TRAVERSAL_SPANS if run.status().get("finished", step) == step else ()
+        for span in spans:
             for name, pixels, _ in traversals(model, span, 0, names=names):
-                plotting.save_image(traversed / f"{name}-span-{span:g}.png", pixels)
+                plotting.save_image(traversed / f"{traversal_name(name, span)}.png", pixels)
     save_categories(model, folder, names)
 
 

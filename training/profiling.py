@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from cli.failures import first_line
 from errors import warn
-from training.callbacks import Log, StepCallback, is_live
+from training.callbacks import Log, StepCallback
+from waiting import is_live
 
 
 class Profiler(StepCallback):

@@ -1,5 +1,6 @@
 """Progress line of a training."""
 
+import contextlib
 import math
 import shutil
 import time
@@ -7,7 +8,7 @@ import time
 from data import Batches
 from models.scalars import group_of
 from training.callbacks import Log, StepCallback
-from waiting import Work, is_live
+from waiting import Work, is_live, waiting
 
 WARM_UP = 3.0  # seconds from the first execution, which compiles, to the first estimate
 ESTIMATING = "estimating the time left"
@@ -22,7 +23,7 @@ class Progress(StepCallback):
         log: log that has the losses.
 
     Attributes:
-        first: the work of the first step, which ends with it; None for none.
+        notes: context in which the note about the first step begins.
     """
 
     def __init__(self, total: int, batches: Batches, log: Log):
@@ -30,18 +31,23 @@ class Progress(StepCallback):
         self.total, self.batches, self.log = total, batches, log
         self.live = is_live()
         self.period = 0.5 if self.live else 30.0
+        self.notes = contextlib.ExitStack()
         self.first: Work | None = None
 
     def begin(self):
         self.shown = time.perf_counter()
         self.since, self.counted = self.shown, self.step
-        self.warm = False
+        self.warm, self.first = False, None
+
+    def on_train_batch_begin(self, batch, logs=None):
+        if self.first is None:
+            title = "first step, which XLA compiles" if self.model.jit_compile else "first step"
+            self.first = self.notes.enter_context(waiting(title))
 
     def after_step(self):
         now = time.perf_counter()
         if self.counted == self.first_step:  # the speed is measured after the first execution
-            if self.first:
-                self.first.end()
+            self.first.end()
             if self.step < self.total:
                 self.since, self.counted = now, self.step
         self.warm = self.warm or (now - self.since >= WARM_UP and self.step > self.counted)

@@ -64,11 +64,11 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
     options = config.options
     data.check(options.dataset, data_dir=options.data_dir or None, gray=options.gray)
     with RunDirectory(config.outdir) as run, unbreakable_output(), last_checkpoint_named(run, argv):
-        copying.take_back(config, run)
+        copied = copying.take_back(config, run)
         config = config.for_run(run)
         resume.check(config, run)
         if (step := resume.finished_step(config, run)) is not None:
-            print(f"{run.path}: already finished at step {step}")
+            print(*copied, f"{run.path}: already finished at step {step}", sep="\n")
             return 0
         images = None if data.of_tfds(options.dataset) else beside(config.load_data)
         if images and not (config.suits(1) and config.suits(3)):
@@ -78,9 +78,9 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
             from training.callbacks import DivergedError
             from training.loop import train
 
-        line = devices.first_line(devices.jit_of(options), options.mixed_precision)
+        line = devices.device_line(devices.jit_of(options), options.mixed_precision)
         with cleared():  # of the decoding in the thread
-            print(line, flush=True)
+            print(line, *copied, sep="\n", flush=True)
         try:
             loaded = images.result() if images else config.load_data()
             for note in config.notes(loaded.image_shape):

@@ -18,6 +18,7 @@ from storage.files import write_atomically
 
 PAGE = ROOT / "docs" / "performance.md"
 FIGURE = ROOT / "docs" / "performance.png"
+FIGURE_TITLE = "Speed relative to the tutorial loop"
 BEGIN, END = "<!-- begin: benchmarks compare -->", "<!-- end: benchmarks compare -->"
 
 Group = dict[str, dict]
@@ -218,7 +219,7 @@ def markdown(record: dict, figure: str = FIGURE.name) -> str:
         peak = peaks(record, found)
         parts += [f"### {stage.title}", stage.text, measured_on(found)]
         if name == "steps":
-            parts.append(f"![Speed relative to the tutorial loop]({figure})")
+            parts.append(f"![{FIGURE_TITLE}]({figure})")
         for title, group in found["groups"].items():
             parts.append(f"**{title}**")
             if contestants.CONTROL in group and not stage.reference:
@@ -274,13 +275,15 @@ def write_page(record: dict, page: pathlib.Path = PAGE) -> None:
 
 def draw_figure(record: dict, path: pathlib.Path = FIGURE) -> None:
     """Draw the speeds relative to the tutorial loop, if the train steps are measured."""
-    panels = []
     reference = STAGES["steps"].reference
+    panels: dict[str, dict[str, plotting.dots.Values]] = {}
     for title, group in record["stages"].get("steps", {}).get("groups", {}).items():
-        values = {}
+        panels[title] = {}
         for name, measurement in group.items():
             ratios = rounds.ratios(group[reference]["seconds"], measurement["seconds"])
-            values[name] = (min(ratios), statistics.median(ratios), max(ratios))
-        panels.append(plotting.Dots(title, values, better="higher"))
+            panels[title][name] = (min(ratios), statistics.median(ratios), max(ratios))
     if panels:
-        plotting.save_dots(path, panels)
+        highest = max(high for values in panels.values() for *_, high in values.values())
+        shared = {"better": "higher", "includes": (0.0, highest), "reference": 1.0}
+        drawn = [plotting.Dots(title, values, **shared) for title, values in panels.items()]
+        plotting.save_dots(path, drawn, FIGURE_TITLE)

@@ -1,7 +1,7 @@
 """Agreement of the categorical code with the classes of real and of generated images."""
 
 import collections
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -70,15 +70,15 @@ def ari(context):
     return context.shared(clustering)["ari"]
 
 
-def classifiers(context) -> dict[str, tuple[Extractor, Callable]]:
-    """Return the classifier and the conversion of its images, by wanted metric."""
+def classifiers(context) -> dict[str, Extractor]:
+    """Return the classifier of each wanted metric, by its name."""
     data, found = context.reference.data, {}
     if context.wants(CLASS_INFORMATION):
-        found[CLASS_INFORMATION] = (context.extractor, np.asarray)
+        found[CLASS_INFORMATION] = context.extractor
     if context.wants(GRAY_CLASS_INFORMATION) and in_colour(data.image_shape):
         network = classifier.of_gray_images(data.name, data.fingerprint)
         if network:
-            found[GRAY_CLASS_INFORMATION] = (network, classifier.to_gray)
+            found[GRAY_CLASS_INFORMATION] = network
     return found
 
 
@@ -86,8 +86,8 @@ def classes_of(context, batches: Iterable[np.ndarray]) -> dict[str, np.ndarray]:
     """Return the classes that each classifier predicts for images uint8, int [n]."""
     found = collections.defaultdict(list)
     for images in batches:
-        for name, (network, convert) in context.shared(classifiers).items():
-            found[name].append(network.classes(convert(images)))
+        for name, network in context.shared(classifiers).items():
+            found[name].append(network.classes(images))
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
@@ -109,7 +109,7 @@ def class_information(context, name: str) -> Measurement:
     The protocol lists the value for permuted codes, and that of test images with the categories
     that the model predicts.
     """
-    network, _ = context.shared(classifiers)[name]
+    network = context.shared(classifiers)[name]
     codes = np.argmax(context.shared(latents)[context.model.latents.categorical[0]], axis=1)
     classes = context.shared(classes_of_samples)[name]
     value, permuted = representation.class_information(codes, classes, context.seed)

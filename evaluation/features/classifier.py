@@ -88,6 +88,17 @@ def load(path: pathlib.Path, name: str = "") -> Extractor:
     Raises:
         UserError: the file is missing or damaged.
     """
+    try:
+        return _loaded(path, name)
+    except ValueError as error:
+        raise UserError(
+            f"{path}: not the weights of a classifier ({error}); delete it and run "
+            "train_classifier.py again"
+        ) from None
+
+
+def _loaded(path: pathlib.Path, name: str) -> Extractor:
+    """Load a classifier as `load` does; ValueError with the reason if that fails."""
     import tensorflow as tf
 
     try:
@@ -101,10 +112,7 @@ def load(path: pathlib.Path, name: str = "") -> Extractor:
         OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile
     ) as error:  # fmt: skip
         reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(
-            f"{path}: not the weights of a classifier ({reason[0]}); delete it and run "
-            "train_classifier.py again"
-        ) from None
+        raise ValueError(reason[0]) from None
 
     name = name or name_of(of.dataset, of.gray)
 
@@ -115,13 +123,7 @@ def load(path: pathlib.Path, name: str = "") -> Extractor:
                 f"{name} requires images {list(of.image_shape)}, got {list(images.shape[1:])}; "
                 "choose another feature network"
             )
-        return network(gray(images) if of.gray else images, training=False)
-
-    def gray(images):
-        """Return images whose channels are their mean; see `to_gray`, which rounds as well."""
-        mean = tf.reduce_mean(tf.cast(images, tf.float32), -1, keepdims=True)
-        mean = tf.round(mean) if images.dtype == tf.uint8 else mean
-        return tf.repeat(mean, images.shape[-1], -1)
+        return network(to_gray(images) if of.gray else images, training=False)
 
     digest = hashlib.sha256(content).hexdigest()
     resizing = "gray" if of.gray else "none"
@@ -132,15 +134,15 @@ def load_file(path: str) -> Extractor:
     """Load the classifier of a file that train_classifier.py wrote, named after its data set.
 
     Raises:
-        UserError: the file is missing or another one.
+        UserError: the file is missing, cannot be read, or is another one.
     """
     file = pathlib.Path(expanded(path, "features"))
     if not file.is_file():
         raise UserError("no such file")
     try:
-        return load(file)
-    except UserError:
-        raise UserError("not a file that train_classifier.py wrote") from None
+        return _loaded(file, "")
+    except ValueError as error:
+        raise UserError(f"not a file that train_classifier.py wrote ({error})") from None
 
 
 def name_of(dataset: str, gray: bool = False) -> str:
@@ -165,10 +167,14 @@ def load_digits() -> Extractor:
     return load(DIGITS_FILE, DIGITS)
 
 
-def to_gray(images: np.ndarray) -> np.ndarray:
-    """Replace the channels of images, uint8 [n, h, w, 3], by their rounded mean."""
-    mean = np.asarray(images, np.float32).mean(-1, keepdims=True)
-    return np.repeat(np.round(mean).astype(np.uint8), 3, axis=-1)
+def to_gray(images):
+    """Replace the channels of images [n, h, w, 3] by their mean, rounded if they are uint8."""
+    import tensorflow as tf
+
+    mean = tf.reduce_mean(tf.cast(images, tf.float32), -1, keepdims=True)
+    if images.dtype == np.uint8:
+        mean = tf.cast(tf.round(mean), tf.uint8)
+    return tf.repeat(mean, images.shape[-1], -1)
 
 
 def cached_file(fingerprint: str, gray: bool = False) -> pathlib.Path:
@@ -183,7 +189,7 @@ def cached_file(fingerprint: str, gray: bool = False) -> pathlib.Path:
 
 
 def of_gray_images(dataset: str, fingerprint: str) -> Extractor | None:
-    """Load the classifier of gray versions of a data set; None if train_classifier.py made none.
+    """Load the classifier of gray versions of a data set; None if there is no such classifier.
 
     Raises:
         UserError: its file is damaged.

@@ -3,15 +3,15 @@
 import csv
 import io
 import json
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import plotting
 from evaluation.reports.comparison_figures import (
     Logs,
+    Rows,
+    curve_panels,
     metric_panels,
-    rows_of,
-    shared_curves,
     title_of,
 )
 from evaluation.reports.tables import low_middle_high, notes, tables
@@ -30,7 +30,7 @@ def write_comparison(
     folder: Path,
     evaluations: Sequence[dict],
     logs: Logs,
-    configurations: Mapping[str, Hashable],
+    rows: Rows,
 ) -> str:
     """Write the comparison of several evaluations as Markdown, JSON, CSV and figures.
 
@@ -38,7 +38,7 @@ def write_comparison(
         folder: folder of the files.
         evaluations: records of evaluations.
         logs: records of metrics.jsonl by run, for curves.png.
-        configurations: run -> the values that runs with other seeds share.
+        rows: the runs of each row of the figures.
 
     Returns:
         A line that lists the files.
@@ -51,10 +51,9 @@ def write_comparison(
     writer.writerow(["run", "metric", "value", "lowest", "highest", "protocol"])
     writer.writerows(csv_rows(evaluations))
     write_atomically(folder / "comparison.csv", text.getvalue())
-    rows = rows_of([evaluation["name"] for evaluation in evaluations], configurations)
     title = title_of(evaluations)
     plotting.save_dots(folder / "comparison.png", metric_panels(evaluations, rows), title)
-    panels = shared_curves(logs, rows)
+    panels = curve_panels(logs, rows)
     if panels:
         thin = "thin lines: each seed" if any(len(runs) > 1 for runs in rows.values()) else ""
         plotting.save_curves(folder / "curves.png", panels, "step", title, thin)

@@ -14,7 +14,7 @@ from evaluation import families
 from evaluation.metric import NEITHER, logged_metric
 from evaluation.reports.tables import by_dataset, low_middle_high, metric_names
 from models.scalars import group_of
-from plotting.looks import Look, in_order, look_of, marked
+from plotting.looks import Look, in_order, look_of, look_with_marker
 
 SEED = re.compile(r"([\W_]*seed[\W_]*\d*)?[\W_]*$")  # end of the names of runs of one configuration
 
@@ -38,7 +38,7 @@ def look_of_metric(name: str) -> Look:
     """Return the look of the curve of a metric: one of its own for each declared metric."""
     metric = families.find(name)
     return (
-        marked([m.name for m in families.declared()].index(metric.name))
+        look_with_marker([m.name for m in families.declared()].index(metric.name))
         if metric
         else look_of(name)
     )
@@ -48,16 +48,16 @@ def rows_of(names: Sequence[str], configurations: Mapping[str, Hashable]) -> Row
     """Group runs by their configuration.
 
     Args:
-        names: names of the runs.
+        names: names of the runs; a baseline of several data sets has the same name in each.
         configurations: run -> the values that runs with other seeds share; a run without an entry
             has a row of its own.
 
     Returns:
-        Label -> runs. The label of one run is its name, that of several the beginning of their
-        names, without "seed". Folders are left out if the names differ without them.
+        Label -> runs. The label of one run is its name, that of several the first words of their
+        names, without "seed", or all names. Folders are left out if the names differ without them.
     """
     groups: dict[Hashable, list[str]] = {}
-    for name in names:
+    for name in dict.fromkeys(names):
         groups.setdefault(configurations.get(name, (name,)), []).append(name)
     shown = {name: basename(name.rstrip("/")) for name in names}
     if len({*shown.values()}) < len(shown):
@@ -72,9 +72,12 @@ def rows_of(names: Sequence[str], configurations: Mapping[str, Hashable]) -> Row
 
 
 def beginning(names: Sequence[str]) -> str:
-    """Return the letters with which all names begin."""
+    """Return the whole words with which all names begin."""
     equal = [len({*letters}) == 1 for letters in zip(*names, strict=False)]
-    return names[0][: [*equal, False].index(False)]
+    common = names[0][: [*equal, False].index(False)]
+    if all(re.match(r"[\W_]|$", name[len(common) :]) for name in names):
+        return common
+    return re.sub(r"[^\W_]+$", "", common)
 
 
 def title_of(evaluations: Sequence[dict]) -> str:
@@ -88,9 +91,11 @@ def title_of(evaluations: Sequence[dict]) -> str:
 def metric_panels(evaluations: Sequence[dict], rows: Rows) -> list[plotting.Dots]:
     """Return a panel per metric of each data set, with a row per configuration.
 
-    The middle of a configuration is the mean over its runs, the range that of all their values.
+    The middle of a configuration is the mean over its runs, the range that of all their values. It
+    is n/a if one of the runs lacks the metric, as in the table of a study.
     """
     groups = by_dataset(evaluations)
+    looks = in_order(rows)
     panels = []
     for dataset, group in groups.items():
         entries = {evaluation["name"]: evaluation["metrics"] for evaluation in group}
@@ -100,13 +105,13 @@ def metric_panels(evaluations: Sequence[dict], rows: Rows) -> list[plotting.Dots
                 if not any(run in entries for run in runs):
                     continue
                 found = [low_middle_high(entries[r].get(metric)) for r in runs if r in entries]
-                measured = np.array([triple for triple in found if triple])
-                values[label] = None
-                if len(measured):
-                    low, middle, high = measured.T
-                    values[label] = (low.min(), middle.mean(), high.max())
+                if None in found:
+                    values[label] = None
+                    continue
+                low, middle, high = np.array(found).T
+                values[label] = (low.min(), middle.mean(), high.max())
                 if len(runs) > 1:
-                    seeds[label] = measured[:, 1].tolist() if len(measured) else []
+                    seeds[label] = middle.tolist()
             panels.append(
                 plotting.Dots(
                     metric if len(groups) == 1 else f"{dataset}: {metric}",
@@ -114,15 +119,17 @@ def metric_panels(evaluations: Sequence[dict], rows: Rows) -> list[plotting.Dots
                     seeds=seeds,
                     log=is_logarithmic(metric),
                     better=direction(metric),
+                    looks=looks,
                 )
             )
     return panels
 
 
-def shared_curves(logs: Logs, rows: Rows) -> list[plotting.Panel]:
+def curve_panels(logs: Logs, rows: Rows) -> list[plotting.Panel]:
     """Return a panel for each loss and metric that several logs have.
 
-    It has a curve per configuration: that of a run, or the mean of several with their own.
+    It has a curve per configuration: that of a run, or the mean of several with their own; without
+    a step that all of them have, their own alone.
     """
     looks = in_order(rows)
     panels = []
@@ -138,9 +145,11 @@ def shared_curves(logs: Logs, rows: Rows) -> list[plotting.Panel]:
             count += len(own)
             if not own:
                 continue
-            label = row if len(own) == 1 else f"{row}, mean of {len(own)} seeds"
+            mean = mean_of(own)
+            averaged = len(own) > 1 and mean[0]
+            label = f"{row}, mean of {len(own)} seeds" if averaged else row
             colours[label] = looks[row]
-            series[label] = own[0] if len(own) == 1 else mean_of(own)
+            series[label] = mean if len(own) > 1 else own[0]
             seeds[label] = own[1:] and own
         if count > 1:
             title, log = metric or name, is_logarithmic(metric or name)

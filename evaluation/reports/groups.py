@@ -1,15 +1,31 @@
-"""Means over the training seeds of each configuration of a study."""
+"""Configurations of a study: their names, and means over the training seeds of each."""
 
+import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 
 from evaluation.reports.tables import by_dataset, tables
 
 LEGEND = (
-    "mean ± standard deviation over the training seeds; with one, over its evaluation seeds or "
-    "subsets"
+    "mean ± standard deviation over the training seeds; with one, the median and the range over "
+    "its evaluation seeds, or the value ± its spread over subsets"
 )
+
+
+def configuration_name(flagfile: str | Path, setting: Mapping[str, str] | None = None) -> str:
+    """Return the name of a flagfile with a setting, flag -> value: the start of those of its runs.
+
+    It is also the column of the table and the row of the figure.
+    """
+    values = {flag: re.sub(r"[^\w.+-]", "_", value) for flag, value in (setting or {}).items()}
+    return "-".join([Path(flagfile).stem, *(f"{flag}={value}" for flag, value in values.items())])
+
+
+def run_name(configuration: str, seed: int) -> str:
+    """Return the name of the run of a configuration with a seed, and of its folder."""
+    return f"{configuration}-seed{seed}"
 
 
 def table_of_means(evaluations: Sequence[dict], groups: Mapping[str, str]) -> str:
@@ -53,16 +69,12 @@ def mean_entry(entries: Sequence[dict | None]) -> dict:
     """Return the mean of stored metrics as an entry whose protocol has the spread.
 
     Args:
-        entries: a metric of each run of a group. That of a single run is replaced by the mean over
-            its evaluation seeds, if it has several.
+        entries: a metric of each run of a group. That of a single run is returned as it is.
     """
     values = [entry and entry["value"] for entry in entries]
     if None in values:
         return {"value": None, "protocol": {}}
     if len(entries) == 1:
-        (entry,) = entries
-        values = entry["protocol"].get("values", values)
-        if len(values) == 1:
-            return entry
+        return entries[0]
     spread = float(np.std(values, ddof=1))
     return {"value": float(np.mean(values)), "protocol": {"spread": spread}}

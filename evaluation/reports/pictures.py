@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import plotting
+from evaluation import families
 from evaluation.categories import CLUSTER_ACCURACY, class_name, diagonal, with_classes
 from evaluation.context import Context
 from evaluation.families.factors import CLASS_CHANGE, CORRELATIONS
@@ -16,13 +17,31 @@ from metrics.factors import FACTORS
 from metrics.measurement import Measurement, MetricError
 
 NEIGHBOURS, CODES, CONFUSION = "neighbours.png", "codes.png", "confusion.png"
+# Title, metric, entry of the protocol, and range of the values.
 CODE_PANELS = (
     *(
-        (f"{name.replace('_', ' ')}: {FACTORS[name].correlation}", metric, "correlations")
+        (f"{name.replace('_', ' ')}: {FACTORS[name].correlation}", metric, "correlations", (-1, 1))
         for name, metric in CORRELATIONS.items()
     ),
-    ("samples whose class changes from -1 to 1", CLASS_CHANGE, "shares"),
+    ("samples whose class changes from -1 to 1", CLASS_CHANGE, "shares", (0, 1)),
 )
+
+
+def of_metrics(metrics: Mapping[str, dict]) -> set[str]:
+    """Return the names of the pictures that belong to stored metrics."""
+    measured = {name for name, entry in metrics.items() if entry["value"] is not None}
+    found = {
+        NEIGHBOURS: any((m := families.find(name)) and m.samples for name in measured),
+        CODES: any(metric in measured for _, metric, *_ in CODE_PANELS),
+        CONFUSION: CLUSTER_ACCURACY in measured,
+    }
+    return {name for name, belongs in found.items() if belongs}
+
+
+def delete_stale(folder: Path, metrics: Mapping[str, dict]) -> None:
+    """Delete the pictures in a folder that do not belong to its stored metrics."""
+    for name in {NEIGHBOURS, CODES, CONFUSION} - of_metrics(metrics):
+        (folder / name).unlink(missing_ok=True)
 
 
 def draw(measured: Mapping[str, Measurement], context: Context, folder: Path) -> None:
@@ -48,9 +67,12 @@ def neighbours_grid(samples: np.ndarray, train: np.ndarray) -> np.ndarray:
 
 
 def draw_codes(measured: Mapping[str, Measurement], folder: Path) -> None:
-    """Write codes.png: rank correlations and share of class changes of each continuous code."""
+    """Write codes.png: rank correlations and share of class changes of each continuous code.
+
+    Its title has the model, the data set and the name of the folder.
+    """
     panels = []
-    for title, name, key in CODE_PANELS:
+    for title, name, key, limits in CODE_PANELS:
         metric = measured.get(name)
         if metric is None or metric.value is None:
             continue
@@ -60,9 +82,11 @@ def draw_codes(measured: Mapping[str, Measurement], folder: Path) -> None:
             f"code {code}": (min(each), statistics.median(each), max(each))
             for code, each in enumerate(zip(*of_seeds, strict=True))
         }
-        panels.append(plotting.Dots(title, values))
+        panels.append(plotting.Dots(title, values, includes=limits))
+        about = [metric.protocol.get(fact, "") for fact in ("model", "dataset")]
     if panels:
-        plotting.save_dots(folder / CODES, panels)
+        title = f"{' on '.join(filter(None, about))}, {folder.resolve().name}"
+        plotting.save_dots(folder / CODES, panels, title)
 
 
 def draw_confusion(measured: Mapping[str, Measurement], folder: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import plotting
 from evaluation.reports import pages
+from evaluation.reports.groups import run_name
 from storage.files import write_atomically, write_json
 
 RESULTS = pages.ROOT / "docs" / "results" / "results.json"
@@ -31,7 +32,7 @@ def publish(record: dict, run: Path | None = None) -> None:
     """
     add(record)
     if run:
-        copy_pictures(run, f"{Path(record['flagfile']).stem}-seed{record['seed']}")
+        copy_pictures(run, run_name(pages.stem(record), record["seed"]))
     pages.write(read_results())
 
 

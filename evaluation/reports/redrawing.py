@@ -9,7 +9,8 @@ from pathlib import Path
 
 import plotting
 from evaluation.reports import pages, publishing
-from evaluation.reports.comparison_figures import metric_panels, rows_of, title_of
+from evaluation.reports.comparison_figures import metric_panels, title_of
+from evaluation.reports.groups import configuration_name, run_name
 from evaluation.reports.pictures import draw_codes, draw_confusion
 from metrics.measurement import Measurement
 
@@ -19,7 +20,7 @@ COMPARISON = "comparison.png"
 
 def redraw(records: Sequence[dict]) -> None:
     """Draw the pictures of records that a page shows."""
-    runs = {f"{pages.stem(r)}-seed{r['seed']}": r for r in records if r["flagfile"]}
+    runs = {run_name(pages.stem(r), r["seed"]): r for r in records if r["flagfile"]}
     studies = {Path(flag(file, "outdir")).name: file for file in study_files()}
     for target in sorted(pages.linked_files()):
         folder = target.parent
@@ -40,17 +41,15 @@ def study_files() -> list[Path]:
 
 def draw_study(file: Path, records: Sequence[dict], target: Path) -> None:
     """Draw the comparison of the runs of a study, unless one of them is not published."""
-    evaluations, configurations = [], {}
+    evaluations, rows = [], {}
     for flagfile in flag(file, "configs").split(","):
-        own = flag(pages.ROOT / flagfile, "seed", "0")
+        name, own = configuration_name(flagfile), flag(pages.ROOT / flagfile, "seed", "0")
         for seed in flag(file, "seeds", own).split(","):
-            name = flag(pages.ROOT / flagfile, "outdir") + f"-seed{seed}" * (seed != own)
             found = [r for r in records if (r["flagfile"], str(r["seed"])) == (flagfile, seed)]
             if not found:
                 return
-            evaluations.append({**found[0], "name": name})
-            configurations[name] = flagfile
-    rows = rows_of(list(configurations), configurations)
+            evaluations.append({**found[0], "name": run_name(name, found[0]["seed"])})
+            rows.setdefault(name, []).append(evaluations[-1]["name"])
     plotting.save_dots(target, metric_panels(evaluations, rows), title_of(evaluations))
 
 

@@ -8,7 +8,7 @@ from evaluation import families
 from evaluation.metric import HIGHER, LOWER
 
 ARROWS = {HIGHER: " ↑", LOWER: " ↓"}  # of the direction that is better
-NAMED = 3  # metrics without a value that a summary names
+MAX_NAMED = 3  # metrics without a value that a summary names
 HASHES = ("fingerprint", "features_sha256", "images_sha256")
 # Protocol entries that notes omit: they are in the table or a picture, or too long.
 OMITTED = ("values", "mapping", "class_names", "confusion", "kl_of_dimensions")
@@ -102,19 +102,23 @@ def with_arrow(name: str) -> str:
 
 
 def summary_of_missing(evaluations: Sequence[dict]) -> str:
-    """Return one line about the metrics that are n/a in an evaluation; empty if there are none."""
-    reasons = {
-        name: entry["protocol"]["reason"]
-        for evaluation in evaluations
-        for name, entry in evaluation["metrics"].items()
-        if entry["value"] is None
-    }
-    names, more = list(reasons)[:NAMED], len(reasons) - NAMED
+    """Return one line about the metrics that are n/a in an evaluation; empty if there are none.
+
+    It has the reason if all metrics share it, in all evaluations that list them.
+    """
+    reasons = collections.defaultdict(set)  # metric -> reason in each evaluation; None for a value
+    for evaluation in evaluations:
+        for name, entry in evaluation["metrics"].items():
+            missing = entry["value"] is None
+            reasons[name].add(entry["protocol"]["reason"] if missing else None)
+    lacking = {name: found for name, found in reasons.items() if found != {None}}
+    names, more = list(lacking)[:MAX_NAMED], len(lacking) - MAX_NAMED
     if not names:
         return ""
     listed = f"{', '.join(names)} and {more} more" if more > 0 else ", ".join(names)
-    if len({*reasons.values()}) == 1:
-        return f"n/a: {listed}: {reasons[names[0]]}"
+    shared = set().union(*lacking.values())
+    if len(shared) == 1:
+        return f"n/a: {listed}: {shared.pop()}"
     return f"n/a: {listed}; --verbose lists them with the reasons"
 
 

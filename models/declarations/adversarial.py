@@ -9,6 +9,7 @@ from losses.penalties import PENALTIES
 from models.declarations.base import NetworkHyperparameters
 from models.norms import GENERATOR_NORMS, NORMS
 from models.optimizers import OPTIMIZERS
+from models.priors import NORMAL, PRIORS
 
 
 @options()
@@ -22,10 +23,10 @@ class AdversarialHyperparameters(NetworkHyperparameters):
         at_least=1,
     )
     prior: str = field(
-        "normal",
+        NORMAL.name,
         "distribution of each dimension of z: N(0, 1) or uniform(-1, 1)",
         group="latents",
-        choices=("normal", "uniform"),
+        choices=tuple(PRIORS),
     )
     loss: str = choice(
         LOSSES,

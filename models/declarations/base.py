@@ -43,6 +43,7 @@ class Hyperparameters:
         f"shares of the training (default: all of it). Shapes: {', '.join(schedules.SHAPES)}. "
         "For options marked as schedulable",
         group="training",
+        commas=True,
     )
 
     def __post_init__(self):

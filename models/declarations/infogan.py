@@ -44,6 +44,7 @@ class InfoGANHyperparameters(AdversarialHyperparameters):
         "10",
         "sizes of the categorical codes, separated by commas, such as 10,4; empty: none",
         group="latents",
+        commas=True,
     )
     clustering: str | None = choice(
         CLUSTERINGS,

@@ -127,3 +127,14 @@ def test_figure_is_drawn_if_steps_are_measured(record, tmp_path):
     assert not (tmp_path / "none.png").exists()
     page.draw_figure(record, tmp_path / "figure.png")
     assert (tmp_path / "figure.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_panels_of_the_figure_have_one_axis_and_the_speed_of_the_reference(record, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(page.plotting, "save_dots", lambda path, *given: drawn.append(given))
+    page.draw_figure(record)
+    ((panels, title),) = drawn
+    assert title == "Speed relative to the tutorial loop"
+    highest = max(values[2] for panel in panels for values in panel.values.values())
+    assert {panel.includes for panel in panels} == {(0.0, highest)}
+    assert {panel.reference for panel in panels} == {1.0}

@@ -17,6 +17,17 @@ def git(folder, *arguments):
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
+def test_version_without_git_has_no_commit(tmp_path, monkeypatch):
+    monkeypatch.setattr(version, "ROOT", tmp_path.resolve())
+    (tmp_path / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n")
+    assert version.described().splitlines()[0] == "GAN Zoo: unreleased"
+    git(tmp_path, "init", "-q")
+    git(tmp_path, "add", ".")
+    git(tmp_path, "commit", "-qm", "one")
+    commit = git(tmp_path, "rev-parse", "HEAD")
+    assert version.described().splitlines()[0] == f"GAN Zoo: unreleased, commit {commit}"
+
+
 def test_commit_is_that_of_the_code_and_names_changes(tmp_path, monkeypatch):
     monkeypatch.setattr(version, "ROOT", tmp_path.resolve())
     assert version.commit() == ""

@@ -166,7 +166,7 @@ def test_neighbours_png_has_ten_samples_beside_their_nearest_training_images(alo
 
 
 def test_tensorboard_has_the_values_and_the_picture_at_the_step_of_the_checkpoint(alone):
-    events, values = events_in(alone.path), values_of(alone.evaluation)
+    events, values = events_in(alone.path / "evaluation"), values_of(alone.evaluation)
     measured = {name: value for name, value in values.items() if value is not None}
     assert len(measured) > 10
     for name, value in measured.items():
@@ -205,8 +205,8 @@ def test_evaluation_json_keeps_other_metrics_of_the_same_checkpoint(call, copied
     assert set(second) == {"pixel_std", "pixel_mean", "nmi", "fd_digits"}
     assert second["fd_digits"] == first["fd_digits"]
     assert second["pixel_mean"]["protocol"]["seed"] == 1
-    assert len(list(copied_run.glob("*.evaluation-6"))) == 1
-    shown = tensors(events_in(copied_run), "evaluation/pixel_mean", "scalars")
+    assert len(list(copied_run.glob("evaluation/*.step-6"))) == 1
+    shown = tensors(events_in(copied_run / "evaluation"), "evaluation/pixel_mean", "scalars")
     assert float(shown[6]) == pytest.approx(second["pixel_mean"]["value"])
 
     saved = evaluation_of(copied_run)
@@ -443,18 +443,21 @@ def test_several_runs_and_images_write_to_the_comparison_by_default():
 
 def test_help_and_invalid_flags_leave_tensorflow_unimported(without_tensorflow, tmp_path):
     lines = [
-        ["--help"], [], ["--run=x", "--images=y"], ["--run=x", "--num_sample=9"],
+        ["--help"], ["--help=all"], [], ["--run=x", "--images=y"], ["--run=x", "--num_sample=9"],
         ["--run=x", "--num_samples=1"],
         ["--run=x", "--publish=perhaps"], ["--run=x", "--nopublish=true"], ["--run=x"],
         ["--run=x", "--split=validation"], ["--run=x", "--repeats=0"],
     ]  # fmt: skip
-    help_, *refused = without_tensorflow("evaluate", lines, tmp_path)
-    assert (help_.code, help_.err) == (0, "")
-    assert help_.out.startswith("usage: python evaluate.py --run DIR[,DIR ...]")
-    assert "\n  --num_samples  [10000]\n" in help_.out
-    assert "\n  --publish  [False]\n" in help_.out
-    assert "\n  --features  [auto]\n" in help_.out
-    assert "\n  fd_<features>  (inception: fid)\n" in help_.out
+    first, every, *refused = without_tensorflow("evaluate", lines, tmp_path)
+    for help_ in (first, every):
+        assert (help_.code, help_.err) == (0, "")
+        assert help_.out.startswith("usage: python evaluate.py --run DIR[,DIR ...]")
+        assert "\n  --num_samples  [10000]\n" in help_.out
+        assert "\n  --publish  [False]\n" in help_.out
+        assert "\n  --features  [auto]\n" in help_.out
+    metric = "\n  fd_<features>  (inception: fid)\n"
+    assert metric in every.out
+    assert metric not in first.out
     messages = [outcome.refusal() for outcome in refused]
     assert messages[0].startswith(
         "no flags are given. Type, for example: python evaluate.py --run "

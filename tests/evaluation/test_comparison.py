@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from evaluation.reports import comparison, comparison_figures
+from evaluation.reports import comparison, comparison_figures, groups
 from plotting.looks import in_order
-from tests.evaluation.cases import entry
+from tests.evaluation.cases import cells, entry
 
 
 def test_csv_rows_have_every_metric_with_its_range_and_protocol():
@@ -60,8 +60,14 @@ def test_is_logarithmic_is_true_of_distances(name):
             ["r/dcgan-64", "r/dcgan-64-seed1", "r/dcgan-64-seed10"], "A"),
          {"dcgan-64": ["r/dcgan-64", "r/dcgan-64-seed1", "r/dcgan-64-seed10"]}),
         (["r/one", "r/two"], {"r/one": "A", "r/two": "A"}, {"one, two": ["r/one", "r/two"]}),
+        (["wide", "wild"], {"wide": "A", "wild": "A"}, {"wide, wild": ["wide", "wild"]}),
+        (["gan-small", "gan-smooth"], dict.fromkeys(["gan-small", "gan-smooth"], "A"),
+         {"gan": ["gan-small", "gan-smooth"]}),
+        (["gan_s10", "gan_s11"], {"gan_s10": "A", "gan_s11": "A"}, {"gan": ["gan_s10", "gan_s11"]}),
         (["x0", "x1", "x2", "x3"], {"x0": "A", "x1": "A", "x2": "B", "x3": "B"},
          {"x0, x1": ["x0", "x1"], "x2, x3": ["x2", "x3"]}),
+        (["a", "b", "blurred", "blurred"], {"a": "A", "b": "B"},
+         {"a": ["a"], "b": ["b"], "blurred": ["blurred"]}),  # of two data sets
     ],
 )  # fmt: skip
 def test_rows_of_runs_are_their_configurations(names, configurations, rows):
@@ -85,8 +91,26 @@ def test_metric_panels_have_the_mean_the_seeds_and_the_range_of_a_configuration(
     assert (fid.title, fid.log, fid.better) == ("fid", True, "lower")
     assert fid.values == {"a": (1.0, 3.0, 5.0), "b": (7.0, 7.0, 7.0)}
     assert fid.seeds == {"a": [2.0, 4.0]}
-    assert nmi.values == {"a": (0.5, 0.5, 0.5), "b": None}
-    assert nmi.seeds == {"a": [0.5]}
+    assert nmi.values == {"a": None, "b": None}
+    assert nmi.seeds == {}
+    assert fid.looks == nmi.looks == in_order(rows)  # as in curves.png
+
+
+def test_metric_panels_of_a_study_have_the_numbers_of_its_table():
+    evaluations = [
+        evaluation("a0", fid=entry(2.0, values=[1.0, 2.0, 3.0]), nmi=entry(0.5)),
+        evaluation("a1", fid=entry(4.0, values=[4.0, 5.0, 3.5]), nmi=entry(None, reason="none")),
+        evaluation("b0", fid=entry(2.0, values=[1.0, 2.0, 6.0]), nmi=entry(0.25)),
+    ]
+    rows = {"a": ["a0", "a1"], "b": ["b0"]}
+    fid, nmi = comparison_figures.metric_panels(evaluations, rows)
+    assert fid.values == {"a": (1.0, 3.0, 5.0), "b": (1.0, 2.0, 6.0)}
+    assert nmi.values == {"a": None, "b": (0.25, 0.25, 0.25)}
+    of_runs = {run: row for row, runs in rows.items() for run in runs}
+    table = cells(groups.table_of_means(evaluations, of_runs).split("\n\n")[0])
+    assert table == [
+        ["MNIST", "a (2 seeds)", "b"], ["fid ↓", "3 ± 1.4", "2 (1 to 6)"], ["nmi ↑", "n/a", "0.25"],
+    ]  # fmt: skip
 
 
 def test_metric_panels_of_several_data_sets_have_the_runs_of_each():
@@ -109,17 +133,17 @@ def test_title_of_a_comparison_has_its_models_and_data_sets():
     assert comparison_figures.title_of(evaluations[2:]) == "images on MNIST"
 
 
-def test_shared_curves_has_a_panel_per_metric_of_more_than_one_run():
+def test_curve_panels_has_one_per_metric_of_more_than_one_run():
     one = [{"step": 5, "d_loss": 1.0, "metric_fid": 9.0}, {"step": 9, "d_loss": 2.0, "k": 1.0}]
     two = [{"step": 5, "metric_fid": 8.0, "k": 0.0}]
     rows = {"1": ["one"], "2": ["two"]}
-    (panel,) = comparison_figures.shared_curves({"one": one, "two": two}, rows)
+    (panel,) = comparison_figures.curve_panels({"one": one, "two": two}, rows)
     assert (panel.title, panel.log_y) == ("fid", True)
     assert panel.series == {"1": ((5,), (9.0,)), "2": ((5,), (8.0,))}
-    assert comparison_figures.shared_curves({"one": one}, {"1": ["one"]}) == []
+    assert comparison_figures.curve_panels({"one": one}, {"1": ["one"]}) == []
 
 
-def test_shared_curves_have_the_mean_of_the_seeds_of_a_configuration():
+def test_curve_panels_have_the_mean_of_the_seeds_of_a_configuration():
     logs = {
         "a0": [{"step": 5, "metric_nmi": 0.2}, {"step": 9, "metric_nmi": 0.4}],
         "a1": [{"step": 5, "metric_nmi": 0.4}, {"step": 9, "metric_nmi": 0.8}],
@@ -127,7 +151,7 @@ def test_shared_curves_have_the_mean_of_the_seeds_of_a_configuration():
         "b": [{"step": 5, "metric_nmi": 0.1}],
     }
     rows = {"a": ["a0", "a1", "a2"], "b": ["b"], "training images": ["training images"]}
-    (panel,) = comparison_figures.shared_curves(logs, rows)
+    (panel,) = comparison_figures.curve_panels(logs, rows)
     assert panel.series == {
         "a, mean of 3 seeds": ((5,), (pytest.approx(0.4),)),  # the step that all have
         "b": ((5,), (0.1,)),
@@ -140,3 +164,10 @@ def test_shared_curves_have_the_mean_of_the_seeds_of_a_configuration():
     assert not panel.seeds["b"]
     looks = in_order(rows)
     assert panel.looks == {"a, mean of 3 seeds": looks["a"], "b": looks["b"]}
+
+
+def test_shared_curves_without_common_steps_have_the_seeds_alone():
+    logs = {"a0": [{"step": 5, "metric_nmi": 0.2}], "a1": [{"step": 9, "metric_nmi": 0.8}]}
+    (panel,) = comparison_figures.curve_panels(logs, {"a": ["a0", "a1"]})
+    assert panel.series == {"a": ((), ())}
+    assert panel.seeds == {"a": [((5,), (0.2,)), ((9,), (0.8,))]}

@@ -28,11 +28,9 @@ def test_table_of_means_has_a_column_per_group_with_mean_and_standard_deviation(
     assert legend == groups.LEGEND
 
 
-def test_mean_entry_of_one_run_is_the_mean_over_its_evaluation_seeds():
+def test_mean_entry_of_one_run_is_its_entry():
     one = entry(2.0, values=[1.0, 2.0, 6.0], seeds=[0, 1, 2])
-    assert groups.mean_entry([one]) == {
-        "value": 3.0, "protocol": {"spread": pytest.approx(7**0.5)},
-    }  # fmt: skip
+    assert groups.mean_entry([one]) == one
     assert groups.mean_entry([entry(2.0, code=1)]) == entry(2.0, code=1)
 
 
@@ -48,3 +46,10 @@ def test_groups_of_the_same_name_on_two_data_sets_are_two():
     evaluations = [evaluation(f"a{k}", dataset, fid=entry(1.0)) for k, dataset in enumerate("AB")]
     tables = groups.table_of_means(evaluations, {"a0": "a", "a1": "a"}).split("\n\n")
     assert [cells(table)[0] for table in tables[:2]] == [["A", "a"], ["B", "a"]]
+
+
+def test_names_of_a_study_have_the_flagfile_the_setting_and_the_seed():
+    name = groups.configuration_name("configs/a.txt", {"penalty": "r1:5,r2", "width": "4"})
+    assert name == "a-penalty=r1_5_r2-width=4"
+    assert groups.configuration_name("a.txt") == "a"
+    assert groups.run_name(name, 3) == f"{name}-seed3"

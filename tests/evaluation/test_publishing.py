@@ -188,8 +188,8 @@ def test_redraw_of_a_study_has_a_row_per_flagfile(published, monkeypatch):
     ((path, (fid,), title),) = drawn
     assert path == published.ASSETS / "study" / "comparison.png"
     assert title == "gan on MNIST"
-    assert fid.values == {"gan-mnist": (3.0, 3.5, 4.0), "dcgan-mnist": (4.0, 4.5, 5.0)}
-    assert fid.seeds == {"gan-mnist": [3.0, 4.0], "dcgan-mnist": [4.0, 5.0]}
+    assert fid.values == {"gan_mnist": (3.0, 3.5, 4.0), "dcgan_mnist": (4.0, 4.5, 5.0)}
+    assert fid.seeds == {"gan_mnist": [3.0, 4.0], "dcgan_mnist": [4.0, 5.0]}
 
 
 def test_reports_module_with_arguments_ends_with_usage(root):

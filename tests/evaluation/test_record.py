@@ -8,8 +8,9 @@ import pytest
 from evaluation import subject
 from evaluation.options import MeasureOptions
 from evaluation.record import evaluate
+from evaluation.reports import pictures as pictures_of_evaluation
 from models import GAN
-from tests.evaluation.cases import pictures, reference_of
+from tests.evaluation.cases import entry, pictures, reference_of
 
 pytestmark = pytest.mark.usefixtures("cache")
 
@@ -152,3 +153,24 @@ def test_hash_without_its_metric_does_not_skip_the_measurement(evaluated, tmp_pa
     (tmp_path / "evaluation.json").write_text(json.dumps({**saved, "metrics": {}}))
     again, _ = evaluated("pixel_mean", only_new=True)
     assert again["metrics"] == first["metrics"]
+
+
+def test_pictures_of_an_earlier_checkpoint_are_deleted(evaluated, tmp_path):
+    stale = [tmp_path / name for name in ("confusion.png", "codes.png")]
+    evaluated("pixel_mean")
+    for file in stale:
+        file.write_text("of an earlier checkpoint")
+    evaluated("pixel_std", step=2)
+    assert not any(file.exists() for file in stale)
+    assert (tmp_path / "neighbours.png").exists()
+
+
+def test_pictures_of_metrics_are_those_of_metrics_with_a_value():
+    def found(**values):
+        return pictures_of_evaluation.of_metrics({n: entry(v) for n, v in values.items()})
+
+    assert found() == set()
+    assert found(pixel_mean=1.0, nmi=None) == {"neighbours.png"}
+    assert found(cluster_accuracy=0.5, nmi=0.5) == {"confusion.png"}
+    assert found(class_change=0.5, cluster_accuracy=None) == {"codes.png"}
+    assert found(slant_correlation=0.5, fid=None) == {"codes.png"}

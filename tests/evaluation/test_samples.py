@@ -140,16 +140,19 @@ def test_draw_codes_has_a_panel_per_measured_metric(tmp_path, monkeypatch):
     """Per code: the lowest, median and highest value of the seeds."""
     drawn = {}
     monkeypatch.setattr(
-        reports.plotting, "save_dots", lambda path, panels: drawn.update({path.name: panels})
+        reports.plotting, "save_dots", lambda path, *given: drawn.update({path.name: given})
     )
-    several = {"correlations": [[0.1, -0.9], [0.3, -0.7], [0.2, -0.5]]}
+    about = {"model": "infogan", "dataset": "MNIST"}
+    several = {"correlations": [[0.1, -0.9], [0.3, -0.7], [0.2, -0.5]], **about}
     metrics = {
         "slant_correlation": Measurement(0.7, several),
         "thickness_correlation": Measurement(None, {"reason": "none"}),
-        "class_change": Measurement(0.3, {"shares": [0.25, 0.5]}),
+        "class_change": Measurement(0.3, {"shares": [0.25, 0.5], **about}),
     }
-    reports.draw_codes(metrics, tmp_path)
-    slant, change = drawn["codes.png"]
+    reports.draw_codes(metrics, tmp_path / "digits-seed1")
+    (slant, change), title = drawn["codes.png"]
+    assert title == "infogan on MNIST, digits-seed1"
+    assert (slant.includes, change.includes) == ((-1, 1), (0, 1))
     assert slant.title == "slant: rank correlation"
     assert slant.values == {"code 0": (0.1, 0.2, 0.3), "code 1": (-0.9, -0.7, -0.5)}
     assert change.title == "samples whose class changes from -1 to 1"

@@ -149,3 +149,12 @@ def test_summary_of_missing_is_one_line():
     end = "; --verbose lists them with the reasons"
     assert tables.summary_of_missing([two, lacking(fid="y")]) == f"n/a: nmi, ari, fid{end}"
     assert tables.summary_of_missing([two, more]) == f"n/a: nmi, ari, a and 4 more{end}"
+
+
+def test_summary_of_missing_of_several_runs_has_a_reason_that_all_share_only():
+    gan, vae = lacking(nmi="GAN has no code"), lacking(nmi="VAE has no code")
+    without = "n/a: nmi; --verbose lists them with the reasons"
+    assert tables.summary_of_missing([gan, vae]) == without
+    assert tables.summary_of_missing([vae, gan]) == without
+    assert tables.summary_of_missing([gan, gan]) == "n/a: nmi: GAN has no code"
+    assert tables.summary_of_missing([gan, {"metrics": {"nmi": entry(0.5)}}]) == without

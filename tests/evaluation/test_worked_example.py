@@ -94,7 +94,7 @@ def test_metric_of_samples_is_declared_in_one_file(declare, call, unlabelled, tm
     assert len(OF_SAMPLES.splitlines()) <= 25
     assert (
         "  gray_range\n      brightest less darkest gray level; higher is better"
-        in call("evaluate", "--help").out
+        in call("evaluate", "--help=all").out
     )
     found = measured(None, unlabelled, "gray_range", tmp_path)
     levels = unlabelled.train.images[:8]
@@ -120,7 +120,7 @@ def test_metric_of_samples_that_raises_metric_error_is_na_with_reason(declare, u
 
 def test_metric_with_a_new_ability_is_declared_in_one_file(declare, call, unlabelled, tmp_path):
     declare(OF_AN_ABILITY)
-    assert "inpainting_error" in call("evaluate", "--help").out
+    assert "inpainting_error" in call("evaluate", "--help=all").out
     found = measured(Inpainting((4, 4, 1)), unlabelled, "inpainting_error", tmp_path)
     x = unlabelled.test.images / np.float32(127.5) - 1
     inpainting = found["metrics"]["inpainting_error"]

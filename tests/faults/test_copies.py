@@ -12,7 +12,15 @@ import pytest
 
 from errors import UserError
 from storage.run_directory import RunDirectory
-from tests.train.cases import files, records, saved_config, steps_saved, timeless
+from tests.train.cases import (
+    events_in,
+    files,
+    records,
+    saved_config,
+    steps_saved,
+    tensors,
+    timeless,
+)
 from training import copying, options, resume
 
 ESSENTIALS = {
@@ -67,7 +75,11 @@ def test_resume_from_the_copy_after_the_run_was_deleted_gives_the_same_bits(
     shutil.rmtree(tmp_path / "run")
     done = train()
     assert done.code == 0, done
-    assert f"step 4 is copied back from {drive / 'run'}" in done.out
+    device, copied, *_ = done.out.splitlines()
+    assert device.startswith("device: ")
+    assert copied == f"{tmp_path / 'run'}: step 4 is copied back from {drive / 'run'}"
+    text = tensors(events_in(tmp_path / "run"), "config", "text")[0].item().decode()
+    assert '"commands"' in text  # a run that is copied back has no event files
     assert "steps 4 to 6" in done.out
     assert_equals_tiny_run(tmp_path / "run")
     assert len(saved_config(tmp_path / "run")["commands"]) == 2
@@ -349,18 +361,18 @@ def test_copy_of_a_run_has_its_essentials(run, drive):
     assert {name: here[name] for name in copied} == copied
 
 
-def test_take_back_without_a_run_gives_the_copy(run, config, drive, capsys):
+def test_take_back_without_a_run_gives_the_copy(run, config, drive):
     copying.copy(run, drive / "run", {})
     before = files(drive)
     shutil.rmtree(run.path)
     with RunDirectory(run.path) as empty:
-        copying.take_back(config(), empty)
+        line = f"{run.path}: step 6 is copied back from {drive / 'run'}"
+        assert copying.take_back(config(), empty) == [line]
         resume.check(config("--resume=must"), empty)
     copied = files(run.path)
     copied.pop(".lock")
     assert copied == files(drive / "run")
     assert files(drive) == before
-    assert f"step 6 is copied back from {drive / 'run'}" in capsys.readouterr().out
 
 
 def test_take_back_of_a_newer_copy_keeps_the_checkpoints_of_the_run(run, config, drive):
@@ -379,12 +391,12 @@ def damage(run, step):
     os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
 
 
-def test_take_back_replaces_a_damaged_newest_checkpoint(run, config, drive, capsys):
+def test_take_back_replaces_a_damaged_newest_checkpoint(run, config, drive):
     copying.copy(run, drive / "run", {})
     expected = files(run.checkpoints)
     damage(run, 6)
-    copying.take_back(config(), run)
-    assert f"step 6 is copied back from {drive / 'run'}" in capsys.readouterr().out
+    (line,) = copying.take_back(config(), run)
+    assert line == f"{run.path}: step 6 is copied back from {drive / 'run'}"
     assert files(run.checkpoints) == expected
 
 

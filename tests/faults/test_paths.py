@@ -31,7 +31,7 @@ def assert_can_be_used(call, run):
     """Check that a run is generated from and evaluated."""
     done = call("generate", f"--run={run}", "--n=4")
     assert (done.code, done.err) == (0, "")
-    assert done.out == f"{run}/generated/grid-n4-seed0.png\n"
+    assert done.out == f"{run}/generated/grid-n4-seed0-step9.png\n"
     measuring = ("--metrics=pixel_mean", "--num_samples=8")
     done = call("evaluate", f"--run={run}", *measuring)
     assert (done.code, done.err) == (0, "")

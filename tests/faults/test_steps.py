@@ -25,7 +25,8 @@ def test_evaluation_of_an_earlier_step_has_a_folder_of_its_own(finished, call):
     now = files(finished)
     assert {name: now[name] for name in newest} == newest
     folder = "evaluation-step-6"
-    assert set(now) - set(newest) == {f"{folder}/evaluation.json", f"{folder}/neighbours.png"}
+    made = {name for name in set(now) - set(newest) if "events.out.tfevents" not in name}
+    assert made == {f"{folder}/evaluation.json", f"{folder}/neighbours.png"}
     early, late = measured(finished, folder), measured(finished)
     assert early["metrics"]["pixel_mean"]["protocol"]["checkpoint_step"] == 6
     assert late["metrics"]["pixel_mean"]["protocol"]["checkpoint_step"] == 9
@@ -78,7 +79,7 @@ def test_step_with_images_or_publish_is_invalid(call, end):
 
 def test_generate_of_a_step_writes_its_own_files(finished, call):
     lines = [call("generate", f"--run={finished}", "--n=4", *f).out for f in ((), ("--step=6",))]
-    names = ["grid-n4-seed0.png", "grid-n4-seed0-step6.png"]
+    names = ["grid-n4-seed0-step9.png", "grid-n4-seed0-step6.png"]
     assert lines == [f"{finished}/generated/{name}\n" for name in names]
     early, late = ((finished / "generated" / name).read_bytes() for name in names)
     assert early != late

@@ -1,5 +1,6 @@
 """TensorBoard shows each step of a resumed run once, and nothing of a lost future."""
 
+import json
 import math
 import time
 import types
@@ -8,10 +9,12 @@ import numpy as np
 import pytest
 
 from storage.run_directory import RunDirectory
+from training.evaluating import show_in_tensorboard
 from training.events import Events
 from training.restoring import first_step_to_restore, restore_summaries
 
 SPEED = "progress/images_per_second"  # tag
+ENTRY = {"value": 3.0, "protocol": {}}  # of a metric in evaluation.json
 
 
 def written(folder, start, steps, names=("images_per_second",)):
@@ -160,6 +163,32 @@ def test_events_of_a_run_that_starts_again_replace_those_of_the_killed_one(tmp_p
     assert first_step_to_restore(RunDirectory(tmp_path), 0) == 0
     assert other.exists()
     assert not killed.exists()
+
+
+def test_training_goes_on_to_be_shown_after_an_evaluation(tmp_path):
+    """TensorBoard's loader in Python reads only the newest event file of a folder further."""
+    from tensorboard.backend.event_processing.plugin_event_multiplexer import EventMultiplexer
+
+    run, shown = RunDirectory(tmp_path / "run"), EventMultiplexer()
+
+    def reload():
+        shown.AddRunsFromDirectory(str(tmp_path))
+        shown.Reload()
+
+    with Events(run.path, 0) as events:
+        events.scalars(1, {"images_per_second": 1.0})
+        events.flush()
+        time.sleep(1.1)  # event files are named and read by their second
+        record = {"name": "run", "dataset": "MNIST", "seconds": {}, "metrics": {"fid": ENTRY}}
+        (run.path / "evaluation.json").write_text(json.dumps(record))
+        show_in_tensorboard(run, 1, run.path)
+        reload()
+        events.scalars(2, {"images_per_second": 2.0})
+        events.flush()
+        reload()
+    assert sorted(shown.Runs()) == ["run", "run/evaluation"]
+    assert [event.step for event in shown.Tensors("run", SPEED)] == [1, 2]
+    assert [event.step for event in shown.Tensors("run/evaluation", "evaluation/fid")] == [1]
 
 
 def test_events_that_cannot_be_written_give_one_warning(capsys):

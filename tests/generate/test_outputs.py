@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import plotting
-from tests.generate.cases import pixels
+from tests.generate.cases import drawn_in, pixels
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def draw(call, tiny_run, tmp_path):
         outdir = tmp_path / folder
         done = call("generate", f"--run={tiny_run.path}", f"--outdir={outdir}", *argv)
         assert (done.code, done.err) == (0, ""), done
-        made = {path.name: path for path in sorted(outdir.iterdir())}
+        made = {path.name: path for path in drawn_in(outdir)}
         assert all(line.endswith(str(outdir)) or pathlib.Path(line).is_file()
                    for line in done.out.splitlines())  # fmt: skip
         assert done.out
@@ -38,10 +38,10 @@ def draw(call, tiny_run, tmp_path):
 
 def test_images_and_npz_of_a_seed_have_the_same_pixels(draw, model):
     images = draw("--output=images", "--n=5", "--seed=2")
-    assert list(images) == [f"tiny-images-n5-seed2-{k:05}.png" for k in range(5)]
+    assert list(images) == [f"tiny-images-n5-seed2-step6-{k:05}.png" for k in range(5)]
     arrays = draw("--output=npz", "--n=5", "--seed=2", folder="npz")
-    assert list(arrays) == ["tiny-npz-n5-seed2.npz"]
-    with np.load(arrays["tiny-npz-n5-seed2.npz"]) as archive:
+    assert list(arrays) == ["tiny-npz-n5-seed2-step6.npz"]
+    with np.load(arrays["tiny-npz-n5-seed2-step6.npz"]) as archive:
         assert archive.files == ["images"]
         stored = archive["images"]
     assert stored.dtype == np.uint8
@@ -50,15 +50,15 @@ def test_images_and_npz_of_a_seed_have_the_same_pixels(draw, model):
 
 
 def test_npz_of_more_than_one_batch_has_all_images(draw):
-    many = np.load(draw("--output=npz", "--n=260")["tiny-npz-n260-seed0.npz"])["images"]
+    many = np.load(draw("--output=npz", "--n=260")["tiny-npz-n260-seed0-step6.npz"])["images"]
     assert many.shape == (260, 28, 28, 1)
     assert len({image.tobytes() for image in many}) > 200
 
 
 def test_grid_has_the_samples_in_reading_order(draw, model, cells):
     made = draw("--output=grid", "--n=7", "--seed=4")
-    assert list(made) == ["tiny-grid-n7-seed4.png"]
-    sheet = pixels(made["tiny-grid-n7-seed4.png"])
+    assert list(made) == ["tiny-grid-n7-seed4-step6.png"]
+    sheet = pixels(made["tiny-grid-n7-seed4-step6.png"])
     np.testing.assert_array_equal(sheet, plotting.grid(model.sample(7, seed=4)))
     shown = cells(sheet, columns=3).reshape(-1, 28, 28, 1)
     np.testing.assert_array_equal(shown[:7], plotting.to_uint8(model.sample(7, seed=4)))
@@ -81,7 +81,7 @@ def test_same_command_writes_the_same_bytes_and_another_seed_other_files(draw, o
 def test_interpolation_runs_from_one_latent_to_the_other(draw, model, path, cells):
     argv = ("--output=interpolation", "--n=3", "--frames=5", "--seed=1", f"--path={path}")
     made = draw(*argv)
-    name = f"tiny-interpolation-{path}-n3-frames5-seed1"
+    name = f"tiny-interpolation-{path}-n3-frames5-seed1-step6"
     assert list(made) == [f"{name}.gif", f"{name}.png"]
     shown = cells(pixels(made[f"{name}.png"]), columns=5).astype(int)
     assert shown.shape == (3, 5, 28, 28, 1)
@@ -99,7 +99,7 @@ def test_linear_and_spherical_interpolations_differ_between_their_ends_only(draw
     sheets = []
     for path in ("linear", "spherical"):
         made = draw("--output=interpolation", "--n=2", "--frames=3", f"--path={path}", folder=path)
-        picture = made[f"tiny-interpolation-{path}-n2-frames3-seed0.png"]
+        picture = made[f"tiny-interpolation-{path}-n2-frames3-seed0-step6.png"]
         sheets.append(cells(pixels(picture), columns=3).astype(int))
     difference = abs(sheets[0] - sheets[1]).max(axis=(0, 2, 3, 4))
     assert difference[0] <= 1
@@ -116,7 +116,7 @@ def test_interpolation_of_a_class_conditional_model_mixes_classes_linearly(
 
     argv = (f"--run={told_run.path}", f"--outdir={tmp_path}", "--output=interpolation")
     assert call("generate", *argv, "--n=4", "--frames=3", "--path=spherical").code == 0
-    name = "told-interpolation-spherical-n4-frames3-seed0.png"
+    name = "told-interpolation-spherical-n4-frames3-seed0-step6.png"
     shown = cells(pixels(tmp_path / name), columns=3)[:, 1].astype(int)
     model = load_run(told_run.path)[2]
     ends = model.latents.draw(8, 0)
@@ -130,10 +130,11 @@ def test_interpolation_of_a_class_conditional_model_mixes_classes_linearly(
 
 def test_gif_of_an_interpolation_plays_forwards_and_backwards(draw, cells):
     made = draw("--output=interpolation", "--n=2", "--frames=4")
-    frames = iio.imread(made["tiny-interpolation-spherical-n2-frames4-seed0.gif"], mode="L")
+    name = "tiny-interpolation-spherical-n2-frames4-seed0-step6"
+    frames = iio.imread(made[f"{name}.gif"], mode="L")
     assert len(frames) == 6
     np.testing.assert_array_equal(frames[1:3], frames[:3:-1])
-    sheet = cells(pixels(made["tiny-interpolation-spherical-n2-frames4-seed0.png"]), columns=4)
+    sheet = cells(pixels(made[f"{name}.png"]), columns=4)
     for k in range(4):
         shown = cells(frames[k][..., None], columns=2)[0]
         np.testing.assert_array_equal(shown, sheet[:, k])
@@ -141,8 +142,8 @@ def test_gif_of_an_interpolation_plays_forwards_and_backwards(draw, cells):
 
 def test_plane_varies_the_first_two_latent_dimensions(draw, model, cells):
     made = draw("--output=plane", "--span=1.5", "--seed=3")
-    assert list(made) == ["tiny-plane-span1.5-seed3.png"]
-    shown = cells(pixels(made["tiny-plane-span1.5-seed3.png"]), columns=10)
+    assert list(made) == ["tiny-plane-span1.5-seed3-step6.png"]
+    shown = cells(pixels(made["tiny-plane-span1.5-seed3-step6.png"]), columns=10)
     noise = np.repeat(model.latents.draw(1, 3)["noise"], 100, axis=0)
     axis = np.linspace(-1.5, 1.5, 10)
     noise[:, 0], noise[:, 1] = axis.repeat(10), np.tile(axis, 10)
@@ -165,15 +166,15 @@ def test_traversal_writes_a_picture_and_a_gif_per_code(
     done = call("generate", *argv, "--seed=3")
     assert (done.code, done.err) == (0, ""), done
     names = [
-        f"coded-traversal-span{span:g}-seed3-code-{k}.{kind}"
+        f"coded-traversal-span{span:g}-seed3-step4-code-{k}.{kind}"
         for k in (0, 1)
         for kind in ("png", "gif")
     ]
     assert done.out.splitlines() == [str(tmp_path / name) for name in names]
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+    assert [path.name for path in drawn_in(tmp_path)] == sorted(names)
     drawn = coded_model.latents.draw(10, 3)
     for code in (0, 1):
-        sheet = pixels(tmp_path / f"coded-traversal-span{span:g}-seed3-code-{code}.png")
+        sheet = pixels(tmp_path / f"coded-traversal-span{span:g}-seed3-step4-code-{code}.png")
         sheet = sheet[len(sheet) - 4 * 58 - 2 :]  # below the labels of the columns
         shown = cells(sheet, columns=11).astype(int)
         for k, value in enumerate(np.linspace(-span, span, 11)):
@@ -193,7 +194,7 @@ def test_traversal_is_a_function_of_the_seed(call, coded_run, tmp_path):
     def drawn(seed, folder):
         argv = (f"--run={coded_run.path}", f"--outdir={tmp_path / folder}", "--output=traversal")
         assert call("generate", *argv, f"--seed={seed}").code == 0
-        return [path.read_bytes() for path in sorted((tmp_path / folder).iterdir())]
+        return [path.read_bytes() for path in drawn_in(tmp_path / folder)]
 
     first = drawn(1, "first")
     assert drawn(1, "again") == first
@@ -238,13 +239,13 @@ def test_category_of_a_model_with_codes_draws_one_category(
 ):
     argv = (f"--run={coded_run.path}", f"--outdir={tmp_path}", "--category=2", "--seed=3")
     assert call("generate", *argv, "--n=4").code == 0
-    sheet = pixels(tmp_path / "coded-grid-n4-seed3-category2.png")
+    sheet = pixels(tmp_path / "coded-grid-n4-seed3-category2-step4.png")
     shown = cells(sheet, columns=2).reshape(-1, 28, 28, 1)
     code = {"category_0": np.eye(4, dtype=np.float32)[[2] * 4]}
     expected = plotting.to_uint8(coded_model.generate(coded_model.latents.draw(4, 3) | code))
     np.testing.assert_array_equal(shown, expected)
     assert call("generate", *argv, "--output=traversal").code == 0
-    sheet = pixels(tmp_path / "coded-traversal-span1-seed3-category2-code-1.png")
+    sheet = pixels(tmp_path / "coded-traversal-span1-seed3-category2-step4-code-1.png")
     shown = cells(sheet[len(sheet) - 10 * 58 - 2 :], columns=11)  # one row per draw
     latents = coded_model.draw_latents(10, 3, category=2)
     continuous = latents["continuous"].numpy()
@@ -283,7 +284,7 @@ def test_plane_of_a_model_with_codes_varies_its_noise(
 ):
     argv = (f"--run={coded_run.path}", f"--outdir={tmp_path}", "--output=plane", "--seed=3")
     assert call("generate", *argv).code == 0
-    shown = cells(pixels(tmp_path / "coded-plane-span3-seed3.png"), columns=10)
+    shown = cells(pixels(tmp_path / "coded-plane-span3-seed3-step4.png"), columns=10)
     latents = {
         name: np.repeat(part, 100, axis=0) for name, part in coded_model.latents.draw(1, 3).items()
     }
@@ -300,7 +301,7 @@ def test_label_of_a_class_conditional_model_draws_one_class(call, told_run, tmp_
     model = load_run(told_run.path)[2]
     argv = (f"--run={told_run.path}", f"--outdir={tmp_path}", "--n=4")
     assert call("generate", *argv, "--label=7").code == 0
-    shown = cells(pixels(tmp_path / "told-grid-n4-seed0-label7.png"), columns=2).reshape(
+    shown = cells(pixels(tmp_path / "told-grid-n4-seed0-label7-step6.png"), columns=2).reshape(
         -1, 28, 28, 1
     )
     np.testing.assert_array_equal(shown, plotting.to_uint8(model.sample(4, label=7)))
@@ -317,8 +318,8 @@ def test_label_of_an_unconditional_model_is_invalid(call, tiny_run, tmp_path):
 def test_files_without_outdir_are_in_the_run(call, copied_run):
     done = call("generate", f"--run={copied_run}", "--n=1")
     assert done.code == 0, done
-    assert done.out == f"{copied_run / 'generated' / 'grid-n1-seed0.png'}\n"
-    assert (copied_run / "generated" / "grid-n1-seed0.png").is_file()
+    assert done.out == f"{copied_run / 'generated' / 'grid-n1-seed0-step6.png'}\n"
+    assert (copied_run / "generated" / "grid-n1-seed0-step6.png").is_file()
 
 
 def test_generate_leaves_the_run_unchanged(call, copied_run, tmp_path):
@@ -402,8 +403,8 @@ def test_help_and_invalid_flags_leave_tensorflow_unimported(without_tensorflow, 
 def test_file_names_contain_the_label(call, told_run, tmp_path):
     for label in ("--label=1", "--label=2"):
         assert call("generate", f"--run={told_run.path}", f"--outdir={tmp_path}", label).code == 0
-    names = ["told-grid-n64-seed0-label1.png", "told-grid-n64-seed0-label2.png"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    names = ["told-grid-n64-seed0-label1-step6.png", "told-grid-n64-seed0-label2-step6.png"]
+    assert [path.name for path in drawn_in(tmp_path)] == names
 
 
 def test_invalid_label_leaves_no_folder(call, copied_run, tmp_path):
@@ -430,9 +431,9 @@ def test_outdir_with_a_tilde_is_in_the_home_directory(call, copied_run, monkeypa
     monkeypatch.setenv("HOME", str(copied_run.parent))
     argv = (f"--run=~/{copied_run.name}", "--output=npz", "--n=1")
     assert call("generate", *argv, "--outdir=~/out").code == 0
-    assert (copied_run.parent / "out" / "copied-npz-n1-seed0.npz").exists()
+    assert (copied_run.parent / "out" / "copied-npz-n1-seed0-step6.npz").exists()
     assert call("generate", *argv).code == 0
-    assert (copied_run / "generated" / "npz-n1-seed0.npz").exists()
+    assert (copied_run / "generated" / "npz-n1-seed0-step6.npz").exists()
 
 
 def test_npz_that_cannot_be_finished_leaves_no_file(call, tiny_run, tmp_path, monkeypatch):

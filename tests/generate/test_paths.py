@@ -1,6 +1,8 @@
 """generate.py: paths through given latents, uniform priors, and the names of files."""
 
 import dataclasses
+import json
+import shutil
 import types
 
 import imageio.v3 as iio
@@ -9,8 +11,9 @@ import pytest
 
 import fields
 import plotting
-from tests.generate.cases import pixels
-from training.drawing import GenerateOptions, stem
+from tests.generate.cases import drawn_in, pixels
+from training.drawing import GenerateOptions
+from training.file_names import prefix, stem
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,7 @@ def test_interpolation_of_a_uniform_prior_stays_inside_it(call, uniform_run, tmp
     argv = (f"--run={uniform_run.path}", f"--outdir={tmp_path}", "--output=interpolation")
     done = call("generate", *argv, "--n=30")
     assert done.code == 0, done
-    assert f"{tmp_path}/uniform-interpolation-linear-n30-frames10-seed0.png\n" in done.out
+    assert f"{tmp_path}/uniform-interpolation-linear-n30-frames10-seed0-step1.png\n" in done.out
     (noise,) = given
     assert noise.shape == (300, 20)
     assert np.abs(noise).max() <= 1
@@ -56,7 +59,7 @@ def test_interpolation_of_a_uniform_prior_stays_inside_it(call, uniform_run, tmp
 def test_plane_of_a_uniform_prior_stays_inside_it(call, uniform_run, tmp_path, given):
     argv = (f"--run={uniform_run.path}", f"--outdir={tmp_path}", "--output=plane")
     done = call("generate", *argv)
-    assert done.out == f"{tmp_path}/uniform-plane-span1-seed0.png\n"
+    assert done.out == f"{tmp_path}/uniform-plane-span1-seed0-step1.png\n"
     assert np.abs(given[0]).max() == 1
     assert call("generate", *argv, "--span=0.5").code == 0
     assert np.abs(given[1][:, :2]).max() == 0.5
@@ -89,7 +92,7 @@ def test_seeds_draw_a_path_through_the_latents_of_each_in_turn(call, tiny_run, t
 
     argv = (f"--run={tiny_run.path}", f"--outdir={tmp_path}", "--output=interpolation")
     done = call("generate", *argv, "--seeds=3, 7,12", "--frames=4")
-    name = tmp_path / "tiny-interpolation-spherical-frames4-seeds3-7-12"
+    name = tmp_path / "tiny-interpolation-spherical-frames4-seeds3-7-12-step6"
     assert done.out == f"{name}.png\n{name}.gif\n"
     shown = cells(pixels(f"{name}.png"), columns=4).astype(int)
     assert shown.shape[:2] == (2, 4)
@@ -136,16 +139,34 @@ def test_flags_without_effect_are_invalid_without_tensorflow(
 
 # Options of one output, each with other values.
 OTHERS = {
-    "output": "npz", "n": 3, "truncation": 0.5, "seed": 4, "label": 3, "category": 3, "step": 3,
+    "output": "npz", "n": 3, "truncation": 0.5, "seed": 4, "label": 3, "category": 3,
     "path": "linear", "frames": 3, "seeds": "3,7", "span": 1.0000001,
 }  # fmt: skip
 
 
-def test_name_of_a_file_differs_for_each_option():
-    def name(**given):
-        return stem(fields.resolve(GenerateOptions, {"run": "a", **given}))
+def test_parts_that_the_latents_lack_are_invalid_without_tensorflow(
+    without_tensorflow, told_run, coded_run, tmp_path
+):
+    line = shutil.copytree(coded_run.path, tmp_path / "line")
+    saved = json.loads((line / "config.json").read_text())
+    saved["hyperparameters"]["noise_dim"] = 1
+    (line / "config.json").write_text(json.dumps(saved))
+    lines = {
+        (told_run.path, "--label=10"): "--label: expected a class from 0 to 9, got 10",
+        (coded_run.path, "--category=4"): "--category: expected a category from 0 to 3, got 4",
+        (line, "--output=plane"): "--output: plane: requires two latent dimensions, "
+        "the model has one",
+    }
+    argv = [[f"--run={run}", flag] for run, flag in lines]
+    outcomes = without_tensorflow("generate", argv, tmp_path)
+    assert [outcome.refusal() for outcome in outcomes] == [*lines.values()]
 
-    places = ("run", "pretrained", "list", "outdir")
+
+def test_name_of_a_file_differs_for_each_option():
+    def name(step=3, **given):
+        return stem(fields.resolve(GenerateOptions, {"run": "a", **given}), step)
+
+    places = ("run", "pretrained", "list", "outdir", "step")
     assert set(OTHERS) == {s.name for s in dataclasses.fields(GenerateOptions)} - {*places}
     names = set()
     for option, value in OTHERS.items():
@@ -153,9 +174,10 @@ def test_name_of_a_file_differs_for_each_option():
         output = "interpolation" if option == "seeds" else output or "grid"
         names |= {name(output=output), name(**{"output": output, option: value})}
     assert len(names) == len(OTHERS) + 3
-    assert {"grid-n64-seed0", "grid-n3-seed0", "grid-n64-seed0-step3"} <= names
-    assert {"plane-span3-seed0", "plane-span1.0000001-seed0"} <= names
-    assert "interpolation-auto-frames10-seeds3-7" in names
+    assert {"grid-n64-seed0-step3", "grid-n3-seed0-step3"} <= names
+    assert {"plane-span3-seed0-step3", "plane-span1.0000001-seed0-step3"} <= names
+    assert "interpolation-auto-frames10-seeds3-7-step3" in names
+    assert name(step=28110, output="grid", label=7) == "grid-n64-seed0-label7-step28110"
     seeds = [",".join(map(str, range(start, 40))) for start in (0, 1)]
     long = [name(output="interpolation", seeds=text) for text in seeds]
     assert len({*long}) == 2
@@ -165,5 +187,27 @@ def test_name_of_a_file_differs_for_each_option():
 def test_name_of_a_file_in_an_outdir_begins_with_the_run(call, tiny_run, uniform_run, tmp_path):
     for run in (tiny_run, uniform_run):
         assert call("generate", f"--run={run.path}", f"--outdir={tmp_path}", "--n=1").code == 0
-    names = ["tiny-grid-n1-seed0.png", "uniform-grid-n1-seed0.png"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    names = ["tiny-grid-n1-seed0-step6.png", "uniform-grid-n1-seed0-step1.png"]
+    assert [path.name for path in drawn_in(tmp_path)] == names
+
+
+def test_runs_of_one_name_have_different_files_in_an_outdir(tmp_path):
+    one, other, third = (tmp_path / name for name in ("a/seed0", "b/seed0", "x/b/seed0"))
+    out = tmp_path / "out"
+    out.mkdir()
+    for _ in range(2):
+        assert prefix(out, one) == "seed0"
+        assert prefix(out, other) == "b-seed0"
+        assert prefix(out, third) == "x-b-seed0"
+    assert json.loads((out / "sources.json").read_text()) == {
+        "seed0": str(one), "b-seed0": str(other), "x-b-seed0": str(third),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"seed0": 5}', "[" * 100_000])
+def test_damaged_sources_of_an_outdir_are_written_again(tmp_path, content):
+    (tmp_path / "sources.json").write_text(content)
+    assert prefix(tmp_path, tmp_path / "a" / "seed0") == "seed0"
+    assert json.loads((tmp_path / "sources.json").read_text()) == {
+        "seed0": str(tmp_path / "a" / "seed0")
+    }

@@ -45,7 +45,7 @@ def test_styles_output_repeats_the_pictures_at_the_end_of_training(styled_run, d
 
 def test_styles_of_another_seed_are_written_to_another_folder(styled_run, draw_styled):
     for name, path in draw_styled("--output=styles", "--seed=1").items():
-        assert path.parent.name == "styled-styles-seed1"
+        assert path.parent.name == "styled-styles-seed1-step3"
         assert path.read_bytes() != (styled_run.path / "styles" / name).read_bytes()
 
 
@@ -53,20 +53,21 @@ def test_grid_with_truncation_draws_truncated_styles(draw_styled, styled, cells)
     from models.latents import truncate
 
     made = draw_styled("--output=grid", "--n=4", "--seed=4", "--truncation=0.5")
-    assert list(made) == ["styled-grid-n4-truncation0.5-seed4.png"]
+    assert list(made) == ["styled-grid-n4-truncation0.5-seed4-step3.png"]
     w = truncate(styled.styles(styled.draw_latents(4, 4)), styled.mean_style(), 0.5)
-    sheet = pixels(made["styled-grid-n4-truncation0.5-seed4.png"])
+    sheet = pixels(made["styled-grid-n4-truncation0.5-seed4-step3.png"])
     np.testing.assert_array_equal(sheet, plotting.grid(styled.images_of_styles(w)))
-    plain = pixels(draw_styled("--output=grid", "--n=4", "--seed=4")["styled-grid-n4-seed4.png"])
+    made = draw_styled("--output=grid", "--n=4", "--seed=4")
+    plain = pixels(made["styled-grid-n4-seed4-step3.png"])
     np.testing.assert_array_equal(plain, plotting.grid(styled.sample(4, seed=4)))
     mean = cells(pixels(draw_styled("--output=grid", "--n=4", "--truncation=0")
-                        ["styled-grid-n4-truncation0-seed0.png"]), columns=2)  # fmt: skip
+                        ["styled-grid-n4-truncation0-seed0-step3.png"]), columns=2)  # fmt: skip
     assert (mean == mean[0, 0]).all()
 
 
 def test_interpolation_of_styles_is_linear_in_w(draw_styled, styled, cells):
     made = draw_styled("--output=interpolation", "--path=styles", "--n=2", "--frames=4")
-    name = "styled-interpolation-{}-n2-frames4-seed0.{}"
+    name = "styled-interpolation-{}-n2-frames4-seed0-step3.{}"
     assert list(made) == [name.format("styles", kind) for kind in ("png", "gif")]
     shown = cells(pixels(made[name.format("styles", "png")]), columns=4)
     w = styled.styles(styled.draw_latents(4, 0)).numpy()

@@ -1,5 +1,6 @@
 """Cells that run a script: what they show, and how they end."""
 
+import contextlib
 import os
 import re
 import signal
@@ -8,7 +9,7 @@ import types
 
 import pytest
 
-from notebooks import cells
+from notebooks import cells, terminal
 from notebooks.cells import CellError, CellStopped
 
 START = "I0000 00:00:1796049248.428962    8581 port.cc:153] oneDNN custom operations are on."
@@ -64,17 +65,20 @@ def test_cell_of_a_script_that_fails_shows_everything(run, capsys):
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("os.kill(os.getpid(), 9)", "was killed, probably because the machine has too little mem"),
+        (
+            "os.kill(os.getpid(), 9)",
+            "was killed, probably because the machine has too little memory: use smaller networks, "
+            "images or batches. Again.",
+        ),
         ("os.abort()", "was ended by SIGABRT; its messages are above. Again."),
-        ("1 / 0", "failed with exit code 1; its messages are above. Again."),
-        ("x = (", "failed with exit code 1"),
+        ("1 / 0", "failed with exit code 1; its messages are above"),
+        ("sys.exit(2)", "failed with exit code 2; its messages are above"),
     ],
 )
-def test_cell_names_how_a_script_failed_and_how_to_go_on(run, code, message):
+def test_cell_names_how_a_script_failed_and_after_a_signal_how_to_go_on(run, code, message):
     with pytest.raises(CellError) as caught:
         run(code, after_stop="Again.")
-    assert message in str(caught.value)
-    assert str(caught.value).endswith(" Again.")
+    assert str(caught.value) == f"script.py {message}"
     assert not isinstance(caught.value, CellStopped)
 
 
@@ -118,7 +122,37 @@ def test_cell_with_a_limit_stops_the_script_and_ends_without_an_error(run, capsy
         now[0] += 91.0
 
     run(WAITS, show=show, minutes=1.5, after_stop="Again.")
-    assert capsys.readouterr() == ("1.5 minutes are over. Again.\n", "stopping\n")
+    expected = "the limit of 1.5 minutes is reached. Again.\n"
+    assert capsys.readouterr() == (expected, "stopping\n")
+
+
+@pytest.mark.parametrize("stops", [1, 2])
+def test_first_stop_of_the_user_after_the_limit_is_ignored(run, capsys, monkeypatch, stops):
+    now, lines, stopped = [100.0], [], []
+    monkeypatch.setattr(cells, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
+    monkeypatch.setattr(terminal, "GRACE", 0.0)
+    code = """
+signal.signal(signal.SIGINT, lambda *_: print("signal", flush=True))
+for line in ("ready", "saving", "done"):
+    print(line, flush=True)
+    time.sleep(0.3)
+sys.exit(130)
+"""
+
+    def show(line):
+        lines.append(line)
+        now[0] += 91.0  # beyond the limit
+        if line != "ready" and len(stopped) < stops:
+            stopped.append(line)
+            signal.raise_signal(signal.SIGINT)
+
+    is_stopped = pytest.raises(CellStopped) if stops == 2 else contextlib.nullcontext()
+    with is_stopped:
+        run(code, show=show, minutes=1.5)
+    assert lines.count("signal") == stops  # that of the limit, and that of the second stop
+    out, err = capsys.readouterr()
+    assert out == "the limit of 1.5 minutes is reached\n" * (stops == 1)
+    assert err == f"{cells.STOPPING}\n"
 
 
 def test_cell_outside_the_main_thread_runs_a_script(run, capsys):

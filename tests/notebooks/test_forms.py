@@ -45,6 +45,11 @@ def test_flags_of_the_form_come_after_its_fields(tmp_path):
     assert form.summary.startswith("gan on MNIST, 50 steps; ")
 
 
+INVALID_NAME = (
+    "name: expected letters, digits, spaces and _ . + -, with a letter, a digit or _ first"
+)
+
+
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
@@ -61,8 +66,8 @@ def test_flags_of_the_form_come_after_its_fields(tmp_path):
         ({"flags": "--wdth 3"}, "--wdth: no such flag; did you mean --width or --depth?"),
         ({"flags": "--width 0"}, "--width: expected an integer >= 1, got 0"),
         ({"flags": "--width '4"}, "flags: No closing quotation: --width '4"),
-        ({"name": "../x"}, "name: expected letters, digits, - and _, got '../x'"),
-        ({"name": ".."}, "name: expected letters, digits, - and _, got '..'"),
+        ({"name": "../x"}, f"{INVALID_NAME}, got '../x'"),
+        ({"name": ".."}, f"{INVALID_NAME}, got '..'"),
         ({"name": "x", "flags": "--outdir=y"}, "name: has no effect with --outdir in flags"),
         ({"copy_to_drive": True}, "copy_to_drive: Google Drive can be mounted in Colab only; unt"),
     ],
@@ -89,6 +94,8 @@ def test_copy_to_drive_mounts_it_and_copies_runs_to_a_folder(tmp_path, monkeypat
     assert Path(forms.COPIES).is_dir()
     config = parse(form.flags)
     assert config.copy == Path(forms.COPIES) / "gan-mnist"
+    with pytest.raises(CellError, match=r"^copy_to_drive: untick it, or leave out --copy_to in fl"):
+        chosen(tmp_path, copy_to_drive=True, flags="--copy_to=/mnt")
 
 
 def test_drive_that_cannot_be_mounted_is_an_error_of_one_line(tmp_path, monkeypatch):
@@ -114,11 +121,25 @@ def test_train_runs_the_script_with_its_pictures_and_limit(tmp_path, commands):
     ((command, options),) = commands
     assert command == ("train.py", *form.flags)
     assert (options["pictures"], options["minutes"]) == (form.pictures, 5)
-    assert "Run this cell again" in options["after_stop"]
+    assert options["after_stop"] == "To resume the training, run this cell again."
+
+
+@pytest.mark.parametrize(
+    ("fields", "length"),
+    [
+        ({"epochs": 3}, "3 epochs"),
+        ({"model": "infogan", "dataset": "CIFAR10"}, "150 epochs"),
+        ({"epochs": 3, "flags": "--steps=50"}, "50 steps"),
+    ],
+)
+def test_training_at_its_end_says_how_to_train_for_longer(tmp_path, fields, length):
+    assert chosen(tmp_path, **fields).after_end == (
+        f"To train for more than {length}, change Choose, run it, and run this cell again."
+    )
 
 
 def test_script_has_the_flags_of_cell_and_form(commands):
-    forms.script("-m benchmarks gpu", "--outdir=a b", flags="--stages 'device'", named=True)
+    forms.script("-m benchmarks gpu", "--outdir=a b", flags="--stages 'device'", show_pictures=True)
     ((command, options),) = commands
     assert command == ("-m", "benchmarks", "gpu", "--outdir=a b", "--stages", "device")
     assert options["show"] is cells.show_picture
@@ -159,8 +180,13 @@ def test_set_up_makes_the_folder_and_names_the_gpus(tmp_path, monkeypatch, capsy
     monkeypatch.setenv("PATH", "")
     assert forms.gpus().startswith("no GPU: ")
     (tmp_path / "file").touch()
-    with pytest.raises(CellError, match=r"^runs: .*/file/x cannot be made \(Not a directory\)$"):
+    with pytest.raises(CellError, match=r"^runs: file/x cannot be made \(Not a directory\)$"):
         forms.set_up("file/x")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert forms.set_up("~/home") == str(tmp_path / "home")
+    for runs, message in (("a\0b", r"a\\x00b .*null"), ("~no-user/x", r"~no-user/x .*home")):
+        with pytest.raises(CellError, match=rf"^runs: {message}"):
+            forms.set_up(runs)
 
 
 def test_forms_do_not_import_tensorflow(python):

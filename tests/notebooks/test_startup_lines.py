@@ -32,7 +32,7 @@ aborting with status: OUT_OF_RANGE: End of sequence
 \t [[{{node IteratorGetNext}}]]
 """.splitlines()
 
-TOLD = """\
+NOT_HARMLESS = """\
 warning: mixed_precision=bfloat16: this CPU emulates bfloat16
 error: --width: expected an integer >= 1, got 0
 W0000 00:00:1796.412012 81 gpu_device.cc:2430] Cannot dlopen some GPU libraries.
@@ -55,7 +55,7 @@ def test_harmless_line_is_hidden_and_kept(line):
     assert lines.hidden == [line]
 
 
-@pytest.mark.parametrize("line", TOLD)
+@pytest.mark.parametrize("line", NOT_HARMLESS)
 def test_any_other_line_is_shown(line):
     lines = StartupLines()
     assert not lines.hides(line)

@@ -11,6 +11,7 @@ import pytest
 
 from notebooks import terminal
 from notebooks.terminal import ERR, OUT, Lines, Script
+from training import stopping
 
 
 @pytest.mark.parametrize(
@@ -26,6 +27,8 @@ from notebooks.terminal import ERR, OUT, Lines, Script
         (["\rloading\r", "WARNING: of C++\n"], ["WARNING: of C++"], ""),
         (["\rloading\r       \r\n"], [], ""),
         (["\x1b[1mDownloading\x1b[0m 5 %\x1b[K\n"], ["Downloading 5 %"], ""),
+        (["one\x1b", "[1", "mtwo\x1b[", "0m\n"], ["onetwo"], ""),
+        (["\rstep 1\x1b[", "K"], [], "step 1"),
     ],
 )
 def test_lines_are_those_that_a_terminal_shows(pieces, finished, progress):
@@ -128,6 +131,10 @@ def test_stops_within_seconds_are_one_and_the_third_kills(tmp_path, monkeypatch)
     assert text_of(run, act)[OUT].split("\n") == ["ready", "got 2", "got 2", ""]
     assert (run.stops, run.code) == (3, -signal.SIGKILL)
     run.stop()  # of a script that has ended
+
+
+def test_grace_is_that_of_a_training():
+    assert terminal.GRACE == stopping.GRACE
 
 
 def test_script_gets_sighup_if_its_cell_ends_with_an_error(tmp_path):

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image
 
 from plotting import Panel, save_curves
@@ -70,6 +71,34 @@ def test_save_curves_of_unusual_series_neither_fails_nor_warns(tmp_path, series,
     path = tmp_path / "curves.png"
     save_curves(path, [Panel(r"loss $\frac$", series, log_y=log_y)], "step")
     assert pixels(path).shape[1] == 900
+
+
+@pytest.mark.parametrize("title", ["W" * 85, "a long name of a run " * 8])
+def test_save_curves_of_a_long_title_keeps_it_in_the_picture(tmp_path, title):
+    path = tmp_path / "curves.png"
+    save_curves(path, [Panel("p", {"": noisy(5)})], "step", title)
+    columns = np.nonzero((pixels(path)[:30] < 160).any(axis=(0, 2)))[0]
+    assert 800 < columns.max() < 892
+    panel = Panel(title, {"a": ([0, 1], [NAN, 1.0])})
+    save_curves(path, [panel] * 3, "step")
+    columns = np.nonzero((pixels(path)[30:60] < 160).any(axis=(0, 2)))[0]
+    assert 850 < columns.max() < 900
+
+
+def test_save_curves_has_one_note_per_label_on_gaps(tmp_path, monkeypatch):
+    figures = []
+    draw = FigureCanvasAgg.draw
+    monkeypatch.setattr(
+        FigureCanvasAgg, "draw", lambda canvas: (draw(canvas), figures.append(canvas.figure))
+    )
+    gaps = [([0, 1, 2], [1.0, NAN, value]) for value in (INF, 0.0)]
+    mean = ([0, 1, 2], [1.0, NAN, NAN])
+    series = {"": gaps[0], "b": gaps[1], "a": mean, "c": ([0], [1.0])}
+    panels = [Panel("p", series, log_y=True, seeds={"a": gaps})]
+    save_curves(tmp_path / "curves.png", panels, "step")
+    (text,) = figures[0].axes[0].texts
+    expected = "2 non-finite; b: 1 non-finite, 1 not positive; a: 3 non-finite, 1 not positive"
+    assert text.get_text() == expected
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 6])

@@ -9,8 +9,8 @@ from PIL import Image
 from scipy.ndimage import label
 
 from plotting import Dots, save_dots
-from plotting.dots import written
-from plotting.looks import COLOURS
+from plotting.dots import format_number
+from plotting.looks import COLOURS, in_order
 
 pytestmark = pytest.mark.filterwarnings("error")
 NAN, INF = math.nan, math.inf
@@ -67,8 +67,23 @@ def range_of(pixels, colour):
         (-INF, "-inf"),
     ],
 )
-def test_written_of_a_number_has_four_digits(value, text):
-    assert written(value) == text
+def test_format_number_has_four_digits(value, text):
+    assert format_number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "text"),
+    [
+        (-1953.2, 5, "-1,953.2"),
+        (-1953.0, 5, "-1,953"),
+        (12_345.678, 7, "12,345.68"),
+        (0.99995, 5, "0.99995"),
+        (7.90712, 6, "7.90712"),
+        (12_345_678, 7, "1.234568e+07"),
+    ],
+)
+def test_format_number_with_more_digits(value, digits, text):
+    assert format_number(value, digits) == text
 
 
 def test_save_dots_of_large_differences_begins_the_axis_at_zero(tmp_path):
@@ -174,15 +189,19 @@ def test_save_dots_of_equal_values_up_to_rounding_draws_no_line(tmp_path):
     np.testing.assert_array_equal(draw(path, Dots("p", {"a": (0.1, mean, 0.1)})), expected)
 
 
-def test_save_dots_of_none_equals_an_absent_value_and_not_zero(tmp_path):
+def test_save_dots_writes_na_for_none_and_leaves_the_row_of_an_absent_run_blank(tmp_path):
     path = tmp_path / "dots.png"
     other = Dots("q", {"a": same(1), "b": same(1)})
     none, absent, zero = (
         draw(path, Dots("p", {"a": same(1), **b}), other)
         for b in ({"b": None}, {}, {"b": same(0.0)})
     )
-    np.testing.assert_array_equal(none, absent)
-    assert none.shape == zero.shape
+    assert none.shape == absent.shape == zero.shape
+    row = slice(70, 90)  # of b, left of its dot in the other panel
+    assert ((none[row, 30:400] < 160).any(axis=(1, 2)).sum()) > 4
+    columns = (absent[row, 30:400] < 160).all(axis=(0, 2))
+    assert columns.sum() <= 1  # the line of the axis
+    assert not (absent[row, 30:400][:, ~columns] < 160).any()
     assert (none != zero).any()
 
 
@@ -230,8 +249,8 @@ def test_save_dots_of_unusual_values_neither_fails_nor_warns(tmp_path, values, l
     assert pixels.shape[1] == 900
 
 
-def texts_of(monkeypatch, path, groups):
-    """Save the figure; return the boxes of its texts and of the picture."""
+def figure_of(monkeypatch, path, groups):
+    """Save the figure; return it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figures = []
@@ -241,6 +260,73 @@ def texts_of(monkeypatch, path, groups):
     )
     save_dots(path, groups, "a title")
     (figure,) = figures
+    return figure
+
+
+@pytest.mark.parametrize("values", [
+    (-1953.4, -1953.1, -1952.9), (0.99991, 0.99994, 0.99999), (7.90712, 7.90698, 7.90734),
+    (0.951, 0.953, 0.952), (1.0, 4.0, 2.5), (123_456.1, 123_456.4, 123_457.0), (1e-9, 3e-9, 2e-9),
+])  # fmt: skip
+def test_save_dots_writes_different_numbers_differently(tmp_path, monkeypatch, values):
+    runs = {f"run {k}": same(value) for k, value in enumerate(values)}
+    (axes,) = figure_of(monkeypatch, tmp_path / "dots.png", [Dots("p", runs)]).axes
+    ticks = [label.get_text() for label in axes.get_xticklabels()]
+    assert len({*ticks}) == len(ticks) > 2
+    numbers = [float(tick.replace(",", "")) for tick in ticks]
+    np.testing.assert_allclose(numbers, axes.get_xticks(), rtol=1e-9)
+    texts = [text.get_text() for text in axes.texts]
+    assert len({*texts}) == len(texts) == 3
+    for text, value in zip(texts, values, strict=True):
+        assert float(text.replace(",", "")) == pytest.approx(value, abs=np.ptp(values) / 20)
+
+
+def test_save_dots_draws_texts_above_the_line_of_the_reference(tmp_path, monkeypatch):
+    """The line, which is dark, is interrupted by the background of the texts on it."""
+    values = {"a": same(-0.05), "b": same(-0.07), "c": same(0.0), "d": same(2.0)}
+    path = tmp_path / "dots.png"
+    figure = figure_of(monkeypatch, path, [Dots("p", values)])
+    (axes,) = figure.axes
+    with Image.open(path) as image:
+        pixels = np.asarray(image.convert("RGB")).astype(int)
+    x, _ = axes.transData.transform((0, 0))
+    on_line = [text for text in axes.texts if text.get_window_extent().x0 < x]
+    assert [text.get_text() for text in on_line] == ["-0.05", "-0.07"]
+    line = pixels[:, int(x) - 1 : int(x) + 2].min(axis=(1, 2))
+    for text in on_line:
+        box = text.get_window_extent()
+        assert box.x1 > x
+        assert line[len(pixels) - round(box.y1)] > 150  # above the letters
+    assert line[len(pixels) - round(axes.transData.transform((0, 3))[1])] < 100
+
+
+def test_save_dots_axis_includes_further_values_and_marks_the_reference(tmp_path, monkeypatch):
+    def limits(values, **options):
+        group = Dots("p", {"a": same(values[0]), "b": same(values[1])}, **options)
+        (axes,) = figure_of(monkeypatch, tmp_path / "dots.png", [group]).axes
+        lines = [line.get_xdata()[0] for line in axes.lines if len(line.get_xdata()) == 2]
+        return axes.get_xlim(), lines
+
+    assert limits((0.93, -0.04), includes=(-1, 1)) == (pytest.approx((-1.12, 1.12)), [0.0])
+    assert limits((0.005, 0.01), includes=(0, 1)) == (pytest.approx((-0.06, 1.06)), [0.0])
+    (low, high), lines = limits((0.9, 1.2), reference=1.0)
+    assert low < 0.9 < 1.2 < high < 1.3
+    assert lines == [1.0]
+    assert limits((3.0, 3.1))[1] == []
+
+
+def test_save_dots_has_the_rows_and_colours_of_given_looks(tmp_path):
+    looks = in_order(["b", "unmeasured", "a"])
+    groups = Dots("p", {"a": same(1)}, looks=looks), Dots("q", {"b": same(1)}, looks=looks)
+    pixels = draw(tmp_path / "dots.png", *groups)
+    assert extent(pixels, COLOURS[1]) is None
+    (b_left, _, _, b_bottom), (_, a_right, a_top, _) = (extent(pixels, COLOURS[k]) for k in (0, 2))
+    assert a_right < b_left
+    assert b_bottom < a_top
+
+
+def texts_of(monkeypatch, path, groups):
+    """Save the figure; return the boxes of its texts and of the picture."""
+    figure = figure_of(monkeypatch, path, groups)
     texts = list(figure.texts)
     for axes in figure.axes:
         ticks = zip(axes.get_xticks(), axes.get_xticklabels(), strict=True)

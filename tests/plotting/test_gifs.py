@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from plotting import compact_gif, save_gif
+from plotting import compact_gif, gifs, save_gif
 
 
 def read(path):
@@ -111,6 +111,34 @@ def test_save_gif_within_a_limit_keeps_frames_size_and_times(tmp_path, channels)
     with pytest.raises(ValueError, match="more than 100 bytes"):
         save_gif(tmp_path / "none.gif", frames, limit=100)
     assert not (tmp_path / "none.gif").exists()
+
+
+@pytest.mark.parametrize("limit", [60_000, 4_000])
+def test_save_gif_of_any_frames_is_within_the_limit(tmp_path, limit):
+    """Noise has about one byte per pixel and frame, 16 times the largest of these limits."""
+    frames = np.random.default_rng(0).integers(0, 256, (20, 36, 342, 1)).astype(np.uint8)
+    save_gif(tmp_path / "film.gif", frames, fps=8, hold_last_seconds=0, limit=limit)
+    assert limit / 8 < (tmp_path / "film.gif").stat().st_size <= limit
+    found, durations, _ = read(tmp_path / "film.gif")
+    assert len(found) == 20
+    assert sum(durations) == 2500
+
+
+def test_save_gif_of_large_frames_makes_few_versions(tmp_path, monkeypatch):
+    """The sizes of versions are estimated from few frames; those that are too large are skipped."""
+    lengths, original = [], gifs._quantized
+
+    def counted(frames, *given, **options):
+        lengths.append(len(frames))
+        return original(frames, *given, **options)
+
+    monkeypatch.setattr(gifs, "_quantized", counted)
+    random = np.random.default_rng(0)
+    frames = random.normal(128, 8, (20, 132, 4 * 130, 1)).clip(0, 255).astype(np.uint8)
+    save_gif(tmp_path / "film.gif", frames, limit=200_000)
+    assert 100_000 < (tmp_path / "film.gif").stat().st_size <= 200_000
+    assert 1 <= lengths.count(20) <= 2
+    assert {*lengths} == {3, 20}
 
 
 def test_save_gif_twice_writes_the_same_bytes(tmp_path):

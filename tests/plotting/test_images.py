@@ -144,6 +144,14 @@ def test_cells_undoes_grid(shape, labels):
     np.testing.assert_array_equal(found, images.reshape(2, 3, *shape))
 
 
+def test_cells_below_rotated_column_labels_are_the_last_rows():
+    images = np.random.default_rng(0).integers(0, 256, (6, 28, 28, 1), np.uint8)
+    sheet = grid(images, columns=3, column_labels=["a", "a long description", "c"])
+    found = cells(sheet, (28, 28, 1), columns=3)
+    assert len(found) > 2  # the labels are higher than a cell
+    np.testing.assert_array_equal(found[-2:], images.reshape(2, 3, 28, 28, 1))
+
+
 @pytest.mark.parametrize(
     ("sheet", "columns"), [((20, 200, 1), 2), ((60, 60, 1), 2), ((60, 200, 3), 2)]
 )

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from plotting import save_matrix
-from plotting.matrices import SHADES, UNKNOWN, fitted
+from plotting.figures import fitted
+from plotting.matrices import SHADES, UNKNOWN
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -100,6 +100,23 @@ def test_log_has_lines_every_log_every_steps(tiny_run):
     assert all(math.isfinite(value) for line in lines for value in line.values())
 
 
+def test_work_of_a_training_has_notes(tiny_run):
+    start = tiny_run.works.index("building the model")
+    assert tiny_run.works[start:] == [
+        "building the model",
+        "restoring TensorBoard's summaries",
+        "drawing the pictures of step 0",
+        "first step",
+        "writing the checkpoint of step 2",
+        "drawing the pictures of step 4",
+        "writing the checkpoint of step 4",
+        "drawing the pictures of step 6",
+        "writing the checkpoint of step 6",
+        "drawing pictures and films",
+        "exporting the generator",
+    ]
+
+
 def test_log_line_is_the_mean_over_the_steps_since_the_last(tiny_run):
     assert len(tiny_run.scalars) == 6
     windows = [(0, 3), (3, 6)]

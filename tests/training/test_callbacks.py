@@ -43,7 +43,7 @@ class Clock:
 class Steps(types.SimpleNamespace):
     """Model of which a test sets the running means."""
 
-    optimizers, means = {}, {}
+    optimizers, means, jit_compile = {}, {}, False
 
     def running_means(self):
         return self.means
@@ -71,6 +71,7 @@ def progress(monkeypatch):
             line.set_params({"steps": total - first})
             line.on_train_begin()
             for batch, step in enumerate(range(first + 1, (last or total) + 1)):
+                line.on_train_batch_begin(batch)
                 clock.now += seconds(step) if callable(seconds) else seconds
                 scalars = {"d_loss": loss(step), "g_loss": 0.6931, "d_accuracy_real": 0.5}
                 model.means = {n: RunningMean(3.0 * v, 3, 3) for n, v in scalars.items()}

@@ -112,18 +112,18 @@ def test_warn_of_hidden_gpus_prints_a_warning_for_each(present, capsys):
         ([CPU, T4, BLACKWELL], "auto", "off", f"Tesla T4, XLA on, float32; {HIDDEN}"),
     ],
 )
-def test_first_line_has_device_xla_and_precision(present, found, jit, precision, line):
+def test_device_line_has_device_xla_and_precision(present, found, jit, precision, line):
     present(*found)
-    assert devices.first_line(jit, precision) == f"device: {line}"
+    assert devices.device_line(jit, precision) == f"device: {line}"
 
 
-def test_first_line_without_an_expected_gpu_has_a_sentence(present, monkeypatch):
+def test_device_line_without_an_expected_gpu_has_a_sentence(present, monkeypatch):
     present(CPU)
     monkeypatch.setattr(devices, "missing_gpu", lambda *_: "no GPU")
-    assert devices.first_line() == "device: CPU (2 cores AMD EPYC), XLA off, float32; no GPU"
+    assert devices.device_line() == "device: CPU (2 cores AMD EPYC), XLA off, float32; no GPU"
     present(CPU, T4)
     monkeypatch.setattr(devices, "missing_gpu", lambda *_: "no GPU")
-    assert devices.first_line() == "device: Tesla T4, XLA off, float32"
+    assert devices.device_line() == "device: Tesla T4, XLA off, float32"
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,11 @@ def test_first_line_without_an_expected_gpu_has_a_sentence(present, monkeypatch)
         ({}, ["/dev/nvidia0"], False, "built without CUDA"),
         ({"CUDA_VISIBLE_DEVICES": "-1"}, ["/dev/nvidia0"], True, ""),
         ({"CUDA_VISIBLE_DEVICES": ""}, ["/dev/nvidia0"], True, ""),
+        ({"CUDA_VISIBLE_DEVICES": "none"}, ["/dev/nvidia0"], True, ""),
+        ({"CUDA_VISIBLE_DEVICES": "-2,0"}, ["/dev/nvidia0"], True, ""),
         ({"CUDA_VISIBLE_DEVICES": "0"}, ["/dev/nvidia0"], True, "TensorFlow finds none"),
+        ({"CUDA_VISIBLE_DEVICES": " 1,0"}, ["/dev/nvidia0"], True, "TensorFlow finds none"),
+        ({"CUDA_VISIBLE_DEVICES": "GPU-8932f937"}, ["/dev/nvidia0"], True, "finds none"),
         ({"COLAB_RELEASE_TAG": "release-colab", "COLAB_GPU": "1"}, [], True, "finds none"),
         ({"COLAB_RELEASE_TAG": "release-colab", "COLAB_GPU": ""}, [], True, "Change runtime type"),
         ({"COLAB_RELEASE_TAG": "release-colab"}, [], True, "Change runtime type"),
@@ -145,6 +149,17 @@ def test_missing_gpu_is_named_where_one_is_expected(environment, files, with_cud
     assert part in sentence
     assert bool(sentence) == bool(part)
     assert "\n" not in sentence
+
+
+def test_gpu_files_are_the_devices_of_linux_and_the_driver_of_wsl(tmp_path):
+    names = ["dev/nvidia0", "dev/nvidia12", "dev/nvidiactl", "dev/nvidia-uvm", "dev/dxg"]
+    names.append("usr/lib/wsl/lib/libcuda.so.1")
+    for path in (tmp_path / name for name in names):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    found = {str(path.relative_to(tmp_path)) for path in devices.gpu_files(tmp_path)}
+    assert found == {"dev/nvidia0", "dev/nvidia12", "usr/lib/wsl/lib/libcuda.so.1"}
+    assert devices.gpu_files(tmp_path / "dev") == []
 
 
 FIRST_USE = """
@@ -174,7 +189,7 @@ def test_script_lets_gpu_memory_grow_before_its_first_operation(
         "train": [*tiny, "--steps=1", out],
         "evaluate": [f"--run={tiny_run.path}", "--num_samples=20", "--metrics=pixel_mean", out],
         "generate": [f"--run={tiny_run.path}", "--n=1", out],
-        "train_classifier": [f"--dataset={digits}", "--epochs=1", f"--out={tmp_path / 'c.npz'}"],
+        "train_classifier": [f"--dataset={digits}", "--epochs=1", out],
     }
     done = python("-c", FIRST_USE, script, *argv[script])
     assert done.code == 0, done

@@ -3,8 +3,9 @@
 import pytest
 
 import data
+from evaluation import families
 from training import hparams, options
-from training.events import Events
+from training.events import EVALUATION, Events
 
 RUNS = {
     "gan": ("--model=gan", "--seed=3", "--g_learning_rate=0.5", "--penalty=r1,r2"),
@@ -17,7 +18,7 @@ def started(argv):
     config = options.parse(argv)
     images = data.catalogue.known(config.options.dataset)
     config = config.for_images(images.image_shape)
-    return hparams.of_start(config, images, ())
+    return hparams.start_summaries(config, images, ())
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +38,8 @@ def shown(tmp_path_factory):
             for step in (10, 20):
                 events.scalars(step, {"d_loss": step / 4, "metric_fd_digits": step / 2})
             if name == "vae":
-                events.hparams(20, hparams.of_end())
-    with Events(folder / "gan", None, ".evaluation-20") as events:
+                events.hparams(20, hparams.end_summaries())
+    with Events(folder / "gan" / EVALUATION, None, ".step-20") as events:
         events.evaluation(20, {"fd_digits": 3.0, "precision": 0.5}, {})
 
     multiplexer = EventMultiplexer(tensor_size_guidance={"scalars": 100})
@@ -85,6 +86,7 @@ def test_rows_are_the_runs_with_the_values_that_apply(shown):
 def test_columns_of_metrics_have_the_last_values(shown):
     columns, rows = shown
     tags = [info.name.tag for info in columns.metric_infos]
+    assert [info.display_name for info in columns.metric_infos] == tags
     assert tags[: hparams.VISIBLE] == [
         "metric/fd_digits", "evaluation/fd_digits", "loss/d_loss", "loss/g_loss", "loss/loss",
     ]  # fmt: skip
@@ -105,6 +107,13 @@ def test_metrics_that_are_measured_during_the_training_have_columns():
     tags = [info.name.tag for info in columns]
     assert tags[:2] == ["metric/precision", "evaluation/precision"]
     assert {"metric/fd_mine", "evaluation/fd_mine", "metric/fd_digits"} <= {*tags}
+
+
+def test_metrics_that_a_resumed_run_may_measure_have_columns():
+    columns = hparams.final_metrics(data.catalogue.known("MNIST"), ())
+    tags = {info.name.tag for info in columns}
+    measured = families.named("digits") | families.named("inception")
+    assert {f"metric/{name}" for name in measured} <= tags
 
 
 def test_finished_run_has_a_status(shown):

@@ -31,6 +31,7 @@ class Painter:
         if continuous:
             codes["continuous"] = noise(continuous, "uniform")
         self.latents = Latents(noise=noise(4, "normal"), **codes)
+        self.step = 7
         self.given = []
 
     def draw_latents(self, n, seed, label=None, category=None):
@@ -163,13 +164,26 @@ def labels(monkeypatch):
     return found
 
 
-@pytest.mark.parametrize("span", [1.0, 2.0, 0.5, 0.7, 3.0, 1.3])
+@pytest.mark.parametrize("span", [1.0, 2.0, 0.5, 0.7, 0.9, 3.0, 1.3])
 def test_traversal_columns_are_labelled_with_their_values(labels, span):
     list(traversals(Painter(continuous=1), span, 0))
     ((_, _, columns),) = labels
     np.testing.assert_allclose([float(text) for text in columns], np.linspace(-span, span, POINTS),
                                atol=0.0501)  # fmt: skip
-    assert "-0.0" not in columns
+    assert columns[POINTS // 2] == "0"
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "label"),
+    [
+        (-1.4e-17, 2, "0"), (-0.6667, 2, "-0.67"), (1.3333, 2, "1.3"), (9.96, 2, "10"),
+        (67.4, 2, "67"), (100.0, 2, "100"), (1234.6, 2, "1235"),
+        (0.0512, 3, "0.0512"), (1.30, 3, "1.3"), (12.5, 3, "12.5"), (99.96, 3, "100"),
+        (1234.0, 3, "1234"), (2e6, 3, "2000000"),
+    ],
+)  # fmt: skip
+def test_number_label_has_neither_an_exponent_nor_rounding_errors(value, digits, label):
+    assert pictures.number_label(value, digits) == label
 
 
 NUMBERS = [*"0123456789"]
@@ -271,10 +285,18 @@ def test_names_of_categories_are_those_of_the_step(tmp_path):
     assert pictures.names_of_categories(run, 7) is None
 
 
-@pytest.mark.parametrize("elsewhere", [False, True])
-def test_label_matches_labels_the_pictures_of_a_run(tmp_path, labels, elsewhere):
+@pytest.mark.parametrize(
+    ("elsewhere", "finished", "redrawn"),
+    [(False, 7, True), (True, 7, False), (False, 5, False), (False, None, False),
+     (False, "no status", True)],
+)  # fmt: skip
+def test_label_matches_labels_the_pictures_of_a_run(tmp_path, labels, elsewhere, finished, redrawn):
+    """Traversals are those of the end of the run, which may be another step than that measured."""
     model, run = Grouped((3,), 1), RunDirectory(tmp_path / "run")
     folder = tmp_path / "out" if elsewhere else run.path
+    run.path.mkdir()
+    if finished != "no status":
+        run.set_status(finished=finished)
     for span in (1, 2):
         save_traversals(model, span, 0, run.path / "traversals")
     before = {path.name: path.read_bytes() for path in (run.path / "traversals").iterdir()}
@@ -282,10 +304,10 @@ def test_label_matches_labels_the_pictures_of_a_run(tmp_path, labels, elsewhere)
     del labels[:]
     evaluated(folder)
     pictures.label_matches(model, run, folder)
-    assert [rows for corner, rows, _ in labels] == [CLASSES] * (1 if elsewhere else 3)
+    assert [rows for corner, rows, _ in labels] == [CLASSES] * (3 if redrawn else 1)
     after = {path.name: path.read_bytes() for path in (run.path / "traversals").iterdir()}
     changed = {name for name in before if before[name] != after[name]}
-    assert changed == (set() if elsewhere else {"code-0-span-1.png", "code-0-span-2.png"})
+    assert changed == ({"code-0-span-1.png", "code-0-span-2.png"} if redrawn else set())
     assert (folder / "categories.png").exists()
     del labels[:]
     pictures.label_matches(model, run, folder)  # drawn after the evaluation
@@ -394,7 +416,8 @@ def test_reconstructions_by_epoch_has_a_row_per_measurement(tmp_path, labels, da
     shown = [0, 1, 2, 3]
     if damaged:
         (run.reconstructions / "step-0000005.png").write_bytes(b"half")
-        plotting.save_image(run.reconstructions / "step-0000010.png", images[0])
+        one_row = plotting.grid(images[:10], 10)
+        plotting.save_image(run.reconstructions / "step-0000010.png", one_row)
         shown = [0, 3]
     del labels[:]
     rows = cells_of(pictures.reconstructions_by_epoch(run, images, 10), 10)

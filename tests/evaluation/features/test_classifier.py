@@ -243,10 +243,13 @@ def test_classifier_of_gray_images_takes_colour_images(tmp_path, small, dtype):
     np.testing.assert_array_equal(of_gray(gray)[0], of_gray(images)[0])
 
 
-def test_load_file_of_another_file_raises(tmp_path):
+def test_load_file_of_another_file_raises_with_the_reason(tmp_path, saved):
     np.savez(tmp_path / "data.npz", x_train=np.zeros(3))
+    (tmp_path / "cut.npz").write_bytes(saved.read_bytes()[:500])
+    other = "not a file that train_classifier.py wrote"
     for name, reason in (
-        ("data.npz", "not a file that train_classifier.py wrote"),
+        ("data.npz", f"{other} ('description')"),
+        ("cut.npz", f"{other} (File is not a zip file)"),
         ("none.npz", "no such file"),
     ):
         assert refusal(classifier.load_file, str(tmp_path / name)) == reason
