@@ -103,7 +103,6 @@ class Batches:
         dataset.first_step = start
         return dataset
 
-
     def distributed(self, strategy, start: int = 0):
         """Return the batches from step `start` on, each divided among the replicas of a strategy.
 

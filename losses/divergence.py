@@ -4,6 +4,7 @@ import tensorflow as tf
 import tensorflow_probability as tfp
 
 import replicas
+
 tfd = tfp.distributions
 
 

@@ -122,8 +122,8 @@ def dragan(
     """(|grad D(x + d)| - 1)² at d = alpha std(x) u / 2, alpha and u ~ U(0, 1).
 
     Kodali et al. 2017, with the perturbation of the authors' code: one alpha per example, one u
-    per pixel, std that of all pixels of the batch (`deviation`). The paper's last version perturbs by N(0, c I)
-    instead and leaves c to be tuned.
+    per pixel, std that of all pixels of the batch (`deviation`). The paper's last version perturbs
+    by N(0, c I) instead and leaves c to be tuned.
     """
     import tensorflow as tf
 

@@ -1,6 +1,5 @@
 """Training of a model on several replicas of a tf.distribute strategy."""
 
-import keras
 import tensorflow as tf
 
 from errors import UserError
@@ -64,7 +63,9 @@ class Distributed:
         if rest or (size and size % self.replicas):
             raise UserError(
                 f"on {self.replicas} replicas each batch must divide by {self.replicas}, got "
-                f"batches of {size}" + (f" and a last one of {rest}" if rest else "") + f"; {advice}",
+                f"batches of {size}"
+                + (f" and a last one of {rest}" if rest else "")
+                + f"; {advice}",
                 "x",
             )
 

@@ -45,10 +45,10 @@ class Fitting:
         self.check_batches(given["x"], given.get("batch_size"))
         self._hide_labels(given)
         given["callbacks"] = self._prepared_callbacks(given.get("callbacks"))
-        start = getattr(given["x"], "first_step", None)
-        if start is not None and start != int(self.step.numpy()):
+        start, step = getattr(given["x"], "first_step", None), int(self.step.numpy())
+        if start is not None and start != step:
             warn(
-                f"the batches begin at step {start}, the model is at step {int(self.step.numpy())}; "
+                f"the batches begin at step {start}, the model is at step {step}; "
                 "batches.dataset(int(model.step.numpy())) continues"
             )
         return super().fit(**given)

@@ -44,7 +44,10 @@ class ScalarMeans(keras.Metric):
 
     def _make_totals(self, capacity: int) -> None:
         shape = (len(RunningMean._fields), capacity)
-        self.totals = self.add_variable(shape, "zeros", name="totals")
+        # Each replica has the values of all of them: those of the first one are read.
+        self.totals = self.add_variable(
+            shape, "zeros", aggregation="only_first_replica", name="totals"
+        )
 
     def update_state(
         self,

@@ -183,8 +183,9 @@ class WithPlayers:
         copies = {name: type(one).from_config(one.get_config()) for name in players}
         free = [name for name, p in players.items() if p.learning_rate not in self.hp.scheduled]
         if free:
+            rate = float(tf.convert_to_tensor(one.learning_rate))
             warn(
-                f"{type(one).__name__} with the learning rate {float(tf.convert_to_tensor(one.learning_rate)):g} "
+                f"{type(one).__name__} with the learning rate {rate:g} "
                 f"replaces the optimizers and learning rates of {type(self).__name__} "
                 f"({', '.join(free)})"
             )

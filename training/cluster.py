@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from errors import UserError
+from training.options import RunOptions
 
 VARIABLE = "TF_CONFIG"
 EXAMPLE = (
@@ -57,3 +58,25 @@ def read_cluster(environment: Mapping[str, str]) -> Cluster | None:
     if not valid or index < 0:
         raise UserError(f"{VARIABLE}: expected {EXAMPLE}, got {text}")
     return Cluster(jobs, index + len(jobs.get(CHIEF, ())) * (kind == WORKER))
+
+
+def cluster_of(options: RunOptions, environment: Mapping[str, str]) -> Cluster | None:
+    """Return the workers of a training; None for a single process.
+
+    Raises:
+        UserError: TF_CONFIG is invalid, or does not suit the option `distribute`.
+    """
+    cluster, several = read_cluster(environment), options.distribute == "multi_worker"
+    if several and not cluster:
+        raise UserError(
+            f"multi_worker requires the environment variable {VARIABLE} on each worker; "
+            "python -m training.launch sets it for workers on one machine",
+            "distribute",
+        )
+    if cluster and not several:
+        raise UserError(
+            f"{VARIABLE} is set, which {options.distribute} does not use; unset it, or use "
+            "multi_worker",
+            "distribute",
+        )
+    return cluster

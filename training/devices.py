@@ -94,8 +94,9 @@ def gpu_files(root: Path = Path("/")) -> list[Path]:
 
 
 def jit_of(options: RunOptions) -> str:
-    """Return the option `jit`: "off" for a deterministic training."""
-    return "off" if options.deterministic else options.jit
+    """Return the option `jit`: "off" for a deterministic or distributed training."""
+    without = options.deterministic or options.distribute != "off"
+    return "off" if without else options.jit
 
 
 def uses_xla(jit: str) -> bool:

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import os
 import zlib
 from collections.abc import Iterable
 
@@ -14,11 +13,14 @@ import replicas
 from cli.failures import first_line
 from data import Batches
 from errors import UserError
-from training.cluster import Cluster, read_cluster
+from models.base import GenerativeModel
+from training.callbacks import StepCallback
+from training.cluster import Cluster
 from training.options import RunOptions
+from training.stopping import AgreedStop, StopRequest
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Distribution:
     """Replicas and workers of a training.
 
@@ -44,11 +46,29 @@ class Distribution:
         """Context in which the model is made."""
         return self.strategy.scope() if self.strategy else contextlib.nullcontext()
 
+    def stop_request(self) -> StopRequest:
+        """Return a context in which signals request a stop of this training."""
+        return AgreedStop(self.any) if self.cluster else StopRequest()
+
+    def callbacks(self, stop: StopRequest) -> list[StepCallback]:
+        """Return the callbacks that come before all others."""
+        return [Agreement(stop)] if self.cluster else []
+
     def dataset(self, batches: Batches, start: int, steps: int):
         """Return the data of `steps` train steps from step `start` on."""
         if not self.strategy:
             return batches.dataset(start).take(steps)
         return batches.distributed(self.strategy, start)
+
+    def described(self) -> str:
+        """Return one line about the replicas; empty for one device."""
+        if not self.strategy:
+            return ""
+        line = f"{self.replicas} replicas, each with its share of every batch; without XLA"
+        if not self.cluster:
+            return line
+        role = ", the chief, which writes the run directory" if self.is_chief else ""
+        return f"worker {self.cluster.index} of {len(self.cluster.addresses)}{role}; {line}"
 
     # Communication of workers; each must call the same methods in the same order.
 
@@ -65,6 +85,21 @@ class Distribution:
     def wait(self) -> None:
         """Wait until all workers have called this method."""
         self.any(False)
+
+    def begin(self, model: GenerativeModel, step: int, description: str) -> int:
+        """Give all workers the chief's model and step; return the step.
+
+        Args:
+            model: the model, on the chief with the values of the checkpoint.
+            step: step of the chief's checkpoint.
+            description: what must be the same on all workers.
+
+        Raises:
+            UserError: it differs.
+        """
+        self.require_same(description)
+        self.copy_from_chief(tf.nest.flatten(model.state()))
+        return self.from_chief(step)
 
     def require_same(self, description: str) -> None:
         """Raise UserError on all workers unless each has the same description of its training."""
@@ -102,28 +137,18 @@ class Distribution:
         return self.strategy.run(lambda x: replicas.total(tf.identity(x)), (value,))
 
 
-def check(options: RunOptions) -> Cluster | None:
-    """Return the cluster of a training; check the options against it, before TensorFlow starts.
+ONE_DEVICE = Distribution()
 
-    Raises:
-        UserError: they contradict each other.
-    """
-    cluster = read_cluster(os.environ)
-    if options.distribute == "multi_worker":
-        if not cluster:
-            raise UserError(
-                "multi_worker requires the environment variable TF_CONFIG on each worker, or the "
-                "launcher python -m training.launch",
-                "distribute",
-            )
-        return cluster
-    if cluster:
-        raise UserError(
-            f"TF_CONFIG is set, which {options.distribute} does not use; unset it, or use "
-            "multi_worker",
-            "distribute",
-        )
-    return None
+
+class Agreement(StepCallback):
+    """Callback that agrees with the other workers on a stop after each step."""
+
+    def __init__(self, stop: AgreedStop):
+        super().__init__()
+        self.stop = stop
+
+    def after_step(self):
+        self.stop.agree()
 
 
 def start(options: RunOptions, cluster: Cluster | None) -> Distribution:
@@ -131,13 +156,13 @@ def start(options: RunOptions, cluster: Cluster | None) -> Distribution:
 
     Args:
         options: options of the run.
-        cluster: as `check` returns it.
+        cluster: the workers of multi_worker, else None.
 
     Raises:
         UserError: there is only one device, or the devices do not suit the options.
     """
     if options.distribute == "off":
-        return Distribution()
+        return ONE_DEVICE
     if cluster:
         set_worker_timeout(cluster, options.worker_timeout)
         try:

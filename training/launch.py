@@ -90,8 +90,7 @@ def launch(command: Sequence[str], workers: int) -> int:
                 )
             )
         followers = [
-            threading.Thread(target=follow, args=pair, daemon=True)
-            for pair in enumerate(processes)
+            threading.Thread(target=follow, args=pair, daemon=True) for pair in enumerate(processes)
         ]
         for thread in followers:
             thread.start()

@@ -3,48 +3,33 @@
 import contextlib
 import functools
 import gc
+import json
 import math
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 import plotting
 from cli.failures import first_line
 from data import Batches, ImageData
+from data.pipeline import check_divides
 from errors import UserError, warn
-from evaluation import runner, subject
 from evaluation.metric import LOGGED
-from evaluation.options import MeasureOptions
 from evaluation.reference import Reference
-from evaluation.validation import ACTIVE_UNITS, validation_losses
-from models import layers, state_keys
-from models.abilities import LABEL, STYLES, VALIDATION
-from models.base import ACTIVE, GenerativeModel
+from models import state_keys
+from models.abilities import VALIDATION
+from models.base import GenerativeModel
 from models.scalars import TEST
 from storage.checkpoints import IDENTITY, Checkpoints
-from storage.files import replacing
 from storage.run_directory import RunDirectory
-from training import callbacks, devices, hparams, loading, machine, stopping
+from training import callbacks, devices, hparams, loading, machine
 from training.copying import Copies
-from training.curves import draw_curves
+from training.distribution import ONE_DEVICE, Distribution
 from training.events import Events
-from training.milestones import Milestones
+from training.finishing import finish
+from training.measuring import sample_measure, validation
+from training.milestones import LoggedMilestones
 from training.options import Config, RunOptions
-from training.pictures import (
-    TRAVERSAL_SPANS,
-    TRAVERSALS,
-    names_of_categories,
-    picture,
-    reconstructions_by_epoch,
-    save_categories,
-    save_style_pictures,
-    save_traversals,
-    step_pictures,
-)
 from training.profiling import Profiler
 from training.progress import Progress
 from training.restoring import first_step_to_restore, restore_summaries
@@ -52,10 +37,14 @@ from training.resume import require_not_beyond
 from training.step_range import step_range
 from waiting import waiting
 
-GIF_FRAMES = 100
 
-
-def train(config: Config, run: RunDirectory, command: str, images: ImageData) -> int:
+def train(
+    config: Config,
+    run: RunDirectory,
+    command: str,
+    images: ImageData,
+    distribution: Distribution = ONE_DEVICE,
+) -> int:
     """Train or resume a run in its locked directory; return the exit code.
 
     Args:
@@ -63,31 +52,16 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
         run: the run directory.
         command: the command line, recorded in config.json.
         images: the data set.
+        distribution: replicas and workers, of which this process is the chief.
 
     Raises:
         UserError: the run cannot be started or resumed.
         DivergedError: a loss is not finite.
     """
-    options = config.options
-    loading.prepare(config)
-    machine.warn_of_emulation(options.mixed_precision)
-    batches = Batches(
-        images.train,
-        config.hp.batch_size,
-        seed=options.seed,
-        n_critic=config.hp.n_critic,
-        flip=options.flip,
-        labelled=config.hp.labelled_fraction,
-        labelled_option=config.hp.labelled_option,
-    )
+    options, per_execution = config.options, config.options.steps_per_execution
+    batches, total, model = prepared(config, images, distribution)
     epoch = batches.steps_per_epoch
-    total = options.steps or config.hp.epochs * epoch
     profiled = step_range(options.profile_steps, total, "profile_steps")
-    per_execution = options.steps_per_execution
-    with waiting("building the model"):
-        model = loading.build_model(config, images.image_shape, images.num_classes)
-        model.before_training(*(count * batches.images_per_step for count in (epoch, total)))
-        compile_model(model, devices.jit_of(options), per_execution)
     epoch_end = -(-epoch // per_execution) * per_execution  # steps until the outputs of an epoch
     # After the model: building a feature network changes the state of Keras' random seed.
     evaluated, measure = (), None
@@ -106,7 +80,10 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
         derived=model.derived_state,
     )
     start, notes = resume(run, checkpoints, images.fingerprint, every, total, per_execution)
-    environment = {**machine.environment(), "xla": model.jit_compile}
+    distribution.begin(model, start, description_for_workers(config, images, total))
+    environment = {
+        **machine.environment(), "xla": model.jit_compile, "replicas": distribution.replicas
+    }  # fmt: skip
     machine.warn_of_changes(run, environment)
     if start and config.hp.schedule and run.total_steps not in (None, total):
         warn(f"schedules span {total} steps from here on, not {run.total_steps} as before")
@@ -120,7 +97,7 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
     first = first_step_to_restore(run, start)
 
     with (
-        stopping.StopRequest() as stop,  # the first, so that a stop does not cut off the last copy
+        distribution.stop_request() as stop,  # first: a stop must not cut off the last copy
         Copies(run, config.copy) as copies,
         Events(run.path, start) as events,
     ):
@@ -145,7 +122,7 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
         shown = at_random((images.test or images.train).images, 40, options.seed)
         progress = Progress(total, batches, log)
         steps = callbacks.in_order(
-            milestones=Milestones(outputs, log, images.train.images),
+            milestones=LoggedMilestones(outputs, log, images.train.images),
             measure=evaluators,
             log=log,
             draw=callbacks.Pictures(
@@ -163,7 +140,7 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
         )
         remaining = total - start
         steps = callbacks.StepCallbacks(
-            [Profiler(run.path, profiled, log), *steps],
+            [*distribution.callbacks(stop), Profiler(run.path, profiled, log), *steps],
             add_history=True,
             model=model,
             epochs=1,
@@ -171,12 +148,13 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
             verbose=0,
         )
         if remaining:
-            data = batches.dataset(start).take(remaining)
+            data = distribution.dataset(batches, start, remaining)
             batches.batch(start)  # errors of the images, before those of XLA
             try:
                 fit(model, data, remaining, steps, progress)
             except tf.errors.OpError as error:
-                if not (options.jit == "auto" and model.jit_compile and int(model.step.numpy()) == start):
+                begun = int(model.step.numpy()) > start
+                if begun or options.jit != "auto" or not model.jit_compile:
                     raise
                 stop_using_xla(model, run, error)
                 fit(model, data, remaining, steps, progress)
@@ -190,6 +168,7 @@ def train(config: Config, run: RunDirectory, command: str, images: ImageData) ->
         if finished := step == total and not stop.received:
             finish(run, model, events, images.class_names, shown, epoch)
             copies.request()
+        distribution.wait()
     if stop.received:
         end = "the run is finished" if finished else "run the same command to resume"
         print(f"stopped by {stop.received.name} at step {step}; {end}")
@@ -215,68 +194,6 @@ def stop_using_xla(model: GenerativeModel, run: RunDirectory, error: Exception) 
     model.jit_compile = False
     model.train_function = None
     run.update_environment(xla=False)
-
-
-def sample_measure(
-    options: RunOptions, images: ImageData, model: GenerativeModel
-) -> tuple[tuple[str, ...], Callable]:
-    """Return the metrics of `eval_every`, and a function without arguments -> value by logged name.
-
-    A trial on the untrained model shows its time and raises an error if a metric is not defined. A
-    metric that is not defined later is left out, with a warning. Every call uses the same latents.
-
-    Raises:
-        UserError: a metric or the feature network is unknown, or a metric is not defined.
-    """
-    request = MeasureOptions(
-        metrics=options.eval_metrics,
-        features=options.eval_features,
-        num_samples=options.eval_samples,
-        seed=options.seed,
-    )
-    reference = runner.load_reference(images, request, prefix="eval_")
-    wanted = runner.wanted_metrics(request, reference)
-    if not options.eval_metrics:
-        wanted = {name: metric for name, metric in wanted.items() if metric.default}
-    if reference.extractor:
-        start = time.perf_counter()
-        count = runner.count_of_real_features(reference)
-        print(
-            f"{images.name}: {reference.extractor.name} features of {count:,} real images, "
-            f"{time.perf_counter() - start:.1f} s"
-        )
-
-    measured = subject.of_model("evaluation", model, {})
-    start = time.perf_counter()
-    trial, _ = runner.measure(measured, reference, wanted, request)
-    for name, reason in runner.undefined(trial).items():
-        count = f" (eval_samples={request.num_samples})" if wanted[name].samples else ""
-        raise UserError(f"{name}: {reason}{count}", "eval_metrics")
-    seconds = time.perf_counter() - start
-    print(f"evaluation takes {seconds:.1f} s, every {options.eval_every:,} steps")
-    warned = set()
-
-    def values() -> dict[str, float]:
-        found, _ = runner.measure(measured, reference, wanted, request)
-        lacking = runner.undefined(found)
-        for name, reason in sorted(lacking.items() - warned):
-            warn(f"{name} is not logged: {reason}")
-        warned.update(lacking.items())
-        return {f"{LOGGED}{name}": found[name].value for name in found if name not in lacking}
-
-    return tuple(wanted), values
-
-
-def validation(model: GenerativeModel, reference: Reference) -> dict[str, float]:
-    """Return validation losses and active units; log a warning if the posterior has collapsed."""
-    with waiting("validation losses"):
-        losses = validation_losses(subject.of_model("", model, {}), reference)
-    if losses.get(ACTIVE_UNITS) == 0:
-        warn(
-            "the posterior has collapsed: no latent dimension has a KL divergence above "
-            f"{ACTIVE} nats. Try {model.against_collapse}"
-        )
-    return {f"{TEST}{name}": value for name, value in losses.items()}
 
 
 def resume(
@@ -360,88 +277,55 @@ def print_start(
     )
 
 
-def compile_model(model: GenerativeModel, jit: str, steps_per_execution: int = 1) -> None:
-    """Compile the model; use XLA if `jit` is "on", or "auto" with an accelerator.
+def prepared(
+    config: Config, images: ImageData, distribution: Distribution
+) -> tuple[Batches, int, GenerativeModel]:
+    """Return the batches of a training, its last step, and the compiled model.
+
+    Raises:
+        UserError: the configuration does not suit the images or the replicas.
+    """
+    options = config.options
+    loading.prepare(config)
+    machine.warn_of_emulation(options.mixed_precision)
+    check_divides(config.hp.batch_size, distribution.replicas)
+    batches = Batches(
+        images.train,
+        config.hp.batch_size,
+        seed=options.seed,
+        n_critic=config.hp.n_critic,
+        flip=options.flip,
+        labelled=config.hp.labelled_fraction,
+        labelled_option=config.hp.labelled_option,
+    )
+    epoch = batches.steps_per_epoch
+    total = options.steps or config.hp.epochs * epoch
+    with waiting("building the model"), distribution.scope():
+        model = loading.build_model(config, images.image_shape, images.num_classes)
+        model.before_training(*(count * batches.images_per_step for count in (epoch, total)))
+        compile_model(model, options)
+    return batches, total, model
+
+
+def description_for_workers(config: Config, images: ImageData, total: int) -> str:
+    """Return what must be the same for all workers of a training, in one text."""
+    versions = machine.environment()
+    same = [config.identity(images.fingerprint), total, config.options.steps_per_execution,
+            config.options.sync_batch_norm, versions["tensorflow"], versions["keras"]]  # fmt: skip
+    return json.dumps(same, sort_keys=True)
+
+
+def compile_model(model: GenerativeModel, options: RunOptions) -> None:
+    """Compile the model; use XLA if the option `jit` is "on", or "auto" with an accelerator.
 
     Raises:
         UserError: `jit` is "on" and the model does not compile under XLA.
     """
-    xla = devices.uses_xla(jit)
-    model.compile(jit_compile=xla, steps_per_execution=steps_per_execution)
+    xla = devices.uses_xla(devices.jit_of(options))
+    model.compile(
+        jit_compile=xla,
+        steps_per_execution=options.steps_per_execution,
+        sync_batch_norm=options.sync_batch_norm,
+    )
     if xla and not model.jit_compile:
         raise UserError("this model does not compile under XLA; use jit=off", "jit")
-
-
-def finish(
-    run: RunDirectory,
-    model: GenerativeModel,
-    events: Events,
-    class_names: Sequence[str],
-    originals: np.ndarray,
-    steps_per_epoch: int,
-) -> None:
-    """Write curves.png, progress.gif, pictures of latents and the exported generator.
-
-    The run is then marked as finished.
-
-    Args:
-        run: the run directory.
-        model: the trained model.
-        events: TensorBoard's summaries.
-        class_names: names of the classes of the data set.
-        originals: uint8 [n, h, w, c], the images whose reconstructions are drawn.
-        steps_per_epoch: number of steps per epoch.
-    """
-    listed, step = ["samples.png", "curves.png"], int(model.step.numpy())
-    traversed, styled = [], []
-    with run.optional("pictures"), waiting("drawing pictures and films"):
-        draw_curves(run)
-        if frames := frames_of(run):
-            plotting.save_gif(run.path / "progress.gif", frames, fps=max(2, len(frames) / 10))
-        rows = reconstructions_by_epoch(run, originals, steps_per_epoch)
-        if rows is not None:
-            listed.append("reconstructions-by-epoch.png")
-            plotting.save_image(run.path / listed[-1], rows)
-        names = class_names or None
-        if LABEL not in model.latents.parts:
-            names = names_of_categories(run, int(model.step.numpy()))
-        listed += [path.name for path in save_categories(model, run.path, names)]
-        folder = run.path / TRAVERSALS
-        for span in TRAVERSAL_SPANS:
-            traversed += save_traversals(model, span, 0, folder, None, names)
-        listed += [f"{folder.name}/"] * bool(traversed)
-        if not model.lacks(STYLES):
-            styled = save_style_pictures(model, 0, run.path / "styles")
-            listed.append("styles/")
-    paths = [path for path in (*traversed, *styled) if path.suffix == ".png"]
-    shown = {f"{path.parent.name}/{path.stem}": picture(path) for path in paths}
-    events.images(step, {name: pixels for name, pixels in shown.items() if pixels is not None})
-    if (curves := picture(run.path / "curves.png")) is not None:
-        events.images(step, {"curves": curves}, folder=callbacks.PROGRESS.folder)
-    events.hparams(step, hparams.end_summaries())
-    events.flush()
-    with waiting("exporting the generator"):
-        export(layers.plain(model.generator_network()), run.export)
-    run.set_status(finished=step)
-    print(f"done: {', '.join(listed)}, progress.gif and export/ are in {run.path}")
-
-
-def export(network: keras.Model, folder: Path) -> None:
-    """Write generator.keras and saved_model/ to a folder; a failure leaves the earlier ones."""
-    with replacing(folder / "generator.keras") as path:
-        network.save(path)
-    with replacing(folder / "saved_model") as path:
-        network.export(str(path), verbose=False)
-
-
-def frames_of(run: RunDirectory) -> list[np.ndarray]:
-    """Return up to GIF_FRAMES sample grids of a run, uint8 [H, W, c], all of one shape.
-
-    Damaged pictures, and those of another shape than the last one, are left out.
-    """
-    paths = list(step_pictures(run.samples).values())
-    kept = np.linspace(0, len(paths) - 1, min(len(paths), GIF_FRAMES)).round().astype(int)
-    found = [picture(paths[k]) for k in kept]
-    drawn = [pixels for pixels in found if pixels is not None]
-    kind = [(pixels.shape, pixels.dtype) for pixels in drawn]
-    return [pixels for pixels, one in zip(drawn, kind, strict=True) if one == kind[-1]]

@@ -1,25 +1,27 @@
-"""Callback that runs the one-time actions of a model."""
+"""Callbacks that run the one-time actions of a model."""
+
+from collections.abc import Mapping
 
 import numpy as np
 
 from training.callbacks import Log, Outputs, StepCallback
+from training.stopping import StopRequest
 from waiting import is_live, waiting
 
 
 class Milestones(StepCallback):
-    """Callback that runs each milestone of the model once, and logs the scalars that it returns.
+    """Callback that runs each milestone of the model once.
 
     With `steps_per_execution` it runs at the end of the execution that contains its step.
 
     Args:
-        outputs: files of the run, and the requested stop.
-        log: log that returns the first entries of a record.
+        stop: the requested stop.
         images: uint8 [n, h, w, c], the training images.
     """
 
-    def __init__(self, outputs: Outputs, log: Log, images: np.ndarray):
+    def __init__(self, stop: StopRequest, images: np.ndarray):
         super().__init__()
-        self.outputs, self.log, self.images = outputs, log, images
+        self.stop, self.images = stop, images
 
     def begin(self):
         self.pending = sorted(self.model.milestones(), key=lambda milestone: milestone[0])
@@ -27,17 +29,41 @@ class Milestones(StepCallback):
 
     def after_step(self):
         """Run what is due, unless a stop is requested: a resumed training begins with it."""
-        while self.pending and self.pending[0][0] <= self.step and not self.outputs.stop.received:
-            self.log.pause()
-            values = {}
-            step, act = self.pending[0]
-            print("\n" * is_live(), end="")  # ends the progress line
-            with self.outputs.stop.interruptible(), waiting(f"milestone of step {step}"):
-                values = act(self.images)
+        while self.pending and self.pending[0][0] <= self.step and not self.stop.received:
+            values = self.run_first()
             if not values:
                 return
             self.pending = self.pending[1:]
+
+    def run_first(self) -> Mapping[str, float]:
+        """Run the first pending milestone; return its scalars, or {} if a stop ended it."""
+        values = {}
+        with self.stop.interruptible():
+            values = self.pending[0][1](self.images)
+        return values
+
+
+class LoggedMilestones(Milestones):
+    """Milestones whose scalars are written to the files of the run.
+
+    Args:
+        outputs: files of the run, and the requested stop.
+        log: log that returns the first entries of a record.
+        images: as for `Milestones`.
+    """
+
+    def __init__(self, outputs: Outputs, log: Log, images: np.ndarray):
+        super().__init__(outputs.stop, images)
+        self.outputs, self.log = outputs, log
+
+    def run_first(self):
+        self.log.pause()
+        print("\n" * is_live(), end="")  # ends the progress line
+        with waiting(f"milestone of step {self.pending[0][0]}"):
+            values = super().run_first()
+        if values:
             self.outputs.run.log({**self.log.position(self.step), **values})
             self.outputs.events.scalars(self.step, values)
             found = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
             print(f"step {self.step}: {found}", flush=True)
+        return values

@@ -45,12 +45,9 @@ class RunOptions:
         None, "side of the resized images in pixels (antialiased)", group="data", at_least=4
     )
     gray: str = field(
-        "convert",
-        "gray images in a folder of colour images: convert repeats them over 3 channels, skip "
-        "omits them",
-        group="data",
-        choices=("convert", "skip"),
-    )
+        "convert", "gray images in a folder of colour images: convert repeats them over 3 "
+        "channels, skip omits them", group="data", choices=("convert", "skip"),
+    )  # fmt: skip
     flip: bool = field(
         False, "mirror each training image left to right with probability 1/2", group="data"
     )
@@ -68,13 +65,9 @@ class RunOptions:
         may_change=True,
     )
     resume: str = field(
-        "auto",
-        "auto: resume if there is a checkpoint; must: error if there is none; never: error if "
-        "there is one",
-        group="run",
-        choices=("auto", "never", "must"),
-        may_change=True,
-    )
+        "auto", "auto: resume if there is a checkpoint; must: error if there is none; never: error "
+        "if there is one", group="run", choices=("auto", "never", "must"), may_change=True,
+    )  # fmt: skip
     steps: int | None = field(
         None,
         "last step, counted from the start of the run; replaces epochs",
@@ -157,22 +150,14 @@ class RunOptions:
         may_change=True,
     )
     distribute: str = field(
-        "off",
-        "mirrored: train on all GPUs of this machine; multi_worker: train on several machines, "
-        "each of which runs the same command with its own TF_CONFIG. The batch is divided among "
-        "them",
-        group="speed",
-        choices=("off", "mirrored", "multi_worker"),
-        may_change=True,
-    )
+        "off", "divide each batch among replicas; mirrored: the GPUs of this machine; "
+        "multi_worker: several machines, each of which runs the same command with its TF_CONFIG",
+        group="speed", choices=("off", "mirrored", "multi_worker"), may_change=True,
+    )  # fmt: skip
     replicas: int | None = field(
-        None,
-        "number of GPUs of mirrored; default: all. Without a GPU, the CPU is divided into as many "
-        "devices, for tests",
-        group="speed",
-        at_least=2,
-        may_change=True,
-    )
+        None, "number of GPUs of mirrored; default: all. Without a GPU, the CPU is divided into as "
+        "many devices, for tests", group="speed", at_least=2, may_change=True,
+    )  # fmt: skip
     sync_batch_norm: bool = field(
         True, "batch norm has the statistics of the whole batch, not of a replica's images",
         group="speed", may_change=True,
@@ -182,11 +167,9 @@ class RunOptions:
         group="speed", above=0, may_change=True,
     )  # fmt: skip
     deterministic: bool = field(
-        False,
-        "only operations whose result does not depend on the order of threads, without XLA: on a "
-        "GPU a resumed run is exact with it only, and slower",
-        group="speed",
-    )
+        False, "only operations whose result does not depend on the order of threads, without XLA: "
+        "on a GPU a resumed run is exact with it only, and slower", group="speed",
+    )  # fmt: skip
     mixed_precision: str = field(
         "off",
         "16-bit arithmetic with 32-bit weights: bfloat16 for recent CPUs and GPUs, float16 with a "
@@ -215,6 +198,11 @@ class RunOptions:
 
 # Checked when they are given: config.json of an earlier version may have them without effect.
 OF_EVALUATIONS = ("eval_metrics", "eval_features", "eval_samples")
+OF_DISTRIBUTION = {  # values of distribute with which an option has an effect
+    "replicas": ("mirrored",),
+    "sync_batch_norm": ("mirrored", "multi_worker"),
+    "worker_timeout": ("multi_worker",),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -410,6 +398,9 @@ def parse(argv: Sequence[str]) -> Config:
     for name in OF_EVALUATIONS:
         if name in given and not given.get("eval_every"):
             raise UserError("has no effect without eval_every=..., which selects evaluations", name)
+    for name, values in OF_DISTRIBUTION.items():
+        if name in given and given.get("distribute", "off") not in values:
+            raise UserError(f"has no effect without distribute={' or '.join(values)}", name)
     ours = {name: value for name, value in given.items() if has(RunOptions, name)}
     theirs = {name: value for name, value in given.items() if not has(RunOptions, name)}
     dataset = data.canonical_name(given.get("dataset", "MNIST"))

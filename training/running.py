@@ -5,6 +5,7 @@ A thread loads the images at the same time, unless TFDS loads them, which import
 
 import concurrent.futures
 import contextlib
+import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -15,9 +16,15 @@ from errors import UserError, warn
 from storage.checkpoint_files import steps_of
 from storage.run_directory import RunDirectory
 from training import copying, resume
-from training.options import Config, command_line
+from training.cluster import Cluster, cluster_of
+from training.options import Config, RunOptions, command_line
 from training.stopping import unbreakable_output
 from waiting import cleared, waiting
+
+# Errors of TensorFlow's operations that communicate, by name: it is imported later.
+COMMUNICATION_ERRORS = {
+    "UnavailableError", "AbortedError", "CancelledError", "DeadlineExceededError", "InternalError",
+}  # fmt: skip
 
 
 def beside(function: Callable) -> concurrent.futures.Future:
@@ -63,6 +70,9 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
     """
     options = config.options
     data.check(options.dataset, data_dir=options.data_dir or None, gray=options.gray)
+    cluster = cluster_of(options, os.environ)
+    if cluster and not cluster.is_chief:
+        return run_worker(config, cluster)
     with RunDirectory(config.outdir) as run, unbreakable_output(), last_checkpoint_named(run, argv):
         copied = copying.take_back(config, run)
         config = config.for_run(run)
@@ -70,26 +80,98 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
         if (step := resume.finished_step(config, run)) is not None:
             print(*copied, f"{run.path}: already finished at step {step}", sep="\n")
             return 0
-        images = None if data.of_tfds(options.dataset) else beside(config.load_data)
-        if images and not (config.suits(1) and config.suits(3)):
-            config.for_images(images.result().image_shape)  # an error, before TensorFlow
-        with waiting("loading TensorFlow"), without_wrappers():
-            from training import devices
-            from training.callbacks import DivergedError
-            from training.loop import train
+        images = beginning_to_load(config)
+        distribution = start_devices(options, cluster, copied)
+        from training.callbacks import DivergedError
+        from training.loop import train
 
-        line = devices.device_line(devices.jit_of(options), options.mixed_precision)
-        with cleared():  # of the decoding in the thread
-            print(line, *copied, sep="\n", flush=True)
         try:
-            loaded = images.result() if images else config.load_data()
-            for note in config.notes(loaded.image_shape):
-                warn(note)
-            config = config.for_images(loaded.image_shape)
-            return train(config, run, command_line(argv), loaded)
+            config, loaded = with_images(config, images)
+            with losses_named(cluster):
+                return train(config, run, command_line(argv), loaded, distribution)
         except DivergedError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
+
+
+def run_worker(config: Config, cluster: Cluster) -> int:
+    """Train as a worker that is not the chief; return the exit code.
+
+    It reads the run directory, if it is there, and does not write.
+    """
+    run = RunDirectory(config.outdir)
+    with unbreakable_output():
+        config = config.for_run(run)
+        if (step := resume.finished_step(config, run)) is not None:
+            print(f"{run.path}: already finished at step {step}")
+            return 0
+        images = beginning_to_load(config)
+        distribution = start_devices(config.options, cluster)
+        from training.working import work
+
+        config, loaded = with_images(config, images)
+        with losses_named(cluster):
+            return work(config, loaded, distribution)
+
+
+def beginning_to_load(config: Config) -> concurrent.futures.Future | None:
+    """Return the images that are loaded meanwhile; None if TFDS loads them."""
+    if data.of_tfds(config.options.dataset):
+        return None
+    images = beside(config.load_data)
+    if not (config.suits(1) and config.suits(3)):
+        config.for_images(images.result().image_shape)  # an error, before TensorFlow
+    return images
+
+
+def with_images(
+    config: Config, images: concurrent.futures.Future | None
+) -> tuple[Config, data.ImageData]:
+    """Return the configuration for the loaded images, and these."""
+    loaded = images.result() if images else config.load_data()
+    for note in config.notes(loaded.image_shape):
+        warn(note)
+    return config.for_images(loaded.image_shape), loaded
+
+
+def start_devices(options: RunOptions, cluster: Cluster | None, lines: Sequence[str] = ()):
+    """Load TensorFlow, print the first lines of the training, return its distribution.
+
+    Args:
+        options: options of the run.
+        cluster: the workers; None for a single process.
+        lines: printed after that of the devices.
+    """
+    with waiting("loading TensorFlow"), without_wrappers():
+        from training import devices, distribution
+
+    line = devices.device_line(devices.jit_of(options), options.mixed_precision)
+    with cleared():  # of the decoding in the thread
+        print(line, *lines, sep="\n", flush=True)
+    with waiting("the other workers") if cluster else contextlib.nullcontext():
+        made = distribution.start(options, cluster)
+    if made.described():
+        print(made.described(), flush=True)
+    return made
+
+
+@contextlib.contextmanager
+def losses_named(cluster: Cluster | None):
+    """Context in which an error of the communication with other workers is one line.
+
+    Raises:
+        UserError: instead of that error.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not cluster or type(error).__name__ not in COMMUNICATION_ERRORS:
+            raise
+        others = ", ".join(a for k, a in enumerate(cluster.addresses) if k != cluster.index)
+        raise UserError(
+            f"another worker ({others}) has ended or does not answer; see its messages. Start the "
+            "same command on all workers to resume"
+        ) from error
 
 
 @contextlib.contextmanager
