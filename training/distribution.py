@@ -2,8 +2,9 @@
 
 import contextlib
 import dataclasses
+import itertools
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import tensorflow as tf
 from tensorflow.compiler.xla.tsl.protobuf.coordination_config_pb2 import CoordinatedJob
@@ -18,6 +19,8 @@ from training.callbacks import StepCallback
 from training.cluster import Cluster
 from training.options import RunOptions
 from training.stopping import AgreedStop, StopRequest
+
+_strategies = itertools.count(1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -174,7 +177,20 @@ def start(options: RunOptions, cluster: Cluster | None) -> Distribution:
                 "distribute",
             ) from None
         return Distribution(strategy, cluster)
-    return Distribution(tf.distribute.MirroredStrategy(devices_of_replicas(options.replicas)))
+    return Distribution(mirrored_strategy(devices_of_replicas(options.replicas)))
+
+
+def mirrored_strategy(devices: Sequence[str]) -> tf.distribute.MirroredStrategy:
+    """Return a strategy of devices that can follow another one in the same process.
+
+    Strategies number their communication from the same base; a second one would be taken for the
+    first (for example, a second training in a notebook).
+    """
+    base = 1000 * next(_strategies)
+    kind = type(
+        "MirroredStrategy", (tf.distribute.MirroredStrategy,), {"_collective_key_base": base}
+    )
+    return kind(list(devices))
 
 
 def devices_of_replicas(replicas: int | None) -> list[str]:

@@ -1,0 +1,63 @@
+"""Train steps on two replicas, against the same steps on one device."""
+
+import json
+
+import pytest
+
+from tests.distribution.steps import CASES
+
+WEIGHTS = 1e-6  # largest difference of a weight
+NORMALISED = {"dcgan": 1e-3}  # with batch norm of the global batch
+ADDED = {"float16": 1e-2}  # 16-bit activations are summed in another order
+FAST = ("gan", "vae")
+OF_REPLICAS = "norm of each replica"  # is meant to differ
+OF_WORKERS = ("dcgan without norm", "wgan_gp", "infogan", "bigbigan", "vae")
+GROUPS = [FAST] + [
+    tuple(names[k : k + 6])
+    for names in [[n for n in CASES if n not in (*FAST, OF_REPLICAS)]]
+    for k in range(0, len(names), 6)
+]
+
+
+def results(done):
+    """Return the printed lines of steps.py by the name of their case."""
+    assert done.code == 0, done
+    lines = [line.removeprefix("0: ") for line in done.out.splitlines()]
+    found = [json.loads(line) for line in lines if line.startswith("{")]
+    return {line["case"]: line for line in found}
+
+
+def assert_equal(name, found):
+    allowed = {**NORMALISED, **ADDED}.get(name, WEIGHTS)
+    assert found["weights"] <= allowed, found
+    assert found["logs"] <= max(allowed, 2e-6) * 10, found
+    assert found["integers"], found
+    assert found["moved"], found
+
+
+@pytest.mark.parametrize(
+    "names",
+    [pytest.param(g, marks=() if g == FAST else pytest.mark.slow, id=g[0]) for g in GROUPS],
+)
+def test_steps_on_two_replicas_equal_those_on_one_device(python, names):
+    found = results(python("-m", "tests.distribution.steps", *names))
+    assert list(found) == list(names)
+    for name in names:
+        assert_equal(name, found[name])
+        assert found[name]["replicas equal"], name
+
+
+@pytest.mark.slow
+def test_steps_of_two_workers_equal_those_on_one_device(python):
+    launch = ("-m", "training.launch", "--workers", "2", "--")
+    found = results(python(*launch, "-m", "tests.distribution.steps", *OF_WORKERS))
+    assert list(found) == list(OF_WORKERS)
+    for name in OF_WORKERS:
+        assert_equal(name, found[name])
+
+
+@pytest.mark.slow
+def test_batch_norm_of_each_replica_differs_but_has_the_same_moving_statistics(python):
+    found = results(python("-m", "tests.distribution.steps", OF_REPLICAS))[OF_REPLICAS]
+    assert found["weights"] > 1e-3
+    assert found["replicas equal"]
