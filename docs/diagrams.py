@@ -6,7 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 FILE = ROOT / "docs" / "architecture.svg"
-LEFT_OUT = ("fields", "errors", "waiting")  # modules whose arrows are left out
+LEFT_OUT = ("fields", "errors", "waiting", "replicas")  # modules whose arrows are left out
 WIDTH, HEIGHT, ACROSS, DOWN = 132, 40, 168, 104  # pixels of a box, and of the grid
 STYLE = 'font-family="sans-serif" font-size="15" text-anchor="middle" fill="#222"'
 

@@ -2,5 +2,5 @@
 
 They are functions of tensors and networks, independent of model classes.
 
-May import: fields, errors.
+May import: fields, errors, replicas.
 """

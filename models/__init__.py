@@ -1,6 +1,6 @@
 """Models by name. `from models import DCGAN` loads TensorFlow; `import models` does not.
 
-May import: losses, augmentation, storage, data.catalogue, data.labels, fields, errors.
+May import: losses, augmentation, storage, data.catalogue, data.labels, fields, errors, replicas.
 """
 
 import importlib

@@ -20,10 +20,11 @@ from models.declarations.adversarial import AdversarialHyperparameters
 from models.ema import ExponentialMovingAverage
 from models.latents import Latents, noise
 from models.objectives import Objective
+from models.penalty import Penalty
 from models.players import Player
 from models.randomness import Batch, length, stateless_seed
 from models.scalars import ScalarGroup
-from models.terms import Term, Terms, merged, total
+from models.terms import Terms, merged, total
 
 D_LOSS, G_LOSS = "d_loss", "g_loss"
 LOSSES = ScalarGroup(
@@ -43,25 +44,6 @@ ACCURACIES = ScalarGroup(
 PROBABILITIES = ("sigmoid", "softmax")
 
 Scores = dict[str, tf.Tensor]  # scores [b], and other outputs of the discriminator by name
-
-
-@dataclasses.dataclass(frozen=True)
-class Penalty:
-    """Regulariser of the discriminator.
-
-    Attributes:
-        weight: weight of its mean.
-        function: (real, fake, batch, **statistics) -> [b]; real and fake are inputs of the
-            discriminator.
-        interval: N: it is computed every N steps, scaled by N (lazy regularization, Karras et al.
-            2020, appendix B).
-        statistics: real -> further arguments by name, which depend on the whole batch.
-    """
-
-    weight: float
-    function: Callable
-    interval: int = 1
-    statistics: Callable[..., dict] = lambda real: {}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -413,18 +395,8 @@ class AdversarialModel(GenerativeModel):
         return dataclasses.replace(batch, latents=self.draw(batch))
 
     def _penalty_terms(self, real, fake, batch: Batch) -> Terms:
-        """Return the penalties; 0 in steps that lazy regularization skips."""
-        terms = {}
-        for name, penalty in self.penalties().items():
-            statistics = penalty.statistics(real)
-            value = functools.partial(penalty.function, real, fake, batch, **statistics)
-            if penalty.interval == 1:
-                value = value()
-            else:
-                due = tf.equal(self.step % penalty.interval, 0)
-                value = tf.cond(due, value, lambda: tf.zeros(tf.shape(batch.x)[:1]))
-            terms[name] = Term(value, penalty.weight * penalty.interval)
-        return terms
+        step = self.step.value
+        return {n: p.term(real, fake, batch, step) for n, p in self.penalties().items()}
 
     def _accuracies(self, real: Scores, fake: Scores) -> dict[str, tf.Tensor]:
         """Return the shares of real and generated images that each score classifies correctly."""

@@ -1,5 +1,6 @@
 """Training of a model on several replicas of a tf.distribute strategy."""
 
+import keras
 import tensorflow as tf
 
 from errors import UserError
@@ -27,6 +28,15 @@ class Distributed:
 
     def check_distributed(self) -> None:
         """Raise UserError if the model cannot be trained on several replicas."""
+
+    def check_optimizer(self, optimizer: keras.optimizers.Optimizer, player: str) -> None:
+        """Raise UserError unless the optimizer of a player was made in the strategy's scope."""
+        if optimizer._distribution_strategy is not self.distribute_strategy:
+            raise UserError(
+                f"the optimizer of {player} was made outside of strategy.scope(); make it, and "
+                "call compile, within",
+                "optimizers",
+            )
 
     def set_batch_norm(self, of_global_batch: bool) -> None:
         """Set whether batch norm has the statistics of the global batch or of a replica."""

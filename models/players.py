@@ -150,9 +150,10 @@ class WithPlayers:
             if self.compute_dtype == "float16" and not _scales_loss(one):
                 one = keras.optimizers.LossScaleOptimizer(one, name=name)
             self.check_schedulable(one, player.learning_rate)
-            _build(one, name, player.variables)
             if distributed:
-                _take_total_gradients(one)
+                self.check_optimizer(inner(one), name)
+                _take_total_gradients(inner(one))
+            _build(one, name, player.variables)
             made[name] = one
         arguments = {"jit_compile": jit_compile, **kwargs}
         super().compile(optimizer=None, **arguments)
@@ -271,9 +272,7 @@ class WithPlayers:
 
 def _take_total_gradients(optimizer: keras.optimizers.Optimizer) -> None:
     """Let an optimizer apply gradients as they are, without another sum over replicas."""
-    inner(optimizer)._all_reduce_sum_gradients = lambda gradients_and_variables: (
-        gradients_and_variables
-    )
+    optimizer._all_reduce_sum_gradients = lambda pairs: pairs
 
 
 def _scales_loss(optimizer: keras.optimizers.Optimizer) -> bool:

@@ -7,7 +7,7 @@ import re
 import pytest
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-GROUND = ("fields", "errors", "waiting")
+GROUND = ("fields", "errors", "waiting", "replicas")
 ROOMS = sorted(
     path.name
     for path in ROOT.iterdir()
@@ -17,7 +17,7 @@ TOP_LEVEL = {
     *("models", "losses", "augmentation", "metrics", "data", "training", "evaluation", "storage"),
     *("plotting", "cli", "configs", "benchmarks", "notebooks", "docs", "tests", "assets"),
     *("train.py", "evaluate.py", "generate.py", "study.py", "train_classifier.py"),
-    *("errors.py", "fields.py", "waiting.py"),
+    *("errors.py", "fields.py", "waiting.py", "replicas.py"),
 }
 
 

@@ -35,12 +35,9 @@ class RunOptions:
         convert=one_path,
     )
     data_dir: str = field(
-        "",
-        "directory of TensorFlow Datasets; default: TFDS_DATA_DIR",
-        group="data",
-        convert=one_path,
-        may_change=True,
-    )
+        "", "directory of TensorFlow Datasets; default: TFDS_DATA_DIR", group="data",
+        convert=one_path, may_change=True,
+    )  # fmt: skip
     image_size: int | None = field(
         None, "side of the resized images in pixels (antialiased)", group="data", at_least=4
     )
@@ -135,20 +132,14 @@ class RunOptions:
         may_change=True, commas=True,
     )  # fmt: skip
     jit: str = field(
-        "auto",
-        "compile the train step with XLA; auto: only with a GPU or TPU",
-        group="speed",
-        choices=("auto", "on", "off"),
-        may_change=True,
-    )
+        "auto", "compile the train step with XLA; auto: only with a GPU or TPU", group="speed",
+        choices=("auto", "on", "off"), may_change=True,
+    )  # fmt: skip
     steps_per_execution: int = field(
-        1,
-        "steps between two returns to Python, which saves time if a step takes a few milliseconds; "
-        "the *_every options must be multiples of it",
-        group="speed",
-        at_least=1,
+        1, "steps between two returns to Python, which saves time if a step takes a few "
+        "milliseconds; the *_every options must be multiples of it", group="speed", at_least=1,
         may_change=True,
-    )
+    )  # fmt: skip
     distribute: str = field(
         "off", "divide each batch among replicas; mirrored: the GPUs of this machine; "
         "multi_worker: several machines, each of which runs the same command with its TF_CONFIG",

@@ -202,7 +202,7 @@ def test_cluster_of_tf_config_counts_the_chief_first():
 )
 def test_cluster_of_an_invalid_task_raises(task):
     text = json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": task})
-    with pytest.raises(UserError, match="^TF_CONFIG: expected "):
+    with pytest.raises(UserError, match=r"^TF_CONFIG: expected "):
         read_cluster({"TF_CONFIG": text})
 
 
