@@ -80,10 +80,10 @@ def tables(record: dict) -> str:
     lines = [
         "## Measured",
         "",
-        "The largest difference of a weight, or another variable, between a training on two replicas",
-        "and one on one device, after 5 steps (12 of `dcgan adam`) from the same weights on the same",
-        "images; and the largest difference of a logged value, relative to it. With SGD unless the",
-        "name says otherwise, in float32. `python -m benchmarks.distribution` repeats it.",
+        "The largest difference of a weight or another variable between a training on two replicas",
+        "and one on one device, after 5 steps (12 of `dcgan adam`) with the same weights and images,",
+        "and the largest difference of a logged value, relative to it. With SGD unless the name says",
+        "otherwise, in float32. `python -m benchmarks.distribution` repeats it.",
         "",
         "| case | replicas | weights | logs |",
         "| --- | --- | ---: | ---: |",
@@ -97,7 +97,7 @@ def tables(record: dict) -> str:
     lines += [
         "",
         f"Images per second of DCGAN with batches of 64 on {machine},",
-        f"median of {count} trainings. The replicas share the cores, so the figures show the cost of",
+        f"median of {count} trainings. The replicas share the cores: the figures show the cost of",
         "the communication, not a gain.",
         "",
         "| replicas | images per second | lowest to highest |",
