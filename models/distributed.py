@@ -2,12 +2,10 @@
 
 import keras
 import tensorflow as tf
+from tensorflow.python.distribute.distribute_lib import _get_default_strategy
 
 from errors import UserError
 from models import layers
-
-# The strategy outside any scope, of one replica.
-SINGLE = tf.distribute.get_strategy()
 
 
 class Distributed:
@@ -23,11 +21,16 @@ class Distributed:
 
     @property
     def distribute_strategy(self) -> tf.distribute.Strategy:
-        """The strategy of the model; within an evaluation that of a single replica."""
-        return SINGLE if self._testing else super().distribute_strategy
+        """The strategy of the model; within an evaluation that outside of any scope."""
+        return _get_default_strategy() if self._testing else super().distribute_strategy
 
     def check_distributed(self) -> None:
         """Raise UserError if the model cannot be trained on several replicas."""
+
+    def require_fit(self, method: str) -> None:
+        """Raise UserError if another training method of Keras is called on several replicas."""
+        if self.replicas > 1:
+            raise UserError(f"{method}() does not divide a batch among replicas; use fit()")
 
     def check_optimizer(self, optimizer: keras.optimizers.Optimizer, player: str) -> None:
         """Raise UserError unless the optimizer of a player was made in the strategy's scope."""

@@ -56,6 +56,7 @@ class Fitting:
     def train_on_batch(self, x, y=None, sample_weight=None, class_weight=None, return_dict=False):
         """Train on one batch as keras.Model.train_on_batch."""
         self._require_compiled("train_on_batch")
+        self.require_fit("train_on_batch")
         self._require_no_weights({"sample_weight": sample_weight, "class_weight": class_weight})
         self._checked(x, y)
         if y is not None:

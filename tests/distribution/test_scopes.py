@@ -26,6 +26,7 @@ pytestmark = pytest.mark.slow
         ),
         ("compile", "optimizers: the optimizer of discriminator was made outside of"),
         ("n_critic", "x: with n_critic=2, Keras would divide the batches of a step among the"),
+        ("train_on_batch", "train_on_batch() does not divide a batch among replicas; use fit()"),
         ("array", "x: on 2 replicas each batch must divide by 2, got batches of 8 and a last one"),
         ("data set", "x: on 2 replicas each batch must divide by 2, got batches of 9; pass data."),
     ],
@@ -42,6 +43,7 @@ def test_fit_counts_the_images_of_all_replicas_and_does_without_xla(found):
 
 def test_evaluate_on_replicas_equals_that_on_one_device(found):
     assert found["evaluated"] == pytest.approx(found["alone"], rel=1e-6)
+    assert found["in scope"] == found["evaluated"]
     assert found["validated"] == pytest.approx(found["after"], rel=1e-6)
 
 
