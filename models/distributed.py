@@ -103,3 +103,13 @@ class Distributed:
             return {n: strategy.experimental_local_results(x)[0] for n, x in scalars.items()}
 
         self.train_function = steps if self.run_eagerly else tf.function(steps)
+
+    def make_test_function(self, force=False):
+        """Make the function of `evaluate`, which runs on the first replica, also within a scope."""
+        if self.replicas == 1:
+            super().make_test_function(force)
+        elif self.test_function is None or force:
+            step = self.test_step
+            if not self.run_eagerly:
+                step = tf.function(step, reduce_retracing=True)
+            self.test_function = lambda iterator: step(next(iterator))
