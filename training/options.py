@@ -368,7 +368,10 @@ def parse(argv: Sequence[str]) -> Config:
         UserError: a flag is unknown or a value is invalid.
     """
     command, argv = command_line(argv), with_flagfiles(argv)
-    model = model_name(flags.given(argv, RunOptions, partial=True).get("model", ""))
+    model = flags.given(argv, RunOptions, partial=True).get("model", "")
+    if not model:
+        require_known(argv)
+    model = model_name(model)
     hyperparameters = REGISTRY[model].hyperparameters
     try:
         given = flags.given(argv, RunOptions, hyperparameters)
@@ -409,6 +412,15 @@ def option_classes(argv: Sequence[str]) -> tuple[type, ...]:
     """
     model = flags.given(argv, RunOptions, partial=True).get("model")
     return (RunOptions, *([REGISTRY[model_name(model)].hyperparameters] if model else []))
+
+
+def require_known(argv: Sequence[str]) -> None:
+    """Raise UserError if an argument is not a flag, or is one of no model."""
+    try:
+        flags.given(argv, RunOptions, *(model.hyperparameters for model in REGISTRY.values()))
+    except UserError as error:
+        if not owners_of(error.option):
+            raise
 
 
 def owners_of(name: str, switches: bool = False) -> list[str]:
