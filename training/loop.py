@@ -369,7 +369,7 @@ def compile_model(model: GenerativeModel, jit: str, steps_per_execution: int = 1
     xla = devices.uses_xla(jit)
     model.compile(jit_compile=xla, steps_per_execution=steps_per_execution)
     if xla and not model.jit_compile:
-        raise UserError("this model does not compile under XLA; use jit=off", "jit")
+        raise UserError("this model does not compile under XLA; use --jit=off", "jit")
 
 
 def finish(

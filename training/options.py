@@ -385,7 +385,7 @@ def parse(argv: Sequence[str]) -> Config:
         raise UserError(f"not a flag of {model}, only of {', '.join(owners)}{hint}", flag) from None
     for name in OF_EVALUATIONS:
         if name in given and not given.get("eval_every"):
-            raise UserError("has no effect without eval_every=..., which selects evaluations", name)
+            raise UserError("has no effect without --eval_every, which selects evaluations", name)
     ours = {name: value for name, value in given.items() if has(RunOptions, name)}
     theirs = {name: value for name, value in given.items() if not has(RunOptions, name)}
     dataset = data.canonical_name(given.get("dataset", "MNIST"))

@@ -139,7 +139,7 @@ def test_class_change_of_many_samples_uses_the_first_thousand(monkeypatch):
 def test_class_change_without_a_classifier_is_na_and_left_out_of_the_gap(extractor):
     found = factors_of(strokes(), extractor)
     assert found["class_change"] == Measurement(
-        None, {"reason": "requires a classifier of Set; use features=classifier"}
+        None, {"reason": "requires a classifier of Set; use --features=classifier"}
     )
     gap = found["mutual_information_gap"]
     assert set(gap.protocol["gaps"]) == {"slant", "thickness"}

@@ -78,7 +78,7 @@ INVALID = {
     "copy_to is a file": (["--copy_to={file}"], "--copy_to: {file}: is a file, not a folder"),
     "metrics without an evaluation": (
         ["--eval_metrics=pixel_mean"],
-        "--eval_metrics: has no effect without eval_every=..., which selects evaluations$",
+        "--eval_metrics: has no effect without --eval_every, which selects evaluations$",
     ),
     "features without an evaluation": (["--eval_features=nope.keras"], "--eval_features: has no"),
     "default samples without an evaluation": (["--eval_samples=1000"], "--eval_samples: has no"),

@@ -275,8 +275,7 @@ def test_steps_below_the_last_checkpoint_are_invalid_and_leave_the_run_unchanged
     argv = (*tiny, "--seed=5", "--g_learning_rate=1e-3", f"--outdir={copied_run}")
     refusal = call("train", *argv, "--steps=5").refusal()
     assert refusal == (
-        f"{copied_run}: at step 6, beyond the last step 5; set steps=... or epochs=... to a later "
-        "one"
+        f"{copied_run}: at step 6, beyond the last step 5; set --steps or --epochs to a later one"
     )
     assert files(copied_run) == before
 
