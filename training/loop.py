@@ -22,7 +22,7 @@ from evaluation.options import MeasureOptions
 from evaluation.reference import Reference
 from evaluation.validation import ACTIVE_UNITS, validation_losses
 from models import layers, state_keys
-from models.abilities import LABEL, STYLES, VALIDATION
+from models.abilities import LABEL, RECONSTRUCT, STYLES, VALIDATION
 from models.base import ACTIVE, GenerativeModel
 from models.scalars import TEST
 from storage.checkpoints import IDENTITY, Checkpoints
@@ -392,7 +392,8 @@ def finish(
         originals: uint8 [n, h, w, c], the images whose reconstructions are drawn.
         steps_per_epoch: number of steps per epoch.
     """
-    listed, step = ["samples.png", "curves.png"], int(model.step)
+    reconstructions = ["reconstructions.png"] * (not model.lacks(RECONSTRUCT))
+    listed, step = ["samples.png", *reconstructions, "curves.png"], int(model.step)
     traversed, styled = [], []
     with run.optional("pictures"), waiting("drawing pictures and films"):
         draw_curves(run)

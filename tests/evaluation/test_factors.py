@@ -216,5 +216,5 @@ def test_missing_classifier_during_training_names_the_option_of_training():
     reference = reference_of(of_images())
     reference.prefix = "eval_"
     found = measure(strokes(), reference, ["class_change"])["class_change"]
-    reason = "requires a classifier of Set; use eval_features=classifier"
+    reason = "requires a classifier of Set; use --eval_features=classifier"
     assert found.protocol["reason"] == reason

@@ -63,6 +63,7 @@ def test_run_of_a_model_with_an_encoder_draws_and_measures_reconstructions(
     )
     done = call("train", *argv, "--steps=4", f"--outdir={path}")
     assert done.code == 0, done
+    assert "\ndone: samples.png, reconstructions.png, curves.png, " in done.out
     folder = path / "reconstructions"
     assert sorted(p.name for p in folder.iterdir()) == [f"step-{s:07}.png" for s in (0, 2, 4)]
     last = (folder / "step-0000004.png").read_bytes()
