@@ -66,6 +66,7 @@ def factors_of(model, extractor=None, wanted=FACTORS, n=400, data=None):
     return measure(model, reference_of(data or of_images(), extractor), wanted, n=n, seed=7)
 
 
+@pytest.mark.slow
 def test_factors_of_known_strokes_name_the_code_that_controls_them():
     model = strokes()
     found = factors_of(model, by_thickness())
@@ -202,6 +203,7 @@ def test_factors_of_colour_images_are_colours_moments_and_the_class():
         assert gray[name] == Measurement(None, {"reason": reason})
 
 
+@pytest.mark.slow
 def test_protocol_of_class_metrics_names_the_feature_network():
     found = factors_of(strokes(), by_thickness())
     for name in ("class_change", "mutual_information_gap"):

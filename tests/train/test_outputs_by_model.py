@@ -12,6 +12,7 @@ from errors import UserError
 from tests.train.cases import events_in, pixels, records, tensors
 
 
+@pytest.mark.slow
 def test_sample_grid_of_a_class_conditional_model_has_one_class_per_row(told_run, cells):
     from training.loading import load_run
 

@@ -307,6 +307,7 @@ def test_diverging_run_ends_in_one_line_with_code_1(call, tiny, tmp_path):
     assert not (tmp_path / "export").exists()
 
 
+@pytest.mark.slow
 def test_diverged_run_keeps_its_checkpoints_and_resumes_from_them(
     call, tiny, tmp_path, whole, checkpoint, assert_same_bits
 ):
