@@ -36,7 +36,7 @@ class UserError(ValueError):
     """Error that the user can correct, such as an invalid flag or a damaged file.
 
     The command line prints it in one line, with the option as a flag, and exits with code 2;
-    in Python it is a ValueError. Messages name options without dashes.
+    in Python it is a ValueError. Messages that Python can also raise name options without dashes.
 
     Args:
         message: what is wrong and what to do, in one line.

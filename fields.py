@@ -394,9 +394,9 @@ def resolve(cls: type, given: Mapping[str, Any], *datasets: str) -> Any:
         UserError: an unknown name, an invalid value, or an option that does not apply.
     """
     specs = {spec.name: spec for spec in dataclasses.fields(cls)}
-    for name in given:
-        if name not in specs:
-            raise UserError(f"no such option of {cls.__name__}{near(name, specs)}", name)
+    if unknown := [name for name in given if name not in specs]:
+        of = cls.__name__.removesuffix("Hyperparameters")
+        raise UserError(f"no such option of {of}{near(unknown[0], specs)}", unknown[0])
     given = {n: normalised(specs[n], v) for n, v in given.items() if v is not None}
     values: dict[str, Any] = {}
     for name, spec in specs.items():

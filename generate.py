@@ -15,8 +15,8 @@ USAGE = """usage: python generate.py --run DIR [--flag value ...]
        python generate.py --list
 
 Generates images from the last checkpoint of a run, or from shipped weights, and prints the paths of
-the files. --list shows the names of the shipped weights. Flags, with their defaults in brackets, or
-in parentheses by output:
+the pictures, or the number and the folder of single images. --list shows the names of the shipped
+weights. Flags, with their defaults in brackets, or in parentheses by output:
 """
 
 

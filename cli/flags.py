@@ -49,6 +49,8 @@ class _Parser(flags.ArgumentParser):
 
 def _define(values: flags.FlagValues, cls: type) -> None:
     for spec in dataclasses.fields(cls):
+        if spec.name in values:
+            continue
         if value_type(spec) is bool:
             flags.DEFINE_boolean(spec.name, None, spec.metadata["help"], values)
         elif spec.metadata.get("repeated"):
@@ -64,8 +66,9 @@ def given(argv: Sequence[str], *classes: type, partial: bool = False) -> dict[st
 
     Args:
         argv: the arguments after the program's name; --flagfile=F inserts those of the file F.
-        *classes: option classes, whose fields are the flags. The value of a flag whose field has
-            the fact `repeated` has a line per occurrence; of any other flag the last one counts.
+        *classes: option classes, whose fields are the flags; of fields of one name the first
+            counts. The value of a flag whose field has the fact `repeated` has a line per
+            occurrence; of any other flag the last one counts.
         partial: ignore the flags of other classes.
 
     Raises:

@@ -164,7 +164,7 @@ class Context(Sharing):
             return reason
         if metric.features is Features.CLASSIFIER and not self.reference.has_classifier:
             option = f"{self.reference.prefix}features"
-            return f"requires a classifier of {data.name}; use {option}=classifier"
+            return f"requires a classifier of {data.name}; use --{option}=classifier"
         if metric.features is Features.LOGITS and self.samples.features.logits is None:
             return "the feature network has no class logits"
         if metric.images is Images.UNSEEN and split == "train":

@@ -180,14 +180,14 @@ class EvaluateOptions(MeasureOptions):
         trained = bool(fields.listed(self.run) or fields.listed(self.pretrained))
         if trained == bool(self.images):
             raise UserError(
-                "expected either trained models (run=..., pretrained=...) or images=...", "run"
+                "expected either trained models (--run, --pretrained) or --images", "run"
             )
         if self.images and not self.dataset:
             raise UserError("images and dataset must be given together", "dataset")
         if self.dataset and not (self.images or self.pretrained):
-            raise UserError("requires images=... or pretrained=...; a run has its own", "dataset")
+            raise UserError("requires --images or --pretrained; a run has its own", "dataset")
         if self.image_size and not self.images:
-            raise UserError("requires images=...; a run has its own", "image_size")
+            raise UserError("requires --images; a run has its own", "image_size")
         if self.step is not None and (self.images or self.pretrained):
             raise UserError("pretrained weights and images have no checkpoints; omit step", "step")
         if self.step is not None and self.publish:

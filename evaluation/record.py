@@ -1,5 +1,6 @@
 """Records of measurements, saved as evaluation.json with the protocol hash of each metric."""
 
+import dataclasses
 import hashlib
 import json
 from collections.abc import Iterable
@@ -57,11 +58,14 @@ def evaluate(
         return before
     watch = watch or Stopwatch()
     measured, context = runner.measure(subject, reference, wanted, request, watch)
+    protocol = {**about(reference), **subject.protocol}
+    measured = {
+        name: Measurement(m.value, {**protocol, **m.protocol}) for name, m in measured.items()
+    }
     if folder:
         with watch.stage("neighbours"), waiting(f"{subject.name}: pictures"):
             pictures.draw(measured, context, folder)
-    protocol = {**about(reference), **subject.protocol}
-    record = as_record(subject.name, protocol, measured, watch)
+    record = as_record(subject.name, reference.data.name, measured, watch)
     if folder and any(entry["value"] is not None for entry in record["metrics"].values()):
         kept = with_earlier(record, protocol, hashed, folder)
         if (folder / FILE).exists():
@@ -80,18 +84,13 @@ def about(reference: Reference) -> dict:
     }
 
 
-def as_record(
-    name: str, protocol: dict, measured: dict[str, Measurement], watch: Stopwatch
-) -> dict:
-    """Return the record of measurements with complete protocols, and the seconds by stage."""
+def as_record(name: str, dataset: str, measured: dict[str, Measurement], watch: Stopwatch) -> dict:
+    """Return the record of measurements with complete protocols, with the seconds by stage."""
     return {
         "name": name,
-        "dataset": protocol["dataset"],
+        "dataset": dataset,
         "seconds": {stage: round(s, 1) for stage, s in watch.seconds.items()},
-        "metrics": {
-            name: {"value": m.value, "protocol": {**protocol, **m.protocol}}
-            for name, m in measured.items()
-        },
+        "metrics": {name: dataclasses.asdict(m) for name, m in measured.items()},
     }
 
 

@@ -30,7 +30,7 @@ def load_reference(data: ImageData, request: MeasureOptions, prefix: str = "") -
     """
     if request.baselines and (request.split == "train" or data.test is None):
         raise UserError(
-            "requires test images; set split=test and a data set with test images", "baselines"
+            "requires test images; set --split=test and a data set with test images", "baselines"
         )
     if request.baselines and request.num_samples > len(data.train.images):
         raise UserError(

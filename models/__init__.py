@@ -30,6 +30,12 @@ def _declared() -> dict[str, Model]:
 
 
 REGISTRY = _declared()
+PUBLIC = (
+    "REGISTRY",
+    "build",
+    "load",
+    "load_pretrained",
+)  # names that dir() lists, with the classes
 OF_DATA = ("dataset", "image_size")  # flags of train.py; in `build`, errors under them name `data`
 
 
@@ -113,7 +119,7 @@ def load_pretrained(name: str | os.PathLike) -> "GenerativeModel":
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *(model.class_name for model in REGISTRY.values())})
+    return sorted([*PUBLIC, *(model.class_name for model in REGISTRY.values())])
 
 
 def __getattr__(name: str) -> type:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 import fields
 from losses.reconstruction import ReconstructionChoice
-from models import layers, state_keys, streams
+from models import inputs, layers, state_keys, streams
 from models.adam import FusedAdam
 from models.base import GenerativeModel, to_unit_range
 from models.batching import in_batches
@@ -131,6 +131,16 @@ class AutoencodingModel(GenerativeModel):
         The networks are in inference mode also if `training` is true.
         """
         return self._reconstruct(inputs)
+
+    def predict(self, x, *args, **kwargs):
+        """Return the reconstructions of images as keras.Model.predict.
+
+        Raises:
+            UserError: an array has another shape, type or range.
+        """
+        if hasattr(x, "shape"):
+            inputs.check_images(x, self.image_shape)
+        return super().predict(x, *args, **kwargs)
 
     def networks(self):
         return {state_keys.ENCODER: self.encoder, state_keys.DECODER: self.decoder}

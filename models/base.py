@@ -69,6 +69,8 @@ class GenerativeModel(Fitting, WithPlayers, Scheduled, Distributed, keras.Model)
         **hyperparameters,
     ):
         super().__init__(name=name, dtype=dtype, autocast=False)
+        if np.shape(image_shape) != (3,):
+            raise UserError(f"expected (height, width, channels), got {image_shape}", "image_shape")
         self.image_shape = tuple(image_shape)
         self.num_classes = num_classes
         self.seed = seed

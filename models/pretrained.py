@@ -29,7 +29,7 @@ def tensors_of(model: GenerativeModel) -> dict[str, np.ndarray]:
             if not np.isfinite(value).all():
                 raise UserError(
                     f"{part}: {variable.path} is not finite, or beyond the range of float16; "
-                    "export an earlier checkpoint with step=..."
+                    "export an earlier checkpoint with --step"
                 )
             tensors[f"{part}/{k}/{variable.name}"] = value
     own = model.state()[state_keys.OWN]

@@ -141,7 +141,8 @@ def run(
 
     Args:
         *command: arguments of Python, such as "train.py", "--model=gan".
-        pictures: PNG files that are shown, and updated while the script runs.
+        pictures: PNG files that are shown, and updated while the script runs; not if it fails
+            before its progress line.
         minutes: time after which the script is stopped as by a stop of the cell; 0: never.
         after_end: how to go on after the end.
         after_stop: how to go on after a stop or a signal.
@@ -180,7 +181,8 @@ def run(
         for stream, lines in streams.items():
             take(stream, lines.end())
         progress.end(streams[OUT].updated or f"{name} has ended")
-        gallery.update(math.inf)
+        if script.code in (0, *STOP_CODES) or streams[OUT].updated:
+            gallery.update(math.inf)
     ending = f". {after_stop}" if after_stop else ""
     if script.code == 0:
         print(after_end, end="\n" * bool(after_end))

@@ -20,7 +20,7 @@ BETTER = {"": "", "lower": "↓ lower is better", "higher": "↑ higher is bette
 ROUNDING = 1e-6  # relative difference below which values count as equal
 # The axis begins at zero if the values begin below this share of the largest one.
 FROM_ZERO = 0.5
-RANGES = "dots and numbers: middle values; lines: lowest to highest value"
+RANGES = "dots and numbers: medians; lines: lowest to highest value"
 SEEDS = (
     "large dots and numbers: mean of the training seeds; small dots: each seed; "
     "lines: lowest to highest value"

@@ -67,6 +67,7 @@ def test_train_with_a_collapsed_posterior_prints_a_warning(call, vae_run, tmp_pa
     assert "warning: the posterior has collapsed: no latent dimension has a KL" in outcome.err
 
 
+@pytest.mark.slow
 def test_evaluate_of_a_vae_measures_codes_and_likelihood(call, vae_run):
     wanted = "reconstruction_loss,kl_loss,active_units,elbo,importance_weighted_bound,knn1_accuracy"
     argv = [f"--run={vae_run.path}", f"--metrics={wanted}", "--likelihood_samples=3"]

@@ -186,6 +186,7 @@ def test_evaluate_adds_the_metrics_to_a_package_of_a_user(
     assert "| pixel_mean |" in path.with_suffix(".md").read_text()
 
 
+@pytest.mark.slow
 def test_export_keeps_no_path_of_the_machine(tiny_run, digits, tmp_path, call):
     done = call("training.export", tiny_run.path, f"--to={tmp_path}", "--licence=CC0")
     assert done.code == 0, done

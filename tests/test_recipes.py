@@ -224,6 +224,7 @@ def test_acgan_logs_both_objectives(steps):
     assert scalars["d_loss"] == pytest.approx(total, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_r3gan_logs_both_penalties(steps):
     scalars = steps["r3gan"]["scalars"]
     assert min(scalars["d_loss_r1"], scalars["d_loss_r2"]) > 0
@@ -246,6 +247,7 @@ print(json.dumps([square, *(float(scalars[f"d_loss_{name}"]) for name in ("r1", 
 """
 
 
+@pytest.mark.slow
 def test_r3gan_penalties_of_a_linear_discriminator_are_half_of_gamma_times_its_square(zoo, python):
     """The gradient of w x + b is w at every image: gamma / 2 |w|²."""
     done = python("-c", LINEAR, cwd=zoo, PYTHONPATH=str(zoo))
@@ -314,6 +316,7 @@ def test_help_of_evaluate_lists_the_metrics_of_recipes(zoo, without_tensorflow):
     assert "  critic_distance\n" in outcome.out
 
 
+@pytest.mark.slow
 def test_metric_of_samples_is_in_the_table_and_the_json(evaluated):
     text, metrics = evaluated["full"]
     assert metrics["gray_range"]["value"] == 199.0
@@ -321,6 +324,7 @@ def test_metric_of_samples_is_in_the_table_and_the_json(evaluated):
     assert re.search(r"\| gray_range ↑ +\| +199 \|", text)
 
 
+@pytest.mark.slow
 def test_metric_that_is_not_defined_is_na_with_reason(evaluated):
     text, metrics = evaluated["blank"]
     assert metrics["gray_range"]["value"] is None
@@ -329,6 +333,7 @@ def test_metric_that_is_not_defined_is_na_with_reason(evaluated):
     assert "\nn/a: gray_range, critic_distance" in text
 
 
+@pytest.mark.slow
 def test_metric_of_a_new_ability_is_measured_for_models_that_have_it(evaluated):
     text, metrics = evaluated["wgan"]
     assert np.isfinite(metrics["critic_distance"]["value"])

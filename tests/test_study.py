@@ -120,6 +120,7 @@ def test_study_of_one_flagfile_with_a_grid_trains_each_combination(
     assert rows(done.out)[0][1:] == names
 
 
+@pytest.mark.slow
 def test_study_with_a_finished_and_a_stopped_run_resumes_the_stopped_one_only(
     study, call, flagfiles, finished
 ):

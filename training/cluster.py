@@ -76,7 +76,7 @@ def cluster_of(options: RunOptions, environment: Mapping[str, str]) -> Cluster |
     if cluster and not several:
         raise UserError(
             f"{VARIABLE} is set, which {options.distribute} does not use; unset it, or use "
-            "multi_worker",
+            "--distribute=multi_worker",
             "distribute",
         )
     return cluster

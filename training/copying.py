@@ -262,7 +262,7 @@ def take_back(config: Config, run: RunDirectory) -> list[str]:
     if config.options.resume == "never":
         raise UserError(
             f"resume=never requires a new directory, the copy {target} has checkpoints. Set "
-            "outdir=... to a new directory, or move it away",
+            "--outdir to a new directory, or move it away",
             "resume",
         )
     require_same(config, there)
@@ -323,6 +323,6 @@ def require_same(config: Config, there: RunDirectory) -> None:
     if changed := differences(Config.of_run(there), config.for_run(there)):
         raise UserError(
             f"{there.path} is the copy of a run of another configuration: {'; '.join(changed)}. "
-            "Set outdir=... to a new directory, or move the copy away",
+            "Set --outdir to a new directory, or move the copy away",
             "copy_to",
         )

@@ -104,7 +104,7 @@ def draw(given: Mapping[str, Any]) -> list[str]:
     require_writable(
         outdir,
         "outdir" if options.outdir else "pretrained" if options.pretrained else "run",
-        "Set outdir=... to a directory that can be written",
+        "Set --outdir to a directory that can be written",
     )
     with waiting("loading TensorFlow"):
         from training import devices
@@ -184,7 +184,7 @@ def suited(
         changes["path"] = prior.path
     elif options.path == SPHERICAL != prior.path:
         raise UserError(
-            f"a spherical path leaves the {prior.name} prior of the model; use path={prior.path}",
+            f"a spherical path leaves the {prior.name} prior of the model; use --path={prior.path}",
             "path",
         )
     if options.output == PLANE:
@@ -390,6 +390,6 @@ class GenerateOptions:
         if self.list:
             return
         if bool(self.run) == bool(self.pretrained):
-            raise UserError("expected either a run directory or pretrained=...", "run")
+            raise UserError("expected either a run directory or --pretrained", "run")
         if self.pretrained and self.step is not None:
-            raise UserError("requires run=..., a package of weights has no checkpoints", "step")
+            raise UserError("requires --run, a package of weights has no checkpoints", "step")

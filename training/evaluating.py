@@ -200,7 +200,7 @@ def require_outputs(
             run.
     """
     for package in (run for run in runs if updates_description(run, request)):
-        require_writable(package.config.parent, "pretrained", "Set outdir=...")
+        require_writable(package.config.parent, "pretrained", "Set --outdir")
     compared = len(runs) > 1 or request.baselines or study
     if compared or request.images or uses_outdir(request, runs):
         require_writable(request.folder, "outdir")
@@ -217,7 +217,7 @@ def require_outputs(
     for run in runs:
         option = "pretrained" if isinstance(run, Package) else "run"
         require_writable(
-            run.outputs, option, f"{advice} with outdir=... set to a directory that can be written"
+            run.outputs, option, f"{advice} with --outdir set to a directory that can be written"
         )
 
 

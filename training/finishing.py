@@ -8,7 +8,7 @@ import numpy as np
 
 import plotting
 from models import layers
-from models.abilities import LABEL, STYLES
+from models.abilities import LABEL, RECONSTRUCT, STYLES
 from models.base import GenerativeModel
 from storage.files import replacing
 from storage.run_directory import RunDirectory
@@ -51,7 +51,8 @@ def finish(
         originals: uint8 [n, h, w, c], the images whose reconstructions are drawn.
         steps_per_epoch: number of steps per epoch.
     """
-    listed, step = ["samples.png", "curves.png"], int(model.step.numpy())
+    reconstructions = ["reconstructions.png"] * (not model.lacks(RECONSTRUCT))
+    listed, step = ["samples.png", *reconstructions, "curves.png"], int(model.step.numpy())
     traversed, styled = [], []
     with run.optional("pictures"), waiting("drawing pictures and films"):
         draw_curves(run)

@@ -328,4 +328,4 @@ def compile_model(model: GenerativeModel, options: RunOptions) -> None:
         sync_batch_norm=options.sync_batch_norm,
     )
     if xla and not model.jit_compile:
-        raise UserError("this model does not compile under XLA; use jit=off", "jit")
+        raise UserError("this model does not compile under XLA; use --jit=off", "jit")

@@ -174,7 +174,7 @@ class RunOptions:
         if self.deterministic and self.jit == "on":
             raise UserError("XLA is not deterministic; jit must be off or auto", "deterministic")
         if self.distribute != "off" and self.jit == "on":
-            raise UserError("XLA does not compile a distributed step; use jit=auto or off", "jit")
+            raise UserError("XLA does not compile a distributed step; use --jit=off", "jit")
         for spec in dataclasses.fields(self):
             every = getattr(self, spec.name) if spec.name.endswith("_every") else None
             steps = self.steps_per_execution
@@ -374,7 +374,10 @@ def parse(argv: Sequence[str]) -> Config:
         UserError: a flag is unknown or a value is invalid.
     """
     command, argv = command_line(argv), with_flagfiles(argv)
-    model = model_name(flags.given(argv, RunOptions, partial=True).get("model", ""))
+    model = flags.given(argv, RunOptions, partial=True).get("model", "")
+    if not model:
+        require_known(argv)
+    model = model_name(model)
     hyperparameters = REGISTRY[model].hyperparameters
     try:
         given = flags.given(argv, RunOptions, hyperparameters)
@@ -388,10 +391,10 @@ def parse(argv: Sequence[str]) -> Config:
         raise UserError(f"not a flag of {model}, only of {', '.join(owners)}{hint}", flag) from None
     for name in OF_EVALUATIONS:
         if name in given and not given.get("eval_every"):
-            raise UserError("has no effect without eval_every=..., which selects evaluations", name)
+            raise UserError("has no effect without --eval_every, which selects evaluations", name)
     for name, values in OF_DISTRIBUTION.items():
         if name in given and given.get("distribute", "off") not in values:
-            raise UserError(f"has no effect without distribute={' or '.join(values)}", name)
+            raise UserError(f"has no effect without --distribute={' or '.join(values)}", name)
     ours = {name: value for name, value in given.items() if has(RunOptions, name)}
     theirs = {name: value for name, value in given.items() if not has(RunOptions, name)}
     dataset = data.canonical_name(given.get("dataset", "MNIST"))
@@ -418,6 +421,15 @@ def option_classes(argv: Sequence[str]) -> tuple[type, ...]:
     """
     model = flags.given(argv, RunOptions, partial=True).get("model")
     return (RunOptions, *([REGISTRY[model_name(model)].hyperparameters] if model else []))
+
+
+def require_known(argv: Sequence[str]) -> None:
+    """Raise UserError if an argument is not a flag, or is one of no model."""
+    try:
+        flags.given(argv, RunOptions, *(model.hyperparameters for model in REGISTRY.values()))
+    except UserError as error:
+        if not owners_of(error.option):
+            raise
 
 
 def owners_of(name: str, switches: bool = False) -> list[str]:

@@ -27,7 +27,7 @@ def check(config: Config, run: RunDirectory) -> None:
         raise UserError(f"resume=must requires a checkpoint, {run.path} has none", "resume")
     if resume == "never" and trained:
         raise UserError(
-            f"resume=never requires a new directory, {run.path} has checkpoints. Set outdir=... "
+            f"resume=never requires a new directory, {run.path} has checkpoints. Set --outdir "
             "to a new directory, or move it away",
             "resume",
         )
@@ -37,7 +37,7 @@ def check(config: Config, run: RunDirectory) -> None:
     if trained and run.config.exists() and (changed := differences(Config.of_run(run), config)):
         raise UserError(
             f"{run.path} was started with another configuration: {'; '.join(changed)}. Resume it "
-            "with the old values, or set outdir=... to a new directory"
+            "with the old values, or set --outdir to a new directory"
         )
     steps = steps_of(run.checkpoints)
     finished = run.status().get("finished")
@@ -68,8 +68,8 @@ def require_not_beyond(run: RunDirectory, step: int, total: int) -> None:
     """Raise UserError if the step of a run is beyond the last one of its training."""
     if step > total:
         raise UserError(
-            f"{run.path}: at step {step}, beyond the last step {total}; set steps=... or "
-            "epochs=... to a later one"
+            f"{run.path}: at step {step}, beyond the last step {total}; set --steps or "
+            "--epochs to a later one"
         )
 
 

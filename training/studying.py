@@ -170,7 +170,7 @@ def grid(text: str) -> list[dict[str, str]]:
         if not name or not given:
             raise UserError(f"expected a flag with values, such as width=32,64, got {line}", "set")
         if name in NO_SETTINGS:
-            advice = "; use seeds=..." * (name == "seed")
+            advice = "; use --seeds" * (name == "seed")
             raise UserError(f"{name} cannot be set, the study sets it itself{advice}", "set")
         if name in values:
             raise UserError(f"{name} is given twice; list its values in one", "set")

@@ -45,7 +45,10 @@ def delete_stale(folder: Path, metrics: Mapping[str, dict]) -> None:
 
 
 def draw(measured: Mapping[str, Measurement], context: Context, folder: Path) -> None:
-    """Write the pictures of the measured metrics; none of samples whose features are not finite."""
+    """Write the pictures of measured metrics, whose protocols are complete.
+
+    There is none of samples whose features are not finite.
+    """
     if any(metric.samples for metric in context.wanted.values()):
         train = context.reference.data.train.images
         with contextlib.suppress(MetricError):
@@ -83,9 +86,9 @@ def draw_codes(measured: Mapping[str, Measurement], folder: Path) -> None:
             for code, each in enumerate(zip(*of_seeds, strict=True))
         }
         panels.append(plotting.Dots(title, values, includes=limits))
-        about = [metric.protocol.get(fact, "") for fact in ("model", "dataset")]
+        about = [metric.protocol[fact] for fact in ("model", "dataset")]
     if panels:
-        title = f"{' on '.join(filter(None, about))}, {folder.resolve().name}"
+        title = f"{' on '.join(about)}, {folder.resolve().name}"
         plotting.save_dots(folder / CODES, panels, title)
 
 

@@ -383,6 +383,7 @@ def test_fixed_draws_replace_all_random_numbers_of_a_step(command):
     assert {"d_loss", "g_loss", "generator_gradient_norm"} <= found.keys()
 
 
+@pytest.mark.slow
 def test_agreement_without_its_device_has_an_error_in_its_row(monkeypatch):
     monkeypatch.setattr(measures, "gpu_details", dict)
     found = next(measures.agreement({"GAN": SMALL}))

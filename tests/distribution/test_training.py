@@ -158,9 +158,9 @@ def test_workers_of_different_configurations_end_in_one_line_each(tmp_path):
 @pytest.mark.parametrize(
     ("flags", "config", "message"),
     [
-        (["--replicas=2"], "", "--replicas: has no effect without distribute=mirrored"),
+        (["--replicas=2"], "", "--replicas: has no effect without --distribute=mirrored"),
         (["--worker_timeout=5", *MIRRORED], "", "--worker_timeout: has no effect without"),
-        (["--nosync_batch_norm"], "", "--sync_batch_norm: has no effect without distribute="),
+        (["--nosync_batch_norm"], "", "--sync_batch_norm: has no effect without --distribute="),
         ([*MIRRORED, "--jit=on"], "", "--jit: XLA does not compile a distributed step"),
         ([SEVERAL], "", "--distribute: multi_worker requires the environment variable TF_CONFIG"),
         ([SEVERAL], "{", "TF_CONFIG: expected {"),

@@ -309,7 +309,7 @@ def test_conditional_accuracy_is_that_of_the_classifier(call, told_run, tmp_path
     run = pathlib.Path(shutil.copytree(told_run.path, tmp_path / "told"))
     argv = (f"--run={run}", "--metrics=conditional_accuracy", "--num_samples=40")
     refusal = call("evaluate", *argv, "--features=digits").refusal()
-    assert "requires a classifier of digits; use features=classifier" in refusal
+    assert "requires a classifier of digits; use --features=classifier" in refusal
 
     # The shipped classifier replaces that of the run's data set.
     extractor = dataclasses.replace(classifier.load_digits(), classes_of="digits")
@@ -401,13 +401,13 @@ def test_outdir_of_one_run_with_baselines_has_the_evaluation_and_the_comparison(
             ["run", "closed"],
             [],
             "--run: {closed}: cannot be written (Permission denied). Evaluate it alone with "
-            "outdir=... set to a directory that can be written",
+            "--outdir set to a directory that can be written",
         ),
         (
             ["closed"],
             [],
             "--run: {closed}: cannot be written (Permission denied). Run the command again with "
-            "outdir=... set to a directory that can be written",
+            "--outdir set to a directory that can be written",
         ),
     ],
 )
@@ -463,7 +463,7 @@ def test_help_and_invalid_flags_leave_tensorflow_unimported(without_tensorflow, 
         "no flags are given. Type, for example: python evaluate.py --run "
     )
     assert messages[1] == (
-        "--run: expected either trained models (run=..., pretrained=...) or images=..."
+        "--run: expected either trained models (--run, --pretrained) or --images"
     )
     assert messages[2] == (
         "--num_sample: no such flag; did you mean --num_samples or --likelihood_samples?"
@@ -514,4 +514,4 @@ def test_image_size_flag_with_images_resizes_the_data_set(call, digits, tmp_path
     assert "[28, 28, 1] as in the data set, got [14, 14, 1]" in call("evaluate", *argv).refusal()
     assert call("evaluate", *argv, "--image_size=14").code == 0
     refusal = call("evaluate", "--run=x", "--image_size=14").refusal()
-    assert refusal == "--image_size: requires images=...; a run has its own"
+    assert refusal == "--image_size: requires --images; a run has its own"

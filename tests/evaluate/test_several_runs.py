@@ -222,7 +222,7 @@ def test_evaluate_of_several_runs_with_an_invalid_one_measures_none(
     refusal = call("evaluate", *argv, "--baselines").refusal()
     assert (
         refusal
-        == "--baselines: requires test images; set split=test and a data set with test images"
+        == "--baselines: requires test images; set --split=test and a data set with test images"
     )
     assert not (path / "evaluation.json").exists()
     refusal = call("evaluate", f"--run={path},{path}/", *argv[1:]).refusal()

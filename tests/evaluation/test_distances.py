@@ -201,6 +201,7 @@ def test_precision_density_and_coverage_are_highest_for_real_images(values, name
     assert noise < 0.05
 
 
+@pytest.mark.slow
 def test_collapse_to_one_digit_keeps_precision_and_lowers_recall_and_coverage(values):
     real, collapsed = values["real"], values["collapsed"]
     assert collapsed["precision"] > 0.7

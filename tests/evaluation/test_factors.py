@@ -66,6 +66,7 @@ def factors_of(model, extractor=None, wanted=FACTORS, n=400, data=None):
     return measure(model, reference_of(data or of_images(), extractor), wanted, n=n, seed=7)
 
 
+@pytest.mark.slow
 def test_factors_of_known_strokes_name_the_code_that_controls_them():
     model = strokes()
     found = factors_of(model, by_thickness())
@@ -139,7 +140,7 @@ def test_class_change_of_many_samples_uses_the_first_thousand(monkeypatch):
 def test_class_change_without_a_classifier_is_na_and_left_out_of_the_gap(extractor):
     found = factors_of(strokes(), extractor)
     assert found["class_change"] == Measurement(
-        None, {"reason": "requires a classifier of Set; use features=classifier"}
+        None, {"reason": "requires a classifier of Set; use --features=classifier"}
     )
     gap = found["mutual_information_gap"]
     assert set(gap.protocol["gaps"]) == {"slant", "thickness"}
@@ -202,6 +203,7 @@ def test_factors_of_colour_images_are_colours_moments_and_the_class():
         assert gray[name] == Measurement(None, {"reason": reason})
 
 
+@pytest.mark.slow
 def test_protocol_of_class_metrics_names_the_feature_network():
     found = factors_of(strokes(), by_thickness())
     for name in ("class_change", "mutual_information_gap"):
@@ -216,5 +218,5 @@ def test_missing_classifier_during_training_names_the_option_of_training():
     reference = reference_of(of_images())
     reference.prefix = "eval_"
     found = measure(strokes(), reference, ["class_change"])["class_change"]
-    reason = "requires a classifier of Set; use eval_features=classifier"
+    reason = "requires a classifier of Set; use --eval_features=classifier"
     assert found.protocol["reason"] == reason

@@ -78,7 +78,7 @@ def test_reconstruction_accuracy_without_labels_or_classifier_is_na_with_reason(
     assert found["reconstruction_error"].value > 0
     found = reconstructed(Halving, labelled, extractor=brightness("Other"))
     assert found["reconstruction_accuracy"].protocol["reason"] == (
-        "requires a classifier of Set; use features=classifier"
+        "requires a classifier of Set; use --features=classifier"
     )
     assert found["reconstruction_feature_distance"].value is not None
 

@@ -54,6 +54,16 @@ def test_evaluate_only_new_skips_the_same_protocol(evaluated, tmp_path, capsys, 
         assert capsys.readouterr().out == ""
 
 
+def test_pictures_are_drawn_from_complete_protocols(evaluated, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(
+        pictures_of_evaluation, "draw_codes", lambda measured, folder: drawn.update(measured)
+    )
+    record, _ = evaluated("pixel_mean")
+    assert drawn["pixel_mean"].protocol == record["metrics"]["pixel_mean"]["protocol"]
+    assert {"dataset", "checkpoint_step"} <= drawn["pixel_mean"].protocol.keys()
+
+
 def test_evaluation_json_keeps_earlier_metrics_of_the_same_checkpoint(evaluated, tmp_path):
     _, first = evaluated("pixel_mean")
     first["ways"] = first.pop("protocol_hashes")

@@ -42,6 +42,7 @@ def resident():
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not os.path.exists("/proc/self/statm"), reason="needs Linux")
 def test_summaries_of_scalars_do_not_grow_the_memory(tmp_path):
     def write(events, steps):

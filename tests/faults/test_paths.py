@@ -38,6 +38,7 @@ def assert_can_be_used(call, run):
     assert json.loads((run / "evaluation.json").read_text())["name"] == str(run)
 
 
+@pytest.mark.slow
 def test_run_in_a_folder_of_a_difficult_name_resumes_and_is_used(
     call, stopped, resume, tmp_path, assert_same_end
 ):

@@ -134,6 +134,7 @@ def test_run_stopped_during_its_last_outputs_is_finished(call, tiny, tmp_path, m
     assert is_finished(tmp_path)
 
 
+@pytest.mark.slow
 def test_run_stopped_again_before_the_outputs_of_its_last_step_is_not_finished(
     call, tiny, tmp_path, resumes
 ):
@@ -149,6 +150,7 @@ def test_run_stopped_again_before_the_outputs_of_its_last_step_is_not_finished(
     assert is_finished(tmp_path)
 
 
+@pytest.mark.slow
 def test_notebook_stop_of_three_signals_saves_a_checkpoint(call, tiny, tmp_path, resumes):
     from training.callbacks import Log
 
@@ -183,10 +185,8 @@ def test_killed_run_resumes_without_a_trace(python, tiny, tmp_path, resumes, poi
     resumes()
 
 
-@pytest.mark.parametrize(
-    "output",
-    ["Evaluator", pytest.param("Pictures", marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("output", ["Evaluator", "Pictures"])
 def test_kill_after_a_file_of_the_catch_up_loses_no_summary(
     python, call, tiny, tmp_path, resumes, output
 ):

@@ -358,7 +358,7 @@ def test_outdir_that_cannot_be_written_is_invalid(call, tiny_run, tmp_path):
     outdir = tmp_path / "file" / "below"
     refusal = call("generate", f"--run={tiny_run.path}", f"--outdir={outdir}", "--n=1").refusal()
     assert refusal == (
-        f"--outdir: {tmp_path}/file: is a file, not a folder. Set outdir=... to a directory that "
+        f"--outdir: {tmp_path}/file: is a file, not a folder. Set --outdir to a directory that "
         "can be written"
     )
 
@@ -370,7 +370,7 @@ def test_outdir_and_checkpoints_are_checked_without_tensorflow(
     (copied_run / "generated").write_text("")
     lines = [[f"--run={copied_run}", *more] for more in ([f"--outdir={tmp_path}/file/a"], [])]
     outcomes = without_tensorflow("generate", lines, tmp_path)
-    advice = "is a file, not a folder. Set outdir=... to a directory that can be written"
+    advice = "is a file, not a folder. Set --outdir to a directory that can be written"
     assert [outcome.refusal() for outcome in outcomes] == [
         f"--outdir: {tmp_path}/file: {advice}",
         f"--run: {copied_run}/generated: {advice}",

@@ -76,7 +76,7 @@ def test_path_and_span_beyond_a_uniform_prior_are_invalid_without_tensorflow(
 ):
     lines = {
         ("--output=interpolation", "--path=spherical"): (
-            "--path: a spherical path leaves the uniform prior of the model; use path=linear"
+            "--path: a spherical path leaves the uniform prior of the model; use --path=linear"
         ),
         ("--output=plane", "--span=1.5"): (
             "--span: expected a number <= 1, the limit of the uniform prior, got 1.5"

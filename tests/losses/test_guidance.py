@@ -87,6 +87,7 @@ def test_stroke_thickness_of_bfloat16_images_is_computed_in_float32():
     np.testing.assert_allclose(found, [by_hand(1), by_hand(4), by_hand(9)], rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_stroke_thickness_of_digits_correlates_with_that_of_the_metric():
     images = data.load("MNIST").test.images[:2000]
     estimated = thickness(images.astype(np.float32) / 127.5 - 1)

@@ -28,7 +28,7 @@ def test_nearest_equals_distances_by_hand():
     assert distances.tolist() == [[5, 245, 255]]
 
 
-@pytest.mark.parametrize("block_bytes", [3000, 20_000, 2**27])
+@pytest.mark.parametrize("block_bytes", [pytest.param(3000, marks=pytest.mark.slow), 20_000, 2**27])
 def test_nearest_in_any_blocks_equals_the_sorted_distances(monkeypatch, block_bytes):
     monkeypatch.setattr(neighbours, "BLOCK_BYTES", block_bytes)
     queries, references = images(23, 1), images(61, 2)

@@ -90,8 +90,12 @@ def test_model_resolves_its_hyperparameters():
 
 
 def test_model_of_invalid_hyperparameters_raises():
-    with pytest.raises(UserError, match=r"^widht: no such option of .*; did you mean width"):
+    with pytest.raises(UserError, match=r"^widht: no such option of GAN; did you mean width"):
         GAN((28, 28, 1), widht=8)
+    with pytest.raises(
+        UserError, match=r"^image_shape: expected \(height, width, channels\), got 28$"
+    ):
+        GAN(28)
     with pytest.raises(UserError, match=r"^d_norm: expected one of none, batch, .*, got group$"):
         DCGAN((28, 28, 1), d_norm="group")
     with pytest.raises(

@@ -106,6 +106,8 @@ def test_codes_and_reconstructions_of_several_batches_equal_those_of_one():
     assert model.encode(x[:0]).shape == (0, 2)
     with pytest.raises(ValueError, match=r"^x: expected images \[n, 4, 4, 1\], got \[7, 1, 4, 4\]"):
         model.encode(np.moveaxis(x, -1, 1))
+    with pytest.raises(ValueError, match=r"^x: expected images .*; add the axis of the channel"):
+        model.predict(x[..., 0])
 
 
 # Saved files.
@@ -151,7 +153,8 @@ def test_building_a_model_of_a_precision_leaves_that_of_keras():
 
 
 def test_classes_are_listed_and_show_their_hyperparameters():
-    assert {"DCGAN", "StyleGAN2", "VAE", "load", "REGISTRY"} <= set(dir(models))
+    classes = {model.class_name for model in REGISTRY.values()}
+    assert set(dir(models)) == {"REGISTRY", "build", "load", "load_pretrained", *classes}
     parameters = inspect.signature(models.DCGAN).parameters
     assert list(parameters)[:5] == ["image_shape", "num_classes", "seed", "name", "dtype"]
     assert parameters["noise_dim"].default == 100

@@ -90,7 +90,7 @@ def test_load_names_the_difference_of_another_version(tmp_path):
     changes = {
         "it lacks the entry 'model'": {"options": {"seed": 5}},
         "no such model: old_gan": {"options": {**saved["options"], "model": "old_gan"}},
-        "hidden: no such option of GANHyperparameters": {"hyperparameters": {"hidden": 3}},
+        "hidden: no such option of GAN": {"hyperparameters": {"hidden": 3}},
     }
     for reason, change in changes.items():
         config.write_text(json.dumps(saved | change))

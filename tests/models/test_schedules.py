@@ -151,7 +151,16 @@ def test_hyperparameters_that_recipes_schedule_are_schedulable():
     }  # fmt: skip
 
 
-@pytest.mark.parametrize(("name", "option"), [(name, option) for option, name in FIRST.items()])
+SLOW_TO_BUILD = ("path_weight", "clustering_learning_rate")
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        pytest.param(name, option, marks=[pytest.mark.slow] * (option in SLOW_TO_BUILD))
+        for option, name in FIRST.items()
+    ],
+)
 def test_scheduled_hyperparameter_has_its_value_at_each_step(
     name, option, tiny, batches, take_step, state_of
 ):

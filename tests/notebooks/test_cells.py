@@ -262,6 +262,14 @@ print("\\ndone", flush=True)
     assert shown[1][-1].data == b"end"
 
 
+def test_cell_of_a_script_that_fails_at_its_start_shows_no_earlier_pictures(run, shown, tmp_path):
+    path = tmp_path / "samples.png"
+    path.write_bytes(b"of an earlier run")
+    with pytest.raises(CellError):
+        run("print('device'); sys.exit(2)", pictures=[path])
+    assert len(shown) == 1  # the progress line
+
+
 def test_show_picture_shows_files_and_prints_other_lines(tmp_path, monkeypatch, capsys):
     seen = []
     monkeypatch.setattr(cells, "display", seen.append)

@@ -25,6 +25,8 @@ INVALID = {
     "unknown model": (["--model=dcgn"], r"--model: no such model: dcgn; did you mean .*\bdcgan\b"),
     "model like no other": (["--model=0"], r"--model: no such model: 0; there are .*gan"),
     "unknown flag": (["--batchsize=3"], "--batchsize: no such flag; did you mean --batch_size"),
+    "model as an argument": (["dcgan"], "dcgan: not a flag; flags are --name=value$"),
+    "typo in --model": (["--modle=gan"], "--modle: no such flag; did you mean --model"),
     "flag like no other": (["--zzz=1"], "--zzz: no such flag$"),
     "flag of another model": (["--clip=0.1"], "--clip: not a flag of gan, only of wgan$"),
     "below the range": (["--batch_size=0"], "--batch_size: expected an integer >= 1, got 0$"),
@@ -76,7 +78,7 @@ INVALID = {
     "copy_to is a file": (["--copy_to={file}"], "--copy_to: {file}: is a file, not a folder"),
     "metrics without an evaluation": (
         ["--eval_metrics=pixel_mean"],
-        "--eval_metrics: has no effect without eval_every=..., which selects evaluations$",
+        "--eval_metrics: has no effect without --eval_every, which selects evaluations$",
     ),
     "features without an evaluation": (["--eval_features=nope.keras"], "--eval_features: has no"),
     "default samples without an evaluation": (["--eval_samples=1000"], "--eval_samples: has no"),
@@ -186,6 +188,7 @@ def answers(without_tensorflow, places, tmp_path_factory):
     lines = {}
     for name, (argv, _) in INVALID.items():
         unlike = {"nothing", "no model", "unknown model", "model like no other", "other model"}
+        unlike |= {"model as an argument", "typo in --model"}
         model = [] if name in unlike or "{run_flags}" in argv else ["--model=gan"]
         lines[name] = [*model, *argv]
     lines |= VALID | HELP | {"finished": ["{run_flags}"]}

@@ -17,9 +17,8 @@ def single(call, tiny, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize(
-    "stop", [pytest.param(18, id="whole", marks=pytest.mark.slow), pytest.param(8, id="resumed")]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("stop", [18, 8], ids=["whole", "resumed"])
 def test_run_of_four_steps_per_execution_equals_that_of_single_steps(
     call, tiny, tmp_path, single, checkpoint, assert_same_bits, stop
 ):

@@ -277,6 +277,7 @@ np.save("saved_model.npy", saved_model.serve(latents))
 """
 
 
+@pytest.mark.slow
 @pytest.mark.smoke
 def test_exports_without_the_zoo_generate_the_same_images(tiny_run, tiny_model, python, tmp_path):
     np.save(tmp_path / "latents.npy", tiny_model.latents.join(tiny_model.latents.draw(5, 3)))

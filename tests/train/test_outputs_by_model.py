@@ -12,6 +12,7 @@ from errors import UserError
 from tests.train.cases import events_in, pixels, records, tensors
 
 
+@pytest.mark.slow
 def test_sample_grid_of_a_class_conditional_model_has_one_class_per_row(told_run, cells):
     from training.loading import load_run
 
@@ -63,6 +64,7 @@ def test_run_of_a_model_with_an_encoder_draws_and_measures_reconstructions(
     )
     done = call("train", *argv, "--steps=4", f"--outdir={path}")
     assert done.code == 0, done
+    assert "\ndone: samples.png, reconstructions.png, curves.png, " in done.out
     folder = path / "reconstructions"
     assert sorted(p.name for p in folder.iterdir()) == [f"step-{s:07}.png" for s in (0, 2, 4)]
     last = (folder / "step-0000004.png").read_bytes()

@@ -275,8 +275,7 @@ def test_steps_below_the_last_checkpoint_are_invalid_and_leave_the_run_unchanged
     argv = (*tiny, "--seed=5", "--g_learning_rate=1e-3", f"--outdir={copied_run}")
     refusal = call("train", *argv, "--steps=5").refusal()
     assert refusal == (
-        f"{copied_run}: at step 6, beyond the last step 5; set steps=... or epochs=... to a later "
-        "one"
+        f"{copied_run}: at step 6, beyond the last step 5; set --steps or --epochs to a later one"
     )
     assert files(copied_run) == before
 
@@ -308,6 +307,7 @@ def test_diverging_run_ends_in_one_line_with_code_1(call, tiny, tmp_path):
     assert not (tmp_path / "export").exists()
 
 
+@pytest.mark.slow
 def test_diverged_run_keeps_its_checkpoints_and_resumes_from_them(
     call, tiny, tmp_path, whole, checkpoint, assert_same_bits
 ):

@@ -60,6 +60,7 @@ def test_run_with_another_schedule_is_not_resumed(call, tiny, tmp_path):
     assert "schedule was not given, is beta_2:linear:0.5:0.9." in message
 
 
+@pytest.mark.slow
 def test_longer_training_warns_that_schedules_span_it(call, tiny, tmp_path):
     argv = (*tiny, "--schedule=beta_2:linear:0.5:0.9", f"--outdir={tmp_path}")
     assert call("train", *argv, "--steps=2").err == ""

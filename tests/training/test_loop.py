@@ -44,7 +44,7 @@ def test_compile_model_uses_xla_by_option_and_device(model, monkeypatch, jit, de
 def test_compile_model_without_xla_support_raises_for_jit_on(model, monkeypatch):
     monkeypatch.setattr(type(model), "jit_compile", property(lambda model: False, lambda *_: None))
     loop.compile_model(model, "auto")
-    with pytest.raises(UserError, match="does not compile under XLA; use jit=off") as caught:
+    with pytest.raises(UserError, match="does not compile under XLA; use --jit=off") as caught:
         loop.compile_model(model, "on")
     assert caught.value.option == "jit"
 

@@ -48,7 +48,7 @@ def test_check_of_another_configuration_raises_with_each_difference(trained):
     assert str(error.value) == (
         f"{trained.path} was started with another configuration: seed was 1, is 2; "
         "loss was non_saturating, is minimax. Resume it with the old values, or set "
-        "outdir=... to a new directory"
+        "--outdir to a new directory"
     )
 
 
@@ -77,7 +77,7 @@ def test_difference_of_several_penalties_is_written_as_on_the_command_line():
 
 def test_steps_before_the_step_of_the_run_raise_without_tensorflow(trained):
     argv = ("--seed=1", "--steps=4")
-    message = f"{trained.path}: at step 5, beyond the last step 4; set steps=... or epochs=... to"
+    message = f"{trained.path}: at step 5, beyond the last step 4; set --steps or --epochs to"
     with pytest.raises(UserError) as error:
         resume.check(config(*argv), trained)
     assert str(error.value).startswith(message)

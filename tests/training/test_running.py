@@ -21,6 +21,7 @@ print("sklearn" in sys.modules)
 """
 
 
+@pytest.mark.slow
 def test_import_of_keras_skips_its_wrappers_and_leaves_scikit_learn(python):
     assert python("-c", IMPORTS).out == "False\nTrue\n"
 
