@@ -112,13 +112,9 @@ class RunOptions:
         at_least=1, may_change=True,
     )  # fmt: skip
     eval_metrics: str = field(
-        "",
-        "metrics of these evaluations, separated by commas (evaluate.py --help=all lists them); "
-        "default: the Fréchet distance",
-        group="evaluation",
-        may_change=True,
-        commas=True,
-    )
+        "", "metrics of these evaluations, separated by commas (evaluate.py --help=all lists "
+        "them); default: the Fréchet distance", group="evaluation", may_change=True, commas=True,
+    )  # fmt: skip
     eval_features: str = field(
         "auto", "feature network of these evaluations; see features of evaluate.py",
         group="evaluation", may_change=True,
@@ -162,12 +158,10 @@ class RunOptions:
         "on a GPU a resumed run is exact with it only, and slower", group="speed",
     )  # fmt: skip
     mixed_precision: str = field(
-        "off",
-        "16-bit arithmetic with 32-bit weights: bfloat16 for recent CPUs and GPUs, float16 with a "
-        "loss scale for older GPUs such as the T4",
-        group="speed",
+        "off", "16-bit arithmetic with 32-bit weights: bfloat16 for recent CPUs and GPUs, float16 "
+        "with a loss scale for older GPUs such as the T4", group="speed",
         choices=("off", "bfloat16", "float16"),
-    )
+    )  # fmt: skip
 
     def __post_init__(self):
         fields.check(self)
