@@ -206,7 +206,7 @@ def devices_of_replicas(replicas: int | None) -> list[str]:
         return [f"GPU:{k}" for k in range(replicas or len(gpus))]
     if not replicas:
         raise UserError(
-            "mirrored requires several GPUs, none is found; for tests, --replicas=2 divides the CPU",
+            "mirrored requires GPUs, none is found; for tests, --replicas=2 divides the CPU",
             "distribute",
         )
     (cpu,) = tf.config.get_visible_devices("CPU")

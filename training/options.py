@@ -183,11 +183,9 @@ class RunOptions:
 
 # Checked when they are given: config.json of an earlier version may have them without effect.
 OF_EVALUATIONS = ("eval_metrics", "eval_features", "eval_samples")
-OF_DISTRIBUTION = {  # values of distribute with which an option has an effect
-    "replicas": ("mirrored",),
-    "sync_batch_norm": ("mirrored", "multi_worker"),
-    "worker_timeout": ("multi_worker",),
-}
+# Option -> values of `distribute` with which it has an effect.
+OF_DISTRIBUTION = {"replicas": ("mirrored",), "worker_timeout": ("multi_worker",),
+                   "sync_batch_norm": ("mirrored", "multi_worker")}  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
