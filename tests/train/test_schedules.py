@@ -18,6 +18,7 @@ def whole(call, tiny, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_records_have_the_scheduled_values_of_their_step(whole):
     lines = [line for line in records(whole) if "d_loss" in line]
     done = np.arange(8) / 8

@@ -201,6 +201,7 @@ def test_name_of_the_published_file_ends_with_its_hash():
     assert len(inception.SHA256) == 64
 
 
+@pytest.mark.slow
 def test_load_downloads_the_file_once_and_computes_in_float32(
     golden, path, serve, state, monkeypatch
 ):
