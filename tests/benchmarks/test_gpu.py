@@ -350,6 +350,7 @@ def test_waiting_is_the_share_of_the_time_beyond_that_of_a_constant_batch(monkey
     assert next(measures.waiting(DCGAN, 1.0))["share"] == 0.0
 
 
+@pytest.mark.slow
 def test_pipeline_is_measured_alone_and_with_the_step(cache):
     from benchmarks import pipeline
 

@@ -175,6 +175,7 @@ def test_networks_of_the_product_are_those_of_other_implementations(case, monkey
     assert scores.shape == (2, 1)
 
 
+@pytest.mark.slow
 def test_project_runs_with_and_without_each_measure(monkeypatch):
     monkeypatch.setitem(cases.CASES, TINY.name, TINY)
     models, build = [], networks.model_of

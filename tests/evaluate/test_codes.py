@@ -32,6 +32,7 @@ def coded(call, coded_run, tmp_path_factory):
     return types.SimpleNamespace(outcome=done, path=path, metrics=evaluation_of(path)["metrics"])
 
 
+@pytest.mark.slow
 def test_evaluate_of_a_model_with_codes_measures_codes_and_factors(coded):
     measured = ["slant_correlation", "mutual_information_gap", *CODES, *CLUSTERS]
     for name in measured:
@@ -83,6 +84,7 @@ def test_evaluate_prints_the_class_that_each_category_matches(coded, coded_run):
     np.testing.assert_array_equal(after[images], before[images])
 
 
+@pytest.mark.slow
 def test_slant_correlation_with_a_missing_feature_network_is_measured(call, coded, tmp_path):
     path = shutil.copytree(coded.path, tmp_path / "coded")
     argv = ("--metrics=slant_correlation", "--num_samples=20", "--features=absent.keras")

@@ -114,6 +114,7 @@ def test_correlation_of_uncontrolled_factors_is_near_0():
     assert found["mutual_information_gap"].value < 0.1
 
 
+@pytest.mark.slow
 def test_class_change_is_the_mean_share_over_the_codes():
     """Of 3 codes, code 0 alone changes the class, in all samples: 1/3."""
     model = strokes()

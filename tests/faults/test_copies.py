@@ -67,6 +67,7 @@ def assert_equals_tiny_run(tiny_run, checkpoint, assert_same_bits):
     return assert_equals_tiny_run
 
 
+@pytest.mark.slow
 def test_resume_from_the_copy_after_the_run_was_deleted_gives_the_same_bits(
     train, at_step, tmp_path, drive, assert_equals_tiny_run
 ):

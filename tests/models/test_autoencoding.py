@@ -268,6 +268,7 @@ def test_linear_vae_recovers_the_principal_subspace(fitted):
     np.testing.assert_allclose(lengths**2, [5.5, 2.5, 0, 0], atol=0.2)
 
 
+@pytest.mark.slow
 def test_bounds_of_a_linear_vae_equal_the_likelihood(fitted):
     """The true posterior of a linear VAE is Gaussian, so that the bounds are tight."""
     x = Gaussian.draw(500, 1)
@@ -286,6 +287,7 @@ def test_superfluous_latents_of_a_linear_vae_collapse(fitted):
     assert (kl[order[2:]] < ACTIVE).all()
 
 
+@pytest.mark.slow
 def test_active_units_with_a_large_beta_fall_to_0(linear, any_range):
     model = linear(BetaVAE, rate=2e-2, beta=50.0)
     data = tf.data.Dataset.from_tensor_slices(Gaussian.draw(128, 0)).repeat().batch(128)

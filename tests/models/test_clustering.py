@@ -196,6 +196,7 @@ def test_outputs_of_q_are_float32_in_16_bits(policy_name, policy):
     assert np.isfinite(float(model.train_step(images())["g_loss_category_0"]))
 
 
+@pytest.mark.slow
 def test_generated_images_do_not_train_q():
     """With other generated images, in a step of which their term is part, Q ends the same."""
     found = []
@@ -223,6 +224,7 @@ def test_generated_images_train_q_if_that_is_selected():
     assert not equal(*found)
 
 
+@pytest.mark.slow
 def test_generator_has_no_term_of_categories_before_a_head_is_selected():
     gradients = []
     for head in (0, -1):
@@ -251,6 +253,7 @@ def test_term_of_the_generator_is_the_cross_entropy_of_the_selected_head_in_weak
     assert float(bound["information_category_0"]) == pytest.approx(np.log(10) - 1, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_statistics_of_batch_norm_are_those_of_copies_of_real_images():
     """Black real images leave the moving mean of the first norm at that of a convolution of -1."""
     model = make(copies="crop,flip")

@@ -417,6 +417,7 @@ LEARNERS = {
 ONE_LOSS = [pytest.param("mse"), pytest.param("gaussian", marks=pytest.mark.slow)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ONE_LOSS)
 @pytest.mark.parametrize("side", ["heads", "trunk"])
 def test_information_moves_q_and_g_and_the_trunk_only_if_selected(side, loss, take_step):

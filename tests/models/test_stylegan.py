@@ -280,6 +280,7 @@ def test_step_of_the_smallest_size_moves_its_layers_alone(build, take_step):
     assert not np.array_equal(small, networks[0].colours[0].kernel)
 
 
+@pytest.mark.slow
 def test_first_step_of_a_new_size_moves_it_by_the_learning_rate_at_most(build, take_step):
     """With moments of the gradients of 0 before, Adam would move it ten times as far."""
     model = build("stylegan", growing_kimg=0.004, penalty="none")  # a step is a phase
@@ -315,6 +316,7 @@ class WithOtherRate(keras.optimizers.SGD):
         self.other = self.add_variable((), name="learning_rate")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "mixed_float16"])
 def test_optimizers_that_are_reset_keep_their_learning_rate_alone(precision, build, policy):
     policy(precision)
@@ -331,6 +333,7 @@ def test_optimizers_that_are_reset_keep_their_learning_rate_alone(precision, bui
         assert all(not np.any(v) for v in rest)
 
 
+@pytest.mark.slow
 def test_mixed_styles_of_a_smaller_size_mix_its_layers_alone(build, batch_of):
     model = build("stylegan", growing_kimg=1.0, style_mixing=1.0, batch_size=64)
     batch = batch_of(model, tf.constant(images(64)))
@@ -342,6 +345,7 @@ def test_mixed_styles_of_a_smaller_size_mix_its_layers_alone(build, batch_of):
         assert changes.any(axis=1).all()
 
 
+@pytest.mark.slow
 def test_growing_in_bfloat16_keeps_the_level_exact(policy):
     """2.003 is 2 in bfloat16; the level is kept in float32."""
     policy("mixed_bfloat16")

@@ -344,6 +344,7 @@ def test_progress_at_a_terminal_rewrites_its_line(tiny, tmp_path, monkeypatch):
     assert rest.startswith("done: ")
 
 
+@pytest.mark.slow
 def test_dcgan_on_the_embedded_mnist_trains(call, tmp_path):
     outdir = tmp_path / "run"
     done = call(

@@ -83,6 +83,7 @@ def test_run_of_a_model_with_an_encoder_draws_and_measures_reconstructions(
     np.testing.assert_array_equal(rows, expected)
 
 
+@pytest.mark.slow
 def test_finished_run_of_a_model_with_codes_has_traversals(coded_run, tiny_run, cells):
     import imageio.v3 as iio
 

@@ -201,6 +201,7 @@ def test_finished_run_without_a_picture_repeated_draws_it_and_changes_no_weight(
     assert (path / "samples.png").read_bytes() == (whole / "samples.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_changed_images_are_invalid_and_leave_the_run_unchanged(call, tiny, tmp_path):
     x = np.random.default_rng(0).integers(0, 256, (40, 8, 8)).astype(np.uint8)
     path, outdir = tmp_path / "images.npz", tmp_path / "run"
@@ -221,6 +222,7 @@ def truncate(file):
     file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
 
 
+@pytest.mark.slow
 def test_damaged_checkpoint_is_skipped_and_the_end_has_the_same_bits(
     call, tiny, killed, tmp_path, whole, checkpoint, assert_same_bits
 ):

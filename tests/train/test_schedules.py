@@ -18,6 +18,7 @@ def whole(call, tiny, tmp_path_factory):
     return path
 
 
+@pytest.mark.slow
 def test_records_have_the_scheduled_values_of_their_step(whole):
     lines = [line for line in records(whole) if "d_loss" in line]
     done = np.arange(8) / 8
@@ -31,6 +32,7 @@ def test_records_have_the_scheduled_values_of_their_step(whole):
     np.testing.assert_allclose(others, 2e-4, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_run_resumed_within_a_schedule_has_the_same_bits(
     call, tiny, tmp_path, whole, checkpoint, assert_same_bits, monkeypatch
 ):

@@ -371,7 +371,7 @@ def test_image_size_that_no_network_supports_raises_before_data_are_read():
 def test_option_of_evaluations_requires_eval_every(flag):
     argv = ["--model=gan", f"--eval_{flag}"]
     assert options.parse([*argv, "--eval_every=5"]).options.eval_every == 5
-    with pytest.raises(UserError, match=r"^eval_\w+: has no effect without eval_every=") as error:
+    with pytest.raises(UserError, match=r"^eval_\w+: has no effect without --eval_every,") as error:
         options.parse(argv)
     assert error.value.option == f"eval_{flag.partition('=')[0]}"
     saved = options.parse([*argv, "--eval_every=5"]).as_dict()

@@ -72,12 +72,14 @@ def test_network_output_of_an_image_is_independent_of_its_batch(golden, network)
         assert np.abs(x[1] - y[1]).max() > 1e-2 * np.std(x)
 
 
+@pytest.mark.slow
 def test_network_of_gray_images_repeats_the_channel(golden, network):
     gray = golden.images()["small"][..., :1]
     for x, y in zip(network(gray), network(np.repeat(gray, 3, axis=-1)), strict=True):
         np.testing.assert_allclose(x, y, atol=1e-5 * np.std(x))
 
 
+@pytest.mark.slow
 def test_network_of_floats_does_not_round_them(golden, network):
     images = golden.images()["small"]
     features, _ = network(images)
@@ -199,6 +201,7 @@ def test_name_of_the_published_file_ends_with_its_hash():
     assert len(inception.SHA256) == 64
 
 
+@pytest.mark.slow
 def test_load_downloads_the_file_once_and_computes_in_float32(
     golden, path, serve, state, monkeypatch
 ):

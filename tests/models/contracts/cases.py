@@ -20,7 +20,7 @@ ADVERSARIAL = [
     if issubclass(entry.hyperparameters, AdversarialHyperparameters)
 ]
 
-OF_EACH_KIND = ("gan", "cgan", "wgan_gp", "infogan", "vae")
+OF_EACH_KIND = ("gan", "infogan", "vae")
 
 
 def slow_unless_of_each_kind(names):

@@ -123,6 +123,7 @@ def test_training_resumed_after_two_steps_equals_four_steps(
     go_on(lambda: tiny(name, **variant), tmp_path, batches, fit, state_of, assert_same, eagerly)
 
 
+@pytest.mark.slow
 @pytest.mark.smoke
 def test_training_resumed_in_float16_equals_four_steps(
     policy, tiny, batches, fit, state_of, assert_same, tmp_path

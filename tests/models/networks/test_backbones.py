@@ -231,6 +231,7 @@ def test_trunk_second_order_gradients_reach_all_weights_and_agree_with_xla(name,
     assert_gradients_agree(network, compiled(network, x), penalty_gradients(network, x))
 
 
+@pytest.mark.slow
 def test_generator_gradients_reach_all_weights_and_agree_with_xla():
     network = generator("resnet", 5 + CLASSES, num_classes=CLASSES)
     set_gamma(network)
