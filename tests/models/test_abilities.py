@@ -72,14 +72,20 @@ def test_hyperparameters_show_whether_a_model_has_an_ability_with_an_option(name
         assert ability.is_possible(model.hp) == (model.lacks(ability) is None), ability
 
 
+def assert_draws_of_raise(model, reason, **part):
+    """Check that samples and latents of a label or a category raise UserError for a reason."""
+    (option,) = part
+    for ask in (model.sample, model.draw_latents):
+        with pytest.raises(UserError) as refusal:
+            ask(3, **part)
+        assert str(refusal.value) == f"{option}: {reason}"
+
+
 @pytest.mark.parametrize("name", REGISTRY)
 def test_category_of_a_model_draws_it_or_raises(name, built):
     model = built(name)
     if reason := model.lacks(abilities.CATEGORIES):
-        for ask in (model.sample, model.draw_latents):
-            with pytest.raises(UserError) as refusal:
-                ask(3, category=1)
-            assert str(refusal.value) == f"category: {reason}"
+        assert_draws_of_raise(model, reason, category=1)
     else:
         drawn, free = model.draw_latents(3, seed=4, category=1), model.draw_latents(3, seed=4)
         code = drawn.pop(abilities.FIRST_CATEGORY)
@@ -95,10 +101,7 @@ def test_category_of_a_model_draws_it_or_raises(name, built):
 def test_label_of_a_model_that_is_not_class_conditional_raises(name, built):
     model = built(name)
     if reason := model.lacks(abilities.CLASS_CONDITIONAL):
-        for ask in (model.sample, model.draw_latents):
-            with pytest.raises(UserError) as refusal:
-                ask(3, label=7)
-            assert str(refusal.value) == f"label: {reason}"
+        assert_draws_of_raise(model, reason, label=7)
     else:
         np.testing.assert_array_equal(model.draw_latents(3, label=7)["label"][:, 7], np.ones(3))
 

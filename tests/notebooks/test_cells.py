@@ -132,7 +132,7 @@ def test_first_stop_of_the_user_after_the_limit_is_ignored(run, capsys, monkeypa
     monkeypatch.setattr(cells, "time", types.SimpleNamespace(monotonic=lambda: now[0]))
     monkeypatch.setattr(terminal, "GRACE", 0.0)
     code = """
-signal.signal(signal.SIGINT, lambda *_: print("signal", flush=True))
+signal.signal(signal.SIGINT, lambda *_: os.write(1, b"signal\\n"))
 for line in ("ready", "saving", "done"):
     print(line, flush=True)
     time.sleep(0.3)
