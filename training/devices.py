@@ -105,19 +105,24 @@ def uses_xla(jit: str) -> bool:
     return jit == "on" or (jit == "auto" and accelerated)
 
 
-def device_line(jit: str = "off", mixed_precision: str = "off") -> str:
+def device_line(
+    jit: str = "off", mixed_precision: str = "off", could_distribute: bool = False
+) -> str:
     """Prepare the GPUs; return the line about device, XLA and precision of a training.
 
-    If a GPU is hidden, or is expected and missing, a sentence about it follows.
+    If a GPU is hidden, is expected and missing, or is not used, a sentence about it follows.
 
     Args:
         jit: as for `uses_xla`.
         mixed_precision: value of the option of this name.
+        could_distribute: whether the option `distribute` is off.
     """
     sentences = prepare_gpus()
     accelerators = machine.accelerators()
     if not accelerators and not sentences:
         sentences = [missing_gpu(os.environ, gpu_files(), tf.test.is_built_with_cuda())]
+    if could_distribute and (count := len(tf.config.get_visible_devices("GPU"))) > 1:
+        sentences.append(f"only the first GPU is used, --distribute=mirrored uses all {count}")
     device = ", ".join(accelerators) or f"CPU ({machine.cores()} {machine.processor()})"
     xla = "on" if uses_xla(jit) else "off"
     precision = "float32" if mixed_precision == "off" else f"mixed precision {mixed_precision}"

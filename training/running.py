@@ -145,7 +145,8 @@ def start_devices(options: RunOptions, cluster: Cluster | None, lines: Sequence[
     with waiting("loading TensorFlow"), without_wrappers():
         from training import devices, distribution
 
-    line = devices.device_line(devices.jit_of(options), options.mixed_precision)
+    jit, could_distribute = devices.jit_of(options), options.distribute == "off"
+    line = devices.device_line(jit, options.mixed_precision, could_distribute)
     with cleared():  # of the decoding in the thread
         print(line, *lines, sep="\n", flush=True)
     with waiting("the other workers") if cluster else contextlib.nullcontext():

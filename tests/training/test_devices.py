@@ -36,7 +36,11 @@ def present(monkeypatch):
 
         monkeypatch.setattr(tf, "__version__", version)
         monkeypatch.setattr(tf.config, "list_physical_devices", lambda: list(found))
-        monkeypatch.setattr(tf.config, "get_visible_devices", lambda: state.visible)
+        monkeypatch.setattr(
+            tf.config,
+            "get_visible_devices",
+            lambda kind=None: [d for d in state.visible if kind in (None, d.device_type)],
+        )
         monkeypatch.setattr(tf.config, "set_visible_devices", hide)
         monkeypatch.setattr(config, "get_device_details", lambda d: DETAILS.get(d.name, {}))
         monkeypatch.setattr(
@@ -124,6 +128,22 @@ def test_device_line_without_an_expected_gpu_has_a_sentence(present, monkeypatch
     present(CPU, T4)
     monkeypatch.setattr(devices, "missing_gpu", lambda *_: "no GPU")
     assert devices.device_line() == "device: Tesla T4, XLA off, float32"
+
+
+@pytest.mark.parametrize(
+    ("found", "hint"),
+    [([CPU, T4, BLACKWELL], True), ([CPU, T4], False), ([CPU, T4, TPU], False), ([CPU], False)],
+)
+def test_device_line_of_several_gpus_names_the_flag_that_uses_them(present, found, hint):
+    present(*found, version="2.22.0")
+    sentence = "; only the first GPU is used, --distribute=mirrored uses all 2"
+    assert devices.device_line(could_distribute=True).endswith(sentence) == hint
+    assert sentence not in devices.device_line()
+
+
+def test_device_line_does_not_count_gpus_that_are_hidden(present):
+    present(CPU, T4, BLACKWELL)
+    assert devices.device_line(could_distribute=True).endswith(HIDDEN)
 
 
 @pytest.mark.parametrize(
