@@ -14,7 +14,7 @@ from models import REGISTRY
 from training.classifier_training import ClassifierOptions
 from training.drawing import GenerateOptions
 from training.export import ExportOptions
-from training.options import RunOptions
+from training.run_options import RunOptions
 from training.studying import OPTIONS
 
 SCRIPTS = {

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 
 from errors import UserError
-from training.options import RunOptions
+from training.run_options import RunOptions
 
 VARIABLE = "TF_CONFIG"
 EXAMPLE = (

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from errors import warn
 from training import machine
-from training.options import RunOptions
+from training.run_options import RunOptions
 
 # TensorFlow 2.20 and 2.21 abort the process in the first operation on a GPU of compute capability
 # 12 (Blackwell: RTX 50, RTX PRO 6000), which no `except` can catch: issues 99592 and 111958.

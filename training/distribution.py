@@ -17,7 +17,7 @@ from errors import UserError
 from models.base import GenerativeModel
 from training.callbacks import StepCallback
 from training.cluster import Cluster
-from training.options import RunOptions
+from training.run_options import RunOptions
 from training.stopping import AgreedStop, StopRequest
 
 _strategies = itertools.count(1)

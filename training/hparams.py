@@ -36,7 +36,8 @@ from models.autoencoding import LOSS
 from models.scalars import TEST, groups
 from training.callbacks import PROGRESS
 from training.events import EVALUATION, METRICS, tag_of
-from training.options import Config, RunOptions, fixed_specs
+from training.options import Config, fixed_specs
+from training.run_options import RunOptions
 
 IDENTITY = ("model", "dataset", "seed")
 DEFAULT_COLUMNS = ("batch_size", "width")  # if less is given

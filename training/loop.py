@@ -29,11 +29,12 @@ from training.events import Events
 from training.finishing import finish
 from training.measuring import sample_measure, validation
 from training.milestones import LoggedMilestones
-from training.options import Config, RunOptions
+from training.options import Config
 from training.profiling import Profiler
 from training.progress import Progress
 from training.restoring import first_step_to_restore, restore_summaries
 from training.resume import require_not_beyond
+from training.run_options import RunOptions
 from training.step_range import step_range
 from waiting import waiting
 

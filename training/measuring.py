@@ -12,7 +12,7 @@ from evaluation.reference import Reference
 from evaluation.validation import ACTIVE_UNITS, validation_losses
 from models.base import ACTIVE, GenerativeModel
 from models.scalars import TEST
-from training.options import RunOptions
+from training.run_options import RunOptions
 from waiting import waiting
 
 

@@ -17,7 +17,8 @@ from storage.checkpoint_files import steps_of
 from storage.run_directory import RunDirectory
 from training import copying, resume
 from training.cluster import Cluster, cluster_of
-from training.options import Config, RunOptions, command_line
+from training.options import Config, command_line
+from training.run_options import RunOptions
 from training.stopping import unbreakable_output
 from waiting import cleared, waiting
 

@@ -125,7 +125,7 @@ def test_tilde_is_expanded_in_every_path_flag(tmp_path, monkeypatch):
     from training.classifier_training import ClassifierOptions
     from training.drawing import GenerateOptions
     from training.export import ExportOptions
-    from training.options import RunOptions
+    from training.run_options import RunOptions
     from training.studying import StudyOptions
 
     monkeypatch.setenv("HOME", str(tmp_path))
