@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from errors import UserError
+
 if TYPE_CHECKING:
     import tensorflow as tf
 
@@ -63,6 +65,26 @@ def rows(values):
         return tf.ensure_shape(own, [x.shape[0] and x.shape[0] // count(), *x.shape[1:]])
 
     return tf.nest.map_structure(own, values)
+
+
+def check_divides(batch_size: int, replicas: int, group: int = 1) -> None:
+    """Raise UserError, with the nearest valid sizes, if a batch does not divide by the replicas.
+
+    Args:
+        batch_size: images of the global batch.
+        replicas: number of replicas.
+        group: the images of a replica must be a multiple of it.
+    """
+    unit = replicas * group
+    if replicas > 1 and batch_size % unit:
+        below = batch_size - batch_size % unit
+        valid = " or ".join(str(size) for size in (below, below + unit) if size)
+        groups = f", times groups of {group} images" if group > 1 else ""
+        raise UserError(
+            f"expected a multiple of {unit} ({replicas} replicas{groups}), such as {valid}, got "
+            f"{batch_size}",
+            "batch_size",
+        )
 
 
 def _context():

@@ -25,7 +25,7 @@ LAUNCH = ("-m", "training.launch", "--workers=2", "--")
 OF_WORKERS = ("dcgan without norm", "wgan_gp", "infogan", "bigbigan", "vae")
 SPEED = ("train.py", "--model=dcgan", "--steps=60", "--log_every=20", "--sample_every=1000")
 ONE = "one device"
-WAYS = {
+COMMANDS = {
     ONE: SPEED,
     "two devices of one process": (*SPEED, "--distribute=mirrored", "--replicas=2"),
     "two processes": (*LAUNCH, *SPEED, "--distribute=multi_worker"),
@@ -63,10 +63,10 @@ def measure(rounds: int) -> dict:
     from tests.distribution.steps import CASES
     from training.machine import environment
 
-    speeds = {way: [] for way in WAYS}
+    speeds = {replicas: [] for replicas in COMMANDS}
     for _ in range(rounds):
-        for way, argv in WAYS.items():
-            speeds[way].append(round(images_per_second(argv), 1))
+        for replicas, argv in COMMANDS.items():
+            speeds[replicas].append(round(images_per_second(argv), 1))
     return {
         "environment": environment(),
         "devices": differences(*STEPS, *CASES),
@@ -103,9 +103,9 @@ def tables(record: dict) -> str:
         "| replicas | images per second | lowest to highest |",
         "| --- | ---: | ---: |",
     ]
-    for way, found in record["images_per_second"].items():
+    for replicas, found in record["images_per_second"].items():
         lines.append(
-            f"| {way} | {statistics.median(found):.0f} | {min(found):.0f} to {max(found):.0f} |"
+            f"| {replicas} | {statistics.median(found):.0f} | {min(found):.0f} to {max(found):.0f} |"
         )
     return "\n".join(lines) + "\n"
 

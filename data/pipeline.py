@@ -9,6 +9,7 @@ import numpy as np
 from data.catalogue import Split
 from data.labels import generator, hide_labels
 from errors import UserError
+from replicas import check_divides
 
 _FLIPS = 2**62  # random key above all epochs and steps
 
@@ -141,7 +142,7 @@ class Batches:
             return untuned(dataset.apply(tf.data.experimental.assert_cardinality(-1)))
 
         dataset = strategy.distribute_datasets_from_function(rows)
-        dataset.first_step = start
+        dataset.first_step, dataset.batch_size = start, self.shape[-1]
         return dataset
 
     def _generated(self, batches: Callable, shape: tuple[int, ...]):
@@ -154,17 +155,6 @@ class Batches:
             signature += (tf.TensorSpec(shape, tf.int32),)
         dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
         return dataset if self.split.labels is not None else dataset.map(lambda images: images)
-
-
-def check_divides(batch_size: int, replicas: int) -> None:
-    """Raise UserError, with the nearest valid sizes, if a batch does not divide by the replicas."""
-    if batch_size % replicas:
-        below = batch_size - batch_size % replicas
-        valid = " or ".join(str(size) for size in (below, below + replicas) if size)
-        raise UserError(
-            f"expected a multiple of the {replicas} replicas, such as {valid}, got {batch_size}",
-            "batch_size",
-        )
 
 
 def untuned(dataset):

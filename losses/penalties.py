@@ -6,7 +6,7 @@ A penalty is (critic, real, fake, uniform, **statistics) -> float32 [b], unreduc
     real, fake: images [b, ...] of one shape.
     uniform: (name of a random stream, shape) -> a float32 tensor in [0, 1). Penalties draw no
         random numbers of their own.
-    statistics: what PenaltyChoice.statistics returns for the real images; may be left out.
+    statistics: what PenaltyChoice.statistics returns for the real images.
 
 A gradient norm is the Euclidean norm of a score's gradient over all axes of its image. It is
 computed in float32 whatever the precision of the networks.
@@ -101,7 +101,7 @@ def gradient(critic: Critic, real: tf.Tensor, fake: tf.Tensor, uniform: Uniform)
     return tf.square(gradient_norms(critic, interpolates) - 1.0)
 
 
-def of_all_pixels(real: tf.Tensor) -> dict[str, tf.Tensor]:
+def pixel_deviation(real: tf.Tensor) -> dict[str, tf.Tensor]:
     """Return the standard deviation of all pixels of real images [b, ...], as `deviation`."""
     import tensorflow as tf
 
@@ -111,13 +111,9 @@ def of_all_pixels(real: tf.Tensor) -> dict[str, tf.Tensor]:
     return {"deviation": tf.sqrt(variance)}
 
 
-@PENALTIES.add("dragan", options=OPTIONS, statistics=of_all_pixels)
+@PENALTIES.add("dragan", options=OPTIONS, statistics=pixel_deviation)
 def dragan(
-    critic: Critic,
-    real: tf.Tensor,
-    fake: tf.Tensor,
-    uniform: Uniform,
-    deviation: tf.Tensor | None = None,
+    critic: Critic, real: tf.Tensor, fake: tf.Tensor, uniform: Uniform, deviation: tf.Tensor
 ) -> tf.Tensor:
     """(|grad D(x + d)| - 1)² at d = alpha std(x) u / 2, alpha and u ~ U(0, 1).
 
@@ -130,8 +126,6 @@ def dragan(
     real = tf.cast(real, tf.float32)
     alpha = uniform(PERTURBATION_SIZE, one_per_example(real))
     u = uniform(PERTURBATION, tf.shape(real))
-    if deviation is None:
-        deviation = of_all_pixels(real)["deviation"]
     perturbed = real + alpha * 0.5 * deviation * u
     return tf.square(gradient_norms(critic, perturbed) - 1.0)
 

@@ -1,18 +1,23 @@
 """Training of a model on several replicas of a tf.distribute strategy."""
 
+import itertools
+
 import keras
 import tensorflow as tf
 from tensorflow.python.distribute.distribute_lib import _get_default_strategy
 
 from errors import UserError
 from models import layers
+from replicas import check_divides
 
 
 class Distributed:
     """Mixin for models that are made in the scope of a strategy.
 
-    A train step runs on each replica. Evaluations run on the first one, with the whole batch.
+    A train step runs on each replica. Evaluations run on the first one, with all images.
     """
+
+    group = 1  # the images of a replica are a multiple of it
 
     @property
     def replicas(self) -> int:
@@ -48,17 +53,24 @@ class Distributed:
                 if isinstance(layer, layers.BatchNorm):
                     layer.of_global_batch = of_global_batch
 
-    def check_batches(self, x, batch_size: int | None) -> None:
+    def check_batches(self, x, batch_size: int | None, validation_split: float = 0.0) -> None:
         """Check that Keras divides the data of `fit` into equal rows for the replicas.
 
+        Data of other kinds are checked in the step.
+
         Args:
-            x: array or tf.data.Dataset.
+            x: array, tf.data.Dataset or other data of `fit`.
             batch_size: images of an array in a batch; None: 32, as in Keras.
+            validation_split: fraction of an array that `fit` does not train on.
 
         Raises:
             UserError: it does not.
         """
-        if self.replicas == 1 or isinstance(x, tf.distribute.DistributedDataset):
+        if self.replicas == 1:
+            return
+        if isinstance(x, tf.distribute.DistributedDataset):
+            if size := getattr(x, "batch_size", None):
+                check_divides(size, self.replicas, self.group)
             return
         advice = "pass data.Batches(...).distributed(strategy)"
         if self.hp.n_critic > 1:
@@ -67,18 +79,20 @@ class Distributed:
                 f"the replicas, not the images of a batch; {advice}",
                 "x",
             )
+        rest = 0
         if isinstance(x, tf.data.Dataset):
-            size = tf.nest.flatten(x.element_spec)[0].shape[0]
-            rest = 0
+            size = tf.nest.flatten(x.element_spec)[0].shape[0] or 0
+        elif hasattr(x, "shape"):
+            size = min(batch_size or 32, trained := int(len(x) * (1 - validation_split)))
+            rest = trained % size
         else:
-            size = batch_size or 32
-            rest = len(x) % size if hasattr(x, "__len__") else 0
-        if rest or (size and size % self.replicas):
+            return
+        unit = self.replicas * self.group
+        if size % unit or rest % unit:
+            last = f" and a last one of {rest}" if rest else ""
             raise UserError(
-                f"on {self.replicas} replicas each batch must divide by {self.replicas}, got "
-                f"batches of {size}"
-                + (f" and a last one of {rest}" if rest else "")
-                + f"; {advice}",
+                f"on {self.replicas} replicas each batch must divide by {unit}, got batches of "
+                f"{size}{last}; {advice}",
                 "x",
             )
 
@@ -112,4 +126,12 @@ class Distributed:
             step = self.test_step
             if not self.run_eagerly:
                 step = tf.function(step, reduce_retracing=True)
-            self.test_function = lambda iterator: step(next(iterator))
+
+            def steps(iterator):
+                batches = itertools.islice(iterator, self.steps_per_execution)
+                scalars = step(next(batches))
+                for batch in batches:
+                    scalars = step(batch)
+                return scalars
+
+            self.test_function = steps

@@ -42,7 +42,8 @@ class Fitting:
         self._require_no_weights(given)
         self._check_validation(given)
         given["x"] = self._checked(given.get("x"), given.get("y"), in_training=True)
-        self.check_batches(given["x"], given.get("batch_size"))
+        split = given.get("validation_split") or 0.0
+        self.check_batches(given["x"], given.get("batch_size"), split)
         self._hide_labels(given)
         given["callbacks"] = self._prepared_callbacks(given.get("callbacks"))
         start, step = getattr(given["x"], "first_step", None), int(self.step.numpy())

@@ -20,7 +20,7 @@ class Penalty:
             discriminator.
         interval: N: it is computed every N steps, scaled by N (lazy regularization, Karras et al.
             2020, appendix B).
-        statistics: real -> further arguments by name, which depend on the whole batch.
+        statistics: real -> further arguments by name, which depend on the global batch.
     """
 
     weight: float

@@ -138,7 +138,8 @@ class WithPlayers:
         if distributed:
             self.check_distributed()
             self.set_batch_norm(sync_batch_norm)
-            jit_compile = False  # the sums over replicas do not compile
+            if jit_compile is True:
+                warn(f"jit_compile: XLA does not compile the sums over {self.replicas} replicas")
         self.check_networks()
         players = self.players()
         given = self._optimizers_by_player(optimizer, optimizers, players)
@@ -155,9 +156,9 @@ class WithPlayers:
                 _take_total_gradients(inner(one))
             _build(one, name, player.variables)
             made[name] = one
-        arguments = {"jit_compile": jit_compile, **kwargs}
-        super().compile(optimizer=None, **arguments)
-        self._compile_arguments = arguments | {"sync_batch_norm": sync_batch_norm}
+        super().compile(optimizer=None, jit_compile=False if distributed else jit_compile, **kwargs)
+        own = {"jit_compile": jit_compile, "sync_batch_norm": sync_batch_norm}
+        self._compile_arguments = own | kwargs
         self.optimizers = made
         self.optimizer = PlayerOptimizers(made.values(), self.step)
 

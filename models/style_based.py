@@ -12,6 +12,7 @@ from models.adversarial import AdversarialModel
 from models.batching import BATCH
 from models.declarations.style import StyleHyperparameters
 from models.networks import stylegan
+from models.networks.styled import GROUP
 from models.randomness import length, stateless_seed
 
 MEAN_DECAY = 0.995  # per step, of the moving average of w, as in the authors' code
@@ -26,6 +27,7 @@ class StyleBasedModel(AdversarialModel):
     """
 
     Hyperparameters = StyleHyperparameters
+    group = GROUP  # of the minibatch standard deviation
 
     def build_generator(self):
         """Build G, joined latents [b, d] -> images; see models.networks.stylegan.generator."""

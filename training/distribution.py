@@ -1,10 +1,12 @@
 """Training on several devices of a machine, or on several machines, with tf.distribute."""
 
+import ast
 import contextlib
 import dataclasses
 import itertools
+import signal
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import tensorflow as tf
 from tensorflow.compiler.xla.tsl.protobuf.coordination_config_pb2 import CoordinatedJob
@@ -51,7 +53,7 @@ class Distribution:
 
     def stop_request(self) -> StopRequest:
         """Return a context in which signals request a stop of this training."""
-        return AgreedStop(self.any) if self.cluster else StopRequest()
+        return AgreedStop(self.first_signal) if self.cluster else StopRequest()
 
     def callbacks(self, stop: StopRequest) -> list[StepCallback]:
         """Return the callbacks that come before all others."""
@@ -75,69 +77,59 @@ class Distribution:
 
     # Communication of workers; each must call the same methods in the same order.
 
-    def from_chief(self, value: int) -> int:
-        """Return the chief's value on all workers."""
+    def from_chief(self, value):
+        """Return the chief's value on all workers; it is a Python literal, such as a dict."""
         if not self.cluster:
             return value
-        return self._sum(value if self.is_chief else 0) // self._replicas_of_a_worker
+        text = repr(value).encode() if self.is_chief else b""
+        (length,) = self._sums([len(text)])
+        return ast.literal_eval(bytes(self._sums(text or bytes(length))).decode())
 
-    def any(self, flag: bool) -> bool:
-        """Return whether a flag is true on any worker."""
-        return flag if not self.cluster else self._sum(int(flag)) > 0
-
-    def wait(self) -> None:
-        """Wait until all workers have called this method."""
-        self.any(False)
-
-    def begin(self, model: GenerativeModel, step: int, description: str) -> int:
-        """Give all workers the chief's model and step; return the step.
+    def first_signal(self, number: int) -> int:
+        """Return the lowest number of a signal that a worker has received; 0 if none has one.
 
         Args:
-            model: the model, on the chief with the values of the checkpoint.
-            step: step of the chief's checkpoint.
-            description: what must be the same on all workers.
-
-        Raises:
-            UserError: it differs.
+            number: number of the signal that this worker has received, or 0.
         """
-        self.require_same(description)
-        self.copy_from_chief(tf.nest.flatten(model.state()))
-        return self.from_chief(step)
+        counts = [0] * signal.NSIG
+        counts[number] = 1
+        return next((k for k, count in enumerate(self._sums(counts)) if k and count), 0)
 
     def require_same(self, description: str) -> None:
         """Raise UserError on all workers unless each has the same description of its training."""
+        if not self.cluster:
+            return
         own = zlib.crc32(description.encode())
-        if self.any(self.from_chief(own) != own):
+        (differing,) = self._sums([self.from_chief(own) != own])
+        if differing:
             raise UserError(
                 "the workers have different configurations, data sets or versions; start the same "
                 "command, with the same data, on each"
             )
 
-    def copy_from_chief(self, variables: Iterable[tf.Variable]) -> None:
-        """Give the variables the chief's values on all workers."""
+    def synchronise(self, model: GenerativeModel) -> None:
+        """Give the variables of the model's state the chief's values on all workers."""
         if not self.cluster:
             return
 
         def copy() -> None:
             first = tf.distribute.get_replica_context().replica_id_in_sync_group == 0
-            for variable in variables:
+            for variable in tf.nest.flatten(model.state()):
                 value = tf.convert_to_tensor(variable)
                 variable.assign(replicas.total(tf.where(first, value, tf.zeros_like(value))))
 
         tf.function(lambda: self.strategy.run(copy))()
 
-    @property
-    def _replicas_of_a_worker(self) -> int:
-        return self.replicas // len(self.cluster.addresses)
-
-    def _sum(self, value: int) -> int:
-        """Return the sum of the values of all replicas."""
-        totals = self._sums(tf.constant(value, tf.int64))
-        return int(self.strategy.experimental_local_results(totals)[0])
+    def _sums(self, numbers: Sequence[int]) -> list[int]:
+        """Return the sums of the workers' numbers, of which each has as many."""
+        per_worker = self.replicas // len(self.cluster.addresses)
+        totals = self._totals(tf.constant(list(numbers), tf.int64))
+        found = self.strategy.experimental_local_results(totals)[0].numpy()
+        return [int(number) // per_worker for number in found]
 
     @tf.function(reduce_retracing=True)
-    def _sums(self, value: tf.Tensor):
-        return self.strategy.run(lambda x: replicas.total(tf.identity(x)), (value,))
+    def _totals(self, numbers: tf.Tensor):
+        return self.strategy.run(lambda x: replicas.total(tf.identity(x)), (numbers,))
 
 
 ONE_DEVICE = Distribution()
@@ -201,8 +193,10 @@ def devices_of_replicas(replicas: int | None) -> list[str]:
     """
     gpus = tf.config.get_visible_devices("GPU")
     if gpus:
-        if len(gpus) < max(replicas or 0, 2):
-            raise UserError(f"expected at most {len(gpus)}, the number of GPUs", "replicas")
+        if len(gpus) == 1:
+            raise UserError("mirrored requires several GPUs, 1 is found; use off", "distribute")
+        if len(gpus) < (replicas or 0):
+            raise UserError(f"expected at most {len(gpus)}, the GPUs, got {replicas}", "replicas")
         return [f"GPU:{k}" for k in range(replicas or len(gpus))]
     if not replicas:
         raise UserError(

@@ -23,6 +23,7 @@ from cli import flags
 from errors import UserError
 from fields import field
 from training.cluster import VARIABLE, WORKER
+from training.stopping import unbreakable_output
 
 SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -116,7 +117,8 @@ def main(argv: Sequence[str]) -> int:
     options = LaunchOptions(**flags.given(own, LaunchOptions))
     if not command:
         raise UserError("expected a command after --, such as: -- train.py --model dcgan")
-    return launch(command, options.workers)
+    with unbreakable_output():
+        return launch(command, options.workers)
 
 
 if __name__ == "__main__":

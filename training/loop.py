@@ -12,7 +12,6 @@ import tensorflow as tf
 import plotting
 from cli.failures import first_line
 from data import Batches, ImageData
-from data.pipeline import check_divides
 from errors import UserError, warn
 from evaluation.metric import LOGGED
 from evaluation.reference import Reference
@@ -20,6 +19,7 @@ from models import state_keys
 from models.abilities import VALIDATION
 from models.base import GenerativeModel
 from models.scalars import TEST
+from replicas import check_divides
 from storage.checkpoints import IDENTITY, Checkpoints
 from storage.run_directory import RunDirectory
 from training import callbacks, devices, hparams, loading, machine
@@ -81,10 +81,11 @@ def train(
         derived=model.derived_state,
     )
     start, notes = resume(run, checkpoints, images.fingerprint, every, total, per_execution)
-    distribution.begin(model, start, description_for_workers(config, images, total))
-    environment = {
-        **machine.environment(), "xla": model.jit_compile, "replicas": distribution.replicas
-    }  # fmt: skip
+    distribution.synchronise(model)
+    environment = machine.environment()
+    environment |= {"xla": model.jit_compile, "replicas": distribution.replicas}
+    if distribution.replicas > 1:
+        environment["sync_batch_norm"] = options.sync_batch_norm
     machine.warn_of_changes(run, environment)
     if start and config.hp.schedule and run.total_steps not in (None, total):
         warn(f"schedules span {total} steps from here on, not {run.total_steps} as before")
@@ -123,7 +124,9 @@ def train(
         shown = at_random((images.test or images.train).images, 40, options.seed)
         progress = Progress(total, batches, log)
         steps = callbacks.in_order(
-            milestones=LoggedMilestones(outputs, log, images.train.images),
+            milestones=LoggedMilestones(
+                outputs, log, images.train.images, distribution.synchronise
+            ),
             measure=evaluators,
             log=log,
             draw=callbacks.Pictures(
@@ -169,7 +172,7 @@ def train(
         if finished := step == total and not stop.received:
             finish(run, model, events, images.class_names, shown, epoch)
             copies.request()
-        distribution.wait()
+        stop.agree()
     if stop.received:
         end = "the run is finished" if finished else "run the same command to resume"
         print(f"stopped by {stop.received.name} at step {step}; {end}")
@@ -289,7 +292,6 @@ def prepared(
     options = config.options
     loading.prepare(config)
     machine.warn_of_emulation(options.mixed_precision)
-    check_divides(config.hp.batch_size, distribution.replicas)
     batches = Batches(
         images.train,
         config.hp.batch_size,
@@ -301,18 +303,25 @@ def prepared(
     )
     epoch = batches.steps_per_epoch
     total = options.steps or config.hp.epochs * epoch
+    distribution.require_same(description_for_workers(config, images, total))
     with waiting("building the model"), distribution.scope():
         model = loading.build_model(config, images.image_shape, images.num_classes)
         model.before_training(*(count * batches.images_per_step for count in (epoch, total)))
+        check_divides(config.hp.batch_size, distribution.replicas, model.group)
         compile_model(model, options)
     return batches, total, model
 
 
 def description_for_workers(config: Config, images: ImageData, total: int) -> str:
     """Return what must be the same for all workers of a training, in one text."""
-    versions = machine.environment()
-    same = [config.identity(images.fingerprint), total, config.options.steps_per_execution,
-            config.options.sync_batch_norm, versions["tensorflow"], versions["keras"]]  # fmt: skip
+    options, versions = config.options, machine.environment()
+    same = {
+        **config.identity(images.fingerprint),
+        "total": total,
+        "steps_per_execution": options.steps_per_execution,
+        "sync_batch_norm": options.sync_batch_norm,
+        "versions": [versions["tensorflow"], versions["keras"]],
+    }
     return json.dumps(same, sort_keys=True)
 
 

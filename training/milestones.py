@@ -1,9 +1,10 @@
 """Callbacks that run the one-time actions of a model."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from models.base import GenerativeModel
 from training.callbacks import Log, Outputs, StepCallback
 from training.stopping import StopRequest
 from waiting import is_live, waiting
@@ -17,11 +18,17 @@ class Milestones(StepCallback):
     Args:
         stop: the requested stop.
         images: uint8 [n, h, w, c], the training images.
+        synchronise: function that gives all workers the chief's model.
     """
 
-    def __init__(self, stop: StopRequest, images: np.ndarray):
+    def __init__(
+        self,
+        stop: StopRequest,
+        images: np.ndarray,
+        synchronise: Callable[[GenerativeModel], None],
+    ):
         super().__init__()
-        self.stop, self.images = stop, images
+        self.stop, self.images, self.synchronise = stop, images, synchronise
 
     def begin(self):
         self.pending = sorted(self.model.milestones(), key=lambda milestone: milestone[0])
@@ -40,6 +47,7 @@ class Milestones(StepCallback):
         values = {}
         with self.stop.interruptible():
             values = self.pending[0][1](self.images)
+            self.synchronise(self.model)
         return values
 
 
@@ -49,11 +57,17 @@ class LoggedMilestones(Milestones):
     Args:
         outputs: files of the run, and the requested stop.
         log: log that returns the first entries of a record.
-        images: as for `Milestones`.
+        images, synchronise: as for `Milestones`.
     """
 
-    def __init__(self, outputs: Outputs, log: Log, images: np.ndarray):
-        super().__init__(outputs.stop, images)
+    def __init__(
+        self,
+        outputs: Outputs,
+        log: Log,
+        images: np.ndarray,
+        synchronise: Callable[[GenerativeModel], None],
+    ):
+        super().__init__(outputs.stop, images, synchronise)
         self.outputs, self.log = outputs, log
 
     def run_first(self):

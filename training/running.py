@@ -5,13 +5,14 @@ A thread loads the images at the same time, unless TFDS loads them, which import
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
 
 import data
-from cli.failures import explained
+from cli.failures import explained, first_line
 from errors import UserError, warn
 from storage.checkpoint_files import steps_of
 from storage.run_directory import RunDirectory
@@ -22,10 +23,10 @@ from training.run_options import RunOptions
 from training.stopping import unbreakable_output
 from waiting import cleared, waiting
 
-# Errors of TensorFlow's operations that communicate, by name: it is imported later.
-COMMUNICATION_ERRORS = {
-    "UnavailableError", "AbortedError", "CancelledError", "DeadlineExceededError", "InternalError",
-}  # fmt: skip
+# Errors of TensorFlow if a worker is lost, by name because it is imported later; some occur
+# elsewhere too.
+LOST = {"UnavailableError", "DeadlineExceededError"}
+LOST_IF_COLLECTIVE = {"AbortedError", "CancelledError", "InternalError", "InvalidArgumentError"}
 
 
 def beside(function: Callable) -> concurrent.futures.Future:
@@ -78,8 +79,9 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
         copied = copying.take_back(config, run)
         config = config.for_run(run)
         resume.check(config, run)
-        if (step := resume.finished_step(config, run)) is not None:
-            print(*copied, f"{run.path}: already finished at step {step}", sep="\n")
+        finished = resume.finished_step(config, run)
+        if finished is not None and not cluster:
+            print(*copied, already_finished(run, finished), sep="\n")
             return 0
         images = beginning_to_load(config)
         distribution = start_devices(options, cluster, copied)
@@ -87,8 +89,12 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
         from training.loop import train
 
         try:
-            config, loaded = with_images(config, images)
-            with losses_named(cluster):
+            with lost_workers_named(cluster):
+                distribution.from_chief((finished, dict(config.kept)))
+                if finished is not None:
+                    print(already_finished(run, finished))
+                    return 0
+                config, loaded = with_images(config, images)
                 return train(config, run, command_line(argv), loaded, distribution)
         except DivergedError as error:
             print(f"error: {error}", file=sys.stderr)
@@ -96,23 +102,24 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
 
 
 def run_worker(config: Config, cluster: Cluster) -> int:
-    """Train as a worker that is not the chief; return the exit code.
-
-    It reads the run directory, if it is there, and does not write.
-    """
-    run = RunDirectory(config.outdir)
+    """Train as a worker that is not the chief, without the run directory; return the exit code."""
     with unbreakable_output():
-        config = config.for_run(run)
-        if (step := resume.finished_step(config, run)) is not None:
-            print(f"{run.path}: already finished at step {step}")
-            return 0
         images = beginning_to_load(config)
         distribution = start_devices(config.options, cluster)
         from training.working import work
 
-        config, loaded = with_images(config, images)
-        with losses_named(cluster):
+        with lost_workers_named(cluster):
+            finished, kept = distribution.from_chief(None)
+            if finished is not None:
+                print(already_finished(RunDirectory(config.outdir), finished))
+                return 0
+            config, loaded = with_images(dataclasses.replace(config, kept=kept), images)
             return work(config, loaded, distribution)
+
+
+def already_finished(run: RunDirectory, step: int) -> str:
+    """Return the line about a run that has nothing left to do."""
+    return f"{run.path}: already finished at step {step}"
 
 
 def beginning_to_load(config: Config) -> concurrent.futures.Future | None:
@@ -158,7 +165,7 @@ def start_devices(options: RunOptions, cluster: Cluster | None, lines: Sequence[
 
 
 @contextlib.contextmanager
-def losses_named(cluster: Cluster | None):
+def lost_workers_named(cluster: Cluster | None):
     """Context in which an error of the communication with other workers is one line.
 
     Raises:
@@ -167,12 +174,14 @@ def losses_named(cluster: Cluster | None):
     try:
         yield
     except Exception as error:
-        if not cluster or type(error).__name__ not in COMMUNICATION_ERRORS:
+        name, text = type(error).__name__, str(error)
+        lost = name in LOST or (name in LOST_IF_COLLECTIVE and "ollective" in text)
+        if not (cluster and lost):
             raise
         others = ", ".join(a for k, a in enumerate(cluster.addresses) if k != cluster.index)
         raise UserError(
-            f"another worker ({others}) has ended or does not answer; see its messages. Start the "
-            "same command on all workers to resume"
+            f"another worker ({others}) has ended or does not answer ({first_line(text)}). Unless "
+            "its last lines say otherwise, start the same command on all workers to resume"
         ) from error
 
 

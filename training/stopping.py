@@ -35,6 +35,9 @@ class StopRequest:
     def received(self) -> signal.Signals | None:
         return self.requested
 
+    def agree(self) -> None:
+        """Agree with the other workers, if there are any, on the signal that is received."""
+
     def __enter__(self) -> "StopRequest":
         self.handlers = {}
         self._interruptible = False
@@ -78,18 +81,19 @@ class AgreedStop(StopRequest):
     """Stop request of several workers: `received` is set on all of them after the same step.
 
     Args:
-        any_of: function that all workers call at once; it returns whether the flag of one is true.
+        first_signal: function that all workers call at once, each with the number of its signal or
+            0; it returns the same one of these numbers to all.
     """
 
     received = None
 
-    def __init__(self, any_of: Callable[[bool], bool]):
-        self.any_of = any_of
+    def __init__(self, first_signal: Callable[[int], int]):
+        self.first_signal = first_signal
 
     def agree(self) -> None:
         """Set `received` if a worker has a request; all workers call this after each step."""
-        if self.received is None and self.any_of(self.requested is not None):
-            self.received = self.requested or signal.SIGTERM
+        if self.received is None and (number := self.first_signal(int(self.requested or 0))):
+            self.received = signal.Signals(number)
 
     def interruptible(self):
         """Context that a stop does not end: the other workers must reach the same step."""

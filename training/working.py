@@ -1,9 +1,11 @@
 """Training of a worker that is not the chief: the train steps alone."""
 
+import gc
+
 from data import ImageData
 from training.callbacks import StepCallback, StepCallbacks
 from training.distribution import Distribution
-from training.loop import description_for_workers, prepared
+from training.loop import prepared
 from training.milestones import Milestones
 from training.options import Config
 from training.stopping import StopRequest
@@ -28,10 +30,10 @@ def work(config: Config, images: ImageData, distribution: Distribution) -> int:
         UserError: the configuration does not suit the images, or differs from the chief's.
     """
     batches, total, model = prepared(config, images, distribution)
-    description = description_for_workers(config, images, total)
-    start = distribution.begin(model, 0, description)
+    distribution.synchronise(model)
+    start = int(model.step.numpy())
     with distribution.stop_request() as stop:
-        milestones = Milestones(stop, images.train.images)
+        milestones = Milestones(stop, images.train.images, distribution.synchronise)
         callbacks = [*distribution.callbacks(stop), milestones, Stop(stop)]
         steps = total - start
         within = StepCallbacks(
@@ -40,5 +42,6 @@ def work(config: Config, images: ImageData, distribution: Distribution) -> int:
         if steps:
             data = distribution.dataset(batches, start, steps)
             model.fit(data, steps_per_epoch=steps, callbacks=within, shuffle=False, verbose=0)
-        distribution.wait()
+            gc.collect()  # ends the generator of the batches before the interpreter exits
+        stop.agree()
     return 128 + stop.received if stop.received else 0

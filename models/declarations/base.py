@@ -35,7 +35,7 @@ class Hyperparameters:
         20, "passes over the training images", group="training", at_least=1, may_change=True
     )
     batch_size: int = field(
-        64, "batch size: images per update of a network", group="training", at_least=1
+        64, "global batch size: images per update of a network", group="training", at_least=1
     )
     schedule: str = field(
         "",

@@ -10,6 +10,7 @@ import tensorflow as tf
 from models.layers import PACKAGE
 from models.randomness import length
 
+GROUP = 4  # images whose minibatch standard deviation is taken
 register = keras.saving.register_keras_serializable(PACKAGE)
 
 
@@ -306,13 +307,13 @@ class MinibatchStandardDeviation(keras.layers.Layer):
 
     The batch is divided into groups of four consecutive images (of two or one if its size is not
     divisible by four). The channel is the standard deviation within the group, averaged over pixels
-    and channels. Maps [b, h, w, c] become [b, h, w, c + 1]. On several replicas the groups are
-    those of each replica's images.
+    and channels. Maps [b, h, w, c] become [b, h, w, c + 1]. On several replicas a group is within
+    one replica.
     """
 
     def call(self, x):
         batch, height, width, channels = x.shape
-        group = math.gcd(4, batch) if batch else largest_group(tf.shape(x)[0])
+        group = math.gcd(GROUP, batch) if batch else largest_group(tf.shape(x)[0])
         x32 = tf.reshape(tf.cast(x, tf.float32), [-1, group, height, width, channels])
         x32 -= tf.reduce_mean(x32, axis=1, keepdims=True)
         deviation = tf.sqrt(tf.reduce_mean(tf.square(x32), axis=1) + 1e-8)
@@ -323,5 +324,5 @@ class MinibatchStandardDeviation(keras.layers.Layer):
 
 
 def largest_group(batch: tf.Tensor) -> tf.Tensor:
-    """Return the greatest common divisor of 4 and a batch size that is a scalar tensor."""
-    return tf.where(batch % 4 == 0, 4, tf.where(batch % 2 == 0, 2, 1))
+    """Return the greatest common divisor of GROUP and a batch size that is a scalar tensor."""
+    return tf.where(batch % GROUP == 0, GROUP, tf.where(batch % 2 == 0, 2, 1))

@@ -6,6 +6,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from data.catalogue import Split
+from data.pipeline import Batches
 from errors import UserError
 from models import GAN, VAE, StyleGAN
 from tests.models.conftest import IMAGE_SHAPE
@@ -13,7 +15,7 @@ from tests.models.conftest import IMAGE_SHAPE
 TINY = {"network": "mlp", "depth": 1, "width": 8, "batch_size": 8}
 
 
-def refused(function) -> str:
+def error_of(function) -> str:
     """Return the message of the UserError that a function raises, "" if it raises none."""
     try:
         function()
@@ -36,22 +38,30 @@ def main() -> None:
         gan.compile(jit_compile=True)
         keras.utils.set_random_seed(0)
         vae = VAE(IMAGE_SHAPE, latent_dim=3, **TINY)
-        vae.compile()
-        found["growing"] = refused(growing.compile)
-        found["optimizer"] = refused(lambda: outside.compile(optimizers={"generator": sgd}))
-    found["compile"] = refused(outside.compile)
+        vae.compile(steps_per_execution=4)
+        styles = StyleGAN(IMAGE_SHAPE, width=2, w_dim=4)
+        styles.compile()
+        found["growing"] = error_of(growing.compile)
+        found["optimizer"] = error_of(lambda: outside.compile(optimizers={"generator": sgd}))
+    found["compile"] = error_of(outside.compile)
     two = tf.data.Dataset.from_tensors(x[:16].reshape(2, 8, *IMAGE_SHAPE))
-    found["n_critic"] = refused(lambda: critic.fit(two, verbose=0))
-    found["array"] = refused(lambda: gan.fit(x[:20], batch_size=8, verbose=0))
+    found["n_critic"] = error_of(lambda: critic.fit(two, verbose=0))
+    found["array"] = error_of(lambda: gan.fit(x[:19], batch_size=8, verbose=0))
+    found["styles"] = error_of(lambda: styles.fit(x[:12], batch_size=12, verbose=0))
+    pixels = np.zeros((24, *IMAGE_SHAPE), np.uint8)
+    style_batches = Batches(Split(pixels, None), 12).distributed(strategy)
+    found["batches"] = error_of(lambda: styles.fit(style_batches, steps_per_epoch=1, verbose=0))
     batches = tf.data.Dataset.from_tensor_slices(x).batch(9, drop_remainder=True)
-    found["data set"] = refused(lambda: gan.fit(batches, verbose=0))
-    gan.fit(x, batch_size=8, epochs=2, verbose=0)
+    found["data set"] = error_of(lambda: gan.fit(batches, verbose=0))
+    gan.fit(x[:20], batch_size=8, verbose=0)
+    gan.fit(x, batch_size=8, verbose=0)
     gan.fit(tf.data.Dataset.from_tensor_slices(x).batch(8), verbose=0)
     found["images"], found["xla"] = int(gan.images.numpy()), gan.jit_compile
+    found["saved"] = gan.get_compile_config()["jit_compile"]
     keras.utils.set_random_seed(0)
     alone = VAE(IMAGE_SHAPE, latent_dim=3, **TINY)
     alone.compile()
-    found["train_on_batch"] = refused(lambda: gan.train_on_batch(x[:8]))
+    found["train_on_batch"] = error_of(lambda: gan.train_on_batch(x[:8]))
     with strategy.scope():
         found["in scope"] = vae.evaluate(x, batch_size=10, verbose=0, return_dict=True)
     found["evaluated"] = vae.evaluate(x, batch_size=10, verbose=0, return_dict=True)
@@ -59,6 +69,7 @@ def main() -> None:
     history = vae.fit(x, batch_size=8, validation_data=(x[:10],), verbose=0).history
     found["validated"] = history["val_loss"][0]
     found["after"] = vae.evaluate(x[:10], batch_size=8, verbose=0, return_dict=True)["loss"]
+    vae.fit(x, batch_size=12, validation_split=0.5, verbose=0)
     found["samples"] = list(gan.sample(3).shape)
     print(json.dumps(found))
 

@@ -5,8 +5,8 @@
 The replicas are two logical CPU devices of this process or, with TF_CONFIG, the workers of a
 cluster, of which the chief prints. Each line is the JSON of one case: its name; the largest
 difference of a weight or another floating-point variable, and its key; whether all integers are
-equal; the largest difference of a logged scalar relative to its size; whether the replicas have
-equal weights; names and the step of the model.
+equal; the largest difference of a logged scalar relative to its size, and its name; whether the
+replicas have equal weights; whether each network has learned.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ class Case:
         rate: learning rate of SGD; None: the optimizers of the model.
         steps: number of steps.
         precision: dtype policy.
-        sync_batch_norm: as for `compile`.
+        compiled: arguments of `compile`.
         hyperparameters: those that differ from the defaults of the tests.
     """
 
@@ -45,7 +45,7 @@ class Case:
     rate: float | None = 0.05
     steps: int = STEPS
     precision: str = "float32"
-    sync_batch_norm: bool = True
+    compiled: dict = dataclasses.field(default_factory=dict)
     hyperparameters: dict = dataclasses.field(default_factory=dict)
 
 
@@ -64,7 +64,8 @@ CASES = {name: variant(name) for name in models.REGISTRY} | {
     "r1 lazy": variant("gan", penalty="r1", penalty_interval=2),
     "dcgan without norm": variant("dcgan", **WITHOUT_NORM),
     "dcgan adam": Case("dcgan", None, 12, hyperparameters=WITHOUT_NORM),
-    "norm of each replica": Case("dcgan", sync_batch_norm=False),
+    "norm of each replica": Case("dcgan", compiled={"sync_batch_norm": False}),
+    "steps per execution": Case("vae", compiled={"steps_per_execution": STEPS}),
     "rmsprop": variant("gan", None, optimizer="rmsprop"),
     "scheduled": variant("gan", None, schedule="g_learning_rate:linear:1e-2:0,beta_2:linear:0:0.9"),
     "ada": variant("gan", augment="ada"),
@@ -96,12 +97,30 @@ def build(case: Case) -> models.base.GenerativeModel:
     optimizers = {}
     if case.rate:
         optimizers = {player: keras.optimizers.SGD(case.rate) for player in model.players()}
-    model.compile(optimizers=optimizers, jit_compile=False, sync_batch_norm=case.sync_batch_norm)
+    model.compile(optimizers=optimizers, jit_compile=False, **case.compiled)
     return model
 
 
-def train(case: Case, strategy: tf.distribute.Strategy | None) -> tuple[dict, list[dict], bool]:
-    """Return the state after the steps, their logs, and whether the replicas have equal weights."""
+def variables_of(model: models.base.GenerativeModel) -> dict[str, tf.Variable]:
+    """Return the variables of the state of a model by key."""
+    return {
+        f"{part}/{k}": variable
+        for part, variables in model.state().items()
+        for k, variable in enumerate(tf.nest.flatten(variables))
+    }
+
+
+def learned(model: models.base.GenerativeModel) -> dict[str, np.ndarray]:
+    """Return the trained values of each network, [n], by name."""
+    return {
+        name: np.concatenate([np.ravel(tf.convert_to_tensor(v)) for v in network.trainable_weights])
+        for name, network in model.networks().items()
+        if network.trainable_weights
+    }
+
+
+def train(case: Case, strategy: tf.distribute.Strategy | None) -> tuple[dict, list[dict], dict]:
+    """Return the state after the steps, their logs, and what is true of the replicas."""
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (200, *IMAGE_SHAPE), dtype=np.uint8)
     with strategy.scope() if strategy else contextlib.nullcontext():
@@ -109,41 +128,48 @@ def train(case: Case, strategy: tf.distribute.Strategy | None) -> tuple[dict, li
     split = Split(images, rng.integers(0, 10, len(images)))
     batches = Batches(split, BATCH, seed=1, n_critic=model.hp.n_critic)
     data = batches.distributed(strategy) if strategy else batches.dataset()
-    logs = BatchLogs()
+    logs, before = BatchLogs(), learned(model)
     model.fit(data, steps_per_epoch=case.steps, callbacks=[logs], shuffle=False, verbose=0)
-    state = {
-        f"{part}/{k}": variable
-        for part, variables in model.state().items()
-        for k, variable in enumerate(tf.nest.flatten(variables))
-    }
-    equal = True
+    state, equal = variables_of(model), True
     if strategy:
         for variable in state.values():
             first, *others = strategy.experimental_local_results(variable)
             equal &= all(np.array_equal(first, other) for other in others)
-    return {k: np.array(tf.convert_to_tensor(v)) for k, v in state.items()}, logs.steps, equal
+    found = {
+        "replicas equal": equal,
+        "learned": all(not np.array_equal(before[k], v) for k, v in learned(model).items()),
+    }
+    return {k: np.array(tf.convert_to_tensor(v)) for k, v in state.items()}, logs.steps, found
+
+
+def gap(one, other) -> float:
+    """Return the largest difference of two arrays; infinity if a value is not finite."""
+    differences = np.abs(np.subtract(one, other, dtype=np.float64))
+    return float(np.where(np.isfinite(differences), differences, np.inf).max(initial=0))
 
 
 def compare(case: Case, strategy: tf.distribute.Strategy) -> dict:
     """Return how a training on the replicas differs from that on one device."""
     one, logs_of_one, _ = train(case, None)
-    several, logs, equal = train(case, strategy)
-    floats = [key for key, value in one.items() if value.dtype.kind == "f"]
-    gaps = {key: float(np.abs(one[key] - several[key]).max(initial=0)) for key in floats}
-    worst = max(gaps, key=gaps.get)
-    relative = [
-        abs(a[name] - b[name]) / max(1.0, abs(a[name]))
-        for a, b in zip(logs_of_one, logs, strict=True)
-        for name in a
-        if np.isfinite(a[name]) or np.isfinite(b[name])
-    ]
+    several, logs, found = train(case, strategy)
+    floats = {key for key, value in one.items() if value.dtype.kind == "f"}
+    weights = {key: gap(one[key], several[key]) for key in floats}
+    scalars = {
+        name: max(
+            gap(a[name], b[name]) / max(1.0, abs(a[name]))
+            for a, b in zip(logs_of_one, logs, strict=True)
+            if np.isfinite(a[name]) or np.isfinite(b[name])  # norms may overflow in float16
+        )
+        for name in logs[0]
+    }
+    variable, scalar = max(weights, key=weights.get), max(scalars, key=scalars.get)
     return {
-        "weights": gaps[worst],
-        "variable": worst,
-        "integers": all(np.array_equal(one[k], several[k]) for k in one.keys() - set(floats)),
-        "logs": float(max(relative)),
-        "replicas equal": equal,
-        "moved": len(logs) == case.steps,
+        "weights": weights[variable],
+        "variable": variable,
+        "integers": all(np.array_equal(one[k], several[k]) for k in one.keys() - floats),
+        "logs": scalars[scalar],
+        "scalar": scalar,
+        **found,
     }
 
 

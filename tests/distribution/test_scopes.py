@@ -28,6 +28,8 @@ pytestmark = pytest.mark.slow
         ("n_critic", "x: with n_critic=2, Keras would divide the batches of a step among the"),
         ("train_on_batch", "train_on_batch() does not divide a batch among replicas; use fit()"),
         ("array", "x: on 2 replicas each batch must divide by 2, got batches of 8 and a last one"),
+        ("styles", "x: on 2 replicas each batch must divide by 8, got batches of 12; pass data."),
+        ("batches", "batch_size: expected a multiple of 8 (2 replicas, times groups of 4 images)"),
         ("data set", "x: on 2 replicas each batch must divide by 2, got batches of 9; pass data."),
     ],
 )
@@ -37,8 +39,9 @@ def test_what_replicas_do_not_support_is_an_error_in_one_line(found, case, messa
 
 
 def test_fit_counts_the_images_of_all_replicas_and_does_without_xla(found):
-    assert found["images"] == 3 * 24
+    assert found["images"] == 20 + 24 + 24
     assert found["xla"] is False
+    assert found["saved"] is True
 
 
 def test_evaluate_on_replicas_equals_that_on_one_device(found):

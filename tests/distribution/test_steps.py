@@ -8,7 +8,8 @@ from tests.distribution.steps import CASES
 
 WEIGHTS = 1e-6  # largest difference of a weight
 NORMALISED = {"dcgan": 1e-3}  # with batch norm of the global batch
-ADDED = {"float16": 1e-2}  # 16-bit activations are summed in another order
+ADDED = {"float16": 1e-3}  # 16-bit activations are summed in another order
+LOGS = {"dcgan": 1e-3, "float16": 1e-3}  # largest difference of a scalar, relative above 1
 FAST = ("gan", "vae")
 OF_REPLICAS = "norm of each replica"  # is meant to differ
 OF_WORKERS = ("dcgan without norm", "wgan_gp", "infogan", "bigbigan", "vae")
@@ -30,9 +31,10 @@ def results(done):
 def assert_equal(name, found):
     allowed = {**NORMALISED, **ADDED}.get(name, WEIGHTS)
     assert found["weights"] <= allowed, found
-    assert found["logs"] <= max(allowed, 2e-6) * 10, found
+    assert found["logs"] <= LOGS.get(name, 1e-5), found
     assert found["integers"], found
-    assert found["moved"], found
+    assert found["learned"], found
+    assert found["replicas equal"], found
 
 
 @pytest.mark.parametrize(
@@ -44,7 +46,6 @@ def test_steps_on_two_replicas_equal_those_on_one_device(python, names):
     assert list(found) == list(names)
     for name in names:
         assert_equal(name, found[name])
-        assert found[name]["replicas equal"], name
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -82,74 +83,124 @@ def test_training_of_two_workers_equals_that_of_one_and_only_the_chief_writes(
     assert "1: done: " not in done.out
 
 
-def started(run, steps, *options):
-    """Start two workers without the launcher; return them when the chief has written a record."""
-    addresses = free_addresses(2)
+@pytest.fixture
+def start():
+    """Return start(*argv), which starts two workers without the launcher, the chief first.
+
+    Each item of argv is an argument of both workers, or a pair of theirs.
+    """
     workers = []
-    for index in range(2):
-        task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-        argv = [sys.executable, *MODEL, SEVERAL, f"--steps={steps}", f"--outdir={run}", *options]
-        workers.append(
-            subprocess.Popen(
-                argv,
-                env={**os.environ, "TF_CONFIG": json.dumps(task)},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
+
+    def start(*argv):
+        addresses = free_addresses(2)
+        for index in range(2):
+            task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
+            own = [item if isinstance(item, str) else item[index] for item in argv]
+            workers.append(
+                subprocess.Popen(
+                    [sys.executable, *MODEL, SEVERAL, *own],
+                    env={**os.environ, "TF_CONFIG": json.dumps(task)},
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
             )
-        )
+        return workers[-2:]
+
+    yield start
+    for worker in workers:
+        worker.kill()
+        worker.communicate()
+
+
+def await_file(path):
     deadline = time.monotonic() + 120
-    while not (run / "metrics.jsonl").exists():
-        assert time.monotonic() < deadline, [worker.poll() for worker in workers]
+    while not path.exists():
+        assert time.monotonic() < deadline
         time.sleep(0.1)
-    return workers
 
 
 @pytest.mark.slow
-def test_signal_to_one_worker_stops_both_after_the_same_step(python, tmp_path, alone):
-    run = tmp_path / "run"
-    chief, other = started(run, 100_000)
-    other.send_signal(signal.SIGTERM)
-    outputs = [worker.communicate(timeout=60)[0] for worker in (chief, other)]
-    assert [chief.returncode, other.returncode] == [128 + signal.SIGTERM] * 2, outputs
+def test_signal_to_one_worker_stops_both_after_the_same_step(start, tmp_path):
+    chief, other = start("--steps=100000", f"--outdir={tmp_path}")
+    await_file(tmp_path / "metrics.jsonl")
+    other.send_signal(signal.SIGINT)
+    outputs = [worker.communicate(timeout=90)[0] for worker in (chief, other)]
+    assert [chief.returncode, other.returncode] == [128 + signal.SIGINT] * 2, outputs
     assert "a checkpoint of step " in outputs[0]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lost", [0, 1], ids=["chief", "other"])
-def test_lost_worker_ends_the_other_one_in_one_line_and_the_run_resumes(python, tmp_path, lost):
-    run = tmp_path / "run"
-    options = ("--worker_timeout=10", "--checkpoint_every=2")
-    workers = started(run, 100_000, *options)
-    time.sleep(1.0)
-    workers[lost].kill()
+@pytest.mark.parametrize(
+    ("lost", "number"),
+    [(0, signal.SIGKILL), (1, signal.SIGKILL), (1, signal.SIGSTOP)],
+    ids=["chief", "other", "silent"],
+)
+def test_lost_worker_ends_the_other_one_in_one_line_and_the_command_resumes(
+    start, python, tmp_path, lost, number
+):
+    options = ("--checkpoint_every=2", f"--outdir={tmp_path}")
+    workers = start("--steps=100000", "--worker_timeout=10", *options)
+    await_file(tmp_path / "checkpoints" / "checkpoint")
+    workers[lost].send_signal(number)
     since = time.monotonic()
-    output = workers[1 - lost].communicate(timeout=60)[0]
+    output = workers[1 - lost].communicate(timeout=90)[0]
     assert time.monotonic() - since < 40
     assert workers[1 - lost].returncode == 2, output
     (line,) = [line for line in output.splitlines() if line.startswith("error: ")]
     assert line.startswith("error: another worker (127.0.0.1:")
-    workers[lost].communicate()
-    step = max(int(p.name[5:-6]) for p in (run / "checkpoints").glob("ckpt-*.index"))
-    done = python(*MODEL, f"--steps={step + 2}", f"--outdir={run}")
+    if lost:
+        return
+    step = max(int(p.name[5:-6]) for p in (tmp_path / "checkpoints").glob("ckpt-*.index"))
+    done = python(*LAUNCH, *MODEL, SEVERAL, f"--steps={step + 2}", *options)
     assert done.code == 0, done
-    assert f"resumed from the checkpoint of step {step}" in done.out
+    assert f"0: resumed from the checkpoint of step {step}" in done.out
 
 
 @pytest.mark.slow
-def test_workers_of_different_configurations_end_in_one_line_each(tmp_path):
-    addresses = free_addresses(2)
-    workers = []
-    for index, width in enumerate((8, 12)):
-        task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-        argv = [sys.executable, *MODEL, SEVERAL, f"--width={width}", f"--outdir={tmp_path}/run"]
-        env = {**os.environ, "TF_CONFIG": json.dumps(task)}
-        pipe = subprocess.PIPE
-        workers.append(subprocess.Popen(argv, env=env, stdout=pipe, stderr=pipe, text=True))
-    errors = [worker.communicate(timeout=120)[1] for worker in workers]
-    for worker, text in zip(workers, errors, strict=True):
+def test_workers_of_different_configurations_end_in_one_line_each(start, tmp_path):
+    workers = start(("--depth=2", "--depth=3"), f"--outdir={tmp_path}")
+    outputs = [worker.communicate(timeout=120)[0] for worker in workers]
+    for worker, text in zip(workers, outputs, strict=True):
         assert worker.returncode == 2, text
         assert "error: the workers have different configurations" in text
+        assert "Traceback" not in text
+
+
+@pytest.mark.slow
+def test_run_of_two_workers_that_diverges_or_is_finished_says_so(python, tmp_path):
+    command = (*LAUNCH, *MODEL, SEVERAL, "--steps=4", f"--outdir={tmp_path}/run")
+    diverged = python(*command[:-1], "--g_learning_rate=1e30", f"--outdir={tmp_path}/diverged")
+    assert diverged.code in (1, 2)  # of the worker that ends first
+    assert re.search(r"^0: error: step \d: \w+ is ", diverged.out, re.MULTILINE), diverged.out
+    assert "Traceback" not in diverged.out
+    assert python(*command).code == 0
+    done = python(*command)
+    assert done.code == 0
+    for worker in range(2):
+        assert f"{worker}: {tmp_path}/run: already finished at step 4" in done.out
+
+
+@pytest.mark.slow
+def test_workers_evaluate_validate_and_select_heads_as_one_device(python, tmp_path):
+    infogan = (
+        "train.py", "--model=infogan", "--clustering=contrastive", "--selection_step=2",
+        "--width=4", "--dense_units=8", "--batch_size=16", "--d_norm=none", "--g_norm=none",
+        "--steps=4", "--log_every=2", "--eval_every=4", "--eval_metrics=cluster_accuracy",
+        "--eval_samples=20", f"--dataset={tmp_path}/images.npz",
+    )  # fmt: skip
+    rng = np.random.default_rng(0)
+    x, y = rng.integers(0, 256, (64, 28, 28, 1), dtype=np.uint8), np.arange(64) % 4
+    np.savez(tmp_path / "images.npz", x_train=x, y_train=y, x_test=x, y_test=y)
+    one = python(*infogan, f"--outdir={tmp_path}/one")
+    two = python(*LAUNCH, *infogan, SEVERAL, f"--outdir={tmp_path}/two")
+    assert (one.code, two.code) == (0, 0), two
+    expected, found = records(tmp_path / "one"), records(tmp_path / "two")
+    assert [r["step"] for r in found] == [r["step"] for r in expected]
+    names = {name for record in expected for name in record}
+    assert names >= {"selected_head_category_0", "metric_cluster_accuracy"}
+    for own, other in zip(found, expected, strict=True):
+        assert own == pytest.approx(other, rel=1e-3, abs=1e-3)
 
 
 # Options and TF_CONFIG.
@@ -183,7 +234,7 @@ def test_contradictory_options_are_an_error_in_one_line(
 def test_batch_that_does_not_divide_names_the_nearest_ones(python, tmp_path):
     done = python(*MODEL, *MIRRORED, "--batch_size=9", f"--outdir={tmp_path}/run")
     assert done.code == 2
-    expected = "error: --batch_size: expected a multiple of the 2 replicas, such as 8 or 10, got 9"
+    expected = "error: --batch_size: expected a multiple of 2 (2 replicas), such as 8 or 10, got 9"
     assert expected in done.err
 
 

@@ -7,12 +7,8 @@ import tensorflow as tf
 
 from losses.penalties import (
     PENALTIES,
-    dragan,
-    gradient,
     gradient_norms,
     one_per_example,
-    r1,
-    r2,
     squared_gradient_norms,
 )
 
@@ -54,6 +50,11 @@ def norms(x):
     return np.linalg.norm(x.reshape(len(x), -1), axis=1)
 
 
+def value_of(penalty, critic, real, fake, uniform):
+    """Return the values of a penalty, with its statistics of the real images."""
+    return penalty.make(critic, real, fake, uniform, **penalty.statistics(real))
+
+
 # By hand.
 
 
@@ -66,7 +67,7 @@ def test_penalties_of_a_linear_critic_equal_values_by_hand():
     expected = {"gradient": 16.0, "dragan": 16.0, "r1": 12.5, "r2": 12.5}
     assert PENALTIES.keys() == expected.keys()
     for name, penalty in PENALTIES.items():
-        value = penalty.make(critic, x, -x, drawn)
+        value = value_of(penalty, critic, x, -x, drawn)
         assert value.dtype == tf.float32
         np.testing.assert_allclose(value, [expected[name]] * 3, rtol=1e-5, err_msg=name)
 
@@ -85,7 +86,7 @@ def test_penalties_of_a_quadratic_critic_equal_the_closed_form():
     }
     np.testing.assert_allclose(gradient_norms(quadratic, REAL), norms(REAL), rtol=1e-6)
     for name, penalty in PENALTIES.items():
-        value = penalty.make(quadratic, tf.constant(REAL), tf.constant(FAKE), given_draws)
+        value = value_of(penalty, quadratic, tf.constant(REAL), tf.constant(FAKE), given_draws)
         np.testing.assert_allclose(value, expected[name], rtol=1e-5, atol=1e-6, err_msg=name)
 
 
@@ -105,7 +106,7 @@ def test_gradient_norms_are_over_all_axes_but_the_batch(shape):
     np.testing.assert_array_equal(one_per_example(tf.constant(x[0])), [6] + [1] * len(shape))
     for name, penalty in PENALTIES.items():
         expected = (np.sqrt(size) - 1) ** 2 if name in ("gradient", "dragan") else size / 2
-        value = penalty.make(critic, tf.constant(x[0]), tf.constant(x[1]), drawn)
+        value = value_of(penalty, critic, tf.constant(x[0]), tf.constant(x[1]), drawn)
         np.testing.assert_allclose(value, np.full(6, expected), rtol=1e-5)
 
 
@@ -125,7 +126,7 @@ def points_of(penalty, real, fake, uniform):
         draws[stream] = uniform(stream, shape).numpy()
         return tf.constant(draws[stream])
 
-    penalty(critic, tf.constant(real), tf.constant(fake), recorded)
+    value_of(PENALTIES[penalty], critic, tf.constant(real), tf.constant(fake), recorded)
     (image,) = images
     return image, draws
 
@@ -133,7 +134,7 @@ def points_of(penalty, real, fake, uniform):
 def test_gradient_penalty_interpolates_lie_on_the_segment_of_each_example():
     """One uniform weight per example, the same for all pixels."""
     real, fake = np.random.default_rng(3).normal(0, 1, (2, 500, 4, 4, 2)).astype(np.float32)
-    between, draws = points_of(gradient, real, fake, drawn)
+    between, draws = points_of("gradient", real, fake, drawn)
     (epsilon,) = draws.values()
     assert epsilon.shape == (500, 1, 1, 1)
     weights = np.sum((between - fake) * (real - fake), (1, 2, 3)) / norms(real - fake) ** 2
@@ -148,7 +149,7 @@ def test_gradient_penalty_interpolates_lie_on_the_segment_of_each_example():
 
 def test_gradient_penalty_epsilon_is_the_weight_of_the_real_image():
     for value, expected in ((0.0, FAKE), (1.0, REAL)):
-        at, _ = points_of(gradient, REAL, FAKE, lambda _, shape, v=value: tf.fill(shape, v))
+        at, _ = points_of("gradient", REAL, FAKE, lambda _, shape, v=value: tf.fill(shape, v))
         np.testing.assert_allclose(at, expected, atol=1e-6)
 
 
@@ -156,7 +157,7 @@ def test_dragan_perturbs_real_images_by_up_to_half_the_batchs_deviation():
     """X + alpha std(x) u / 2, one alpha per example, one u per pixel, of their own draws."""
     rng = np.random.default_rng(4)
     real = rng.normal(0.3, [[[[0.2]]], [[[2.0]]], [[[1.0]]]], (3, 4, 4, 2)).astype(np.float32)
-    around, draws = points_of(dragan, real, np.full_like(real, np.nan), drawn)
+    around, draws = points_of("dragan", real, np.full_like(real, np.nan), drawn)
     shapes = sorted(draw.shape for draw in draws.values())
     assert shapes == [(3, 1, 1, 1), (3, 4, 4, 2)]
     expected = real + draws["alpha"] * (real + 0.5 * real.std() * draws["perturbation"] - real)
@@ -164,11 +165,11 @@ def test_dragan_perturbs_real_images_by_up_to_half_the_batchs_deviation():
     assert (around - real > -1e-6).all()
     assert (around - real < 0.5 * real.std()).all()
 
-    none, _ = points_of(dragan, real, real, lambda _, shape: tf.zeros(shape))
+    none, _ = points_of("dragan", real, real, lambda _, shape: tf.zeros(shape))
     np.testing.assert_array_equal(none, real)
 
 
-@pytest.mark.parametrize(("penalty", "at"), [(r1, REAL), (r2, FAKE)])
+@pytest.mark.parametrize(("penalty", "at"), [("r1", REAL), ("r2", FAKE)])
 def test_r1_is_at_real_and_r2_at_generated_images_without_draws(penalty, at):
     np.testing.assert_array_equal(points_of(penalty, REAL, FAKE, unused)[0], at)
 
@@ -204,7 +205,7 @@ def test_penalties_of_a_nonlinear_critic_agree_with_numpy(name):
         return tf.linalg.matvec(tf.tanh(x @ weights + bias), v)
 
     with tf.GradientTape() as tape:
-        value = PENALTIES[name].make(critic, tf.constant(REAL), tf.constant(FAKE), given_draws)
+        value = value_of(PENALTIES[name], critic, tf.constant(REAL), tf.constant(FAKE), given_draws)
     found = tape.gradient(value, variable)
     np.testing.assert_allclose(value, numpy_penalty(name, w, real, fake), rtol=1e-4, atol=1e-6)
 
@@ -233,8 +234,12 @@ def test_gradient_of_penalties_moves_the_gradient_norm_towards_its_target(name, 
     """WGAN-GP's and DRAGAN's towards 1 from either side, R1 and R2 towards 0."""
     a = tf.Variable(scale)
     with tf.GradientTape() as tape:
-        value = PENALTIES[name].make(
-            lambda x: a * x[:, 0], tf.constant(REAL), tf.constant(FAKE), given_draws
+        value = value_of(
+            PENALTIES[name],
+            lambda x: a * x[:, 0],
+            tf.constant(REAL),
+            tf.constant(FAKE),
+            given_draws,
         )
     expected = 2 * (scale - 1) if name in ("gradient", "dragan") else scale
     np.testing.assert_allclose(tape.gradient(value, a), 4 * expected, rtol=1e-5)
@@ -250,7 +255,7 @@ def test_penalties_of_a_flat_critic_have_finite_gradients(name, weight):
     w = tf.Variable([weight, 0.0, weight])
     with tf.GradientTape() as tape:
         critic = lambda x: tf.linalg.matvec(x, w)  # noqa: E731
-        value = PENALTIES[name].make(critic, tf.constant(REAL), tf.constant(FAKE), given_draws)
+        value = value_of(PENALTIES[name], critic, tf.constant(REAL), tf.constant(FAKE), given_draws)
     expected = 1.0 if name in ("gradient", "dragan") else 0.0
     np.testing.assert_allclose(value, np.full(4, expected), atol=1e-6)
     found = tape.gradient(value, w).numpy()
@@ -298,7 +303,7 @@ def step(critic, kernels, batch=5, **options):
     @tf.function(input_signature=[tf.TensorSpec((2, batch, *SHAPE))], **options)
     def function(x):
         with tf.GradientTape(persistent=True) as tape:
-            values = {name: p.make(critic, x[0], x[1], drawn) for name, p in PENALTIES.items()}
+            values = {name: value_of(p, critic, x[0], x[1], drawn) for name, p in PENALTIES.items()}
         return {
             name: (value, tape.gradient(value, [kernel.value for kernel in kernels]))
             for name, value in values.items()
@@ -350,7 +355,7 @@ def test_gradient_norms_of_each_dtype_are_computed_in_float32(dtype):
     assert gradient_norms(critic, x).dtype == tf.float32
     np.testing.assert_allclose(gradient_norms(critic, x), np.full(2, np.sqrt(10_001)), rtol=1e-6)
     for name, penalty in PENALTIES.items():
-        value = penalty.make(critic, x, x, drawn)
+        value = value_of(penalty, critic, x, x, drawn)
         assert value.dtype == tf.float32
         expected = (np.sqrt(10_001) - 1) ** 2 if name in ("gradient", "dragan") else 10_001 / 2
         np.testing.assert_allclose(value, np.full(2, expected), rtol=1e-6)
