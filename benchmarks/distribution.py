@@ -104,9 +104,8 @@ def tables(record: dict) -> str:
         "| --- | ---: | ---: |",
     ]
     for replicas, found in record["images_per_second"].items():
-        lines.append(
-            f"| {replicas} | {statistics.median(found):.0f} | {min(found):.0f} to {max(found):.0f} |"
-        )
+        median, low, high = statistics.median(found), min(found), max(found)
+        lines.append(f"| {replicas} | {median:.0f} | {low:.0f} to {high:.0f} |")
     return "\n".join(lines) + "\n"
 
 
