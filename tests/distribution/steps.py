@@ -65,6 +65,7 @@ CASES = {name: variant(name) for name in models.REGISTRY} | {
     "dcgan without norm": variant("dcgan", **WITHOUT_NORM),
     "dcgan adam": Case("dcgan", None, 12, hyperparameters=WITHOUT_NORM),
     "norm of each replica": Case("dcgan", compiled={"sync_batch_norm": False}),
+    "eager": Case("gan", compiled={"run_eagerly": True}),
     "steps per execution": Case("vae", compiled={"steps_per_execution": STEPS}),
     "rmsprop": variant("gan", None, optimizer="rmsprop"),
     "scheduled": variant("gan", None, schedule="g_learning_rate:linear:1e-2:0,beta_2:linear:0:0.9"),
@@ -74,6 +75,7 @@ CASES = {name: variant(name) for name in models.REGISTRY} | {
     "spectral": variant("gan", d_norm="spectral"),
     "ema_kimg": variant("gan", ema_kimg=0.1),
     "thickness": variant("infogan", thickness_guidance=True, invariance_weight=1.0),
+    "labelled": variant("infogan", supervised_fraction=0.2),
     "contrastive": variant("infogan", 1e-3, clustering="contrastive", **CONV),
     "iic": variant("infogan", 1e-3, clustering="iic", d_norm="spectral", **CONV),
     "free bits": variant("vae", free_bits=0.1),
@@ -126,7 +128,9 @@ def train(case: Case, strategy: tf.distribute.Strategy | None) -> tuple[dict, li
     with strategy.scope() if strategy else contextlib.nullcontext():
         model = build(case)
     split = Split(images, rng.integers(0, 10, len(images)))
-    batches = Batches(split, BATCH, seed=1, n_critic=model.hp.n_critic)
+    batches = Batches(
+        split, BATCH, seed=1, n_critic=model.hp.n_critic, labelled=model.hp.labelled_fraction
+    )
     data = batches.distributed(strategy) if strategy else batches.dataset()
     logs, before = BatchLogs(), learned(model)
     model.fit(data, steps_per_epoch=case.steps, callbacks=[logs], shuffle=False, verbose=0)
