@@ -332,7 +332,8 @@ class AdversarialModel(GenerativeModel):
             loss, losses = total(terms, G_LOSS, GENERATOR_TERMS)
         scalars |= losses | self.minimise(loss, tape, "generator")
         scalars |= self.after_generator_update(terms, last)
-        self.ema.update(self.step, self.ema_decay(len(batches) * length(last.x) * replicas.count()))
+        images = len(batches) * length(last.x) * replicas.count()
+        self.ema.update(self.step, self.ema_decay(images))
         return scalars
 
     def ema_decay(self, images: int | tf.Tensor) -> float | tf.Tensor:

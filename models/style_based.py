@@ -102,9 +102,8 @@ class StyleBasedModel(AdversarialModel):
         """
         g = stylegan.parts_of(self.generator)
         w, mean = g.mapping(self.latents.join(batch.latents)), g.styles.mean
-        mean.assign_add(
-            (1.0 - MEAN_DECAY) * (replicas.mean(tf.reduce_mean(tf.cast(w, tf.float32), 0)) - mean)
-        )
+        of_batch = replicas.mean(tf.reduce_mean(tf.cast(w, tf.float32), 0))
+        mean.assign_add((1.0 - MEAN_DECAY) * (of_batch - mean))
         return super().after_generator_update(terms, batch)
 
     # Abilities.

@@ -33,7 +33,7 @@ pytestmark = pytest.mark.slow
         ("data set", "x: on 2 replicas each batch must divide by 2, got batches of 9; pass data."),
     ],
 )
-def test_what_replicas_do_not_support_is_an_error_in_one_line(found, case, message):
+def test_fit_on_replicas_refuses_unsuitable_data_in_one_line(found, case, message):
     assert found[case].startswith(message)
     assert "\n" not in found[case]
 
