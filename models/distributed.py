@@ -37,6 +37,14 @@ class Distributed:
         if self.replicas > 1:
             raise UserError(f"{method}() does not divide a batch among replicas; use fit()")
 
+    def check_scope(self) -> None:
+        """Raise UserError if the model was made outside of the strategy's scope."""
+        if not self.distribute_strategy.extended.variable_created_in_scope(self.step.value):
+            raise UserError(
+                f"{type(self).__name__} was made outside of strategy.scope(); make it, and call "
+                "compile, within"
+            )
+
     def check_optimizer(self, optimizer: keras.optimizers.Optimizer, player: str) -> None:
         """Raise UserError unless the optimizer of a player was made in the strategy's scope."""
         if optimizer._distribution_strategy is not self.distribute_strategy:
@@ -66,9 +74,12 @@ class Distributed:
         Raises:
             UserError: it does not.
         """
+        divided = isinstance(x, tf.distribute.DistributedDataset)
         if self.replicas == 1:
+            if divided:
+                raise UserError("divided among replicas; make the model in strategy.scope()", "x")
             return
-        if isinstance(x, tf.distribute.DistributedDataset):
+        if divided:
             if size := getattr(x, "batch_size", None):
                 check_divides(size, self.replicas, self.group)
             return

@@ -43,6 +43,8 @@ class Fitting:
         self._check_validation(given)
         given["x"] = self._checked(given.get("x"), given.get("y"), in_training=True)
         split = given.get("validation_split") or 0.0
+        if isinstance(given["x"], tf.distribute.DistributedDataset):
+            given["shuffle"] = False  # without Keras' warning that it is not possible
         self.check_batches(given["x"], given.get("batch_size"), split)
         self._hide_labels(given)
         given["callbacks"] = self._prepared_callbacks(given.get("callbacks"))

@@ -136,6 +136,7 @@ class WithPlayers:
             )
         distributed = self.replicas > 1
         if distributed:
+            self.check_scope()
             self.check_distributed()
             self.set_batch_norm(sync_batch_norm)
             if jit_compile is True:

@@ -48,15 +48,22 @@ def read_cluster(environment: Mapping[str, str]) -> Cluster | None:
         return None
     try:
         config = json.loads(text)
-        jobs, task = config["cluster"], config["task"]
+        given, task = config["cluster"], config["task"]
         kind, index = task["type"], int(task["index"])
-        other = jobs.keys() - {CHIEF, WORKER}
-        jobs = {name: list(jobs[name]) for name in (CHIEF, WORKER) if name in jobs}
-        valid = jobs[kind][index] and len(jobs.get(CHIEF, ())) <= 1 and not other
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError):
-        valid = False
-    if not valid or index < 0:
-        raise UserError(f"{VARIABLE}: expected {EXAMPLE}, got {text}")
+        jobs = {name: list(given[name]) for name in (CHIEF, WORKER) if name in given}
+        addresses = [address for job in jobs.values() for address in job]
+        ports = [int(address.rpartition(":")[2]) for address in addresses]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise UserError(f"{VARIABLE}: expected {EXAMPLE}, got {text}") from None
+    problems = {
+        "the jobs must be chief and worker": given.keys() - jobs.keys() or kind not in jobs,
+        "there may be one chief": len(jobs.get(CHIEF, ())) > 1,
+        "addresses must be host:port": not all(0 < port < 65536 for port in ports),
+        "addresses must differ": len(set(addresses)) < len(addresses),
+        f"there is no task {index} of the job {kind}": not 0 <= index < len(jobs.get(kind, ())),
+    }
+    if problem := next((text for text, is_true in problems.items() if is_true), None):
+        raise UserError(f"{VARIABLE}: {problem}; got {text}")
     return Cluster(jobs, index + len(jobs.get(CHIEF, ())) * (kind == WORKER))
 
 
@@ -75,8 +82,8 @@ def cluster_of(options: RunOptions, environment: Mapping[str, str]) -> Cluster |
         )
     if cluster and not several:
         raise UserError(
-            f"{VARIABLE} is set, which {options.distribute} does not use; unset it, or use "
-            "--distribute=multi_worker",
+            f"{VARIABLE} is set, by training.launch or in the environment, which "
+            f"{options.distribute} does not use; add --distribute=multi_worker, or unset it",
             "distribute",
         )
     return cluster

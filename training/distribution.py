@@ -1,6 +1,5 @@
 """Training on several devices of a machine, or on several machines, with tf.distribute."""
 
-import ast
 import contextlib
 import dataclasses
 import itertools
@@ -13,7 +12,6 @@ from tensorflow.compiler.xla.tsl.protobuf.coordination_config_pb2 import Coordin
 from tensorflow.python.eager import context
 
 import replicas
-from cli.failures import first_line
 from data import Batches
 from errors import UserError
 from models.base import GenerativeModel
@@ -77,14 +75,6 @@ class Distribution:
 
     # Communication of workers; each must call the same methods in the same order.
 
-    def from_chief(self, value):
-        """Return the chief's value on all workers; it is a Python literal, such as a dict."""
-        if not self.cluster:
-            return value
-        text = repr(value).encode() if self.is_chief else b""
-        (length,) = self._sums([len(text)])
-        return ast.literal_eval(bytes(self._sums(text or bytes(length))).decode())
-
     def first_signal(self, number: int) -> int:
         """Return the lowest number of a signal that a worker has received; 0 if none has one.
 
@@ -100,11 +90,12 @@ class Distribution:
         if not self.cluster:
             return
         own = zlib.crc32(description.encode())
-        (differing,) = self._sums([self.from_chief(own) != own])
+        (of_chief,) = self._sums([own if self.is_chief else 0])
+        (differing,) = self._sums([of_chief != own])
         if differing:
             raise UserError(
-                "the workers have different configurations, data sets or versions; start the same "
-                "command, with the same data, on each"
+                "the workers have different data sets, or versions of TensorFlow or Keras; start "
+                "the same command, with the same data, on each"
             )
 
     def synchronise(self, model: GenerativeModel) -> None:
@@ -160,15 +151,7 @@ def start(options: RunOptions, cluster: Cluster | None) -> Distribution:
         return ONE_DEVICE
     if cluster:
         set_worker_timeout(cluster, options.worker_timeout)
-        try:
-            strategy = tf.distribute.MultiWorkerMirroredStrategy()
-        except tf.errors.OpError as error:
-            raise UserError(
-                f"the workers {', '.join(cluster.addresses)} have not all started within "
-                f"{options.worker_timeout:g} s ({first_line(str(error))})",
-                "distribute",
-            ) from None
-        return Distribution(strategy, cluster)
+        return Distribution(tf.distribute.MultiWorkerMirroredStrategy(), cluster)
     return Distribution(mirrored_strategy(devices_of_replicas(options.replicas)))
 
 

@@ -58,12 +58,15 @@ def launch(command: Sequence[str], workers: int) -> int:
     processes, codes, printing = [], [], threading.Lock()
 
     def follow(index: int, process: subprocess.Popen) -> None:
-        for line in process.stdout:
+        def show(line: str) -> None:
             with printing:
-                sys.stdout.write(f"{index}: {line}")
-                sys.stdout.flush()
+                print(f"{index}: {line}", flush=True)
+
+        for line in process.stdout:
+            show(line.removesuffix("\n"))
         if code := process.wait():
             codes.append(code if code > 0 else 128 - code)
+            show(f"ended with exit code {code}" if code > 0 else f"ended by signal {-code}")
 
     def pass_on(number, frame) -> None:
         for process in processes:
@@ -114,9 +117,9 @@ def main(argv: Sequence[str]) -> int:
     if flags.wants_help(own):
         print(__doc__ + "\n" + flags.describe(LaunchOptions))
         return 0
-    options = LaunchOptions(**flags.given(own, LaunchOptions))
     if not command:
         raise UserError("expected a command after --, such as: -- train.py --model dcgan")
+    options = LaunchOptions(**flags.given(own, LaunchOptions))
     with unbreakable_output():
         return launch(command, options.workers)
 

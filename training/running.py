@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import data
 from cli.failures import explained, first_line
@@ -19,6 +20,7 @@ from storage.run_directory import RunDirectory
 from training import copying, resume
 from training.cluster import Cluster, cluster_of
 from training.options import Config, command_line
+from training.rendezvous import meet_chief, meet_workers
 from training.run_options import RunOptions
 from training.stopping import unbreakable_output
 from waiting import cleared, waiting
@@ -84,16 +86,18 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
             print(*copied, already_finished(run, finished), sep="\n")
             return 0
         images = beginning_to_load(config)
+        if cluster:
+            reply = {"finished": finished, "kept": dict(config.kept)}
+            meet_workers(cluster, for_all_workers(config), reply, options.worker_timeout)
+            if finished is not None:
+                print(already_finished(run, finished))
+                return 0
         distribution = start_devices(options, cluster, copied)
         from training.callbacks import DivergedError
         from training.loop import train
 
         try:
             with lost_workers_named(cluster):
-                distribution.from_chief((finished, dict(config.kept)))
-                if finished is not None:
-                    print(already_finished(run, finished))
-                    return 0
                 config, loaded = with_images(config, images)
                 return train(config, run, command_line(argv), loaded, distribution)
         except DivergedError as error:
@@ -105,16 +109,24 @@ def run_worker(config: Config, cluster: Cluster) -> int:
     """Train as a worker that is not the chief, without the run directory; return the exit code."""
     with unbreakable_output():
         images = beginning_to_load(config)
+        reply = meet_chief(cluster, for_all_workers(config), config.options.worker_timeout)
+        if (finished := reply["finished"]) is not None:
+            print(already_finished(RunDirectory(config.outdir), finished))
+            return 0
         distribution = start_devices(config.options, cluster)
         from training.working import work
 
         with lost_workers_named(cluster):
-            finished, kept = distribution.from_chief(None)
-            if finished is not None:
-                print(already_finished(RunDirectory(config.outdir), finished))
-                return 0
-            config, loaded = with_images(dataclasses.replace(config, kept=kept), images)
-            return work(config, loaded, distribution)
+            kept = {k: tuple(v) if isinstance(v, list) else v for k, v in reply["kept"].items()}
+            config = dataclasses.replace(config, kept=kept)
+            return work(*with_images(config, images), distribution)
+
+
+def for_all_workers(config: Config) -> dict[str, Any]:
+    """Return the values by name that must be the same in the commands of all workers."""
+    own = {"dataset", "data_dir", "outdir", "copy_to"}
+    values = dataclasses.asdict(config.options) | dict(config.given)
+    return {name: value for name, value in values.items() if name not in own}
 
 
 def already_finished(run: RunDirectory, step: int) -> str:

@@ -30,7 +30,9 @@ def main() -> None:
     strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
     x = np.random.default_rng(0).uniform(-1, 1, (24, *IMAGE_SHAPE)).astype(np.float32)
     found, sgd = {}, keras.optimizers.SGD(0.1)
+    made_outside = GAN(IMAGE_SHAPE, **TINY)
     with strategy.scope():
+        found["model"] = error_of(made_outside.compile)
         growing = StyleGAN(IMAGE_SHAPE, width=2, w_dim=4, growing_kimg=1.0)
         critic = GAN(IMAGE_SHAPE, n_critic=2, **TINY)
         critic.compile()
@@ -50,6 +52,8 @@ def main() -> None:
     found["styles"] = error_of(lambda: styles.fit(x[:12], batch_size=12, verbose=0))
     pixels = np.zeros((24, *IMAGE_SHAPE), np.uint8)
     style_batches = Batches(Split(pixels, None), 12).distributed(strategy)
+    made_outside.compile()
+    found["divided"] = error_of(lambda: made_outside.fit(style_batches, verbose=0))
     found["batches"] = error_of(lambda: styles.fit(style_batches, steps_per_epoch=1, verbose=0))
     batches = tf.data.Dataset.from_tensor_slices(x).batch(9, drop_remainder=True)
     found["data set"] = error_of(lambda: gan.fit(batches, verbose=0))

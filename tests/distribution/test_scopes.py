@@ -19,6 +19,8 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize(
     ("case", "message"),
     [
+        ("model", "GAN was made outside of strategy.scope(); make it, and call compile, within"),
+        ("divided", "x: divided among replicas; make the model in strategy.scope()"),
         ("growing", "growing_kimg: must be 0 on several replicas"),
         (
             "optimizer",

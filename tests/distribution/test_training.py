@@ -1,9 +1,12 @@
 """Distributed trainings by train.py: their files, stops, lost workers and invalid options."""
 
+import concurrent.futures
+import contextlib
 import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -13,8 +16,10 @@ import pytest
 import tensorflow as tf
 
 from errors import UserError
+from training import rendezvous
 from training.cluster import Cluster, read_cluster
 from training.launch import free_addresses
+from training.rendezvous import meet_chief, meet_workers
 
 MODEL = (
     "train.py", "--model=gan", "--width=8", "--batch_size=8", "--log_every=2", "--seed=3",
@@ -158,12 +163,18 @@ def test_lost_worker_ends_the_other_one_in_one_line_and_the_command_resumes(
 
 
 @pytest.mark.slow
-def test_workers_of_different_configurations_end_in_one_line_each(start, tmp_path):
-    workers = start(("--depth=2", "--depth=3"), f"--outdir={tmp_path}")
+def test_workers_of_different_images_end_in_one_line_each(start, tmp_path):
+    images = np.zeros((2, 32, 28, 28, 1), np.uint8) + np.arange(2, dtype=np.uint8).reshape(
+        2, 1, 1, 1, 1
+    )
+    for index in range(2):
+        np.savez(tmp_path / f"{index}.npz", x_train=images[index])
+    data = tuple(f"--dataset={tmp_path}/{index}.npz" for index in range(2))
+    workers = start(data, f"--outdir={tmp_path}/run")
     outputs = [worker.communicate(timeout=120)[0] for worker in workers]
     for worker, text in zip(workers, outputs, strict=True):
         assert worker.returncode == 2, text
-        assert "error: the workers have different configurations" in text
+        assert "error: the workers have different data sets" in text
         assert "Traceback" not in text
 
 
@@ -215,11 +226,10 @@ def test_workers_evaluate_validate_and_select_heads_as_one_device(python, tmp_pa
         ([*MIRRORED, "--jit=on"], "", "--jit: XLA does not compile a distributed step"),
         ([SEVERAL], "", "--distribute: multi_worker requires the environment variable TF_CONFIG"),
         ([SEVERAL], "{", "TF_CONFIG: expected {"),
-        ([SEVERAL], '{"cluster": {}, "task": {"type": "worker", "index": 0}}', "TF_CONFIG: "),
         (
             [],
             '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}',
-            "--distribute: TF_CONFIG is set, which off does not use",
+            "--distribute: TF_CONFIG is set, by training.launch or in the environment, which off",
         ),
     ],
 )
@@ -248,13 +258,78 @@ def test_cluster_of_tf_config_counts_the_chief_first():
     assert read_cluster({}) is None
 
 
+TWO = {"worker": ["a:1", "b:1"]}
+
+
 @pytest.mark.parametrize(
-    "task", [{"type": "worker", "index": 2}, {"type": "ps", "index": 0}, {"type": "worker"}, None]
+    ("cluster", "task", "problem"),
+    [
+        (TWO, {"type": "worker", "index": 2}, "there is no task 2 of the job worker; got"),
+        (TWO, {"type": "worker", "index": -1}, "there is no task -1 of the job worker; got"),
+        (TWO, {"type": "ps", "index": 0}, "the jobs must be chief and worker; got"),
+        (TWO | {"ps": ["c:1"]}, {"type": "worker", "index": 0}, "the jobs must be chief and"),
+        ({"chief": ["a:1", "b:1"]}, {"type": "chief", "index": 0}, "there may be one chief; got"),
+        ({"worker": ["a:1", "a:1"]}, {"type": "worker", "index": 0}, "addresses must differ; got"),
+        ({"worker": ["a:0"]}, {"type": "worker", "index": 0}, "addresses must be host:port; got"),
+        ({"worker": ["a"]}, {"type": "worker", "index": 0}, "expected {"),
+        (TWO, {"type": "worker"}, "expected {"),
+        (TWO, None, "expected {"),
+    ],
 )
-def test_cluster_of_an_invalid_task_raises(task):
-    text = json.dumps({"cluster": {"worker": ["a:1", "b:1"]}, "task": task})
-    with pytest.raises(UserError, match=r"^TF_CONFIG: expected "):
-        read_cluster({"TF_CONFIG": text})
+def test_cluster_of_an_invalid_tf_config_raises(cluster, task, problem):
+    with pytest.raises(UserError, match=f"^TF_CONFIG: {re.escape(problem)}"):
+        read_cluster({"TF_CONFIG": json.dumps({"cluster": cluster, "task": task})})
+
+
+# The meeting of the workers before TensorFlow starts.
+
+
+def clusters(count=2):
+    """Return the clusters of a number of workers on free ports, the chief's first."""
+    addresses = free_addresses(count)
+    return [Cluster({"worker": addresses}, index) for index in range(count)]
+
+
+def test_workers_get_the_reply_of_the_chief():
+    chief, *others = clusters(3)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        met = pool.submit(meet_workers, chief, {"width": 8}, {"kept": {"a": 0.1}}, 20.0)
+        with contextlib.suppress(ConnectionRefusedError), socket.socket() as stranger:
+            time.sleep(0.3)
+            stranger.connect(rendezvous.host_and_port(chief.addresses[0]))
+            stranger.sendall(b"GET / HTTP/1.1\n")
+        replies = [pool.submit(meet_chief, one, {"width": 8}, 20.0) for one in others]
+        assert [reply.result() for reply in replies] == [{"kept": {"a": 0.1}}] * 2
+        assert met.result() is None
+
+
+def test_workers_of_different_configurations_are_an_error_that_names_the_values():
+    chief, other = clusters()
+    problem = r"worker 1 \(.*\) has width 9, the chief 8; start the same command on each worker"
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        found = pool.submit(meet_chief, other, {"width": 9}, 20.0)
+        with pytest.raises(UserError, match=problem):
+            meet_workers(chief, {"width": 8}, {}, 20.0)
+        with pytest.raises(UserError, match=problem):
+            found.result()
+
+
+def test_missing_worker_is_an_error_after_the_timeout():
+    chief, other = clusters()
+    missing = re.escape(f"worker 1 ({other.addresses[1]}): not started within 0.3 s")
+    with pytest.raises(UserError, match=missing):
+        meet_workers(chief, {}, {}, 0.3)
+    missing = re.escape(f"the chief ({chief.addresses[0]}): no answer in 0.3 s")
+    with pytest.raises(UserError, match=missing):
+        meet_chief(other, {}, 0.3)
+
+
+def test_address_in_use_is_an_error_that_names_it():
+    chief, other = clusters()
+    with rendezvous.listener(chief), pytest.raises(UserError, match="TF_CONFIG: cannot listen at"):
+        meet_workers(chief, {}, {}, 1.0)
+    with rendezvous.listener(other), pytest.raises(UserError, match="TF_CONFIG: cannot listen at"):
+        meet_chief(other, {}, 1.0)
 
 
 # The launcher.
@@ -282,8 +357,12 @@ def test_launch_passes_a_signal_to_all_workers():
     for _ in range(2):
         assert launcher.stdout.readline().endswith(": here\n")
     launcher.send_signal(signal.SIGTERM)
+    *_, last = launcher.stdout.read().splitlines()
+    assert last.endswith(": ended by signal 15")
     assert launcher.wait(timeout=30) == 128 + signal.SIGTERM
 
 
 def test_launch_without_a_command_is_an_error(python):
-    assert python("-m", "training.launch").refusal().startswith("expected a command after --")
+    expected = "expected a command after --"
+    assert python("-m", "training.launch").refusal().startswith(expected)
+    assert python("-m", "training.launch", "train.py", "--model=gan").refusal().startswith(expected)

@@ -26,11 +26,11 @@ def short(digits):
 @contextlib.contextmanager
 def light_ends():
     """Skip the export and the pictures of latents at the end of trainings, which take seconds."""
-    from training import loop
+    from training import finishing
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "export", lambda network, folder: None)
-        patch.setattr(loop, "save_traversals", lambda *_: [])
+        patch.setattr(finishing, "export", lambda network, folder: None)
+        patch.setattr(finishing, "save_traversals", lambda *_: [])
         yield
 
 

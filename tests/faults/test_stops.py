@@ -119,15 +119,15 @@ def test_run_stopped_at_its_last_step_is_not_finished(call, tiny, tmp_path, resu
 
 @pytest.mark.slow
 def test_run_stopped_during_its_last_outputs_is_finished(call, tiny, tmp_path, monkeypatch):
-    from training import loop
+    from training import finishing
 
-    export = loop.export
+    export = finishing.export
 
     def stopped(*arguments):
         os.kill(os.getpid(), signal.SIGINT)
         export(*arguments)
 
-    monkeypatch.setattr(loop, "export", stopped)
+    monkeypatch.setattr(finishing, "export", stopped)
     done = call("train", *tiny, *SCHEDULE, f"--outdir={tmp_path}")
     assert done.code == 130, done
     assert done.out.endswith("stopped by SIGINT at step 24; the run is finished\n")

@@ -14,6 +14,7 @@ import time
 import types
 
 import pytest
+import tensorflow as tf
 
 from models import adversarial  # noqa: F401, declares the losses
 from models.means import RunningMean
@@ -64,7 +65,7 @@ def progress(monkeypatch):
             patch.setattr("sys.stdout", out)
             patch.delitem(sys.modules, "ipykernel", raising=False)
             batches = types.SimpleNamespace(steps_per_epoch=937, images_per_step=64)
-            model = Steps(step=first)
+            model = Steps(step=tf.constant(first))
             log = types.SimpleNamespace(latest=model.running_means)
             line = Progress(total, batches, log)
             line.set_model(model)
@@ -322,7 +323,9 @@ def evaluator(tmp_path, capsys):
             measuring.log = types.SimpleNamespace(
                 position=lambda step: {"step": step, "seconds": 1.5}, check_means=lambda step: None
             )
-            measuring.set_model(types.SimpleNamespace(step=first, non_finite=lambda: bad))
+            measuring.set_model(
+                types.SimpleNamespace(step=tf.constant(first), non_finite=lambda: bad)
+            )
             measuring.set_params({"steps": last - first})
             measuring.on_train_begin()
             for step in range(first, last):
@@ -382,7 +385,7 @@ def log(tmp_path):
         outputs = callbacks.Outputs(run, events, 20, stopping.StopRequest())
         batches = types.SimpleNamespace(steps_per_epoch=10, images_per_step=4)
         made = callbacks.Log(outputs, every, batches, saved or {})
-        model = Steps(step=step)
+        model = Steps(step=tf.constant(step))
         made.set_model(model)
         made.set_params({"steps": 20 - step})
         return made, model
@@ -441,7 +444,7 @@ def test_saver_saves_by_the_clock_and_at_steps_to_keep(tmp_path, monkeypatch):
     events = types.SimpleNamespace(flush=lambda: None)
     outputs = callbacks.Outputs(run, events, 10, stopping.StopRequest())
     log = types.SimpleNamespace(check_means=lambda step: None, state=dict)
-    model = types.SimpleNamespace(step=0, non_finite=lambda: None)
+    model = types.SimpleNamespace(step=tf.constant(0), non_finite=lambda: None)
     checkpoints = types.SimpleNamespace(save=lambda notes: saved.append(saver.step), keep_every=7)
     saver = callbacks.Saver(outputs, 100, log, checkpoints, minutes=2.0)
     saver.set_model(model)

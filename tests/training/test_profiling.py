@@ -3,6 +3,7 @@
 import types
 
 import pytest
+import tensorflow as tf
 
 from errors import UserError
 from training.profiling import Profiler
@@ -33,14 +34,15 @@ def test_step_range_beyond_the_last_step_is_invalid():
 @pytest.fixture
 def profiled(tmp_path, capsys):
     """profiled(range, first=0, last=8, per_execution=1, stopped=None) -> steps, pauses, output."""
-    import tensorflow as tf
     from tensorflow.tsl.profiler.protobuf.xplane_pb2 import XSpace
 
     def profiled(steps, first=0, last=8, per_execution=1, stopped=None):
         paused = []
         log = types.SimpleNamespace(pause=lambda: paused.append(profiler.step))
         profiler = Profiler(tmp_path, steps, log)
-        profiler.set_model(types.SimpleNamespace(step=first, steps_per_execution=per_execution))
+        profiler.set_model(
+            types.SimpleNamespace(step=tf.constant(first), steps_per_execution=per_execution)
+        )
         profiler.set_params({"steps": last - first})
         profiler.on_train_begin()
         for batch in range(0, last - first, per_execution):
