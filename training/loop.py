@@ -34,7 +34,6 @@ from training.profiling import Profiler
 from training.progress import Progress
 from training.restoring import first_step_to_restore, restore_summaries
 from training.resume import require_not_beyond
-from training.run_options import RunOptions
 from training.step_range import step_range
 from waiting import waiting
 
@@ -308,7 +307,12 @@ def prepared(
         model = loading.build_model(config, images.image_shape, images.num_classes)
         model.before_training(*(count * batches.images_per_step for count in (epoch, total)))
         check_divides(config.hp.batch_size, distribution.replicas, model.group)
-        compile_model(model, options)
+        compile_model(
+            model,
+            devices.jit_of(options),
+            steps_per_execution=options.steps_per_execution,
+            sync_batch_norm=options.sync_batch_norm,
+        )
     return batches, total, model
 
 
@@ -325,17 +329,18 @@ def description_for_workers(config: Config, images: ImageData, total: int) -> st
     return json.dumps(same, sort_keys=True)
 
 
-def compile_model(model: GenerativeModel, options: RunOptions) -> None:
-    """Compile the model; use XLA if the option `jit` is "on", or "auto" with an accelerator.
+def compile_model(model: GenerativeModel, jit: str, **arguments) -> None:
+    """Compile the model; use XLA if `jit` is "on", or "auto" with an accelerator.
+
+    Args:
+        model: the model.
+        jit: as the option.
+        **arguments: further ones of `model.compile`.
 
     Raises:
         UserError: `jit` is "on" and the model does not compile under XLA.
     """
-    xla = devices.uses_xla(devices.jit_of(options))
-    model.compile(
-        jit_compile=xla,
-        steps_per_execution=options.steps_per_execution,
-        sync_batch_norm=options.sync_batch_norm,
-    )
+    xla = devices.uses_xla(jit)
+    model.compile(jit_compile=xla, **arguments)
     if xla and not model.jit_compile:
         raise UserError("this model does not compile under XLA; use --jit=off", "jit")

@@ -47,7 +47,7 @@ def build(
     if keras_adam:
         made = with_keras_adam(made)
     model = networks.model_of(found, made)
-    loop.compile_model(model, "auto", steps_per_execution)
+    loop.compile_model(model, "auto", steps_per_execution=steps_per_execution)
     data = repeated(found.real_images())
 
     def run(steps: int) -> None:

@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from errors import UserError
 from training import loading, loop, options
-from training.run_options import RunOptions
 
 DEVICES = {
     kind: types.SimpleNamespace(device_type=kind, name=f"{kind.lower()}:0")
@@ -38,15 +37,15 @@ def model():
 def test_compile_model_uses_xla_by_option_and_device(model, monkeypatch, jit, devices, xla):
     present = [DEVICES[kind] for kind in devices]
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda: present)
-    loop.compile_model(model, RunOptions(jit=jit))
+    loop.compile_model(model, jit)
     assert model.jit_compile is xla
 
 
 def test_compile_model_without_xla_support_raises_for_jit_on(model, monkeypatch):
     monkeypatch.setattr(type(model), "jit_compile", property(lambda model: False, lambda *_: None))
-    loop.compile_model(model, RunOptions())
+    loop.compile_model(model, "auto")
     with pytest.raises(UserError, match="does not compile under XLA; use --jit=off") as caught:
-        loop.compile_model(model, RunOptions(jit="on"))
+        loop.compile_model(model, "on")
     assert caught.value.option == "jit"
 
 
@@ -64,7 +63,9 @@ def uncompilable(monkeypatch):
         return scalars
 
     monkeypatch.setattr(AdversarialModel, "update", with_python)
-    monkeypatch.setattr(loop, "compile_model", lambda model, _: model.compile(jit_compile=True))
+    monkeypatch.setattr(
+        loop, "compile_model", lambda model, *_, **__: model.compile(jit_compile=True)
+    )
 
 
 def test_train_goes_on_without_xla_where_it_fails_in_the_first_step(
