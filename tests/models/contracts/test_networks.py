@@ -84,7 +84,8 @@ def test_penalty_of_each_network_has_gradients_at_every_kernel_of_d(
     of_g = model.generator.trainable_variables
     with tf.GradientTape() as tape:
         fake = tf.stop_gradient(model.fake_inputs(batch))
-        penalties = model.penalties()[penalty].function(model.real_inputs(batch), fake, batch)
+        real, chosen = model.real_inputs(batch), model.penalties()[penalty]
+        penalties = chosen.function(real, fake, batch, **chosen.statistics(real))
     assert penalties.shape == (4,)
     assert (penalties.numpy() > 0).all()
     gradients = tape.gradient(penalties, [*kernels, *of_g])
