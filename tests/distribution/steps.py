@@ -57,8 +57,8 @@ WITHOUT_NORM = {"g_norm": "none", "d_norm": "none"}
 CONV = {"network": "dcgan", "depth": None}
 CASES = {name: variant(name) for name in models.REGISTRY} | {
     # Gradient penalties of these networks have gradients of several hundred.
-    "wgan_gp": variant("wgan_gp", 1e-4),
-    "wgan_gp critic": variant("wgan_gp", 1e-4, n_critic=3),
+    "wgan_gp": variant("wgan_gp", 3e-5),
+    "wgan_gp critic": variant("wgan_gp", 1e-5, n_critic=3),
     "dragan": variant("dragan", 1e-3),
     "dragan lazy": variant("dragan", 1e-3, penalty_interval=2),
     "r1 lazy": variant("gan", penalty="r1", penalty_interval=2),
