@@ -9,7 +9,7 @@ from errors import UserError, near
 from evaluation import families, features
 from evaluation.context import Context, Stopwatch
 from evaluation.features import Extractor
-from evaluation.metric import Features, Metric
+from evaluation.metric import Metric
 from evaluation.options import MeasureOptions
 from evaluation.reference import Reference
 from evaluation.subject import Subject
@@ -142,8 +142,9 @@ def measure_one(context: Context, name: str) -> Measurement:
         found = Measurement(None, {"reason": str(error)})
     if not metric.samples:
         return found
-    network = {} if metric.features is Features.NONE else context.features_protocol
-    protocol = {**reference.protocol, "n_fake": context.n, **network}
+    network = context.extractor_of(metric)
+    about = network.protocol if network else {}
+    protocol = {**reference.protocol, "n_fake": context.n, **about}
     return Measurement(found.value, {**protocol, **found.protocol})
 
 

@@ -54,7 +54,8 @@ def test_named_lists_all_metrics_in_the_order_of_the_tables():
 def test_named_with_inception_alone_has_fid_and_kid():
     alone = set(families.named("inception")) - set(families.named("digits"))
     assert alone == {
-        "fid", "fid_infinity", "fid_256", "kid", "inception_score", "inception_score_256",
+        "fid", "fid_infinity", "fid_256", "clean_fid", "kid", "inception_score",
+        "inception_score_256",
         "path_length_inception",
     }  # fmt: skip
 
@@ -106,6 +107,7 @@ def test_declared_metrics_of_samples_are_in_the_samples_table():
             "fid",
             "metrics: fid requires features=inception, got pixels",
         ),
+        ("clean_fid", "metrics: clean_fid requires features=inception, got pixels"),
         (
             "kd_digits",
             "metrics: kd_digits requires features=digits, got pixels",
