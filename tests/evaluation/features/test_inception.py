@@ -78,7 +78,9 @@ def test_network_returns_features_and_logits_of_torch_fidelity(golden, network, 
 
 
 def test_clean_features_and_distance_equal_those_of_clean_fid(clean_golden, network):
-    """Measured: 3e-6 of their deviation. Bilinear resizing makes 3e-3."""
+    """Measured: 3e-6 of their deviation, and 6e-7 of the distance. Quantization after the resizing
+    makes 9e-4 of the deviation, the resizing of FID 0.1.
+    """
     clean = inception._extractor(network).clean
     images = clean_golden.images().values()
     features = np.concatenate([clean.network(image[None])[0] for image in images])
@@ -86,7 +88,7 @@ def test_clean_features_and_distance_equal_those_of_clean_fid(clean_golden, netw
         expected, distance = archive["features"], float(archive["distance"])
     assert np.abs(features - expected).max() < 3e-5 * expected.std()
     found = frechet_distance(*map(Moments.of, clean_golden.halves(features))).value
-    assert found == pytest.approx(distance, rel=1e-4)
+    assert found == pytest.approx(distance, rel=1e-5)
     same = frechet_distance(*map(Moments.of, clean_golden.halves(expected))).value
     assert same == pytest.approx(distance, rel=1e-6)
 
