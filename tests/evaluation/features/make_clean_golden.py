@@ -26,7 +26,7 @@ spec.loader.exec_module(inception)
 
 
 def images() -> dict[str, np.ndarray]:
-    """Six images uint8 [h, w, 3 or 1] by name: to upsample, to downsample, of the final size, gray."""
+    """Six images uint8 [h, w, 3 or 1] by name: to upsample, to downsample, of 299 x 299, gray."""
     made = inception.images()
     small, large = made["small"], made["large"][0]
     return {
