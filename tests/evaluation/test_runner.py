@@ -1,5 +1,7 @@
 """The runner: names of metrics, evaluation seeds, and the reference of the options."""
 
+import dataclasses
+
 import pytest
 
 from errors import UserError
@@ -22,6 +24,7 @@ from tests.evaluation.cases import (
     STROKES,
     data_of,
     not_finite,
+    of_pixels,
     pictures,
     reference_of,
 )
@@ -205,13 +208,31 @@ def test_over_seeds_with_one_na_is_na_with_reason():
 
 
 def test_count_of_real_features_that_are_not_finite_raises_one_line(unlabelled, extractor):
-    assert runner.count_of_real_features(Reference(unlabelled, "test", extractor)) == 120
+    wanted = [families.find("recall")]
+    assert runner.count_of_real_features(Reference(unlabelled, "test", extractor), wanted) == 120
     with pytest.raises(UserError) as raised:
-        runner.count_of_real_features(Reference(unlabelled, "test", not_finite(), "eval_"))
+        runner.count_of_real_features(Reference(unlabelled, "test", not_finite(), "eval_"), wanted)
     assert raised.value.option == "eval_features"
     assert str(raised.value) == (
         "eval_features: broken: needs finite numbers, some are NaN or infinite"
     )
+
+
+@pytest.mark.parametrize(
+    ("names", "resizings"),
+    [
+        (["clean_fid"], ["clean"]),
+        (["recall", "pixel_mean"], ["plain"]),
+        (["recall", "clean_fid"], ["plain", "clean"]),
+    ],
+)
+def test_count_of_real_features_computes_those_of_the_metrics(unlabelled, names, resizings):
+    plain, clean = of_pixels(), of_pixels()
+    network = dataclasses.replace(plain, clean=dataclasses.replace(clean, resizing="clean"))
+    wanted = map(families.find, names)
+    runner.count_of_real_features(Reference(unlabelled, "test", network), wanted)
+    computed = {"plain": plain.calls, "clean": clean.calls}
+    assert [name for name, calls in computed.items() if calls] == resizings
 
 
 def test_undefined_lists_the_metrics_without_a_value_with_their_reasons():
