@@ -24,7 +24,7 @@ import numpy as np
 import fields
 from cli import flags
 from data import conversion
-from errors import UserError
+from errors import UserError, one_line
 from fields import field
 from storage.files import write_npz
 from storage.paths import one_path, require_writable
@@ -111,8 +111,11 @@ def convert(options: CubOptions) -> str:
                 left_out[str(reason)].append(entry.file)
             work.done += 1
     lines = [
-        f"{len(files):,} image{'s' * (len(files) > 1)} left out, {reason}: "
-        f"{', '.join(files[:NAMED])}{', ...' * (len(files) > NAMED)}"
+        one_line(
+            f"{len(files):,} image{'s' * (len(files) > 1)} left out, {reason}: "
+            f"{', '.join(files[:NAMED])}{', ...' * (len(files) > NAMED)}",
+            longest=1000,
+        )
         for reason, files in left_out.items()
     ]
     if not kept[True]:

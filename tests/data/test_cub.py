@@ -245,6 +245,20 @@ def test_convert_with_a_damaged_list_raises_one_line(folder, run, name, content,
     assert arrays is None
 
 
+def test_convert_names_at_most_ten_images_and_escapes_their_names(folder, run):
+    files = [f"{CLASSES[0]}/\x1b[31m{k}.jpg" for k in range(12)]
+    for name, values in {
+        "images.txt": [*files, FILES[0]],
+        "image_class_labels.txt": ["1"] * 13,
+        "train_test_split.txt": ["1"] * 13,
+        "bounding_boxes.txt": ["30 20 40 20"] * 13,
+    }.items():
+        (folder / name).write_text("".join(f"{k} {v}\n" for k, v in enumerate(values, 1)))
+    done, _ = run()
+    named = ", ".join(file.replace("\x1b", "\\x1b") for file in files[:10])
+    assert done.out.endswith(f"\n12 images left out, no such file: {named}, ...\n")
+
+
 def test_convert_replaces_no_file(folder, call):
     target(folder).write_bytes(b"mine")
     done = call("data.cub", folder, target(folder))
