@@ -3,10 +3,10 @@
     python -m benchmarks.fuzz --examples=10000 --record=benchmarks/fuzz.json
 
 Reads damaged and foreign config.json, status.json, metrics.jsonl and evaluation.json of a run,
-descriptions and index.json of packages of weights, and parses arbitrary flags of every script. Each
-example must give a value or a UserError of one line with less than 500 characters, and an error
-must leave the run directory unchanged. Stops at the first other outcome and prints the smallest
-example of it. Flags, with their defaults in brackets:
+descriptions and index.json of packages of weights, and lists of CUB-200-2011, and parses arbitrary
+flags of every script. Each example must give a value or a UserError of one line with less than 500
+characters, and an error must leave the run directory unchanged. Stops at the first other outcome
+and prints the smallest example of it. Flags, with their defaults in brackets:
 """
 
 import contextlib
@@ -28,10 +28,12 @@ from unittest import mock
 
 import hypothesis
 from hypothesis import strategies as st
+from PIL import Image
 
 import fields
 import plotting
 from cli import flags
+from data import cub
 from errors import UserError
 from evaluation import categories
 from evaluation import record as evaluation_record
@@ -61,6 +63,13 @@ RAW = {  # JSON that Python's encoder does not write
     "<surrogate>": '"\\ud800"',
     "<nul>": '"a\\u0000b"',
     "<lines>": '"a\\nb"',
+}
+CUB = {  # lists of an archive of one image
+    "images.txt": b"1 1",
+    "classes.txt": b"1 a",
+    "image_class_labels.txt": b"1 1",
+    "train_test_split.txt": b"1 1",
+    "bounding_boxes.txt": b"1 2 2 5 5",
 }
 
 
@@ -221,7 +230,18 @@ def classes_of(script: str, model: str) -> tuple[type, ...]:
         "study": studying.OPTIONS,
         "train_classifier": (ClassifierOptions,),
         "training.export": (ExportOptions,),
+        "data.cub": (cub.CubOptions,),
     }[script]
+
+
+def cub_lists() -> st.SearchStrategy[tuple[str, bytes]]:
+    """Return the name of a list of CUB-200-2011 with arbitrary content."""
+    words = st.lists(st.one_of(NUMBERS.map(str), st.text(max_size=4)), max_size=5)
+    lines = st.lists(st.one_of(words.map(" ".join), st.just("1 1")), max_size=3).map("\n".join)
+    content = st.one_of(
+        lines.map(lambda text: text.encode(errors="replace")), st.binary(max_size=9)
+    )
+    return st.tuples(st.sampled_from(list(CUB)), content)
 
 
 @st.composite
@@ -277,6 +297,11 @@ def parse_export(argv: Sequence[str]) -> None:
     ExportOptions(**flags.given(argv, ExportOptions))
 
 
+def parse_cub(argv: Sequence[str]) -> None:
+    """Parse flags of data.cub."""
+    cub.CubOptions(**flags.given(argv, cub.CubOptions))
+
+
 PARSERS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": parse_train,
     "evaluate": parse_evaluate,
@@ -284,6 +309,7 @@ PARSERS: dict[str, Callable[[Sequence[str]], None]] = {
     "study": parse_study,
     "train_classifier": parse_train_classifier,
     "training.export": parse_export,
+    "data.cub": parse_cub,
 }
 
 
@@ -438,6 +464,19 @@ def check_index(content: bytes) -> None:
         assert all(packages.NAME.fullmatch(name) for name in found)
 
 
+def check_cub(example: tuple[str, bytes]) -> None:
+    """Convert a folder of CUB-200-2011 with one image, of which one list is replaced."""
+    name, content = example
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as folder:
+        (Path(folder) / "images").mkdir()
+        Image.new("RGB", (9, 9)).save(Path(folder) / "images" / "1", "PNG")
+        for one, text in {**CUB, name: content}.items():
+            (Path(folder) / one).write_bytes(text)
+        to = Path(folder) / "birds.npz"
+        written = has_value_or_error(cub.convert, cub.CubOptions(folder=folder, to=str(to)))
+        assert to.exists() == bool(written)
+
+
 def check_flags(line: tuple[str, list[str]]) -> None:
     """Parse a command line."""
     script, argv = line
@@ -452,6 +491,7 @@ STRATEGIES: dict[str, tuple[Callable, Callable[[], st.SearchStrategy]]] = {
     "evaluation.json": (check_evaluation, lambda: damaged(saved_evaluation())),
     "package": (check_package, lambda: damaged(saved_package())),
     "index.json": (check_index, lambda: damaged({"a": {"sha256": "0" * 64, "bytes": 1}})),
+    "lists of CUB-200-2011": (check_cub, cub_lists),
     "flags": (check_flags, command_lines),
 }
 

@@ -2,7 +2,7 @@
 
 Images are uint8 [n, h, w, c] in memory; decoded sets are kept in the cache.
 
-May import: storage, fields, errors, waiting, replicas.
+May import: storage, cli, fields, errors, waiting, replicas.
 """
 
 from data.catalogue import (

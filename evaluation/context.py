@@ -52,11 +52,13 @@ class Samples:
     Attributes:
         pixels: pixel statistics of all samples.
         features: feature statistics of all samples; None if no wanted metric requires them.
+        clean_features: the same with the resizing of clean-fid.
         first: the first FIRST samples, uint8 [n, h, w, c].
     """
 
     pixels: PixelStatistics
     features: FeatureStatistics | None
+    clean_features: FeatureStatistics | None
     first: np.ndarray
 
 
@@ -67,8 +69,11 @@ def draw_samples(context: Context) -> Samples:
         MetricError: a feature of the samples is not finite.
     """
     wanted, watch = context.wanted.values(), context.watch
-    gathers = any(m.samples and m.features is not Features.NONE for m in wanted)
-    statistics = FeatureStatistics(context.extractor, context.n) if gathers else None
+    networks = [context.extractor_of(m) for m in wanted if m.samples]
+    plain, clean = (
+        FeatureStatistics(network, context.n) if network and network in networks else None
+        for network in (context.extractor, context.extractor and context.extractor.clean)
+    )
     pixels, first = PixelStatistics(), []
     batches = counted(context.subject.draw(context.n, context.seed), context.n, "samples")
     while True:
@@ -76,14 +81,14 @@ def draw_samples(context: Context) -> Samples:
             images = next(batches, None)
         if images is None:
             break
-        if statistics:
+        for statistics in filter(None, (plain, clean)):
             with watch.stage("features of samples"):
                 statistics.update(images)
         with watch.stage("pixels"):
             pixels.update(images)
         if sum(map(len, first)) < FIRST:
             first.append(images)
-    return Samples(pixels, statistics, np.concatenate(first)[:FIRST])
+    return Samples(pixels, plain, clean, np.concatenate(first)[:FIRST])
 
 
 class Context(Sharing):
@@ -128,12 +133,13 @@ class Context(Sharing):
     @property
     def features_protocol(self) -> dict[str, str]:
         """Protocol entries of the feature network."""
-        network = self.extractor
-        return {
-            "features": network.name,
-            "features_sha256": network.sha256,
-            "resizing": network.resizing,
-        }
+        return self.extractor.protocol
+
+    def extractor_of(self, metric: Metric) -> Extractor | None:
+        """Return the feature network of a metric, with its resizing, or None."""
+        if metric.features is Features.NONE:
+            return None
+        return self.extractor.clean if metric.features is Features.CLEAN else self.extractor
 
     @property
     def samples(self) -> Samples:
@@ -145,6 +151,12 @@ class Context(Sharing):
         """Feature statistics of the reference images."""
         with self.watch.stage("features of real images"):
             return self.reference.statistics
+
+    @property
+    def clean_real_features(self) -> FeatureStatistics:
+        """Feature statistics of the reference images with the resizing of clean-fid."""
+        with self.watch.stage("features of real images"):
+            return self.reference.clean_statistics
 
     @property
     def compared_features(self) -> tuple[np.ndarray, np.ndarray]:

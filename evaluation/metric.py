@@ -34,6 +34,7 @@ class Features(enum.Enum):
     ANY = "any"
     LOGITS = "with class logits"
     CLASSIFIER = "a classifier of the data set"
+    CLEAN = "Inception with the resizing of clean-fid"
 
 
 class Images(enum.Enum):
@@ -87,6 +88,10 @@ class Metric:
     ability: Ability | None = None
     features: Features = Features.NONE
     images: Images = Images.ANY
+
+    def exists_in(self, network: str) -> bool:
+        """Return whether the metric is defined for the features of a network."""
+        return self.features is not Features.CLEAN or network == INCEPTION
 
     def name_in(self, network: str) -> str:
         """Return the name of the metric in the features of a network."""

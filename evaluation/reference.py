@@ -62,6 +62,11 @@ class Reference(Sharing):
         """Feature statistics of the reference images; MetricError if a feature is not finite."""
         return self.shared(feature_statistics)
 
+    @property
+    def clean_statistics(self) -> FeatureStatistics:
+        """The same with the resizing of clean-fid."""
+        return self.shared(clean_feature_statistics)
+
 
 def feature_statistics(reference: Reference) -> FeatureStatistics:
     """Return the feature statistics of the reference images, cached on disk.
@@ -69,7 +74,16 @@ def feature_statistics(reference: Reference) -> FeatureStatistics:
     Raises:
         MetricError: a feature is not finite.
     """
-    images, extractor = reference.images, reference.extractor
+    return _statistics(reference, reference.extractor)
+
+
+def clean_feature_statistics(reference: Reference) -> FeatureStatistics:
+    """Return `feature_statistics` with the resizing of clean-fid."""
+    return _statistics(reference, reference.extractor.clean)
+
+
+def _statistics(reference: Reference, extractor: Extractor) -> FeatureStatistics:
+    images = reference.images
     content = [FORMAT, reference.data.fingerprint, reference.split, list(images.images.shape)]
     content += [extractor.name, extractor.sha256, extractor.resizing]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()

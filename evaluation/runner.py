@@ -1,7 +1,7 @@
 """Runner of the metrics, for evaluate.py, study.py and evaluations during training."""
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import fields
 from data import ImageData
@@ -11,7 +11,7 @@ from evaluation.context import Context, Stopwatch
 from evaluation.features import Extractor
 from evaluation.metric import Features, Metric
 from evaluation.options import MeasureOptions
-from evaluation.reference import Reference
+from evaluation.reference import Reference, clean_feature_statistics, feature_statistics
 from evaluation.subject import Subject
 from metrics.measurement import Measurement, MetricError
 from waiting import waiting
@@ -78,14 +78,20 @@ def wanted_metrics(request: MeasureOptions, reference: Reference) -> dict[str, M
     return {name: known[name] for name in wanted}
 
 
-def count_of_real_features(reference: Reference) -> int:
-    """Compute the features of the reference images; return the number of images.
+def count_of_real_features(reference: Reference, wanted: Iterable[Metric]) -> int:
+    """Compute the features of the reference images for the metrics; return the number of images.
 
     Raises:
         UserError: a feature is not finite.
     """
+    of_features = (metric for metric in wanted if metric.features is not Features.NONE)
+    clean = {metric.features is Features.CLEAN for metric in of_features}
     try:
-        return reference.statistics.n
+        if False in clean:
+            reference.shared(feature_statistics)
+        if True in clean:
+            reference.shared(clean_feature_statistics)
+        return len(reference.images.images)
     except MetricError as error:
         option = f"{reference.prefix}features"
         raise UserError(f"{reference.extractor.name}: {error}", option) from None
@@ -142,8 +148,9 @@ def measure_one(context: Context, name: str) -> Measurement:
         found = Measurement(None, {"reason": str(error)})
     if not metric.samples:
         return found
-    network = {} if metric.features is Features.NONE else context.features_protocol
-    protocol = {**reference.protocol, "n_fake": context.n, **network}
+    network = context.extractor_of(metric)
+    about = network.protocol if network else {}
+    protocol = {**reference.protocol, "n_fake": context.n, **about}
     return Measurement(found.value, {**protocol, **found.protocol})
 
 

@@ -8,6 +8,7 @@ import dataclasses
 import pytest
 
 from cli.flags import ENDING
+from data.cub import CubOptions
 from evaluation.options import EvaluateOptions
 from fields import listed, names_of, value_type
 from models import REGISTRY
@@ -24,6 +25,7 @@ SCRIPTS = {
     "study": OPTIONS,
     "train_classifier": (ClassifierOptions,),
     "training.export": (ExportOptions,),
+    "data.cub": (CubOptions,),
 }
 
 

@@ -39,7 +39,7 @@ def sample_measure(
         wanted = {name: metric for name, metric in wanted.items() if metric.default}
     if reference.extractor:
         start = time.perf_counter()
-        count = runner.count_of_real_features(reference)
+        count = runner.count_of_real_features(reference, wanted.values())
         print(
             f"{images.name}: {reference.extractor.name} features of {count:,} real images, "
             f"{time.perf_counter() - start:.1f} s"

@@ -53,7 +53,7 @@ def named(network: str | None) -> dict[str, Metric]:
     """
     if network is None:
         return {m.name: m for m in declared() if m.features is Features.NONE}
-    return {metric.name_in(network): metric for metric in declared()}
+    return {m.name_in(network): m for m in declared() if m.exists_in(network)}
 
 
 def find(name: str) -> Metric | None:

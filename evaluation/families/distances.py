@@ -1,6 +1,7 @@
 """Distances of samples to the reference images, in the features of a network.
 
-In the features of the Inception network their names are fid, kid and inception_score.
+In the features of the Inception network their names are fid, kid and inception_score; clean_fid has
+another resizing.
 """
 
 from evaluation.features.statistics import SPLITS
@@ -38,6 +39,22 @@ def extrapolated_frechet(context):
     features, real = context.samples.features.features, context.real_features.moments
     metric = extrapolated_frechet_distance(features, real, context.seed)
     return Measurement(metric.value, {**metric.protocol, "n_fake": len(features)})
+
+
+@DISTANCES.metric(
+    "clean_fid",
+    "Fréchet distance in features of Inception by the clean-fid protocol: images resized by "
+    "Pillow's bicubic filter, antialiased and not quantized; requires features=inception, and is "
+    "not comparable with fid",
+    source="Parmar et al. 2022",
+    features=Features.CLEAN,
+    better=LOWER,
+    log=True,
+)
+def clean_frechet(context):
+    return frechet_distance(
+        context.samples.clean_features.moments, context.clean_real_features.moments
+    )
 
 
 @DISTANCES.metric(

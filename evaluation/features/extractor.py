@@ -1,5 +1,7 @@
 """Common interface of the feature networks."""
 
+from __future__ import annotations
+
 import dataclasses
 import re
 from collections.abc import Callable
@@ -26,6 +28,8 @@ class Extractor:
             depend on the rest of its batch.
         classes_of: name of the data set whose classes the logits score, in label order; may be "".
         batch_size: images per call of the network.
+        clean: the same network with the resizing of clean-fid; None for other networks than
+            Inception.
     """
 
     name: str
@@ -35,6 +39,16 @@ class Extractor:
     network: Callable
     classes_of: str = ""
     batch_size: int = 250
+    clean: Extractor | None = None
+
+    @property
+    def protocol(self) -> dict[str, str]:
+        """Protocol entries of the network."""
+        return {
+            "features": self.name,
+            "features_sha256": self.sha256,
+            "resizing": self.resizing,
+        }
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
         """Return features float32 [n, d] and logits float32 [n, k] or None.

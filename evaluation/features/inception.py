@@ -1,4 +1,4 @@
-"""Inception network of the published FID and Inception Score, with its published weights.
+"""Inception network of FID, clean-fid and Inception Score, with its published weights.
 
 Google's graph inception-2015-12-05, an Inception v3 (Szegedy et al. 2016, "Rethinking the Inception
 Architecture for Computer Vision"). The Frechet distance uses the features of its last pooling layer
@@ -10,6 +10,7 @@ not comparable.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import io
 import os
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from errors import UserError
-from evaluation.features import INCEPTION, torch_file
+from evaluation.features import INCEPTION, clean_resizing, torch_file
 from evaluation.features.extractor import Extractor
 from storage.cache import cache_directory
 
@@ -53,6 +54,7 @@ def available() -> bool:
 def load() -> Extractor:
     """Load the network "inception" with 2048 features of the last pooling layer and 1008 logits.
 
+    Its `clean` is the same network with the resizing of clean-fid.
     The logits omit the bias of the last layer, as in the Inception Score of Salimans et al. 2016.
     Gray images are repeated over 3 channels. Computes in float32 under any Keras dtype policy.
 
@@ -65,19 +67,33 @@ def load() -> Extractor:
         _check(path)
     else:
         _download(path)
-    return Extractor(
+    return _extractor(_on_images(with_weights(torch_file.read_state(path))))
+
+
+def _extractor(on_images) -> Extractor:
+    """Return the extractors of the network as a function of images, the one with the other."""
+    plain = Extractor(
         name=INCEPTION,
         sha256=SHA256,
         resizing=f"bilinear to {_SIZE} x {_SIZE} as in TensorFlow 1: no antialiasing, pixel (0, 0) "
         "stays where it is",
         dimension=2048,
-        network=_on_images(with_weights(torch_file.read_state(path))),
+        network=on_images,
         batch_size=50,
     )
+    clean = dataclasses.replace(
+        plain,
+        resizing=clean_resizing.RESIZING,
+        network=lambda images: on_images(clean_resizing.resize(images)),
+    )
+    return dataclasses.replace(plain, clean=clean)
 
 
 def _on_images(network: keras.Model):
-    """Return the network as a function of images [b, h, w, 1 or 3]: uint8, or float32 to 255."""
+    """Return the network as a function of images [b, h, w, 1 or 3]: uint8, or float32 to 255.
+
+    Images of 299 x 299 pixels are not resized.
+    """
     import tensorflow as tf
 
     @tf.function(autograph=False)

@@ -12,6 +12,7 @@ import fields
 from benchmarks.compare.__main__ import CompareOptions
 from benchmarks.gpu.__main__ import GpuOptions
 from cli import flags
+from data.cub import CubOptions
 from evaluation.options import EvaluateOptions
 from evaluation.reports import pages
 from models import REGISTRY
@@ -24,7 +25,7 @@ from training.studying import StudyOptions
 
 SCRIPTS = {"train.py", "evaluate.py", "generate.py", "study.py", "train_classifier.py"}
 MODULES = {
-    *("docs.address", "evaluation.reports", "training.export"),
+    *("docs.address", "evaluation.reports", "training.export", "data.cub"),
     *("benchmarks", "benchmarks.steps", "benchmarks.xla", "benchmarks.published"),
 }
 TRAININGS = sorted({tuple(argv) for argv in commands_of("train.py")})
@@ -73,6 +74,7 @@ def test_inline_flags_of_pages_are_flags_of_a_script():
         StudyOptions,
         ClassifierOptions,
         ExportOptions,
+        CubOptions,
         CompareOptions,
         GpuOptions,
     )

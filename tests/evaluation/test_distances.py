@@ -152,6 +152,41 @@ def test_measure_of_too_few_images_is_na_with_reason(n_fake, n_real, reasons):
     assert told == reasons
 
 
+def brighter(images):
+    features, logits = as_they_are(images)
+    return 2 * features, logits
+
+
+def in_two_resizings():
+    """A network of the name of Inception, whose features are twice as large if it is clean."""
+    clean = dataclasses.replace(PIXELS, name="inception", resizing="clean", network=brighter)
+    return dataclasses.replace(PIXELS, name="inception", clean=clean)
+
+
+def test_clean_fid_is_the_frechet_distance_of_clean_features(cache):
+    """Twice as large features are four times as far apart."""
+    fake, real = pictures(300, 1), pictures(350, 2)
+    found = compared(fake, real, ["fid", "clean_fid"], in_two_resizings())
+    assert found["clean_fid"].value == pytest.approx(4 * found["fid"].value, rel=1e-9)
+    assert found["clean_fid"].protocol == {**found["fid"].protocol, "resizing": "clean"}
+    assert len(list(cache.iterdir())) == 1  # InOrder keeps those of fid itself
+
+
+def test_clean_fid_alone_computes_no_other_features(cache):
+    def fails(images):
+        raise AssertionError
+
+    network = dataclasses.replace(in_two_resizings(), network=fails)
+    found = compared(pictures(300, 1), pictures(350, 2), ["clean_fid"], network)
+    assert found["clean_fid"].value > 0
+
+
+def test_clean_fid_of_one_image_is_na_with_the_protocol_of_its_features(cache):
+    found = compared(pictures(1, 1), pictures(350, 2), ["clean_fid"], in_two_resizings())
+    assert found["clean_fid"].value is None
+    assert found["clean_fid"].protocol["resizing"] == "clean"
+
+
 def test_inception_score_without_class_logits_is_na_with_reason():
     classless = dataclasses.replace(PIXELS, network=lambda x: (as_they_are(x)[0], None))
     found = compared(pictures(300, 1), pictures(300, 2), extractor=classless)

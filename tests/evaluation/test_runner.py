@@ -1,5 +1,7 @@
 """The runner: names of metrics, evaluation seeds, and the reference of the options."""
 
+import dataclasses
+
 import pytest
 
 from errors import UserError
@@ -22,6 +24,7 @@ from tests.evaluation.cases import (
     STROKES,
     data_of,
     not_finite,
+    of_pixels,
     pictures,
     reference_of,
 )
@@ -54,7 +57,8 @@ def test_named_lists_all_metrics_in_the_order_of_the_tables():
 def test_named_with_inception_alone_has_fid_and_kid():
     alone = set(families.named("inception")) - set(families.named("digits"))
     assert alone == {
-        "fid", "fid_infinity", "fid_256", "kid", "inception_score", "inception_score_256",
+        "fid", "fid_infinity", "fid_256", "clean_fid", "kid", "inception_score",
+        "inception_score_256",
         "path_length_inception",
     }  # fmt: skip
 
@@ -106,6 +110,7 @@ def test_declared_metrics_of_samples_are_in_the_samples_table():
             "fid",
             "metrics: fid requires features=inception, got pixels",
         ),
+        ("clean_fid", "metrics: clean_fid requires features=inception, got pixels"),
         (
             "kd_digits",
             "metrics: kd_digits requires features=digits, got pixels",
@@ -203,13 +208,31 @@ def test_over_seeds_with_one_na_is_na_with_reason():
 
 
 def test_count_of_real_features_that_are_not_finite_raises_one_line(unlabelled, extractor):
-    assert runner.count_of_real_features(Reference(unlabelled, "test", extractor)) == 120
+    wanted = [families.find("recall")]
+    assert runner.count_of_real_features(Reference(unlabelled, "test", extractor), wanted) == 120
     with pytest.raises(UserError) as raised:
-        runner.count_of_real_features(Reference(unlabelled, "test", not_finite(), "eval_"))
+        runner.count_of_real_features(Reference(unlabelled, "test", not_finite(), "eval_"), wanted)
     assert raised.value.option == "eval_features"
     assert str(raised.value) == (
         "eval_features: broken: needs finite numbers, some are NaN or infinite"
     )
+
+
+@pytest.mark.parametrize(
+    ("names", "resizings"),
+    [
+        (["clean_fid"], ["clean"]),
+        (["recall", "pixel_mean"], ["plain"]),
+        (["recall", "clean_fid"], ["plain", "clean"]),
+    ],
+)
+def test_count_of_real_features_computes_those_of_the_metrics(unlabelled, names, resizings):
+    plain, clean = of_pixels(), of_pixels()
+    network = dataclasses.replace(plain, clean=dataclasses.replace(clean, resizing="clean"))
+    wanted = map(families.find, names)
+    runner.count_of_real_features(Reference(unlabelled, "test", network), wanted)
+    computed = {"plain": plain.calls, "clean": clean.calls}
+    assert [name for name, calls in computed.items() if calls] == resizings
 
 
 def test_undefined_lists_the_metrics_without_a_value_with_their_reasons():

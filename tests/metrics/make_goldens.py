@@ -1,12 +1,13 @@
-"""Write goldens.json: values of the reference programs for the features made by this file.
+r"""Write goldens.json: values of the reference programs for the features made by this file.
 
-    pip install torch==2.13.0 torchvision torch-fidelity==0.4.0 pytorch-fid==0.3.0 prdc==0.2
+    pip install torch==2.13.0 torchvision torch-fidelity==0.4.0 pytorch-fid==0.3.0 prdc==0.2 \
+        clean-fid==0.1.35
     python tests/metrics/make_goldens.py
 
 Made with these versions, numpy 2.4.6, scipy 1.17.1 and scikit-learn 1.9.1. The tests need none of
-the three programs: they make the same features and compare with the file.
+these programs: they make the same features and compare with the file.
 
-Where a covariance is singular both programs' distances are about 1.4e-7 (relative) too small: the
+Where a covariance is singular the programs' distances are about 1.4e-7 (relative) too small: the
 square roots of eigenvalues that should be 0 are rounding errors of 1e-8. The tests compare
 these cases with the nuclear norm of the features as well, which has no such roots.
 """
@@ -48,6 +49,7 @@ def class_logits(n: int, k: int) -> np.ndarray:
 def main() -> None:
     """Writes the file."""
     import torch
+    from cleanfid.fid import fid_from_feats
     from prdc import compute_prdc
     from pytorch_fid.fid_score import calculate_frechet_distance
     from torch_fidelity.metric_fid import fid_features_to_statistics, fid_statistics_to_metric
@@ -73,6 +75,7 @@ def main() -> None:
             name: {
                 "torch_fidelity": torch_fidelity_distance(*pair),
                 "pytorch_fid": pytorch_fid_distance(*pair),
+                "clean_fid": float(fid_from_feats(*pair)),
             }
             for name, pair in pairs.items()
         },

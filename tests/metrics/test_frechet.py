@@ -62,7 +62,7 @@ def test_frechet_distance_of_rotated_features_is_the_same():
 
 
 @pytest.mark.parametrize("case", goldens.FRECHET_CASES)
-@pytest.mark.parametrize("program", ["torch_fidelity", "pytorch_fid"])
+@pytest.mark.parametrize("program", ["torch_fidelity", "pytorch_fid", "clean_fid"])
 def test_frechet_distance_equals_that_of_the_reference_programs(case, program):
     # They lose seven digits to singular covariances, see make_goldens.py.
     tolerance = 1e-11 if case == "both_regular" else 1e-6
