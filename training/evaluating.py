@@ -36,7 +36,11 @@ MEANS = "study.md"  # table of means over training seeds
 
 
 def evaluate_all(
-    request: EvaluateOptions, *, only_new: bool = False, groups: Mapping[str, str] | None = None
+    request: EvaluateOptions,
+    *,
+    only_new: bool = False,
+    groups: Mapping[str, str] | None = None,
+    data_dirs: Mapping[str, str] | None = None,
 ) -> str:
     """Measure, compare and publish runs, or measure images; return the text to print.
 
@@ -48,13 +52,14 @@ def evaluate_all(
         only_new: skip runs with saved metrics of the same checkpoint and protocol.
         groups: run -> its configuration in a study, whose table and figure have means over training
             seeds; the table is also written to MEANS.
+        data_dirs: run -> its `data_dir` as the user has set it, not as its config.json says.
     """
     folder, runs = request.folder, runs_of(request)
     study = groups is not None
     require_outputs(request, runs, study)
     records = [record_of(run) for run in runs] if request.publish else []
     configure_gpus()
-    references = [reference_of_images(request)] if request.images else references_of(runs, request)
+    references = [reference_of_images(request)] if request.images else references_of(runs, request, data_dirs)
     outdir = folder if uses_outdir(request, runs) and not study else None
     evaluations = [evaluate_run(run, request, references, only_new, outdir) for run in runs]
     if request.images:
@@ -249,13 +254,21 @@ def paths_in(text: str) -> list[str]:
 
 
 def references_of(
-    runs: Sequence[RunDirectory | Package], request: EvaluateOptions
+    runs: Sequence[RunDirectory | Package],
+    request: EvaluateOptions,
+    data_dirs: Mapping[str, str] | None = None,
 ) -> list[Reference]:
     """Return the reference images of each data set of the runs.
 
+    Args:
+        runs: the runs and packages.
+        request: the options.
+        data_dirs: run -> its `data_dir` as the user has set it. That of a config.json, which may be
+            a stranger's, is not followed.
+
     Raises:
-        UserError: the images of a run have changed, or its data set has no such metrics, features
-            or baselines.
+        UserError: the images of a run have changed, its data set has no such metrics, features or
+            baselines, or is in the data_dir of its config.json only.
     """
     references: list[Reference] = []
     dataset = data.canonical_name(request.dataset)
@@ -266,9 +279,11 @@ def references_of(
         if any(r.data.fingerprint == saved["fingerprint"] for r in references):
             continue
         config = options.Config.of_run(run)
-        place = {"data_dir": request.data_dir or config.options.data_dir}
+        place = {"data_dir": request.data_dir or (data_dirs or {}).get(run.label, "")}
         if dataset and takes_dataset(run):
             place["dataset"] = dataset
+        elif not place["data_dir"]:
+            require_own_data_dir(config.options)
         with waiting(f"loading {saved['name']}"):
             images = config.with_options(**place).load_data()
         if images.fingerprint != saved["fingerprint"]:
@@ -278,6 +293,16 @@ def references_of(
             )
         references.append(runner.load_reference(images, request))
     return references
+
+
+def require_own_data_dir(saved: options.RunOptions) -> None:
+    """Raise UserError if only the options in a config.json say where its data set is prepared."""
+    if saved.data_dir and data.of_tfds(saved.dataset) and not os.environ.get("TFDS_DATA_DIR"):
+        raise UserError(
+            f"trained with data_dir={saved.data_dir}, which is followed only if you set it: "
+            "repeat it, or set TFDS_DATA_DIR",
+            "data_dir",
+        )
 
 
 def takes_dataset(run: RunDirectory | Package) -> bool:
