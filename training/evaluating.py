@@ -59,7 +59,11 @@ def evaluate_all(
     require_outputs(request, runs, study)
     records = [record_of(run) for run in runs] if request.publish else []
     configure_gpus()
-    references = [reference_of_images(request)] if request.images else references_of(runs, request, data_dirs)
+    references = (
+        [reference_of_images(request)]
+        if request.images
+        else references_of(runs, request, data_dirs)
+    )
     outdir = folder if uses_outdir(request, runs) and not study else None
     evaluations = [evaluate_run(run, request, references, only_new, outdir) for run in runs]
     if request.images:

@@ -3,6 +3,7 @@
 import json
 import sys
 
+import numpy as np
 import pytest
 
 MARK = "executed"
@@ -53,6 +54,7 @@ def with_options(run, **options):
     return run
 
 
+@pytest.mark.slow
 def test_trap_is_executed_by_tensorflow_datasets_alone(trap, tmp_path):
     import tensorflow_datasets as tfds
 
@@ -102,3 +104,81 @@ def test_set_with_the_features_of_tfds_is_still_read(tmp_path):
     sets = prepared(tmp_path / "sets", feature=feature)
     builder = tfds_sets._builder("stranger_set", str(sets), ())
     assert tfds_sets._image_features(builder, "stranger_set") == ((8, 8, 3), ())
+
+
+class Trap:
+    """Object whose unpickling imports the module of the fixture `trap`."""
+
+    def __reduce__(self):
+        return (__import__, ("stranger_features",))
+
+
+def pickled():
+    """An array with a pickled trap, as np.savez writes it."""
+    array = np.empty(1, object)
+    array[0] = Trap()
+    return array
+
+
+def test_pickled_trap_is_executed_by_numpy_with_pickles_allowed(trap, tmp_path):
+    np.savez(tmp_path / "a.npz", x_train=pickled())
+    with np.load(tmp_path / "a.npz", allow_pickle=True) as arrays:
+        assert arrays["x_train"].size == 1
+    assert (trap / MARK).exists()
+
+
+def test_pickles_in_the_dataset_of_a_run_are_not_read(call, copied_run, trap, tmp_path):
+    path = tmp_path / "a.npz"
+    np.savez(path, x_train=pickled(), y_train=pickled())
+    run = with_options(copied_run, dataset=str(path))
+    refusal = call("evaluate", f"--run={run}", *MEASURED).refusal()
+    assert refusal.startswith(f"--dataset: {path}: ")
+    assert not (trap / MARK).exists()
+
+
+def test_pickles_in_a_classifier_are_not_read(call, copied_run, trap, tmp_path, digits):
+    path = tmp_path / "network.npz"
+    for arrays in ({"description": pickled()}, {"description": "{}", "weight_00": pickled()}):
+        np.savez(path, **arrays)
+        argv = (f"--features={path}", "--metrics=fd_network", "--num_samples=4")
+        refusal = call("evaluate", f"--run={copied_run}", *argv).refusal()
+        assert "not a file that train_classifier.py wrote (Object arrays cannot be" in refusal
+    assert not (trap / MARK).exists()
+
+
+@pytest.mark.slow
+def test_images_in_a_pickle_are_not_read(call, trap, tmp_path, digits):
+    np.savez(tmp_path / "a.npz", images=pickled())
+    argv = (f"--images={tmp_path / 'a.npz'}", f"--dataset={digits}", f"--outdir={tmp_path / 'out'}")
+    assert call("evaluate", *argv).refusal().startswith("--images: ")
+    assert not (trap / MARK).exists()
+
+
+def test_evaluate_and_generate_write_only_to_the_folder_of_the_run(call, copied_run, tmp_path):
+    """Paths in config.json, evaluation.json and `checkpoint` are those of a stranger's machine."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    run = with_options(copied_run, outdir=str(elsewhere), copy_to=str(elsewhere))
+    listed = f'model_checkpoint_path: "{elsewhere}/ckpt-6"\n'
+    (run / "checkpoints" / "checkpoint").write_text(listed)
+    path = f"../../{elsewhere.name}/x"
+    entry = {"value": 1.0, "protocol": {"run": str(elsewhere), "features": path}}
+    saved = {"name": path, "dataset": path, "seconds": {}, "metrics": {path: entry}}
+    (run / "evaluation.json").write_text(json.dumps(saved))
+    for script, *argv in (("evaluate", *MEASURED), ("generate", "--n=2")):
+        done = call(script, f"--run={run}", *argv)
+        assert (done.code, done.err) == (0, ""), done
+    assert list(elsewhere.iterdir()) == []
+    assert {entry.name for entry in tmp_path.iterdir()} == {"elsewhere", copied_run.name}
+    assert (run / "checkpoints" / "checkpoint").read_text() == listed
+
+
+def test_words_of_a_shell_in_a_flagfile_are_text(call, tmp_path, digits):
+    """A flagfile may name another one, and is a part of the command line: nothing more."""
+    inner, outer = tmp_path / "inner.txt", tmp_path / "outer.txt"
+    inner.write_text(f"--model=$(touch {tmp_path / MARK})\n")
+    outer.write_text(f"--dataset={digits}\n--flagfile={inner}\n")
+    assert call("train", f"--flagfile={outer}").refusal().startswith("--model: no such model: $(")
+    inner.write_text("import os; os.abort()\n")
+    assert call("train", f"--flagfile={outer}").refusal().endswith("flags are --name=value")
+    assert not (tmp_path / MARK).exists()
