@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import data
-from errors import UserError
+from errors import UserError, printable
 from evaluation import runner, subject
 from evaluation.categories import matching
 from evaluation.context import Stopwatch
@@ -102,7 +102,7 @@ def evaluate_all(
             lines.append(write_comparison(folder, evaluations, logs, rows))
         if request.publish and len(runs) > 1:
             publishing.copy_pictures(folder, folder.name)
-    return "\n".join(lines).strip("\n")
+    return "\n".join(map(printable, "\n".join(lines).strip("\n").split("\n")))
 
 
 def figure_rows(

@@ -106,7 +106,7 @@ def train(
         if not first:
             events.hparams(0, hparams.start_summaries(config, images, evaluated))
             events.images(0, {"real": real})
-            events.text(0, "config", f"```\n{run.config.read_text()}\n```")
+            events.text(0, "config", f"```\n{run.config.read_text('utf-8')}\n```")
         with waiting("restoring TensorBoard's summaries"):
             drawn = restore_summaries(run, events, first, start)
         if start:

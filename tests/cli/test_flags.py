@@ -357,12 +357,34 @@ def test_script_with_a_closed_stdout_prints_nothing_and_returns_141():
     assert script.returncode == 141
 
 
-ARROW = "from cli import flags; flags.run_script(lambda argv: print('fid ↓'), [])"
+ARROW = "from cli import flags; flags.run_script(lambda argv: print('fid \u2193 \xe9'), [])"
 
 
-def test_script_with_a_stdout_that_cannot_encode_a_character_prints_a_question_mark(python):
-    done = python("-c", ARROW, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
-    assert (done.out, done.err) == ("fid ?\n", "")
+CLOSED = """
+import os, sys
+os.close(1)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+def test_script_without_a_stdout_ends_well_and_writes_to_no_other_file(python, root):
+    done = python("-c", CLOSED, root / "train.py", "--version")
+    assert (done.code, done.out, done.err) == (0, "", "")
+
+
+@pytest.mark.parametrize("script", ["train", "evaluate"])
+def test_help_is_printed_on_an_ascii_terminal(python, script):
+    environment = {"PYTHONIOENCODING": "ascii:strict", "PYTHONUTF8": "0"}
+    done = python(f"{script}.py", "--help=all", **environment)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("usage: ")
+    assert done.out.isascii()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "ascii:strict"])
+def test_script_with_a_stdout_that_cannot_encode_a_character_prints_its_escape(python, encoding):
+    done = python("-c", ARROW, PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+    assert (done.out, done.err) == ("fid \\u2193 \\xe9\n", "")
 
 
 @pytest.mark.parametrize("script", ["train", "evaluate", "generate", "study", "train_classifier"])

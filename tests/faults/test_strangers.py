@@ -1,10 +1,12 @@
 """Runs and files of a stranger: nothing in them is executed, and no path in them is followed."""
 
 import json
+import os
 import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 MARK = "executed"
 TRAP = f"import pathlib\npathlib.Path(__file__).with_name({MARK!r}).write_text('')\n"
@@ -182,3 +184,70 @@ def test_words_of_a_shell_in_a_flagfile_are_text(call, tmp_path, digits):
     inner.write_text("import os; os.abort()\n")
     assert call("train", f"--flagfile={outer}").refusal().endswith("flags are --name=value")
     assert not (tmp_path / MARK).exists()
+
+
+ESCAPE = "\x1b]0;title\x07\u202e\n"  # sets the title of a terminal, and turns the text around
+ESCAPED = r"\x1b]0;title\x07\u202e\n"
+
+
+def assert_printable(text):
+    assert [c for c in text if not c.isprintable() and c != "\n"] == []
+
+
+def test_control_characters_in_names_of_files_and_classes_are_escaped(tmp_path):
+    from data import load
+
+    for name in (f"a{ESCAPE}", b"b\xff"):
+        folder = os.path.join(os.fsencode(tmp_path), os.fsencode(name))
+        os.mkdir(folder)
+        for file, content in ((b"whole.png", None), (os.fsencode(f"{ESCAPE}.png"), b"broken")):
+            with open(os.path.join(folder, file), "wb") as opened:
+                if content:
+                    opened.write(content)
+                else:
+                    Image.new("L", (8, 8)).save(opened, "PNG")
+    images = load(str(tmp_path))
+    assert images.class_names == (f"a{ESCAPED}", r"b\udcff")
+    (note,) = images.notes
+    assert note.startswith("2 broken files left out: ")
+    assert ESCAPED in note
+    assert_printable(note)
+
+
+def test_control_characters_in_the_files_of_a_run_do_not_reach_the_terminal(call, copied_run):
+    saved = json.loads((copied_run / "config.json").read_text())
+    saved["data"]["name"] = saved["environment"]["machine"] = f"name{ESCAPE}"
+    saved["commands"] = [f"python train.py {ESCAPE}"]
+    (copied_run / "config.json").write_text(json.dumps(saved))
+    argv = (f"--run={copied_run}", *MEASURED)
+    done = call("evaluate", *argv, "--verbose")
+    assert done.code == 0, done
+    measured = json.loads((copied_run / "evaluation.json").read_text())
+    measured["metrics"][f"other{ESCAPE}"] = {"value": None, "protocol": {"reason": ESCAPE}}
+    measured["metrics"]["pixel_mean"]["protocol"][f"key{ESCAPE}"] = [ESCAPE, {"a": ESCAPE}]
+    (copied_run / "evaluation.json").write_text(json.dumps(measured))
+    again = call("evaluate", *argv, "--verbose")
+    assert again.code == 0, again
+    saved["options"]["model"] = f"gan{ESCAPE}"
+    (copied_run / "config.json").write_text(json.dumps(saved))
+    refused = call("evaluate", *argv)
+    assert refused.code == 2
+    assert ESCAPED in refused.err
+    for outcome in (done, again, refused):
+        assert_printable(outcome.out + outcome.err)
+
+
+def test_control_characters_in_measured_metrics_are_escaped_in_tables_and_notes():
+    from evaluation.reports import tables
+
+    entry = {"value": 1.0, "protocol": {f"key{ESCAPE}": [ESCAPE, {"a": ESCAPE}], "n": 3}}
+    missing = {"value": None, "protocol": {"reason": f"reason{ESCAPE}"}}
+    metrics = {f"metric{ESCAPE}": entry, f"other{ESCAPE}": missing}
+    record = {"name": f"n{ESCAPE}", "dataset": f"d{ESCAPE}", "seconds": {}, "metrics": metrics}
+    table = tables.tables([record])
+    assert table.count("\n") == 2
+    assert_printable(table)
+    for name in ("metric", "n", "d"):
+        assert f"{name}{ESCAPED}" in table
+    assert_printable(tables.notes(record))
+    assert_printable(tables.summary_of_missing([record]))
