@@ -178,6 +178,7 @@ def run_script(main: Main, argv: Sequence[str] | None = None) -> int:
     Ctrl-C gives one line; `main` does the imports that take long, so that it does from the start.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # the default on some CPUs only
+    os.environ.update(KERAS_BACKEND="tensorflow", MPLBACKEND="agg")  # of a notebook, perhaps
     argv = sys.argv[1:] if argv is None else argv
     _make_streams_usable()
     try:
