@@ -3,16 +3,17 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from errors import warn
 from evaluation import runner
-from evaluation.context import Stopwatch
+from evaluation.context import Context, Stopwatch
 from evaluation.options import MeasureOptions
 from evaluation.reference import Reference
 from evaluation.reports import pictures
+from evaluation.reports.tables import printed_if_lost
 from evaluation.subject import Subject
 from metrics.measurement import Measurement
 from storage.files import write_json
@@ -64,14 +65,23 @@ def evaluate(
     }
     if folder:
         with watch.stage("neighbours"), waiting(f"{subject.name}: pictures"):
-            pictures.draw(measured, context, folder)
+            draw_pictures(measured, context, folder)
     record = as_record(subject.name, reference.data.name, measured, watch)
     if folder and any(entry["value"] is not None for entry in record["metrics"].values()):
-        kept = with_earlier(record, protocol, hashed, folder)
-        if (folder / FILE).exists():
-            pictures.delete_stale(folder, kept["metrics"])
-        write_json(folder / FILE, kept)
+        with printed_if_lost([record]):
+            kept = with_earlier(record, protocol, hashed, folder)
+            if (folder / FILE).exists():
+                pictures.delete_stale(folder, kept["metrics"])
+            write_json(folder / FILE, kept)
     return record
+
+
+def draw_pictures(measured: Mapping[str, Measurement], context: Context, folder: Path) -> None:
+    """Write the pictures of measured metrics; a failure is a warning."""
+    try:
+        pictures.draw(measured, context, folder)
+    except Exception as error:  # matplotlib raises errors of many types
+        warn(f"{folder}: pictures cannot be drawn ({type(error).__name__}: {error})")
 
 
 def about(reference: Reference) -> dict:

@@ -18,14 +18,14 @@ from evaluation.reports.comparison_figures import Rows, rows_of
 from evaluation.reports.groups import members_of, table_of_means
 from evaluation.reports.packages import described, write_card
 from evaluation.reports.pictures import of_metrics
-from evaluation.reports.tables import notes, summary_of_missing, tables
+from evaluation.reports.tables import notes, printed_if_lost, summary_of_missing, tables
 from storage import packages
 from storage.checkpoint_files import steps_of
 from storage.files import write_atomically
 from storage.packages import CARD, Package
-from storage.paths import require_writable
 from storage.run_directory import RunDirectory
 from training import options
+from training.evaluation_outputs import require_outputs, updates_description, uses_outdir
 from training.publishing import published_record
 from waiting import waiting
 
@@ -65,12 +65,36 @@ def evaluate_all(
         else references_of(runs, request, data_dirs)
     )
     outdir = folder if uses_outdir(request, runs) and not study else None
-    evaluations = [evaluate_run(run, request, references, only_new, outdir) for run in runs]
-    if request.images:
-        images = subject.of_images(request.images, references[0].data)
-        evaluations = [evaluate(images, references[0], request, folder)]
-    require_measured(request, evaluations)
-    kept = []
+    evaluations: list[dict] = []
+    with printed_if_lost(evaluations):
+        for run in runs:
+            evaluations.append(evaluate_run(run, request, references, only_new, outdir))
+        if request.images:
+            images = subject.of_images(request.images, references[0].data)
+            evaluations.append(evaluate(images, references[0], request, folder))
+        require_measured(request, evaluations)
+        return report(request, runs, records, references, evaluations, groups)
+
+
+def report(
+    request: EvaluateOptions,
+    runs: Sequence[RunDirectory | Package],
+    records: Sequence[dict],
+    references: Sequence[Reference],
+    evaluations: list[dict],
+    groups: Mapping[str, str] | None,
+) -> str:
+    """Write and publish what concerns all measurements; return the text to print.
+
+    Args:
+        request: the options.
+        runs: the runs and packages.
+        records: the records to publish of each run, without metrics; empty if none is published.
+        references: the reference images of each data set.
+        evaluations: the records of the measurements, to which those of baselines are added.
+        groups: as for `evaluate_all`.
+    """
+    folder, study, kept = request.folder, groups is not None, []
     for run, evaluation in zip(runs, evaluations, strict=False):
         if updates_description(run, request):
             keep_metrics(run, evaluation["metrics"])
@@ -148,13 +172,6 @@ def record_of(run: RunDirectory | Package) -> dict:
     return trained
 
 
-def updates_description(run: RunDirectory | Package, request: EvaluateOptions) -> bool:
-    """Return whether the description of a package gets the metrics."""
-    return isinstance(run, Package) and (
-        request.publish or not (run.shipped_sha256 or request.outdir)
-    )
-
-
 def keep_metrics(package: Package, metrics: dict) -> None:
     """Write the metrics that have a value to the description and the card of a package."""
     measured = {name: entry for name, entry in metrics.items() if entry["value"] is not None}
@@ -197,47 +214,6 @@ def runs_of(request: EvaluateOptions) -> list[RunDirectory | Package]:
         described(package)
         package.read_tensors()
     return [*runs, *found]
-
-
-def require_outputs(
-    request: EvaluateOptions, runs: Sequence[RunDirectory | Package], study: bool = False
-) -> None:
-    """Check the folders of the outputs before anything is measured.
-
-    Raises:
-        UserError: one cannot be written, or `outdir` has no effect or is the directory of another
-            run.
-    """
-    for package in (run for run in runs if updates_description(run, request)):
-        require_writable(package.config.parent, "pretrained", "Set --outdir")
-    compared = len(runs) > 1 or request.baselines or study
-    if compared or request.images or uses_outdir(request, runs):
-        require_writable(request.folder, "outdir")
-    if uses_outdir(request, runs) and not study:
-        (run,) = runs
-        if is_run(request.folder) and request.folder.resolve() != run.outputs.resolve():
-            raise UserError(f"{request.folder} is the directory of another run", "outdir")
-        return
-    if request.outdir and runs and not compared:  # publish
-        raise UserError(
-            "has no effect with publish of one run, whose files are in its own directory", "outdir"
-        )
-    advice = "Evaluate it alone" * (len(runs) > 1) or "Run the command again"
-    for run in runs:
-        option = "pretrained" if isinstance(run, Package) else "run"
-        require_writable(
-            run.outputs, option, f"{advice} with --outdir set to a directory that can be written"
-        )
-
-
-def uses_outdir(request: EvaluateOptions, runs: Sequence[RunDirectory | Package]) -> bool:
-    """Return whether the evaluation of a run is written to `outdir`, not to the run."""
-    return bool(request.outdir) and len(runs) == 1 and not request.publish
-
-
-def is_run(folder: Path) -> bool:
-    """Return whether a folder is a run directory."""
-    return RunDirectory(folder).config.exists()
 
 
 def paths_in(text: str) -> list[str]:
@@ -369,10 +345,11 @@ def evaluate_run(
     found = evaluate(measured, reference, request, folder, only_new=only_new, watch=watch)
     if all(entry["value"] is None for entry in found["metrics"].values()):
         return found
-    with waiting(f"{name}: labelling categories"):
-        label_matches(model, run, folder)
-    if isinstance(run, RunDirectory) and not outdir:
-        show_in_tensorboard(run, step, folder)
+    with printed_if_lost([found]):
+        with waiting(f"{name}: labelling categories"):
+            label_matches(model, run, folder)
+        if isinstance(run, RunDirectory) and not outdir:
+            show_in_tensorboard(run, step, folder)
     return found
 
 

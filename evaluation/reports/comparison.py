@@ -57,5 +57,7 @@ def write_comparison(
     if panels:
         thin = "thin lines: each seed" if any(len(runs) > 1 for runs in rows.values()) else ""
         plotting.save_curves(folder / "curves.png", panels, "step", title, thin)
+    else:
+        (folder / "curves.png").unlink(missing_ok=True)  # of an earlier comparison
     curves = " and curves.png" if panels else ""
     return f"comparison.md (with the protocols), .json, .csv and .png{curves} are in {folder}"

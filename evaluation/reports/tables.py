@@ -1,12 +1,14 @@
 """Tables and notes of evaluations."""
 
 import collections
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from errors import printable
 from evaluation import families
 from evaluation.metric import HIGHER, LOWER
+from waiting import cleared
 
 ARROWS = {HIGHER: " ↑", LOWER: " ↓"}  # of the direction that is better
 MAX_NAMED = 3  # metrics without a value that a summary names
@@ -96,6 +98,22 @@ def tables(evaluations: Sequence[dict]) -> str:
         )
         for dataset, group in by_dataset(evaluations).items()
     )
+
+
+@contextlib.contextmanager
+def printed_if_lost(evaluations: Sequence[dict]) -> Iterator[None]:
+    """Context of work after measurements: if it fails, their tables are printed before the error.
+
+    Args:
+        evaluations: records so far; others may be added within the context.
+    """
+    try:
+        yield
+    except BaseException:  # also an interrupt
+        if metric_names(evaluations):
+            with cleared():
+                print(tables(evaluations), flush=True)
+        raise
 
 
 def with_arrow(name: str) -> str:
