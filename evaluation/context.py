@@ -17,6 +17,7 @@ from evaluation.metric import Features, Images, Metric
 from evaluation.reference import Reference, counted
 from evaluation.sharing import Sharing
 from evaluation.subject import Subject
+from metrics.measurement import MetricError
 from metrics.pixels import PixelStatistics
 
 if TYPE_CHECKING:
@@ -51,39 +52,46 @@ class Samples:
 
     Attributes:
         pixels: pixel statistics of all samples.
-        features: feature statistics of all samples; None if no wanted metric requires them.
+        found: feature statistics of all samples, or why there are none; None if no wanted metric
+            requires them.
         first: the first FIRST samples, uint8 [n, h, w, c].
     """
 
     pixels: PixelStatistics
-    features: FeatureStatistics | None
+    found: FeatureStatistics | MetricError | None
     first: np.ndarray
+
+    @property
+    def features(self) -> FeatureStatistics:
+        """Feature statistics; MetricError if a feature is not finite."""
+        if isinstance(self.found, MetricError):
+            raise self.found
+        return self.found
 
 
 def draw_samples(context: Context) -> Samples:
-    """Return the statistics of n samples, drawn batch by batch.
-
-    Raises:
-        MetricError: a feature of the samples is not finite.
-    """
+    """Return the statistics of n samples, drawn batch by batch."""
     wanted, watch = context.wanted.values(), context.watch
     gathers = any(m.samples and m.features is not Features.NONE for m in wanted)
     statistics = FeatureStatistics(context.extractor, context.n) if gathers else None
-    pixels, first = PixelStatistics(), []
+    pixels, first, failure = PixelStatistics(), [], None
     batches = counted(context.subject.draw(context.n, context.seed), context.n, "samples")
     while True:
         with watch.stage("sampling"):
             images = next(batches, None)
         if images is None:
             break
-        if statistics:
+        if statistics and not failure:
             with watch.stage("features of samples"):
-                statistics.update(images)
+                try:
+                    statistics.update(images)
+                except MetricError as error:
+                    failure = error
         with watch.stage("pixels"):
             pixels.update(images)
         if sum(map(len, first)) < FIRST:
             first.append(images)
-    return Samples(pixels, statistics, np.concatenate(first)[:FIRST])
+    return Samples(pixels, failure or statistics, np.concatenate(first)[:FIRST])
 
 
 class Context(Sharing):
@@ -137,7 +145,7 @@ class Context(Sharing):
 
     @property
     def samples(self) -> Samples:
-        """Statistics of the samples; MetricError if a feature is not finite."""
+        """Statistics of the samples."""
         return self.shared(draw_samples)
 
     @property

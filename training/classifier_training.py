@@ -91,8 +91,8 @@ def train_classifier(options: ClassifierOptions) -> str:
     """Train a classifier and write its file; return its accuracy, its path and how to use it.
 
     Raises:
-        UserError: the data set is missing or has no labels, the batch size exceeds it, or the
-            file exists in `outdir` or cannot be written.
+        UserError: the data set is missing, has no labels or only one class, the batch size exceeds
+            it, or the file exists in `outdir` or cannot be written.
     """
     data.check(options.dataset, data_dir=options.data_dir or None)
     if data.of_tfds(options.dataset):  # it imports TensorFlow, and uses it
@@ -105,6 +105,12 @@ def train_classifier(options: ClassifierOptions) -> str:
         )
     if images.train.labels is None:
         raise UserError(f"{options.dataset} has no labels; choose a labelled data set", "dataset")
+    if len(classes := np.unique(images.train.labels)) < 2:
+        raise UserError(
+            f"all images of {options.dataset} are of one class "
+            f"({images.class_names[int(classes[0])]}); a classifier requires at least two",
+            "dataset",
+        )
     if options.to_gray and images.image_shape[-1] != 3:
         raise UserError(f"requires colour images; those of {options.dataset} are gray", "to_gray")
     path = output_file(options, images)

@@ -18,7 +18,7 @@ from evaluation.reports.comparison_figures import Rows, rows_of
 from evaluation.reports.groups import members_of, table_of_means
 from evaluation.reports.packages import described, write_card
 from evaluation.reports.pictures import of_metrics
-from evaluation.reports.tables import notes, printed_if_lost, summary_of_missing, tables
+from evaluation.reports.tables import missing, notes, printed_if_lost, summary_of_missing, tables
 from storage import packages
 from storage.checkpoint_files import steps_of
 from storage.files import write_atomically
@@ -394,4 +394,5 @@ def require_measured(request: MeasureOptions, evaluations: Sequence[dict]) -> No
     """Raise UserError if none of the given metrics could be measured for any run."""
     entries = [entry for e in evaluations for entry in e["metrics"].values()]
     if request.metrics and all(entry["value"] is None for entry in entries):
-        raise UserError(f"{request.metrics}: {entries[0]['protocol']['reason']}", "metrics")
+        reasons = dict.fromkeys(line for e in evaluations for line in missing(e))
+        raise UserError("; ".join(line.removeprefix("n/a: ") for line in reasons), "metrics")

@@ -6,6 +6,7 @@ import gc
 import json
 import math
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -309,7 +310,29 @@ def prepared(
         model.before_training(*(count * batches.images_per_step for count in (epoch, total)))
         check_divides(config.hp.batch_size, distribution.replicas, model.group)
         compile_model(model, options)
+    one = config.hp.batch_size == (1 if options.sync_batch_norm else distribution.replicas)
+    for name in networks_without_input(model) if one else ():
+        warn(
+            f"batch norm over one image: the output of the {name} does not depend on its input "
+            "(z, for a generator); use a larger batch_size, or another norm"
+        )
     return batches, total, model
+
+
+def networks_without_input(model: GenerativeModel) -> list[str]:
+    """Return the trained networks whose output is constant in a step of one image.
+
+    Batch norm of a vector [b, d] over one image is its bias, whatever the vector is.
+    """
+    averages = [average for average, _ in model.ema_pairs()]
+    found = {
+        name: None
+        for name, network in model.networks().items()
+        if not any(network is average for average in averages)
+        for layer in getattr(network, "layers", ())
+        if isinstance(layer, keras.layers.BatchNormalization) and len(layer.input.shape) == 2
+    }
+    return list(found)
 
 
 def description_for_workers(config: Config, images: ImageData, total: int) -> str:

@@ -45,10 +45,7 @@ def delete_stale(folder: Path, metrics: Mapping[str, dict]) -> None:
 
 
 def draw(measured: Mapping[str, Measurement], context: Context, folder: Path) -> None:
-    """Write the pictures of measured metrics, whose protocols are complete.
-
-    There is none of samples whose features are not finite.
-    """
+    """Write the pictures of measured metrics, whose protocols are complete."""
     if any(metric.samples for metric in context.wanted.values()):
         train = context.reference.data.train.images
         with contextlib.suppress(MetricError):

@@ -122,6 +122,43 @@ def test_flagfile_is_replaced_by_its_lines(tmp_path):
     assert given("--flagfile", str(outer)) == {"number": 4, "rate": 0.125}
 
 
+def test_flagfile_with_a_byte_order_mark_is_read(tmp_path):
+    file = tmp_path / "flags.txt"
+    file.write_bytes(b"\xef\xbb\xbf--number=4\r\n--rate=0.125\r\n")
+    assert given(f"--flagfile={file}") == {"number": 4, "rate": 0.125}
+
+
+@pytest.mark.parametrize(
+    ("argument", "name"),
+    [
+        ("\u2013number=4", "U+2013 (en dash)"),
+        ("\u2014number=4", "U+2014 (em dash)"),
+        ("-\u2013number=4", "U+2013 (en dash)"),
+        ("\u2212\u2212number=4", "U+2212 (minus sign)"),
+        ("--\u2011number=4", "U+2011 (non-breaking hyphen)"),
+    ],
+)
+def test_typographic_dash_is_named_with_its_line(tmp_path, argument, name):
+    file = tmp_path / "flags.txt"
+    file.write_text(f"# a comment\n\n--rate=0.5\n  {argument}\n", encoding="utf-8")
+    reason = f"{argument} begins with {name}; write -- before a flag"
+    with pytest.raises(UserError) as of_file:
+        given(f"--flagfile={file}")
+    assert str(of_file.value) == f"flagfile: {file}, line 4: {reason}"
+    if argument.startswith("-"):
+        return  # absl reads it as a flag of an unknown name
+    with pytest.raises(UserError) as of_argument:
+        given("--rate=0.5", argument)
+    assert str(of_argument.value) == reason
+
+
+def test_byte_order_mark_within_a_flagfile_is_named_with_its_line(tmp_path):
+    file = tmp_path / "flags.txt"
+    file.write_text("--rate=0.5\n\ufeff--number=4\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"line 2: .* begins with U\+FEFF \(zero width no-break"):
+        given(f"--flagfile={file}")
+
+
 def test_flagfile_and_flag_together_use_the_later_value(tmp_path):
     file = tmp_path / "flags.txt"
     file.write_text("--number=4\n--nosmooth\n")

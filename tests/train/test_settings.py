@@ -39,3 +39,22 @@ def test_settings_of_keras_and_matplotlib_change_neither_numbers_nor_pictures(
     for picture in ("samples.png", "real.png"):
         assert (run / picture).read_bytes() == (tiny_run.path / picture).read_bytes()
     assert (run / "curves.png").exists()
+
+
+@pytest.mark.slow
+def test_training_with_one_image_per_step_warns_that_batch_norm_hides_z(call, digits, tmp_path):
+    argv = (
+        "--model=gan",
+        "--width=4",
+        "--depth=1",
+        "--g_norm=batch",
+        "--steps=1",
+        "--batch_size=1",
+    )
+    argv += ("--batch_size=1", f"--dataset={digits}", f"--outdir={tmp_path / 'run'}")
+    done = call("train", *argv)
+    assert done.code == 0, done
+    assert done.err == (
+        "warning: batch norm over one image: the output of the generator does not depend on its "
+        "input (z, for a generator); use a larger batch_size, or another norm\n"
+    )

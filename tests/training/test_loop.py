@@ -4,9 +4,11 @@ import json
 import math
 import types
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
+import models
 from errors import UserError
 from training import loading, loop, options
 from training.run_options import RunOptions
@@ -97,3 +99,26 @@ def test_train_with_jit_on_compiles_the_step_and_resumes(call, tiny, tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
     assert all(math.isfinite(value) for line in lines for value in line.values())
+
+
+@pytest.mark.parametrize(
+    ("model", "hyperparameters", "names"),
+    [
+        ("dcgan", {}, ["generator"]),
+        ("dcgan", {"g_norm": "none"}, []),
+        ("gan", {}, []),
+        ("gan", {"g_norm": "batch", "depth": 1}, ["generator"]),
+        ("gan", {"d_norm": "batch", "depth": 2}, ["discriminator"]),
+        ("dcgan", {"network": "resnet"}, []),
+        ("autoencoder", {"norm": "batch", "network": "mlp"}, ["encoder", "decoder"]),
+    ],
+)
+def test_networks_without_input_have_one_output_for_all_latents(model, hyperparameters, names):
+    """In a step of one image, where batch norm of a vector is its bias."""
+    built = models.build(model, "MNIST", width=4, **hyperparameters)
+    assert loop.networks_without_input(built) == names
+    if model == "autoencoder":
+        return
+    latents = built.latents.join(built.latents.draw(2, 0))
+    one, other = (built.generator(latents[k : k + 1], training=True) for k in range(2))
+    assert np.array_equal(one, other) == ("generator" in names)
