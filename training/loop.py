@@ -5,6 +5,7 @@ import functools
 import gc
 import json
 import math
+from collections.abc import Iterator
 
 import keras
 import numpy as np
@@ -325,14 +326,20 @@ def networks_without_input(model: GenerativeModel) -> list[str]:
     Batch norm of a vector [b, d] over one image is its bias, whatever the vector is.
     """
     averages = [average for average, _ in model.ema_pairs()]
-    found = {
-        name: None
-        for name, network in model.networks().items()
-        if not any(network is average for average in averages)
-        for layer in getattr(network, "layers", ())
-        if isinstance(layer, keras.layers.BatchNormalization) and len(layer.input.shape) == 2
-    }
-    return list(found)
+    trained = {n: x for n, x in model.networks().items() if not any(x is a for a in averages)}
+    return [name for name, network in trained.items() if any(map(is_constant, parts(network)))]
+
+
+def parts(layer: keras.Layer) -> Iterator[keras.Layer]:
+    """Yield a layer and the layers within it."""
+    yield layer
+    for part in getattr(layer, "layers", ()):
+        yield from parts(part)
+
+
+def is_constant(layer: keras.Layer) -> bool:
+    """Return whether a layer is the batch norm of a vector [b, d], constant for one example."""
+    return isinstance(layer, keras.layers.BatchNormalization) and len(layer.input.shape) == 2
 
 
 def description_for_workers(config: Config, images: ImageData, total: int) -> str:
