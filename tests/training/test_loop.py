@@ -104,8 +104,8 @@ def test_train_with_jit_on_compiles_the_step_and_resumes(call, tiny, tmp_path):
 @pytest.mark.parametrize(
     ("model", "hyperparameters", "names"),
     [
-        ("dcgan", {}, ["generator"]),
-        ("dcgan", {"g_norm": "none"}, []),
+        ("dcgan", {}, ["generator", "discriminator"]),
+        ("dcgan", {"g_norm": "none", "d_norm": "layer"}, []),
         ("gan", {}, []),
         ("gan", {"g_norm": "batch", "depth": 1}, ["generator"]),
         ("gan", {"d_norm": "batch", "depth": 2}, ["discriminator"]),
@@ -113,12 +113,17 @@ def test_train_with_jit_on_compiles_the_step_and_resumes(call, tiny, tmp_path):
         ("autoencoder", {"norm": "batch", "network": "mlp"}, ["encoder", "decoder"]),
     ],
 )
-def test_networks_without_input_have_one_output_for_all_latents(model, hyperparameters, names):
+def test_networks_without_input_have_one_output_for_all_inputs(model, hyperparameters, names):
     """In a step of one image, where batch norm of a vector is its bias."""
     built = models.build(model, "MNIST", width=4, **hyperparameters)
     assert loop.networks_without_input(built) == names
     if model == "autoencoder":
         return
-    latents = built.latents.join(built.latents.draw(2, 0))
-    one, other = (built.generator(latents[k : k + 1], training=True) for k in range(2))
-    assert np.array_equal(one, other) == ("generator" in names)
+    inputs = {
+        "generator": built.latents.join(built.latents.draw(2, 0)),
+        "discriminator": tf.random.stateless_uniform((2, 28, 28, 1), [0, 1], -1, 1),
+    }
+    for name, both in inputs.items():
+        network = built.networks()[name]
+        one, other = (network(both[k : k + 1], training=True) for k in range(2))
+        assert np.array_equal(one, other) == (name in names)
