@@ -16,7 +16,7 @@ from evaluation.families.clusters import GRAY_CLASS_INFORMATION
 from evaluation.features import classifier
 from evaluation.features.extractor import plain_name
 from fields import field
-from storage.paths import expanded, one_path, require_writable
+from storage.paths import expanded, one_path, require_apart, require_writable
 from waiting import cleared, waiting
 
 if TYPE_CHECKING:
@@ -115,6 +115,7 @@ def train_classifier(options: ClassifierOptions) -> str:
         raise UserError(f"requires colour images; those of {options.dataset} are gray", "to_gray")
     path = output_file(options, images)
     require_writable(path.parent, "outdir")
+    require_apart(path.parent, options.dataset, "outdir", around=False)
     if options.outdir and path.exists():
         raise UserError(f"{path} exists; choose another directory, or delete it", "outdir")
     network = fit(options, images.train, images.num_classes)

@@ -26,7 +26,7 @@ from models.abilities import (
 from models.priors import NORMAL, PRIORS, SPHERICAL
 from storage import packages
 from storage.files import write_npz_in_parts
-from storage.paths import expanded, one_path, require_writable
+from storage.paths import expanded, one_path, require_apart, require_writable
 from storage.run_directory import RunDirectory
 from training import sizes
 from training.file_names import of_other_counts, prefix, stem
@@ -109,6 +109,8 @@ def draw(given: Mapping[str, Any]) -> list[str]:
         "outdir" if options.outdir else "pretrained" if options.pretrained else "run",
         "Set --outdir to a directory that can be written",
     )
+    dataset = Config.of_run(trained).options.dataset
+    require_apart(outdir, dataset, "outdir" if options.outdir else "run", around=False)
     output = fields.selected(options, "output")
     sizes.require_space(output.size, options, trained.read_data()["image_shape"], outdir)
     with waiting("loading TensorFlow"):

@@ -6,8 +6,9 @@ from pathlib import Path
 from errors import UserError
 from evaluation.options import EvaluateOptions
 from storage.packages import Package
-from storage.paths import require_writable
+from storage.paths import require_apart, require_writable
 from storage.run_directory import RunDirectory
+from training.options import Config
 
 
 def require_outputs(
@@ -16,14 +17,17 @@ def require_outputs(
     """Check the folders of the outputs before anything is measured.
 
     Raises:
-        UserError: one cannot be written, or `outdir` has no effect or is the directory of another
-            run.
+        UserError: one cannot be written, or `outdir` has no effect, is the directory of another
+            run or is in a folder of images.
     """
     for package in (run for run in runs if updates_description(run, request)):
         require_writable(package.config.parent, "pretrained", "Set --outdir")
     compared = len(runs) > 1 or request.baselines or study
     if compared or request.images or uses_outdir(request, runs):
         require_writable(request.folder, "outdir")
+        read = [Config.of_run(run).options.dataset for run in runs]
+        for images in (request.images, request.dataset, *read):
+            require_apart(request.folder, images, "outdir", around=False)
     if uses_outdir(request, runs) and not study:
         (run,) = runs
         if is_run(request.folder) and request.folder.resolve() != run.outputs.resolve():
