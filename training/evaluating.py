@@ -27,6 +27,7 @@ from storage.run_directory import RunDirectory
 from training import options
 from training.evaluation_outputs import require_outputs, updates_description, uses_outdir
 from training.publishing import published_record
+from training.run_options import RunOptions
 from waiting import waiting
 
 __all__ = ["EvaluateOptions", "evaluate_all"]
@@ -275,7 +276,7 @@ def references_of(
     return references
 
 
-def require_own_data_dir(saved: options.RunOptions) -> None:
+def require_own_data_dir(saved: RunOptions) -> None:
     """Raise UserError if only the options in a config.json say where its data set is prepared."""
     if saved.data_dir and data.of_tfds(saved.dataset) and not os.environ.get("TFDS_DATA_DIR"):
         raise UserError(
