@@ -214,6 +214,14 @@ def test_control_characters_in_names_of_files_and_classes_are_escaped(tmp_path):
     assert_printable(note)
 
 
+def test_control_characters_in_names_of_arrays_are_escaped(call, tmp_path):
+    images = {f"x{ESCAPE}": np.zeros((2, 8, 8), np.uint8)}
+    np.savez(tmp_path / "a.npz", **images)
+    refusal = call("train", "--model=gan", f"--dataset={tmp_path / 'a.npz'}").refusal()
+    assert f"x{ESCAPED}" in refusal
+    assert_printable(refusal)
+
+
 def test_control_characters_in_the_files_of_a_run_do_not_reach_the_terminal(call, copied_run):
     saved = json.loads((copied_run / "config.json").read_text())
     saved["data"]["name"] = saved["environment"]["machine"] = f"name{ESCAPE}"
