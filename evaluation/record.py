@@ -3,13 +3,13 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from errors import warn
 from evaluation import runner
-from evaluation.context import Context, Stopwatch
+from evaluation.context import Stopwatch
 from evaluation.options import MeasureOptions
 from evaluation.reference import Reference
 from evaluation.reports import pictures
@@ -64,8 +64,9 @@ def evaluate(
         name: Measurement(m.value, {**protocol, **m.protocol}) for name, m in measured.items()
     }
     if folder:
-        with watch.stage("neighbours"), waiting(f"{subject.name}: pictures"):
-            draw_pictures(measured, context, folder)
+        title = f"{subject.name}: pictures"
+        with watch.stage("neighbours"), waiting(title), pictures.optional(folder):
+            pictures.draw(measured, context, folder)
     record = as_record(subject.name, reference.data.name, measured, watch)
     if folder and any(entry["value"] is not None for entry in record["metrics"].values()):
         with printed_if_lost([record]):
@@ -74,14 +75,6 @@ def evaluate(
                 pictures.delete_stale(folder, kept["metrics"])
             write_json(folder / FILE, kept)
     return record
-
-
-def draw_pictures(measured: Mapping[str, Measurement], context: Context, folder: Path) -> None:
-    """Write the pictures of measured metrics; a failure is a warning."""
-    try:
-        pictures.draw(measured, context, folder)
-    except Exception as error:  # matplotlib raises errors of many types
-        warn(f"{folder}: pictures cannot be drawn ({type(error).__name__}: {error})")
 
 
 def about(reference: Reference) -> dict:

@@ -2,12 +2,13 @@
 
 import contextlib
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 import plotting
+from errors import warn
 from evaluation import families
 from evaluation.categories import CLUSTER_ACCURACY, class_name, diagonal, with_classes
 from evaluation.context import Context
@@ -42,6 +43,15 @@ def delete_stale(folder: Path, metrics: Mapping[str, dict]) -> None:
     """Delete the pictures in a folder that do not belong to its stored metrics."""
     for name in {NEIGHBOURS, CODES, CONFUSION} - of_metrics(metrics):
         (folder / name).unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def optional(folder: Path) -> Iterator[None]:
+    """Context of pictures in a folder whose failure is a warning, not the end of the evaluation."""
+    try:
+        yield
+    except Exception as error:  # matplotlib raises errors of many types
+        warn(f"{folder}: pictures cannot be drawn ({type(error).__name__}: {error})")
 
 
 def draw(measured: Mapping[str, Measurement], context: Context, folder: Path) -> None:

@@ -63,3 +63,18 @@ def test_curves_of_an_earlier_comparison_are_deleted(tmp_path):
     line = write_comparison(tmp_path, [record], {"a": []}, {"a": ["a"]})
     assert line == f"comparison.md (with the protocols), .json, .csv and .png are in {tmp_path}"
     assert not (tmp_path / "curves.png").exists()
+
+
+def test_comparison_whose_figures_fail_has_its_tables(tmp_path, capsys):
+    """There is no figure without a measured metric."""
+    from evaluation.reports.comparison import write_comparison
+
+    entry = {"value": None, "protocol": {"reason": "none"}}
+    record = {"name": "a", "dataset": "d", "seconds": {}, "metrics": {"pixel_mean": entry}}
+    line = write_comparison(tmp_path, [record], {"a": []}, {"a": ["a"]})
+    assert line.startswith("comparison.md")
+    assert capsys.readouterr().err.startswith(
+        f"warning: {tmp_path}: pictures cannot be drawn (ValueError: "
+    )
+    files = {"comparison.md", "comparison.csv", "comparison.json"}
+    assert {path.name for path in tmp_path.iterdir()} == files
