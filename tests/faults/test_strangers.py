@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from errors import UserError
+
 MARK = "executed"
 TRAP = f"import pathlib\npathlib.Path(__file__).with_name({MARK!r}).write_text('')\n"
 
@@ -259,3 +261,15 @@ def test_control_characters_in_measured_metrics_are_escaped_in_tables_and_notes(
         assert f"{name}{ESCAPED}" in table
     assert_printable(tables.notes(record))
     assert_printable(tables.summary_of_missing([record]))
+
+
+def test_data_dir_of_the_flagfile_of_a_study_is_followed(copied_run, tmp_path):
+    from evaluation.options import EvaluateOptions
+    from storage.run_directory import RunDirectory
+    from training import evaluating
+
+    sets = prepared(tmp_path / "sets")
+    run = RunDirectory(with_options(copied_run, dataset="stranger_set", data_dir="/elsewhere"))
+    request = EvaluateOptions(run=run.label)
+    with pytest.raises(UserError, match=r"features\.json names the class stranger_features"):
+        evaluating.references_of([run], request, {run.label: str(sets)})
