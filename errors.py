@@ -29,7 +29,7 @@ def require_own_packages() -> None:
 
 require_own_packages()
 
-from waiting import cleared  # noqa: E402, after the check
+from waiting import cleared, printable  # noqa: E402, after the check
 
 
 class UserError(ValueError):
@@ -58,7 +58,7 @@ def one_line(text: str, longest: int = 400) -> str:
     if len(text) > longest:
         tail = longest // 3
         text = f"{text[: longest - tail - 5]} ... {text[-tail:]}"
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return printable(text)
 
 
 def warn(message: str) -> None:

@@ -1,4 +1,4 @@
-"""Notes on stderr about work that takes long.
+"""Notes on stderr about work that takes long, and text that a terminal can show.
 
 In a terminal or a notebook they are one line that appears after two seconds, is updated, and is
 erased at the end of the work; elsewhere they are a new line every 30 seconds.
@@ -19,6 +19,14 @@ PATIENCE = {True: 2.0, False: 30.0}
 PERIOD = {True: 0.5, False: 30.0}
 
 
+def printable(text: str) -> str:
+    """Return a text with control characters, such as those of a stranger's file name, escaped.
+
+    Line ends are escaped as well, and bytes of a file name that are no UTF-8.
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
 @dataclasses.dataclass(eq=False)  # two works of one title differ
 class Work:
     """Work in progress.
@@ -34,6 +42,7 @@ class Work:
     done: int = 0
 
     def __post_init__(self):
+        self.title = printable(self.title)
         self.since, self.noted = time.monotonic(), -math.inf
 
     def note(self, now: float) -> str:

@@ -2,6 +2,7 @@
 
 import os
 import stat
+import unicodedata
 from collections.abc import Iterator, Sequence
 
 from errors import UserError
@@ -10,6 +11,9 @@ from storage.paths import one_path
 LIMIT = 2**20  # bytes of a flagfile
 DEEPEST = 20  # flagfiles within flagfiles
 NAMES = ("--flagfile", "-flagfile")
+MINUS = "\u2212"  # no dash by its category
+# Byte-order marks of encodings other than UTF-8.
+MARKS = {b"\xff\xfe": "UTF-16", b"\xfe\xff": "UTF-16"}
 
 
 def with_flagfiles(argv: Sequence[str]) -> list[str]:
@@ -20,7 +24,8 @@ def with_flagfiles(argv: Sequence[str]) -> list[str]:
     only.
 
     Raises:
-        UserError: a flagfile cannot be read, is larger than 1 MB, is no text, or names itself.
+        UserError: a flagfile cannot be read, is larger than 1 MB, is no text, or names itself, or
+            one of its lines begins with a dash that is none of a flag.
     """
     return list(_inserted(argv, 0))
 
@@ -45,9 +50,33 @@ def _inserted(argv: Sequence[str], depth: int) -> Iterator[str]:
 
 
 def lines_of(path: str) -> list[str]:
-    """Return the lines of a flagfile without blank lines and comments."""
-    lines = [line.strip() for line in text_of(path).splitlines()]
-    return [line for line in lines if line and not line.startswith(("#", "//"))]
+    """Return the lines of a flagfile without blank lines and comments.
+
+    Raises:
+        UserError: the file cannot be read, or a line begins with a character that looks like a dash
+            or cannot be seen.
+    """
+    found = []
+    for number, line in enumerate(text_of(path).splitlines(), 1):
+        line = line.strip()
+        if reason := misleading(line):
+            raise UserError(f"{path}, line {number}: {reason}", "flagfile")
+        if line and not line.startswith(("#", "//")):
+            found.append(line)
+    return found
+
+
+def misleading(argument: str) -> str:
+    """Return the reason why an argument that looks like a flag is none, or "".
+
+    Word processors and web pages replace -- by a typographic dash, and a file that was saved as two
+    may have a byte-order mark within it.
+    """
+    rest = argument.lstrip("-")
+    if not rest or (unicodedata.category(rest[0]) not in ("Pd", "Cf") and rest[0] != MINUS):
+        return ""
+    name = unicodedata.name(rest[0], "").lower()
+    return f"{argument} begins with U+{ord(rest[0]):04X} ({name}); write -- before a flag"
 
 
 def text_of(path: str) -> str:
@@ -71,11 +100,18 @@ def text_of(path: str) -> str:
         raise UserError(f"cannot open {path} ({error.strerror or error})", "flagfile") from None
     if len(content) > LIMIT:
         raise UserError(f"{path}: larger than 1 MB, expected a text file of flags", "flagfile")
-    try:
-        if b"\0" in content:
-            raise ValueError
-        return content.decode("utf-8-sig")
-    except ValueError:
+    if encoding := MARKS.get(content[:2]):
         raise UserError(
-            f"{path}: expected a text file of flags, got binary data", "flagfile"
+            f"{path}: has the byte-order mark of {encoding}; save it as UTF-8", "flagfile"
+        )
+    if b"\0" in content:
+        raise UserError(f"{path}: expected a text file of flags, got binary data", "flagfile")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        number = content.count(b"\n", 0, error.start) + 1
+        raise UserError(
+            f"{path}, line {number}: the byte 0x{content[error.start]:02x} is no UTF-8; save the "
+            "file as UTF-8",
+            "flagfile",
         ) from None

@@ -18,7 +18,7 @@ from absl import flags
 
 from cli import version
 from cli.failures import explained
-from cli.flagfiles import with_flagfiles
+from cli.flagfiles import misleading, with_flagfiles
 from errors import UserError, as_text, near, one_line
 from fields import allowed, check_value, names_of, normalised, value_type
 
@@ -89,7 +89,7 @@ def given(argv: Sequence[str], *classes: type, partial: bool = False) -> dict[st
             raise error.__context__ from None
         raise UserError(str(error)) from None
     if rest and not partial:
-        raise UserError(f"{rest[0]}: not a flag; flags are --name=value")
+        raise UserError(misleading(rest[0]) or f"{rest[0]}: not a flag; flags are --name=value")
     found = {name: values[name].value for name in values if values[name].present}
     return {name: "\n".join(v) if isinstance(v, list) else v for name, v in found.items()}
 
@@ -173,13 +173,14 @@ def run_script(main: Main, argv: Sequence[str] | None = None) -> int:
 
     --version prints the version instead. Errors of the machine, such as a full disk, are handled
     in the same way (`cli.failures`). If the reader of the output closes the pipe, such as `head`,
-    the script ends without an error message. Characters that stdout cannot encode are printed as ?.
+    the script ends without an error message; without any stdout or stderr nothing is printed there.
+    Characters that they cannot encode are printed as escapes.
     Ctrl-C gives one line; `main` does the imports that take long, so that it does from the start.
     """
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # the default on some CPUs only
+    os.environ.update(KERAS_BACKEND="tensorflow", MPLBACKEND="agg")  # of a notebook, perhaps
     argv = sys.argv[1:] if argv is None else argv
-    with contextlib.suppress(AttributeError):  # of a stream that a notebook or a test replaced
-        sys.stdout.reconfigure(errors="replace")
+    _make_streams_usable()
     try:
         if any(argument in VERSION for argument in argv):
             print(version.described())
@@ -205,6 +206,15 @@ def run_script(main: Main, argv: Sequence[str] | None = None) -> int:
     finally:
         atexit.unregister(_ignore_stops)
         atexit.register(_ignore_stops)  # the last to be registered is the first to run
+
+
+def _make_streams_usable() -> None:
+    """Open streams that were closed when the process began; print what they cannot encode."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115, until the process ends
+        with contextlib.suppress(AttributeError):  # of a stream that a notebook or a test replaced
+            getattr(sys, name).reconfigure(errors="backslashreplace")
 
 
 def _ignore_stops() -> None:

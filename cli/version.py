@@ -16,7 +16,7 @@ LIBRARIES = ("tensorflow", "keras", "numpy")
 
 def described() -> str:
     """Return the release and commit of this code, and the versions of Python and the libraries."""
-    release = re.search(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)[1]
+    release = re.search(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text("utf-8"), re.MULTILINE)[1]
     zoo, of_git = f"GAN Zoo: {release.lower()}", commit()
     if of_git:
         zoo += f", commit {of_git}"

@@ -5,6 +5,8 @@ import hashlib
 
 import numpy as np
 
+from errors import printable
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
@@ -38,6 +40,12 @@ class ImageData:
     class_names: tuple[str, ...]
     fingerprint: str
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        """Escape control characters in texts, which may be names of a stranger's files."""
+        object.__setattr__(self, "name", printable(self.name))
+        for field in ("class_names", "notes"):
+            object.__setattr__(self, field, tuple(map(printable, getattr(self, field))))
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import pathlib
 import re
 import socket
 import threading
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 PROBE_SECONDS = 3.0
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
 _BATCH = 512
+_OWN_FEATURES = "tensorflow_datasets."
 
 
 def load(
@@ -42,8 +44,8 @@ def load(
         known: further names suggested for an unknown one.
 
     Raises:
-        UserError: the set is unknown, has no images, requires image_size, or is not prepared and
-            cannot be downloaded.
+        UserError: the set is unknown, has no images, requires image_size, has a feature class that
+            is not of TFDS, or is not prepared and cannot be downloaded.
     """
     data_dir = data_dir or os.environ.get("TFDS_DATA_DIR") or None
     directory = expanded(data_dir or "~", "data_dir")  # by default TFDS uses ~
@@ -92,9 +94,39 @@ def _builder(name: str, data_dir: str | None, known: Iterable[str]) -> tfds.core
             "dataset",
         )
     try:
-        return tfds.builder(base + rest, data_dir=data_dir)
+        with _own_features_only(name):
+            return tfds.builder(base + rest, data_dir=data_dir)
+    except UserError:
+        raise
     except Exception as error:  # a builder's own code may raise anything
         raise UserError(f"{name}: TFDS cannot set it up ({_one_line(error)})", "dataset") from error
+
+
+@contextlib.contextmanager
+def _own_features_only(name: str) -> Iterator[None]:
+    """Context in which feature classes of a prepared set that are not of TFDS raise UserError.
+
+    TFDS imports the module of each class that features.json names, which executes it.
+    """
+    from tensorflow_datasets.core.features import feature
+
+    connector = feature.FeatureConnector
+    found_by_tfds = connector.__dict__["cls_from_name"]
+
+    def checked(cls, python_class_name: str) -> type:
+        if not python_class_name.startswith(_OWN_FEATURES):
+            raise UserError(
+                f"{name}: its features.json names the class {python_class_name}, and only classes "
+                "of tensorflow_datasets are imported; write an .npz file or a folder of images",
+                "dataset",
+            )
+        return found_by_tfds.__get__(None, cls)(python_class_name)
+
+    connector.cls_from_name = classmethod(checked)
+    try:
+        yield
+    finally:
+        connector.cls_from_name = found_by_tfds
 
 
 def _one_line(error: Exception) -> str:

@@ -17,6 +17,7 @@ from evaluation.metric import Features, Images, Metric
 from evaluation.reference import Reference, counted
 from evaluation.sharing import Sharing
 from evaluation.subject import Subject
+from metrics.measurement import MetricError
 from metrics.pixels import PixelStatistics
 
 if TYPE_CHECKING:
@@ -51,29 +52,43 @@ class Samples:
 
     Attributes:
         pixels: pixel statistics of all samples.
-        features: feature statistics of all samples; None if no wanted metric requires them.
-        clean_features: the same with the resizing of clean-fid.
         first: the first FIRST samples, uint8 [n, h, w, c].
+        found: feature statistics of all samples, or why there are none; None if no wanted metric
+            requires them.
+        clean_found: the same with the resizing of clean-fid.
     """
 
     pixels: PixelStatistics
-    features: FeatureStatistics | None
-    clean_features: FeatureStatistics | None
     first: np.ndarray
+    found: FeatureStatistics | MetricError | None = None
+    clean_found: FeatureStatistics | MetricError | None = None
+
+    @property
+    def features(self) -> FeatureStatistics:
+        """Feature statistics; MetricError if a feature is not finite."""
+        return _required(self.found)
+
+    @property
+    def clean_features(self) -> FeatureStatistics:
+        """Feature statistics with the resizing of clean-fid, as `features`."""
+        return _required(self.clean_found)
+
+
+def _required(found: FeatureStatistics | MetricError) -> FeatureStatistics:
+    if isinstance(found, MetricError):
+        raise found
+    return found
 
 
 def draw_samples(context: Context) -> Samples:
-    """Return the statistics of n samples, drawn batch by batch.
-
-    Raises:
-        MetricError: a feature of the samples is not finite.
-    """
-    wanted, watch = context.wanted.values(), context.watch
-    networks = [context.extractor_of(m) for m in wanted if m.samples]
-    plain, clean = (
-        FeatureStatistics(network, context.n) if network and network in networks else None
-        for network in (context.extractor, context.extractor and context.extractor.clean)
-    )
+    """Return the statistics of n samples, drawn batch by batch."""
+    watch, network = context.watch, context.extractor
+    networks = [context.extractor_of(m) for m in context.wanted.values() if m.samples]
+    found = {
+        name: FeatureStatistics(one, context.n)
+        for name, one in (("found", network), ("clean_found", network and network.clean))
+        if one and one in networks
+    }
     pixels, first = PixelStatistics(), []
     batches = counted(context.subject.draw(context.n, context.seed), context.n, "samples")
     while True:
@@ -81,14 +96,18 @@ def draw_samples(context: Context) -> Samples:
             images = next(batches, None)
         if images is None:
             break
-        for statistics in filter(None, (plain, clean)):
-            with watch.stage("features of samples"):
-                statistics.update(images)
+        for name, statistics in found.items():
+            if not isinstance(statistics, MetricError):
+                with watch.stage("features of samples"):
+                    try:
+                        statistics.update(images)
+                    except MetricError as error:
+                        found[name] = error
         with watch.stage("pixels"):
             pixels.update(images)
         if sum(map(len, first)) < FIRST:
             first.append(images)
-    return Samples(pixels, plain, clean, np.concatenate(first)[:FIRST])
+    return Samples(pixels, np.concatenate(first)[:FIRST], **found)
 
 
 class Context(Sharing):
@@ -143,7 +162,7 @@ class Context(Sharing):
 
     @property
     def samples(self) -> Samples:
-        """Statistics of the samples; MetricError if a feature is not finite."""
+        """Statistics of the samples."""
         return self.shared(draw_samples)
 
     @property

@@ -71,7 +71,7 @@ class MeasureOptions:
     )
     data_dir: str = field(
         "",
-        "directory of TensorFlow Datasets; default: that of the run",
+        "directory of TensorFlow Datasets; default: TFDS_DATA_DIR",
         group="protocol",
         convert=one_path,
     )

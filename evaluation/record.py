@@ -13,6 +13,7 @@ from evaluation.context import Stopwatch
 from evaluation.options import MeasureOptions
 from evaluation.reference import Reference
 from evaluation.reports import pictures
+from evaluation.reports.tables import printed_if_lost
 from evaluation.subject import Subject
 from metrics.measurement import Measurement
 from storage.files import write_json
@@ -63,14 +64,16 @@ def evaluate(
         name: Measurement(m.value, {**protocol, **m.protocol}) for name, m in measured.items()
     }
     if folder:
-        with watch.stage("neighbours"), waiting(f"{subject.name}: pictures"):
+        title = f"{subject.name}: pictures"
+        with watch.stage("neighbours"), waiting(title), pictures.optional(folder):
             pictures.draw(measured, context, folder)
     record = as_record(subject.name, reference.data.name, measured, watch)
     if folder and any(entry["value"] is not None for entry in record["metrics"].values()):
-        kept = with_earlier(record, protocol, hashed, folder)
-        if (folder / FILE).exists():
-            pictures.delete_stale(folder, kept["metrics"])
-        write_json(folder / FILE, kept)
+        with printed_if_lost([record]):
+            kept = with_earlier(record, protocol, hashed, folder)
+            if (folder / FILE).exists():
+                pictures.delete_stale(folder, kept["metrics"])
+            write_json(folder / FILE, kept)
     return record
 
 

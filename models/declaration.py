@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import fields
+from models import keras_settings
 
 if TYPE_CHECKING:
     from models.base import GenerativeModel
@@ -53,8 +54,10 @@ class Model:
         """Return an untrained model with resolved hyperparameters.
 
         Raises:
-            UserError: the networks do not support the image shape, or the model requires labels.
+            UserError: the networks do not support the image shape, the model requires labels, or
+                Keras has other settings than `keras_settings`.
         """
+        keras_settings.require()
         return self.load()(
             tuple(image_shape),
             num_classes=num_classes,

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from plotting.figures import LEFT, TOP, fitted, ruler, save_figure, write_figure_title
+from plotting.figures import LEFT, TOP, fitted, own_settings, ruler, save_figure, write_figure_title
 from plotting.looks import INK, LINES, Look, look_of
 from plotting.paths import check_ending
 
@@ -53,6 +53,7 @@ class Panel:
     seeds: Mapping[str, Sequence[Series]] = dataclasses.field(default_factory=dict)
 
 
+@own_settings()
 def save_curves(
     path: str | os.PathLike,
     panels: Sequence[Panel],

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from plotting.curves import DPI, GRAY_INK, PALE_INK, WIDTH, shortened
-from plotting.figures import save_figure, write_figure_title
+from plotting.figures import own_settings, save_figure, write_figure_title
 from plotting.looks import INK, LINES, Look, in_order
 from plotting.paths import check_ending
 
@@ -63,6 +63,7 @@ class Dots:
     reference: float = 0.0
 
 
+@own_settings()
 def save_dots(path: str | os.PathLike, groups: Sequence[Dots], title: str = "") -> None:
     """Draw the groups as a PNG file 900 pixels wide, written atomically.
 

@@ -1,9 +1,10 @@
 """Titles and texts of matplotlib figures, and their PNG files, with a palette."""
 
+import contextlib
 import functools
 import io
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -12,6 +13,16 @@ from storage.files import write_atomically
 
 COLOURS = 256  # of a palette
 LEFT, TOP = 0.12, 0.08  # inches; margins of the title
+
+
+@contextlib.contextmanager
+def own_settings() -> Iterator[None]:
+    """Context or decorator: matplotlib has its own defaults, whatever a matplotlibrc says."""
+    import matplotlib
+
+    with matplotlib.rc_context():
+        matplotlib.rcdefaults()
+        yield
 
 
 def write_figure_title(figure, title: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from plotting.curves import DPI, GRAY_INK, PALE_INK
-from plotting.figures import fitted, ruler, save_figure
+from plotting.figures import fitted, own_settings, ruler, save_figure
 from plotting.looks import INK
 from plotting.paths import check_ending
 
@@ -17,6 +17,7 @@ LONGEST = 2.0  # maximum length of a name in inches
 MARGIN, LINE, SPACE = 0.12, 0.24, 0.08  # inches; LINE is the height of a title
 
 
+@own_settings()
 def save_matrix(
     path: str | os.PathLike,
     counts,

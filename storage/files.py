@@ -9,7 +9,8 @@ import pathlib
 import re
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -97,11 +98,44 @@ def write_atomically(path: str | os.PathLike, content: bytes | str) -> None:
         os.fsync(file.fileno())
 
 
-def write_npz(path: str | os.PathLike, arrays: Mapping[str, Any], compressed: bool = False) -> None:
+def write_npz(path: str | os.PathLike, arrays: Mapping[str, Any]) -> None:
     """Write arrays by name to an .npz file, atomically."""
     buffer = io.BytesIO()
-    (np.savez_compressed if compressed else np.savez)(buffer, **arrays)
+    np.savez(buffer, **arrays)
     write_atomically(path, buffer.getvalue())
+
+
+def write_npz_in_parts(
+    path: str | os.PathLike, name: str, shape: Sequence[int], parts: Iterable[np.ndarray]
+) -> None:
+    """Write one uint8 array to a compressed .npz file, atomically, one part in memory at a time.
+
+    Args:
+        path: the file.
+        name: name of the array.
+        shape: its shape.
+        parts: the array in consecutive parts along its first axis.
+
+    Raises:
+        ValueError: the parts do not have the shape.
+    """
+    about = {"descr": "|u1", "fortran_order": False, "shape": tuple(shape)}
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        with (
+            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
+            archive.open(f"{name}.npy", "w", force_zip64=True) as member,
+        ):
+            np.lib.format.write_array_header_1_0(member, about)
+            count = 0
+            for part in parts:
+                if part.dtype != np.uint8 or part.shape[1:] != tuple(shape[1:]):
+                    raise ValueError(f"expected uint8 {shape}, got {part.dtype} {part.shape}")
+                member.write(np.ascontiguousarray(part).data)
+                count += len(part)
+            if count != shape[0]:
+                raise ValueError(f"expected {shape[0]} rows, got {count}")
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def write_json(path: str | os.PathLike, value) -> None:

@@ -65,6 +65,42 @@ def several_paths(text: str) -> str:
     return ",".join(map(one_path, stripped))
 
 
+def require_apart(folder: Path, images: str, option: str, *, around: bool = True) -> None:
+    """Check that outputs are not written to a folder of images, where they would be read as images.
+
+    Args:
+        folder: the folder of the outputs; it may be missing.
+        images: name or path of a data set; only a folder is checked.
+        option: name of the option that an error names.
+        around: whether the images may not be within `folder` either.
+
+    Raises:
+        UserError: `folder` is the folder of the images or within it, or contains it.
+    """
+    place, source = Path(folder).resolve(), Path(images)
+    if not images.strip() or not source.is_dir():
+        return
+    if _is_within(place, source):
+        raise UserError(
+            f"{folder} is inside the folder of the images, {images}, whose files are read as "
+            "images; choose another directory",
+            option,
+        )
+    if around and _is_within(source.resolve(), place):
+        raise UserError(
+            f"{folder} contains the folder of the images, {images}; choose another directory",
+            option,
+        )
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    """Return whether a resolved path is a folder or a path in it, under any of its names."""
+    return any(
+        above.exists() and folder.exists() and os.path.samefile(above, folder)
+        for above in (path, *path.parents)
+    )
+
+
 def require_writable(folder: Path, option: str, advice: str = "Choose another directory") -> None:
     """Check that a folder can be written, or made if it is missing; nothing is written.
 

@@ -119,7 +119,7 @@ class RunDirectory(SavedConfig):
         """Context of writes without which the training goes on: a failure gives one warning.
 
         Args:
-            what: name of the files, in the plural.
+            what: name of the files, in the plural, which may be drawn here as well.
 
         Raises:
             UserError: the run directory is gone.
@@ -127,9 +127,14 @@ class RunDirectory(SavedConfig):
         self.require()
         try:
             yield
+        except UserError:
+            raise
         except OSError as error:
             self.require()
             self._warn_once(f"{self.path}: {what} cannot be written ({reason_of(error)})")
+        except Exception as error:  # matplotlib raises errors of many types
+            reason = f"{type(error).__name__}: {error}"
+            self._warn_once(f"{self.path}: {what} cannot be drawn ({reason})")
 
     def _warn_once(self, message: str) -> None:
         if message not in self._warned:

@@ -247,3 +247,31 @@ def test_export_of_an_earlier_step_describes_that_step(tiny_run, tmp_path, call)
 def test_command_of_a_description_has_no_absolute_path():
     command = "python train.py --a=/x --b /y --c=r,/z --d=1 --outdir=/tmp/a=b 'e f'"
     assert export.without_paths(command) == "python train.py --d=1 'e f'"
+
+
+def test_paths_in_a_description_are_not_followed(folder, tmp_path, monkeypatch, call, digits):
+    """Its name, its outdir and its data_dir are those of a stranger's machine."""
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    mine = shutil.copytree(folder, tmp_path / "mine")
+    about = json.loads((mine / "coded.json").read_text())
+    about["name"] = "../../elsewhere/x"
+    places = {"outdir": "../elsewhere", "copy_to": "../elsewhere", "data_dir": "../elsewhere"}
+    about["options"].update(places)
+    about["trained"]["flagfile"] = "../elsewhere/x.txt"
+    (mine / "coded.json").write_text(json.dumps(about))
+    path = mine / "coded.safetensors"
+    done = call("generate", f"--pretrained={path}", "--n=1")
+    assert done.out == f"{mine / 'coded' / 'generated' / 'grid-n1-seed0-step4.png'}\n"
+    argv = (f"--pretrained={path}", "--metrics=pixel_mean", "--num_samples=20")
+    assert call("evaluate", *argv, f"--dataset={digits}").code == 0
+    assert [entry.name for entry in tmp_path.iterdir()] == ["mine"]
+    about["options"]["dataset"] = "stranger_set"
+    (mine / "coded.json").write_text(json.dumps(about))
+    assert "data_dir=../elsewhere" in call("evaluate", *argv).refusal()
+
+
+@pytest.mark.parametrize("name", ["../shipped/coded", "../../etc/passwd", "coded/../coded"])
+def test_name_with_a_path_is_no_shipped_package(shipped, call, name):
+    assert call("generate", f"--pretrained={name}").refusal().startswith(
+        f"--pretrained: no such weights: {name}"
+    )  # fmt: skip

@@ -86,7 +86,9 @@ def test_features_of_evaluate_takes_the_file_that_train_classifier_wrote(
 def test_train_classifier_with_invalid_flags_ends_before_tensorflow_is_imported(
     without_tensorflow, tmp_path
 ):
-    np.savez(tmp_path / "plain.npz", x_train=np.zeros((9, 8, 8), np.uint8))
+    images = {"x_train": np.zeros((9, 8, 8), np.uint8)}
+    np.savez(tmp_path / "plain.npz", **images)
+    np.savez(tmp_path / "one.npz", **images, y_train=np.zeros(9, int))
     refused = {
         "--epochs=0": "--epochs: expected ",
         "--batch_size=0": "--batch_size: expected ",
@@ -101,12 +103,14 @@ def test_train_classifier_with_invalid_flags_ends_before_tensorflow_is_imported(
         "--dataset=none.npz": "--dataset: none.npz",
         "--width=4": "--dataset: expected a labelled data set, such as FASHION_MNIST",
         "--dataset=plain.npz": "--dataset: plain.npz has no labels",
+        "--dataset=one.npz": "--dataset: all images of one.npz are of one class (0); a classifier "
+        "requires at least two",
     }
     outcomes = without_tensorflow("train_classifier", [[flag] for flag in refused], tmp_path)
     for outcome, message in zip(outcomes, refused.values(), strict=True):
         assert message in outcome.refusal()
         assert outcome.out == ""
-    assert [path.name for path in tmp_path.iterdir()] == ["plain.npz"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.npz", "plain.npz"]
 
 
 def test_help_of_train_classifier_lists_every_flag(without_tensorflow, tmp_path):

@@ -33,6 +33,11 @@ def notes(monkeypatch):
     return notes
 
 
+def test_control_characters_in_the_title_of_work_are_escaped():
+    work = waiting.Work("loading a\x1b]0;title\x07\u202e\n\udcff")
+    assert str(work) == r"loading a\x1b]0;title\x07\u202e\n\udcff"
+
+
 def test_notes_at_a_terminal_begin_after_two_seconds_and_are_erased(notes):
     made, stderr = notes(live=True)
     with waiting.waiting("decoding", total=1200) as work:

@@ -16,7 +16,7 @@ from evaluation.families.clusters import GRAY_CLASS_INFORMATION
 from evaluation.features import classifier
 from evaluation.features.extractor import plain_name
 from fields import field
-from storage.paths import expanded, one_path, require_writable
+from storage.paths import expanded, one_path, require_apart, require_writable
 from waiting import cleared, waiting
 
 if TYPE_CHECKING:
@@ -91,8 +91,8 @@ def train_classifier(options: ClassifierOptions) -> str:
     """Train a classifier and write its file; return its accuracy, its path and how to use it.
 
     Raises:
-        UserError: the data set is missing or has no labels, the batch size exceeds it, or the
-            file exists in `outdir` or cannot be written.
+        UserError: the data set is missing, has no labels or only one class, the batch size exceeds
+            it, or the file exists in `outdir` or cannot be written.
     """
     data.check(options.dataset, data_dir=options.data_dir or None)
     if data.of_tfds(options.dataset):  # it imports TensorFlow, and uses it
@@ -105,10 +105,17 @@ def train_classifier(options: ClassifierOptions) -> str:
         )
     if images.train.labels is None:
         raise UserError(f"{options.dataset} has no labels; choose a labelled data set", "dataset")
+    if len(classes := np.unique(images.train.labels)) < 2:
+        raise UserError(
+            f"all images of {options.dataset} are of one class "
+            f"({images.class_names[int(classes[0])]}); a classifier requires at least two",
+            "dataset",
+        )
     if options.to_gray and images.image_shape[-1] != 3:
         raise UserError(f"requires colour images; those of {options.dataset} are gray", "to_gray")
     path = output_file(options, images)
     require_writable(path.parent, "outdir")
+    require_apart(path.parent, options.dataset, "outdir", around=False)
     if options.outdir and path.exists():
         raise UserError(f"{path} exists; choose another directory, or delete it", "outdir")
     network = fit(options, images.train, images.num_classes)

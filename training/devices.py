@@ -9,6 +9,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from errors import warn
+from models import keras_settings
 from training import machine
 from training.run_options import RunOptions
 
@@ -31,12 +32,14 @@ def aborts(capability: tuple[int, int] | None, version: str) -> bool:
 def prepare_gpus() -> list[str]:
     """Hide the GPUs on which this TensorFlow aborts; let the memory of the others grow.
 
+    Also sets the settings of Keras, which a keras.json may have changed.
     It is called before the first operation: afterwards TensorFlow does not change them. Memory that
     grows with the need, instead of all at once, lets several processes share a GPU.
 
     Returns:
         A sentence per GPU that is hidden.
     """
+    keras_settings.set_for_scripts()
     gpus = [d for d in tf.config.list_physical_devices() if d.device_type == "GPU"]
     hidden = {}
     for gpu in gpus:

@@ -4,7 +4,7 @@ The outputs and their options can be imported without TensorFlow.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,17 +25,18 @@ from models.abilities import (
 )
 from models.priors import NORMAL, PRIORS, SPHERICAL
 from storage import packages
-from storage.files import write_npz
-from storage.paths import expanded, one_path, require_writable
+from storage.files import write_npz_in_parts
+from storage.paths import expanded, one_path, require_apart, require_writable
 from storage.run_directory import RunDirectory
-from training.file_names import prefix, stem
+from training import sizes
+from training.file_names import of_other_counts, prefix, stem
 from training.interpolating import (
     AUTO,
     INTERPOLATION,
     STYLE_PATH,
     TRUNCATION,
+    batches_of,
     ends_of,
-    generate,
     interpolate_latents,
     interpolate_styles,
     truncates,
@@ -57,11 +58,13 @@ class Output(Choice):
         meaning: description of its files for the help text.
         needs: abilities; the model must have at least one of them, unless this is empty.
         of_class: True if its latents can be those of one class or category.
+        size: function that returns the bytes of its files without compression; None: few.
     """
 
     meaning: str
     needs: tuple[Ability, ...] = ()
     of_class: bool = True
+    size: sizes.Size | None = None
 
 
 OUTPUTS = Choices(Output)
@@ -106,6 +109,10 @@ def draw(given: Mapping[str, Any]) -> list[str]:
         "outdir" if options.outdir else "pretrained" if options.pretrained else "run",
         "Set --outdir to a directory that can be written",
     )
+    dataset = Config.of_run(trained).options.dataset
+    require_apart(outdir, dataset, "outdir" if options.outdir else "run", around=False)
+    output = fields.selected(options, "output")
+    sizes.require_space(output.size, options, trained.read_data()["image_shape"], outdir)
     with waiting("loading TensorFlow"):
         from training import devices
         from training.loading import load_run
@@ -121,7 +128,7 @@ def draw(given: Mapping[str, Any]) -> list[str]:
     if options.outdir:
         name = f"{prefix(outdir, trained.outputs.resolve())}-{name}"
     with waiting(f"drawing {options.output}"):
-        lines = fields.selected(options, "output").make(model, options, outdir / name)
+        lines = output.make(model, options, outdir / name)
     return [str(line) for line in lines]
 
 
@@ -233,38 +240,44 @@ def require_parts(options: "GenerateOptions", trained: Config, num_classes: int)
         raise UserError("plane: requires two latent dimensions, the model has one", "output")
 
 
-def sample(model: "GenerativeModel", options: "GenerateOptions") -> np.ndarray:
-    """Return n images, uint8 [n, h, w, c]."""
+def samples(model: "GenerativeModel", options: "GenerateOptions") -> Iterator[np.ndarray]:
+    """Yield n images in batches, uint8 [b, h, w, c]."""
     latents = model.draw_latents(options.n, options.seed, options.label, options.category)
-    return plotting.to_uint8(generate(model, options, latents))
+    return map(plotting.to_uint8, batches_of(model, options, latents))
 
 
-@OUTPUTS.add("images", options=SAMPLES, meaning="one PNG file per image")
+@OUTPUTS.add("images", options=SAMPLES, meaning="one PNG file per image", size=sizes.of_files)
 def save_images(model: "GenerativeModel", options: "GenerateOptions", place: Path) -> list:
-    """Write one PNG file per image; return one line about them."""
-    images = sample(model, options)
-    with waiting("writing", options.n) as work:
-        for k, image in enumerate(images):
-            plotting.save_image(f"{place}-{k:05}.png", image)
-            work.done += 1
+    """Write one PNG file per image; return one line about them.
+
+    Those of an earlier call with another n, but else the same options, are deleted.
+    """
+    images = (image for batch in samples(model, options) for image in batch)
+    for k, image in enumerate(images):
+        plotting.save_image(f"{place}-{k:05}.png", image)
+    for path in of_other_counts(place, options.n):
+        path.unlink()
     return [f"{options.n} images in {place.parent}"]
 
 
 @OUTPUTS.add(
-    "npz", options=SAMPLES, meaning="an .npz file with the array images, uint8 [n, h, w, c]"
+    "npz",
+    options=SAMPLES,
+    meaning="an .npz file with the array images, uint8 [n, h, w, c]",
+    size=sizes.of_pixels,
 )
 def save_npz(model: "GenerativeModel", options: "GenerateOptions", place: Path) -> list:
-    """Write all images to one compressed file; return its path."""
-    path = f"{place}.npz"
-    write_npz(path, {"images": sample(model, options)}, compressed=True)
+    """Write all images to one compressed file, batch by batch; return its path."""
+    path, shape = f"{place}.npz", (options.n, *model.image_shape)
+    write_npz_in_parts(path, "images", shape, samples(model, options))
     return [path]
 
 
-@OUTPUTS.add("grid", options=SAMPLES, meaning="one picture of all images")
+@OUTPUTS.add("grid", options=SAMPLES, meaning="one picture of all images", size=sizes.of_picture)
 def save_grid(model: "GenerativeModel", options: "GenerateOptions", place: Path) -> list:
     """Write all images to one picture; return its path."""
     path = f"{place}.png"
-    plotting.save_image(path, plotting.grid(sample(model, options)))
+    plotting.save_image(path, plotting.grid(np.concatenate([*samples(model, options)])))
     return [path]
 
 
@@ -273,6 +286,7 @@ def save_grid(model: "GenerativeModel", options: "GenerateOptions", place: Path)
     options=INTERPOLATION,
     meaning="a picture with one row per pair of latents, and a GIF; with seeds a path through "
     "their latents",
+    size=sizes.of_picture,
 )
 def save_interpolation(model: "GenerativeModel", options: "GenerateOptions", place: Path) -> list:
     """Write a row of images per pair of latents, and a GIF that plays forwards and backwards.

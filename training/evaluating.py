@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import data
-from errors import UserError
+from errors import UserError, printable
 from evaluation import runner, subject
 from evaluation.categories import matching
 from evaluation.context import Stopwatch
@@ -18,15 +18,16 @@ from evaluation.reports.comparison_figures import Rows, rows_of
 from evaluation.reports.groups import members_of, table_of_means
 from evaluation.reports.packages import described, write_card
 from evaluation.reports.pictures import of_metrics
-from evaluation.reports.tables import notes, summary_of_missing, tables
+from evaluation.reports.tables import missing, notes, printed_if_lost, summary_of_missing, tables
 from storage import packages
 from storage.checkpoint_files import steps_of
 from storage.files import write_atomically
 from storage.packages import CARD, Package
-from storage.paths import require_writable
 from storage.run_directory import RunDirectory
 from training import options
+from training.evaluation_outputs import require_outputs, updates_description, uses_outdir
 from training.publishing import published_record
+from training.run_options import RunOptions
 from waiting import waiting
 
 __all__ = ["EvaluateOptions", "evaluate_all"]
@@ -36,7 +37,11 @@ MEANS = "study.md"  # table of means over training seeds
 
 
 def evaluate_all(
-    request: EvaluateOptions, *, only_new: bool = False, groups: Mapping[str, str] | None = None
+    request: EvaluateOptions,
+    *,
+    only_new: bool = False,
+    groups: Mapping[str, str] | None = None,
+    data_dirs: Mapping[str, str] | None = None,
 ) -> str:
     """Measure, compare and publish runs, or measure images; return the text to print.
 
@@ -48,20 +53,49 @@ def evaluate_all(
         only_new: skip runs with saved metrics of the same checkpoint and protocol.
         groups: run -> its configuration in a study, whose table and figure have means over training
             seeds; the table is also written to MEANS.
+        data_dirs: run -> its `data_dir` as the user has set it, not as its config.json says.
     """
     folder, runs = request.folder, runs_of(request)
     study = groups is not None
     require_outputs(request, runs, study)
     records = [record_of(run) for run in runs] if request.publish else []
     configure_gpus()
-    references = [reference_of_images(request)] if request.images else references_of(runs, request)
+    references = (
+        [reference_of_images(request)]
+        if request.images
+        else references_of(runs, request, data_dirs)
+    )
     outdir = folder if uses_outdir(request, runs) and not study else None
-    evaluations = [evaluate_run(run, request, references, only_new, outdir) for run in runs]
-    if request.images:
-        images = subject.of_images(request.images, references[0].data)
-        evaluations = [evaluate(images, references[0], request, folder)]
-    require_measured(request, evaluations)
-    kept = []
+    evaluations: list[dict] = []
+    with printed_if_lost(evaluations):
+        for run in runs:
+            evaluations.append(evaluate_run(run, request, references, only_new, outdir))
+        if request.images:
+            images = subject.of_images(request.images, references[0].data)
+            evaluations.append(evaluate(images, references[0], request, folder))
+        require_measured(request, evaluations)
+        return report(request, runs, records, references, evaluations, groups)
+
+
+def report(
+    request: EvaluateOptions,
+    runs: Sequence[RunDirectory | Package],
+    records: Sequence[dict],
+    references: Sequence[Reference],
+    evaluations: list[dict],
+    groups: Mapping[str, str] | None,
+) -> str:
+    """Write and publish what concerns all measurements; return the text to print.
+
+    Args:
+        request: the options.
+        runs: the runs and packages.
+        records: the records to publish of each run, without metrics; empty if none is published.
+        references: the reference images of each data set.
+        evaluations: the records of the measurements, to which those of baselines are added.
+        groups: as for `evaluate_all`.
+    """
+    folder, study, kept = request.folder, groups is not None, []
     for run, evaluation in zip(runs, evaluations, strict=False):
         if updates_description(run, request):
             keep_metrics(run, evaluation["metrics"])
@@ -93,7 +127,7 @@ def evaluate_all(
             lines.append(write_comparison(folder, evaluations, logs, rows))
         if request.publish and len(runs) > 1:
             publishing.copy_pictures(folder, folder.name)
-    return "\n".join(lines).strip("\n")
+    return "\n".join(map(printable, "\n".join(lines).strip("\n").split("\n")))
 
 
 def figure_rows(
@@ -137,13 +171,6 @@ def record_of(run: RunDirectory | Package) -> dict:
             "publish",
         )
     return trained
-
-
-def updates_description(run: RunDirectory | Package, request: EvaluateOptions) -> bool:
-    """Return whether the description of a package gets the metrics."""
-    return isinstance(run, Package) and (
-        request.publish or not (run.shipped_sha256 or request.outdir)
-    )
 
 
 def keep_metrics(package: Package, metrics: dict) -> None:
@@ -190,47 +217,6 @@ def runs_of(request: EvaluateOptions) -> list[RunDirectory | Package]:
     return [*runs, *found]
 
 
-def require_outputs(
-    request: EvaluateOptions, runs: Sequence[RunDirectory | Package], study: bool = False
-) -> None:
-    """Check the folders of the outputs before anything is measured.
-
-    Raises:
-        UserError: one cannot be written, or `outdir` has no effect or is the directory of another
-            run.
-    """
-    for package in (run for run in runs if updates_description(run, request)):
-        require_writable(package.config.parent, "pretrained", "Set --outdir")
-    compared = len(runs) > 1 or request.baselines or study
-    if compared or request.images or uses_outdir(request, runs):
-        require_writable(request.folder, "outdir")
-    if uses_outdir(request, runs) and not study:
-        (run,) = runs
-        if is_run(request.folder) and request.folder.resolve() != run.outputs.resolve():
-            raise UserError(f"{request.folder} is the directory of another run", "outdir")
-        return
-    if request.outdir and runs and not compared:  # publish
-        raise UserError(
-            "has no effect with publish of one run, whose files are in its own directory", "outdir"
-        )
-    advice = "Evaluate it alone" * (len(runs) > 1) or "Run the command again"
-    for run in runs:
-        option = "pretrained" if isinstance(run, Package) else "run"
-        require_writable(
-            run.outputs, option, f"{advice} with --outdir set to a directory that can be written"
-        )
-
-
-def uses_outdir(request: EvaluateOptions, runs: Sequence[RunDirectory | Package]) -> bool:
-    """Return whether the evaluation of a run is written to `outdir`, not to the run."""
-    return bool(request.outdir) and len(runs) == 1 and not request.publish
-
-
-def is_run(folder: Path) -> bool:
-    """Return whether a folder is a run directory."""
-    return RunDirectory(folder).config.exists()
-
-
 def paths_in(text: str) -> list[str]:
     """Split a text at the commas into paths; an existing one may have commas in its name."""
     pieces, found = text.split(","), []
@@ -249,13 +235,21 @@ def paths_in(text: str) -> list[str]:
 
 
 def references_of(
-    runs: Sequence[RunDirectory | Package], request: EvaluateOptions
+    runs: Sequence[RunDirectory | Package],
+    request: EvaluateOptions,
+    data_dirs: Mapping[str, str] | None = None,
 ) -> list[Reference]:
     """Return the reference images of each data set of the runs.
 
+    Args:
+        runs: the runs and packages.
+        request: the options.
+        data_dirs: run -> its `data_dir` as the user has set it. That of a config.json, which may be
+            a stranger's, is not followed.
+
     Raises:
-        UserError: the images of a run have changed, or its data set has no such metrics, features
-            or baselines.
+        UserError: the images of a run have changed, its data set has no such metrics, features or
+            baselines, or is in the data_dir of its config.json only.
     """
     references: list[Reference] = []
     dataset = data.canonical_name(request.dataset)
@@ -266,9 +260,11 @@ def references_of(
         if any(r.data.fingerprint == saved["fingerprint"] for r in references):
             continue
         config = options.Config.of_run(run)
-        place = {"data_dir": request.data_dir or config.options.data_dir}
+        place = {"data_dir": request.data_dir or (data_dirs or {}).get(run.label, "")}
         if dataset and takes_dataset(run):
             place["dataset"] = dataset
+        elif not place["data_dir"]:
+            require_own_data_dir(config.options)
         with waiting(f"loading {saved['name']}"):
             images = config.with_options(**place).load_data()
         if images.fingerprint != saved["fingerprint"]:
@@ -278,6 +274,16 @@ def references_of(
             )
         references.append(runner.load_reference(images, request))
     return references
+
+
+def require_own_data_dir(saved: RunOptions) -> None:
+    """Raise UserError if only the options in a config.json say where its data set is prepared."""
+    if saved.data_dir and data.of_tfds(saved.dataset) and not os.environ.get("TFDS_DATA_DIR"):
+        raise UserError(
+            f"trained with data_dir={saved.data_dir}, which is followed only if you set it: "
+            "repeat it, or set TFDS_DATA_DIR",
+            "data_dir",
+        )
 
 
 def takes_dataset(run: RunDirectory | Package) -> bool:
@@ -340,10 +346,11 @@ def evaluate_run(
     found = evaluate(measured, reference, request, folder, only_new=only_new, watch=watch)
     if all(entry["value"] is None for entry in found["metrics"].values()):
         return found
-    with waiting(f"{name}: labelling categories"):
-        label_matches(model, run, folder)
-    if isinstance(run, RunDirectory) and not outdir:
-        show_in_tensorboard(run, step, folder)
+    with printed_if_lost([found]):
+        with waiting(f"{name}: labelling categories"):
+            label_matches(model, run, folder)
+        if isinstance(run, RunDirectory) and not outdir:
+            show_in_tensorboard(run, step, folder)
     return found
 
 
@@ -388,4 +395,5 @@ def require_measured(request: MeasureOptions, evaluations: Sequence[dict]) -> No
     """Raise UserError if none of the given metrics could be measured for any run."""
     entries = [entry for e in evaluations for entry in e["metrics"].values()]
     if request.metrics and all(entry["value"] is None for entry in entries):
-        raise UserError(f"{request.metrics}: {entries[0]['protocol']['reason']}", "metrics")
+        reasons = dict.fromkeys(line for e in evaluations for line in missing(e))
+        raise UserError("; ".join(line.removeprefix("n/a: ") for line in reasons), "metrics")

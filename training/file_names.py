@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,6 +67,23 @@ def stem(options: "GenerateOptions", step: int) -> str:
     ]
     first = [options.output, *([options.path] if options.path else [])]
     return "-".join([*first, *parts, f"step{step}"])
+
+
+def of_other_counts(place: Path, n: int) -> list[Path]:
+    """Return the single images beside those of a place whose name differs in n alone.
+
+    Args:
+        place: path of single images, without number and ending.
+        n: number of images, which is in its name.
+    """
+    count = f"-n{n}-"
+    before, _, after = place.name.rpartition(count)
+    others = re.compile(rf"{re.escape(before)}-n[0-9]+-{re.escape(after)}-[0-9]{{5,}}\.png")
+    return [
+        path
+        for path in sorted(place.parent.iterdir())
+        if others.fullmatch(path.name) and not path.name.startswith(f"{before}{count}")
+    ]
 
 
 def in_name(value: int | float | str) -> str:

@@ -3,6 +3,7 @@
 The options can be imported without TensorFlow.
 """
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -78,10 +79,17 @@ def generate(
     model: "GenerativeModel", options: "GenerateOptions", latents: dict[str, "tf.Tensor"]
 ) -> np.ndarray:
     """Return images of latents name -> [n, d], truncated if selected: float32 [n, h, w, c]."""
+    return np.concatenate([*batches_of(model, options, latents)])
+
+
+def batches_of(
+    model: "GenerativeModel", options: "GenerateOptions", latents: dict[str, "tf.Tensor"]
+) -> Iterator[np.ndarray]:
+    """Yield the images of `generate` in batches, with a count: float32 [b, h, w, c]."""
     if truncates(options):
-        return images_of_styles(model, truncated_styles(model, options, latents))
-    batches = model.generate_batches(latents)
-    return np.concatenate([*counted(batches, len(next(iter(latents.values()))), "images")])
+        styles = truncated_styles(model, options, latents)
+        return style_batches(model, styles)
+    return counted(model.generate_batches(latents), len(next(iter(latents.values()))), "images")
 
 
 def truncated_styles(
@@ -95,8 +103,13 @@ def truncated_styles(
 
 def images_of_styles(model: "GenerativeModel", w: "np.ndarray | tf.Tensor") -> np.ndarray:
     """Return the images of styles [n, layers, d], with a count: float32 [n, h, w, c]."""
+    return np.concatenate([*style_batches(model, w)])
+
+
+def style_batches(model: "GenerativeModel", w: "np.ndarray | tf.Tensor") -> Iterator[np.ndarray]:
+    """Yield the images of `images_of_styles` in batches."""
     parts = (w[start : start + BATCH] for start in range(0, len(w), BATCH))
-    return np.concatenate([*counted(map(model.images_of_styles, parts), len(w), "images")])
+    return counted(map(model.images_of_styles, parts), len(w), "images")
 
 
 def ends_of(

@@ -5,7 +5,9 @@ import functools
 import gc
 import json
 import math
+from collections.abc import Iterator
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -105,7 +107,7 @@ def train(
         if not first:
             events.hparams(0, hparams.start_summaries(config, images, evaluated))
             events.images(0, {"real": real})
-            events.text(0, "config", f"```\n{run.config.read_text()}\n```")
+            events.text(0, "config", f"```\n{run.config.read_text('utf-8')}\n```")
         with waiting("restoring TensorBoard's summaries"):
             drawn = restore_summaries(run, events, first, start)
         if start:
@@ -313,7 +315,35 @@ def prepared(
             steps_per_execution=options.steps_per_execution,
             sync_batch_norm=options.sync_batch_norm,
         )
+    one = config.hp.batch_size == (1 if options.sync_batch_norm else distribution.replicas)
+    for name in networks_without_input(model) if one else ():
+        warn(
+            f"batch norm over one image: the output of the {name} does not depend on its input "
+            "(z, for a generator); use a larger batch_size, or another norm"
+        )
     return batches, total, model
+
+
+def networks_without_input(model: GenerativeModel) -> list[str]:
+    """Return the trained networks whose output is constant in a step of one image.
+
+    Batch norm of a vector [b, d] over one image is its bias, whatever the vector is.
+    """
+    averages = [average for average, _ in model.ema_pairs()]
+    trained = {n: x for n, x in model.networks().items() if not any(x is a for a in averages)}
+    return [name for name, network in trained.items() if any(map(is_constant, parts(network)))]
+
+
+def parts(layer: keras.Layer) -> Iterator[keras.Layer]:
+    """Yield a layer and the layers within it."""
+    yield layer
+    for part in getattr(layer, "layers", ()):
+        yield from parts(part)
+
+
+def is_constant(layer: keras.Layer) -> bool:
+    """Return whether a layer is the batch norm of a vector [b, d], constant for one example."""
+    return isinstance(layer, keras.layers.BatchNormalization) and len(layer.input.shape) == 2
 
 
 def description_for_workers(config: Config, images: ImageData, total: int) -> str:

@@ -72,7 +72,7 @@ def processor() -> str:
 def cpu_info(name: str) -> str:
     """Return an entry of /proc/cpuinfo for the first processor; empty on other systems."""
     info = Path("/proc/cpuinfo")
-    for line in info.read_text().splitlines() if info.exists() else ():
+    for line in info.read_text("utf-8").splitlines() if info.exists() else ():
         if line.startswith(name):
             return line.split(":", 1)[1].strip()
     return ""

@@ -15,7 +15,7 @@ from errors import UserError, near
 from models import REGISTRY, schedules
 from models.declarations.base import Hyperparameters
 from models.networks import stages
-from storage.paths import expanded
+from storage.paths import expanded, require_apart
 from storage.run_directory import RunDirectory
 from storage.saved_config import SavedConfig
 from training.run_options import OF_DISTRIBUTION, OF_EVALUATIONS, RunOptions
@@ -196,7 +196,8 @@ def parse(argv: Sequence[str]) -> Config:
     """Return the configuration of a command line, without importing TensorFlow.
 
     Raises:
-        UserError: a flag is unknown or a value is invalid.
+        UserError: a flag is unknown or a value is invalid, or the run would be written to the
+            folder of the images.
     """
     command, argv = command_line(argv), with_flagfiles(argv)
     model = flags.given(argv, RunOptions, partial=True).get("model", "")
@@ -235,7 +236,11 @@ def parse(argv: Sequence[str]) -> Config:
         hp = hyperparameters.resolve(dataset, True, **theirs)  # as if the images have colours
     if options.image_size and fields.selected(hp, "network").fixed_side:
         stages((options.image_size, options.image_size, 1))
-    return Config(options, hp, theirs, command=command)
+    config = Config(options, hp, theirs, command=command)
+    require_apart(config.outdir, dataset, "outdir")
+    if config.copy:
+        require_apart(config.copy, dataset, "copy_to")
+    return config
 
 
 def option_classes(argv: Sequence[str]) -> tuple[type, ...]:

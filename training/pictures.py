@@ -60,7 +60,7 @@ def picture(path: Path) -> np.ndarray | None:
     if not path.exists():
         return None
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=["PNG"]) as image:
             pixels = np.asarray(image.convert("RGB") if image.mode == "P" else image)
     except Exception as error:  # Pillow raises errors of many types for damaged files
         reason = (str(error).splitlines() or [type(error).__name__])[0]

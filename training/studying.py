@@ -115,7 +115,8 @@ def run_study(given: Mapping[str, Any]) -> int:
     from training.evaluating import evaluate_all
 
     groups = {str(run.config.outdir): run.group for run in runs}
-    print(evaluate_all(measured, only_new=True, groups=groups))
+    data_dirs = {str(run.config.outdir): run.config.options.data_dir for run in runs}
+    print(evaluate_all(measured, only_new=True, groups=groups, data_dirs=data_dirs))
     return 0
 
 

@@ -1,12 +1,19 @@
-"""User-defined feature networks: .keras files."""
+"""User-defined feature networks: .keras files. Only layers of Keras are loaded, without code."""
 
 import hashlib
+import json
 import pathlib
+import zipfile
+from collections.abc import Iterator
+from typing import Any
 
 from errors import UserError, either
 from evaluation.features import fixed_names
 from evaluation.features.extractor import Extractor, plain_name
 from storage.paths import expanded
+
+# Classes of Keras that contain code or load it from elsewhere.
+EXECUTABLE = {"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
 
 
 def load(path: str) -> Extractor:
@@ -17,8 +24,8 @@ def load(path: str) -> Extractor:
     features [b, d], or a pair of features and class logits.
 
     Raises:
-        UserError: the file cannot be read, its name is reserved, or the model has other inputs or
-            outputs.
+        UserError: the file cannot be read, its name is reserved, it has a layer that is executable
+            or not of Keras, or the model has other inputs or outputs.
     """
     import keras
     import tensorflow as tf
@@ -29,8 +36,11 @@ def load(path: str) -> Extractor:
         raise UserError(f"the file name must not be {either(fixed_names())}; rename the file")
     try:
         content = file.read_bytes()
+        require_layers_of_keras(file)
         model = keras.models.load_model(file, compile=False, safe_mode=True)
         inputs, outputs = model.inputs, model.outputs
+    except UserError:
+        raise
     except Exception as error:  # Keras raises errors of many types for damaged files
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UserError(f"Keras cannot load the file ({reason})") from None
@@ -62,6 +72,40 @@ def load(path: str) -> Extractor:
     return Extractor(
         name, hashlib.sha256(content).hexdigest(), resizing, outputs[0].shape[1], network
     )
+
+
+def require_layers_of_keras(file: pathlib.Path) -> None:
+    """Raise UserError if a .keras file has an object that is executable or not of Keras.
+
+    Objects that the process itself has registered with Keras are allowed.
+
+    Raises:
+        zipfile.BadZipFile, KeyError, ValueError or RecursionError: it is no .keras file.
+    """
+    import keras
+
+    with zipfile.ZipFile(file) as archive:
+        config = json.loads(archive.read("config.json"))
+    for described in _objects(config):
+        name, module = described["class_name"], described.get("module") or "keras"
+        registered = described.get("registered_name") or name
+        if not isinstance(registered, str) or keras.saving.get_registered_object(registered):
+            continue
+        if name in EXECUTABLE or str(module).split(".")[0] not in ("keras", "builtins"):
+            raise UserError(
+                f"its object {name} of {module} is code, which is not executed; save a network of "
+                "Keras' own layers"
+            )
+
+
+def _objects(config: Any) -> Iterator[dict]:
+    """Yield the descriptions of all objects in the configuration of a model."""
+    if isinstance(config, dict):
+        if "class_name" in config:
+            yield config
+        config = list(config.values())
+    for part in config if isinstance(config, list) else ():
+        yield from _objects(part)
 
 
 def _shapes(tensors) -> str:

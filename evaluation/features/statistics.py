@@ -6,6 +6,7 @@ import numpy as np
 
 from evaluation.features import Extractor
 from metrics.inception_score import ClassProbabilities
+from metrics.measurement import MetricError
 from metrics.moments import Moments
 from storage.files import write_npz
 
@@ -22,13 +23,12 @@ class FeatureStatistics:
     Attributes:
         n: total number of images.
         moments: moments of all features.
-        probabilities: class probabilities; None without logits or with fewer images than SPLITS.
     """
 
     def __init__(self, extractor: Extractor, n: int):
         self.extractor, self.n = extractor, n
         self.moments = Moments(extractor.dimension)
-        self.probabilities = None
+        self._probabilities: ClassProbabilities | MetricError | None = None
         self._features, self._logits = [], []
 
     def update(self, images: np.ndarray) -> None:
@@ -39,9 +39,23 @@ class FeatureStatistics:
         if logits is None:
             return
         self._keep(self._logits, logits, SMALL_BATCH)
-        if self.n >= SPLITS:
-            self.probabilities = self.probabilities or ClassProbabilities(self.n, SPLITS)
-            self.probabilities.update(logits)
+        if self.n >= SPLITS and not isinstance(self._probabilities, MetricError):
+            self._probabilities = self._probabilities or ClassProbabilities(self.n, SPLITS)
+            try:
+                self._probabilities.update(logits)
+            except MetricError as error:  # the features are finite
+                self._probabilities = error
+
+    @property
+    def probabilities(self) -> ClassProbabilities | None:
+        """Class probabilities; None without logits or with fewer images than SPLITS.
+
+        Raises:
+            MetricError: a logit is not finite.
+        """
+        if isinstance(self._probabilities, MetricError):
+            raise self._probabilities
+        return self._probabilities
 
     @staticmethod
     def _keep(kept: list[np.ndarray], new: np.ndarray, most: int) -> None:

@@ -14,6 +14,7 @@ from evaluation.reports.comparison_figures import (
     metric_panels,
     title_of,
 )
+from evaluation.reports.pictures import optional
 from evaluation.reports.tables import low_middle_high, notes, tables
 from storage.files import write_atomically, write_json
 
@@ -51,11 +52,13 @@ def write_comparison(
     writer.writerow(["run", "metric", "value", "lowest", "highest", "protocol"])
     writer.writerows(csv_rows(evaluations))
     write_atomically(folder / "comparison.csv", text.getvalue())
-    title = title_of(evaluations)
-    plotting.save_dots(folder / "comparison.png", metric_panels(evaluations, rows), title)
-    panels = curve_panels(logs, rows)
-    if panels:
-        thin = "thin lines: each seed" if any(len(runs) > 1 for runs in rows.values()) else ""
-        plotting.save_curves(folder / "curves.png", panels, "step", title, thin)
+    title, panels = title_of(evaluations), curve_panels(logs, rows)
+    for name in ("comparison.png", "curves.png"):  # of an earlier comparison
+        (folder / name).unlink(missing_ok=True)
+    with optional(folder):
+        plotting.save_dots(folder / "comparison.png", metric_panels(evaluations, rows), title)
+        if panels:
+            thin = "thin lines: each seed" if any(len(runs) > 1 for runs in rows.values()) else ""
+            plotting.save_curves(folder / "curves.png", panels, "step", title, thin)
     curves = " and curves.png" if panels else ""
     return f"comparison.md (with the protocols), .json, .csv and .png{curves} are in {folder}"

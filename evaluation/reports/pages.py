@@ -73,13 +73,14 @@ def links(text: str) -> list[str]:
 
 def linked_files() -> set[Path]:
     """Return the files of the repository that a page links."""
-    return {(page.parent / link).resolve() for page in pages() for link in links(page.read_text())}
+    texts = ((page.parent, page.read_text("utf-8")) for page in pages())
+    return {(folder / link).resolve() for folder, text in texts for link in links(text)}
 
 
 def write(records: Sequence[dict]) -> None:
     """Update the generated blocks of all pages."""
     for page in pages():
-        text = page.read_text()
+        text = page.read_text("utf-8")
         if (filled := fill(text, records, page.parent)) != text:
             write_atomically(page, filled)
 
@@ -155,7 +156,7 @@ def idle_minutes(record: dict) -> float | None:
 
     They are the number of steps times the median time of one, if STEP_TIMES has it.
     """
-    times = json.loads(STEP_TIMES.read_text()) if STEP_TIMES.exists() else {}
+    times = json.loads(STEP_TIMES.read_text("utf-8")) if STEP_TIMES.exists() else {}
     step = times.get(record["flagfile"])
     if not step or step["machine"] != record["machine"].replace("1 of ", ""):
         return None

@@ -2,12 +2,13 @@
 
 import contextlib
 import statistics
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
 
 import plotting
+from errors import warn
 from evaluation import families
 from evaluation.categories import CLUSTER_ACCURACY, class_name, diagonal, with_classes
 from evaluation.context import Context
@@ -44,11 +45,17 @@ def delete_stale(folder: Path, metrics: Mapping[str, dict]) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def draw(measured: Mapping[str, Measurement], context: Context, folder: Path) -> None:
-    """Write the pictures of measured metrics, whose protocols are complete.
+@contextlib.contextmanager
+def optional(folder: Path) -> Iterator[None]:
+    """Context of pictures in a folder whose failure is a warning, not the end of the evaluation."""
+    try:
+        yield
+    except Exception as error:  # matplotlib raises errors of many types
+        warn(f"{folder}: pictures cannot be drawn ({type(error).__name__}: {error})")
 
-    There is none of samples whose features are not finite.
-    """
+
+def draw(measured: Mapping[str, Measurement], context: Context, folder: Path) -> None:
+    """Write the pictures of measured metrics, whose protocols are complete."""
     if any(metric.samples for metric in context.wanted.values()):
         train = context.reference.data.train.images
         with contextlib.suppress(MetricError):

@@ -21,7 +21,7 @@ FILM = "progress.gif"
 
 def read_results() -> list[dict]:
     """Return the records of results.json."""
-    return json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    return json.loads(RESULTS.read_text("utf-8")) if RESULTS.exists() else []
 
 
 def publish(record: dict, run: Path | None = None) -> None:

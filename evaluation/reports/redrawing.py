@@ -55,5 +55,5 @@ def draw_study(file: Path, records: Sequence[dict], target: Path) -> None:
 
 def flag(file: Path, name: str, default: str = "") -> str:
     """Return the value of a flag in a flagfile."""
-    found = re.search(rf"^--{name}=(.*)$", file.read_text(), re.MULTILINE)
+    found = re.search(rf"^--{name}=(.*)$", file.read_text("utf-8"), re.MULTILINE)
     return found[1] if found else default

@@ -1,11 +1,14 @@
 """Tables and notes of evaluations."""
 
 import collections
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from errors import printable
 from evaluation import families
 from evaluation.metric import HIGHER, LOWER
+from waiting import cleared
 
 ARROWS = {HIGHER: " ↑", LOWER: " ↓"}  # of the direction that is better
 MAX_NAMED = 3  # metrics without a value that a summary names
@@ -17,9 +20,10 @@ OMITTED = ("values", "mapping", "class_names", "confusion", "kl_of_dimensions")
 def table(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     """Return a Markdown table with aligned columns, numbers to the right."""
     cells = [[cell(value) for value in row] for row in rows]
+    header = [cell(title) for title in header]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
     right = [all(not isinstance(row[k], str) for row in rows) for k in range(len(header))]
-    lines = [list(header), [], *cells]
+    lines = [header, [], *cells]
     lines[1] = ["-" * (w - r) + ":" * r for w, r in zip(widths, right, strict=True)]
     return "\n".join(
         "| "
@@ -37,6 +41,7 @@ def cell(value: Any) -> str:
 
     A stored metric is followed by its range in brackets if it was measured with several seeds, else
     by its spread over subsets or splits if it has one, and by the index of its code if it has one.
+    Control characters of a text are escaped.
     """
     if value is None:
         return "n/a"
@@ -51,7 +56,7 @@ def cell(value: Any) -> str:
         return cell(value["value"]) + (f" ({low} to {high})" if low != high else "") + of
     if isinstance(value, float):
         return f"{value:,.4g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return f"{value:,}" if isinstance(value, int) else printable(str(value))
 
 
 def low_middle_high(entry: dict | None) -> tuple[float, float, float] | None:
@@ -95,6 +100,22 @@ def tables(evaluations: Sequence[dict]) -> str:
     )
 
 
+@contextlib.contextmanager
+def printed_if_lost(evaluations: Sequence[dict]) -> Iterator[None]:
+    """Context of work after measurements: if it fails, their tables are printed before the error.
+
+    Args:
+        evaluations: records so far; others may be added within the context.
+    """
+    try:
+        yield
+    except BaseException:  # also an interrupt
+        if metric_names(evaluations):
+            with cleared():
+                print(tables(evaluations), flush=True)
+        raise
+
+
 def with_arrow(name: str) -> str:
     """Return the name of a metric with the direction that is better, such as "fid ↓"."""
     metric = families.find(name)
@@ -118,8 +139,8 @@ def summary_of_missing(evaluations: Sequence[dict]) -> str:
     listed = f"{', '.join(names)} and {more} more" if more > 0 else ", ".join(names)
     shared = set().union(*lacking.values())
     if len(shared) == 1:
-        return f"n/a: {listed}: {shared.pop()}"
-    return f"n/a: {listed}; --verbose lists them with the reasons"
+        return printable(f"n/a: {listed}: {shared.pop()}")
+    return printable(f"n/a: {listed}; --verbose lists them with the reasons")
 
 
 def missing(evaluation: dict) -> list[str]:
@@ -150,7 +171,8 @@ def notes(evaluation: dict) -> str:
         own = {k: v for k, v in protocol.items() if k not in (*shared, *OMITTED)}
         lines += [f"  {name}: {protocol_text(own)}"] if own else []
     lines += [f"  {line}" for line in missing(evaluation)]
-    return "\n".join([*lines, f"  seconds: {protocol_text(evaluation['seconds'])}"])
+    lines.append(f"  seconds: {protocol_text(evaluation['seconds'])}")
+    return "\n".join(map(printable, lines))
 
 
 def protocol_text(protocol: dict) -> str:

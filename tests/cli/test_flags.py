@@ -122,6 +122,43 @@ def test_flagfile_is_replaced_by_its_lines(tmp_path):
     assert given("--flagfile", str(outer)) == {"number": 4, "rate": 0.125}
 
 
+def test_flagfile_with_a_byte_order_mark_is_read(tmp_path):
+    file = tmp_path / "flags.txt"
+    file.write_bytes(b"\xef\xbb\xbf--number=4\r\n--rate=0.125\r\n")
+    assert given(f"--flagfile={file}") == {"number": 4, "rate": 0.125}
+
+
+@pytest.mark.parametrize(
+    ("argument", "name"),
+    [
+        ("\u2013number=4", "U+2013 (en dash)"),
+        ("\u2014number=4", "U+2014 (em dash)"),
+        ("-\u2013number=4", "U+2013 (en dash)"),
+        ("\u2212\u2212number=4", "U+2212 (minus sign)"),
+        ("--\u2011number=4", "U+2011 (non-breaking hyphen)"),
+    ],
+)
+def test_typographic_dash_is_named_with_its_line(tmp_path, argument, name):
+    file = tmp_path / "flags.txt"
+    file.write_text(f"# a comment\n\n--rate=0.5\n  {argument}\n", encoding="utf-8")
+    reason = f"{argument} begins with {name}; write -- before a flag"
+    with pytest.raises(UserError) as of_file:
+        given(f"--flagfile={file}")
+    assert str(of_file.value) == f"flagfile: {file}, line 4: {reason}"
+    if argument.startswith("-"):
+        return  # absl reads it as a flag of an unknown name
+    with pytest.raises(UserError) as of_argument:
+        given("--rate=0.5", argument)
+    assert str(of_argument.value) == reason
+
+
+def test_byte_order_mark_within_a_flagfile_is_named_with_its_line(tmp_path):
+    file = tmp_path / "flags.txt"
+    file.write_text("--rate=0.5\n\ufeff--number=4\n", encoding="utf-8")
+    with pytest.raises(UserError, match=r"line 2: .* begins with U\+FEFF \(zero width no-break"):
+        given(f"--flagfile={file}")
+
+
 def test_flagfile_and_flag_together_use_the_later_value(tmp_path):
     file = tmp_path / "flags.txt"
     file.write_text("--number=4\n--nosmooth\n")
@@ -357,12 +394,34 @@ def test_script_with_a_closed_stdout_prints_nothing_and_returns_141():
     assert script.returncode == 141
 
 
-ARROW = "from cli import flags; flags.run_script(lambda argv: print('fid ↓'), [])"
+ARROW = "from cli import flags; flags.run_script(lambda argv: print('fid \u2193 \xe9'), [])"
 
 
-def test_script_with_a_stdout_that_cannot_encode_a_character_prints_a_question_mark(python):
-    done = python("-c", ARROW, PYTHONIOENCODING="ascii", PYTHONUTF8="0")
-    assert (done.out, done.err) == ("fid ?\n", "")
+CLOSED = """
+import os, sys
+os.close(1)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
+def test_script_without_a_stdout_ends_well_and_writes_to_no_other_file(python, root):
+    done = python("-c", CLOSED, root / "train.py", "--version")
+    assert (done.code, done.out, done.err) == (0, "", "")
+
+
+@pytest.mark.parametrize("script", ["train", "evaluate"])
+def test_help_is_printed_on_an_ascii_terminal(python, script):
+    environment = {"PYTHONIOENCODING": "ascii:strict", "PYTHONUTF8": "0"}
+    done = python(f"{script}.py", "--help=all", **environment)
+    assert (done.code, done.err) == (0, "")
+    assert done.out.startswith("usage: ")
+    assert done.out.isascii()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "ascii:strict"])
+def test_script_with_a_stdout_that_cannot_encode_a_character_prints_its_escape(python, encoding):
+    done = python("-c", ARROW, PYTHONIOENCODING=encoding, PYTHONUTF8="0")
+    assert (done.out, done.err) == ("fid \\u2193 \\xe9\n", "")
 
 
 @pytest.mark.parametrize("script", ["train", "evaluate", "generate", "study", "train_classifier"])

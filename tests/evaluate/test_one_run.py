@@ -226,7 +226,12 @@ def test_evaluation_json_keeps_other_metrics_of_the_same_checkpoint(call, copied
         (["--metrics=fd_efficientnet_lite0"],
          "--metrics: fd_efficientnet_lite0 requires features=efficientnet_lite0, got digits"),
         (["--metrics=knn1_accuracy"], "--metrics: knn1_accuracy: GAN does not encode images"),
-        (["--metrics=nmi,ari"], "--metrics: nmi,ari: GAN has no categorical code"),
+        (["--metrics=nmi,ari"], "--metrics: nmi, ari: GAN has no categorical code"),
+        (
+            ["--metrics=nmi,conditional_accuracy"],
+            "--metrics: nmi: GAN has no categorical code; conditional_accuracy: GAN is not "
+            "class-conditional",
+        ),
         (["--metrics=class_change"], "--metrics: class_change: GAN has no continuous codes"),
         (["--metrics=kd_digits"],
          "--metrics: kd_digits: needs at least 1,000 samples, there are 50"),

@@ -1,5 +1,7 @@
 """Metrics of samples: protocols, reasons and shared results."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -171,16 +173,33 @@ def test_samples_with_features_that_are_not_finite_are_drawn_once_and_are_na(unl
 
     wanted = ("fd_broken", "precision", "pixel_mean")
     found = measure(subject.Subject("", draw), reference_of(unlabelled, not_finite()), wanted)
-    assert {m.value for m in found.values()} == {None}
-    assert {m.protocol["reason"] for m in found.values()} == {
-        "needs finite numbers, some are NaN or infinite"
-    }
+    assert found["pixel_mean"].value == pytest.approx(pictures(10, 0).images.mean())
+    for name in ("fd_broken", "precision"):
+        assert found[name].value is None
+        reason = found[name].protocol["reason"]
+        assert reason == "needs finite numbers, some are NaN or infinite"
     assert draws == [0]
 
 
-def test_draw_of_samples_with_features_that_are_not_finite_writes_no_picture(
+def test_logits_that_are_not_finite_leave_the_distances_of_the_features(unlabelled):
+    pixels = of_pixels()
+
+    def network(images):
+        features, _ = pixels.network(images)
+        return features, np.full((len(features), 3), np.nan, np.float32)
+
+    extractor = dataclasses.replace(pixels, network=network)
+    wanted = (f"fd_{pixels.name}", f"is_{pixels.name}")
+    drawn = subject.Subject("", lambda n, seed: [pictures(n, seed).images])
+    distance, score = measure(drawn, reference_of(unlabelled, extractor), wanted, n=20).values()
+    assert distance.value > 0
+    assert score.value is None
+    assert score.protocol["reason"] == "needs finite logits, some are NaN or infinite"
+
+
+def test_draw_of_samples_with_features_that_are_not_finite_shows_their_neighbours(
     unlabelled, training_images, tmp_path
 ):
     reference = reference_of(unlabelled, not_finite())
     reports.draw({}, context_of(training_images, reference, ["fd_broken"]), tmp_path)
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["neighbours.png"]

@@ -148,7 +148,11 @@ def test_explained_errors_of_tensorflow_are_recognised():
     ("content", "message"),
     [
         (b"--width=8\0", "expected a text file of flags, got binary data"),
-        (b"\xff\xfe", "expected a text file of flags, got binary data"),
+        (b"\xff\xfe-\0-\0", "has the byte-order mark of UTF-16; save it as UTF-8"),
+        (
+            b"# \xc3\xa9\r\n--outdir=\x96",
+            "line 2: the byte 0x96 is no UTF-8; save the file as UTF-8",
+        ),
         (b"#" * (2**20 + 1), "larger than 1 MB, expected a text file of flags"),
         (b"--flagfile={}", "flagfiles name each other"),
         (b"--flagfile=", "expected a file"),

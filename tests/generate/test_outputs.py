@@ -3,13 +3,16 @@
 import json
 import pathlib
 import shutil
+import types
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 
 import plotting
+from errors import UserError
 from tests.generate.cases import drawn_in, pixels
+from training import sizes
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +50,16 @@ def test_images_and_npz_of_a_seed_have_the_same_pixels(draw, model):
     assert stored.dtype == np.uint8
     np.testing.assert_array_equal(stored, plotting.to_uint8(model.sample(5, seed=2)))
     np.testing.assert_array_equal(stored, [pixels(path) for path in images.values()])
+
+
+@pytest.mark.slow
+def test_fewer_images_leave_none_of_an_earlier_call_but_those_of_other_options(draw):
+    five = [f"tiny-images-n5-seed2-step6-{k:05}.png" for k in range(5)]
+    assert list(draw("--output=images", "--n=5", "--seed=2")) == five
+    (one,) = draw("--output=images", "--n=1", "--seed=3", "--step=4").keys() - set(five)
+    made = draw("--output=images", "--n=2", "--seed=2")
+    assert set(made) == {one, *(f"tiny-images-n2-seed2-step6-{k:05}.png" for k in range(2))}
+    assert set(draw("--output=images", "--n=5", "--seed=2")) == {one, *five}
 
 
 def test_npz_of_more_than_one_batch_has_all_images(draw):
@@ -434,6 +447,41 @@ def test_outdir_with_a_tilde_is_in_the_home_directory(call, copied_run, monkeypa
     assert (copied_run.parent / "out" / "copied-npz-n1-seed0-step6.npz").exists()
     assert call("generate", *argv).code == 0
     assert (copied_run / "generated" / "npz-n1-seed0-step6.npz").exists()
+
+
+def test_more_images_than_the_disk_can_take_are_an_error_before_tensorflow(
+    without_tensorflow, tiny_run, tmp_path
+):
+    argv = [f"--run={tiny_run.path}", "--output=images", "--n=2147483647", "--outdir=x/y"]
+    (done,) = without_tensorflow("generate", [argv], tmp_path)
+    refusal = done.refusal()
+    assert refusal.startswith("--n: the images take up to 8,796.09 GB, and ")
+    assert refusal.endswith("free in x/y; use a smaller number, or another outdir")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("size", "bytes"), [("of_pixels", 784), ("of_files", 4096)])
+def test_files_of_an_output_may_take_what_is_free_on_the_disk(tmp_path, monkeypatch, size, bytes):
+    size, options = getattr(sizes, size), types.SimpleNamespace(n=1000)
+    place = tmp_path / "missing" / "folder"
+    free = types.SimpleNamespace(free=1000 * bytes)
+    monkeypatch.setattr(sizes.shutil, "disk_usage", lambda path: free)
+    sizes.require_space(size, options, (28, 28, 1), place)
+    free.free -= 1
+    with pytest.raises(UserError, match=f"the images take up to 0.00 GB, and .* in {place}"):
+        sizes.require_space(size, options, (28, 28, 1), place)
+
+
+def test_picture_that_is_too_large_is_an_error_before_tensorflow(
+    without_tensorflow, tiny_run, tmp_path
+):
+    run = f"--run={tiny_run.path}"
+    lines = [[run, "--n=400000"], [run, "--output=interpolation", "--n=4000", "--frames=100"]]
+    for done in without_tensorflow("generate", lines, tmp_path):
+        assert done.refusal() == (
+            "--n: a picture of 400,000 images would have 1.35 GB of pixels, at most 1.07 GB; use "
+            "output=npz, or a smaller number"
+        )
 
 
 def test_npz_that_cannot_be_finished_leaves_no_file(call, tiny_run, tmp_path, monkeypatch):

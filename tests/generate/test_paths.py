@@ -13,7 +13,7 @@ import fields
 import plotting
 from tests.generate.cases import drawn_in, pixels
 from training.drawing import GenerateOptions
-from training.file_names import prefix, stem
+from training.file_names import of_other_counts, prefix, stem
 
 
 @pytest.fixture(scope="module")
@@ -211,3 +211,16 @@ def test_damaged_sources_of_an_outdir_are_written_again(tmp_path, content):
     assert json.loads((tmp_path / "sources.json").read_text()) == {
         "seed0": str(tmp_path / "a" / "seed0")
     }
+
+
+def test_images_of_other_counts_have_a_name_that_differs_in_n_alone(tmp_path):
+    stale = ["a-n5-images-n3-seed0-step6-00000.png", "a-n5-images-n12-seed0-step6-123456.png"]
+    others = [
+        "a-n5-images-n5-seed0-step6-00000.png", "a-n5-images-n3-seed1-step6-00000.png",
+        "a-n5-images-n3-seed0-step6.png", "b-images-n3-seed0-step6-00000.png",
+        "a-n5-images-n3-seed0-step60-00000.png", "a-n5-images-n3-seed0-step6-00000.png.txt",
+    ]  # fmt: skip
+    for name in stale + others:
+        (tmp_path / name).touch()
+    place = tmp_path / "a-n5-images-n5-seed0-step6"
+    assert {path.name for path in of_other_counts(place, 5)} == {*stale}

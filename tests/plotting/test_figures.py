@@ -1,8 +1,31 @@
 """Palettes of figures: exact for few colours, near for many."""
 
 import numpy as np
+import pytest
 
+import plotting
 from plotting.figures import COLOURS, with_palette
+
+FIGURES = {
+    "curves": lambda path: plotting.save_curves(
+        path, [plotting.Panel("loss", {"d": ([1, 2], [0.5, 0.25])})], "step", "title"
+    ),
+    "dots": lambda path: plotting.save_dots(path, [plotting.Dots("fid", {"a": (1, 2, 3)})], "x"),
+    "matrix": lambda path: plotting.save_matrix(path, np.eye(2, dtype=int), "ab", "cd"),
+}
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_settings_of_matplotlib_of_a_user_change_no_figure(tmp_path, figure):
+    """With usetex, which requires LaTeX, matplotlib draws nothing where it is missing."""
+    import matplotlib
+
+    FIGURES[figure](tmp_path / "own.png")
+    chosen = {"text.usetex": True, "font.size": 30, "axes.grid": True, "figure.dpi": 30}
+    with matplotlib.rc_context(chosen):
+        FIGURES[figure](tmp_path / "users.png")
+        assert matplotlib.rcParams["font.size"] == 30
+    assert (tmp_path / "own.png").read_bytes() == (tmp_path / "users.png").read_bytes()
 
 
 def test_palette_of_few_colours_is_exact():

@@ -2,12 +2,13 @@
 
 import json
 import os
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from storage.cache import cache_directory
-from storage.files import replacing, write_atomically, write_json, write_npz
+from storage.files import replacing, write_atomically, write_json, write_npz, write_npz_in_parts
 
 
 @pytest.mark.parametrize(
@@ -125,13 +126,39 @@ def test_replacing_that_fails_leaves_the_old_content_only(tmp_path, kind):
     assert (path / "part" if kind == "folder" else path).read_text() == "new"
 
 
-@pytest.mark.parametrize("compressed", [False, True])
-def test_write_npz_that_fails_leaves_the_old_arrays(tmp_path, monkeypatch, compressed):
+def in_parts(path, arrays):
+    """Write the arrays, uint8, each in parts of two rows."""
+    ((name, array),) = arrays.items()
+    array = array.astype(np.uint8)
+    write_npz_in_parts(path, name, array.shape, (array[k : k + 2] for k in range(0, len(array), 2)))
+
+
+@pytest.mark.parametrize("write", [write_npz, in_parts])
+def test_write_npz_that_fails_leaves_the_old_arrays(tmp_path, monkeypatch, write):
     path = tmp_path / "arrays.npz"
-    write_npz(path, {"a": np.arange(3)}, compressed=compressed)
+    write(path, {"a": np.arange(3)})
     monkeypatch.setattr(os, "fsync", lambda fd: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        write_npz(path, {"a": np.arange(4)}, compressed=compressed)
+        write(path, {"a": np.arange(4)})
     assert os.listdir(tmp_path) == ["arrays.npz"]
     with np.load(path) as arrays:
         np.testing.assert_array_equal(arrays["a"], np.arange(3))
+
+
+def test_npz_in_parts_is_that_of_numpy_and_has_one_part_in_memory(tmp_path):
+    part = np.random.default_rng(0).integers(0, 256, (1, 2**20), np.uint8)
+    tracemalloc.start()
+    write_npz_in_parts(tmp_path / "a.npz", "images", (24, 2**20), (part for _ in range(24)))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 4 * 2**20
+    with np.load(tmp_path / "a.npz", allow_pickle=False) as arrays:
+        assert arrays.files == ["images"]
+        np.testing.assert_array_equal(arrays["images"], part.repeat(24, axis=0))
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 3), (4, 2)])
+def test_npz_in_parts_of_another_shape_raises_and_leaves_no_file(tmp_path, shape):
+    with pytest.raises(ValueError, match="expected"):
+        write_npz_in_parts(tmp_path / "a.npz", "a", shape, [np.zeros((2, 3), np.uint8)] * 2)
+    assert os.listdir(tmp_path) == []

@@ -6,6 +6,7 @@ import subprocess
 import pytest
 
 from errors import UserError
+from storage import paths
 from storage.paths import require_writable
 
 ADVICE = "Choose another directory"
@@ -54,3 +55,38 @@ def test_require_writable_of_a_read_only_file_system_raises(tmp_path):
         assert message(folder) == f"{folder}: cannot be written (Read-only file system). {ADVICE}"
     finally:
         subprocess.run(["umount", "-l", str(tmp_path / "disk")], check=True)
+
+
+@pytest.mark.parametrize(
+    ("folder", "images", "message"),
+    [
+        ("a", "a", "{folder} is inside the folder of the images, {images}, whose files are read"),
+        ("a/b/c", "a", "{folder} is inside the folder of the images, {images}, whose files are"),
+        ("link/b", "a", "{folder} is inside the folder of the images, {images}, whose files are"),
+        ("a/../a/b", "a", "{folder} is inside the folder of the images, {images}, whose files are"),
+        (".", "a", "{folder} contains the folder of the images, {images}; choose another"),
+        ("b", "link", None),
+        ("ab", "a", None),
+        ("a/b", "a.npz", None),
+        ("a/b", "missing", None),
+    ],
+)
+def test_require_apart_refuses_folders_within_each_other(tmp_path, folder, images, message):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    (tmp_path / "a.npz").touch()
+    folder, images = tmp_path / folder, str(tmp_path / images)
+    if message is None:
+        paths.require_apart(folder, images, "outdir")
+        return
+    with pytest.raises(UserError) as raised:
+        paths.require_apart(folder, images, "outdir")
+    assert str(raised.value).startswith("outdir: " + message.format(folder=folder, images=images))
+    if "contains" in message:
+        paths.require_apart(folder, images, "outdir", around=False)
+
+
+def test_require_apart_ignores_names_of_data_sets(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    paths.require_apart(tmp_path / "runs", "MNIST", "outdir")
+    paths.require_apart(tmp_path / "runs", "", "outdir")

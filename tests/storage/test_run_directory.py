@@ -359,6 +359,17 @@ def test_optional_writes_that_fail_warn_once(tmp_path, capsys):
     assert capsys.readouterr().err == expected
 
 
+def test_pictures_that_cannot_be_drawn_warn_once(tmp_path, capsys):
+    with RunDirectory(tmp_path) as run:
+        for _ in range(2):
+            with run.optional("pictures"):
+                raise RuntimeError("latex could not be found")
+        with pytest.raises(UserError, match="invalid"), run.optional("pictures"):
+            raise UserError("invalid")
+    reason = "RuntimeError: latex could not be found"
+    assert capsys.readouterr().err == f"warning: {tmp_path}: pictures cannot be drawn ({reason})\n"
+
+
 def test_forget_after_removes_later_lines_and_pictures(run, tmp_path):
     run.samples.mkdir()
     for step in (1, 2, 3):

@@ -4,9 +4,11 @@ import json
 import math
 import types
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
+import models
 from errors import UserError
 from training import loading, loop, options
 
@@ -98,3 +100,31 @@ def test_train_with_jit_on_compiles_the_step_and_resumes(call, tiny, tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == [1, 2, 3, 4]
     assert all(math.isfinite(value) for line in lines for value in line.values())
+
+
+@pytest.mark.parametrize(
+    ("model", "hyperparameters", "names"),
+    [
+        ("dcgan", {}, ["generator", "discriminator"]),
+        ("dcgan", {"g_norm": "none", "d_norm": "layer"}, []),
+        ("gan", {}, []),
+        ("gan", {"g_norm": "batch", "depth": 1}, ["generator"]),
+        ("gan", {"d_norm": "batch", "depth": 2}, ["discriminator"]),
+        ("dcgan", {"network": "resnet"}, []),
+        ("autoencoder", {"norm": "batch", "network": "mlp"}, ["encoder", "decoder"]),
+    ],
+)
+def test_networks_without_input_have_one_output_for_all_inputs(model, hyperparameters, names):
+    """In a step of one image, where batch norm of a vector is its bias."""
+    built = models.build(model, "MNIST", width=4, **hyperparameters)
+    assert loop.networks_without_input(built) == names
+    if model == "autoencoder":
+        return
+    inputs = {
+        "generator": built.latents.join(built.latents.draw(2, 0)),
+        "discriminator": tf.random.stateless_uniform((2, 28, 28, 1), [0, 1], -1, 1),
+    }
+    for name, both in inputs.items():
+        network = built.networks()[name]
+        one, other = (network(both[k : k + 1], training=True) for k in range(2))
+        assert np.array_equal(one, other) == (name in names)

@@ -4,6 +4,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 
 import plotting
 from errors import UserError
@@ -534,3 +535,12 @@ def test_save_style_pictures_of_a_model_without_styles_raises(tmp_path):
     with pytest.raises(UserError, match="Plain has no styles"):
         pictures.save_style_pictures(Plain((SIDE, SIDE, 1)), 0, tmp_path / "styles")
     assert not (tmp_path / "styles").exists()
+
+
+def test_picture_of_another_format_is_left_out(tmp_path, capsys):
+    """Pillow would run Ghostscript, which interprets PostScript, for a file of that format."""
+    path = tmp_path / "samples.png"
+    Image.new("RGB", (4, 4)).save(path, "EPS")
+    assert pictures.picture(path) is None
+    warning = capsys.readouterr().err
+    assert warning.startswith(f"warning: {path}: left out (cannot identify image file")

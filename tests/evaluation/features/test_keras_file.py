@@ -202,12 +202,44 @@ def test_load_of_python_code_raises_and_does_not_execute_it(saved, tmp_path):
     path = saved(keras.Model(image, keras.layers.Flatten()(x)))
     if tf.io.gfile.exists(sprung):
         tf.io.gfile.remove(sprung)
-    assert "deserialization of a `Lambda` layer" in refusal(path)
+    assert refusal(path) == (
+        "its object Lambda of keras.layers is code, which is not executed; save a network of "
+        "Keras' own layers"
+    )
     assert not tf.io.gfile.exists(sprung)
 
     # The trap works: without safe mode it is executed.
     keras.models.load_model(path, safe_mode=False)(np.zeros((1, 2, 2, 1)))
     assert tf.io.gfile.exists(sprung)
+
+
+@pytest.mark.parametrize(
+    ("described", "reason"),
+    [
+        ({"class_name": "Net", "module": "stranger"}, "its object Net of stranger is code"),
+        ({"class_name": "system", "module": "os"}, "its object system of os is code"),
+        ({"class_name": "X", "module": "keras_hub.x"}, "its object X of keras_hub.x is code"),
+        ({"class_name": "TFSMLayer"}, "its object TFSMLayer of keras.layers is code"),
+        ({"class_name": "StringLookup", "module": "keras.layers"}, "Keras cannot load the file"),
+        (
+            {"class_name": "function", "module": "keras.utils", "config": "get_file"},
+            "Keras cannot load the file (Cannot deserialize `keras.utils.get_file`",
+        ),
+    ],
+)
+def test_load_of_an_object_that_is_no_layer_of_keras_raises(saved, tmp_path, described, reason):
+    """Its vocabulary is a path, which a lookup would read."""
+    path, files = saved(flattening((2, 2, 1))), {}
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name) for name in archive.namelist()}
+    config = json.loads(files["config.json"])
+    of_layer = {"name": "flatten", "vocabulary": str(tmp_path / "secret"), "filepath": "elsewhere"}
+    config["config"]["layers"][1] |= {"config": of_layer, **described}
+    (tmp_path / "secret").write_text("word")
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in {**files, "config.json": json.dumps(config)}.items():
+            archive.writestr(name, content)
+    assert refusal(path).startswith(reason)
 
 
 @pytest.mark.parametrize("name", ["inception", "Digits", "efficientnet-lite0"])
