@@ -49,6 +49,14 @@ class ImageData:
         """Number of classes; 0 without labels."""
         return len(self.class_names)
 
+    @property
+    def class_counts(self) -> dict[str, int]:
+        """Number of training images by name of their class, in the order of the labels."""
+        if self.train.labels is None:
+            return {}
+        counts = np.bincount(self.train.labels, minlength=self.num_classes)
+        return dict(zip(self.class_names, counts.tolist(), strict=True))
+
 
 def fingerprint(train: Split, test: Split | None) -> str:
     """Return the SHA-256 (hex) of the shapes, pixels and labels of both splits."""
