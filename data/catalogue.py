@@ -112,7 +112,7 @@ def load(
     """
     reading = Reading(image_size, gray, bits, max_image_pixels, rules, tuple(class_order))
     loaded = _loaded(name, data_dir, reading)
-    empty = [name for name, images in loaded.class_counts.items() if not images]
+    empty = [name for name, images in loaded.class_counts().items() if not images]
     if not empty:
         return loaded
     classes = "class" if len(empty) == 1 else "classes"

@@ -91,9 +91,11 @@ def _parts(name: str) -> list[tuple[int, int, str]]:
 
 
 def _in_order(classes: list[str], reading: Reading) -> list[str]:
+    if reading.is_first:
+        return sorted(classes)
     if sorted(reading.class_order) == sorted(classes):
         return list(reading.class_order)
-    return sorted(classes) if reading.is_first else natural_order(classes)
+    return natural_order(classes)
 
 
 def _below(folder: pathlib.Path, name: str, visited: set, depth: int | None) -> _Found:

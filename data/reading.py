@@ -27,7 +27,7 @@ class Reading:
         max_image_pixels: files with more pixels are left out.
         rules: version of the rules (`RULES`), such as that of an earlier run.
         class_order: names of the classes of class folders in their order; without effect if the
-            folders have other names.
+            folders have other names, and by the first rules.
     """
 
     image_size: int | None = None
@@ -61,11 +61,10 @@ class Reading:
 
     @property
     def key(self) -> list:
-        """JSON value of what the pixels and labels of a folder depend on beside its content."""
+        """JSON value of what the images of a folder depend on beside its files and their order."""
         if self.is_first:
             return [self.image_size, self.gray]
-        values = dataclasses.asdict(self)
-        return [values.pop("image_size"), values.pop("gray"), values]
+        return [self.image_size, self.gray, self.bits, self.max_image_pixels, self.rules]
 
 
 DEFAULT = Reading()

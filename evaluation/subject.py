@@ -38,6 +38,7 @@ class Subject:
         protocol: entries of the protocol of each of its metrics.
         identity: JSON value that is part of the protocol hash.
         count: number of samples, if it is fixed.
+        train: images that the model was trained on, if they are a part of the training images.
     """
 
     name: str
@@ -46,15 +47,22 @@ class Subject:
     protocol: dict[str, Any] = dataclasses.field(default_factory=dict)
     identity: Any = None
     count: int | None = None
+    train: Split | None = None
 
 
-def of_model(name: str, model: GenerativeModel, protocol: dict, identity: Any = None) -> Subject:
+def of_model(
+    name: str,
+    model: GenerativeModel,
+    protocol: dict,
+    identity: Any = None,
+    train: Split | None = None,
+) -> Subject:
     """Return a model as a subject."""
 
     def draw(n: int, seed: int) -> Iterator[np.ndarray]:
         return map(plotting.to_uint8, model.sample_batches(n, seed))
 
-    return Subject(name, draw, model, protocol, identity)
+    return Subject(name, draw, model, protocol, identity, train=train)
 
 
 def baselines(train: Split) -> list[Subject]:

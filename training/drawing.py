@@ -28,6 +28,7 @@ from storage import packages
 from storage.files import write_npz
 from storage.paths import expanded, one_path, require_writable
 from storage.run_directory import RunDirectory
+from training.classes import Classes, class_of
 from training.file_names import prefix, stem
 from training.interpolating import (
     AUTO,
@@ -99,7 +100,8 @@ def draw(given: Mapping[str, Any]) -> list[str]:
 
         return [packages_table(packages.shipped())]
     trained = source(options)
-    options = suited(options, given, Config.of_run(trained), trained.read_data()["num_classes"])
+    classes = Classes.of(trained)
+    options = suited(options, given, Config.of_run(trained), classes)
     outdir = Path(expanded(options.outdir or trained.outputs / "generated", "outdir"))
     require_writable(
         outdir,
@@ -121,8 +123,9 @@ def draw(given: Mapping[str, Any]) -> list[str]:
     if options.outdir:
         name = f"{prefix(outdir, trained.outputs.resolve())}-{name}"
     with waiting(f"drawing {options.output}"):
-        lines = fields.selected(options, "output").make(model, options, outdir / name)
-    return [str(line) for line in lines]
+        numbered = dataclasses.replace(options, label=str(classes.number(options.label)))
+        lines = fields.selected(options, "output").make(model, numbered, outdir / name)
+    return [str(line) for line in [*classes.explained(options.label), *lines]]
 
 
 def parse(given: Mapping[str, Any]) -> "GenerateOptions":
@@ -133,6 +136,8 @@ def parse(given: Mapping[str, Any]) -> "GenerateOptions":
     """
     options = fields.resolve(GenerateOptions, given)
     output = fields.selected(options, "output")
+    if given.get("label") == "":
+        raise UserError("expected the name or the number of a class, got nothing", "label")
     for switch, without_effect in (
         ("list", [name for name in given if name != "list"]),
         ("seeds", ["seed", "n"]),
@@ -162,7 +167,7 @@ def source(options: "GenerateOptions") -> RunDirectory | packages.Package:
 
 
 def suited(
-    options: "GenerateOptions", given: Mapping[str, Any], trained: Config, num_classes: int
+    options: "GenerateOptions", given: Mapping[str, Any], trained: Config, classes: Classes
 ) -> "GenerateOptions":
     """Return the options with the path and the span of the prior of a model, not yet loaded.
 
@@ -170,14 +175,14 @@ def suited(
         options: the options.
         given: those that were given, name -> value.
         trained: the configuration of the model.
-        num_classes: number of classes of its data set.
+        classes: the classes of its data set.
 
     Raises:
         UserError: the model lacks an ability, a class, a category or a dimension that the options
             require, or a path or a span of a plane leaves the prior.
     """
     require_abilities(options, trained)
-    require_parts(options, trained, num_classes)
+    require_parts(options, trained, classes)
     prior = PRIORS[getattr(trained.hp, "prior", NORMAL.name)]
     changes: dict[str, Any] = {}
     if options.path == AUTO:
@@ -212,31 +217,34 @@ def require_abilities(options: "GenerateOptions", trained: Config) -> None:
     for name, used, ability in (
         ("path", options.path == STYLE_PATH, STYLES),
         ("truncation", truncates(options), STYLES),
-        ("label", options.label is not None, CLASS_CONDITIONAL),
+        ("label", bool(options.label), CLASS_CONDITIONAL),
         ("category", options.category is not None, CATEGORIES),
     ):
         if used and (lacking := reason(ability)):
             raise UserError(lacking, name)
 
 
-def require_parts(options: "GenerateOptions", trained: Config, num_classes: int) -> None:
+def require_parts(options: "GenerateOptions", trained: Config, classes: Classes) -> None:
     """Raise UserError if the latents lack a class, a category or the dimensions of a plane."""
-    for name, kind, count in (
-        ("label", "class", num_classes),
-        ("category", "category", next(iter(getattr(trained.hp, "categories", ())), 0)),
-    ):
-        value = getattr(options, name)
-        if value is not None and value >= count:
-            raise UserError(f"expected a {kind} from 0 to {count - 1}, got {value}", name)
+    classes.number(options.label)
+    count = next(iter(getattr(trained.hp, "categories", ())), 0)
+    if options.category is not None and options.category >= count:
+        raise UserError(
+            f"expected a category from 0 to {count - 1}, got {options.category}", "category"
+        )
     dimensions = getattr(trained.hp, "noise_dim", None) or getattr(trained.hp, "latent_dim", 2)
     if options.output == PLANE and dimensions < 2:
         raise UserError("plane: requires two latent dimensions, the model has one", "output")
 
 
+def draw_latents(model: "GenerativeModel", options: "GenerateOptions", n: int) -> dict:
+    """Return n draws from the prior, of the class or the category that is given."""
+    return model.draw_latents(n, options.seed, class_of(options), options.category)
+
+
 def sample(model: "GenerativeModel", options: "GenerateOptions") -> np.ndarray:
     """Return n images, uint8 [n, h, w, c]."""
-    latents = model.draw_latents(options.n, options.seed, options.label, options.category)
-    return plotting.to_uint8(generate(model, options, latents))
+    return plotting.to_uint8(generate(model, options, draw_latents(model, options, options.n)))
 
 
 @OUTPUTS.add("images", options=SAMPLES, meaning="one PNG file per image")
@@ -251,12 +259,17 @@ def save_images(model: "GenerativeModel", options: "GenerateOptions", place: Pat
 
 
 @OUTPUTS.add(
-    "npz", options=SAMPLES, meaning="an .npz file with the array images, uint8 [n, h, w, c]"
+    "npz",
+    options=SAMPLES,
+    meaning="an .npz file with the array images, uint8 [n, h, w, c], and of a class-conditional "
+    "model labels, int64 [n], and class_names",
 )
 def save_npz(model: "GenerativeModel", options: "GenerateOptions", place: Path) -> list:
-    """Write all images to one compressed file; return its path."""
-    path = f"{place}.npz"
-    write_npz(path, {"images": sample(model, options)}, compressed=True)
+    """Write all images, and their labels if there are some, to one file; return its path."""
+    path, latents = f"{place}.npz", draw_latents(model, options, options.n)
+    arrays = {"images": plotting.to_uint8(generate(model, options, latents))}
+    arrays |= Classes.of(source(options)).arrays(latents)
+    write_npz(path, arrays, compressed=True)
     return [path]
 
 
@@ -301,7 +314,7 @@ def save_plane(model: "GenerativeModel", options: "GenerateOptions", place: Path
     """Write 10 x 10 images over the first two latent dimensions; return the picture's path."""
     from training.pictures import plane_grid
 
-    latents = model.draw_latents(1, options.seed, options.label, options.category)
+    latents = draw_latents(model, options, 1)
     path = f"{place}.png"
     plotting.save_image(path, plane_grid(model, latents, options.span))
     return [path]
@@ -318,9 +331,9 @@ def save_traversals(model: "GenerativeModel", options: "GenerateOptions", place:
     """Write a picture and a GIF per continuous code; return their paths."""
     from training import pictures
 
-    trained = packages.find(options.pretrained) if options.pretrained else RunDirectory(options.run)
+    trained = source(options)
     names = pictures.names_of_categories(trained, int(model.step))
-    of_class = (options.label, options.category)
+    of_class = (class_of(options), options.category)
     found = pictures.traversals(model, options.span, options.seed, *of_class, names)
     return [
         path
@@ -368,8 +381,11 @@ class GenerateOptions:
         convert=one_path,
     )
     seed: int = field(0, "seed of the latents", group="run", at_least=0, at_most=2**31 - 1)
-    label: int | None = field(
-        None, "class of all images, for a class-conditional model", group="run", at_least=0
+    label: str = field(
+        "",
+        "class of all images, for a class-conditional model: its name, or its number from 0 if "
+        "the names are no numbers",
+        group="run",
     )
     category: int | None = field(
         None,

@@ -324,6 +324,11 @@ def evaluate_run(
     }
     trained = run.read_config()["hyperparameters"]
     identity = [trained, config.options.seed, step, saved["fingerprint"]]
+    train = None
+    if (count := config.options.train_images) is not None:
+        protocol["train_images"] = count
+        identity.append(count)
+        train = config.trained(reference.data)
     name, folder = run.label, run.outputs
     if isinstance(run, Package):
         protocol[WEIGHTS] = run.sha256
@@ -336,7 +341,7 @@ def evaluate_run(
         folder = outdir
         if isinstance(run, RunDirectory):
             protocol[RUN] = str(run.path.resolve())
-    measured = subject.of_model(name, model, protocol, identity)
+    measured = subject.of_model(name, model, protocol, identity, train)
     found = evaluate(measured, reference, request, folder, only_new=only_new, watch=watch)
     if all(entry["value"] is None for entry in found["metrics"].values()):
         return found

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import data
 import fields
 from errors import UserError
 from fields import field
@@ -39,6 +40,18 @@ class RunOptions:
         group="data",
         choices=("convert", "skip"),
     )
+    bits: int | None = field(
+        None, "bits that 16-bit images use, such as 12 for values up to 4,095; default: all 16",
+        group="data", at_least=1, at_most=16,
+    )  # fmt: skip
+    max_image_pixels: int = field(
+        data.MAX_IMAGE_PIXELS, "files of a folder with more pixels are left out", group="data",
+        at_least=1,
+    )  # fmt: skip
+    train_images: int | None = field(
+        None, "number of training images, chosen at random by the seed; default: all",
+        group="data", at_least=1,
+    )  # fmt: skip
     flip: bool = field(
         False, "mirror each training image left to right with probability 1/2", group="data"
     )

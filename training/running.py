@@ -71,7 +71,7 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
             configuration.
     """
     options = config.options
-    data.check(options.dataset, data_dir=options.data_dir or None, gray=options.gray)
+    config.for_run(RunDirectory(config.outdir)).check_data()
     cluster = cluster_of(options, os.environ)
     if cluster and not cluster.is_chief:
         return run_worker(config, cluster)

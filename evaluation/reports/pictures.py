@@ -50,7 +50,7 @@ def draw(measured: Mapping[str, Measurement], context: Context, folder: Path) ->
     There is none of samples whose features are not finite.
     """
     if any(metric.samples for metric in context.wanted.values()):
-        train = context.reference.data.train.images
+        train = context.train.images
         with contextlib.suppress(MetricError):
             picture = neighbours_grid(context.samples.first, train)
             plotting.save_image(folder / NEIGHBOURS, picture)

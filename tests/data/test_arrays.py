@@ -146,7 +146,7 @@ def test_labels_are_numbered_by_ascending_value(tmp_path, train, test, names, nu
 def test_a_class_of_test_images_alone_is_noted(tmp_path):
     path = saved(tmp_path, x_train=X, y_train=np.array([5, 5, 9]), x_test=X[:1], y_test=[7])
     data = load(path)
-    assert data.class_counts == {"5": 2, "7": 0, "9": 1}
+    assert data.class_counts() == {"5": 2, "7": 0, "9": 1}
     assert data.notes == ("1 class without training images: 7",)
 
 

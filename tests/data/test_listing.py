@@ -42,7 +42,7 @@ def test_load_of_class_folders_named_by_numbers_has_the_order_of_numbers(numbers
     assert data.class_names == tuple(map(str, range(1, 11)))
     assert data.train.labels.tolist() == list(range(10))
     assert data.train.images[:, 0, 0, 0].tolist() == list(range(1, 11))
-    assert data.class_counts == {str(k): 1 for k in range(1, 11)}
+    assert data.class_counts() == {str(k): 1 for k in range(1, 11)}
 
 
 def test_load_by_the_first_rules_has_the_order_of_text(numbers):
@@ -150,5 +150,5 @@ def test_a_class_without_a_readable_image_is_noted(tmp_path):
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "b.png").touch()
     data = load(str(tmp_path))
-    assert data.class_counts == {"a": 1, "b": 0}
+    assert data.class_counts() == {"a": 1, "b": 0}
     assert data.notes[-1] == "1 class without training images: b"

@@ -184,7 +184,7 @@ def test_integer_labels_of_a_tfds_set_are_numbered_by_ascending_value(prepared):
     assert data.class_names == again.class_names == ("7", "30", "100")
     named = np.array([7, 30, 100])[data.train.labels]
     np.testing.assert_array_equal(data.train.images[:, 0, 0, 0], named)
-    assert data.class_counts == {"7": 1, "30": 2, "100": 1}
+    assert data.class_counts() == {"7": 1, "30": 2, "100": 1}
     assert data.test.labels.tolist() == [0]
     assert load("tiny_numbers/ages", data_dir=prepared, rules=1).class_names == ()
 
