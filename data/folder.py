@@ -3,7 +3,6 @@
 import collections
 import dataclasses
 import functools
-import hashlib
 import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +10,7 @@ from concurrent import futures
 
 import numpy as np
 
-from data import conversion, opening
+from data import conversion, digests, opening
 from data.cache import Decoded, Decoder, cached
 from data.conversion import Conversions, Converted
 from data.image_data import ImageData
@@ -36,29 +35,13 @@ def load(folder: pathlib.Path, reading: Reading = DEFAULT) -> ImageData:
     files = listing.files
     name = folder.resolve().name or "images"
     with waiting(f"reading the files of {name}", len(files)) as work:
-        digest = _digest(folder, files, work)
+        digest = digests.digest(folder, files, _in_threads, work)
     data = cached(
         name,
         ["folder", digest, *reading.key],
         lambda: _decoder(folder, listing, reading),
     )
     return dataclasses.replace(data, notes=(*data.notes, *listing.notes))
-
-
-def _digest(folder: pathlib.Path, files: list[str], work: Work) -> str:
-    """Return the SHA-256 of the relative paths and contents of all files, counted in `work`."""
-
-    def content_digest(file: str) -> bytes:
-        try:
-            return hashlib.sha256((folder / file).read_bytes()).digest()
-        except OSError as error:
-            return str(error.errno).encode()
-
-    digest = hashlib.sha256()
-    for file, content in zip(files, _in_threads(content_digest, files), strict=True):
-        digest.update(os.fsencode(file) + b"\0" + content)
-        work.done += 1
-    return digest.hexdigest()
 
 
 def _in_threads(function: Callable, items: list[str]) -> Iterator:

@@ -293,9 +293,13 @@ def print_start(
 
 def classes_line(counts: Mapping[str, int]) -> str:
     """Return the first classes with their numbers, names and numbers of images, in one line."""
-    shown = [f"{k} {name} ({n:,})" for k, (name, n) in enumerate(counts.items())][:NAMED_CLASSES]
-    more = f", ... ({len(counts):,} in all, in config.json)" * (len(counts) > len(shown))
-    return one_line(f"classes {', '.join(shown)}{more}", 2000)
+    texts = [
+        f"{name} ({n:,})" if name == str(k) else f"{k}={name} ({n:,})"
+        for k, (name, n) in enumerate(counts.items())
+    ]
+    more = ", ... (all are in config.json)" * (len(texts) > NAMED_CLASSES)
+    kind = "class" if len(texts) == 1 else "classes"
+    return one_line(f"{len(texts):,} {kind}: {', '.join(texts[:NAMED_CLASSES])}{more}", 2000)
 
 
 def prepared(

@@ -143,7 +143,7 @@ def test_labels_are_numbered_by_ascending_value(tmp_path, train, test, names, nu
     assert data.notes == ()
 
 
-def test_a_class_of_test_images_alone_is_noted(tmp_path):
+def test_load_notes_classes_of_test_images_alone(tmp_path):
     path = saved(tmp_path, x_train=X, y_train=np.array([5, 5, 9]), x_test=X[:1], y_test=[7])
     data = load(path)
     assert data.class_counts() == {"5": 2, "7": 0, "9": 1}
@@ -165,7 +165,7 @@ def test_labels_with_too_many_values_raise(tmp_path):
         load(path)
 
 
-def test_an_npz_of_generate_is_a_data_set_with_its_classes(tmp_path):
+def test_load_of_an_npz_of_generate_has_its_classes(tmp_path):
     names = np.array(["cat", "dog", "newt"])
     arrays = {"images": X, "labels": np.array([2, 0, 2]), "class_names": names}
     data = load(saved(tmp_path, **arrays))
@@ -236,7 +236,7 @@ def archive(path, header, content=b"", name="x_train.npy"):
         ((), b"hello", r"x_train is no array"),
     ],
 )
-def test_an_array_that_is_not_whole_is_one_line(tmp_path, call, shape, content, line):
+def test_array_that_is_not_whole_is_one_line(tmp_path, call, shape, content, line):
     path = tmp_path / "set.npz"
     archive(path, shape, content)
     with pytest.raises(UserError, match=line) as refusal:
@@ -245,7 +245,7 @@ def test_an_array_that_is_not_whole_is_one_line(tmp_path, call, shape, content, 
 
 
 @pytest.mark.parametrize("call", [load, lambda path: read_images(pathlib.Path(path))])
-def test_an_array_that_exceeds_the_free_memory_is_one_line(tmp_path, monkeypatch, call):
+def test_array_that_exceeds_the_free_memory_is_one_line(tmp_path, monkeypatch, call):
     archive(tmp_path / "set.npz", (12, 2**20), bytes(12 * 2**20))
     monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
     memory.MEMINFO.write_text("MemTotal: 9 kB\nMemAvailable: 10240 kB\n")

@@ -145,7 +145,7 @@ def test_loops_of_links_cost_only_themselves(tmp_path):
     )
 
 
-def test_a_class_without_a_readable_image_is_noted(tmp_path):
+def test_class_without_a_readable_image_is_noted(tmp_path):
     save(tmp_path / "a" / "a.png", gray(1))
     (tmp_path / "b").mkdir()
     (tmp_path / "b" / "b.png").touch()

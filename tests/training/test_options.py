@@ -282,7 +282,8 @@ def test_fixed_has_every_option_that_decides_the_weights():
         "epochs", "steps", "outdir", "data_dir", "resume", "sample_every", "checkpoint_every",
         "keep_checkpoints", "log_every", "eval_every", "eval_metrics", "eval_features",
         "eval_samples", "jit", "sample_planes", "copy_to", "keep_every", "checkpoint_minutes",
-        "steps_per_execution", "profile_steps",
+        "steps_per_execution", "profile_steps", "distribute", "replicas", "sync_batch_norm",
+        "worker_timeout",
     }  # fmt: skip
 
 
