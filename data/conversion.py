@@ -18,6 +18,7 @@ from errors import UserError
 if TYPE_CHECKING:
     from PIL import Image
 
+_ROWS = 256  # rows that are composited at once
 _GRAY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N"}
 
 
@@ -134,7 +135,7 @@ def convert(
     image = _opaque(image, gray, kinds)
     if image.mode == "L" and channels == 3:
         kinds.append("gray {images} repeated over 3 channels")
-    image = image.convert("L" if channels == 1 else "RGB")
+    image = _in_mode(image, "L" if channels == 1 else "RGB")
 
     width, height = image.size
     side = min(width, height)
@@ -240,17 +241,32 @@ def _colours_of_16_bits(
 
 def _opaque(image: Image.Image, gray: bool, kinds: list[str]) -> Image.Image:
     """Convert an 8-bit image to mode L or RGB; composite transparent pixels over white."""
-    from PIL import Image
-
     if image.has_transparency_data:
         stored = {"P": "transparent palette"}.get(image.mode, "LA" if gray else "RGBA")
         kinds.append(stored + " {images} composited over white")
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        image = _over_white(image)
     elif image.mode not in ("L", "RGB"):
         stored = {"P": "palette", "1": "1-bit"}.get(image.mode, image.mode)
         kinds.append(f"{stored} {{images}} converted to {'gray' if gray else 'RGB'}")
-    return image.convert("L" if gray else "RGB")
+    return _in_mode(image, "L" if gray else "RGB")
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """Convert an image, without the copy that Pillow makes of one in the mode."""
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    """Composite an image over white, in strips: a large one is then in the memory only twice."""
+    from PIL import Image
+
+    result = Image.new("RGB", image.size)
+    for top in range(0, image.height, _ROWS):
+        box = (0, top, image.width, min(top + _ROWS, image.height))
+        strip = image.crop(box).convert("RGBA")
+        white = Image.new("RGBA", strip.size, "white")
+        result.paste(Image.alpha_composite(white, strip).convert("RGB"), box)
+    return result
 
 
 def _scale_16_bit(values: np.ndarray, bits: int | None) -> np.ndarray:

@@ -5,10 +5,12 @@ Importing this module does not import Pillow.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import pathlib
 import struct
+import threading
 import zlib
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
@@ -41,7 +43,10 @@ ESSENTIAL = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"eXIf"}
 EMPTY, TRUNCATED, DAMAGED, NO_MEMORY = "empty", "truncated", "damaged", "too large for the memory"
 NO_IMAGE = "neither PNG nor JPEG"
 _START = 16  # bytes that tell the formats apart
+_LARGE = 20_000_000  # pixels above which images are decoded one after the other, for the memory
 _END = 64  # bytes that have the end of a whole file
+
+_one_large_image = threading.Lock()
 
 
 class LeftOut(Exception):
@@ -97,9 +102,11 @@ def _content(file: BinaryIO) -> bytes:
 
 def _used(file: BinaryIO, use: Callable, most_pixels: int):
     image = _opened(file)
-    if image.width * image.height > most_pixels:
+    pixels = image.width * image.height
+    if pixels > most_pixels:
         raise LeftOut(f"more than {most_pixels:,} pixels, see max_image_pixels")
-    return use(image, lambda: _opened(file))
+    with _one_large_image if pixels > _LARGE else contextlib.nullcontext():
+        return use(image, lambda: _opened(file))
 
 
 def _opened(file: BinaryIO) -> Image.Image:

@@ -55,6 +55,13 @@ def test_convert_array_with_alpha_composites_over_white():
     assert kinds == ["LA {images} composited over white"]
 
 
+def test_convert_array_composites_images_of_many_rows_over_white():
+    rgba = np.random.default_rng(0).integers(0, 256, (600, 600, 4), dtype=np.uint8)
+    rgb, _ = converted(rgba, 3, 600)
+    alpha = rgba[..., 3:] / 255
+    np.testing.assert_allclose(rgb, rgba[..., :3] * alpha + 255 * (1 - alpha), atol=1)
+
+
 def counted(*conversions, bits=None):
     all_of_them = conversion.Conversions(bits)
     for one in conversions:
