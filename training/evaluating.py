@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import data
-from errors import UserError
+from data.options import arguments
+from errors import UserError, warn
 from evaluation import runner, subject
 from evaluation.categories import matching
 from evaluation.context import Stopwatch
@@ -291,7 +292,9 @@ def reference_of_images(request: EvaluateOptions) -> Reference:
     """Return the reference images for image files."""
     name = data.canonical_name(request.dataset)
     with waiting(f"loading {name}"):
-        images = data.load(name, data_dir=request.data_dir or None, image_size=request.image_size)
+        images = data.load(name, **arguments(request))
+    for note in images.notes:
+        warn(f"{images.name}: {note}")
     return runner.load_reference(images, request)
 
 

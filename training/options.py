@@ -11,6 +11,7 @@ import data
 import fields
 from cli import flags
 from cli.flagfiles import with_flagfiles
+from data.options import arguments
 from errors import UserError, near
 from models import REGISTRY, schedules
 from models.declarations.base import Hyperparameters
@@ -60,14 +61,9 @@ class Config:
     @property
     def data_arguments(self) -> dict:
         """Arguments of `data.load` for the data set."""
-        options = self.options
         return {
-            "name": options.dataset,
-            "data_dir": options.data_dir or None,
-            "image_size": options.image_size,
-            "gray": options.gray,
-            "bits": options.bits,
-            "max_image_pixels": options.max_image_pixels,
+            "name": self.options.dataset,
+            **arguments(self.options),
             "rules": self.rules,
             "class_order": self.class_order,
         }
@@ -78,9 +74,9 @@ class Config:
         Raises:
             UserError: as `data.check`.
         """
-        arguments = self.data_arguments
+        given = self.data_arguments
         names = ("data_dir", "gray", "max_image_pixels", "rules")
-        data.check(arguments["name"], **{name: arguments[name] for name in names})
+        data.check(given["name"], **{name: given[name] for name in names})
 
     def load_data(self) -> data.ImageData:
         """Return the data set.

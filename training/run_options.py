@@ -2,8 +2,8 @@
 
 import dataclasses
 
-import data
 import fields
+from data.options import BITS, GRAY, PIXELS
 from errors import UserError
 from fields import field
 from models import REGISTRY
@@ -33,21 +33,9 @@ class RunOptions:
     image_size: int | None = field(
         None, "side of the resized images in pixels (antialiased)", group="data", at_least=4
     )
-    gray: str = field(
-        "convert",
-        "gray images in a folder of colour images: convert repeats them over 3 channels, skip "
-        "omits them",
-        group="data",
-        choices=("convert", "skip"),
-    )
-    bits: int | None = field(
-        None, "bits that 16-bit images use, such as 12 for values up to 4,095; default: all 16",
-        group="data", at_least=1, at_most=16,
-    )  # fmt: skip
-    max_image_pixels: int = field(
-        data.MAX_IMAGE_PIXELS, "files of a folder with more pixels are left out", group="data",
-        at_least=1,
-    )  # fmt: skip
+    gray: str = GRAY
+    bits: int | None = BITS
+    max_image_pixels: int = PIXELS
     train_images: int | None = field(
         None, "number of training images, chosen at random by the seed; default: all",
         group="data", at_least=1,
