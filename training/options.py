@@ -61,12 +61,12 @@ class Config:
     @property
     def data_arguments(self) -> dict:
         """Arguments of `data.load` for the data set."""
-        return {
-            "name": self.options.dataset,
-            **arguments(self.options),
-            "rules": self.rules,
-            "class_order": self.class_order,
-        }
+        return {"name": self.options.dataset, **arguments(self.options), **self.read_as}
+
+    @property
+    def read_as(self) -> dict:
+        """Rules and order of the classes by which the images are read, arguments of `data.load`."""
+        return {"rules": self.rules, "class_order": self.class_order}
 
     def check_data(self) -> None:
         """Run the checks of the data set that require no slow import.
@@ -129,15 +129,14 @@ class Config:
         if not (run.has_checkpoints and run.config.exists()):
             return self
         started, saved = Config.of_run(run), run.read_config()
-        read_as = {"rules": started.rules, "class_order": started.class_order}
-        config = dataclasses.replace(self, **read_as)
+        config = dataclasses.replace(self, **started.read_as)
         if started.options.model == self.options.model and self._was_given(saved):
             config = dataclasses.replace(config, kept=fixed_values(started.hp))
         shape = run.read_data()["image_shape"]
         try:
             return config.for_images(shape)
         except UserError:
-            return dataclasses.replace(self, **read_as).for_images(shape)
+            return dataclasses.replace(self, **started.read_as).for_images(shape)
 
     def _was_given(self, saved: Mapping[str, Any]) -> bool:
         """Return whether config.json has the same given values, but for those that may change."""
@@ -173,7 +172,9 @@ class Config:
         hp = hyperparameters.of_saved(saved["hyperparameters"])
         if not isinstance(given := saved.get("given", {}), dict):
             raise TypeError("given is not of the type dict")
-        return cls(RunOptions(**saved["options"]), hp, given, **read_as(saved.get("data")))
+        return cls(
+            RunOptions(**saved["options"]), hp, given, **described_reading(saved.get("data"))
+        )
 
     @classmethod
     def of_run(cls, run: SavedConfig) -> "Config":
@@ -201,7 +202,7 @@ class Config:
         return {**fixed, "fingerprint": fingerprint}
 
 
-def read_as(described: Mapping[str, Any] | None) -> dict[str, Any]:
+def described_reading(described: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the rules and the order of the classes of a run from the description of its data.
 
     Without a description they are those of a new run. An earlier version has recorded neither.

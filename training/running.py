@@ -90,7 +90,7 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
 
         try:
             with lost_workers_named(cluster):
-                distribution.from_chief((finished, dict(config.kept)))
+                distribution.from_chief((finished, dict(config.kept), config.read_as))
                 if finished is not None:
                     print(already_finished(run, finished))
                     return 0
@@ -109,11 +109,14 @@ def run_worker(config: Config, cluster: Cluster) -> int:
         from training.working import work
 
         with lost_workers_named(cluster):
-            finished, kept = distribution.from_chief(None)
+            finished, kept, read_as = distribution.from_chief(None)
             if finished is not None:
                 print(already_finished(RunDirectory(config.outdir), finished))
                 return 0
-            config, loaded = with_images(dataclasses.replace(config, kept=kept), images)
+            if read_as != config.read_as:  # of a run that is resumed
+                images = None
+            config = dataclasses.replace(config, kept=kept, **read_as)
+            config, loaded = with_images(config, images)
             return work(config, loaded, distribution)
 
 
