@@ -31,9 +31,10 @@ _HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
     (2, 0): np.lib.format.read_array_header_2_0,
 }
+_DAMAGED_ARCHIVE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
 _NAMES = "class_names"
-GENERATED = {"images": "x_train", "labels": "y_train"}  # names that generate.py writes
+_GENERATED = {"images": "x_train", "labels": "y_train"}  # names that generate.py writes
 
 
 def mnist_file() -> bytes:
@@ -104,7 +105,7 @@ def _arrays(file, source: str, reading: Reading) -> dict[str, np.ndarray | None]
         with open_npz(file) as archive:
             names = {key: key for key in archive.files}
             if "x_train" not in names and not reading.is_first:
-                names = {key: GENERATED.get(key, key) for key in names}
+                names = {key: _GENERATED.get(key, key) for key in names}
             read = {*_KEYS, *([] if reading.is_first else [_NAMES])}
             # Arrays outside the layout are not read.
             return {name: archive[key] if name in read else None for key, name in names.items()}
@@ -175,7 +176,12 @@ class Archive:
             read_header = _HEADERS.get(tuple(magic[-2:]))
             if read_header is None:
                 raise ValueError(f"{name} is no array of numbers or texts")
-            shape, _, kind = read_header(file)
+            try:
+                shape, _, kind = read_header(file)
+            except _DAMAGED_ARCHIVE:
+                raise
+            except Exception:  # of NumPy's parser of a Python literal
+                raise ValueError(f"{name} has a damaged header") from None
             size, stored = math.prod(shape) * kind.itemsize, self._npz.zip.getinfo(member).file_size
             if kind.hasobject:
                 return
@@ -215,7 +221,7 @@ def open_npz(file) -> Iterator[Archive]:
             problem = f"not an .npz archive; {_WRITE}"
         elif "pickle" in problem.lower():
             problem = "contains Python objects (pickle), which are not read; save plain arrays"
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except _DAMAGED_ARCHIVE as error:
         problem = f"cannot read it as an .npz archive ({_first_line(error)}); {_WRITE}"
     raise UserError(problem)
 

@@ -234,6 +234,12 @@ def archive(path, header, content=b"", name="x_train.npy"):
         ),
         ((4, 8, 8), bytes(4 * 64 - 1), r"x_train is uint8 \(4, 8, 8\), 256 bytes, of which the"),
         ((), b"hello", r"x_train is no array"),
+        (
+            (),
+            b"\x93NUMPY\1\0\x10\0" + b"{'descr': '|u1',".ljust(16),
+            r"x_train has a damaged header",
+        ),
+        ((), b"\x93NUMPY\3\0" + bytes(20), r"x_train is no array of numbers or texts"),
     ],
 )
 def test_array_that_is_not_whole_is_one_line(tmp_path, call, shape, content, line):
