@@ -157,6 +157,7 @@ def saved_config() -> dict:
     config = configuration()
     data = {"name": "MNIST", "fingerprint": "0" * 64, "image_shape": [28, 28, 1]}
     data |= {"num_classes": 10, "train_images": 60_000, "test_images": 10_000, "notes": []}
+    data |= {"classes": {str(k): 6000 for k in range(10)}, "rules": 2}
     commands = [f"python train.py --flagfile={FLAGFILE}"]
     saved = {"commands": commands, **config.as_dict(), "data": data, "total_steps": 6}
     return json.loads(json.dumps({**saved, "environment": {"machine": "2 cores", "keras": "3"}}))

@@ -16,9 +16,13 @@ from data.catalogue import (
     load,
     of_tfds,
 )
+from data.image_data import subset
 from data.pipeline import Batches
+from data.reading import MAX_IMAGE_PIXELS, RULES
 
 __all__ = [
+    "MAX_IMAGE_PIXELS",
+    "RULES",
     "Batches",
     "ImageData",
     "KnownSet",
@@ -29,4 +33,5 @@ __all__ = [
     "known",
     "load",
     "of_tfds",
+    "subset",
 ]

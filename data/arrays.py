@@ -1,12 +1,13 @@
 """Data sets in one .npz file with the layout of keras.datasets, such as the embedded MNIST.
 
-x_train: uint8 [n, h, w] or [n, h, w, c] with c 1 or 3. y_train, x_test and y_test are optional.
+x_train: uint8 [n, h, w] or [n, h, w, c] with c 1 or 3. y_train, x_test, y_test and class_names are
+optional. The arrays may have the names that generate.py writes: images, labels and class_names.
 """
 
-import collections
 import contextlib
 import hashlib
 import io
+import math
 import pathlib
 import zipfile
 import zlib
@@ -14,17 +15,26 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from data import conversion
+from data.conversion import Conversions, convert_array
 from data.image_data import ImageData, Split, fingerprint
+from data.labels import MOST_CLASSES, numbered
+from data.reading import DEFAULT, Reading
 from errors import UserError
+from storage.memory import available_memory, described
 from waiting import waiting
 
 MNIST = pathlib.Path(__file__).resolve().parents[1] / "assets" / "mnist.npz"
 MNIST_SHA256 = "aead1427aacba2a0e07d4849dc8b9a6ea83b93fb7c643fb1703958277d939669"
 _RESTORE = "restore it with git checkout assets/mnist.npz"
-_MOST_CLASSES = 2**16
 _WRITE = "write it with np.savez(path, x_train=...)"
+_HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+_DAMAGED_ARCHIVE = (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 _KEYS = ("x_train", "y_train", "x_test", "y_test")
+_NAMES = "class_names"
+_GENERATED = {"images": "x_train", "labels": "y_train"}  # names that generate.py writes
 
 
 def mnist_file() -> bytes:
@@ -42,70 +52,167 @@ def mnist_file() -> bytes:
     return content
 
 
-def load_mnist(image_size: int | None) -> ImageData:
+def load_mnist(reading: Reading = DEFAULT) -> ImageData:
     """Load the embedded MNIST: 60,000 and 10,000 images [28, 28, 1], or resized to image_size."""
-    return _image_data("MNIST", io.BytesIO(mnist_file()), image_size, str(MNIST))
+    return _image_data("MNIST", io.BytesIO(mnist_file()), reading, str(MNIST))
 
 
-def load(file: pathlib.Path, image_size: int | None) -> ImageData:
+def load(file: pathlib.Path, reading: Reading = DEFAULT) -> ImageData:
     """Load an .npz file.
 
     Raises:
         UserError: the file cannot be read or does not have the layout.
     """
-    return _image_data(file.stem, file, image_size, str(file))
+    return _image_data(file.stem, file, reading, str(file))
 
 
 def _error(source: str, message: str) -> UserError:
     return UserError(f"{source}: {message}", "dataset")
 
 
-def _image_data(name: str, file, image_size: int | None, source: str) -> ImageData:
-    try:
-        with open_npz(file) as archive:
-            # Arrays outside the layout are not read.
-            arrays = {key: archive[key] if key in _KEYS else None for key in archive.files}
-    except UserError as error:
-        raise _error(source, error.message) from None
-    splits, kinds = {}, collections.Counter()
+def _image_data(name: str, file, reading: Reading, source: str) -> ImageData:
+    arrays = _arrays(file, source, reading)
+    splits, labels, conversions = {}, {}, Conversions()
     for part in ("train", "test"):
         images = _images(arrays, f"x_{part}", source)
-        labels = _labels(arrays, f"y_{part}", images, source)
+        of_split = _labels(arrays, f"y_{part}", images, source)
         if images is not None:
-            splits[part] = Split(_sized(images, image_size, kinds, source), labels)
-    train, test = splits["train"], splits.get("test")
-    if test and test.images.shape[1:] != train.images.shape[1:]:
+            splits[part] = _sized(images, reading.image_size, conversions, source)
+        if of_split is not None:
+            labels[part] = of_split
+    if "test" in splits and splits["test"].shape[1:] != splits["train"].shape[1:]:
         raise _error(
             source,
             "x_train and x_test must have images of one shape, got "
-            f"{train.images.shape[1:]} and {test.images.shape[1:]}",
+            f"{splits['train'].shape[1:]} and {splits['test'].shape[1:]}",
         )
-    if train.labels is None and test and test.labels is not None:
+    if "test" in labels and "train" not in labels:
         raise _error(source, "y_test is present but y_train is missing; add y_train or remove both")
-    classes = 1 + max((s.labels.max() for s in splits.values() if s.labels is not None), default=-1)
-    notes = conversion.notes(kinds)
-    ignored = sorted(set(arrays) - set(_KEYS))
-    if ignored:
-        notes += (f"arrays ignored: {', '.join(ignored[:10])}",)
-    return ImageData(
-        name, train, test, tuple(map(str, range(classes))), fingerprint(train, test), notes
+    numbers, class_names = _classes(labels, arrays.get(_NAMES), reading, source)
+    train, test = (
+        Split(splits[part], numbers.get(part)) if part in splits else None
+        for part in ("train", "test")
     )
+    notes = conversions.notes()
+    if ignored := sorted(name for name, array in arrays.items() if array is None):
+        notes += (f"arrays ignored: {', '.join(ignored[:10])}",)
+    return ImageData(name, train, test, class_names, fingerprint(train, test), notes)
+
+
+def _arrays(file, source: str, reading: Reading) -> dict[str, np.ndarray | None]:
+    """Return the arrays of a file by their names in the layout, and None for others."""
+    try:
+        with open_npz(file) as archive:
+            names = {key: key for key in archive.files}
+            if "x_train" not in names and not reading.is_first:
+                names = {key: _GENERATED.get(key, key) for key in names}
+            read = {*_KEYS, *([] if reading.is_first else [_NAMES])}
+            # Arrays outside the layout are not read.
+            return {name: archive[key] if name in read else None for key, name in names.items()}
+    except UserError as error:
+        raise _error(source, error.message) from None
+
+
+def _classes(
+    labels: dict[str, np.ndarray], names: np.ndarray | None, reading: Reading, source: str
+) -> tuple[dict[str, np.ndarray], tuple[str, ...]]:
+    """Return the numbers of the classes of each split, int64 [n], and the names of the classes."""
+    if names is not None:
+        names = _names(names, source)
+        highest = max((int(array.max()) for array in labels.values()), default=0)
+        if highest >= len(names):
+            raise _error(source, f"{_NAMES} has {len(names)} names, but there is a label {highest}")
+        if labels:
+            return {part: array.astype(np.int64) for part, array in labels.items()}, names
+    if not labels:
+        return {}, ()
+    if reading.is_first:
+        highest = max(int(array.max()) for array in labels.values())
+        class_names = tuple(map(str, range(min(highest, MOST_CLASSES) + 1)))
+        numbers = [array.astype(np.int64) for array in labels.values()]
+    else:
+        numbers, class_names = numbered(list(labels.values()))
+    if len(class_names) > MOST_CLASSES:
+        raise _error(
+            source,
+            f"the labels have {len(class_names):,} different values, and there may be at most "
+            f"{MOST_CLASSES:,} classes",
+        )
+    return dict(zip(labels, numbers, strict=True)), class_names
+
+
+def _names(names: np.ndarray, source: str) -> tuple[str, ...]:
+    found = tuple(map(str, names.reshape(-1)))
+    if names.dtype.kind != "U" or names.ndim != 1 or len({*found}) < len(found) or "" in found:
+        raise _error(
+            source,
+            f"{_NAMES} must be [k] different names, got {names.dtype} of the shape {names.shape}",
+        )
+    return found
+
+
+class Archive:
+    """Arrays of an .npz file by name; each is read when it is asked for.
+
+    Attributes:
+        files: names of the arrays.
+    """
+
+    def __init__(self, npz: np.lib.npyio.NpzFile):
+        self._npz, self.files = npz, npz.files
+
+    def __getitem__(self, name: str) -> np.ndarray:
+        self._require_memory(name)
+        return self._npz[name]
+
+    def _require_memory(self, name: str) -> None:
+        """Raise ValueError if a member is no array, ends early or exceeds the memory."""
+        members = self._npz.zip.namelist()
+        member = name if name in members else f"{name}.npy"
+        with self._npz.zip.open(member) as file:
+            magic = file.read(np.lib.format.MAGIC_LEN)
+            if magic[:-2] != np.lib.format.MAGIC_PREFIX:
+                raise ValueError(f"{name} is no array")
+            read_header = _HEADERS.get(tuple(magic[-2:]))
+            if read_header is None:
+                raise ValueError(f"{name} is no array of numbers or texts")
+            try:
+                shape, _, kind = read_header(file)
+            except _DAMAGED_ARCHIVE:
+                raise
+            except Exception:  # of NumPy's parser of a Python literal
+                raise ValueError(f"{name} has a damaged header") from None
+            size, stored = math.prod(shape) * kind.itemsize, self._npz.zip.getinfo(member).file_size
+            if kind.hasobject:
+                return
+            promised = f"{name} is {kind} {shape}, {described(size)}"
+            if size > stored - file.tell():
+                raise ValueError(f"{promised}, of which the file has {described(stored)}")
+        available = available_memory()
+        if available is not None and size > available:
+            raise ValueError(
+                f"{promised}, more than the {described(available)} of memory that are free; "
+                "use fewer images"
+            )
 
 
 @contextlib.contextmanager
-def open_npz(file) -> Iterator[np.lib.npyio.NpzFile]:
-    """Open an .npz file, such as np.load does, to read arrays in the block.
+def open_npz(file) -> Iterator[Archive]:
+    """Open an .npz file to read arrays in the block.
 
     Args:
         file: path or file object.
 
     Raises:
-        UserError: the file or an array that is read is damaged; the caller adds name and option.
+        UserError: the file or an array that is read is damaged or exceeds the memory; the caller
+            adds name and option.
     """
     try:
-        with np.load(file, allow_pickle=False) as archive:
-            yield archive
+        with np.load(file, allow_pickle=False) as npz:
+            yield Archive(npz)
             return
+    except MemoryError as error:
+        problem = f"more than the free memory ({_first_line(error)})"
     except (TypeError, AttributeError):
         problem = f"a single array, not an .npz archive; {_WRITE}"
     except ValueError as error:
@@ -114,7 +221,7 @@ def open_npz(file) -> Iterator[np.lib.npyio.NpzFile]:
             problem = f"not an .npz archive; {_WRITE}"
         elif "pickle" in problem.lower():
             problem = "contains Python objects (pickle), which are not read; save plain arrays"
-    except (OSError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError) as error:
+    except _DAMAGED_ARCHIVE as error:
         problem = f"cannot read it as an .npz archive ({_first_line(error)}); {_WRITE}"
     raise UserError(problem)
 
@@ -150,7 +257,7 @@ def _images(arrays: dict[str, np.ndarray], key: str, source: str) -> np.ndarray 
 def _labels(
     arrays: dict[str, np.ndarray], key: str, images: np.ndarray | None, source: str
 ) -> np.ndarray | None:
-    """Return labels int64 [n], or None if the array is missing."""
+    """Return labels, integers >= 0 [n], or None if the array is missing."""
     if key not in arrays:
         return None
     labels = arrays[key]
@@ -163,20 +270,19 @@ def _labels(
             f"got the shape {labels.shape}",
         )
     if labels.dtype.kind not in "iu":
-        raise _error(source, f"{key} must be integers 0, 1, 2, ..., got {labels.dtype}")
-    if labels.min() < 0 or labels.max() >= _MOST_CLASSES:
+        raise _error(source, f"{key} must be integers, got {labels.dtype}")
+    if labels.min() < 0:
         raise _error(
             source,
-            f"{key} must be integers from 0 to {_MOST_CLASSES - 1}, got values from "
-            f"{labels.min()} to {labels.max()}",
+            f"{key} must be integers >= 0, got values from {labels.min()} to {labels.max()}",
         )
-    return labels.reshape(-1).astype(np.int64)
+    return labels.reshape(-1)
 
 
 def _sized(
-    images: np.ndarray, size: int | None, kinds: collections.Counter, source: str
+    images: np.ndarray, size: int | None, conversions: Conversions, source: str
 ) -> np.ndarray:
-    """Return images [n, h, w, c] as squares of the size; count the conversions in `kinds`."""
+    """Return images [n, h, w, c] as squares of the size; count the conversions."""
     height, width, channels = images.shape[1:]
     if size is None and height != width:
         raise _error(
@@ -189,7 +295,6 @@ def _sized(
     resized = np.empty((len(images), size, size, channels), np.uint8)
     with waiting(f"resizing the images of {source}", len(images)) as work:
         for k, image in enumerate(images):
-            resized[k], image_kinds = conversion.convert_array(image, channels, size)
-            kinds.update(image_kinds)
+            resized[k] = conversions.add(convert_array(image, channels, size))
             work.done += 1
     return resized

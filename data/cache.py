@@ -38,11 +38,15 @@ _DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError)
 
 @dataclasses.dataclass(frozen=True)
 class Decoded:
-    """Numbers of images that a decoder wrote, training images first, and its notes."""
+    """Numbers of images that a decoder wrote, training images first, and its notes.
+
+    `class_names` are the names of classes that were found in the labels, instead of the decoder's.
+    """
 
     train: int
     test: int = 0
     notes: tuple[str, ...] = ()
+    class_names: tuple[str, ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -237,6 +241,8 @@ def _image_data(
         labelled = (labels[start:stop] >= 0).all()
         return Split(images[start:stop], labels[start:stop] if labelled else None)
 
+    if decoded.class_names is not None:
+        class_names = decoded.class_names
     train = split(0, decoded.train)
     test = split(decoded.train, decoded.train + decoded.test) if decoded.test else None
     return ImageData(

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 from data import arrays, folder, tfds_sets
 from data.image_data import ImageData, Split
+from data.listing import find, listed
+from data.reading import MAX_IMAGE_PIXELS, RULES, Reading
 from errors import UserError
 from storage.paths import expanded
 
@@ -79,6 +81,10 @@ def load(
     data_dir: str | None = None,
     image_size: int | None = None,
     gray: str = "convert",
+    bits: int | None = None,
+    max_image_pixels: int = MAX_IMAGE_PIXELS,
+    rules: int = RULES,
+    class_order: Sequence[str] = (),
 ) -> ImageData:
     """Load a data set with all images decoded.
 
@@ -93,22 +99,40 @@ def load(
             with an antialiasing filter (Lanczos). None: keep the size; all images must be squares
             of one size.
         gray: handling of gray images in a folder of colour images: "convert" or "skip".
+        bits: number of bits that 16-bit images use, such as 12 for values up to 4,095; None: 16.
+        max_image_pixels: files in a folder with more pixels are left out.
+        rules: version of the rules for the classes and the files that are read, such as that of an
+            earlier run; see `data.reading`.
+        class_order: names of the class folders in the order of their labels, such as that of a run;
+            without effect if the folders have other names. By default numbers are in the order of
+            their values and other names in that of their text.
 
     Raises:
         UserError: the set cannot be loaded; the message names the option and the remedy.
     """
-    if image_size is not None and image_size < 1:
-        raise UserError(f"expected an integer >= 1, got {image_size}", "image_size")
+    reading = Reading(image_size, gray, bits, max_image_pixels, rules, tuple(class_order))
+    loaded = _loaded(name, data_dir, reading)
+    empty = [name for name, images in loaded.class_counts().items() if not images]
+    if not empty:
+        return loaded
+    classes = "class" if len(empty) == 1 else "classes"
+    note = f"{len(empty):,} {classes} without training images: {listed(empty)}"
+    return dataclasses.replace(loaded, notes=(*loaded.notes, note))
+
+
+def _loaded(name: str, data_dir: str | None, reading: Reading) -> ImageData:
     path = _path(name)
     if path and path.is_dir():
-        return folder.load(path, image_size, gray)
-    _check_gray(name, gray)
-    if path:
-        return arrays.load(_npz(path), image_size)
+        return folder.load(path, reading)
+    _check_of_folder(name, reading)
     entry = known(name)
+    if reading.bits and (path or (entry and not entry.tfds_name)):
+        raise UserError(f"requires images of 16 bits, and those of dataset={name} have 8", "bits")
+    if path:
+        return arrays.load(_npz(path), reading)
     if entry and not entry.tfds_name:
-        return arrays.load_mnist(image_size)
-    data = tfds_sets.load(entry.tfds_name if entry else name, data_dir, image_size, tuple(KNOWN))
+        return arrays.load_mnist(reading)
+    data = tfds_sets.load(entry.tfds_name if entry else name, data_dir, reading, tuple(KNOWN))
     return dataclasses.replace(data, name=entry.name) if entry else data
 
 
@@ -118,17 +142,25 @@ def of_tfds(name: str) -> bool:
     return not _path(name) and not (entry and not entry.tfds_name)
 
 
-def check(name: str, *, data_dir: str | None = None, gray: str = "convert") -> None:
+def check(
+    name: str,
+    *,
+    data_dir: str | None = None,
+    gray: str = "convert",
+    max_image_pixels: int = MAX_IMAGE_PIXELS,
+    rules: int = RULES,
+) -> None:
     """Run the checks of `load` that require no slow import: of a path or of the embedded file.
 
     Raises:
         UserError: as `load`. TFDS names are not checked.
     """
+    reading = Reading(gray=gray, max_image_pixels=max_image_pixels, rules=rules)
     path = _path(name)
     if path and path.is_dir():
-        folder.find(path)
+        find(path, reading)
         return
-    _check_gray(name, gray)
+    _check_of_folder(name, reading)
     if path:
         _npz(path)
         return
@@ -143,11 +175,17 @@ def _plain(name: str) -> str:
     return name.lower().replace("-", "").replace("_", "")
 
 
-def _check_gray(name: str, gray: str) -> None:
-    if gray == "skip":
+def _check_of_folder(name: str, reading: Reading) -> None:
+    """Raise UserError if options that require a folder are not at their defaults."""
+    if reading.gray == "skip":
         raise UserError(
             f"skip requires a folder of images, and dataset={name} is not one; set gray=convert",
             "gray",
+        )
+    if reading.max_image_pixels != MAX_IMAGE_PIXELS:
+        raise UserError(
+            f"requires a folder of images, and dataset={name} is not one; omit it",
+            "max_image_pixels",
         )
 
 

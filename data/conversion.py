@@ -1,20 +1,24 @@
 """Conversion of images of any mode and size to uint8 squares, with Pillow.
 
-`convert` and `convert_array` return the kinds of conversion that they applied, as phrases for
-`notes`. Importing this module does not import Pillow.
+`Conversions` collects what `convert` and `convert_array` applied, for the notes about a data set.
+Importing this module does not import Pillow.
 """
 
 from __future__ import annotations
 
 import collections
+import dataclasses
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from errors import UserError
+
 if TYPE_CHECKING:
     from PIL import Image
 
-FORMATS = ("PNG", "JPEG")
+_ROWS = 256  # rows that are composited at once
 _GRAY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N"}
 
 
@@ -27,26 +31,111 @@ def channels_of(image: Image.Image) -> int:
     return 1 if gray or _has_gray_palette(image) else 3
 
 
-def convert(image: Image.Image, channels: int, size: int) -> tuple[np.ndarray, list[str]]:
-    """Convert an opened image to uint8 [size, size, channels]; also return the conversion kinds.
+@dataclasses.dataclass(frozen=True)
+class Converted:
+    """Converted image.
 
-    The EXIF orientation is applied, 16 bits are scaled to 8, transparent images are composited over
+    Attributes:
+        pixels: uint8 [size, size, channels].
+        kinds: kinds of conversion, phrases for notes.
+        peak: largest value of an image of 16 bits, up to the next multiple of 256 if it is in
+            colour; None for other images.
+    """
+
+    pixels: np.ndarray
+    kinds: list[str]
+    peak: int | None = None
+
+
+class Conversions:
+    """Kinds of conversion with their numbers of images, and the range of images of 16 bits.
+
+    Attributes:
+        bits: number of bits that images of 16 bits are said to use; None: all.
+        kinds: number of images per kind.
+        peak: largest value of an image of 16 bits; None without such an image.
+    """
+
+    def __init__(self, bits: int | None = None):
+        self.bits = bits
+        self.kinds: collections.Counter[str] = collections.Counter()
+        self.peak: int | None = None
+
+    def add(self, converted: Converted) -> np.ndarray:
+        """Count the conversions of an image; return its pixels."""
+        self.kinds.update(converted.kinds)
+        if converted.peak is not None:
+            self.peak = max(converted.peak, self.peak or 0)
+        return converted.pixels
+
+    def require_bits_used(self, source: object) -> None:
+        """Raise UserError if the number of bits has no effect on the images of a data set."""
+        if self.bits is not None and self.peak is None:
+            raise UserError(f"has no effect: {source} has no image of 16 bits; omit it", "bits")
+
+    def notes(self) -> tuple[str, ...]:
+        """Return one line per kind, such as "12 RGBA images composited over white".
+
+        A further one names the range of images of 16 bits if it is not that of their bits.
+        """
+        lines = [
+            (-count, f"{count:,} " + kind.format(images="image" if count == 1 else "images"))
+            for kind, count in self.kinds.items()
+        ]
+        return tuple(line for _, line in sorted(lines)) + self._range_notes()
+
+    def _range_notes(self) -> tuple[str, ...]:
+        if self.peak is None:
+            return ()
+        used, bits = max(self.peak.bit_length(), 1), self.bits or 16
+        reach = f"the 16-bit images have values below {2**used:,} ({used} bits)"
+        if used > bits:
+            return (f"{reach}; those above {2**bits - 1:,} are white (bits={bits})",)
+        if used < bits:
+            return (f"{reach}; if they are of {used} bits, set bits={used}",)
+        return ()
+
+
+def convert(
+    image: Image.Image,
+    channels: int,
+    size: int,
+    bits: int | None = None,
+    reopened: Callable[[], Image.Image] | None = None,
+) -> Converted:
+    """Convert an opened image to uint8 [size, size, channels].
+
+    16 bits are scaled to 8, the EXIF orientation is applied, transparent images are composited over
     white and cropped to the centre square, and the square is resized with Pillow's antialiasing
     Lanczos filter. PIL.ImageOps.fit crops at fractions of a pixel and filters across the crop's
     edge; it would change the pixels and so the fingerprints of data sets.
+
+    Args:
+        image: the image.
+        channels: 1 or 3.
+        size: side of the square.
+        bits: number of bits that an image of 16 bits uses: 2**bits - 1 becomes 255. None: 16.
+        reopened: function that opens the file of the image again; required for 16-bit colour images
+            with `bits`.
 
     Raises:
         Exception: Pillow raises errors of many types for damaged files.
     """
     from PIL import Image
 
-    kinds = ["16-bit {images} scaled to 8 bits"] if "16" in _stored_mode(image) else []
-    gray = channels_of(image) == 1
-    image = _upright(image, kinds)
-    image = _opaque(_eight_bit(image), gray, kinds)
+    kinds, peak = [], None
+    gray, stored = channels_of(image) == 1, _stored_mode(image)  # before the pixels are read
+    turned = _orientation(image)
+    if "16" in stored:
+        kinds.append("16-bit {images} scaled to 8 bits")
+        image, peak = _eight_bit(image, stored, bits, reopened)
+    if turned is not None:
+        kinds.append("{images} rotated by the EXIF orientation")
+        image = image.transpose(turned)
+    image = _opaque(image, gray, kinds)
     if image.mode == "L" and channels == 3:
         kinds.append("gray {images} repeated over 3 channels")
-    image = image.convert("L" if channels == 1 else "RGB")
+    image = _in_mode(image, "L" if channels == 1 else "RGB")
 
     width, height = image.size
     side = min(width, height)
@@ -57,29 +146,23 @@ def convert(image: Image.Image, channels: int, size: int) -> tuple[np.ndarray, l
     if side != size:
         kinds.append(f"{{images}} resized to {size} x {size} (Lanczos)")
         image = image.resize((size, size), Image.Resampling.LANCZOS)
-    return np.asarray(image).reshape(size, size, channels), kinds
+    return Converted(np.asarray(image).reshape(size, size, channels), kinds, peak)
 
 
-def convert_array(array: np.ndarray, channels: int, size: int) -> tuple[np.ndarray, list[str]]:
+def convert_array(
+    array: np.ndarray, channels: int, size: int, bits: int | None = None
+) -> Converted:
     """Apply `convert` to a uint8 or uint16 image [h, w, c] with c from 1 (gray) to 4 (RGBA)."""
     from PIL import Image
 
-    kinds = []
+    kinds, peak = [], None
     if array.dtype == np.uint16:
-        array = _scale_16_bit(array)
+        peak = int(array[..., : 3 if array.shape[-1] > 2 else 1].max())
+        array = _scale_16_bit(array, bits)
         kinds.append("16-bit {images} scaled to 8 bits")
     image = Image.fromarray(array[..., 0] if array.shape[-1] == 1 else array)
-    square, more = convert(image, channels, size)
-    return square, kinds + more
-
-
-def notes(kinds: collections.Counter[str]) -> tuple[str, ...]:
-    """Return one line per kind, e.g. "12 RGBA images composited over white"."""
-    lines = [
-        (-count, f"{count:,} " + kind.format(images="image" if count == 1 else "images"))
-        for kind, count in kinds.items()
-    ]
-    return tuple(line for _, line in sorted(lines))
+    converted = convert(image, channels, size)
+    return Converted(converted.pixels, kinds + converted.kinds, peak)
 
 
 def _stored_mode(image: Image.Image) -> str:
@@ -99,43 +182,94 @@ def _has_gray_palette(image: Image.Image) -> bool:
     return red == green == blue
 
 
-def _upright(image: Image.Image, kinds: list[str]) -> Image.Image:
-    from PIL import ExifTags, ImageOps
+def _orientation(image: Image.Image) -> Image.Transpose | None:
+    """Return the transposition that the EXIF orientation requires; None if it requires none.
 
-    if image.getexif().get(ExifTags.Base.Orientation, 1) == 1:
-        return image
-    kinds.append("{images} rotated by the EXIF orientation")
-    return ImageOps.exif_transpose(image)
+    Only the orientations 2 to 8 do; 0, 9 and others are errors of cameras and programs.
+    """
+    from PIL import ExifTags, Image
+
+    turn = Image.Transpose
+    turns = (turn.FLIP_LEFT_RIGHT, turn.ROTATE_180, turn.FLIP_TOP_BOTTOM, turn.TRANSPOSE,
+             turn.ROTATE_270, turn.TRANSVERSE, turn.ROTATE_90)  # fmt: skip
+    value = image.getexif().get(ExifTags.Base.Orientation, 1)
+    return turns[value - 2] if isinstance(value, int) and 2 <= value <= 8 else None
 
 
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Convert 16-bit gray, which Pillow's convert("L") would clip, to mode L or LA."""
+def _eight_bit(
+    image: Image.Image,
+    stored: str,
+    bits: int | None,
+    reopened: Callable[[], Image.Image] | None,
+) -> tuple[Image.Image, int]:
+    """Return an image of 16 bits scaled to 8, and its largest value (see `Converted.peak`)."""
     from PIL import Image
 
-    if not image.mode.startswith("I"):
-        return image
-    values = np.asarray(image)
-    eight = Image.fromarray(_scale_16_bit(values))
-    if "transparency" in image.info:
-        eight.putalpha(Image.fromarray(np.uint8(values != image.info["transparency"]) * 255))
-    return eight
+    if image.mode.startswith("I"):  # gray, which Pillow's convert("L") would clip
+        values = np.asarray(image)
+        eight = Image.fromarray(_scale_16_bit(values, bits))
+        if "transparency" in image.info:
+            eight.putalpha(Image.fromarray(np.uint8(values != image.info["transparency"]) * 255))
+        return eight, int(values.max())
+    peak = max(high for _, high in image.getextrema()[:3]) << 8 | 255
+    if bits in (None, 16):
+        return image, peak
+    values = _colours_of_16_bits(image, stored, reopened)
+    eight = Image.fromarray(_scale_16_bit(values, bits))
+    if stored == "RGB;16B" and "transparency" in image.info:
+        seen = (values != np.array(image.info["transparency"])).any(-1)
+        eight.putalpha(Image.fromarray(np.uint8(seen * 255)))
+    return eight, peak
+
+
+def _colours_of_16_bits(
+    image: Image.Image, stored: str, reopened: Callable[[], Image.Image]
+) -> np.ndarray:
+    """Return uint16 [h, w, 2], [h, w, 3] or [h, w, 4] of an image of which Pillow reads 8 bits."""
+
+    def read_as(mode: str) -> np.ndarray:
+        again = reopened()
+        again.tile = [tile._replace(args=mode) for tile in again.tile]
+        return np.asarray(again).astype(np.uint16)
+
+    if stored == "LA;16B":  # as four bytes per pixel
+        both = read_as("RGBA")
+        return both[..., ::2] << 8 | both[..., 1::2]
+    lower = read_as(stored.replace("16B", "16L"))  # of little-endian values the upper byte
+    return np.asarray(image).astype(np.uint16) << 8 | lower
 
 
 def _opaque(image: Image.Image, gray: bool, kinds: list[str]) -> Image.Image:
     """Convert an 8-bit image to mode L or RGB; composite transparent pixels over white."""
-    from PIL import Image
-
     if image.has_transparency_data:
         stored = {"P": "transparent palette"}.get(image.mode, "LA" if gray else "RGBA")
         kinds.append(stored + " {images} composited over white")
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+        image = _over_white(image)
     elif image.mode not in ("L", "RGB"):
         stored = {"P": "palette", "1": "1-bit"}.get(image.mode, image.mode)
         kinds.append(f"{stored} {{images}} converted to {'gray' if gray else 'RGB'}")
-    return image.convert("L" if gray else "RGB")
+    return _in_mode(image, "L" if gray else "RGB")
 
 
-def _scale_16_bit(values: np.ndarray) -> np.ndarray:
-    """Return values / 257, rounded: 0 to 65535 becomes 0 to 255."""
-    return ((values.astype(np.int64) + 128) // 257).clip(0, 255).astype(np.uint8)
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """Convert an image, without the copy that Pillow makes of one in the mode."""
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _over_white(image: Image.Image) -> Image.Image:
+    """Composite an image over white, in strips: a large one is then in the memory only twice."""
+    from PIL import Image
+
+    result = Image.new("RGB", image.size)
+    for top in range(0, image.height, _ROWS):
+        box = (0, top, image.width, min(top + _ROWS, image.height))
+        strip = image.crop(box).convert("RGBA")
+        white = Image.new("RGBA", strip.size, "white")
+        result.paste(Image.alpha_composite(white, strip).convert("RGB"), box)
+    return result
+
+
+def _scale_16_bit(values: np.ndarray, bits: int | None) -> np.ndarray:
+    """Return values rounded to 8 bits: 0 to 2**bits - 1, or 65535, becomes 0 to 255."""
+    top = 2 ** (bits or 16) - 1
+    return ((255 * values.astype(np.int64) + top // 2) // top).clip(0, 255).astype(np.uint8)

@@ -9,22 +9,24 @@ are missing, cannot be read or have no valid box are left out and named. Flags, 
 in brackets:
 """
 
-import collections
 import contextlib
 import dataclasses
 import itertools
 import math
 import pathlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 import fields
 from cli import flags
-from data import conversion
-from errors import UserError, one_line
+from data import conversion, opening
+from data.folder import LeftOutFiles
+from data.opening import LeftOut
+from data.reading import MAX_IMAGE_PIXELS
+from errors import UserError
 from fields import field
 from storage.files import write_npz
 from storage.paths import one_path, require_writable
@@ -34,7 +36,6 @@ if TYPE_CHECKING:
     from PIL import Image
 
 MARGIN = 0.75  # half the side of the crop over the longer side of the box
-NAMED = 10  # maximum number of files named in a line
 _LAYOUT = "expected the folder CUB_200_2011 of the extracted archive"
 _BROKEN_BOX = "no valid bounding box inside the image"
 
@@ -99,27 +100,19 @@ def convert(options: CubOptions) -> str:
     require_writable(to.parent, "to")
     entries, class_names = read_lists(folder, options.boxes)
     images = np.empty((len(entries), options.size, options.size, 3), np.uint8)
-    kinds, left_out = collections.Counter(), collections.defaultdict(list)
+    conversions, left_out = conversion.Conversions(), LeftOutFiles()
     kept = {True: [], False: []}  # train -> indices
     with waiting("decoding the birds", len(entries)) as work:
         for k, entry in enumerate(entries):
             try:
-                images[k], image_kinds = square(folder / "images" / entry.file, entry.box, options)
-                kinds.update(image_kinds)
+                path = folder / "images" / entry.file
+                images[k] = conversions.add(square(path, entry.box, options))
                 kept[entry.train].append(k)
             except LeftOut as reason:
-                left_out[str(reason)].append(entry.file)
+                left_out.add(entry.file, reason)
             work.done += 1
-    lines = [
-        one_line(
-            f"{len(files):,} image{'s' * (len(files) > 1)} left out, {reason}: "
-            f"{', '.join(files[:NAMED])}{', ...' * (len(files) > NAMED)}",
-            longest=1000,
-        )
-        for reason, files in left_out.items()
-    ]
     if not kept[True]:
-        raise UserError(f"{folder}: no training image can be used; {'; '.join(lines)}", "folder")
+        raise UserError(f"{folder}: no training image can be used ({left_out.summary()})", "folder")
     labels = np.array([entry.label for entry in entries], np.int64)
     arrays = {"class_names": np.array(class_names)}
     for name, chosen in {"train": kept[True], "test": kept[False]}.items():
@@ -130,8 +123,8 @@ def convert(options: CubOptions) -> str:
     return "\n".join([
         f"{to}: {len(kept[True]):,} training and {len(kept[False]):,} test images of "
         f"{len(class_names)} classes, {options.size} x {options.size}",
-        *conversion.notes(kinds),
-        *lines,
+        *conversions.notes(),
+        *left_out.notes(),
     ])  # fmt: skip
 
 
@@ -229,32 +222,20 @@ def _box(words: Sequence[str]) -> Box | None:
 # The images
 
 
-class LeftOut(Exception):
-    """An image that cannot be used; its text is the reason."""
-
-
-def square(
-    path: pathlib.Path, box: Box | None, options: CubOptions
-) -> tuple[np.ndarray, list[str]]:
-    """Return the image of a file, uint8 [size, size, 3], and its kinds of conversion.
+def square(path: pathlib.Path, box: Box | None, options: CubOptions) -> conversion.Converted:
+    """Return the converted image of a file, of size x size.
 
     Raises:
         LeftOut: the image cannot be used.
     """
-    from PIL import Image
-
     if options.boxes and box is None:
         raise LeftOut(_BROKEN_BOX)
-    try:
-        with Image.open(path, formats=conversion.FORMATS) as image:
-            part = image.crop(around(box, image)) if options.boxes else image
-            return conversion.convert(part, 3, options.size)
-    except LeftOut:
-        raise
-    except FileNotFoundError:
-        raise LeftOut("no such file") from None
-    except Exception:  # Pillow raises errors of many types
-        raise LeftOut("truncated, damaged, or neither PNG nor JPEG") from None
+
+    def converted(image: "Image.Image", again: Callable) -> conversion.Converted:
+        part = image.crop(around(box, image)) if options.boxes else image
+        return conversion.convert(part, 3, options.size)
+
+    return opening.read(path, converted, MAX_IMAGE_PIXELS)
 
 
 def around(box: Box, image: "Image.Image") -> tuple[int, int, int, int]:

@@ -5,7 +5,10 @@ import hashlib
 
 import numpy as np
 
-from errors import printable
+from data.labels import generator
+from errors import UserError, printable
+
+_SUBSET = 2**63 + 1  # random key above those of the labels, epochs and steps
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -56,6 +59,35 @@ class ImageData:
     def num_classes(self) -> int:
         """Number of classes; 0 without labels."""
         return len(self.class_names)
+
+    def class_counts(self, split: Split | None = None) -> dict[str, int]:
+        """Return the number of images by name of their class, in the order of the labels.
+
+        Args:
+            split: the images; None for the training images.
+        """
+        labels = (split or self.train).labels
+        if labels is None:
+            return {}
+        counts = np.bincount(labels, minlength=self.num_classes)
+        return dict(zip(self.class_names, counts.tolist(), strict=True))
+
+
+def subset(split: Split, count: int | None, seed: int) -> Split:
+    """Return a random choice of the images of a split, in their order; the split for None.
+
+    Those of a smaller number with the same seed are among them.
+
+    Raises:
+        UserError: there are fewer images.
+    """
+    if count is None:
+        return split
+    if count > (available := len(split.images)):
+        raise UserError(f"{count:,} exceeds the {available:,} training images", "train_images")
+    chosen = np.sort(generator(seed, _SUBSET).permutation(available)[:count])
+    labels = None if split.labels is None else split.labels[chosen]
+    return Split(np.asarray(split.images[chosen]), labels)
 
 
 def fingerprint(train: Split, test: Split | None) -> str:

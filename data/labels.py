@@ -1,11 +1,28 @@
-"""Labels that a training does not use."""
+"""Numbers of classes, and labels that a training does not use."""
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from errors import UserError
 
 UNKNOWN = -1
+MOST_CLASSES = 2**16
 _LABELS = 2**63  # random key above those of the epochs and steps of data.pipeline
+
+
+def numbered(labels: Sequence[np.ndarray]) -> tuple[list[np.ndarray], tuple[str, ...]]:
+    """Number labels by their ascending values.
+
+    Args:
+        labels: integers >= 0, one array per split.
+
+    Returns:
+        The numbers, int64 arrays of the same shapes, and the values as names of the classes.
+    """
+    values = np.unique(np.concatenate([array.astype(np.uint64) for array in labels]))
+    numbers = [np.searchsorted(values, array.astype(np.uint64)) for array in labels]
+    return [array.astype(np.int64) for array in numbers], tuple(map(str, values.tolist()))
 
 
 def hide_labels(labels: np.ndarray, fraction: float, seed: int, option: str = "") -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import os
 import pathlib
@@ -15,9 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data import conversion
 from data.cache import Decoded, Decoder, cached
+from data.conversion import Conversions, convert_array
 from data.image_data import ImageData
+from data.labels import MOST_CLASSES, UNKNOWN, numbered
+from data.listing import count
+from data.reading import DEFAULT, Reading
 from errors import UserError, near
 from storage.paths import expanded
 from waiting import Work, waiting
@@ -32,15 +34,14 @@ _OWN_FEATURES = "tensorflow_datasets."
 
 
 def load(
-    name: str, data_dir: str | None, image_size: int | None, known: Iterable[str] = ()
+    name: str, data_dir: str | None, reading: Reading = DEFAULT, known: Iterable[str] = ()
 ) -> ImageData:
     """Load the train split of a set, and its test split or otherwise its validation split.
 
     Args:
         name: as for tfds.load, e.g. "cifar10" or "emnist/letters".
         data_dir: directory of the prepared sets. None: TFDS_DATA_DIR or TFDS's default.
-        image_size: side of the square that images are cropped and resized to; None keeps the size
-            and requires squares of one size.
+        reading: options of the reading.
         known: further names suggested for an unknown one.
 
     Raises:
@@ -51,8 +52,9 @@ def load(
     directory = expanded(data_dir or "~", "data_dir")  # by default TFDS uses ~
     with waiting("loading TensorFlow Datasets"):
         builder = _builder(name, data_dir and directory, known)
-    shape, class_names = _image_features(builder, name)
-    size = image_size or _common_size(name, shape)
+    shape, class_names, has_numbers = _image_features(builder, name)
+    has_numbers = has_numbers and not reading.is_first
+    size = reading.image_size or _common_size(name, shape)
     _prepare(builder, name)
     splits, notes = _chosen_splits(builder, name)
     channels = 1 if shape[-1] in (1, 2) else 3
@@ -63,13 +65,17 @@ def load(
             "tfds",
             builder.info.full_name,
             [[s.name, s.num_examples, s.num_bytes, list(s.shard_lengths)] for s in splits],
-            image_size,
+            reading.image_size,
+            *([f"bits={reading.bits}"] if reading.bits else []),
+            *(["numbers"] if has_numbers else []),
         ],
         lambda: Decoder(
             sum(split.num_examples for split in splits),
             (size, size, channels),
             class_names,
-            lambda images, labels, work: _decode(builder, splits, notes, images, labels, work),
+            lambda images, labels, work: _decode(
+                builder, splits, notes, reading, has_numbers, images, labels, work
+            ),
         ),
     )
 
@@ -136,8 +142,11 @@ def _one_line(error: Exception) -> str:
 
 def _image_features(
     builder: tfds.core.DatasetBuilder, name: str
-) -> tuple[tuple[int | None, ...], tuple[str, ...]]:
-    """Return the shape (h, w, c) of the images, None where it varies, and the class names."""
+) -> tuple[tuple[int | None, ...], tuple[str, ...], bool]:
+    """Return the shape (h, w, c) of the images, the class names, and whether labels are numbers.
+
+    The shape has None where it varies. Numbers are integers without names of classes.
+    """
     import tensorflow_datasets as tfds
 
     features = builder.info.features
@@ -148,9 +157,10 @@ def _image_features(
         raise UserError(f'{name}: not an image set: no feature "image", only {found}', "dataset")
     if image.np_dtype not in (np.uint8, np.uint16):
         raise UserError(f"{name}: expected uint8 or uint16 images, got {image.np_dtype}", "dataset")
-    if not isinstance(label, tfds.features.ClassLabel) or not label.num_classes:
-        return image.shape, ()
-    return image.shape, tuple(map(label.int2str, range(label.num_classes)))
+    if isinstance(label, tfds.features.ClassLabel) and label.num_classes:
+        return image.shape, tuple(map(label.int2str, range(label.num_classes))), False
+    numeric = isinstance(label, tfds.features.Tensor) and label.shape == ()
+    return image.shape, (), numeric and np.issubdtype(label.np_dtype, np.integer)
 
 
 def _common_size(name: str, shape: tuple[int | None, ...]) -> int:
@@ -228,6 +238,8 @@ def _decode(
     builder: tfds.core.DatasetBuilder,
     splits: list[tfds.core.SplitInfo],
     notes: list[str],
+    reading: Reading,
+    has_numbers: bool,
     images: np.ndarray,
     labels: np.ndarray,
     work: Work,
@@ -236,18 +248,19 @@ def _decode(
     import tensorflow as tf
     import tensorflow_datasets as tfds
 
-    shape, class_names = _image_features(builder, builder.name)
+    shape, class_names, _ = _image_features(builder, builder.name)
+    labelled = bool(class_names) or has_numbers
     size, channels = images.shape[2:]
     eight_bit = builder.info.features["image"].np_dtype == np.uint8
     unchanged = eight_bit and shape == images.shape[1:]
-    kinds, counts, k = collections.Counter(), [], 0
+    conversions, counts, k = Conversions(reading.bits), [], 0
     for split in splits:
         start = k
         records = builder.as_dataset(
             split=split.name,
             shuffle_files=False,
             decoders=tfds.decode.PartialDecoding(
-                {"image": True, "label": True} if class_names else {"image": True}
+                {"image": True, "label": True} if labelled else {"image": True}
             ),
             read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
         )
@@ -258,9 +271,10 @@ def _decode(
                     images[rows] = batch["image"]
                 else:
                     for j, image in enumerate(batch["image"]):
-                        images[k + j], image_kinds = conversion.convert_array(image, channels, size)
-                        kinds.update(image_kinds)
-                if class_names:
+                        images[k + j] = conversions.add(
+                            convert_array(image, channels, size, reading.bits)
+                        )
+                if labelled:
                     labels[rows] = batch["label"]
                 k = work.done = rows.stop
         except tf.errors.OpError as error:
@@ -269,4 +283,32 @@ def _decode(
                 f"prepare {builder.name} again"
             ) from error
         counts.append(k - start)
-    return Decoded(*counts, notes=(*notes, *conversion.notes(kinds)))
+    conversions.require_bits_used(builder.name)
+    notes = (*notes, *conversions.notes())
+    if not has_numbers:
+        return Decoded(*counts, notes=notes)
+    names, problem = _number(labels[:k], counts[0])
+    return Decoded(*counts, notes=(*notes, *problem), class_names=names)
+
+
+def _number(labels: np.ndarray, train: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Replace integers by the numbers of their classes; return the names of these and a note.
+
+    Negative ones are those of images without a label. If training images have some, or there are
+    too many different values, no image gets a label.
+
+    Args:
+        labels: int64 [n], training images first; changed.
+        train: number of training images.
+    """
+    known = labels >= 0
+    if missing := train - np.count_nonzero(known[:train]):
+        problem = f"those of {count(missing, 'training image')} are negative"
+    else:
+        (numbers,), names = numbered([labels[known]])
+        if len(names) <= MOST_CLASSES:
+            labels[known], labels[~known] = numbers, UNKNOWN
+            return names, ()
+        problem = f"they have {len(names):,} different values"
+    labels[:] = UNKNOWN
+    return (), (f"the labels are not used: {problem}",)

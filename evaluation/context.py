@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from data import Split
 from evaluation.features import Extractor
 from evaluation.features.statistics import FeatureStatistics
 from evaluation.metric import Features, Images, Metric
@@ -148,6 +149,11 @@ class Context(Sharing):
     def extractor(self) -> Extractor | None:
         """The feature network, or None."""
         return self.reference.extractor
+
+    @property
+    def train(self) -> Split:
+        """The images that the model was trained on, or else the training images."""
+        return self.subject.train or self.reference.data.train
 
     @property
     def features_protocol(self) -> dict[str, str]:

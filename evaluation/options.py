@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import fields
+from data.options import BITS, GRAY, PIXELS
 from errors import UserError
 from evaluation.features import NETWORKS
 from fields import field
@@ -174,6 +175,9 @@ class EvaluateOptions(MeasureOptions):
         group="runs and metrics",
         at_least=4,
     )
+    gray: str = GRAY
+    bits: int | None = BITS
+    max_image_pixels: int = PIXELS
 
     def __post_init__(self):
         super().__post_init__()
@@ -186,8 +190,10 @@ class EvaluateOptions(MeasureOptions):
             raise UserError("images and dataset must be given together", "dataset")
         if self.dataset and not (self.images or self.pretrained):
             raise UserError("requires --images or --pretrained; a run has its own", "dataset")
-        if self.image_size and not self.images:
-            raise UserError("requires --images; a run has its own", "image_size")
+        for spec in dataclasses.fields(self):
+            reads = spec.name in ("image_size", "gray", "bits", "max_image_pixels")
+            if reads and getattr(self, spec.name) != spec.default and not self.images:
+                raise UserError("requires --images; a run has its own", spec.name)
         if self.step is not None and (self.images or self.pretrained):
             raise UserError("pretrained weights and images have no checkpoints; omit step", "step")
         if self.step is not None and self.publish:

@@ -14,7 +14,7 @@ import data
 import plotting
 from data import ImageData, Split
 from data.arrays import open_npz
-from errors import UserError
+from errors import UserError, warn
 from evaluation.reference import BATCH, in_batches
 from storage.paths import expanded
 
@@ -38,6 +38,7 @@ class Subject:
         protocol: entries of the protocol of each of its metrics.
         identity: JSON value that is part of the protocol hash.
         count: number of samples, if it is fixed.
+        train: images that the model was trained on, if they are a part of the training images.
     """
 
     name: str
@@ -46,15 +47,22 @@ class Subject:
     protocol: dict[str, Any] = dataclasses.field(default_factory=dict)
     identity: Any = None
     count: int | None = None
+    train: Split | None = None
 
 
-def of_model(name: str, model: GenerativeModel, protocol: dict, identity: Any = None) -> Subject:
+def of_model(
+    name: str,
+    model: GenerativeModel,
+    protocol: dict,
+    identity: Any = None,
+    train: Split | None = None,
+) -> Subject:
     """Return a model as a subject."""
 
     def draw(n: int, seed: int) -> Iterator[np.ndarray]:
         return map(plotting.to_uint8, model.sample_batches(n, seed))
 
-    return Subject(name, draw, model, protocol, identity)
+    return Subject(name, draw, model, protocol, identity, train=train)
 
 
 def baselines(train: Split) -> list[Subject]:
@@ -112,6 +120,8 @@ def of_images(path: str, reference: ImageData) -> Subject:
 def read_images(path: Path) -> np.ndarray:
     """Return the images of a folder of PNG or JPEG files, or the array of images in an .npz file.
 
+    Notes about a folder, such as files that are left out, are warnings.
+
     Raises:
         UserError: there are no images, or they cannot be read.
     """
@@ -119,7 +129,10 @@ def read_images(path: Path) -> np.ndarray:
         raise UserError(f"{path}: expected a folder or an .npz file", "images")
     try:
         if path.is_dir():
-            return np.asarray(data.load(str(path)).train.images)
+            loaded = data.load(str(path))
+            for note in loaded.notes:
+                warn(f"{path}: {note}")
+            return np.asarray(loaded.train.images)
         with open_npz(path) as arrays:
             names = [name for name in ARRAYS if name in arrays.files]
             images = arrays[names[0]] if names else None

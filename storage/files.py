@@ -106,34 +106,40 @@ def write_npz(path: str | os.PathLike, arrays: Mapping[str, Any]) -> None:
 
 
 def write_npz_in_parts(
-    path: str | os.PathLike, name: str, shape: Sequence[int], parts: Iterable[np.ndarray]
+    path: str | os.PathLike,
+    name: str,
+    shape: Sequence[int],
+    parts: Iterable[np.ndarray],
+    others: Mapping[str, np.ndarray] | None = None,
 ) -> None:
-    """Write one uint8 array to a compressed .npz file, atomically, one part in memory at a time.
+    """Write a large uint8 array to a compressed .npz file, atomically, part by part.
 
     Args:
         path: the file.
         name: name of the array.
         shape: its shape.
         parts: the array in consecutive parts along its first axis.
+        others: further arrays by name.
 
     Raises:
         ValueError: the parts do not have the shape.
     """
     about = {"descr": "|u1", "fortran_order": False, "shape": tuple(shape)}
     with replacing(path) as temporary, temporary.open("wb") as file:
-        with (
-            zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive,
-            archive.open(f"{name}.npy", "w", force_zip64=True) as member,
-        ):
-            np.lib.format.write_array_header_1_0(member, about)
-            count = 0
-            for part in parts:
-                if part.dtype != np.uint8 or part.shape[1:] != tuple(shape[1:]):
-                    raise ValueError(f"expected uint8 {shape}, got {part.dtype} {part.shape}")
-                member.write(np.ascontiguousarray(part).data)
-                count += len(part)
-            if count != shape[0]:
-                raise ValueError(f"expected {shape[0]} rows, got {count}")
+        with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array_header_1_0(member, about)
+                count = 0
+                for part in parts:
+                    if part.dtype != np.uint8 or part.shape[1:] != tuple(shape[1:]):
+                        raise ValueError(f"expected uint8 {shape}, got {part.dtype} {part.shape}")
+                    member.write(np.ascontiguousarray(part).data)
+                    count += len(part)
+                if count != shape[0]:
+                    raise ValueError(f"expected {shape[0]} rows, got {count}")
+            for other, array in (others or {}).items():
+                with archive.open(f"{other}.npy", "w") as member:
+                    np.lib.format.write_array(member, array, allow_pickle=False)
         file.flush()
         os.fsync(file.fileno())
 

@@ -76,6 +76,7 @@ class SavedConfig:
             sides = data["image_shape"]
             if len(sides) != 3 or not all(type(n) is int and 0 < n < 2**16 for n in sides):
                 raise TypeError(f"image_shape is {sides}")
+            require_types(data, {"classes": dict} if "classes" in data else {})
             if data["num_classes"] < 0:
                 raise TypeError(f"num_classes is {data['num_classes']}")
         except TypeError as error:

@@ -11,6 +11,7 @@ import numpy as np
 
 import data
 import fields
+from data.options import BITS, GRAY, PIXELS, arguments
 from errors import UserError
 from evaluation.families.clusters import GRAY_CLASS_INFORMATION
 from evaluation.features import classifier
@@ -42,6 +43,9 @@ class ClassifierOptions:
     image_size: int | None = field(
         None, "side of the resized images in pixels (antialiased)", group="data", at_least=4
     )
+    gray: str = GRAY
+    bits: int | None = BITS
+    max_image_pixels: int = PIXELS
     to_gray: bool = field(
         False,
         "train on gray versions of colour images, for metrics that must not depend on colour",
@@ -94,15 +98,17 @@ def train_classifier(options: ClassifierOptions) -> str:
         UserError: the data set is missing, has no labels or only one class, the batch size exceeds
             it, or the file exists in `outdir` or cannot be written.
     """
-    data.check(options.dataset, data_dir=options.data_dir or None)
+    given = arguments(options)
+    checked = ("data_dir", "gray", "max_image_pixels")
+    data.check(options.dataset, **{name: given[name] for name in checked})
     if data.of_tfds(options.dataset):  # it imports TensorFlow, and uses it
         from training import devices
 
         devices.prepare_gpus()
     with waiting(f"loading {options.dataset}"):
-        images = data.load(
-            options.dataset, data_dir=options.data_dir or None, image_size=options.image_size
-        )
+        images = data.load(options.dataset, **given)
+    for note in images.notes:
+        print(f"{images.name}: {note}")
     if images.train.labels is None:
         raise UserError(f"{options.dataset} has no labels; choose a labelled data set", "dataset")
     if len(classes := np.unique(images.train.labels)) < 2:

@@ -29,6 +29,7 @@ from storage.files import write_npz_in_parts
 from storage.paths import expanded, one_path, require_apart, require_writable
 from storage.run_directory import RunDirectory
 from training import sizes
+from training.classes import Classes, class_of
 from training.file_names import of_other_counts, prefix, stem
 from training.interpolating import (
     AUTO,
@@ -102,7 +103,8 @@ def draw(given: Mapping[str, Any]) -> list[str]:
 
         return [packages_table(packages.shipped())]
     trained = source(options)
-    options = suited(options, given, Config.of_run(trained), trained.read_data()["num_classes"])
+    classes = Classes.of(trained)
+    options = suited(options, given, Config.of_run(trained), classes)
     outdir = Path(expanded(options.outdir or trained.outputs / "generated", "outdir"))
     require_writable(
         outdir,
@@ -128,8 +130,9 @@ def draw(given: Mapping[str, Any]) -> list[str]:
     if options.outdir:
         name = f"{prefix(outdir, trained.outputs.resolve())}-{name}"
     with waiting(f"drawing {options.output}"):
-        lines = output.make(model, options, outdir / name)
-    return [str(line) for line in lines]
+        numbered = dataclasses.replace(options, label=str(classes.number(options.label)))
+        lines = output.make(model, numbered, outdir / name)
+    return [str(line) for line in [*classes.explained(options.label), *lines]]
 
 
 def parse(given: Mapping[str, Any]) -> "GenerateOptions":
@@ -140,6 +143,8 @@ def parse(given: Mapping[str, Any]) -> "GenerateOptions":
     """
     options = fields.resolve(GenerateOptions, given)
     output = fields.selected(options, "output")
+    if given.get("label") == "":
+        raise UserError("expected the name or the number of a class, got nothing", "label")
     for switch, without_effect in (
         ("list", [name for name in given if name != "list"]),
         ("seeds", ["seed", "n"]),
@@ -169,7 +174,7 @@ def source(options: "GenerateOptions") -> RunDirectory | packages.Package:
 
 
 def suited(
-    options: "GenerateOptions", given: Mapping[str, Any], trained: Config, num_classes: int
+    options: "GenerateOptions", given: Mapping[str, Any], trained: Config, classes: Classes
 ) -> "GenerateOptions":
     """Return the options with the path and the span of the prior of a model, not yet loaded.
 
@@ -177,14 +182,14 @@ def suited(
         options: the options.
         given: those that were given, name -> value.
         trained: the configuration of the model.
-        num_classes: number of classes of its data set.
+        classes: the classes of its data set.
 
     Raises:
         UserError: the model lacks an ability, a class, a category or a dimension that the options
             require, or a path or a span of a plane leaves the prior.
     """
     require_abilities(options, trained)
-    require_parts(options, trained, num_classes)
+    require_parts(options, trained, classes)
     prior = PRIORS[getattr(trained.hp, "prior", NORMAL.name)]
     changes: dict[str, Any] = {}
     if options.path == AUTO:
@@ -219,30 +224,35 @@ def require_abilities(options: "GenerateOptions", trained: Config) -> None:
     for name, used, ability in (
         ("path", options.path == STYLE_PATH, STYLES),
         ("truncation", truncates(options), STYLES),
-        ("label", options.label is not None, CLASS_CONDITIONAL),
+        ("label", bool(options.label), CLASS_CONDITIONAL),
         ("category", options.category is not None, CATEGORIES),
     ):
         if used and (lacking := reason(ability)):
             raise UserError(lacking, name)
 
 
-def require_parts(options: "GenerateOptions", trained: Config, num_classes: int) -> None:
+def require_parts(options: "GenerateOptions", trained: Config, classes: Classes) -> None:
     """Raise UserError if the latents lack a class, a category or the dimensions of a plane."""
-    for name, kind, count in (
-        ("label", "class", num_classes),
-        ("category", "category", next(iter(getattr(trained.hp, "categories", ())), 0)),
-    ):
-        value = getattr(options, name)
-        if value is not None and value >= count:
-            raise UserError(f"expected a {kind} from 0 to {count - 1}, got {value}", name)
+    classes.number(options.label)
+    count = next(iter(getattr(trained.hp, "categories", ())), 0)
+    if options.category is not None and options.category >= count:
+        raise UserError(
+            f"expected a category from 0 to {count - 1}, got {options.category}", "category"
+        )
     dimensions = getattr(trained.hp, "noise_dim", None) or getattr(trained.hp, "latent_dim", 2)
     if options.output == PLANE and dimensions < 2:
         raise UserError("plane: requires two latent dimensions, the model has one", "output")
 
 
-def samples(model: "GenerativeModel", options: "GenerateOptions") -> Iterator[np.ndarray]:
-    """Yield n images in batches, uint8 [b, h, w, c]."""
-    latents = model.draw_latents(options.n, options.seed, options.label, options.category)
+def draw_latents(model: "GenerativeModel", options: "GenerateOptions", n: int) -> dict:
+    """Return n draws from the prior, of the class or the category that is given."""
+    return model.draw_latents(n, options.seed, class_of(options), options.category)
+
+
+def samples(
+    model: "GenerativeModel", options: "GenerateOptions", latents: dict
+) -> Iterator[np.ndarray]:
+    """Yield the images of latents in batches, uint8 [b, h, w, c]."""
     return map(plotting.to_uint8, batches_of(model, options, latents))
 
 
@@ -252,7 +262,8 @@ def save_images(model: "GenerativeModel", options: "GenerateOptions", place: Pat
 
     Those of an earlier call with another n, but else the same options, are deleted.
     """
-    images = (image for batch in samples(model, options) for image in batch)
+    latents = draw_latents(model, options, options.n)
+    images = (image for batch in samples(model, options, latents) for image in batch)
     for k, image in enumerate(images):
         plotting.save_image(f"{place}-{k:05}.png", image)
     for path in of_other_counts(place, options.n):
@@ -263,13 +274,19 @@ def save_images(model: "GenerativeModel", options: "GenerateOptions", place: Pat
 @OUTPUTS.add(
     "npz",
     options=SAMPLES,
-    meaning="an .npz file with the array images, uint8 [n, h, w, c]",
+    meaning="an .npz file with the array images, uint8 [n, h, w, c], and of a class-conditional "
+    "model labels, int64 [n], and class_names",
     size=sizes.of_pixels,
 )
 def save_npz(model: "GenerativeModel", options: "GenerateOptions", place: Path) -> list:
-    """Write all images to one compressed file, batch by batch; return its path."""
-    path, shape = f"{place}.npz", (options.n, *model.image_shape)
-    write_npz_in_parts(path, "images", shape, samples(model, options))
+    """Write all images, and their labels if there are some, to one file; return its path.
+
+    The images are drawn and written batch by batch.
+    """
+    path, latents = f"{place}.npz", draw_latents(model, options, options.n)
+    images, shape = samples(model, options, latents), (options.n, *model.image_shape)
+    others = Classes.of(source(options)).arrays(latents)
+    write_npz_in_parts(path, "images", shape, images, others)
     return [path]
 
 
@@ -315,7 +332,7 @@ def save_plane(model: "GenerativeModel", options: "GenerateOptions", place: Path
     """Write 10 x 10 images over the first two latent dimensions; return the picture's path."""
     from training.pictures import plane_grid
 
-    latents = model.draw_latents(1, options.seed, options.label, options.category)
+    latents = draw_latents(model, options, 1)
     path = f"{place}.png"
     plotting.save_image(path, plane_grid(model, latents, options.span))
     return [path]
@@ -332,9 +349,9 @@ def save_traversals(model: "GenerativeModel", options: "GenerateOptions", place:
     """Write a picture and a GIF per continuous code; return their paths."""
     from training import pictures
 
-    trained = packages.find(options.pretrained) if options.pretrained else RunDirectory(options.run)
+    trained = source(options)
     names = pictures.names_of_categories(trained, int(model.step))
-    of_class = (options.label, options.category)
+    of_class = (class_of(options), options.category)
     found = pictures.traversals(model, options.span, options.seed, *of_class, names)
     return [
         path
@@ -382,8 +399,11 @@ class GenerateOptions:
         convert=one_path,
     )
     seed: int = field(0, "seed of the latents", group="run", at_least=0, at_most=2**31 - 1)
-    label: int | None = field(
-        None, "class of all images, for a class-conditional model", group="run", at_least=0
+    label: str = field(
+        "",
+        "class of all images, for a class-conditional model: its name, or its number from 0 if "
+        "the names are no numbers",
+        group="run",
     )
     category: int | None = field(
         None,

@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import data
-from errors import UserError, printable
+from data.options import arguments
+from errors import UserError, printable, warn
 from evaluation import runner, subject
 from evaluation.categories import matching
 from evaluation.context import Stopwatch
@@ -297,7 +298,9 @@ def reference_of_images(request: EvaluateOptions) -> Reference:
     """Return the reference images for image files."""
     name = data.canonical_name(request.dataset)
     with waiting(f"loading {name}"):
-        images = data.load(name, data_dir=request.data_dir or None, image_size=request.image_size)
+        images = data.load(name, **arguments(request))
+    for note in images.notes:
+        warn(f"{images.name}: {note}")
     return runner.load_reference(images, request)
 
 
@@ -330,6 +333,11 @@ def evaluate_run(
     }
     trained = run.read_config()["hyperparameters"]
     identity = [trained, config.options.seed, step, saved["fingerprint"]]
+    train = None
+    if (count := config.options.train_images) is not None:
+        protocol["train_images"] = count
+        identity.append(count)
+        train = config.trained(reference.data)
     name, folder = run.label, run.outputs
     if isinstance(run, Package):
         protocol[WEIGHTS] = run.sha256
@@ -342,7 +350,7 @@ def evaluate_run(
         folder = outdir
         if isinstance(run, RunDirectory):
             protocol[RUN] = str(run.path.resolve())
-    measured = subject.of_model(name, model, protocol, identity)
+    measured = subject.of_model(name, model, protocol, identity, train)
     found = evaluate(measured, reference, request, folder, only_new=only_new, watch=watch)
     if all(entry["value"] is None for entry in found["metrics"].values()):
         return found

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 SOURCES = "sources.json"  # of an output directory: start of the names of files -> path of the run
 MAX_SEEDS_LENGTH = 40  # characters of the seeds in a file name
+SEEDS, SIMPLE = re.compile(r"[0-9]+(,[0-9]+)+"), re.compile(r"[A-Za-z0-9_.+-]+")
 # Options that are no part of the names of files, or come first in them without their own name.
 UNNAMED = ("run", "pretrained", "list", "output", "path", "outdir", "step")
 
@@ -52,7 +53,7 @@ def stem(options: "GenerateOptions", step: int) -> str:
 
     Such as "grid-n64-seed0-step28110", "interpolation-linear-frames10-seeds3-7-12-step500" and
     "plane-span1.5-seed3-label7-step1000". A truncation of 1 is left out. Options with other values
-    give another name.
+    give another name. A label that is no simple name is replaced by its hash.
 
     Args:
         options: the options, with the path and the span of the prior.
@@ -88,7 +89,11 @@ def of_other_counts(place: Path, n: int) -> list[Path]:
 
 def in_name(value: int | float | str) -> str:
     """Return a value as part of a file name; the hash of a long one."""
-    text = str(value).removesuffix(".0").replace(",", "-")
-    if len(text) <= MAX_SEEDS_LENGTH:
+    text = str(value)
+    if not isinstance(value, str):
+        text = text.removesuffix(".0")
+    elif SEEDS.fullmatch(text):
+        text = text.replace(",", "-")
+    if len(text) <= MAX_SEEDS_LENGTH and SIMPLE.fullmatch(text):
         return text
     return f"-{hashlib.sha256(text.encode()).hexdigest()[:12]}"

@@ -12,6 +12,7 @@ from errors import UserError
 from evaluation.reference import BATCH, counted
 from fields import field, listed
 from models.priors import LINEAR, SPHERICAL
+from training.classes import class_of
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -116,7 +117,7 @@ def ends_of(
     model: "GenerativeModel", options: "GenerateOptions"
 ) -> tuple[dict[str, "tf.Tensor"], dict[str, "tf.Tensor"]]:
     """Return the latents at the start and at the end of each row, name -> [rows, d]."""
-    of_class = {"label": options.label, "category": options.category}
+    of_class = {"label": class_of(options), "category": options.category}
     if not options.seeds:
         drawn = model.draw_latents(2 * options.n, options.seed, **of_class)
         starts = {name: part[: options.n] for name, part in drawn.items()}

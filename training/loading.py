@@ -27,14 +27,17 @@ def prepare(config: Config) -> None:
     keras.config.set_dtype_policy(dtype_policy(config.options.mixed_precision))
 
 
-def describe_data(images: data.ImageData) -> dict:
-    """Return the description of a data set in config.json."""
+def describe_data(images: data.ImageData, config: Config) -> dict:
+    """Return the description of the data set of a run in config.json."""
+    trained = config.trained(images)
     return {
         "name": images.name,
         "fingerprint": images.fingerprint,
         "image_shape": list(images.image_shape),
         "num_classes": images.num_classes,
-        "train_images": len(images.train.images),
+        "classes": images.class_counts(trained),
+        "rules": config.rules,
+        "train_images": len(trained.images),
         "test_images": len(images.test.images) if images.test else 0,
         "notes": list(images.notes),
     }

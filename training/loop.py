@@ -5,7 +5,7 @@ import functools
 import gc
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import keras
 import numpy as np
@@ -14,7 +14,7 @@ import tensorflow as tf
 import plotting
 from cli.failures import first_line
 from data import Batches, ImageData
-from errors import UserError, warn
+from errors import UserError, one_line, warn
 from evaluation.metric import LOGGED
 from evaluation.reference import Reference
 from models import state_keys
@@ -38,6 +38,8 @@ from training.restoring import first_step_to_restore, restore_summaries
 from training.resume import require_not_beyond
 from training.step_range import step_range
 from waiting import waiting
+
+NAMED_CLASSES = 10  # maximum number of classes in the line about them
 
 
 def train(
@@ -68,7 +70,8 @@ def train(
     # After the model: building a feature network changes the state of Keras' random seed.
     evaluated, measure = (), None
     if options.eval_every:
-        evaluated, measure = sample_measure(options, images, model)
+        part = batches.split if options.train_images else None
+        evaluated, measure = sample_measure(options, images, model, part)
 
     every = options.checkpoint_every or epoch_end
     checkpoints = Checkpoints(
@@ -90,8 +93,10 @@ def train(
     machine.warn_of_changes(run, environment)
     if start and config.hp.schedule and run.total_steps not in (None, total):
         warn(f"schedules span {total} steps from here on, not {run.total_steps} as before")
-    run.write_config(config.as_dict(), loading.describe_data(images), environment, command, total)
-    real = plotting.grid(at_random(images.train.images, 64, options.seed))
+    run.write_config(
+        config.as_dict(), loading.describe_data(images, config), environment, command, total
+    )
+    real = plotting.grid(at_random(batches.split.images, 64, options.seed))
     with run.optional("pictures"):
         plotting.save_image(run.path / "real.png", real)
     if start:
@@ -122,11 +127,11 @@ def train(
         if measure:
             every_evaluation = options.eval_every
             evaluators.append(callbacks.Evaluator(outputs, every_evaluation, log, measure, LOGGED))
-        shown = at_random((images.test or images.train).images, 40, options.seed)
+        shown = at_random((images.test or batches.split).images, 40, options.seed)
         progress = Progress(total, batches, log)
         steps = callbacks.in_order(
             milestones=LoggedMilestones(
-                outputs, log, images.train.images, distribution.synchronise
+                outputs, log, batches.split.images, distribution.synchronise
             ),
             measure=evaluators,
             log=log,
@@ -274,12 +279,27 @@ def print_start(
     """Print the model, the data set with its notes, and the steps."""
     for note in images.notes:
         print(f"{images.name}: {note}")
+    split = config.trained(images)
+    if images.class_names:
+        print(f"{images.name}: {classes_line(images.class_counts(split))}")
+    of = f" of {len(images.train.images):,}" if config.options.train_images else ""
     trained = [v for player in model.players().values() for v in player.variables]
     print(
-        f"{config.options.model} on {images.name}: {len(images.train.images):,} images "
+        f"{config.options.model} on {images.name}: {len(split.images):,}{of} images "
         f"{'x'.join(map(str, images.image_shape))}, {sum(math.prod(v.shape) for v in trained):,} "
         f"weights, {steps}, writing to {run.path}"
     )
+
+
+def classes_line(counts: Mapping[str, int]) -> str:
+    """Return the first classes with their numbers, names and numbers of images, in one line."""
+    texts = [
+        f"{name} ({n:,})" if name == str(k) else f"{k}={name} ({n:,})"
+        for k, (name, n) in enumerate(counts.items())
+    ]
+    more = ", ... (all are in config.json)" * (len(texts) > NAMED_CLASSES)
+    kind = "class" if len(texts) == 1 else "classes"
+    return one_line(f"{len(texts):,} {kind}: {', '.join(texts[:NAMED_CLASSES])}{more}", 2000)
 
 
 def prepared(
@@ -294,7 +314,7 @@ def prepared(
     loading.prepare(config)
     machine.warn_of_emulation(options.mixed_precision)
     batches = Batches(
-        images.train,
+        config.trained(images),
         config.hp.batch_size,
         seed=options.seed,
         n_critic=config.hp.n_critic,

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 
-from data import ImageData
+from data import ImageData, Split
 from errors import UserError, warn
 from evaluation import runner, subject
 from evaluation.metric import LOGGED
@@ -17,12 +17,18 @@ from waiting import waiting
 
 
 def sample_measure(
-    options: RunOptions, images: ImageData, model: GenerativeModel
+    options: RunOptions, images: ImageData, model: GenerativeModel, train: Split | None = None
 ) -> tuple[tuple[str, ...], Callable]:
     """Return the metrics of `eval_every`, and a function without arguments -> value by logged name.
 
     A trial on the untrained model shows its time and raises an error if a metric is not defined. A
     metric that is not defined later is left out, with a warning. Every call uses the same latents.
+
+    Args:
+        options: options of the run.
+        images: the data set.
+        model: the untrained model.
+        train: images that the model is trained on, if they are a part of the training images.
 
     Raises:
         UserError: a metric or the feature network is unknown, or a metric is not defined.
@@ -45,7 +51,7 @@ def sample_measure(
             f"{time.perf_counter() - start:.1f} s"
         )
 
-    measured = subject.of_model("evaluation", model, {})
+    measured = subject.of_model("evaluation", model, {}, train=train)
     start = time.perf_counter()
     trial, _ = runner.measure(measured, reference, wanted, request)
     for name, reason in runner.undefined(trial).items():

@@ -11,6 +11,7 @@ import data
 import fields
 from cli import flags
 from cli.flagfiles import with_flagfiles
+from data.options import arguments
 from errors import UserError, near
 from models import REGISTRY, schedules
 from models.declarations.base import Hyperparameters
@@ -31,6 +32,9 @@ class Config:
         given: hyperparameters that were given, name -> value.
         kept: those that a run keeps if they are not given, name -> value.
         command: command line that gave the configuration.
+        rules: version of the rules by which the images are read: of a run those of its start.
+        class_order: names of the classes of the run in the order of their labels; empty for a new
+            run.
     """
 
     options: RunOptions
@@ -38,6 +42,8 @@ class Config:
     given: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
     kept: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False)
     command: str = dataclasses.field(default="", compare=False)
+    rules: int = dataclasses.field(default=data.RULES, compare=False)
+    class_order: tuple[str, ...] = dataclasses.field(default=(), compare=False)
 
     @property
     def outdir(self) -> Path:
@@ -55,13 +61,22 @@ class Config:
     @property
     def data_arguments(self) -> dict:
         """Arguments of `data.load` for the data set."""
-        options = self.options
-        return {
-            "name": options.dataset,
-            "data_dir": options.data_dir or None,
-            "image_size": options.image_size,
-            "gray": options.gray,
-        }
+        return {"name": self.options.dataset, **arguments(self.options), **self.read_as}
+
+    @property
+    def read_as(self) -> dict:
+        """Rules and order of the classes by which the images are read, arguments of `data.load`."""
+        return {"rules": self.rules, "class_order": self.class_order}
+
+    def check_data(self) -> None:
+        """Run the checks of the data set that require no slow import.
+
+        Raises:
+            UserError: as `data.check`.
+        """
+        given = self.data_arguments
+        names = ("data_dir", "gray", "max_image_pixels", "rules")
+        data.check(given["name"], **{name: given[name] for name in names})
 
     def load_data(self) -> data.ImageData:
         """Return the data set.
@@ -70,6 +85,14 @@ class Config:
             UserError: it is missing or invalid.
         """
         return data.load(**self.data_arguments)
+
+    def trained(self, images: data.ImageData) -> data.Split:
+        """Return the training images: those of the data set, or `train_images` of them.
+
+        Raises:
+            UserError: there are fewer images.
+        """
+        return data.subset(images.train, self.options.train_images, self.options.seed)
 
     def for_images(self, image_shape: Sequence[int]) -> "Config":
         """Return a copy with the defaults for images of a shape (h, w, c).
@@ -106,14 +129,14 @@ class Config:
         if not (run.has_checkpoints and run.config.exists()):
             return self
         started, saved = Config.of_run(run), run.read_config()
-        config = self
+        config = dataclasses.replace(self, **started.read_as)
         if started.options.model == self.options.model and self._was_given(saved):
-            config = dataclasses.replace(self, kept=fixed_values(started.hp))
+            config = dataclasses.replace(config, kept=fixed_values(started.hp))
         shape = run.read_data()["image_shape"]
         try:
             return config.for_images(shape)
         except UserError:
-            return self.for_images(shape)
+            return dataclasses.replace(self, **started.read_as).for_images(shape)
 
     def _was_given(self, saved: Mapping[str, Any]) -> bool:
         """Return whether config.json has the same given values, but for those that may change."""
@@ -149,7 +172,9 @@ class Config:
         hp = hyperparameters.of_saved(saved["hyperparameters"])
         if not isinstance(given := saved.get("given", {}), dict):
             raise TypeError("given is not of the type dict")
-        return cls(RunOptions(**saved["options"]), hp, given)
+        return cls(
+            RunOptions(**saved["options"]), hp, given, **described_reading(saved.get("data"))
+        )
 
     @classmethod
     def of_run(cls, run: SavedConfig) -> "Config":
@@ -175,6 +200,24 @@ class Config:
         """
         fixed = {name: value for name, value in self.fixed().items() if name != "dataset"}
         return {**fixed, "fingerprint": fingerprint}
+
+
+def described_reading(described: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the rules and the order of the classes of a run from the description of its data.
+
+    Without a description they are those of a new run. An earlier version has recorded neither.
+
+    Raises:
+        TypeError: an entry has another type, or is of a later version.
+    """
+    if described is None:
+        return {}
+    rules, classes = described.get("rules", 1), described.get("classes", {})
+    if type(rules) is not int or not 1 <= rules <= data.RULES:
+        raise TypeError(f"data has the rules {rules}")
+    if not isinstance(classes, dict):
+        raise TypeError("classes is not of the type dict")
+    return {"rules": rules, "class_order": tuple(classes)}
 
 
 def fixed_values(options: Any) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import dataclasses
 
 import fields
+from data.options import BITS, GRAY, PIXELS
 from errors import UserError
 from fields import field
 from models import REGISTRY
@@ -32,13 +33,13 @@ class RunOptions:
     image_size: int | None = field(
         None, "side of the resized images in pixels (antialiased)", group="data", at_least=4
     )
-    gray: str = field(
-        "convert",
-        "gray images in a folder of colour images: convert repeats them over 3 channels, skip "
-        "omits them",
-        group="data",
-        choices=("convert", "skip"),
-    )
+    gray: str = GRAY
+    bits: int | None = BITS
+    max_image_pixels: int = PIXELS
+    train_images: int | None = field(
+        None, "number of training images, chosen at random by the seed; default: all",
+        group="data", at_least=1,
+    )  # fmt: skip
     flip: bool = field(
         False, "mirror each training image left to right with probability 1/2", group="data"
     )

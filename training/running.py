@@ -9,7 +9,7 @@ import dataclasses
 import os
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import data
@@ -73,7 +73,7 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
             configuration.
     """
     options = config.options
-    data.check(options.dataset, data_dir=options.data_dir or None, gray=options.gray)
+    config.for_run(RunDirectory(config.outdir)).check_data()
     cluster = cluster_of(options, os.environ)
     if cluster and not cluster.is_chief:
         return run_worker(config, cluster)
@@ -87,7 +87,7 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
             return 0
         images = beginning_to_load(config)
         if cluster:
-            reply = {"finished": finished, "kept": dict(config.kept)}
+            reply = {"finished": finished, "kept": dict(config.kept), "read_as": config.read_as}
             meet_workers(cluster, for_all_workers(config), reply, options.worker_timeout)
             if finished is not None:
                 print(already_finished(run, finished))
@@ -117,9 +117,16 @@ def run_worker(config: Config, cluster: Cluster) -> int:
         from training.working import work
 
         with lost_workers_named(cluster):
-            kept = {k: tuple(v) if isinstance(v, list) else v for k, v in reply["kept"].items()}
-            config = dataclasses.replace(config, kept=kept)
+            kept, read_as = with_tuples(reply["kept"]), with_tuples(reply["read_as"])
+            if read_as != config.read_as:  # of a run that is resumed
+                images = None
+            config = dataclasses.replace(config, kept=kept, **read_as)
             return work(*with_images(config, images), distribution)
+
+
+def with_tuples(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of options, of which JSON has turned tuples into lists."""
+    return {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
 
 
 def for_all_workers(config: Config) -> dict[str, Any]:

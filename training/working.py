@@ -33,7 +33,7 @@ def work(config: Config, images: ImageData, distribution: Distribution) -> int:
     distribution.synchronise(model)
     start = int(model.step.numpy())
     with distribution.stop_request() as stop:
-        milestones = Milestones(stop, images.train.images, distribution.synchronise)
+        milestones = Milestones(stop, batches.split.images, distribution.synchronise)
         callbacks = [*distribution.callbacks(stop), milestones, Stop(stop)]
         steps = total - start
         within = StepCallbacks(

@@ -61,4 +61,4 @@ def distinct_share(context):
 def copied_share(context):
     reference = context.reference
     unseen = np.concatenate(list(in_batches(reference.images, seed=0, most=UNSEEN)))
-    return neighbours.copied_share(context.samples.first, reference.data.train.images, unseen)
+    return neighbours.copied_share(context.samples.first, context.train.images, unseen)

@@ -13,6 +13,7 @@ import zipfile
 
 import numpy as np
 
+from data.arrays import open_npz
 from errors import UserError
 from evaluation.features import DIGITS, fixed_names
 from evaluation.features.extractor import Extractor, plain_name
@@ -103,7 +104,7 @@ def _loaded(path: pathlib.Path, name: str) -> Extractor:
 
     try:
         content = path.read_bytes()
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+        with open_npz(io.BytesIO(content)) as archive:
             arrays = {key: archive[key] for key in archive.files}
         of = Description(**json.loads(str(arrays.pop("description"))))
         network = build(tuple(of.image_shape), of.num_classes, of.width)

@@ -57,7 +57,7 @@ def optional(folder: Path) -> Iterator[None]:
 def draw(measured: Mapping[str, Measurement], context: Context, folder: Path) -> None:
     """Write the pictures of measured metrics, whose protocols are complete."""
     if any(metric.samples for metric in context.wanted.values()):
-        train = context.reference.data.train.images
+        train = context.train.images
         with contextlib.suppress(MetricError):
             picture = neighbours_grid(context.samples.first, train)
             plotting.save_image(folder / NEIGHBOURS, picture)

@@ -1,10 +1,15 @@
 """.npz files in the Keras layout, valid and invalid."""
 
+import pathlib
+import zipfile
+
 import numpy as np
 import pytest
 
 from data.catalogue import check, load
 from errors import UserError
+from evaluation.subject import read_images
+from storage import memory
 
 
 def images(*shape, seed=0):
@@ -74,7 +79,7 @@ X = images(3, 8, 8, 3)
 @pytest.mark.parametrize(
     ("arrays", "line"),
     [
-        ({"images": X}, r"expected the arrays x_train, .* optional\), got images"),
+        ({"pictures": X}, r"expected the arrays x_train, .* optional\), got pictures"),
         ({}, r"expected the arrays x_train, .* optional\), got none"),
         ({"x_train": X / 255}, "x_train must be uint8 from 0 to 255, got float64"),
         ({"x_train": X.astype(np.int64)}, "x_train must be uint8 .* got int64"),
@@ -85,12 +90,24 @@ X = images(3, 8, 8, 3)
         ({"x_train": X.astype(object)}, "pickle"),
         ({"x_train": X, "y_train": np.array([0, 1])}, "one label for each of the 3 images"),
         ({"x_train": X, "y_train": np.eye(3)}, r"y_train must be .* got the shape \(3, 3\)"),
-        ({"x_train": X, "y_train": np.array([0.0, 1, 2])}, "y_train must be integers .* float64"),
+        ({"x_train": X, "y_train": np.array([0.0, 1, 2])}, "y_train must be integers, got float64"),
         (
             {"x_train": X, "y_train": np.array([0, -1, 2])},
             "y_train must be integers .* from -1 to 2",
         ),
         ({"x_train": X, "y_train": np.array(["a", "b", "c"])}, "y_train must be integers"),
+        (
+            {"x_train": X, "y_train": np.arange(3), "class_names": np.array(["a", "b"])},
+            "class_names has 2 names, but there is a label 2",
+        ),
+        (
+            {"x_train": X, "y_train": np.arange(3), "class_names": np.array(["a", "b", "a"])},
+            r"class_names must be \[k\] different names, got <U1 of the shape \(3,\)",
+        ),
+        (
+            {"x_train": X, "y_train": np.arange(3), "class_names": np.arange(3)},
+            "class_names must be .* got int64",
+        ),
         ({"x_train": X, "y_test": np.arange(3)}, "y_test is present but x_test is missing"),
         (
             {"x_train": X, "x_test": X, "y_test": np.arange(3)},
@@ -107,6 +124,58 @@ def test_load_of_invalid_arrays_raises_one_line(tmp_path, arrays, line):
     assert refusal.value.option == "dataset"
     assert str(refusal.value).startswith(f"dataset: {path}: ")
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("train", "test", "names", "numbers"),
+    [
+        ([1, 10, 2], [10], ("1", "2", "10"), ([0, 2, 1], [2])),
+        ([3, 60000, 3], [3], ("3", "60000"), ([0, 1, 0], [0])),
+        ([2**64 - 1, 0, 7], [7], ("0", "7", str(2**64 - 1)), ([2, 0, 1], [1])),
+    ],
+)
+def test_labels_are_numbered_by_ascending_value(tmp_path, train, test, names, numbers):
+    train = np.array(train, np.uint64 if max(train) > 2**63 else np.int32)
+    path = saved(tmp_path, x_train=X, y_train=train, x_test=X[:1], y_test=np.array(test, np.int64))
+    data = load(path)
+    assert data.class_names == names
+    assert (data.train.labels.tolist(), data.test.labels.tolist()) == numbers
+    assert data.notes == ()
+
+
+def test_load_notes_classes_of_test_images_alone(tmp_path):
+    path = saved(tmp_path, x_train=X, y_train=np.array([5, 5, 9]), x_test=X[:1], y_test=[7])
+    data = load(path)
+    assert data.class_counts() == {"5": 2, "7": 0, "9": 1}
+    assert data.notes == ("1 class without training images: 7",)
+
+
+def test_labels_by_the_first_rules_are_numbers_of_classes(tmp_path):
+    path = saved(tmp_path, x_train=X, y_train=np.array([1, 3, 1]))
+    data = load(path, rules=1)
+    assert data.class_names == ("0", "1", "2", "3")
+    assert data.train.labels.tolist() == [1, 3, 1]
+    assert data.notes == ("2 classes without training images: 0, 2",)
+
+
+def test_labels_with_too_many_values_raise(tmp_path):
+    x = np.zeros((2**16 + 1, 2, 2), np.uint8)
+    path = saved(tmp_path, x_train=x, y_train=np.arange(len(x)) * 3)
+    with pytest.raises(UserError, match="65,537 different values, and there may be at most 65,536"):
+        load(path)
+
+
+def test_load_of_an_npz_of_generate_has_its_classes(tmp_path):
+    names = np.array(["cat", "dog", "newt"])
+    arrays = {"images": X, "labels": np.array([2, 0, 2]), "class_names": names}
+    data = load(saved(tmp_path, **arrays))
+    np.testing.assert_array_equal(data.train.images, X)
+    assert data.train.labels.tolist() == [2, 0, 2]
+    assert data.class_names == ("cat", "dog", "newt")
+    assert data.notes == ("1 class without training images: dog",)
+    # Beside x_train they are other arrays.
+    other = load(saved(tmp_path, **arrays, x_train=X))
+    assert (other.class_names, other.notes) == ((), ("arrays ignored: images, labels",))
 
 
 def npy(path):
@@ -142,3 +211,73 @@ def test_load_of_an_invalid_npz_file_raises_one_line(tmp_path, write, line):
     with pytest.raises(UserError, match=line) as refusal:
         load(str(path))
     assert "\n" not in str(refusal.value)
+
+
+def archive(path, header, content=b"", name="x_train.npy"):
+    """Write an .npz file with one member: the header of an array and some content."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file, file.open(name, "w") as member:
+        if header:  # an empty shape: none
+            np.lib.format.write_array_header_1_0(
+                member, {"descr": "|u1", "fortran_order": False, "shape": header}
+            )
+        member.write(content)
+
+
+@pytest.mark.parametrize("call", [load, lambda path: read_images(pathlib.Path(path))])
+@pytest.mark.parametrize(
+    ("shape", "content", "line"),
+    [
+        (
+            (10**12, 28, 28),
+            bytes(1000),
+            r"x_train is uint8 \(1000000000000, 28, 28\), 713.0 TiB, of which the file has 1.1 KiB",
+        ),
+        ((4, 8, 8), bytes(4 * 64 - 1), r"x_train is uint8 \(4, 8, 8\), 256 bytes, of which the"),
+        ((), b"hello", r"x_train is no array"),
+        (
+            (),
+            b"\x93NUMPY\1\0\x10\0" + b"{'descr': '|u1',".ljust(16),
+            r"x_train has a damaged header",
+        ),
+        ((), b"\x93NUMPY\3\0" + bytes(20), r"x_train is no array of numbers or texts"),
+    ],
+)
+def test_array_that_is_not_whole_is_one_line(tmp_path, call, shape, content, line):
+    path = tmp_path / "set.npz"
+    archive(path, shape, content)
+    with pytest.raises(UserError, match=line) as refusal:
+        call(str(path))
+    assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("call", [load, lambda path: read_images(pathlib.Path(path))])
+def test_array_that_exceeds_the_free_memory_is_one_line(tmp_path, monkeypatch, call):
+    archive(tmp_path / "set.npz", (12, 2**20), bytes(12 * 2**20))
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
+    memory.MEMINFO.write_text("MemTotal: 9 kB\nMemAvailable: 10240 kB\n")
+    with pytest.raises(UserError) as refusal:
+        call(str(tmp_path / "set.npz"))
+    assert (
+        "x_train is uint8 (12, 1048576), 12.0 MiB, more than the 10.0 MiB of memory that are free"
+    ) in str(refusal.value)
+
+
+def test_available_memory_is_that_of_the_container(tmp_path, monkeypatch):
+    for name, content in (
+        ("memory.max", "5000"),
+        ("memory.current", "3000"),
+        ("memory.stat", "anon 7\ninactive_file 500\n"),
+    ):
+        (tmp_path / name).write_text(content)
+    monkeypatch.setattr(memory, "CGROUP", tmp_path)
+    assert memory.available_memory() == 2500
+    (tmp_path / "memory.max").write_text("max")
+    assert memory.available_memory() > 10**6
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [(12, "12 bytes"), (1024, "1.0 KiB"), (12 * 2**30, "12.0 GiB"), (2**50, "1,024.0 TiB")],
+)
+def test_described_is_a_number_of_bytes(size, text):
+    assert memory.described(size) == text

@@ -49,7 +49,7 @@ def test_cache_hit_decodes_nothing_and_maps_the_file(photos, cache, no_decoding)
     no_decoding()
     second = load(str(photos))
     assert_same(first, second)
-    assert second.notes == ("1 broken file left out: a/broken.png",)
+    assert second.notes == ("1 file left out, neither PNG nor JPEG: a/broken.png",)
     assert isinstance(second.train.images, np.memmap)
     assert not second.train.images.flags.writeable
     (entry,) = cache.iterdir()

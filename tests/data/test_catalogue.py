@@ -94,8 +94,8 @@ def test_load_of_a_damaged_mnist_file_raises(tmp_path, monkeypatch, damage):
 def test_load_of_a_name_in_any_spelling_loads_the_tfds_set(monkeypatch, name, tfds_name, canonical):
     asked = []
 
-    def tfds_load(name, data_dir, image_size, known):
-        asked.append((name, data_dir, image_size))
+    def tfds_load(name, data_dir, reading, known):
+        asked.append((name, data_dir, reading.image_size))
         return load("mnist")  # named MNIST
 
     monkeypatch.setattr(tfds_sets, "load", tfds_load)

@@ -64,6 +64,39 @@ class TinyOdd(tfds.core.GeneratorBasedBuilder):
         raise NotImplementedError
 
 
+class TinyNumbers(tfds.core.GeneratorBasedBuilder):
+    """Labels that are integers and no class labels: those of BUILDER_CONFIGS in turn."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    BUILDER_CONFIGS = [  # noqa: RUF012, of TFDS
+        tfds.core.BuilderConfig(name=name, version="1.0.0")
+        for name in ("ages", "unknown", "unknown_test")
+    ]
+    LABELS = {  # noqa: RUF012
+        "ages": ([30, 7, 30, 100], [7]),
+        "unknown": ([3, -1, 3, 4], [4]),
+        "unknown_test": ([3, 4, 3, 4], [-1]),
+    }
+
+    def _info(self):
+        kind = tfds.features.Scalar(np.int32)
+        if self.builder_config.name == "unknown_test":
+            kind = tfds.features.Tensor(shape=(), dtype=np.int64)
+        features = {"image": tfds.features.Image(shape=(8, 8, 1)), "label": kind}
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(features))
+
+    def _split_generators(self, dl_manager):
+        train, test = self.LABELS[self.builder_config.name]
+        return {"train": self._examples(train), "test": self._examples(test)}
+
+    def _examples(self, labels):
+        for k, label in enumerate(labels):
+            yield str(k), {"image": np.full((8, 8, 1), abs(label), np.uint8), "label": label}
+
+    def _generate_examples(self, **_):
+        raise NotImplementedError
+
+
 class TinyTable(tfds.core.GeneratorBasedBuilder):
     """No images."""
 
@@ -85,6 +118,8 @@ def prepared(tmp_path_factory):
     data_dir = str(tmp_path_factory.mktemp("tfds"))
     for builder in (TinySquares, TinyOdd):
         builder(data_dir=data_dir).download_and_prepare()
+    for config in TinyNumbers.BUILDER_CONFIGS:
+        TinyNumbers(config=config.name, data_dir=data_dir).download_and_prepare()
     return data_dir
 
 
@@ -141,6 +176,25 @@ def test_load_of_rgba_images_converts_and_counts_them(prepared):
         "6 RGBA images composited over white",
         "4 images cropped to the centre square",
     )
+
+
+def test_integer_labels_of_a_tfds_set_are_numbered_by_ascending_value(prepared):
+    data = load("tiny_numbers/ages", data_dir=prepared)
+    again = load("tiny_numbers/ages", data_dir=prepared)
+    assert data.class_names == again.class_names == ("7", "30", "100")
+    named = np.array([7, 30, 100])[data.train.labels]
+    np.testing.assert_array_equal(data.train.images[:, 0, 0, 0], named)
+    assert data.class_counts() == {"7": 1, "30": 2, "100": 1}
+    assert data.test.labels.tolist() == [0]
+    assert load("tiny_numbers/ages", data_dir=prepared, rules=1).class_names == ()
+
+
+def test_negative_labels_of_a_tfds_set_are_no_classes(prepared):
+    data = load("tiny_numbers/unknown", data_dir=prepared)
+    assert (data.train.labels, data.test.labels, data.class_names) == (None, None, ())
+    assert data.notes == ("the labels are not used: those of 1 training image are negative",)
+    data = load("tiny_numbers/unknown_test", data_dir=prepared)
+    assert (data.test.labels, data.class_names, data.notes) == (None, ("3", "4"), ())
 
 
 def test_load_of_a_tfds_set_without_images_raises(tmp_path):

@@ -518,5 +518,26 @@ def test_image_size_flag_with_images_resizes_the_data_set(call, digits, tmp_path
     argv = (*images, "--num_samples=12", f"--outdir={tmp_path / 'out'}")
     assert "[28, 28, 1] as in the data set, got [14, 14, 1]" in call("evaluate", *argv).refusal()
     assert call("evaluate", *argv, "--image_size=14").code == 0
-    refusal = call("evaluate", "--run=x", "--image_size=14").refusal()
-    assert refusal == "--image_size: requires --images; a run has its own"
+    for flag in ("--image_size=14", "--gray=skip", "--bits=12", "--max_image_pixels=9"):
+        refusal = call("evaluate", "--run=x", flag).refusal()
+        assert refusal == f"{flag.split('=')[0]}: requires --images; a run has its own"
+
+
+def test_files_left_out_of_folders_are_named_and_the_data_set_is_read_with_its_options(
+    call, tmp_path
+):
+    for name in ("real", "samples"):
+        (tmp_path / name).mkdir()
+        for k in range(4):
+            image = Image.fromarray(np.full((28, 28), 1000 * k, np.uint16))
+            image.save(tmp_path / name / f"{k}.png")
+        (tmp_path / name / "empty.png").touch()
+    folders = (f"--images={tmp_path / 'samples'}", f"--dataset={tmp_path / 'real'}")
+    argv = (*folders, "--metrics=pixel_mean", "--bits=12", f"--outdir={tmp_path / 'out'}")
+    done = call("evaluate", *argv, "--num_samples=4")
+    assert done.code == 0, done
+    assert "warning: real: 1 file left out, empty: empty.png\n" in done.err
+    assert f"warning: {tmp_path / 'samples'}: 1 file left out, empty: empty.png\n" in done.err
+    metrics = json.loads((tmp_path / "out" / "evaluation.json").read_text())["metrics"]
+    real = np.mean([round(1000 * k / 4095 * 255) for k in range(4)])
+    assert metrics["pixel_mean"]["protocol"]["real"] == pytest.approx(real)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 import shutil
 import types
 
@@ -139,7 +140,7 @@ def test_flags_without_effect_are_invalid_without_tensorflow(
 
 # Options of one output, each with other values.
 OTHERS = {
-    "output": "npz", "n": 3, "truncation": 0.5, "seed": 4, "label": 3, "category": 3,
+    "output": "npz", "n": 3, "truncation": 0.5, "seed": 4, "label": "3", "category": 3,
     "path": "linear", "frames": 3, "seeds": "3,7", "span": 1.0000001,
 }  # fmt: skip
 
@@ -177,7 +178,10 @@ def test_name_of_a_file_differs_for_each_option():
     assert {"grid-n64-seed0-step3", "grid-n3-seed0-step3"} <= names
     assert {"plane-span3-seed0-step3", "plane-span1.0000001-seed0-step3"} <= names
     assert "interpolation-auto-frames10-seeds3-7-step3" in names
-    assert name(step=28110, output="grid", label=7) == "grid-n64-seed0-label7-step28110"
+    assert name(step=28110, output="grid", label="7") == "grid-n64-seed0-label7-step28110"
+    odd = {name(label=label) for label in ("T-shirt/top", "T-shirt top", "../x", "é", "a" * 99)}
+    assert len(odd) == 5
+    assert all(re.fullmatch(r"grid-n64-seed0-label-[0-9a-f]{12}-step3", text) for text in odd)
     seeds = [",".join(map(str, range(start, 40))) for start in (0, 1)]
     long = [name(output="interpolation", seeds=text) for text in seeds]
     assert len({*long}) == 2

@@ -73,6 +73,8 @@ def test_config_json_records_options_data_machine_and_command(tiny_run, digits):
         "fingerprint": data.load(str(digits)).fingerprint,
         "image_shape": [28, 28, 1],
         "num_classes": 10,
+        "classes": data.load(str(digits)).class_counts(),
+        "rules": 2,
         "train_images": 200,
         "test_images": 40,
         "notes": [],
@@ -293,8 +295,10 @@ def test_exports_without_the_zoo_generate_the_same_images(tiny_run, tiny_model, 
 
 
 def test_terminal_output_begins_with_device_model_data_and_run(tiny_run):
-    device, first, *_, last = tiny_run.outcome.out.splitlines()
+    device, classes, first, *_, last = tiny_run.outcome.out.splitlines()
     assert re.fullmatch(r"device: .+, XLA off, float32", device)
+    counts = ", ".join(f"{k} (20)" for k in range(10))
+    assert classes == f"digits: 10 classes: {counts}"
     assert re.fullmatch(
         r"gan on digits: 200 images 28x28x1, [\d,]+ weights, steps 0 to 6 \(12 per epoch\), "
         rf"writing to {re.escape(str(tiny_run.path))}",

@@ -53,13 +53,15 @@ def test_build_model_with_an_unsupported_image_size_raises():
 def test_describe_data_of_resized_digits_lists_shape_and_counts(digits):
     config = options.parse([*GAN, f"--dataset={digits}", "--image_size=14"])
     images = config.load_data()
-    described = loading.describe_data(images)
+    described = loading.describe_data(images, config)
     assert described.pop("notes")
     assert described == {
         "name": "digits",
         "fingerprint": images.fingerprint,
         "image_shape": [14, 14, 1],
         "num_classes": 10,
+        "classes": images.class_counts(),
+        "rules": 2,
         "train_images": 200,
         "test_images": 40,
     }
@@ -76,8 +78,8 @@ def test_load_data_with_gray_images_converts_or_skips_them(tmp_path, monkeypatch
         "skip": (1, ["2 gray images left out: 2.png, 3.png"]),
     }
     for choice, (count, notes) in noted.items():
-        images = options.parse([*argv, f"--gray={choice}"]).load_data()
-        described = loading.describe_data(images)
+        config = options.parse([*argv, f"--gray={choice}"])
+        described = loading.describe_data(config.load_data(), config)
         assert (described["train_images"], described["notes"]) == (count, notes)
     assert options.parse(argv).load_data().notes == tuple(noted["convert"][1])
 
