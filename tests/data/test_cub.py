@@ -257,7 +257,7 @@ def test_convert_names_at_most_ten_images_and_escapes_their_names(folder, run):
     }.items():
         (folder / name).write_text("".join(f"{k} {v}\n" for k, v in enumerate(values, 1)))
     done, _ = run()
-    named = ", ".join(file.replace("\x1b", "\\x1b") for file in files[:10])
+    named = ", ".join(file.replace("\x1b", "\\x1b") for file in sorted(files)[:10])
     assert done.out.endswith(f"\n12 files left out, no such file or directory: {named}, ...\n")
 
 
