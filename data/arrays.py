@@ -142,11 +142,13 @@ def _classes(
 
 
 def _names(names: np.ndarray, source: str) -> tuple[str, ...]:
-    found = tuple(map(str, names.reshape(-1)))
-    if names.dtype.kind != "U" or names.ndim != 1 or len({*found}) < len(found) or "" in found:
+    fits = names.dtype.kind == "U" and names.ndim == 1 and len(names) <= MOST_CLASSES
+    found = tuple(map(str, names)) if fits else ()
+    if not fits or len({*found}) < len(found) or "" in found:
         raise _error(
             source,
-            f"{_NAMES} must be [k] different names, got {names.dtype} of the shape {names.shape}",
+            f"{_NAMES} must be [k] different names, k <= {MOST_CLASSES:,}, got {names.dtype} of the "
+            f"shape {names.shape}",
         )
     return found
 
@@ -178,6 +180,8 @@ class Archive:
                 raise ValueError(f"{name} is no array of numbers or texts")
             try:
                 shape, _, kind = read_header(file)
+                if shape and not 0 <= min(shape) <= max(shape) < 2**63:
+                    raise ValueError
             except _DAMAGED_ARCHIVE:
                 raise
             except Exception:  # of NumPy's parser of a Python literal

@@ -18,7 +18,7 @@ from errors import UserError
 if TYPE_CHECKING:
     from PIL import Image
 
-_ROWS = 256  # rows that are composited at once
+_ROWS = 256  # rows that are composited or scaled at once
 _GRAY_MODES = {"1", "L", "LA", "I", "I;16", "I;16B", "I;16L", "I;16N"}
 
 
@@ -272,4 +272,9 @@ def _over_white(image: Image.Image) -> Image.Image:
 def _scale_16_bit(values: np.ndarray, bits: int | None) -> np.ndarray:
     """Return values rounded to 8 bits: 0 to 2**bits - 1, or 65535, becomes 0 to 255."""
     top = 2 ** (bits or 16) - 1
-    return ((255 * values.astype(np.int64) + top // 2) // top).clip(0, 255).astype(np.uint8)
+    table = ((255 * np.arange(2**16) + top // 2) // top).clip(0, 255).astype(np.uint8)
+    scaled = np.empty(values.shape, np.uint8)
+    for start in range(0, len(values), _ROWS):  # an index takes 8 bytes per value
+        rows = slice(start, start + _ROWS)
+        scaled[rows] = table[values[rows]]
+    return scaled

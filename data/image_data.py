@@ -32,7 +32,7 @@ class ImageData:
         name: "MNIST", "CIFAR10", a TFDS name, or the name of a folder or file.
         train: split for training.
         test: split for evaluation; None if the source has none.
-        class_names: name of each label; empty without labels.
+        class_names: name of each label, with the characters of the source; empty without labels.
         fingerprint: SHA-256 (hex) of the pixels and labels, independent of the source.
         notes: conversions and omissions, one line each, with counts.
     """
@@ -45,10 +45,9 @@ class ImageData:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self):
-        """Escape control characters in texts, which may be names of a stranger's files."""
+        """Escape control characters in texts to print, which may have names of files."""
         object.__setattr__(self, "name", printable(self.name))
-        for field in ("class_names", "notes"):
-            object.__setattr__(self, field, tuple(map(printable, getattr(self, field))))
+        object.__setattr__(self, "notes", tuple(map(printable, self.notes)))
 
     @property
     def image_shape(self) -> tuple[int, int, int]:

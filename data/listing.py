@@ -2,10 +2,10 @@
 
 import dataclasses
 import decimal
+import heapq
 import os
 import pathlib
 import re
-import stat
 from collections.abc import Iterable, Sequence
 
 from data.reading import DEFAULT, Reading
@@ -101,6 +101,8 @@ def _in_order(classes: list[str], reading: Reading) -> list[str]:
 def _below(folder: pathlib.Path, name: str, visited: set, depth: int | None) -> _Found:
     """Return the files in a sub-folder, and in the folders below it up to a depth.
 
+    Of a folder and links to it the folder is read, and without it the first link.
+
     Args:
         folder: the folder that paths are relative to.
         name: path of the sub-folder; "" for the folder itself.
@@ -108,9 +110,9 @@ def _below(folder: pathlib.Path, name: str, visited: set, depth: int | None) -> 
             links cannot make a loop.
         depth: number of levels below the sub-folder; None for all.
     """
-    found, pending = _Found(), [(name, 0)]
+    found, pending = _Found(), [(False, name, 0)]  # in the heap folders are before links
     while pending:
-        path, level = pending.pop()
+        is_link, path, level = heapq.heappop(pending)
         if (identity := _identity(folder / path)) in visited:
             found.repeated.append(path)
             continue
@@ -120,18 +122,20 @@ def _below(folder: pathlib.Path, name: str, visited: set, depth: int | None) -> 
                 continue
             inside = f"{path}/{entry.name}" if path else entry.name
             try:
-                mode = entry.stat().st_mode
-            except OSError:
-                found.dangling.append(inside)
-                continue
-            if stat.S_ISDIR(mode):
+                is_folder, is_file = entry.is_dir(), entry.is_file()
+            except OSError:  # a loop of links
+                is_folder = is_file = False
+            if is_folder:
                 found.folders.append(inside)
                 if depth is None or level < depth:
-                    pending.append((inside, level + 1))
-            elif stat.S_ISREG(mode) and entry.name.lower().endswith(ENDINGS):
+                    linked = is_link or entry.is_symlink()
+                    heapq.heappush(pending, (linked, inside, level + 1))
+            elif is_file and entry.name.lower().endswith(ENDINGS):
                 found.images.append(inside)
-            else:
-                found.others += stat.S_ISREG(mode)
+            elif is_file:
+                found.others += 1
+            elif not os.path.exists(entry.path):
+                found.dangling.append(inside)
     for paths in (found.images, found.folders, found.dangling, found.repeated):
         paths.sort()
     return found

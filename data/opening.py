@@ -45,6 +45,7 @@ NO_IMAGE = "neither PNG nor JPEG"
 _START = 16  # bytes that tell the formats apart
 _LARGE = 20_000_000  # pixels above which images are decoded one after the other, for the memory
 _END = 64  # bytes that have the end of a whole file
+_REPAIRED = 2**30  # bytes of the largest file that is repaired, in the memory
 
 _one_large_image = threading.Lock()
 
@@ -74,6 +75,8 @@ def read(
     try:
         with path.open("rb") as file:
             return _read(file, use, most_pixels, repair)
+    except MemoryError:
+        raise LeftOut(NO_MEMORY) from None
     except OSError as error:
         raise LeftOut(os.strerror(error.errno).lower() if error.errno else DAMAGED) from error
 
@@ -81,23 +84,23 @@ def read(
 def _read(file: BinaryIO, use: Callable, most_pixels: int, repair: bool):
     try:
         return _used(file, use, most_pixels)
-    except LeftOut:
+    except (LeftOut, MemoryError):
         raise
-    except MemoryError:
-        raise LeftOut(NO_MEMORY) from None
     except Exception as error:  # Pillow raises errors of many types
-        content = _content(file)
-        if repair and content.startswith(PNG):
-            essential = io.BytesIO(b"".join(_essential(content)))
+        size = file.seek(0, os.SEEK_END)
+        is_png = _bytes_at(file, 0, len(PNG)) == PNG
+        if repair and is_png and size <= _REPAIRED:
+            essential = io.BytesIO(b"".join(_essential(_bytes_at(file, 0, size))))
             return _read(essential, use, most_pixels, repair=False)
-        end = b"IEND" if content.startswith(PNG) else b"\xff\xd9"
-        truncated = "truncat" in str(error).lower() or end not in content[-_END:]
+        end = b"IEND" if is_png else b"\xff\xd9"
+        whole = end in _bytes_at(file, max(size - _END, 0), _END)
+        truncated = "truncat" in str(error).lower() or not whole
         raise LeftOut(TRUNCATED if truncated else DAMAGED) from error
 
 
-def _content(file: BinaryIO) -> bytes:
-    file.seek(0)
-    return file.read()
+def _bytes_at(file: BinaryIO, position: int, count: int) -> bytes:
+    file.seek(position)
+    return file.read(count)
 
 
 def _used(file: BinaryIO, use: Callable, most_pixels: int):

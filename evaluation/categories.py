@@ -7,17 +7,19 @@ matching, None for a category without a class, and `class_names`, which earlier 
 from collections.abc import Mapping
 from typing import Any
 
+from errors import printable
+
 CLUSTER_ACCURACY = "cluster_accuracy"
 CORNER, CORNER_WITH_CLASSES = "category", "category (class)"  # meaning of the names
 
 
 def class_name(protocol: Mapping[str, Any], label: int | None) -> str:
-    """Return the name of a class in the protocol: its number without names, "none" for None."""
+    """Return the printable name of a class: its number without names, "none" for None."""
     if label is None:
         return "none"
     names = protocol.get("class_names")
     named = isinstance(names, list) and label < len(names)
-    return str(names[label] if named else label)
+    return printable(str(names[label] if named else label))
 
 
 def with_classes(protocol: Mapping[str, Any]) -> list[str] | None:

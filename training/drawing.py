@@ -293,8 +293,8 @@ def save_npz(model: "GenerativeModel", options: "GenerateOptions", place: Path) 
 @OUTPUTS.add("grid", options=SAMPLES, meaning="one picture of all images", size=sizes.of_picture)
 def save_grid(model: "GenerativeModel", options: "GenerateOptions", place: Path) -> list:
     """Write all images to one picture; return its path."""
-    path = f"{place}.png"
-    plotting.save_image(path, plotting.grid(np.concatenate([*samples(model, options)])))
+    path, latents = f"{place}.png", draw_latents(model, options, options.n)
+    plotting.save_image(path, plotting.grid(np.concatenate([*samples(model, options, latents)])))
     return [path]
 
 

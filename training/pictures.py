@@ -10,7 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 import plotting
-from errors import UserError, warn
+from errors import UserError, printable, warn
 from evaluation.categories import (
     CLUSTER_ACCURACY,
     CORNER,
@@ -256,7 +256,7 @@ def category_labels(number: int, names: Sequence[str] | None) -> dict:
     """
     if names is None or len(names) < number:
         return {"row_labels": range(number), "corner": CORNER}
-    return {"row_labels": names[:number], "corner": CORNER_WITH_CLASSES}
+    return {"row_labels": [*map(printable, names[:number])], "corner": CORNER_WITH_CLASSES}
 
 
 def save_categories(

@@ -88,8 +88,11 @@ def require_layers_of_keras(file: pathlib.Path) -> None:
         config = json.loads(archive.read("config.json"))
     for described in _objects(config):
         name, module = described["class_name"], described.get("module") or "keras"
-        registered = described.get("registered_name") or name
-        if not isinstance(registered, str) or keras.saving.get_registered_object(registered):
+        # Where Keras searches for a registered object.
+        registered = described.get("registered_name", name)
+        if name == "function":
+            registered = described.get("config")
+        if isinstance(registered, str) and keras.saving.get_registered_object(registered):
             continue
         if name in EXECUTABLE or str(module).split(".")[0] not in ("keras", "builtins"):
             raise UserError(

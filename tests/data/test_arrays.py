@@ -102,7 +102,11 @@ X = images(3, 8, 8, 3)
         ),
         (
             {"x_train": X, "y_train": np.arange(3), "class_names": np.array(["a", "b", "a"])},
-            r"class_names must be \[k\] different names, got <U1 of the shape \(3,\)",
+            r"class_names must be \[k\] different names, k <= 65,536, got <U1 of the shape \(3,\)",
+        ),
+        (
+            {"x_train": X, "class_names": np.arange(2**16 + 1).astype(str)},
+            r"class_names must be .* got <U21 of the shape \(65537,\)",
         ),
         (
             {"x_train": X, "y_train": np.arange(3), "class_names": np.arange(3)},
@@ -239,6 +243,7 @@ def archive(path, header, content=b"", name="x_train.npy"):
             b"\x93NUMPY\1\0\x10\0" + b"{'descr': '|u1',".ljust(16),
             r"x_train has a damaged header",
         ),
+        ((0, 10**30), b"", r"x_train has a damaged header"),
         ((), b"\x93NUMPY\3\0" + bytes(20), r"x_train is no array of numbers or texts"),
     ],
 )

@@ -1,8 +1,11 @@
 """Classes of a folder and their order, images at any depth, links."""
 
+import functools
+
 import numpy as np
 import pytest
 
+from data import listing
 from data.catalogue import check, load
 from data.listing import find, natural_order
 from errors import UserError
@@ -57,6 +60,17 @@ def test_load_in_the_order_of_a_run_gives_its_labels(numbers):
     assert data.class_names == order
     assert data.train.images[:, 0, 0, 0].tolist() == [int(name) for name in order]
     assert load(str(numbers), class_order=order[1:]).fingerprint == load(str(numbers)).fingerprint
+
+
+def test_names_of_classes_keep_their_characters(tmp_path):
+    """A space of Japanese is no printable character of Python."""
+    names = ("b\u3000c", "a")
+    for k, name in enumerate(names):
+        save(tmp_path / name / "a.png", gray(k))
+    for _ in ("decoded", "cached"):
+        data = load(str(tmp_path), class_order=names)
+        assert data.class_names == names
+        assert data.train.images[:, 0, 0, 0].tolist() == [0, 1]
 
 
 def test_images_below_a_class_folder_are_of_its_class_at_any_depth(tmp_path):
@@ -143,6 +157,22 @@ def test_loops_of_links_cost_only_themselves(tmp_path):
         "5 links to a folder that is read already: all, cat/again, cat/up, dog/cats/again, "
         "dog/cats/up",
     )
+
+
+def test_a_folder_is_read_before_links_to_it_in_any_order(tmp_path, monkeypatch):
+    (tmp_path / "cat").mkdir()
+    save(tmp_path / "cat" / "real" / "a.png", gray(1))
+    (tmp_path / "cat" / "a-link").symlink_to("real")
+    (tmp_path / "cat" / "z-link").symlink_to("real")
+    entries = listing._entries
+    for reverse in (False, True):
+        ordered = functools.partial(sorted, key=lambda entry: entry.name, reverse=reverse)
+        monkeypatch.setattr(listing, "_entries", lambda path, by=ordered: by(entries(path)))
+        found = listing.find(tmp_path)
+        assert found.files == ["cat/real/a.png"]
+        assert found.notes == [
+            "2 links to a folder that is read already: cat/a-link, cat/z-link",
+        ]
 
 
 def test_class_without_a_readable_image_is_noted(tmp_path):
