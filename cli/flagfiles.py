@@ -59,14 +59,14 @@ def lines_of(path: str) -> list[str]:
     found = []
     for number, line in enumerate(text_of(path).splitlines(), 1):
         line = line.strip()
-        if reason := misleading(line):
+        if reason := reason_of_typographic_dash(line):
             raise UserError(f"{path}, line {number}: {reason}", "flagfile")
         if line and not line.startswith(("#", "//")):
             found.append(line)
     return found
 
 
-def misleading(argument: str) -> str:
+def reason_of_typographic_dash(argument: str) -> str:
     """Return the reason why an argument that looks like a flag is none, or "".
 
     Word processors and web pages replace -- by a typographic dash, and a file that was saved as two

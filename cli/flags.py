@@ -18,7 +18,7 @@ from absl import flags
 
 from cli import version
 from cli.failures import explained
-from cli.flagfiles import misleading, with_flagfiles
+from cli.flagfiles import reason_of_typographic_dash, with_flagfiles
 from errors import UserError, as_text, near, one_line
 from fields import allowed, check_value, names_of, normalised, value_type
 
@@ -89,7 +89,9 @@ def given(argv: Sequence[str], *classes: type, partial: bool = False) -> dict[st
             raise error.__context__ from None
         raise UserError(str(error)) from None
     if rest and not partial:
-        raise UserError(misleading(rest[0]) or f"{rest[0]}: not a flag; flags are --name=value")
+        raise UserError(
+            reason_of_typographic_dash(rest[0]) or f"{rest[0]}: not a flag; flags are --name=value"
+        )
     found = {name: values[name].value for name in values if values[name].present}
     return {name: "\n".join(v) if isinstance(v, list) else v for name, v in found.items()}
 

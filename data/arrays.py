@@ -104,9 +104,9 @@ def _arrays(file, source: str, reading: Reading) -> dict[str, np.ndarray | None]
     try:
         with open_npz(file) as archive:
             names = {key: key for key in archive.files}
-            if "x_train" not in names and not reading.is_first:
+            if "x_train" not in names and not reading.uses_first_rules:
                 names = {key: _GENERATED.get(key, key) for key in names}
-            read = {*_KEYS, *([] if reading.is_first else [_NAMES])}
+            read = {*_KEYS, *([] if reading.uses_first_rules else [_NAMES])}
             # Arrays outside the layout are not read.
             return {name: archive[key] if name in read else None for key, name in names.items()}
     except UserError as error:
@@ -126,7 +126,7 @@ def _classes(
             return {part: array.astype(np.int64) for part, array in labels.items()}, names
     if not labels:
         return {}, ()
-    if reading.is_first:
+    if reading.uses_first_rules:
         highest = max(int(array.max()) for array in labels.values())
         class_names = tuple(map(str, range(min(highest, MOST_CLASSES) + 1)))
         numbers = [array.astype(np.int64) for array in labels.values()]
@@ -147,8 +147,8 @@ def _names(names: np.ndarray, source: str) -> tuple[str, ...]:
     if not fits or len({*found}) < len(found) or "" in found:
         raise _error(
             source,
-            f"{_NAMES} must be [k] different names, k <= {MOST_CLASSES:,}, got {names.dtype} of the "
-            f"shape {names.shape}",
+            f"{_NAMES} must be [k] different names, k <= {MOST_CLASSES:,}, got {names.dtype} of "
+            f"the shape {names.shape}",
         )
     return found
 

@@ -146,16 +146,19 @@ def check(
     name: str,
     *,
     data_dir: str | None = None,
+    image_size: int | None = None,
     gray: str = "convert",
+    bits: int | None = None,
     max_image_pixels: int = MAX_IMAGE_PIXELS,
     rules: int = RULES,
+    class_order: Sequence[str] = (),
 ) -> None:
     """Run the checks of `load` that require no slow import: of a path or of the embedded file.
 
     Raises:
         UserError: as `load`. TFDS names are not checked.
     """
-    reading = Reading(gray=gray, max_image_pixels=max_image_pixels, rules=rules)
+    reading = Reading(image_size, gray, bits, max_image_pixels, rules, tuple(class_order))
     path = _path(name)
     if path and path.is_dir():
         find(path, reading)

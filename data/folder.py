@@ -141,7 +141,7 @@ def _header(
             folder / file,
             lambda image, _: (image.size, conversion.channels_of(image)),
             reading.most_pixels,
-            repair=not reading.is_first,
+            repair=not reading.uses_first_rules,
         )
     except LeftOut as reason:
         return reason
@@ -156,7 +156,7 @@ def _decode(
             folder / file,
             lambda image, again: conversion.convert(image, channels, size, reading.bits, again),
             reading.most_pixels,
-            repair=not reading.is_first,
+            repair=not reading.uses_first_rules,
         )
     except LeftOut as reason:
         return reason

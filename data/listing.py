@@ -55,7 +55,9 @@ def find(folder: pathlib.Path, reading: Reading = DEFAULT) -> Listing:
     classes, imageless, found = [], [], {}
     for name in top.folders:
         # A link to the folder itself would make a class of all images.
-        inside = _below(folder, name, {_identity(folder)}, depth=0 if reading.is_first else None)
+        inside = _below(
+            folder, name, {_identity(folder)}, depth=0 if reading.uses_first_rules else None
+        )
         if inside.repeated[:1] == [name]:
             top.repeated.append(name)
             continue
@@ -91,7 +93,7 @@ def _parts(name: str) -> list[tuple[int, int, str]]:
 
 
 def _in_order(classes: list[str], reading: Reading) -> list[str]:
-    if reading.is_first:
+    if reading.uses_first_rules:
         return sorted(classes)
     if sorted(reading.class_order) == sorted(classes):
         return list(reading.class_order)

@@ -50,19 +50,19 @@ class Reading:
                 raise UserError(f"expected an integer {limit}, got {value}", name)
 
     @property
-    def is_first(self) -> bool:
+    def uses_first_rules(self) -> bool:
         """True if the rules are those of runs that do not record their classes."""
         return self.rules == 1
 
     @property
     def most_pixels(self) -> int:
         """Number of pixels above which files are left out."""
-        return _OF_FIRST_RULES if self.is_first else self.max_image_pixels
+        return _OF_FIRST_RULES if self.uses_first_rules else self.max_image_pixels
 
     @property
     def key(self) -> list:
         """JSON value of what the images of a folder depend on beside its files and their order."""
-        if self.is_first:
+        if self.uses_first_rules:
             return [self.image_size, self.gray]
         return [self.image_size, self.gray, self.bits, self.max_image_pixels, self.rules]
 

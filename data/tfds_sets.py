@@ -53,7 +53,7 @@ def load(
     with waiting("loading TensorFlow Datasets"):
         builder = _builder(name, data_dir and directory, known)
     shape, class_names, has_numbers = _image_features(builder, name)
-    has_numbers = has_numbers and not reading.is_first
+    has_numbers = has_numbers and not reading.uses_first_rules
     size = reading.image_size or _common_size(name, shape)
     _prepare(builder, name)
     splits, notes = _chosen_splits(builder, name)

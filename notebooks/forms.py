@@ -10,10 +10,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import data
 from errors import UserError, one_line
 from notebooks import cells
 from notebooks.cells import CellError
+from storage.run_directory import RunDirectory
 from training.options import parse
 
 PICTURES = ("samples.png", "reconstructions.png", "curves.png")
@@ -155,11 +155,7 @@ def choose(
         if copy_to_drive:
             chosen.append(f"--copy_to={drive_folder()}")
         config = parse(chosen)
-        data.check(
-            config.options.dataset,
-            data_dir=config.options.data_dir or None,
-            gray=config.options.gray,
-        )
+        config.for_run(RunDirectory(config.outdir)).check_data()
     except UserError as error:
         raise CellError(f"{'--' if error.option else ''}{error}") from None
     options, outdir = config.options, config.outdir.resolve()

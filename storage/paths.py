@@ -65,14 +65,14 @@ def several_paths(text: str) -> str:
     return ",".join(map(one_path, stripped))
 
 
-def require_apart(folder: Path, images: str, option: str, *, around: bool = True) -> None:
+def require_apart(folder: Path, images: str, option: str, *, also_around: bool = True) -> None:
     """Check that outputs are not written to a folder of images, where they would be read as images.
 
     Args:
         folder: the folder of the outputs; it may be missing.
         images: name or path of a data set; only a folder is checked.
         option: name of the option that an error names.
-        around: whether the images may not be within `folder` either.
+        also_around: whether the images may not be within `folder` either.
 
     Raises:
         UserError: `folder` is the folder of the images or within it, or contains it.
@@ -86,7 +86,7 @@ def require_apart(folder: Path, images: str, option: str, *, around: bool = True
             "images; choose another directory",
             option,
         )
-    if around and _is_within(source.resolve(), place):
+    if also_around and _is_within(source.resolve(), place):
         raise UserError(
             f"{folder} contains the folder of the images, {images}; choose another directory",
             option,

@@ -99,8 +99,10 @@ def train_classifier(options: ClassifierOptions) -> str:
             it, or the file exists in `outdir` or cannot be written.
     """
     given = arguments(options)
-    checked = ("data_dir", "gray", "max_image_pixels")
-    data.check(options.dataset, **{name: given[name] for name in checked})
+    data.check(options.dataset, **given)
+    if options.outdir:
+        folder = pathlib.Path(expanded(options.outdir, "outdir"))
+        require_apart(folder, options.dataset, "outdir", also_around=False)
     if data.of_tfds(options.dataset):  # it imports TensorFlow, and uses it
         from training import devices
 
@@ -121,7 +123,6 @@ def train_classifier(options: ClassifierOptions) -> str:
         raise UserError(f"requires colour images; those of {options.dataset} are gray", "to_gray")
     path = output_file(options, images)
     require_writable(path.parent, "outdir")
-    require_apart(path.parent, options.dataset, "outdir", around=False)
     if options.outdir and path.exists():
         raise UserError(f"{path} exists; choose another directory, or delete it", "outdir")
     network = fit(options, images.train, images.num_classes)

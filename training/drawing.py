@@ -30,7 +30,7 @@ from storage.paths import expanded, one_path, require_apart, require_writable
 from storage.run_directory import RunDirectory
 from training import sizes
 from training.classes import Classes, class_of
-from training.file_names import of_other_counts, prefix, stem
+from training.file_names import prefix, stale_images, stem
 from training.interpolating import (
     AUTO,
     INTERPOLATION,
@@ -103,6 +103,10 @@ def draw(given: Mapping[str, Any]) -> list[str]:
 
         return [packages_table(packages.shipped())]
     trained = source(options)
+    if isinstance(trained, RunDirectory):
+        trained.require_trained(options.step)
+    else:
+        trained.read_tensors()
     classes = Classes.of(trained)
     options = suited(options, given, Config.of_run(trained), classes)
     outdir = Path(expanded(options.outdir or trained.outputs / "generated", "outdir"))
@@ -112,7 +116,7 @@ def draw(given: Mapping[str, Any]) -> list[str]:
         "Set --outdir to a directory that can be written",
     )
     dataset = Config.of_run(trained).options.dataset
-    require_apart(outdir, dataset, "outdir" if options.outdir else "run", around=False)
+    require_apart(outdir, dataset, "outdir" if options.outdir else "run", also_around=False)
     output = fields.selected(options, "output")
     sizes.require_space(output.size, options, trained.read_data()["image_shape"], outdir)
     with waiting("loading TensorFlow"):
@@ -159,18 +163,14 @@ def parse(given: Mapping[str, Any]) -> "GenerateOptions":
 
 
 def source(options: "GenerateOptions") -> RunDirectory | packages.Package:
-    """Return the run or the package, without importing TensorFlow.
+    """Return the run or the package, without reading its weights.
 
     Raises:
-        UserError: the run has no such checkpoint, or the package is missing or damaged.
+        UserError: the package is missing.
     """
     if options.pretrained:
-        package = packages.find(options.pretrained)
-        package.read_tensors()
-        return package
-    run = RunDirectory(options.run)
-    run.require_trained(options.step)
-    return run
+        return packages.find(options.pretrained)
+    return RunDirectory(options.run)
 
 
 def suited(
@@ -266,7 +266,7 @@ def save_images(model: "GenerativeModel", options: "GenerateOptions", place: Pat
     images = (image for batch in samples(model, options, latents) for image in batch)
     for k, image in enumerate(images):
         plotting.save_image(f"{place}-{k:05}.png", image)
-    for path in of_other_counts(place, options.n):
+    for path in stale_images(place, options.n):
         path.unlink()
     return [f"{options.n} images in {place.parent}"]
 

@@ -3,9 +3,12 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import data
+from data.listing import find
 from data.options import arguments
+from data.reading import Reading
 from errors import UserError, printable, warn
 from evaluation import runner, subject
 from evaluation.categories import matching
@@ -24,6 +27,7 @@ from storage import packages
 from storage.checkpoint_files import steps_of
 from storage.files import write_atomically
 from storage.packages import CARD, Package
+from storage.paths import expanded
 from storage.run_directory import RunDirectory
 from training import options
 from training.evaluation_outputs import require_outputs, updates_description, uses_outdir
@@ -34,6 +38,7 @@ from waiting import waiting
 __all__ = ["EvaluateOptions", "evaluate_all"]
 
 PROTOCOL = "evaluation.json has the protocol of each value: counts, split, features, seeds"
+TFDS_FOLDER = "~/tensorflow_datasets"  # default folder of TensorFlow Datasets
 MEANS = "study.md"  # table of means over training seeds
 
 
@@ -264,8 +269,10 @@ def references_of(
         place = {"data_dir": request.data_dir or (data_dirs or {}).get(run.label, "")}
         if dataset and takes_dataset(run):
             place["dataset"] = dataset
-        elif not place["data_dir"]:
-            require_own_data_dir(config.options)
+        else:
+            require_fitting_folder(config, saved, run.label)
+            if not place["data_dir"]:
+                require_own_data_dir(config.options, run.label)
         with waiting(f"loading {saved['name']}"):
             images = config.with_options(**place).load_data()
         if images.fingerprint != saved["fingerprint"]:
@@ -277,12 +284,44 @@ def references_of(
     return references
 
 
-def require_own_data_dir(saved: RunOptions) -> None:
-    """Raise UserError if only the options in a config.json say where its data set is prepared."""
-    if saved.data_dir and data.of_tfds(saved.dataset) and not os.environ.get("TFDS_DATA_DIR"):
+def require_fitting_folder(config: options.Config, saved: Mapping[str, Any], name: str) -> None:
+    """Raise UserError if a folder cannot have the images of a run; none of its files is read.
+
+    The path, which may be a stranger's, can be any folder of the machine.
+
+    Args:
+        config: configuration of the run.
+        saved: description of its data.
+        name: name of the run in the error.
+    """
+    folder, least = Path(expanded(config.options.dataset)), saved.get("train_images")
+    if not folder.is_dir():
+        return
+    listing = find(folder, Reading(rules=config.rules))
+    few = isinstance(least, int) and len(listing.files) < least
+    if few or len(listing.classes) != saved["num_classes"]:
         raise UserError(
-            f"trained with data_dir={saved.data_dir}, which is followed only if you set it: "
-            "repeat it, or set TFDS_DATA_DIR",
+            f"{name}: trained on other images than those of {folder}, which has "
+            f"{len(listing.files):,} PNG and JPEG files in {len(listing.classes):,} class folders. "
+            "Restore the data set"
+        )
+
+
+def require_own_data_dir(saved: RunOptions, name: str) -> None:
+    """Raise UserError if only the options in a config.json say where its data set is prepared.
+
+    The default folder of TensorFlow Datasets needs no option.
+
+    Args:
+        saved: the options.
+        name: name of the run in the error.
+    """
+    if not saved.data_dir or Path(expanded(saved.data_dir)) == Path(expanded(TFDS_FOLDER)):
+        return
+    if data.of_tfds(saved.dataset) and not os.environ.get("TFDS_DATA_DIR"):
+        raise UserError(
+            f"{name}: trained with data_dir={saved.data_dir}, which is followed only if you set "
+            "it: repeat it, or set TFDS_DATA_DIR",
             "data_dir",
         )
 

@@ -27,7 +27,7 @@ def require_outputs(
         require_writable(request.folder, "outdir")
         read = [Config.of_run(run).options.dataset for run in runs]
         for images in (request.images, request.dataset, *read):
-            require_apart(request.folder, images, "outdir", around=False)
+            require_apart(request.folder, images, "outdir", also_around=False)
     if uses_outdir(request, runs) and not study:
         (run,) = runs
         if is_run(request.folder) and request.folder.resolve() != run.outputs.resolve():

@@ -70,7 +70,7 @@ def stem(options: "GenerateOptions", step: int) -> str:
     return "-".join([*first, *parts, f"step{step}"])
 
 
-def of_other_counts(place: Path, n: int) -> list[Path]:
+def stale_images(place: Path, n: int) -> list[Path]:
     """Return the single images beside those of a place whose name differs in n alone.
 
     Args:

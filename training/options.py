@@ -74,9 +74,7 @@ class Config:
         Raises:
             UserError: as `data.check`.
         """
-        given = self.data_arguments
-        names = ("data_dir", "gray", "max_image_pixels", "rules")
-        data.check(given["name"], **{name: given[name] for name in names})
+        data.check(**self.data_arguments)
 
     def load_data(self) -> data.ImageData:
         """Return the data set.
@@ -280,9 +278,9 @@ def parse(argv: Sequence[str]) -> Config:
     if options.image_size and fields.selected(hp, "network").fixed_side:
         stages((options.image_size, options.image_size, 1))
     config = Config(options, hp, theirs, command=command)
-    require_apart(config.outdir, dataset, "outdir")
-    if config.copy:
-        require_apart(config.copy, dataset, "copy_to")
+    for option, folder in (("outdir", config.outdir), ("copy_to", config.copy)):
+        if folder and not RunDirectory(folder).has_checkpoints:  # earlier versions wrote anywhere
+            require_apart(folder, dataset, option)
     return config
 
 

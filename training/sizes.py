@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from errors import UserError
+from fields import listed
 from plotting.images import PADDING, readable_scale
 
 if TYPE_CHECKING:
@@ -28,7 +29,9 @@ def of_files(options: "GenerateOptions", shape: Sequence[int]) -> int:
 
 
 def of_picture(options: "GenerateOptions", shape: Sequence[int]) -> int:
-    """Return the bytes of the pixels of one picture of n images, or n rows of images.
+    """Return the bytes of the pixels of one picture of n images, or of rows and a GIF of them.
+
+    Each image of a row is in the GIF up to twice, with a byte per pixel.
 
     Raises:
         UserError: they exceed LARGEST_PICTURE.
@@ -36,15 +39,16 @@ def of_picture(options: "GenerateOptions", shape: Sequence[int]) -> int:
     height, width, channels = shape
     scale = readable_scale(height, width)
     cell = (height * scale + PADDING) * (width * scale + PADDING) * channels
-    count = (options.n or 1) * (options.frames or 1)
+    rows = len(listed(options.seeds)) - 1 if options.seeds else options.n
+    count = rows * (options.frames or 1)
     size = count * cell
     if size > LARGEST_PICTURE:
         raise UserError(
             f"a picture of {count:,} images would have {gigabytes(size)} of pixels, at most "
             f"{gigabytes(LARGEST_PICTURE)}; use output=npz, or a smaller number",
-            "n",
+            "seeds" if options.seeds else "n",
         )
-    return size
+    return size + 2 * size // channels * bool(options.frames)
 
 
 def require_space(

@@ -18,6 +18,8 @@ from evaluation.reports.pictures import optional
 from evaluation.reports.tables import low_middle_high, notes, tables
 from storage.files import write_atomically, write_json
 
+FIGURES = {"comparison.png": ".png", "curves.png": "curves.png"}  # name -> in a list of the files
+
 
 def csv_rows(evaluations: Sequence[dict]) -> Iterator[list]:
     """Yield rows: run, metric, value, lowest and highest value over the seeds, protocol."""
@@ -53,12 +55,18 @@ def write_comparison(
     writer.writerows(csv_rows(evaluations))
     write_atomically(folder / "comparison.csv", text.getvalue())
     title, panels = title_of(evaluations), curve_panels(logs, rows)
-    for name in ("comparison.png", "curves.png"):  # of an earlier comparison
-        (folder / name).unlink(missing_ok=True)
+    drawn = []
     with optional(folder):
-        plotting.save_dots(folder / "comparison.png", metric_panels(evaluations, rows), title)
+        dots = folder / "comparison.png"
+        plotting.save_dots(dots, metric_panels(evaluations, rows), title)
+        drawn.append(dots)
         if panels:
             thin = "thin lines: each seed" if any(len(runs) > 1 for runs in rows.values()) else ""
-            plotting.save_curves(folder / "curves.png", panels, "step", title, thin)
-    curves = " and curves.png" if panels else ""
-    return f"comparison.md (with the protocols), .json, .csv and .png{curves} are in {folder}"
+            curves = folder / "curves.png"
+            plotting.save_curves(curves, panels, "step", title, thin)
+            drawn.append(curves)
+    for name in FIGURES:
+        if folder / name not in drawn:  # of an earlier comparison
+            (folder / name).unlink(missing_ok=True)
+    *names, last = [".json", ".csv", *(FIGURES[path.name] for path in drawn)]
+    return f"comparison.md (with the protocols), {', '.join(names)} and {last} are in {folder}"

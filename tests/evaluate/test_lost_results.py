@@ -72,7 +72,7 @@ def test_comparison_whose_figures_fail_has_its_tables(tmp_path, capsys):
     entry = {"value": None, "protocol": {"reason": "none"}}
     record = {"name": "a", "dataset": "d", "seconds": {}, "metrics": {"pixel_mean": entry}}
     line = write_comparison(tmp_path, [record], {"a": []}, {"a": ["a"]})
-    assert line.startswith("comparison.md")
+    assert line == f"comparison.md (with the protocols), .json and .csv are in {tmp_path}"
     assert capsys.readouterr().err.startswith(
         f"warning: {tmp_path}: pictures cannot be drawn (ValueError: "
     )

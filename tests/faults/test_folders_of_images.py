@@ -39,6 +39,17 @@ def test_run_in_the_folder_of_its_images_or_around_it_is_an_error_before_tensorf
     assert sorted(path.name for path in images.iterdir()) == ["cat", "dog", "runs"]
 
 
+def test_run_that_has_checkpoints_is_resumed_around_its_images(images, tmp_path):
+    """Earlier versions have written anywhere."""
+    from training.options import parse
+
+    (tmp_path / "checkpoints").mkdir()
+    for ending in (".index", ".data-00000-of-00001"):
+        (tmp_path / "checkpoints" / f"ckpt-2{ending}").write_text("x")
+    argv = ["--model=gan", f"--dataset={images}", f"--outdir={tmp_path}"]
+    assert parse(argv).outdir == tmp_path
+
+
 def test_evaluation_is_not_written_to_a_folder_of_images(call, copied_run, images, tmp_path):
     saved = json.loads((copied_run / "config.json").read_text())
     saved["options"]["dataset"] = str(images)

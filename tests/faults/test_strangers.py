@@ -76,12 +76,40 @@ def test_data_dir_of_a_strangers_run_is_not_followed(call, copied_run, trap, tmp
     sets = prepared(tmp_path / "sets", name.partition(":")[0])
     run = with_options(copied_run, dataset=name, data_dir=str(sets))
     assert call("evaluate", f"--run={run}", *MEASURED).refusal() == (
-        f"--data_dir: trained with data_dir={sets}, which is followed only if you set it: repeat "
-        "it, or set TFDS_DATA_DIR"
+        f"--data_dir: {run}: trained with data_dir={sets}, which is followed only if you set it: "
+        "repeat it, or set TFDS_DATA_DIR"
     )
     done = call("generate", f"--run={run}", "--n=1")
     assert (done.code, done.err) == (0, "")
     assert not (trap / MARK).exists()
+
+
+def test_default_data_dir_of_a_run_needs_no_option(monkeypatch, tmp_path):
+    from training.evaluating import require_own_data_dir
+    from training.run_options import RunOptions
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("TFDS_DATA_DIR", raising=False)
+    saved = {"model": "gan", "dataset": "CIFAR10"}
+    default = tmp_path / "tensorflow_datasets"
+    require_own_data_dir(RunOptions(**saved, data_dir=str(default)), "x")
+    with pytest.raises(UserError, match=r"^data_dir: x: trained with data_dir=/elsewhere, which"):
+        require_own_data_dir(RunOptions(**saved, data_dir="/elsewhere"), "x")
+
+
+def test_folder_of_other_images_is_not_read(call, copied_run, tmp_path, monkeypatch):
+    from data import opening
+
+    monkeypatch.setattr(opening, "read", lambda *args: pytest.fail("a file is read"))
+    folder = tmp_path / "private"
+    for name in ("a", "b"):
+        (folder / name).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(folder / name / "x.png")
+    assert call("evaluate", f"--run={with_options(copied_run, dataset=str(folder))}", *MEASURED) \
+        .refusal() == (
+            f"{copied_run}: trained on other images than those of {folder}, which has 2 PNG and "
+            "JPEG files in 2 class folders. Restore the data set"
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", SETS)

@@ -3,16 +3,13 @@
 import json
 import pathlib
 import shutil
-import types
 
 import imageio.v3 as iio
 import numpy as np
 import pytest
 
 import plotting
-from errors import UserError
 from tests.generate.cases import drawn_in, pixels
-from training import sizes
 
 
 @pytest.fixture(scope="module")
@@ -458,18 +455,6 @@ def test_more_images_than_the_disk_can_take_are_an_error_before_tensorflow(
     assert refusal.startswith("--n: the images take up to 8,796.09 GB, and ")
     assert refusal.endswith("free in x/y; use a smaller number, or another outdir")
     assert list(tmp_path.iterdir()) == []
-
-
-@pytest.mark.parametrize(("size", "bytes"), [("of_pixels", 784), ("of_files", 4096)])
-def test_files_of_an_output_may_take_what_is_free_on_the_disk(tmp_path, monkeypatch, size, bytes):
-    size, options = getattr(sizes, size), types.SimpleNamespace(n=1000)
-    place = tmp_path / "missing" / "folder"
-    free = types.SimpleNamespace(free=1000 * bytes)
-    monkeypatch.setattr(sizes.shutil, "disk_usage", lambda path: free)
-    sizes.require_space(size, options, (28, 28, 1), place)
-    free.free -= 1
-    with pytest.raises(UserError, match=f"the images take up to 0.00 GB, and .* in {place}"):
-        sizes.require_space(size, options, (28, 28, 1), place)
 
 
 def test_picture_that_is_too_large_is_an_error_before_tensorflow(

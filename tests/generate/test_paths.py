@@ -14,7 +14,7 @@ import fields
 import plotting
 from tests.generate.cases import drawn_in, pixels
 from training.drawing import GenerateOptions
-from training.file_names import of_other_counts, prefix, stem
+from training.file_names import prefix, stale_images, stem
 
 
 @pytest.fixture(scope="module")
@@ -227,4 +227,4 @@ def test_images_of_other_counts_have_a_name_that_differs_in_n_alone(tmp_path):
     for name in stale + others:
         (tmp_path / name).touch()
     place = tmp_path / "a-n5-images-n5-seed0-step6"
-    assert {path.name for path in of_other_counts(place, 5)} == {*stale}
+    assert {path.name for path in stale_images(place, 5)} == {*stale}

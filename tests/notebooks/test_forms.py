@@ -66,6 +66,10 @@ INVALID_NAME = (
         ({"flags": "--wdth 3"}, "--wdth: no such flag; did you mean --width or --depth?"),
         ({"flags": "--width 0"}, "--width: expected an integer >= 1, got 0"),
         ({"flags": "--width '4"}, "flags: No closing quotation: --width '4"),
+        (
+            {"flags": "--max_image_pixels=10"},
+            "--max_image_pixels: requires a folder of images, and dataset=MNIST is not one; omit",
+        ),
         ({"name": "../x"}, f"{INVALID_NAME}, got '../x'"),
         ({"name": ".."}, f"{INVALID_NAME}, got '..'"),
         ({"name": "x", "flags": "--outdir=y"}, "name: has no effect with --outdir in flags"),

@@ -83,7 +83,7 @@ def test_require_apart_refuses_folders_within_each_other(tmp_path, folder, image
         paths.require_apart(folder, images, "outdir")
     assert str(raised.value).startswith("outdir: " + message.format(folder=folder, images=images))
     if "contains" in message:
-        paths.require_apart(folder, images, "outdir", around=False)
+        paths.require_apart(folder, images, "outdir", also_around=False)
 
 
 def test_require_apart_ignores_names_of_data_sets(tmp_path, monkeypatch):

@@ -224,8 +224,12 @@ def test_load_of_python_code_raises_and_does_not_execute_it(saved, tmp_path):
             "its object Net of stranger is code",
         ),
         (
-            {"class_name": "function", "module": "os", "config": "system",
-             "registered_name": "registered"},
+            {
+                "class_name": "function",
+                "module": "os",
+                "config": "system",
+                "registered_name": "registered",
+            },
             "its object function of os is code",
         ),
         ({"class_name": "TFSMLayer"}, "its object TFSMLayer of keras.layers is code"),
