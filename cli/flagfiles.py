@@ -25,7 +25,7 @@ def with_flagfiles(argv: Sequence[str]) -> list[str]:
 
     Raises:
         UserError: a flagfile cannot be read, is larger than 1 MB, is no text, or names itself, or
-            one of its lines begins with a dash that is none of a flag.
+            one of its lines begins with a typographic dash.
     """
     return list(_inserted(argv, 0))
 

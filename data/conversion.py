@@ -51,7 +51,7 @@ class Conversions:
     """Kinds of conversion with their numbers of images, and the range of images of 16 bits.
 
     Attributes:
-        bits: number of bits that images of 16 bits are said to use; None: all.
+        bits: number of bits that images of 16 bits use; None: all.
         kinds: number of images per kind.
         peak: largest value of an image of 16 bits; None without such an image.
     """
@@ -101,7 +101,7 @@ def convert(
     channels: int,
     size: int,
     bits: int | None = None,
-    reopened: Callable[[], Image.Image] | None = None,
+    reopen: Callable[[], Image.Image] | None = None,
 ) -> Converted:
     """Convert an opened image to uint8 [size, size, channels].
 
@@ -115,7 +115,7 @@ def convert(
         channels: 1 or 3.
         size: side of the square.
         bits: number of bits that an image of 16 bits uses: 2**bits - 1 becomes 255. None: 16.
-        reopened: function that opens the file of the image again; required for 16-bit colour images
+        reopen: function that opens the file of the image again; required for 16-bit colour images
             with `bits`.
 
     Raises:
@@ -128,7 +128,7 @@ def convert(
     turned = _orientation(image)
     if "16" in stored:
         kinds.append("16-bit {images} scaled to 8 bits")
-        image, peak = _eight_bit(image, stored, bits, reopened)
+        image, peak = _eight_bit(image, stored, bits, reopen)
     if turned is not None:
         kinds.append("{images} rotated by the EXIF orientation")
         image = image.transpose(turned)
@@ -142,7 +142,7 @@ def convert(
     if width != height:
         kinds.append("{images} cropped to the centre square")
         left, top = (width - side) // 2, (height - side) // 2
-        image = image.crop((left, top, left + side, top + side))
+        image = _part(image, (left, top, left + side, top + side))
     if side != size:
         kinds.append(f"{{images}} resized to {size} x {size} (Lanczos)")
         image = image.resize((size, size), Image.Resampling.LANCZOS)
@@ -200,7 +200,7 @@ def _eight_bit(
     image: Image.Image,
     stored: str,
     bits: int | None,
-    reopened: Callable[[], Image.Image] | None,
+    reopen: Callable[[], Image.Image] | None,
 ) -> tuple[Image.Image, int]:
     """Return an image of 16 bits scaled to 8, and its largest value (see `Converted.peak`)."""
     from PIL import Image
@@ -214,7 +214,7 @@ def _eight_bit(
     peak = max(high for _, high in image.getextrema()[:3]) << 8 | 255
     if bits in (None, 16):
         return image, peak
-    values = _colours_of_16_bits(image, stored, reopened)
+    values = _colours_of_16_bits(image, stored, reopen)
     eight = Image.fromarray(_scale_16_bit(values, bits))
     if stored == "RGB;16B" and "transparency" in image.info:
         seen = (values != np.array(image.info["transparency"])).any(-1)
@@ -223,12 +223,12 @@ def _eight_bit(
 
 
 def _colours_of_16_bits(
-    image: Image.Image, stored: str, reopened: Callable[[], Image.Image]
+    image: Image.Image, stored: str, reopen: Callable[[], Image.Image]
 ) -> np.ndarray:
     """Return uint16 [h, w, 2], [h, w, 3] or [h, w, 4] of an image of which Pillow reads 8 bits."""
 
     def read_as(mode: str) -> np.ndarray:
-        again = reopened()
+        again = reopen()
         again.tile = [tile._replace(args=mode) for tile in again.tile]
         return np.asarray(again).astype(np.uint16)
 
@@ -263,10 +263,18 @@ def _over_white(image: Image.Image) -> Image.Image:
     result = Image.new("RGB", image.size)
     for top in range(0, image.height, _ROWS):
         box = (0, top, image.width, min(top + _ROWS, image.height))
-        strip = image.crop(box).convert("RGBA")
+        strip = _part(image, box).convert("RGBA")
         white = Image.new("RGBA", strip.size, "white")
         result.paste(Image.alpha_composite(white, strip).convert("RGB"), box)
     return result
+
+
+def _part(image: Image.Image, box: tuple[int, int, int, int]) -> Image.Image:
+    """Return a part of an image as `crop` does, without Pillow's own limit of pixels."""
+    from PIL import Image
+
+    left, top, right, bottom = box
+    return image.resize((right - left, bottom - top), Image.Resampling.NEAREST, box)
 
 
 def _scale_16_bit(values: np.ndarray, bits: int | None) -> np.ndarray:

@@ -9,6 +9,7 @@ are missing, cannot be read or have no valid box are left out and named. Flags, 
 in brackets:
 """
 
+import collections
 import contextlib
 import dataclasses
 import itertools
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 
 MARGIN = 0.75  # half the side of the crop over the longer side of the box
 _LAYOUT = "expected the folder CUB_200_2011 of the extracted archive"
+_OUTSIDE = "outside the folder images"
 _BROKEN_BOX = "no valid bounding box inside the image"
 
 
@@ -99,25 +101,26 @@ def convert(options: CubOptions) -> str:
         raise UserError(f"{to} exists; choose another name, or delete it", "to")
     require_writable(to.parent, "to")
     entries, class_names = read_lists(folder, options.boxes)
-    images = np.empty((len(entries), options.size, options.size, 3), np.uint8)
+    counts = collections.Counter(entry.train for entry in entries)
+    shape = (options.size, options.size, 3)
+    images = {train: np.empty((counts[train], *shape), np.uint8) for train in (True, False)}
     conversions, left_out = conversion.Conversions(), LeftOutFiles()
-    kept = {True: [], False: []}  # train -> indices
+    kept = {True: [], False: []}  # train -> labels
     with waiting("decoding the birds", len(entries)) as work:
-        for k, entry in enumerate(entries):
+        for entry in entries:
             try:
-                path = folder / "images" / entry.file
-                images[k] = conversions.add(square(path, entry.box, options))
-                kept[entry.train].append(k)
+                converted = square(path_of(folder, entry), entry.box, options)
+                images[entry.train][len(kept[entry.train])] = conversions.add(converted)
+                kept[entry.train].append(entry.label)
             except LeftOut as reason:
                 left_out.add(entry.file, reason)
             work.done += 1
     if not kept[True]:
         raise UserError(f"{folder}: no training image can be used ({left_out.summary()})", "folder")
-    labels = np.array([entry.label for entry in entries], np.int64)
     arrays = {"class_names": np.array(class_names)}
-    for name, chosen in {"train": kept[True], "test": kept[False]}.items():
-        if chosen:
-            arrays |= {f"x_{name}": images[chosen], f"y_{name}": labels[chosen]}
+    for name, train in {"train": True, "test": False}.items():
+        if labels := kept[train]:
+            arrays |= {f"x_{name}": images[train][: len(labels)], f"y_{name}": np.int64(labels)}
     with waiting(f"writing {to}"):
         write_npz(to, arrays)
     return "\n".join([
@@ -222,6 +225,18 @@ def _box(words: Sequence[str]) -> Box | None:
 # The images
 
 
+def path_of(folder: pathlib.Path, entry: Entry) -> pathlib.Path:
+    """Return the path of the file of an image.
+
+    Raises:
+        LeftOut: it is outside the folder `images`.
+    """
+    file = pathlib.PurePath(entry.file)
+    if file.is_absolute() or ".." in file.parts:
+        raise LeftOut(_OUTSIDE)
+    return folder / "images" / file
+
+
 def square(path: pathlib.Path, box: Box | None, options: CubOptions) -> conversion.Converted:
     """Return the converted image of a file, of size x size.
 
@@ -231,7 +246,7 @@ def square(path: pathlib.Path, box: Box | None, options: CubOptions) -> conversi
     if options.boxes and box is None:
         raise LeftOut(_BROKEN_BOX)
 
-    def converted(image: "Image.Image", again: Callable) -> conversion.Converted:
+    def converted(image: "Image.Image", reopen: Callable) -> conversion.Converted:
         part = image.crop(around(box, image)) if options.boxes else image
         return conversion.convert(part, 3, options.size)
 

@@ -154,7 +154,7 @@ def _decode(
     try:
         return opening.read(
             folder / file,
-            lambda image, again: conversion.convert(image, channels, size, reading.bits, again),
+            lambda image, reopen: conversion.convert(image, channels, size, reading.bits, reopen),
             reading.most_pixels,
             repair=not reading.uses_first_rules,
         )

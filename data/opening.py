@@ -56,7 +56,7 @@ class LeftOut(Exception):
 
 def read(
     path: pathlib.Path,
-    use: Callable[[Image.Image, Callable[[], Image.Image]], Result],
+    function: Callable[[Image.Image, Callable[[], Image.Image]], Result],
     most_pixels: int,
     repair: bool = True,
 ) -> Result:
@@ -64,7 +64,7 @@ def read(
 
     Args:
         path: path of the file.
-        use: function of the opened image, and of a function that opens it again.
+        function: function of the opened image, and of a function `reopen` without arguments.
         most_pixels: number of pixels above which a file is left out, before it is decoded.
         repair: whether a PNG file that cannot be read is read without the chunks that its pixels
             do not depend on, such as texts and colour profiles of any size.
@@ -74,16 +74,16 @@ def read(
     """
     try:
         with path.open("rb") as file:
-            return _read(file, use, most_pixels, repair)
+            return _read(file, function, most_pixels, repair)
     except MemoryError:
         raise LeftOut(NO_MEMORY) from None
     except OSError as error:
         raise LeftOut(os.strerror(error.errno).lower() if error.errno else DAMAGED) from error
 
 
-def _read(file: BinaryIO, use: Callable, most_pixels: int, repair: bool):
+def _read(file: BinaryIO, function: Callable, most_pixels: int, repair: bool):
     try:
-        return _used(file, use, most_pixels)
+        return _used(file, function, most_pixels)
     except (LeftOut, MemoryError):
         raise
     except Exception as error:  # Pillow raises errors of many types
@@ -91,7 +91,7 @@ def _read(file: BinaryIO, use: Callable, most_pixels: int, repair: bool):
         is_png = _bytes_at(file, 0, len(PNG)) == PNG
         if repair and is_png and size <= _REPAIRED:
             essential = io.BytesIO(b"".join(_essential(_bytes_at(file, 0, size))))
-            return _read(essential, use, most_pixels, repair=False)
+            return _read(essential, function, most_pixels, repair=False)
         end = b"IEND" if is_png else b"\xff\xd9"
         whole = end in _bytes_at(file, max(size - _END, 0), _END)
         truncated = "truncat" in str(error).lower() or not whole
@@ -103,13 +103,13 @@ def _bytes_at(file: BinaryIO, position: int, count: int) -> bytes:
     return file.read(count)
 
 
-def _used(file: BinaryIO, use: Callable, most_pixels: int):
+def _used(file: BinaryIO, function: Callable, most_pixels: int):
     image = _opened(file)
     pixels = image.width * image.height
     if pixels > most_pixels:
-        raise LeftOut(f"more than {most_pixels:,} pixels, see max_image_pixels")
+        raise LeftOut(f"with more than {most_pixels:,} pixels; raise max_image_pixels")
     with _one_large_image if pixels > _LARGE else contextlib.nullcontext():
-        return use(image, lambda: _opened(file))
+        return function(image, lambda: _opened(file))
 
 
 def _opened(file: BinaryIO) -> Image.Image:

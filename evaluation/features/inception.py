@@ -71,7 +71,11 @@ def load() -> Extractor:
 
 
 def _extractor(on_images) -> Extractor:
-    """Return the extractors of the network as a function of images, the one with the other."""
+    """Return the extractor of a network, which has the one with clean resizing as `clean`.
+
+    Args:
+        on_images: the network as a function of images.
+    """
     plain = Extractor(
         name=INCEPTION,
         sha256=SHA256,

@@ -160,6 +160,20 @@ def test_convert_names_images_that_cannot_be_read_and_goes_on(folder, run, chang
     assert (arrays["y_train"].tolist(), arrays["y_test"].tolist()) == ([0, 1, 2], [1])
 
 
+def test_convert_leaves_out_files_outside_the_folder_of_the_images(folder, run):
+    bird().save(folder / "bird.jpg")
+    lines = [
+        f"1 {folder / 'bird.jpg'}",
+        "2 ../bird.jpg",
+        *(f"{k} {FILES[k - 1]}" for k in range(3, 7)),
+    ]
+    (folder / "images.txt").write_text("\n".join(lines))
+    done, arrays = run()
+    expected = f"2 files left out, outside the folder images: ../bird.jpg, {folder / 'bird.jpg'}\n"
+    assert done.out.endswith(expected)
+    assert (arrays["y_train"].tolist(), arrays["y_test"].tolist()) == ([1, 2, 2], [1])
+
+
 @pytest.mark.parametrize(
     "text",
     [

@@ -333,3 +333,27 @@ def test_gray_skip_of_gray_images_alone_raises_one_line(tmp_path, cache):
     assert "\n" not in str(refusal.value)
     assert list(cache.iterdir()) == []
     assert load(str(tmp_path)).image_shape == (SIZE, SIZE, 1)
+
+
+def test_load_by_the_first_rules_has_the_pixels_of_earlier_versions(tmp_path):
+    """The fingerprint is that of the version before the second rules."""
+    blocks = np.kron(np.array([[10, 90], [170, 250]], np.uint8), np.ones((8, 8), np.uint8))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    palette = Image.fromarray(random(16, 16) % 4, "P")
+    palette.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0, 9, 80, 200])
+    whole = io.BytesIO()
+    Image.fromarray(random(16, 16, 3)).save(whole, "PNG")
+    for name in ("1", "2", "10"):
+        (tmp_path / name).mkdir()
+    save(tmp_path / "10" / "turned.jpg", blocks, exif=exif, quality=100)
+    save(tmp_path / "10" / "la.png", Image.fromarray(random(16, 16, 2), "LA"))
+    save(tmp_path / "10" / "palette.png", palette, transparency=1)
+    (tmp_path / "2" / "gray.png").write_bytes(png_16_bit(random(16, 16, 1, dtype=np.uint16)))
+    (tmp_path / "2" / "colour.png").write_bytes(png_16_bit(random(16, 16, 3, dtype=np.uint16)))
+    (tmp_path / "2" / "cut.png").write_bytes(whole.getvalue()[:400])
+    save(tmp_path / "1" / "whole.png", random(16, 16, 3, seed=1))
+    old = load(str(tmp_path), rules=1)
+    assert old.class_names == ("1", "10", "2")
+    assert old.fingerprint == "11bf5ebe83d87f0a005102aeed6314ce7bb15e45280fdf8cfacfa9cd7f0dec52"
+    assert load(str(tmp_path)).fingerprint != old.fingerprint

@@ -122,20 +122,29 @@ def test_load_leaves_out_files_with_too_many_pixels_before_it_decodes_them(tmp_p
     data = load(str(tmp_path), max_image_pixels=SIZE * SIZE)
     assert len(data.train.images) == 1
     assert data.notes == (
-        "2 files left out, more than 64 pixels, see max_image_pixels: b.png, bomb.png",
+        "2 files left out, with more than 64 pixels; raise max_image_pixels: b.png, bomb.png",
     )
     few = load(str(tmp_path), image_size=SIZE)
     assert few.notes[-1] == (
-        "1 file left out, more than 89,000,000 pixels, see max_image_pixels: bomb.png"
+        "1 file left out, with more than 89,000,000 pixels; raise max_image_pixels: bomb.png"
     )
-    with pytest.raises(UserError, match=r"cannot read any of its 3 .* \(3 more than 1 pixels, see"):
+    with pytest.raises(
+        UserError, match=r"cannot read any of its 3 .* \(3 with more than 1 pixels; raise"
+    ):
         load(str(tmp_path), max_image_pixels=1)
 
 
 def test_load_with_more_pixels_than_those_of_pillow_reads_them(tmp_path, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 10)
-    save(tmp_path / "a.png", random(SIZE, SIZE))
-    assert load(str(tmp_path)).notes == ()
+    pixels = random(SIZE, 3 * SIZE, 4)
+    pixels[..., 3] = 255
+    save(tmp_path / "a.png", pixels)
+    data = load(str(tmp_path), image_size=SIZE)
+    assert data.notes == (
+        "1 RGBA image composited over white",
+        "1 image cropped to the centre square",
+    )
+    np.testing.assert_array_equal(data.train.images[0], pixels[:, SIZE : 2 * SIZE, :3])
 
 
 @pytest.mark.parametrize("options", [{"max_image_pixels": 10}, {"bits": 12}])
