@@ -31,6 +31,17 @@ def channels_of(image: Image.Image) -> int:
     return 1 if gray or _has_gray_palette(image) else 3
 
 
+def has_16_bits(image: Image.Image) -> bool:
+    """Return whether an image, of which the header was read, is stored with 16 bits per value."""
+    return "16" in _stored_mode(image)
+
+
+def require_16_bits(bits: int | None, has_some: bool, source: object) -> None:
+    """Raise UserError if a number of bits is given and a data set has no image of 16 bits."""
+    if bits is not None and not has_some:
+        raise UserError(f"has no effect: {source} has no image of 16 bits; omit it", "bits")
+
+
 @dataclasses.dataclass(frozen=True)
 class Converted:
     """Converted image.
@@ -67,11 +78,6 @@ class Conversions:
         if converted.peak is not None:
             self.peak = max(converted.peak, self.peak or 0)
         return converted.pixels
-
-    def require_bits_used(self, source: object) -> None:
-        """Raise UserError if the number of bits has no effect on the images of a data set."""
-        if self.bits is not None and self.peak is None:
-            raise UserError(f"has no effect: {source} has no image of 16 bits; omit it", "bits")
 
     def notes(self) -> tuple[str, ...]:
         """Return one line per kind, such as "12 RGBA images composited over white".

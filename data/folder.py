@@ -7,6 +7,7 @@ import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent import futures
+from typing import NamedTuple
 
 import numpy as np
 
@@ -60,9 +61,7 @@ def _decoder(folder: pathlib.Path, listing: Listing, reading: Reading) -> Decode
                 left_out.add(file, header)
             else:
                 headers[file] = header
-    skipped = [
-        f for f, (_, channels) in headers.items() if reading.gray == "skip" and channels == 1
-    ]
+    skipped = [f for f, found in headers.items() if reading.gray == "skip" and found.channels == 1]
     for file in skipped:
         del headers[file]
     if skipped and not headers:
@@ -81,8 +80,10 @@ def _decoder(folder: pathlib.Path, listing: Listing, reading: Reading) -> Decode
             )
 
     require(headers)
-    size = reading.image_size or _common_size(folder, [size for size, _ in headers.values()])
-    channels = max(channels for _, channels in headers.values())
+    has_16_bits = any(header.has_16_bits for header in headers.values())
+    conversion.require_16_bits(reading.bits, has_16_bits, folder)
+    size = reading.image_size or _common_size(folder, [found.size for found in headers.values()])
+    channels = max(header.channels for header in headers.values())
     numbers = {name: number for number, name in enumerate(listing.classes)}
 
     def decode(images: np.ndarray, labels: np.ndarray, work: Work) -> Decoded:
@@ -98,7 +99,6 @@ def _decoder(folder: pathlib.Path, listing: Listing, reading: Reading) -> Decode
                 labels[kept] = numbers[file.split("/")[0]]
             kept += 1
         require(kept)
-        conversions.require_bits_used(folder)
         notes = list(conversions.notes())
         if skipped:
             notes.append(f"{count(len(skipped), 'gray image')} left out: {listed(skipped)}")
@@ -132,14 +132,22 @@ class LeftOutFiles:
         ]
 
 
-def _header(
-    folder: pathlib.Path, reading: Reading, file: str
-) -> tuple[tuple[int, int], int] | LeftOut:
-    """Return ((width, height), channels) of a file."""
+class _Header(NamedTuple):
+    """Size (width, height), channels and depth of an image."""
+
+    size: tuple[int, int]
+    channels: int
+    has_16_bits: bool
+
+
+def _header(folder: pathlib.Path, reading: Reading, file: str) -> _Header | LeftOut:
+    """Return the header of a file."""
     try:
         return opening.read(
             folder / file,
-            lambda image, _: (image.size, conversion.channels_of(image)),
+            lambda image, _: _Header(
+                image.size, conversion.channels_of(image), conversion.has_16_bits(image)
+            ),
             reading.most_pixels,
             repair=not reading.uses_first_rules,
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from data.cache import Decoded, Decoder, cached
-from data.conversion import Conversions, convert_array
+from data.conversion import Conversions, convert_array, require_16_bits
 from data.image_data import ImageData
 from data.labels import MOST_CLASSES, UNKNOWN, numbered
 from data.listing import count
@@ -54,6 +54,8 @@ def load(
         builder = _builder(name, data_dir and directory, known)
     shape, class_names, has_numbers = _image_features(builder, name)
     has_numbers = has_numbers and not reading.uses_first_rules
+    has_16_bits = builder.info.features["image"].np_dtype == np.uint16
+    require_16_bits(reading.bits, has_16_bits, builder.name)
     size = reading.image_size or _common_size(name, shape)
     _prepare(builder, name)
     splits, notes = _chosen_splits(builder, name)
@@ -283,7 +285,6 @@ def _decode(
                 f"prepare {builder.name} again"
             ) from error
         counts.append(k - start)
-    conversions.require_bits_used(builder.name)
     notes = (*notes, *conversions.notes())
     if not has_numbers:
         return Decoded(*counts, notes=notes)

@@ -93,15 +93,15 @@ def train(
     machine.warn_of_changes(run, environment)
     if start and config.hp.schedule and run.total_steps not in (None, total):
         warn(f"schedules span {total} steps from here on, not {run.total_steps} as before")
-    run.write_config(
-        config.as_dict(), loading.describe_data(images, config), environment, command, total
-    )
+    described = loading.describe_data(images, config)
+    run.write_config(config.as_dict(), described, environment, command, total)
     real = plotting.grid(at_random(batches.split.images, 64, options.seed))
     with run.optional("pictures"):
         plotting.save_image(run.path / "real.png", real)
     if start:
         print(f"resumed from the checkpoint of step {start}")
-    print_start(config, run, model, images, f"steps {start} to {total} ({epoch} per epoch)")
+    span = f"steps {start} to {total} ({epoch} per epoch), writing to {run.path}"
+    print_start(config, model, images, described, span)
     first = first_step_to_restore(run, start)
 
     with (
@@ -274,20 +274,19 @@ def at_random(images: np.ndarray, n: int, seed: int) -> np.ndarray:
 
 
 def print_start(
-    config: Config, run: RunDirectory, model: GenerativeModel, images: ImageData, steps: str
+    config: Config, model: GenerativeModel, images: ImageData, described: dict, steps: str
 ) -> None:
-    """Print the model, the data set with its notes, and the steps."""
+    """Print the model, the data set with its notes and its description, and the steps."""
     for note in images.notes:
         print(f"{images.name}: {note}")
-    split = config.trained(images)
-    if images.class_names:
-        print(f"{images.name}: {classes_line(images.class_counts(split))}")
+    if described["classes"]:
+        print(f"{images.name}: {classes_line(described['classes'])}")
     of = f" of {len(images.train.images):,}" if config.options.train_images else ""
     trained = [v for player in model.players().values() for v in player.variables]
     print(
-        f"{config.options.model} on {images.name}: {len(split.images):,}{of} images "
+        f"{config.options.model} on {images.name}: {described['train_images']:,}{of} images "
         f"{'x'.join(map(str, images.image_shape))}, {sum(math.prod(v.shape) for v in trained):,} "
-        f"weights, {steps}, writing to {run.path}"
+        f"weights, {steps}"
     )
 
 

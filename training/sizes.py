@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from errors import UserError
 from fields import listed
 from plotting.images import PADDING, readable_scale
+from storage.memory import described
 
 if TYPE_CHECKING:
     from training.drawing import GenerateOptions
@@ -44,8 +45,8 @@ def of_picture(options: "GenerateOptions", shape: Sequence[int]) -> int:
     size = count * cell
     if size > LARGEST_PICTURE:
         raise UserError(
-            f"a picture of {count:,} images would have {gigabytes(size)} of pixels, at most "
-            f"{gigabytes(LARGEST_PICTURE)}; use output=npz, or a smaller number",
+            f"a picture of {count:,} images would have {described(size)} of pixels, at most "
+            f"{described(LARGEST_PICTURE)}; use output=npz, or a smaller number",
             "seeds" if options.seeds else "n",
         )
     return size + 2 * size // channels * bool(options.frames)
@@ -68,12 +69,7 @@ def require_space(
     needed, free = size(options, shape), shutil.disk_usage(there).free
     if needed > free:
         raise UserError(
-            f"the images take up to {gigabytes(needed)}, and {gigabytes(free)} are free in "
+            f"the images take up to {described(needed)}, and {described(free)} are free in "
             f"{folder}; use a smaller number, or another outdir",
             "n",
         )
-
-
-def gigabytes(size: int) -> str:
-    """Return a number of bytes as text."""
-    return f"{size / 1e9:,.2f} GB"

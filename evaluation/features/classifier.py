@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import pathlib
-import zipfile
 
 import numpy as np
 
@@ -109,9 +108,7 @@ def _loaded(path: pathlib.Path, name: str) -> Extractor:
         of = Description(**json.loads(str(arrays.pop("description"))))
         network = build(tuple(of.image_shape), of.num_classes, of.width)
         network.set_weights([arrays[key] for key in sorted(arrays)])
-    except (
-        OSError, EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile
-    ) as error:  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(reason[0]) from None
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from data import folder
 from data.catalogue import load
 from errors import UserError
 from tests.data.cases import SIGNATURE, SIZE, chunk, png_16_bit, random, save
@@ -174,7 +175,8 @@ def test_load_of_12_bits_in_16_stretches_them(tmp_path, channels, bits):
     assert (note in data.notes) == (bits is None)
 
 
-def test_bits_without_16_bit_images_raises(tmp_path, cache):
+def test_bits_without_16_bit_images_raises_before_they_are_decoded(tmp_path, cache, monkeypatch):
+    monkeypatch.setattr(folder, "_decode", lambda *args, **kwargs: pytest.fail("decoded"))
     save(tmp_path / "a.png", random(SIZE, SIZE))
     with pytest.raises(UserError, match=r"^bits: has no effect: .* has no image of 16 bits"):
         load(str(tmp_path), bits=12)

@@ -452,7 +452,7 @@ def test_more_images_than_the_disk_can_take_are_an_error_before_tensorflow(
     argv = [f"--run={tiny_run.path}", "--output=images", "--n=2147483647", "--outdir=x/y"]
     (done,) = without_tensorflow("generate", [argv], tmp_path)
     refusal = done.refusal()
-    assert refusal.startswith("--n: the images take up to 8,796.09 GB, and ")
+    assert refusal.startswith("--n: the images take up to 8.0 TiB, and ")
     assert refusal.endswith("free in x/y; use a smaller number, or another outdir")
     assert list(tmp_path.iterdir()) == []
 
@@ -464,7 +464,7 @@ def test_picture_that_is_too_large_is_an_error_before_tensorflow(
     lines = [[run, "--n=400000"], [run, "--output=interpolation", "--n=4000", "--frames=100"]]
     for done in without_tensorflow("generate", lines, tmp_path):
         assert done.refusal() == (
-            "--n: a picture of 400,000 images would have 1.35 GB of pixels, at most 1.07 GB; use "
+            "--n: a picture of 400,000 images would have 1.3 GiB of pixels, at most 1.0 GiB; use "
             "output=npz, or a smaller number"
         )
 

@@ -8,15 +8,19 @@ from errors import UserError
 from training import sizes
 
 
-@pytest.mark.parametrize(("size", "bytes"), [("of_pixels", 784), ("of_files", 4096)])
-def test_files_of_an_output_may_take_what_is_free_on_the_disk(tmp_path, monkeypatch, size, bytes):
+@pytest.mark.parametrize(
+    ("size", "bytes", "text"), [("of_pixels", 784, "765.6 KiB"), ("of_files", 4096, "3.9 MiB")]
+)
+def test_files_of_an_output_may_take_what_is_free_on_the_disk(
+    tmp_path, monkeypatch, size, bytes, text
+):
     size, options = getattr(sizes, size), types.SimpleNamespace(n=1000)
     place = tmp_path / "missing" / "folder"
     free = types.SimpleNamespace(free=1000 * bytes)
     monkeypatch.setattr(sizes.shutil, "disk_usage", lambda path: free)
     sizes.require_space(size, options, (28, 28, 1), place)
     free.free -= 1
-    with pytest.raises(UserError, match=f"the images take up to 0.00 GB, and .* in {place}"):
+    with pytest.raises(UserError, match=f"the images take up to {text}, and .* in {place}"):
         sizes.require_space(size, options, (28, 28, 1), place)
 
 
