@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data import folder
+from data import folder, opening
 from data.catalogue import load
 from errors import UserError
 from tests.data.cases import SIGNATURE, SIZE, chunk, png_16_bit, random, save
@@ -48,6 +48,29 @@ def test_load_reads_the_pixels_of_a_png_with_chunks_that_are_too_large_or_damage
     data = load(str(tmp_path))
     np.testing.assert_array_equal(data.train.images, [pixels])
     assert data.notes == ()
+
+
+def test_a_large_file_with_an_error_is_not_read_as_a_whole(tmp_path, monkeypatch):
+    save(tmp_path / "a.png", random(SIZE, SIZE))
+    content = with_chunk(encoded(random(SIZE, SIZE)), text(2**21))
+    (tmp_path / "b.png").write_bytes(content)
+    (tmp_path / "c.png").write_bytes(content[:-20])
+    monkeypatch.setattr(opening, "_REPAIRED", len(content) - 21)
+    assert load(str(tmp_path)).notes == (
+        "1 file left out, damaged: b.png",
+        "1 file left out, truncated: c.png",
+    )
+
+
+def test_a_file_that_exceeds_the_memory_is_left_out(tmp_path, monkeypatch):
+    save(tmp_path / "a.png", random(SIZE, SIZE))
+    (tmp_path / "b.png").write_bytes(with_chunk(encoded(random(SIZE, SIZE)), text(2**21)))
+
+    def essential(content):
+        raise MemoryError
+
+    monkeypatch.setattr(opening, "_essential", essential)
+    assert load(str(tmp_path)).notes == ("1 file left out, too large for the memory: b.png",)
 
 
 def test_load_by_the_first_rules_leaves_out_a_png_with_a_large_text(tmp_path):
