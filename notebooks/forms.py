@@ -13,7 +13,6 @@ from pathlib import Path
 from errors import UserError, one_line
 from notebooks import cells
 from notebooks.cells import CellError
-from storage.run_directory import RunDirectory
 from training.options import parse
 
 PICTURES = ("samples.png", "reconstructions.png", "curves.png")
@@ -155,7 +154,7 @@ def choose(
         if copy_to_drive:
             chosen.append(f"--copy_to={drive_folder()}")
         config = parse(chosen)
-        config.for_run(RunDirectory(config.outdir)).check_data()
+        config.check_data()
     except UserError as error:
         raise CellError(f"{'--' if error.option else ''}{error}") from None
     options, outdir = config.options, config.outdir.resolve()

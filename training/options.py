@@ -69,12 +69,12 @@ class Config:
         return {"rules": self.rules, "class_order": self.class_order}
 
     def check_data(self) -> None:
-        """Run the checks of the data set that require no slow import.
+        """Run the checks of the data set, as the run reads it, that require no slow import.
 
         Raises:
             UserError: as `data.check`.
         """
-        data.check(**self.data_arguments)
+        data.check(**self.for_run(RunDirectory(self.outdir)).data_arguments)
 
     def load_data(self) -> data.ImageData:
         """Return the data set.

@@ -73,7 +73,7 @@ def run_training(config: Config, argv: Sequence[str]) -> int:
             configuration.
     """
     options = config.options
-    config.for_run(RunDirectory(config.outdir)).check_data()
+    config.check_data()
     cluster = cluster_of(options, os.environ)
     if cluster and not cluster.is_chief:
         return run_worker(config, cluster)

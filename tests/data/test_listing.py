@@ -159,7 +159,7 @@ def test_loops_of_links_cost_only_themselves(tmp_path):
     )
 
 
-def test_a_folder_is_read_before_links_to_it_in_any_order(tmp_path, monkeypatch):
+def test_folder_is_read_before_links_to_it_in_any_order(tmp_path, monkeypatch):
     (tmp_path / "cat").mkdir()
     save(tmp_path / "cat" / "real" / "a.png", gray(1))
     (tmp_path / "cat" / "a-link").symlink_to("real")

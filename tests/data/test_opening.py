@@ -50,7 +50,7 @@ def test_load_reads_the_pixels_of_a_png_with_chunks_that_are_too_large_or_damage
     assert data.notes == ()
 
 
-def test_a_large_file_with_an_error_is_not_read_as_a_whole(tmp_path, monkeypatch):
+def test_large_file_with_an_error_is_not_read_as_a_whole(tmp_path, monkeypatch):
     save(tmp_path / "a.png", random(SIZE, SIZE))
     content = with_chunk(encoded(random(SIZE, SIZE)), text(2**21))
     (tmp_path / "b.png").write_bytes(content)
@@ -62,7 +62,7 @@ def test_a_large_file_with_an_error_is_not_read_as_a_whole(tmp_path, monkeypatch
     )
 
 
-def test_a_file_that_exceeds_the_memory_is_left_out(tmp_path, monkeypatch):
+def test_file_that_exceeds_the_memory_is_left_out(tmp_path, monkeypatch):
     save(tmp_path / "a.png", random(SIZE, SIZE))
     (tmp_path / "b.png").write_bytes(with_chunk(encoded(random(SIZE, SIZE)), text(2**21)))
 
