@@ -92,7 +92,8 @@ def load(
         name: MNIST (embedded), FASHION_MNIST, CIFAR10 in any case, or the name of another image set
             of TFDS, downloaded if necessary; or the path of a folder of PNG and JPEG files, flat or
             with one sub-folder per class; or the path of an .npz file with x_train and optionally
-            y_train, x_test and y_test. An existing path takes precedence over a name.
+            y_train, x_test and y_test. A path named like one of the first three
+            requires a slash, such as ./MNIST; other existing paths take precedence over names.
         data_dir: directory of the prepared TFDS sets. None: the environment variable TFDS_DATA_DIR
             or TFDS's default.
         image_size: side in pixels of the square that images are cropped (centre) and resized to,
@@ -196,11 +197,15 @@ def _path(name: str) -> pathlib.Path | None:
     """Return the name as a path if it is one, None if it is the name of a set."""
     if not name.strip():
         raise UserError("expected a name such as MNIST, or a path, got an empty string", "dataset")
+    if known(name):
+        return None
     path = pathlib.Path(expanded(name, "dataset"))
     separated = os.sep in name or "/" in name
     if path.is_dir() or path.suffix.lower() == ".npz" or (separated and path.exists()):
         return path
-    if separated and name.startswith((".", "~", os.sep, "/")):
+    # A name of TFDS has at most one slash, before the name of a configuration.
+    in_folder = separated and os.path.isdir(path.parts[0])
+    if in_folder or len(path.parts) > 2 or (separated and name[0] in (".", "~", os.sep, "/")):
         raise UserError(f"{name}: no such folder or file", "dataset")
     return None
 

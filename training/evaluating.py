@@ -295,7 +295,7 @@ def require_fitting_folder(config: options.Config, saved: Mapping[str, Any], nam
         name: name of the run in the error.
     """
     folder, least = Path(expanded(config.options.dataset)), saved.get("train_images")
-    if not folder.is_dir():
+    if data.known(config.options.dataset) or not folder.is_dir():
         return
     listing = find(folder, Reading(rules=config.rules))
     few = isinstance(least, int) and len(listing.files) < least

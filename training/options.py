@@ -265,7 +265,7 @@ def parse(argv: Sequence[str]) -> Config:
     ours = {name: value for name, value in given.items() if has(RunOptions, name)}
     theirs = {name: value for name, value in given.items() if not has(RunOptions, name)}
     dataset = data.canonical_name(given.get("dataset", "MNIST"))
-    if dataset.strip() and Path(dataset).exists():
+    if dataset.strip() and not data.known(dataset) and Path(dataset).exists():
         dataset = str(Path(dataset).resolve())
     schedules.check_given(theirs)
     options = RunOptions(**ours | {"model": model, "dataset": dataset})
@@ -280,7 +280,7 @@ def parse(argv: Sequence[str]) -> Config:
     config = Config(options, hp, theirs, command=command)
     for option, folder in (("outdir", config.outdir), ("copy_to", config.copy)):
         if folder and not RunDirectory(folder).has_checkpoints:  # earlier versions wrote anywhere
-            require_apart(folder, dataset, option)
+            require_apart(folder, "" if data.known(dataset) else dataset, option)
     return config
 
 

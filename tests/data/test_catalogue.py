@@ -11,6 +11,8 @@ import pytest
 from data import arrays, catalogue, tfds_sets
 from data.catalogue import check, load
 from errors import UserError
+from tests.data.cases import SIZE, random, save
+from training import options
 
 
 def test_import_of_catalogue_imports_nothing_slow():
@@ -110,6 +112,8 @@ def test_load_of_a_name_in_any_spelling_loads_the_tfds_set(monkeypatch, name, tf
         ("", "expected a name such as MNIST, or a path"),
         ("/no/such/folder", "no such folder or file"),
         ("./missing", "no such folder or file"),
+        ("empty/missing", "no such folder or file"),
+        ("missing/a/b", "no such folder or file"),
         ("missing.npz", "no such file"),
         ("missing/missing.NPZ", "no such file"),
         ("./text.txt", "expected a folder of images or an .npz file"),
@@ -126,6 +130,19 @@ def test_load_and_check_of_invalid_paths_raise_one_line(tmp_path, monkeypatch, n
             call(name)
         assert refusal.value.option == "dataset"
         assert "\n" not in str(refusal.value)
+
+
+def test_name_of_a_known_set_is_that_set_beside_a_folder_of_the_name(tmp_path, monkeypatch):
+    """The data sets of torchvision make a folder MNIST."""
+    monkeypatch.chdir(tmp_path)
+    save(tmp_path / "MNIST" / "a.png", random(SIZE, SIZE))
+    for name in ("MNIST", "mnist"):
+        check(name)
+        assert load(name).image_shape == (28, 28, 1)
+    assert load("./MNIST").image_shape == (SIZE, SIZE, 1)
+    assert options.parse(["--model=gan", "--dataset=mnist"]).options.dataset == "MNIST"
+    parsed = options.parse(["--model=gan", "--dataset=./MNIST", "--outdir=x"])
+    assert parsed.options.dataset == str(tmp_path / "MNIST")
 
 
 def test_check_of_names_passes():
