@@ -164,7 +164,7 @@ class EvaluateOptions(MeasureOptions):
     dataset: str = field(
         "",
         "data set that the files of `images` are compared with, named as in train.py; or the "
-        "folder with the images that `pretrained` weights were trained on",
+        "place of the folder or file that runs or `pretrained` weights were trained on",
         group="runs and metrics",
         convert=one_path,
     )
@@ -188,8 +188,6 @@ class EvaluateOptions(MeasureOptions):
             )
         if self.images and not self.dataset:
             raise UserError("images and dataset must be given together", "dataset")
-        if self.dataset and not (self.images or self.pretrained):
-            raise UserError("requires --images or --pretrained; a run has its own", "dataset")
         for spec in dataclasses.fields(self):
             reads = spec.name in ("image_size", "gray", "bits", "max_image_pixels")
             if reads and getattr(self, spec.name) != spec.default and not self.images:

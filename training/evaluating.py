@@ -260,7 +260,7 @@ def references_of(
     references: list[Reference] = []
     dataset = data.canonical_name(request.dataset)
     if dataset and not any(takes_dataset(run) for run in runs):
-        raise UserError("has no effect: no weights were trained on a folder or file", "dataset")
+        raise UserError("has no effect: no model was trained on a folder or file", "dataset")
     for run in runs:
         saved = run.read_data()
         if any(r.data.fingerprint == saved["fingerprint"] for r in references):
@@ -278,7 +278,7 @@ def references_of(
         if images.fingerprint != saved["fingerprint"]:
             raise UserError(
                 f"{run.path}: trained on other images of {saved['name']}. Restore the data set, or "
-                f"set {'dataset or ' * isinstance(run, Package)}data_dir"
+                f"set {'dataset or ' * takes_dataset(run)}data_dir"
             )
         references.append(runner.load_reference(images, request))
     return references
@@ -303,7 +303,7 @@ def require_fitting_folder(config: options.Config, saved: Mapping[str, Any], nam
         raise UserError(
             f"{name}: trained on other images than those of {folder}, which has "
             f"{len(listing.files):,} PNG and JPEG files in {len(listing.classes):,} class folders. "
-            "Restore the data set"
+            "Restore the data set, or set dataset"
         )
 
 
@@ -328,8 +328,6 @@ def require_own_data_dir(saved: RunOptions, name: str) -> None:
 
 def takes_dataset(run: RunDirectory | Package) -> bool:
     """Return whether the option `dataset` has the place of the images that weights need."""
-    if isinstance(run, RunDirectory):
-        return False
     return not data.known(options.Config.of_run(run).options.dataset)
 
 
