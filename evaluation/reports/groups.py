@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evaluation.reports.tables import by_dataset, tables
+from evaluation.reports.tables import by_dataset, table_of
 
 LEGEND = (
     "mean ± standard deviation over the training seeds; with one, the median and the range over "
@@ -35,12 +35,12 @@ def table_of_means(evaluations: Sequence[dict], groups: Mapping[str, str]) -> st
         evaluations: records of evaluations.
         groups: name of a run -> name of its group; an evaluation without a group is one of its own.
     """
-    means = [
-        mean_of(name, members)
-        for of_dataset in by_dataset(evaluations).values()
-        for name, members in members_of(of_dataset, groups).items()
-    ]
-    return f"{tables(means)}\n\n{LEGEND}"
+    means = {
+        dataset: [mean_of(*named) for named in members_of(of_dataset, groups).items()]
+        for dataset, of_dataset in by_dataset(evaluations).items()
+    }
+    tables = (table_of(dataset, of_dataset) for dataset, of_dataset in means.items())
+    return "\n\n".join([*tables, LEGEND])
 
 
 def members_of(evaluations: Sequence[dict], groups: Mapping[str, str]) -> dict[str, list[dict]]:

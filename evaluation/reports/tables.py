@@ -76,11 +76,30 @@ def metric_names(evaluations: Sequence[dict]) -> list[str]:
 
 
 def by_dataset(evaluations: Sequence[dict]) -> dict[str, list[dict]]:
-    """Group the evaluations by data set; only those of one data set are comparable."""
+    """Group the evaluations by data set; only those of one data set are comparable.
+
+    A data set is identified by its fingerprint, and without one by its name. Different data sets of
+    one name are told apart by the shape of their images and the start of the fingerprint.
+    """
     groups = collections.defaultdict(list)
     for evaluation in evaluations:
-        groups[evaluation["dataset"]].append(evaluation)
-    return dict(groups)
+        fingerprint = _of_protocols(evaluation, "fingerprint", str) or evaluation["dataset"]
+        groups[fingerprint].append(evaluation)
+    names = [group[0]["dataset"] for group in groups.values()]
+    found = {}
+    for fingerprint, group in groups.items():
+        name = group[0]["dataset"]
+        if names.count(name) > 1:
+            shape = "x".join(map(str, _of_protocols(group[0], "image_shape", list) or ()))
+            name += f" ({', '.join(filter(None, [shape, fingerprint[:8]]))})"
+        found[name] = group
+    return found
+
+
+def _of_protocols(evaluation: dict, name: str, kind: type) -> Any:
+    """Return the first entry of a name and a type in the protocols of an evaluation, or None."""
+    entries = (entry["protocol"].get(name) for entry in evaluation["metrics"].values())
+    return next((entry for entry in entries if isinstance(entry, kind)), None)
 
 
 def tables(evaluations: Sequence[dict]) -> str:
@@ -89,14 +108,18 @@ def tables(evaluations: Sequence[dict]) -> str:
     An arrow behind the name of a metric is the direction that is better.
     """
     return "\n\n".join(
-        table(
-            [dataset, *(e["name"] for e in group)],
-            [
-                [with_arrow(name), *(e["metrics"].get(name) for e in group)]
-                for name in metric_names(group)
-            ],
-        )
-        for dataset, group in by_dataset(evaluations).items()
+        table_of(dataset, group) for dataset, group in by_dataset(evaluations).items()
+    )
+
+
+def table_of(dataset: str, evaluations: Sequence[dict]) -> str:
+    """Return the table of the evaluations of one data set, as in `tables`."""
+    return table(
+        [dataset, *(e["name"] for e in evaluations)],
+        [
+            [with_arrow(name), *(e["metrics"].get(name) for e in evaluations)]
+            for name in metric_names(evaluations)
+        ],
     )
 
 

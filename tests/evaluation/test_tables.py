@@ -2,7 +2,7 @@
 
 import pytest
 
-from evaluation.reports import tables
+from evaluation.reports import groups, tables
 from tests.evaluation.cases import cells, entry
 
 
@@ -104,6 +104,26 @@ def test_tables_of_several_data_sets_are_one_per_data_set():
     first, second = tables.tables([one, two, three]).split("\n\n")
     assert cells(first) == [["B", "one", "three"], ["fid ↓", "1", "3"]]
     assert cells(second) == [["A", "two"], ["fid ↓", "2"]]
+
+
+def test_tables_are_one_per_fingerprint_whatever_the_names():
+    records = [
+        {"name": name, "dataset": dataset, "metrics": {"fid": entry(1.0, **protocol)}}
+        for name, dataset, protocol in (
+            ("one", "images", {"fingerprint": "a" * 64, "image_shape": [32, 32, 3]}),
+            ("two", "images", {"fingerprint": "b" * 64, "image_shape": [64, 64, 3]}),
+            ("three", "moved", {"fingerprint": "a" * 64, "image_shape": [32, 32, 3]}),
+        )
+    ]
+    one, two, three = records
+    assert tables.by_dataset(records) == {
+        "images (32x32x3, aaaaaaaa)": [one, three],
+        "images (64x64x3, bbbbbbbb)": [two],
+    }
+    assert tables.by_dataset([one, three]) == {"images": [one, three]}
+    first, second, _ = groups.table_of_means(records, {}).split("\n\n")
+    assert cells(first)[0] == ["images (32x32x3, aaaaaaaa)", "one", "three"]
+    assert cells(second)[0] == ["images (64x64x3, bbbbbbbb)", "two"]
 
 
 def test_notes_have_the_protocol_the_reasons_and_the_seconds():
