@@ -79,7 +79,7 @@ def by_dataset(evaluations: Sequence[dict]) -> dict[str, list[dict]]:
     """Group the evaluations by data set; only those of one data set are comparable.
 
     A data set is identified by its fingerprint, and without one by its name. Different data sets of
-    one name are told apart by the shape of their images and the start of the fingerprint.
+    one name are named with the shape of their images and the start of the fingerprint.
     """
     groups = collections.defaultdict(list)
     for evaluation in evaluations:
