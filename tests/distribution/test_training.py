@@ -324,6 +324,17 @@ def test_missing_worker_is_an_error_after_the_timeout():
         meet_chief(other, {}, 0.3)
 
 
+def test_worker_that_ends_before_the_reply_is_an_error():
+    chief, _ = clusters()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        met = pool.submit(meet_workers, chief, {}, {}, 20.0)
+        time.sleep(0.3)
+        with socket.create_connection(rendezvous.host_and_port(chief.addresses[0])) as worker:
+            worker.sendall(b'{"worker": 1, "configuration": {}}\n')
+        with pytest.raises(UserError, match=r"worker 1 \(.*\) has ended; see its last lines"):
+            met.result()
+
+
 def test_address_in_use_is_an_error_that_names_it():
     chief, other = clusters()
     with rendezvous.listener(chief), pytest.raises(UserError, match="TF_CONFIG: cannot listen at"):
