@@ -137,9 +137,7 @@ def test_signal_to_one_worker_stops_both_after_the_same_step(start, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("lost", "number"),
-    [(0, signal.SIGKILL), (1, signal.SIGKILL), (1, signal.SIGSTOP)],
-    ids=["chief", "other", "silent"],
+    ("lost", "number"), [(0, signal.SIGKILL), (1, signal.SIGSTOP)], ids=["killed", "silent"]
 )
 def test_lost_worker_ends_the_other_one_in_one_line_and_the_command_resumes(
     start, python, tmp_path, lost, number
