@@ -13,7 +13,7 @@ SLOW = (
     "autoencoder", "began", "bigan", "dcgan", "stylegan2", "wgan_gp critic", "dragan lazy",
     "dcgan adam", "ada", "relativistic average", "free bits", "contrastive",
 )  # fmt: skip
-# All cases are run by benchmarks/distribution.py; tests/docs/test_distribution.py checks its record.
+# benchmarks/distribution.py runs all cases, and tests/docs/test_distribution.py checks its record.
 OF_REPLICAS = "norm of each replica"  # is meant to differ
 OF_WORKERS = ("dcgan without norm", "wgan_gp", "infogan", "bigbigan", "vae")
 GROUPS = [FAST, SLOW[:6], SLOW[6:]]
