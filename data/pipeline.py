@@ -142,7 +142,7 @@ class Batches:
             return untuned(dataset.apply(tf.data.experimental.assert_cardinality(-1)))
 
         dataset = strategy.distribute_datasets_from_function(rows)
-        dataset.first_step, dataset.batch_size = start, self.shape[-1]
+        dataset.first_step, dataset.batch_size, dataset.replicas = start, self.shape[-1], total
         return dataset
 
     def _generated(self, batches: Callable, shape: tuple[int, ...]):

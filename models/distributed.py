@@ -76,7 +76,7 @@ class Distributed:
         """
         divided = isinstance(x, tf.distribute.DistributedDataset)
         if self.replicas == 1:
-            if divided:
+            if getattr(x, "replicas", 1) > 1:
                 raise UserError("divided among replicas; make the model in strategy.scope()", "x")
             return
         if divided:

@@ -2,10 +2,12 @@
 
 import contextlib
 import dataclasses
+import faulthandler
 import itertools
 import signal
+import sys
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import tensorflow as tf
 from tensorflow.compiler.xla.tsl.protobuf.coordination_config_pb2 import CoordinatedJob
@@ -151,8 +153,26 @@ def start(options: RunOptions, cluster: Cluster | None) -> Distribution:
         return ONE_DEVICE
     if cluster:
         set_worker_timeout(cluster, options.worker_timeout)
-        return Distribution(tf.distribute.MultiWorkerMirroredStrategy(), cluster)
+        with interruptible(options.worker_timeout):
+            return Distribution(tf.distribute.MultiWorkerMirroredStrategy(), cluster)
     return Distribution(mirrored_strategy(devices_of_replicas(options.replicas)))
+
+
+@contextlib.contextmanager
+def interruptible(seconds: float) -> Iterator[None]:
+    """Context of a call that keeps Python from handling signals: SIGINT ends the process at once.
+
+    So does the time if it is over; the traceback of the call is then printed.
+    """
+    handler = signal.getsignal(signal.SIGINT) or signal.SIG_DFL
+    if handler != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    faulthandler.dump_traceback_later(seconds, exit=True, file=sys.__stderr__)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+        signal.signal(signal.SIGINT, handler)
 
 
 def mirrored_strategy(devices: Sequence[str]) -> tf.distribute.MirroredStrategy:

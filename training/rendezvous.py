@@ -18,6 +18,8 @@ from training.resume import displayed
 from waiting import waiting
 
 RETRY = 0.2  # seconds between two attempts to reach the chief
+MESSAGE = 5.0  # seconds for a connection, and for a message of a worker that is there
+READY = "ready"  # the answer to a reply
 PROBLEM = "problem"  # key of the reply to workers whose configurations differ
 
 
@@ -45,7 +47,7 @@ def meet_workers(
         while missing := [name for k, name in others.items() if k not in found]:
             server.settimeout(max(until - time.monotonic(), RETRY))
             try:
-                stream = stack.enter_context(opened(server.accept()[0], until))
+                stream = stack.enter_context(opened(server.accept()[0], MESSAGE))
                 message = json.loads(stream.readline())
                 worker = message["worker"]
                 found[worker], streams[worker] = message["configuration"], stream
@@ -61,12 +63,11 @@ def meet_workers(
         ]
         problem = "; ".join([*problems, "start the same command on each worker"])
         line = json.dumps({PROBLEM: problem} if problems else reply)
-        for stream in streams.values():
-            with contextlib.suppress(OSError):  # of a worker that has ended
-                print(line, file=stream, flush=True)
-                stream.readline()  # the worker closes first: the chief's address is free at once
+        ended = [others[k] for k in others if not accepted(streams[k], line)]
     if problems:
         raise UserError(problem)
+    if ended:
+        raise UserError(f"{', '.join(ended)} has ended; see its last lines")
 
 
 def meet_chief(
@@ -87,10 +88,11 @@ def meet_chief(
     with waiting(f"waiting for the chief ({chief})", announced=True), listener(cluster):
         while time.monotonic() < until:
             with contextlib.suppress(OSError, ValueError):
-                connection = socket.create_connection(host_and_port(chief), RETRY)
-                with opened(connection, until) as stream:
+                connection = socket.create_connection(host_and_port(chief), MESSAGE)
+                with opened(connection, until - time.monotonic()) as stream:
                     print(message, file=stream, flush=True)
                     reply = json.loads(stream.readline())
+                    print(READY, file=stream, flush=True)
                 break
             time.sleep(RETRY)
         else:
@@ -98,6 +100,17 @@ def meet_chief(
     if PROBLEM in reply:
         raise UserError(reply[PROBLEM])
     return reply
+
+
+def accepted(stream: TextIO, reply: str) -> bool:
+    """Send a reply to a worker; return whether the worker is there and ready.
+
+    The worker closes the connection first, so that the chief's address is free at once.
+    """
+    with contextlib.suppress(OSError):
+        print(reply, file=stream, flush=True)
+        return stream.read() == f"{READY}\n"
+    return False
 
 
 def differences(chief: Mapping[str, Any], worker: Mapping[str, Any]) -> list[str]:
@@ -129,10 +142,10 @@ def listener(cluster: Cluster) -> Iterator[socket.socket]:
 
 
 @contextlib.contextmanager
-def opened(connection: socket.socket, until: float) -> Iterator[TextIO]:
-    """Context of the text stream of a connection that waits until a time of time.monotonic()."""
+def opened(connection: socket.socket, seconds: float) -> Iterator[TextIO]:
+    """Context of the text stream of a connection that waits for a number of seconds."""
     with connection:
-        connection.settimeout(max(until - time.monotonic(), RETRY))
+        connection.settimeout(max(seconds, RETRY))
         with contextlib.closing(connection.makefile("rw", encoding="utf-8")) as stream:
             yield stream
 

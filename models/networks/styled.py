@@ -318,7 +318,8 @@ class MinibatchStandardDeviation(keras.layers.Layer):
         x32 -= tf.reduce_mean(x32, axis=1, keepdims=True)
         deviation = tf.sqrt(tf.reduce_mean(tf.square(x32), axis=1) + 1e-8)
         deviation = tf.reduce_mean(deviation, axis=[1, 2, 3])
-        per_image = tf.repeat(deviation, group)[:, None, None, None]
+        # Without tf.repeat, whose gradient XLA does not compile within a condition.
+        per_image = tf.reshape(deviation[:, None] * tf.ones([1, group]), [-1, 1, 1, 1])
         maps = tf.ones_like(x[..., :1]) * tf.cast(per_image, x.dtype)
         return tf.concat([x, maps], axis=-1)
 

@@ -76,7 +76,7 @@ CASES = {name: variant(name) for name in models.REGISTRY} | {
     "ema_kimg": variant("gan", ema_kimg=0.1),
     "thickness": variant("infogan", thickness_guidance=True, invariance_weight=1.0),
     "labelled": variant("infogan", supervised_fraction=0.2),
-    "contrastive": variant("infogan", 1e-3, clustering="contrastive", **CONV),
+    "contrastive": variant("infogan", 2e-4, clustering="contrastive", **CONV),
     "iic": variant("infogan", 1e-3, clustering="iic", d_norm="spectral", **CONV),
     "free bits": variant("vae", free_bits=0.1),
     "lazy styles": variant("stylegan2", path_interval=2, penalty_interval=2),

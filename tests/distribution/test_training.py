@@ -137,9 +137,7 @@ def test_signal_to_one_worker_stops_both_after_the_same_step(start, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("lost", "number"),
-    [(0, signal.SIGKILL), (1, signal.SIGKILL), (1, signal.SIGSTOP)],
-    ids=["chief", "other", "silent"],
+    ("lost", "number"), [(0, signal.SIGKILL), (1, signal.SIGSTOP)], ids=["killed", "silent"]
 )
 def test_lost_worker_ends_the_other_one_in_one_line_and_the_command_resumes(
     start, python, tmp_path, lost, number
@@ -322,6 +320,17 @@ def test_missing_worker_is_an_error_after_the_timeout():
     missing = re.escape(f"the chief ({chief.addresses[0]}): no answer in 0.3 s")
     with pytest.raises(UserError, match=missing):
         meet_chief(other, {}, 0.3)
+
+
+def test_worker_that_ends_before_the_reply_is_an_error():
+    chief, _ = clusters()
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        met = pool.submit(meet_workers, chief, {}, {}, 20.0)
+        time.sleep(0.3)
+        with socket.create_connection(rendezvous.host_and_port(chief.addresses[0])) as worker:
+            worker.sendall(b'{"worker": 1, "configuration": {}}\n')
+        with pytest.raises(UserError, match=r"worker 1 \(.*\) has ended; see its last lines"):
+            met.result()
 
 
 def test_address_in_use_is_an_error_that_names_it():

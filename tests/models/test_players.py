@@ -130,23 +130,6 @@ def test_discriminator_that_outputs_probabilities_raises(last):
         Ended(SHAPE, noise_dim=3, **SMALL).compile()
 
 
-REPLICATED = """
-import tensorflow as tf
-from models import GAN
-
-cpu = tf.config.list_physical_devices("CPU")[0]
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
-    GAN((4, 4, 1), network="mlp").compile()
-"""
-
-
-@pytest.mark.slow
-def test_compile_under_several_replicas_raises(python):
-    done = python("-c", REPLICATED)
-    assert "UserError: GAN trains on one device: replicas of a tf.distribute strategy" in done.err
-
-
 def test_average_of_an_optimizer_replaces_the_weights_after_fit():
     model = gan()
     adam = keras.optimizers.Adam(0.1, use_ema=True, ema_momentum=0.5)

@@ -65,5 +65,7 @@ def test_old_run_is_evaluated_and_resumed_with_the_same_results(
         records.setdefault(record["step"], {}).update(record)
     assert list(records) == [*range(1, steps[0]), *steps]
     for record in expected["records"]:
+        if kind == "stylegan2":  # the groups of its minibatch standard deviation were others
+            record = {name: record[name] for name in ("step", "epoch", "kimg")}
         found = {name: records[record["step"]].get(name) for name in record}
         assert found == pytest.approx(record, rel=1e-4)
