@@ -40,18 +40,27 @@ class KnownSet:
         image_shape: (h, w, c) of its images, unless image_size resizes them.
         num_classes: number of classes of its labels.
         tfds_name: name in TensorFlow Datasets; empty for the embedded set.
+        fingerprint: that of its images in this shape, from any source; empty if it is not needed.
     """
 
     name: str
     image_shape: tuple[int, int, int]
     num_classes: int
     tfds_name: str = ""
+    fingerprint: str = ""
 
+    @property
+    def known_set(self) -> str:
+        """Its name, as in `ImageData`."""
+        return self.name
+
+
+_MNIST_FINGERPRINT = "81b5b7068b487449d7b931d1a017285f103d3a0a4db56f3de6ac0bd9b268bdb3"
 
 KNOWN = {
     entry.name: entry
     for entry in (
-        KnownSet("MNIST", (28, 28, 1), 10),
+        KnownSet("MNIST", (28, 28, 1), 10, fingerprint=_MNIST_FINGERPRINT),
         KnownSet("FASHION_MNIST", (28, 28, 1), 10, tfds_name="fashion_mnist"),
         KnownSet("CIFAR10", (32, 32, 3), 10, tfds_name="cifar10"),
     )
@@ -132,9 +141,10 @@ def _loaded(name: str, data_dir: str | None, reading: Reading) -> ImageData:
     if path:
         return arrays.load(_npz(path), reading)
     if entry and not entry.tfds_name:
-        return arrays.load_mnist(reading)
-    data = tfds_sets.load(entry.tfds_name if entry else name, data_dir, reading, tuple(KNOWN))
-    return dataclasses.replace(data, name=entry.name) if entry else data
+        data = arrays.load_mnist(reading)
+    else:
+        data = tfds_sets.load(entry.tfds_name if entry else name, data_dir, reading, tuple(KNOWN))
+    return dataclasses.replace(data, name=entry.name, known_set=entry.name) if entry else data
 
 
 def of_tfds(name: str) -> bool:

@@ -35,6 +35,8 @@ class ImageData:
         class_names: name of each label, with the characters of the source; empty without labels.
         fingerprint: SHA-256 (hex) of the pixels and labels, independent of the source.
         notes: conversions and omissions, one line each, with counts.
+        known_set: name of the set of `data.catalogue.KNOWN` that was loaded by its name; empty for
+            any other set, such as a folder that is called MNIST.
     """
 
     name: str
@@ -43,6 +45,7 @@ class ImageData:
     class_names: tuple[str, ...]
     fingerprint: str
     notes: tuple[str, ...] = ()
+    known_set: str = ""
 
     def __post_init__(self):
         """Escape control characters in texts to print, which may have names of files."""

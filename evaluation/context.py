@@ -199,9 +199,6 @@ class Context(Sharing):
             return "requires a model"
         if metric.ability and (reason := self.model.lacks(metric.ability)):
             return reason
-        if metric.features is Features.CLASSIFIER and not self.reference.has_classifier:
-            option = f"{self.reference.prefix}features"
-            return f"requires a classifier of {data.name}; use --{option}=classifier"
         if metric.features is Features.LOGITS and self.samples.features.logits is None:
             return "the feature network has no class logits"
         if metric.images is Images.UNSEEN and split == "train":
@@ -210,4 +207,7 @@ class Context(Sharing):
             return f"{data.name} has no labelled {split} images"
         if metric.images is Images.LABELLED_TEST and (not data.test or data.test.labels is None):
             return f"{data.name} has no labelled test images"
+        if metric.features is Features.CLASSIFIER and not self.reference.has_classifier:
+            option = f"{self.reference.prefix}features"
+            return f"requires a classifier of the classes of {data.name}; use --{option}=classifier"
         return None

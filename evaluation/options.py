@@ -57,8 +57,8 @@ class MeasureOptions:
     features: str = field(
         "auto",
         f"feature network: {', '.join(NETWORKS)}, or the path of a .keras file or of an .npz file "
-        "of train_classifier.py; auto: digits for MNIST, else inception if its weights are in the "
-        "cache, else efficientnet_lite0",
+        "of train_classifier.py; auto: digits for MNIST and other images of digits of its size and "
+        "classes, else inception if its weights are in the cache, else efficientnet_lite0",
         group="protocol",
         convert=one_path,
         protocol=True,

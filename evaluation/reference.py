@@ -52,10 +52,10 @@ class Reference(Sharing):
             pixels.update(batch)
         return pixels
 
-    @property
+    @functools.cached_property
     def has_classifier(self) -> bool:
         """True if the feature network classifies the data set."""
-        return bool(self.extractor) and self.extractor.classes_of == self.data.name
+        return bool(self.extractor) and self.extractor.classifies(self.data)
 
     @property
     def statistics(self) -> FeatureStatistics:

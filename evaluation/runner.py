@@ -50,7 +50,7 @@ def load_extractor(data: ImageData, name: str, option: str) -> Extractor:
     """Load a feature network; report an error under `option`."""
     try:
         with waiting("loading the feature network"):
-            return features.load(name, data.name, data.fingerprint, data.image_shape)
+            return features.load(name, data)
     except UserError as error:
         raise UserError(f"{name}: {error}", option) from None
 

@@ -50,7 +50,8 @@ def build(
 
     Args:
         name: a key of REGISTRY.
-        data: name of a known data set, or a loaded one.
+        data: name of a known data set, or a loaded one. A folder or file has no defaults of its
+            own, whatever its name.
         seed: seed of every draw in training.
         **hyperparameters: those that differ from the defaults of the model and the data set.
 
@@ -68,7 +69,7 @@ def build(
     colour = in_colour(images.image_shape)
     declared = REGISTRY[name].hyperparameters
     schedules.check_given({n: plain_number(v) for n, v in hyperparameters.items()})
-    hp, notes = declared.resolve_with_notes(images.name, colour, **hyperparameters)
+    hp, notes = declared.resolve_with_notes(images.known_set, colour, **hyperparameters)
     for note in notes:
         warn(note)
     try:

@@ -1,6 +1,7 @@
 """train_classifier.py from outside, and the augmentation of its images."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -33,7 +34,7 @@ def test_train_classifier_on_an_easy_set_saves_an_accurate_classifier_in_the_cac
     assert losses[0] > 2 * losses[-1]
 
     images = data.load(str(digits))
-    extractor = features.load("classifier", images.name, images.fingerprint, images.image_shape)
+    extractor = features.load("classifier", images)
     (path,) = cache.iterdir()
     found, logits = extractor(images.test.images)
     accuracy = np.mean(logits.argmax(1) == images.test.labels)
@@ -41,7 +42,11 @@ def test_train_classifier_on_an_easy_set_saves_an_accurate_classifier_in_the_cac
     assert last == (f"digits: test accuracy {accuracy:.2%}; {path}, sha256 {extractor.sha256}")
     assert (extractor.name, found.shape) == ("digits_classifier", (40, 16))
     with np.load(path) as arrays:
-        assert f'"test_accuracy": {accuracy}' in str(arrays["description"])
+        description = json.loads(str(arrays["description"]))
+    assert description["test_accuracy"] == accuracy
+    assert description["class_names"] == list("0123456789")
+    assert description["fingerprint"] == images.fingerprint
+    assert extractor.classifies(images)
 
 
 @pytest.mark.slow

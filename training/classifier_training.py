@@ -135,6 +135,8 @@ def train_classifier(options: ClassifierOptions) -> str:
         options.width,
         accuracy,
         options.to_gray,
+        images.class_names,
+        images.fingerprint,
     )
     classifier.save(path, network, description)
     result = "no labelled test images" if accuracy is None else f"test accuracy {accuracy:.2%}"

@@ -104,7 +104,7 @@ def final_metrics(images: ImageData, evaluated: Sequence[str]) -> Iterator[Metri
         entry.load()  # declares its losses
     losses = [name for group in groups() if group.is_loss for name in group.names]
     tested = [f"{TEST}{name}" for name in losses if name not in LOSSES.names]
-    network = features.network_of(images.name, images.image_shape)
+    network = features.DIGITS if features.is_mnist(images) else features.general_network()
     networks = dict.fromkeys((network, *features.fixed_names()))
     metrics = {name: m for each in networks for name, m in families.named(each).items()}
     first = (*evaluated, *(name for name, metric in metrics.items() if metric.default))[0]

@@ -2,21 +2,24 @@
 
 import dataclasses
 
+from data import ImageData, KnownSet, known
 from errors import UserError
-from evaluation.features.extractor import Extractor
+from evaluation.features.extractor import Extractor, TrainedOn
 from fields import Choice, Choices
 
 __all__ = [
-    "DIGITS", "EFFICIENTNET", "INCEPTION", "NETWORKS", "Extractor", "FeatureNetwork", "fixed_names",
-    "load",
+    "DIGITS", "EFFICIENTNET", "INCEPTION", "NETWORKS", "Extractor", "FeatureNetwork", "TrainedOn",
+    "fixed_names",
+    "general_network", "is_mnist", "load", "network_of",
 ]  # fmt: skip
 
 INCEPTION, DIGITS, EFFICIENTNET = "inception", "digits", "efficientnet_lite0"
+DIGIT_NAMES = tuple("0123456789")  # of the classes of MNIST, in order
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FeatureNetwork(Choice):
-    """Feature network; `make` is (dataset, fingerprint, image_shape) -> Extractor.
+    """Feature network; `make` is a function of the data set, -> Extractor.
 
     Attributes:
         fixed: True if it is the same for all data sets. Names of metrics such as fd_digits end with
@@ -29,21 +32,19 @@ class FeatureNetwork(Choice):
 NETWORKS = Choices(FeatureNetwork)
 
 
-def load(name: str, dataset: str, fingerprint: str, image_shape: tuple[int, int, int]) -> Extractor:
+def load(name: str, images: ImageData) -> Extractor:
     """Load a feature network for the images of a data set.
 
     Args:
         name: one of NETWORKS, the path of a .keras file, or that of an .npz file of
             train_classifier.py.
-        dataset: name of the data set.
-        fingerprint: fingerprint of the data set.
-        image_shape: (h, w, c) of its images.
+        images: the data set.
 
     Raises:
         UserError: the network is unknown or cannot be loaded; the caller adds the option.
     """
     if name in NETWORKS:
-        return NETWORKS[name].make(dataset, fingerprint, image_shape)
+        return NETWORKS[name].make(images)
     if name.endswith(".npz"):
         from evaluation.features import classifier
 
@@ -64,19 +65,36 @@ def fixed_names() -> list[str]:
 
 
 @NETWORKS.add("auto")
-def _auto(dataset, fingerprint, image_shape) -> Extractor:
-    return load(network_of(dataset, image_shape), dataset, fingerprint, image_shape)
+def _auto(images: ImageData) -> Extractor:
+    return load(network_of(images), images)
 
 
-def network_of(dataset: str, image_shape: tuple[int, int, int]) -> str:
-    """Return the network that "auto" selects.
+def network_of(images: ImageData) -> str:
+    """Return the network that "auto" selects: digits for images of digits, else a general one.
 
-    Digits for MNIST, else Inception if its weights are in the cache, else EfficientNet.
+    Images of digits are MNIST from any source, and other gray images of its size and classes that
+    the network of digits recognises.
     """
+    if is_mnist(images):
+        return DIGITS
+    has_names = images.class_names == DIGIT_NAMES
+    if has_names and images.image_shape == known("MNIST").image_shape:
+        from evaluation.features import classifier
+
+        if classifier.load_digits().classifies(images):
+            return DIGITS
+    return general_network()
+
+
+def is_mnist(images: ImageData | KnownSet) -> bool:
+    """Return whether a data set has the images and labels of MNIST, under any name."""
+    return images.fingerprint == known("MNIST").fingerprint
+
+
+def general_network() -> str:
+    """Return the network for any images: Inception if its weights are in the cache."""
     from evaluation.features import inception
 
-    if dataset == "MNIST" and tuple(image_shape) == (28, 28, 1):
-        return DIGITS
     return INCEPTION if inception.available() else EFFICIENTNET
 
 
@@ -102,8 +120,8 @@ def _efficientnet(*_) -> Extractor:
 
 
 @NETWORKS.add("classifier")
-def _classifier(dataset, fingerprint, _) -> Extractor:
+def _classifier(images: ImageData) -> Extractor:
     """Network that train_classifier.py trained on the data set."""
     from evaluation.features import classifier
 
-    return classifier.load_cached(dataset, fingerprint)
+    return classifier.load_cached(images.name, images.fingerprint)

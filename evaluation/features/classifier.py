@@ -12,10 +12,11 @@ import pathlib
 
 import numpy as np
 
+from data import known
 from data.arrays import open_npz
 from errors import UserError
-from evaluation.features import DIGITS, fixed_names
-from evaluation.features.extractor import Extractor, plain_name
+from evaluation.features import DIGIT_NAMES, DIGITS, fixed_names
+from evaluation.features.extractor import Extractor, TrainedOn, plain_name
 from storage.cache import cache_directory
 from storage.files import write_npz
 from storage.paths import expanded
@@ -35,6 +36,8 @@ class Description:
         width: channels of its first layer.
         test_accuracy: accuracy on the test split, from 0 to 1; None without a test split.
         gray: whether it was trained on gray versions of colour images.
+        class_names: names of the classes in label order; files of earlier versions have none.
+        fingerprint: fingerprint of the data set; files of earlier versions have none.
     """
 
     dataset: str
@@ -43,6 +46,8 @@ class Description:
     width: int
     test_accuracy: float | None = None
     gray: bool = False
+    class_names: tuple[str, ...] = ()
+    fingerprint: str = ""
 
 
 def build(image_shape: tuple[int, int, int], num_classes: int, width: int):
@@ -108,6 +113,8 @@ def _loaded(path: pathlib.Path, name: str) -> Extractor:
         of = Description(**json.loads(str(arrays.pop("description"))))
         network = build(tuple(of.image_shape), of.num_classes, of.width)
         network.set_weights([arrays[key] for key in sorted(arrays)])
+        accuracy = None if of.test_accuracy is None else float(of.test_accuracy)
+        trained_on = TrainedOn(of.num_classes, tuple(of.class_names), of.fingerprint, accuracy)
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(reason[0]) from None
@@ -125,7 +132,7 @@ def _loaded(path: pathlib.Path, name: str) -> Extractor:
 
     digest = hashlib.sha256(content).hexdigest()
     resizing = "gray" if of.gray else "none"
-    return Extractor(name, digest, resizing, network.output_shape[0][-1], outputs, of.dataset)
+    return Extractor(name, digest, resizing, network.output_shape[0][-1], outputs, trained_on)
 
 
 def load_file(path: str) -> Extractor:
@@ -162,7 +169,14 @@ def load_digits() -> Extractor:
         raise UserError(
             f"{DIGITS_FILE}: missing or damaged; restore it with git checkout assets/digits.npz"
         )
-    return load(DIGITS_FILE, DIGITS)
+    of_mnist = {"class_names": DIGIT_NAMES, "fingerprint": known("MNIST").fingerprint}
+    return _with_origin(load(DIGITS_FILE, DIGITS), **of_mnist)
+
+
+def _with_origin(extractor: Extractor, **facts) -> Extractor:
+    """Return a classifier with facts about its data set that its file need not have."""
+    trained_on = dataclasses.replace(extractor.trained_on, **facts)
+    return dataclasses.replace(extractor, trained_on=trained_on)
 
 
 def to_gray(images):
@@ -193,7 +207,9 @@ def of_gray_images(dataset: str, fingerprint: str) -> Extractor | None:
         UserError: its file is damaged.
     """
     path = cached_file(fingerprint, gray=True)
-    return load(path, name_of(dataset, gray=True)) if path.exists() else None
+    if not path.exists():
+        return None
+    return _with_origin(load(path, name_of(dataset, gray=True)), fingerprint=fingerprint)
 
 
 def load_cached(dataset: str, fingerprint: str) -> Extractor:
@@ -208,4 +224,4 @@ def load_cached(dataset: str, fingerprint: str) -> Extractor:
             f"no classifier of {dataset} found; train it with train_classifier.py and the dataset, "
             "data_dir and image_size of the run"
         )
-    return load(path, name_of(dataset))
+    return _with_origin(load(path, name_of(dataset)), fingerprint=fingerprint)

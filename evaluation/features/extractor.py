@@ -5,13 +5,37 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from data import ImageData
+
+TRIED = 500  # labelled images by which `Extractor.classifies` decides about numbered classes
+ENOUGH = 0.9  # share of the accuracy on the network's own test images
 
 
 def plain_name(text: str) -> str:
     """Convert text to a lower-case name of letters, digits and underscores."""
     return re.sub(r"\W+", "_", text.lower()).strip("_")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainedOn:
+    """Labelled data set that a classifier was trained on.
+
+    Attributes:
+        num_classes: number of logits.
+        class_names: names of the classes in label order; empty if they are not recorded.
+        fingerprint: fingerprint of the data set; empty if it is not recorded.
+        test_accuracy: accuracy on its test images, from 0 to 1; None without test images.
+    """
+
+    num_classes: int
+    class_names: tuple[str, ...] = ()
+    fingerprint: str = ""
+    test_accuracy: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -26,7 +50,8 @@ class Extractor:
         network: function of images [b, h, w, 1 or 3], uint8 or float32 from 0 to 255, that returns
             float32 features [b, d] and logits [b, k] or None. The output of an example does not
             depend on the rest of its batch.
-        classes_of: name of the data set whose classes the logits score, in label order; may be "".
+        trained_on: the data set whose classes the logits score, in label order; None if it is not
+            known.
         batch_size: images per call of the network.
         clean: the same network with the resizing of clean-fid; None for other networks than
             Inception.
@@ -37,7 +62,7 @@ class Extractor:
     resizing: str
     dimension: int
     network: Callable
-    classes_of: str = ""
+    trained_on: TrainedOn | None = None
     batch_size: int = 250
     clean: Extractor | None = None
 
@@ -73,3 +98,39 @@ class Extractor:
     def classes(self, images: np.ndarray) -> np.ndarray:
         """Return the predicted class, int [n], of each image. Requires a network with logits."""
         return self(images)[1].argmax(1)
+
+    def classifies(self, images: ImageData) -> bool:
+        """Return whether the logits score the classes of a data set, in label order.
+
+        They do for the data set that the network was trained on, and for another one with classes
+        of the same names in the same order. Numbers are no names: if all names are numbers, or are
+        not recorded, the network must also classify the images as well as those it was trained on.
+        The name of the data set does not count.
+
+        Raises:
+            UserError: the network does not accept the images.
+        """
+        of = self.trained_on
+        if of is None or images.train.labels is None:
+            return False
+        if of.fingerprint == images.fingerprint:
+            return True
+        if of.num_classes != images.num_classes:
+            return False
+        if of.class_names and of.class_names != images.class_names:
+            return False
+        if of.class_names and not all(name.isdecimal() for name in of.class_names):
+            return True
+        return self._accuracy(images) >= ENOUGH * (of.test_accuracy or 1.0)
+
+    def _accuracy(self, images: ImageData) -> float:
+        """Return the accuracy on TRIED training images, evenly spaced: folders are in class order.
+
+        Raises:
+            UserError: the network does not accept the images.
+        """
+        split = images.train
+        count = len(split.images)
+        chosen = np.linspace(0, count - 1, min(count, TRIED)).astype(int)
+        predicted = self.classes(np.asarray(split.images[chosen]))
+        return float(np.mean(predicted == split.labels[chosen]))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from data import arrays, catalogue, tfds_sets
-from data.catalogue import check, load
+from data.catalogue import check, known, load
 from errors import UserError
 from tests.data.cases import SIZE, random, save
 from training import options
@@ -138,8 +138,12 @@ def test_name_of_a_known_set_is_that_set_beside_a_folder_of_the_name(tmp_path, m
     save(tmp_path / "MNIST" / "a.png", random(SIZE, SIZE))
     for name in ("MNIST", "mnist"):
         check(name)
-        assert load(name).image_shape == (28, 28, 1)
-    assert load("./MNIST").image_shape == (SIZE, SIZE, 1)
+        loaded = load(name)
+        assert (loaded.image_shape, loaded.name, loaded.known_set) == ((28, 28, 1), *["MNIST"] * 2)
+        assert loaded.fingerprint == known("MNIST").fingerprint
+    folder = load("./MNIST")
+    assert folder.image_shape == (SIZE, SIZE, 1)
+    assert (folder.name, folder.known_set) == ("MNIST", "")
     assert options.parse(["--model=gan", "--dataset=mnist"]).options.dataset == "MNIST"
     parsed = options.parse(["--model=gan", "--dataset=./MNIST", "--outdir=x"])
     assert parsed.options.dataset == str(tmp_path / "MNIST")

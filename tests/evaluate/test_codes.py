@@ -48,7 +48,7 @@ def test_evaluate_of_a_model_with_codes_measures_codes_and_factors(coded):
     confusion = np.array(coded.metrics["cluster_accuracy"]["protocol"]["confusion"])
     assert (confusion.shape, confusion.sum()) == ((10, 4), 40)
     reason = coded.metrics["class_change"]["protocol"]["reason"]
-    assert reason == "requires a classifier of digits; use --features=classifier"
+    assert reason == "requires a classifier of the classes of digits; use --features=classifier"
 
 
 def test_slant_correlation_is_that_of_the_generated_images(coded):

@@ -308,16 +308,18 @@ def test_evaluate_of_a_model_that_encodes_measures_its_codes(evaluate, monkeypat
 @pytest.mark.slow
 def test_conditional_accuracy_is_that_of_the_classifier(call, told_run, tmp_path, monkeypatch):
     from evaluation import features
-    from evaluation.features import classifier
+    from evaluation.features import TrainedOn, classifier
     from training.loading import load_run
 
     run = pathlib.Path(shutil.copytree(told_run.path, tmp_path / "told"))
     argv = (f"--run={run}", "--metrics=conditional_accuracy", "--num_samples=40")
     refusal = call("evaluate", *argv, "--features=digits").refusal()
-    assert "requires a classifier of digits; use --features=classifier" in refusal
+    assert "requires a classifier of the classes of digits; use --features=classifier" in refusal
 
     # The shipped classifier replaces that of the run's data set.
-    extractor = dataclasses.replace(classifier.load_digits(), classes_of="digits")
+    fingerprint = json.loads((run / "config.json").read_text())["data"]["fingerprint"]
+    trained_on = TrainedOn(10, fingerprint=fingerprint)
+    extractor = dataclasses.replace(classifier.load_digits(), trained_on=trained_on)
     monkeypatch.setattr(features, "load", lambda *_: extractor)
     assert call("evaluate", *argv, "--features=digits", "--seed=2").code == 0
     found = evaluation_of(run)["metrics"]["conditional_accuracy"]

@@ -7,7 +7,7 @@ import pytest
 
 from data import ImageData, Split
 from data.image_data import fingerprint
-from evaluation.features import Extractor
+from evaluation.features import Extractor, TrainedOn
 from metrics import factors
 from metrics.measurement import Measurement
 from models.latents import Latents, noise, one_hot
@@ -52,14 +52,15 @@ def of_images(shape=(28, 28, 1), name="Set"):
     return ImageData(name, blank, blank, ("a", "b", "c"), fingerprint(blank, blank))
 
 
-def by_thickness(classes_of="Set"):
+def by_thickness(class_names=("a", "b", "c")):
     """A classifier of three classes: strokes of less than 4 pixels, of less than 6, and others."""
 
     def network(images):
         thickness = factors.measured_stroke_thickness(np.asarray(images))
         return images.reshape(len(images), -1), np.eye(3)[np.digitize(thickness, [3.7, 5.3])]
 
-    return Extractor("strokes", "00", "none", 784, network, classes_of, batch_size=50)
+    of = TrainedOn(3, class_names)
+    return Extractor("strokes", "00", "none", 784, network, of, batch_size=50)
 
 
 def factors_of(model, extractor=None, wanted=FACTORS, n=400, data=None):
@@ -137,11 +138,11 @@ def test_class_change_of_many_samples_uses_the_first_thousand(monkeypatch):
     assert found.protocol["n_fake"] == 20
 
 
-@pytest.mark.parametrize("extractor", [None, by_thickness("Another")])
+@pytest.mark.parametrize("extractor", [None, by_thickness(("a", "c", "b"))])
 def test_class_change_without_a_classifier_is_na_and_left_out_of_the_gap(extractor):
     found = factors_of(strokes(), extractor)
     assert found["class_change"] == Measurement(
-        None, {"reason": "requires a classifier of Set; use --features=classifier"}
+        None, {"reason": "requires a classifier of the classes of Set; use --features=classifier"}
     )
     gap = found["mutual_information_gap"]
     assert set(gap.protocol["gaps"]) == {"slant", "thickness"}
@@ -219,5 +220,5 @@ def test_missing_classifier_during_training_names_the_option_of_training():
     reference = reference_of(of_images())
     reference.prefix = "eval_"
     found = measure(strokes(), reference, ["class_change"])["class_change"]
-    reason = "requires a classifier of Set; use --eval_features=classifier"
+    reason = "requires a classifier of the classes of Set; use --eval_features=classifier"
     assert found.protocol["reason"] == reason

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from evaluation.features import Extractor
+from evaluation.features import Extractor, TrainedOn
 from metrics.measurement import Measurement
 from tests.evaluation.cases import (
     RECONSTRUCTIONS,
@@ -21,7 +21,7 @@ class Halving(Bare):
         return (x + 1) / 2 - 1
 
 
-def brightness(classes_of="Set"):
+def brightness(class_names=("0", "1", "2")):
     """A classifier by the first pixel, 20 times the class in `pictures`; its features are two."""
 
     def network(images):
@@ -29,7 +29,8 @@ def brightness(classes_of="Set"):
         features = np.stack([np.ones_like(first), first / 20], 1)
         return features, -np.abs(first[:, None] / 20 - np.arange(3))
 
-    return Extractor("bright", "00", "none", 2, network, classes_of, batch_size=50)
+    of = TrainedOn(len(class_names), class_names)
+    return Extractor("bright", "00", "none", 2, network, of, batch_size=50)
 
 
 def reconstructed(model, data, wanted=RECONSTRUCTIONS, extractor=None):
@@ -76,9 +77,9 @@ def test_reconstruction_accuracy_without_labels_or_classifier_is_na_with_reason(
     found = reconstructed(Halving, unlabelled)
     assert found["reconstruction_accuracy"].protocol["reason"] == "Set has no labelled test images"
     assert found["reconstruction_error"].value > 0
-    found = reconstructed(Halving, labelled, extractor=brightness("Other"))
+    found = reconstructed(Halving, labelled, extractor=brightness(("0", "2", "1")))
     assert found["reconstruction_accuracy"].protocol["reason"] == (
-        "requires a classifier of Set; use --features=classifier"
+        "requires a classifier of the classes of Set; use --features=classifier"
     )
     assert found["reconstruction_feature_distance"].value is not None
 

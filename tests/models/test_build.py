@@ -2,10 +2,11 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
 
 import models
-from data.catalogue import KNOWN
+from data.catalogue import KNOWN, ImageData, Split
 from errors import UserError
 from training import options
 
@@ -33,6 +34,15 @@ def test_build_of_a_known_data_set_resolves_as_the_command_line(name, data, reso
         "dtype": None,
         **dataclasses.asdict(config.hp),
     }
+
+
+@pytest.mark.parametrize(("known_set", "g_norm"), [("MNIST", "batch"), ("", "none")])
+def test_build_of_loaded_data_has_defaults_of_the_known_set_not_of_its_name(
+    known_set, g_norm, resolved
+):
+    split = Split(np.zeros((3, 28, 28, 1), np.uint8))
+    data = ImageData("MNIST", split, None, (), "f1", known_set=known_set)
+    assert resolved("began", data)["g_norm"] == g_norm
 
 
 def test_build_with_hyperparameters_overrides_the_defaults(resolved):

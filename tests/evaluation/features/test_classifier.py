@@ -3,6 +3,7 @@
 import dataclasses
 import hashlib
 import io
+import json
 import pickle
 
 import keras
@@ -11,7 +12,8 @@ import pytest
 
 from errors import UserError
 from evaluation import features
-from evaluation.features import classifier
+from evaluation.features import TrainedOn, classifier
+from tests.evaluation.cases import data_of
 
 
 def refusal(load, *args) -> str:
@@ -92,7 +94,10 @@ def test_extractor_calls_the_network_with_batches_of_one_size(shipped):
 
 # Files.
 
-SMALL = classifier.Description("Stripes", (8, 8, 3), num_classes=3, width=2, test_accuracy=0.5)
+SMALL = classifier.Description(
+    "Stripes", (8, 8, 3), num_classes=3, width=2, test_accuracy=0.5, class_names=("a", "b", "c"),
+    fingerprint="e5",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -141,6 +146,14 @@ def with_arrays(content: bytes, **changes) -> bytes:
     return buffer.getvalue()
 
 
+def described(content: bytes, **changes) -> bytes:
+    """An archive with entries of its description changed, or left out where the change is None."""
+    with np.load(io.BytesIO(content)) as archive:
+        entries = json.loads(str(archive["description"])) | changes
+    entries = {name: entry for name, entry in entries.items() if entry is not None}
+    return with_arrays(content, description=json.dumps(entries))
+
+
 def single_array(_: bytes) -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, np.zeros(3))
@@ -170,6 +183,8 @@ DAMAGES = {
     "no json": lambda content: with_arrays(content, description="{"),
     "a description of what else": lambda content: with_arrays(content, description='{"a": 1}'),
     "a description in a list": lambda content: with_arrays(content, description="[1]"),
+    "an accuracy that is no number": lambda content: described(content, test_accuracy="x"),
+    "class names that are no list": lambda content: described(content, class_names=3),
     "a weight short": lambda content: with_arrays(content, weight_00=None),
     "a weight more": lambda content: with_arrays(content, weight_99=np.zeros(3)),
     "a weight of another shape": lambda content: with_arrays(content, weight_00=np.zeros(3)),
@@ -212,6 +227,11 @@ def test_extractor_of_images_of_another_shape_raises(saved, shape):
     )
 
 
+def test_file_of_an_earlier_version_has_no_class_names(saved):
+    saved.write_bytes(described(saved.read_bytes(), class_names=None, fingerprint=None))
+    assert classifier.load(saved, "x").trained_on == TrainedOn(3, (), "", 0.5)
+
+
 # A path.
 
 
@@ -222,8 +242,9 @@ def test_extractor_of_images_of_another_shape_raises(saved, shape):
 def test_load_file_names_the_network_after_the_data_set(tmp_path, small, dataset, gray, name):
     description = dataclasses.replace(SMALL, dataset=dataset, gray=gray)
     classifier.save(tmp_path / "any.npz", small, description)
-    extractor = features.load(str(tmp_path / "any.npz"), "other", "a1b2", (8, 8, 3))
-    assert (extractor.name, extractor.classes_of) == (name, dataset)
+    extractor = features.load(str(tmp_path / "any.npz"), data_of(None, None))
+    assert extractor.name == name
+    assert extractor.trained_on == TrainedOn(3, ("a", "b", "c"), "e5", 0.5)
     assert extractor.resizing == ("gray" if gray else "none")
 
 
@@ -268,7 +289,8 @@ def test_load_cached_finds_a_classifier_by_the_fingerprint_of_the_data_set(
         "data_dir and image_size of the run"
     )
     classifier.save(classifier.cached_file("a1b2"), small, SMALL)
-    assert classifier.load_cached("Stripes", "a1b2").name == "stripes"
+    found = classifier.load_cached("Stripes", "a1b2")
+    assert (found.name, found.trained_on.fingerprint) == ("stripes", "a1b2")
     refusal(classifier.load_cached, "Stripes", "c3d4")
     assert classifier.cached_file("a1b2").is_relative_to(tmp_path)
 
