@@ -33,7 +33,7 @@ from PIL import Image
 import fields
 import plotting
 from cli import flags
-from data import cub
+from data import cache, cub
 from errors import UserError
 from evaluation import categories
 from evaluation import record as evaluation_record
@@ -232,6 +232,7 @@ def classes_of(script: str, model: str) -> tuple[type, ...]:
         "train_classifier": (ClassifierOptions,),
         "training.export": (ExportOptions,),
         "data.cub": (cub.CubOptions,),
+        "data.cache": (cache.CacheOptions,),
     }[script]
 
 
@@ -303,6 +304,11 @@ def parse_cub(argv: Sequence[str]) -> None:
     cub.CubOptions(**flags.given(argv, cub.CubOptions))
 
 
+def parse_cache(argv: Sequence[str]) -> None:
+    """Parse flags of data.cache."""
+    cache.CacheOptions(**flags.given(argv, cache.CacheOptions))
+
+
 PARSERS: dict[str, Callable[[Sequence[str]], None]] = {
     "train": parse_train,
     "evaluate": parse_evaluate,
@@ -311,6 +317,7 @@ PARSERS: dict[str, Callable[[Sequence[str]], None]] = {
     "train_classifier": parse_train_classifier,
     "training.export": parse_export,
     "data.cub": parse_cub,
+    "data.cache": parse_cache,
 }
 
 

@@ -1,6 +1,6 @@
 """Command lines: flags built from option classes, help texts, version, and exit codes of errors.
 
-Only the scripts, `training` and `data.cub` import this package.
+Only the scripts, `training`, `data.cub` and `data.cache` import this package.
 
 May import: storage, fields, errors.
 """

@@ -1,255 +1,354 @@
-"""On-disk cache of decoded data sets: each set is decoded once, then memory-mapped.
+"""Contents of the cache: python -m data.cache [--prune].
 
-An entry is a directory named by the SHA-256 of its source (see `cached`):
+    python -m data.cache
+    python -m data.cache --prune --older_than 90
 
-    images.npy   uint8 [>= n, h, w, c], the training images followed by the test images
-    labels.npy   int64 [>= n], -1 for images without a label
-    meta.json    sizes of the splits, class names, notes and fingerprint
-
-It is written under a temporary name and renamed when complete, so that neither a killed nor a
-concurrent process leaves a partial entry.
+Lists the entries of the cache ($GAN_ZOO_CACHE, else ~/.cache/gan-zoo) with their sizes and the days
+of their last use, and those that --prune deletes: entries that are damaged or of another version,
+those of a data set whose files are gone, and what killed processes have left. Only --prune deletes.
+Entries are made again when they are needed, but for trained classifiers and weights of shipped
+models. Files that are not of the cache, links, and what a process may write at present are kept.
+Flags, with their defaults in brackets:
 """
 
 import contextlib
 import dataclasses
-import errno
-import hashlib
 import json
 import os
 import pathlib
-import shutil
+import re
+import stat
+import sys
 import time
 import uuid
-from collections.abc import Callable, Iterable
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-import numpy as np
+import fields
+from cli import flags
+from data import decoded, digests
+from data.arrays import open_npz
+from data.listing import count, listed
+from errors import UserError, printable
+from fields import field
+from storage import packages
+from storage.cache import (
+    CLASSIFIERS,
+    FEATURES,
+    FILES,
+    STATISTICS,
+    STATISTICS_FORMAT,
+    WEIGHTS,
+    cache_directory,
+)
+from storage.files import LEFTOVER, remove
+from storage.memory import described
 
-from data.image_data import ImageData, Split, fingerprint
-from errors import warn
-from storage.cache import cache_directory
-from waiting import Work, waiting
+UNREADABLE = "damaged or of another version"
+WRITTEN = "being written, or left by a process that was killed less than a day ago"
+_DAY = 24 * 3600
+_KEY = r"[0-9a-f]{64}"
+_DOWNLOAD = re.compile(r"\.download-.+")
+_DAMAGE = (*decoded.DAMAGE, zipfile.BadZipFile, AttributeError, RecursionError)
 
-FORMAT = 1  # version of entries and conversion: increase it when either changes
-_UNFINISHED = ".unfinished-"
-_ABANDONED_AFTER = 24 * 3600  # seconds
-_HEADER = 2**12  # bytes: more than the header of an .npy file
-_DAMAGE = (OSError, EOFError, ValueError, KeyError, TypeError)
+
+@fields.options()
+class CacheOptions:
+    """Options of the listing."""
+
+    prune: bool = field(
+        False, "delete the entries that can no longer be used, and those that other flags select",
+        group="cache",
+    )  # fmt: skip
+    older_than: float | None = field(
+        None, "select the entries that were not used in this number of days", group="cache",
+        at_least=0,
+    )  # fmt: skip
+    all: bool = field(False, "select all entries, also trained classifiers", group="cache")
+
+    def __post_init__(self):
+        fields.check(self)
+        if self.all and self.older_than is not None:
+            raise UserError("has no effect with --all; omit one of them", "older_than")
 
 
 @dataclasses.dataclass(frozen=True)
-class Decoded:
-    """Numbers of images that a decoder wrote, training images first, and its notes.
-
-    `class_names` are the names of classes that were found in the labels, instead of the decoder's.
-    """
-
-    train: int
-    test: int = 0
-    notes: tuple[str, ...] = ()
-    class_names: tuple[str, ...] | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Decoder:
-    """Function that decodes a data set, and the size of its output.
+class Entry:
+    """Entry of the cache: a file or a folder.
 
     Attributes:
-        capacity: maximum number of images.
-        image_shape: (h, w, c).
-        class_names: empty without labels.
-        decode: function (images uint8 [capacity, h, w, c], labels int64 [capacity], work) ->
-            Decoded that fills both arrays from index 0 and counts the images in `work.done`; labels
-            are initialised to -1.
+        path: its path.
+        text: description.
+        size: its size in bytes.
+        used: time of its last use, or of its last change, in seconds since 1970.
+        reason: reason why it can no longer be used; empty if it can.
+        in_use: True if it may be written at present.
     """
 
-    capacity: int
-    image_shape: tuple[int, int, int]
-    class_names: tuple[str, ...]
-    decode: Callable[[np.ndarray, np.ndarray, Work], Decoded]
+    path: pathlib.Path
+    text: str
+    size: int
+    used: float
+    reason: str = ""
+    in_use: bool = False
+
+    def __str__(self) -> str:
+        day = time.strftime("%Y-%m-%d", time.localtime(self.used))
+        text = f"{self.text}: {self.reason}" if self.reason else self.text
+        return f"  {described(self.size):>12}  {day}  {printable(text)}"
 
 
-def cached(name: str, content: list, decoder: Callable[[], Decoder]) -> ImageData:
-    """Return the cached data set for `content`; decode and store it first if it is missing.
-
-    A damaged entry is decoded again, with a warning. If the cache cannot be written, the set is
-    decoded into memory, with a note.
-
-    Args:
-        name: name of the returned data set; not part of the key.
-        content: JSON-serializable description of everything that the pixels depend on.
-        decoder: called only if the set must be decoded.
-    """
-    key = hashlib.sha256(json.dumps([FORMAT, *content]).encode()).hexdigest()
-    entry = cache_directory() / key
-    if os.path.exists(entry):
-        try:
-            return _read(entry, name)
-        except _DAMAGE as error:
-            warn(f"{entry}: damaged ({error}); decoding again")
-
-    decoder = decoder()
-    title = f"decoding the images of {name} (once per data set)"
-    with waiting(title, decoder.capacity, announced=True) as work:
-        return _stored(entry, name, decoder, work)
+class Unusable(Exception):
+    """An entry can no longer be used; its text is the reason."""
 
 
-def _stored(entry: pathlib.Path, name: str, decoder: Decoder, work: Work) -> ImageData:
-    """Decode a data set and store it as an entry, or in memory if that fails."""
-    try:
-        unfinished, images = _begin(entry, (decoder.capacity, *decoder.image_shape))
-    except OSError as error:
-        return _in_memory(name, decoder, work, error)
-    try:
-        labels, decoded = _decode(images, decoder, work)
-        try:
-            _write(unfinished, images, labels, decoded, decoder)
-            data = _read(unfinished, name)
-        except OSError as error:  # the disk is full
-            shutil.rmtree(unfinished, ignore_errors=True)  # the map of the images stays valid
-            return _kept_in_memory(name, np.array(images), labels, decoded, decoder, error)
-        _publish(unfinished, entry)
-        return data
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+def of_images(path: pathlib.Path) -> str:
+    """Return the description of decoded images. Raises Unusable or one of _DAMAGE."""
+    found = decoded.described(path)
+    size = " x ".join(map(str, found.image_shape))
+    text = f"decoded images of {found.name or 'a data set that is not recorded'}, {size}"
+    if found.format != decoded.FORMAT:
+        raise Unusable(UNREADABLE)
+    _require_one(found.sources)
+    return f"{text} ({found.sources[-1]})" if found.sources else text
 
 
-def _begin(entry: pathlib.Path, shape: tuple[int, ...]) -> tuple[pathlib.Path, np.memmap]:
-    """Create a temporary directory beside the entry; return it and the memory map of its images."""
-    entry.parent.mkdir(parents=True, exist_ok=True)
-    for abandoned in entry.parent.glob(_UNFINISHED + "*"):
-        with contextlib.suppress(OSError):
-            if abandoned.stat().st_mtime < time.time() - _ABANDONED_AFTER:
-                shutil.rmtree(abandoned)
-    if shutil.disk_usage(entry.parent).free < np.prod(shape, dtype=np.int64) + 2**24:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(entry.parent))
-    unfinished = entry.parent / (_UNFINISHED + uuid.uuid4().hex)
-    unfinished.mkdir()
-    try:
-        images = np.lib.format.open_memmap(
-            unfinished / "images.npy", mode="w+", dtype=np.uint8, shape=shape
-        )
-        _reserve(unfinished / "images.npy")
-        return unfinished, images
-    except OSError:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
+def of_files(path: pathlib.Path) -> str:
+    """Return the description of a record of files. Raises Unusable or one of _DAMAGE."""
+    folder, files = digests.described(path)
+    _require_one([folder])
+    return f"sizes and times of {count(len(files), 'file')} of {folder}"
 
 
-def _reserve(path: pathlib.Path) -> None:
-    """Reserve the disk space of a file of zeros.
+def of_statistics(path: pathlib.Path) -> str:
+    """Return the description of statistics of features. Raises Unusable or one of _DAMAGE."""
+    with open_npz(path) as arrays:
+        if missing := {"count", "mean", "covariance", "features"} - {*arrays.files}:
+            raise KeyError(*missing)
+        about = json.loads(str(arrays["description"])) if "description" in arrays.files else {}
+    if about.get("format", STATISTICS_FORMAT) != STATISTICS_FORMAT:
+        raise Unusable(UNREADABLE)
+    if not about:
+        return "statistics of features of images that are not recorded"
+    return f"statistics of {about['features']} features of {about['dataset']}, {about['split']}"
 
-    Writing to the memory map of a sparse file kills the process if the disk becomes full.
+
+def of_classifier(path: pathlib.Path) -> str:
+    """Return the description of a trained classifier. Raises one of _DAMAGE."""
+    with open_npz(path) as arrays:
+        about = json.loads(str(arrays["description"]))
+    return f"classifier of {'gray versions of ' * about.get('gray', False)}{about['dataset']}"
+
+
+def of_features(path: pathlib.Path) -> str:
+    """Return the description of the weights of a feature network."""
+    return f"downloaded feature network {path.name}"
+
+
+def of_weights(path: pathlib.Path) -> str:
+    """Return the description of the weights of a shipped model. Raises Unusable."""
+    found = packages.index()[path.stem]
+    if path.stat().st_size != found["bytes"]:
+        raise Unusable(UNREADABLE)
+    return f"weights of {path.stem}"
+
+
+def _require_one(sources: Iterable[str]) -> None:
+    """Raise Unusable if there are sources and none exists; one that is no path here counts."""
+    local = [source for source in sources if os.path.isabs(source)]
+    if local and not any(map(os.path.exists, local)):
+        raise Unusable(f"{local[-1]} is gone")
+
+
+# Folder -> names of its entries, what they are, and the function that describes one.
+KINDS: dict[str, tuple[str, str, Callable[[pathlib.Path], str]]] = {
+    FILES: (rf"{_KEY}\.json", "sizes and times of files", of_files),
+    STATISTICS: (rf"{_KEY}\.npz", "statistics of features", of_statistics),
+    CLASSIFIERS: (rf"{_KEY}(-gray)?\.npz", "trained classifier", of_classifier),
+    FEATURES: (r"pt_inception-[\w.-]+\.pth", "downloaded feature network", of_features),
+    WEIGHTS: (rf"{packages.NAME.pattern}\{packages.TENSORS}", "weights", of_weights),
+}
+
+
+def find(cache: pathlib.Path) -> tuple[list[Entry], list[str]]:
+    """Return the entries, and the relative paths of files and folders that are not of the cache.
+
+    Links are not followed.
 
     Raises:
-        OSError: the disk is full.
+        OSError: the folder cannot be read.
     """
-    size = path.stat().st_size
-    with path.open("r+b", buffering=0) as file:
+    entries, others = [], []
+    for path in _children(cache):
+        if path.name in KINDS and _is(stat.S_ISDIR, path):
+            for inner in _children(path):
+                _sort(inner, _inner(inner, *KINDS[path.name]), entries, others)
+        else:
+            _sort(path, _outer(path), entries, others)
+    return entries, [os.path.relpath(path, cache) for path in others]
+
+
+def _sort(path: pathlib.Path, entry: Entry | None, entries: list, others: list) -> None:
+    if entry:
+        entries.append(entry)
+    elif os.path.lexists(path):
+        others.append(path)
+
+
+def _children(folder: pathlib.Path) -> list[pathlib.Path]:
+    with contextlib.suppress(FileNotFoundError):
+        return sorted(folder.iterdir())
+    return []
+
+
+def _is(kind: Callable[[int], bool], path: pathlib.Path) -> bool:
+    """Return whether a path, and not the target of a link, is of a kind."""
+    with contextlib.suppress(OSError):
+        return kind(path.lstat().st_mode)
+    return False
+
+
+def _outer(path: pathlib.Path) -> Entry | None:
+    """Return the entry of a folder of decoded images, or of what a killed process has left."""
+    if not _is(stat.S_ISDIR, path):
+        return None
+    temporary = path.name.startswith(decoded.UNFINISHED)
+    if not temporary and not re.fullmatch(_KEY, path.name):
+        return None
+    known = {decoded.IMAGES, decoded.LABELS, decoded.META}
+    for file in _children(path):
+        left = LEFTOVER.fullmatch(file.name)
+        name = (left["name"] or left["old_name"]) if left else file.name
+        if name not in known or not _is(stat.S_ISREG, file):
+            return None
+    return _temporary(path) if temporary else _described(path, "decoded images", of_images)
+
+
+def _inner(
+    path: pathlib.Path, pattern: str, text: str, describe: Callable[[pathlib.Path], str]
+) -> Entry | None:
+    """Return the entry of a file in a folder of KINDS, or of what a killed process has left."""
+    left = LEFTOVER.fullmatch(path.name)
+    if left and re.fullmatch(pattern, left["name"] or left["old_name"]):
+        return _temporary(path) if _is(stat.S_ISREG, path) else None
+    if describe is of_features and _DOWNLOAD.fullmatch(path.name):
+        return _temporary(path) if _is(stat.S_ISDIR, path) else None
+    if not re.fullmatch(pattern, path.name) or not _is(stat.S_ISREG, path):
+        return None
+    if describe is of_weights and path.stem not in packages.index():
+        return None
+    return _described(path, text, describe)
+
+
+def _described(
+    path: pathlib.Path, text: str, describe: Callable[[pathlib.Path], str]
+) -> Entry | None:
+    """Return the entry of a path; None if it has just been deleted."""
+    reason = ""
+    try:
+        text = describe(path)
+    except Unusable as unusable:
+        reason = str(unusable)
+    except PermissionError:
+        text = f"{text}, without permission to read it"
+    except _DAMAGE:
+        reason = UNREADABLE
+    with contextlib.suppress(FileNotFoundError):
+        return Entry(path, text, *_size_and_time(path), reason)
+    return None
+
+
+def _temporary(path: pathlib.Path) -> Entry | None:
+    """Return the entry of a temporary file or folder; None if it has just been renamed."""
+    with contextlib.suppress(FileNotFoundError):
+        size, used = _size_and_time(path)
+        if used > time.time() - decoded.ABANDONED_AFTER:
+            return Entry(path, WRITTEN, size, used, in_use=True)
+        return Entry(path, "unfinished", size, used, "left by a killed process")
+    return None
+
+
+def _size_and_time(path: pathlib.Path) -> tuple[int, float]:
+    """Return the bytes of a file or a folder, and the time of its last change."""
+    if _is(stat.S_ISDIR, path):
+        found = [path.lstat(), *(inner.lstat() for inner in path.rglob("*"))]
+        return sum(one.st_size for one in found[1:]), max(one.st_mtime for one in found)
+    found = path.lstat()
+    return found.st_size, found.st_mtime
+
+
+def to_delete(entry: Entry, options: CacheOptions, now: float) -> bool:
+    """Return whether the options select an entry."""
+    if entry.in_use:
+        return False
+    old = options.older_than is not None and now - entry.used >= options.older_than * _DAY
+    return bool(entry.reason) or options.all or old
+
+
+def delete(entry: Entry) -> None:
+    """Delete an entry; a process that reads it keeps what it has opened.
+
+    A folder is renamed first, so that no process finds a part of it.
+
+    Raises:
+        OSError: it cannot be deleted.
+    """
+    path = entry.path
+    if _is(stat.S_ISDIR, path) and not path.name.startswith("."):
+        path = path.rename(path.with_name(decoded.UNFINISHED + uuid.uuid4().hex))
+    remove(path)
+
+
+def report(options: CacheOptions) -> Iterator[str]:
+    """Yield lines about the entries; delete those that the options select if `prune` is set.
+
+    Raises:
+        UserError: the cache cannot be read, or an entry cannot be deleted.
+    """
+    cache = cache_directory()
+    try:
+        entries, others = find(cache)
+    except OSError as error:
+        raise UserError(f"{error.filename or cache}: cannot read it ({error.strerror})") from None
+    now = time.time()
+    chosen = [entry for entry in entries if to_delete(entry, options, now)]
+    kept = [entry for entry in entries if entry not in chosen]
+    failed = {}
+    for entry in chosen if options.prune else ():
         try:
-            os.posix_fallocate(file.fileno(), 0, size)
-            return
-        except AttributeError:  # not on this platform
+            delete(entry)
+        except FileNotFoundError:  # another process has deleted it
             pass
         except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
-                raise
-        zeros = bytes(2**20)
-        position = file.seek(_HEADER)
-        while position < size:
-            position += file.write(zeros[: size - position])
+            failed[entry] = error
+    kept += failed
+    yield f"{cache}: {_total(kept if options.prune else entries)}{' left' * options.prune}"
+    yield from map(str, kept)
+    chosen = [entry for entry in chosen if entry not in failed]
+    yield f"{'deleted' if options.prune else 'to be deleted by --prune'}: {_total(chosen)}"
+    yield from map(str, chosen)
+    if others:
+        yield f"not of the cache, and kept: {listed(others)}"
+    for entry, error in failed.items():
+        more = f", and {len(failed) - 1:,} more" if len(failed) > 1 else ""
+        raise UserError(f"cannot delete {entry.path}{more} ({error.strerror})", "prune")
 
 
-def _write(
-    unfinished: pathlib.Path,
-    images: np.memmap,
-    labels: np.ndarray,
-    decoded: Decoded,
-    decoder: Decoder,
-):
-    data = _image_data("", images, labels, decoded, decoder.class_names)
-    images.flush()
-    np.save(unfinished / "labels.npy", labels)
-    meta = {
-        "shape": images.shape,
-        "filled": dataclasses.asdict(decoded),
-        "class_names": data.class_names,
-        "fingerprint": data.fingerprint,
-    }
-    (unfinished / "meta.json").write_text(json.dumps(meta, indent=2))
+def _total(entries: Sequence[Entry]) -> str:
+    size = described(sum(entry.size for entry in entries))
+    return f"{'1 entry' if len(entries) == 1 else f'{len(entries):,} entries'}, {size}"
 
 
-def _read(entry: pathlib.Path, name: str) -> ImageData:
-    """Return the entry, memory-mapped. Raises one of _DAMAGE if it is incomplete."""
-    meta = json.loads((entry / "meta.json").read_text())
-    images = np.load(entry / "images.npy", mmap_mode="r", allow_pickle=False)
-    labels = np.load(entry / "labels.npy", allow_pickle=False)
-    if (images.dtype, images.shape) != (np.uint8, tuple(meta["shape"])):
-        raise ValueError(f"images.npy is {images.dtype} {images.shape}")
-    if (labels.dtype, labels.shape) != (np.int64, images.shape[:1]):
-        raise ValueError(f"labels.npy is {labels.dtype} {labels.shape}")
-    decoded = Decoded(**meta["filled"])
-    return _image_data(name, images, labels, decoded, meta["class_names"], meta["fingerprint"])
+def main(argv: Sequence[str]) -> int:
+    """Run the command line `argv`; return the exit code."""
+    if flags.wants_help(argv):
+        print(__doc__.strip(), "", flags.describe(CacheOptions), "", flags.ENDING, sep="\n")
+        return 0
+    for line in report(CacheOptions(**flags.given(argv, CacheOptions))):
+        print(line)
+    return 0
 
 
-def _publish(unfinished: pathlib.Path, entry: pathlib.Path):
-    """Rename to the entry unless another process did so first; open maps stay valid either way."""
-    with contextlib.suppress(*_DAMAGE):
-        _read(entry, "")
-        return
-    shutil.rmtree(entry, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        unfinished.rename(entry)
-
-
-def _in_memory(name: str, decoder: Decoder, work: Work, reason: OSError) -> ImageData:
-    images = np.empty((decoder.capacity, *decoder.image_shape), np.uint8)
-    labels, decoded = _decode(images, decoder, work)
-    return _kept_in_memory(name, images, labels, decoded, decoder, reason)
-
-
-def _kept_in_memory(
-    name: str,
-    images: np.ndarray,
-    labels: np.ndarray,
-    decoded: Decoded,
-    decoder: Decoder,
-    reason: OSError,
-) -> ImageData:
-    """Return decoded images with a note that the cache cannot be written."""
-    note = (
-        f"kept in memory: cannot write the cache {cache_directory()} ({reason.strerror or reason})"
-    )
-    decoded = dataclasses.replace(decoded, notes=(*decoded.notes, note))
-    return _image_data(name, images, labels, decoded, decoder.class_names)
-
-
-def _decode(images: np.ndarray, decoder: Decoder, work: Work) -> tuple[np.ndarray, Decoded]:
-    """Decode into images; return the labels int64 [capacity] and the counts."""
-    labels = np.full(decoder.capacity, -1, np.int64)
-    return labels, decoder.decode(images, labels, work)
-
-
-def _image_data(
-    name: str,
-    images: np.ndarray,
-    labels: np.ndarray,
-    decoded: Decoded,
-    class_names: Iterable[str],
-    known_fingerprint: str | None = None,
-) -> ImageData:
-    def split(start: int, stop: int) -> Split:
-        labelled = (labels[start:stop] >= 0).all()
-        return Split(images[start:stop], labels[start:stop] if labelled else None)
-
-    if decoded.class_names is not None:
-        class_names = decoded.class_names
-    train = split(0, decoded.train)
-    test = split(decoded.train, decoded.train + decoded.test) if decoded.test else None
-    return ImageData(
-        name,
-        train,
-        test,
-        class_names=() if train.labels is None else tuple(class_names),
-        fingerprint=known_fingerprint or fingerprint(train, test),
-        notes=tuple(decoded.notes),
-    )
+if __name__ == "__main__":
+    if code := flags.run_script(main):
+        sys.exit(code)

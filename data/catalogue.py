@@ -1,6 +1,6 @@
 """Data sets by name: the embedded MNIST, TFDS, a folder of images or an .npz file.
 
-`load` returns an `ImageData` for a name or path. Decoded images are cached (see data.cache), so
+`load` returns an `ImageData` for a name or path. Decoded images are cached (see data.decoded), so
 later runs start at once. `KNOWN` lists the sets whose shape and classes are known before loading.
 Importing this module imports neither TensorFlow nor TFDS.
 """

@@ -8,11 +8,10 @@ import pathlib
 import time
 from collections.abc import Callable, Iterable, Sequence
 
-from storage.cache import cache_directory
+from storage.cache import FILES, cache_directory, mark_used
 from storage.files import write_atomically
 from waiting import Work
 
-FOLDER = "files"  # in the cache: one JSON file per folder of images
 # Seconds after a change in which another one may leave the same times.
 _SAME_TIME = 2.0
 
@@ -35,7 +34,7 @@ def digest(
         in_threads: function (function, paths) that maps in order.
         work: the work, whose done parts are counted.
     """
-    record = cache_directory() / FOLDER / f"{_name(folder)}.json"
+    record = cache_directory() / FILES / f"{_name(folder)}.json"
     known, now = _read(record), time.time()
     found: dict[str, list] = {}
 
@@ -60,7 +59,10 @@ def digest(
         work.done += 1
     if found != known:
         with contextlib.suppress(OSError):  # the cache cannot be written
-            write_atomically(record, json.dumps(found))
+            content = {"folder": str(folder.resolve()), "files": found}
+            write_atomically(record, json.dumps(content))
+    else:
+        mark_used(record)
     return total.hexdigest()
 
 
@@ -77,7 +79,7 @@ def _state(path: pathlib.Path) -> State:
 def _read(record: pathlib.Path) -> dict[str, list]:
     """Return the files of the last time, name -> [state, SHA-256]; {} if there is no valid file."""
     try:
-        known = json.loads(record.read_bytes())
+        known = described(record)[1]
         for state, sha256 in known.values():
             if (
                 type(state) is not list
@@ -87,3 +89,17 @@ def _read(record: pathlib.Path) -> dict[str, list]:
         return known
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return {}
+
+
+def described(record: pathlib.Path) -> tuple[str, dict[str, list]]:
+    """Return the folder of a record and its files, name -> [state, SHA-256].
+
+    Raises:
+        OSError, ValueError, TypeError or RecursionError: it is damaged or of an earlier version.
+    """
+    content = json.loads(record.read_bytes())
+    if not isinstance(content, dict) or not isinstance(content.get("folder"), str):
+        raise TypeError("no record of a folder")
+    if not isinstance(content.get("files"), dict):
+        raise TypeError("no files")
+    return content["folder"], content["files"]

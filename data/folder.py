@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from data import conversion, digests, opening
-from data.cache import Decoded, Decoder, cached
 from data.conversion import Conversions, Converted
+from data.decoded import Decoded, Decoder, cached
 from data.image_data import ImageData
 from data.listing import Listing, count, find, listed
 from data.opening import LeftOut
@@ -41,6 +41,7 @@ def load(folder: pathlib.Path, reading: Reading = DEFAULT) -> ImageData:
         name,
         ["folder", digest, *reading.key],
         lambda: _decoder(folder, listing, reading),
+        folder.resolve(),
     )
     return dataclasses.replace(data, notes=(*data.notes, *listing.notes))
 

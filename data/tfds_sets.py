@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from data.cache import Decoded, Decoder, cached
 from data.conversion import Conversions, convert_array, require_16_bits
+from data.decoded import Decoded, Decoder, cached
 from data.image_data import ImageData
 from data.labels import MOST_CLASSES, UNKNOWN, numbered
 from data.listing import count
@@ -79,6 +79,7 @@ def load(
                 builder, splits, notes, reading, has_numbers, images, labels, work
             ),
         ),
+        builder.data_dir,
     )
 
 

@@ -15,11 +15,10 @@ from evaluation.features.statistics import FeatureStatistics
 from evaluation.sharing import Sharing
 from metrics.measurement import MetricError
 from metrics.pixels import PixelStatistics
-from storage.cache import cache_directory
+from storage.cache import STATISTICS, STATISTICS_FORMAT, cache_directory, mark_used
 from waiting import waiting
 
 BATCH = 250
-FORMAT = 1  # version of the cached statistics; raise it when they change
 
 
 class Reference(Sharing):
@@ -84,20 +83,25 @@ def clean_feature_statistics(reference: Reference) -> FeatureStatistics:
 
 def _statistics(reference: Reference, extractor: Extractor) -> FeatureStatistics:
     images = reference.images
-    content = [FORMAT, reference.data.fingerprint, reference.split, list(images.images.shape)]
+    content = [STATISTICS_FORMAT, reference.data.fingerprint, reference.split]
+    content += [list(images.images.shape)]
     content += [extractor.name, extractor.sha256, extractor.resizing]
     key = hashlib.sha256(json.dumps(content).encode()).hexdigest()
-    path = cache_directory() / "statistics" / f"{key}.npz"
+    path = cache_directory() / STATISTICS / f"{key}.npz"
     damaged = (EOFError, ValueError, KeyError, TypeError, RuntimeError, zipfile.BadZipFile)
     with contextlib.suppress(OSError, *damaged):
-        return FeatureStatistics.load(extractor, path)
+        statistics = FeatureStatistics.load(extractor, path)
+        mark_used(path)
+        return statistics
 
     # In random order, since only the first features of a large split are stored.
     statistics = FeatureStatistics(extractor, len(images.images))
     for batch in in_batches(images, seed=0, title=f"features of {reference.split} images"):
         statistics.update(batch)
     with contextlib.suppress(OSError, MetricError):  # a single image has no covariance
-        statistics.save(path)
+        about = {"dataset": reference.data.name, "split": reference.split}
+        about |= {"features": extractor.name, "format": STATISTICS_FORMAT}
+        statistics.save(path, about)
     return statistics
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from errors import UserError, near
-from storage.cache import cache_directory
+from storage.cache import WEIGHTS, cache_directory, mark_used
 from storage.files import write_atomically, write_json
 from storage.paths import expanded
 from storage.saved_config import SavedConfig, require_types
@@ -94,7 +94,7 @@ class Package(SavedConfig):
         beside = self.config.with_suffix(TENSORS)
         if beside.exists() or not self.shipped_sha256:
             return beside
-        return cache_directory() / "weights" / beside.name
+        return cache_directory() / WEIGHTS / beside.name
 
     def read_tensors(self) -> dict[str, np.ndarray]:
         """Return the tensors by name.
@@ -121,6 +121,8 @@ class Package(SavedConfig):
                 f"{self.sha256[:12]}... Restore it from a copy",
                 "pretrained",
             )
+        if self.shipped_sha256 and path.parent != self.config.parent:
+            mark_used(path)
         try:
             return safetensors.numpy.load(content)
         except (safetensors.SafetensorError, KeyError, ValueError) as error:

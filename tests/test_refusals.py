@@ -8,6 +8,7 @@ import dataclasses
 import pytest
 
 from cli.flags import ENDING
+from data.cache import CacheOptions
 from data.cub import CubOptions
 from evaluation.options import EvaluateOptions
 from fields import listed, names_of, value_type
@@ -26,6 +27,7 @@ SCRIPTS = {
     "train_classifier": (ClassifierOptions,),
     "training.export": (ExportOptions,),
     "data.cub": (CubOptions,),
+    "data.cache": (CacheOptions,),
 }
 
 

@@ -17,7 +17,7 @@ from data.arrays import open_npz
 from errors import UserError
 from evaluation.features import DIGIT_NAMES, DIGITS, fixed_names
 from evaluation.features.extractor import Extractor, TrainedOn, plain_name
-from storage.cache import cache_directory
+from storage.cache import CLASSIFIERS, cache_directory, mark_used
 from storage.files import write_npz
 from storage.paths import expanded
 
@@ -197,7 +197,7 @@ def cached_file(fingerprint: str, gray: bool = False) -> pathlib.Path:
         gray: whether it is the classifier of gray versions of the images.
     """
     name = f"{fingerprint}-gray.npz" if gray else f"{fingerprint}.npz"
-    return cache_directory() / "classifiers" / name
+    return cache_directory() / CLASSIFIERS / name
 
 
 def of_gray_images(dataset: str, fingerprint: str) -> Extractor | None:
@@ -209,6 +209,7 @@ def of_gray_images(dataset: str, fingerprint: str) -> Extractor | None:
     path = cached_file(fingerprint, gray=True)
     if not path.exists():
         return None
+    mark_used(path)
     return _with_origin(load(path, name_of(dataset, gray=True)), fingerprint=fingerprint)
 
 
@@ -224,4 +225,5 @@ def load_cached(dataset: str, fingerprint: str) -> Extractor:
             f"no classifier of {dataset} found; train it with train_classifier.py and the dataset, "
             "data_dir and image_size of the run"
         )
+    mark_used(path)
     return _with_origin(load(path, name_of(dataset)), fingerprint=fingerprint)

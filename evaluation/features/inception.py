@@ -25,7 +25,7 @@ import numpy as np
 from errors import UserError
 from evaluation.features import INCEPTION, clean_resizing, torch_file
 from evaluation.features.extractor import Extractor
-from storage.cache import cache_directory
+from storage.cache import FEATURES, cache_directory, mark_used
 
 if TYPE_CHECKING:
     import keras
@@ -65,6 +65,7 @@ def load() -> Extractor:
     path = _path()
     if path.is_file():
         _check(path)
+        mark_used(path)
     else:
         _download(path)
     return _extractor(_on_images(with_weights(torch_file.read_state(path))))
@@ -307,7 +308,7 @@ def _check_state(state, shapes):
 
 
 def _path() -> pathlib.Path:
-    return cache_directory() / "features" / NAME
+    return cache_directory() / FEATURES / NAME
 
 
 def _check(path):

@@ -1,6 +1,9 @@
 """Feature statistics of a set of images, accumulated batch by batch."""
 
+import json
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
@@ -73,11 +76,12 @@ class FeatureStatistics:
         """Logits of the first images, float32 [min(n, SMALL_BATCH), k], or None."""
         return np.concatenate(self._logits) if self._logits else None
 
-    def save(self, path: pathlib.Path) -> None:
-        """Write the moments and the stored features to an .npz file."""
+    def save(self, path: pathlib.Path, about: Mapping[str, Any] | None = None) -> None:
+        """Write the moments and the stored features to an .npz file, with a description."""
         moments = self.moments
         arrays = {"count": moments.count, "mean": moments.mean, "covariance": moments.covariance}
-        write_npz(path, {**arrays, "features": self.features})
+        description = json.dumps(dict(about or {}))
+        write_npz(path, {**arrays, "features": self.features, "description": description})
 
     @classmethod
     def load(cls, extractor: Extractor, path: pathlib.Path) -> "FeatureStatistics":

@@ -7,6 +7,7 @@ import pytest
 
 from data import digests
 from data.catalogue import load
+from storage.cache import FILES
 from tests.data.cases import SIZE, random, save
 
 
@@ -42,7 +43,7 @@ def folder(tmp_path):
 
 
 def records(cache):
-    return list((cache / digests.FOLDER).glob("*")) if (cache / digests.FOLDER).exists() else []
+    return list((cache / FILES).glob("*")) if (cache / FILES).exists() else []
 
 
 def test_load_reads_the_bytes_of_unchanged_files_once(photos, cache, read, settled):
@@ -78,7 +79,18 @@ def test_load_reads_recently_changed_files_again(photos, cache, read):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b'{"a/1.png": [[1], "zz"]}', b'{"a/1.png": 3}', b"[" * 9999]
+    "content",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"[" * 9999,
+        b'{"a/1.png": [[1], "zz"]}',
+        b'{"folder": "x", "files": {"a/1.png": [[1], "zz"]}}',
+        b'{"folder": "x", "files": 3}',
+        b'{"folder": 3, "files": {}}',
+        b'{"folder": "x", "files": {"a/1.png": 3}}',
+    ],
 )
 def test_load_with_a_damaged_record_reads_all_files(photos, cache, read, settled, content):
     first = load(str(photos))

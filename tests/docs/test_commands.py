@@ -25,7 +25,7 @@ from training.studying import StudyOptions
 
 SCRIPTS = {"train.py", "evaluate.py", "generate.py", "study.py", "train_classifier.py"}
 MODULES = {
-    *("docs.address", "evaluation.reports", "training.export", "data.cub"),
+    *("docs.address", "evaluation.reports", "training.export", "data.cub", "data.cache"),
     *("benchmarks", "benchmarks.steps", "benchmarks.xla", "benchmarks.published"),
 }
 TRAININGS = sorted({tuple(argv) for argv in commands_of("train.py")})

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from cli import failures, flags
-from data import cache as cache_module
-from data.cache import Decoded, Decoder, cached
+from data import decoded
+from data.decoded import Decoded, Decoder, cached
 from tests.train.cases import files, steps_saved
 
 
@@ -219,7 +219,7 @@ def lying_disk(small_disk, monkeypatch):
 def test_cache_on_a_disk_that_fills_up_is_kept_in_memory(lying_disk, monkeypatch, platform):
     if platform == "without it":
         monkeypatch.delattr(os, "posix_fallocate")
-    found = cached("x", ["x"], lambda: decoder(200))
+    found = cached("x", ["x"], lambda: decoder(200), "/x")
     (note,) = found.notes
     assert note.startswith("kept in memory: cannot write the cache ")
     assert "No space left" in note
@@ -232,7 +232,7 @@ def test_cache_reserves_the_space_of_its_images(tmp_path, monkeypatch):
         monkeypatch.setenv("GAN_ZOO_CACHE", str(tmp_path / str(fallocate)))
         if not fallocate:
             monkeypatch.delattr(os, "posix_fallocate")
-        _, images = cache_module._begin(tmp_path / str(fallocate) / "x", (100, 64, 64, 3))
+        _, images = decoded._begin(tmp_path / str(fallocate) / "x", (100, 64, 64, 3))
         (file,) = (tmp_path / str(fallocate)).rglob("images.npy")
         assert file.stat().st_blocks * 512 >= 100 * 64 * 64 * 3
         assert not images.any()
@@ -240,9 +240,9 @@ def test_cache_reserves_the_space_of_its_images(tmp_path, monkeypatch):
 
 def test_cache_on_a_disk_that_is_full_at_the_end_is_kept_in_memory(tmp_path, monkeypatch):
     monkeypatch.setenv("GAN_ZOO_CACHE", str(tmp_path))
-    expected = cached("x", ["a"], lambda: decoder(20))
+    expected = cached("x", ["a"], lambda: decoder(20), "/x")
     monkeypatch.setattr(np, "save", no_space)
-    found = cached("x", ["b"], lambda: decoder(20))
+    found = cached("x", ["b"], lambda: decoder(20), "/x")
     assert "No space left" in found.notes[0]
     np.testing.assert_array_equal(found.train.images, expected.train.images)
     np.testing.assert_array_equal(found.train.labels, expected.train.labels)

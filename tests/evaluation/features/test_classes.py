@@ -1,4 +1,4 @@
-"""Which classifier fits the classes of a data set: by fingerprint, names of classes and images."""
+"""Classifiers that fit a data set: by its fingerprint, the names of its classes and its images."""
 
 import dataclasses
 
