@@ -201,11 +201,12 @@ class Archive:
 
 
 @contextlib.contextmanager
-def open_npz(file) -> Iterator[Archive]:
+def open_npz(file, advice: str = f"; {_WRITE}") -> Iterator[Archive]:
     """Open an .npz file to read arrays in the block.
 
     Args:
         file: path or file object.
+        advice: end of an error about a file that is no archive.
 
     Raises:
         UserError: the file or an array that is read is damaged or exceeds the memory; the caller
@@ -218,15 +219,15 @@ def open_npz(file) -> Iterator[Archive]:
     except MemoryError as error:
         problem = f"more than the free memory ({_first_line(error)})"
     except (TypeError, AttributeError):
-        problem = f"a single array, not an .npz archive; {_WRITE}"
+        problem = f"a single array, not an .npz archive{advice}"
     except ValueError as error:
         problem = str(error)
         if not zipfile.is_zipfile(file):
-            problem = f"not an .npz archive; {_WRITE}"
+            problem = f"not an .npz archive{advice}"
         elif "pickle" in problem.lower():
             problem = "contains Python objects (pickle), which are not read; save plain arrays"
     except _DAMAGED_ARCHIVE as error:
-        problem = f"cannot read it as an .npz archive ({_first_line(error)}); {_WRITE}"
+        problem = f"cannot read it as an .npz archive ({_first_line(error)}){advice}"
     raise UserError(problem)
 
 

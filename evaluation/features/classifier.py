@@ -108,7 +108,7 @@ def _loaded(path: pathlib.Path, name: str) -> Extractor:
 
     try:
         content = path.read_bytes()
-        with open_npz(io.BytesIO(content)) as archive:
+        with open_npz(io.BytesIO(content), advice="") as archive:
             arrays = {key: archive[key] for key in archive.files}
         of = Description(**json.loads(str(arrays.pop("description"))))
         network = build(tuple(of.image_shape), of.num_classes, of.width)

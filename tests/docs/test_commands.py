@@ -12,6 +12,7 @@ import fields
 from benchmarks.compare.__main__ import CompareOptions
 from benchmarks.gpu.__main__ import GpuOptions
 from cli import flags
+from data.cache import CacheOptions
 from data.cub import CubOptions
 from evaluation.options import EvaluateOptions
 from evaluation.reports import pages
@@ -75,6 +76,7 @@ def test_inline_flags_of_pages_are_flags_of_a_script():
         ClassifierOptions,
         ExportOptions,
         CubOptions,
+        CacheOptions,
         CompareOptions,
         GpuOptions,
     )

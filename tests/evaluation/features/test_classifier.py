@@ -270,7 +270,7 @@ def test_load_file_of_another_file_raises_with_the_reason(tmp_path, saved):
     other = "not a file that train_classifier.py wrote"
     for name, reason in (
         ("data.npz", f"{other} ('description')"),
-        ("cut.npz", f"{other} (File is not a zip file)"),
+        ("cut.npz", f"{other} (cannot read it as an .npz archive (File is not a zip file))"),
         ("none.npz", "no such file"),
     ):
         assert refusal(classifier.load_file, str(tmp_path / name)) == reason
