@@ -54,15 +54,22 @@ def lines_of(path: str) -> list[str]:
 
     Raises:
         UserError: the file cannot be read, or a line begins with a character that looks like a dash
-            or cannot be seen.
+            or cannot be seen, or has a space between a flag and its value.
     """
     found = []
     for number, line in enumerate(text_of(path).splitlines(), 1):
         line = line.strip()
         if reason := reason_of_typographic_dash(line):
             raise UserError(f"{path}, line {number}: {reason}", "flagfile")
-        if line and not line.startswith(("#", "//")):
-            found.append(line)
+        if not line or line.startswith(("#", "//")):
+            continue
+        flag, _, value = line.partition(" ")
+        if flag.startswith("-") and value and "=" not in flag:
+            raise UserError(
+                f"{path}, line {number}: {line}: expected one flag per line, as --name=value",
+                "flagfile",
+            )
+        found.append(line)
     return found
 
 

@@ -242,7 +242,8 @@ def _images(arrays: dict[str, np.ndarray], key: str, source: str) -> np.ndarray 
             return None
         raise _error(
             source,
-            f"expected the arrays {', '.join(_KEYS)} (all but x_train optional), got "
+            f"expected the arrays {', '.join(_KEYS)} (all but x_train optional), or images and "
+            "labels, got "
             f"{', '.join(sorted(arrays)[:10]) or 'none'}",
         )
     images = arrays[key]

@@ -25,7 +25,7 @@ def set_for_scripts() -> None:
 
 
 def require() -> None:
-    """Raise UserError if Keras has another backend, image data format or floatx."""
+    """Raise UserError if Keras has another backend, image data format, floatx or epsilon."""
     import keras
 
     config = keras.config
@@ -38,6 +38,7 @@ def require() -> None:
             "keras.config.set_image_data_format",
         ),
         ("floatx", config.floatx(), FLOATX, "keras.config.set_floatx"),
+        ("epsilon", config.epsilon(), EPSILON, "keras.config.set_epsilon"),
     ):
         if found != expected:
             raise UserError(

@@ -44,7 +44,8 @@ def load(package: Package) -> GenerativeModel:
         assign(model, tensors)
     except ValueError as error:
         raise UserError(
-            f"{package.tensors}: written by another version of the code ({error})", "pretrained"
+            f"{package.tensors}: damaged or written by another version of the code ({error})",
+            "pretrained",
         ) from None
     return model
 

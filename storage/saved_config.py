@@ -96,7 +96,7 @@ class SavedConfig:
         except (LookupError, TypeError, AttributeError, ValueError) as error:
             reason = f"it lacks the entry {error}" if isinstance(error, KeyError) else error
             raise UserError(
-                f"{self.config}: written by another version of the code ({reason})"
+                f"{self.config}: damaged or written by another version of the code ({reason})"
             ) from None
 
     def unreadable(self, reason: Exception | str) -> UserError:

@@ -206,7 +206,6 @@ def test_export_keeps_no_path_of_the_machine(tiny_run, digits, tmp_path, call):
         ("generate", ("--pretrained=p", "--step=1"), "step"),
         ("evaluate", ("--pretrained=p", "--images=i", "--dataset=d"), "run"),
         ("evaluate", ("--pretrained=p", "--step=1"), "step"),
-        ("evaluate", ("--run=r", "--dataset=d"), "dataset"),
         ("evaluate", ("--pretrained=coded", "--publish", "--repeats=3"), "publish"),
     ],
 )

@@ -276,16 +276,17 @@ def references_of(
         with waiting(f"loading {saved['name']}"):
             images = config.with_options(**place).load_data()
         if images.fingerprint != saved["fingerprint"]:
+            name = place.get("dataset", saved["name"])
             raise UserError(
-                f"{run.path}: trained on other images of {saved['name']}. Restore the data set, or "
-                f"set {'dataset or ' * takes_dataset(run)}data_dir"
+                f"{run.path}: trained on other images than those of {name}. Restore the data set, "
+                f"or set {'--dataset or ' * takes_dataset(run)}--data_dir"
             )
         references.append(runner.load_reference(images, request))
     return references
 
 
 def require_fitting_folder(config: options.Config, saved: Mapping[str, Any], name: str) -> None:
-    """Raise UserError if a folder cannot have the images of a run; none of its files is read.
+    """Raise UserError if a path cannot have the images of a run; no file in a folder is read.
 
     The path, which may be a stranger's, can be any folder of the machine.
 
@@ -295,6 +296,8 @@ def require_fitting_folder(config: options.Config, saved: Mapping[str, Any], nam
         name: name of the run in the error.
     """
     folder, least = Path(expanded(config.options.dataset)), saved.get("train_images")
+    if folder.is_absolute() and not folder.exists():
+        raise UserError(f"{name}: {folder}: no such folder or file; if it has moved, set --dataset")
     if data.known(config.options.dataset) or not folder.is_dir():
         return
     listing = find(folder, Reading(rules=config.rules))
@@ -303,7 +306,7 @@ def require_fitting_folder(config: options.Config, saved: Mapping[str, Any], nam
         raise UserError(
             f"{name}: trained on other images than those of {folder}, which has "
             f"{len(listing.files):,} PNG and JPEG files in {len(listing.classes):,} class folders. "
-            "Restore the data set, or set dataset"
+            "Restore the data set, or set --dataset"
         )
 
 

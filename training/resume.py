@@ -35,6 +35,11 @@ def check(config: Config, run: RunDirectory) -> None:
         raise run.without_checkpoints()
     # Without config.json, the checkpoint is compared with the configuration when it is restored.
     if trained and run.config.exists() and (changed := differences(Config.of_run(run), config)):
+        moved = Config.of_run(run).options.dataset
+        if os.path.abspath(config.options.dataset) == moved and not os.path.exists(moved):
+            raise UserError(
+                f"{run.path}: {moved}: no such folder or file; if it has moved, set --dataset"
+            )
         raise UserError(
             f"{run.path} was started with another configuration: {'; '.join(changed)}. Resume it "
             "with the old values, or set --outdir to a new directory"

@@ -341,7 +341,8 @@ def _download(path):
             )
             os.replace(file, path)
     except Exception as error:  # get_file raises bare Exceptions
-        reason = " ".join(str(error).split()) or type(error).__name__
+        text = " ".join(str(error).split())
+        reason = text.partition(f"{URL}: ")[2] or text or type(error).__name__
         raise UserError(
             f"the Inception weights are not at {path}, and cannot download them ({reason}); "
             f"download {URL} on a machine with a network and copy it there"

@@ -159,6 +159,16 @@ def test_byte_order_mark_within_a_flagfile_is_named_with_its_line(tmp_path):
         given(f"--flagfile={file}")
 
 
+def test_flag_and_value_on_a_line_of_a_flagfile_are_named_with_the_line(tmp_path):
+    file = tmp_path / "flags.txt"
+    file.write_text("--rate=0.5\n--number 4\n")
+    with pytest.raises(UserError) as error:
+        given(f"--flagfile={file}")
+    assert str(error.value) == (
+        f"flagfile: {file}, line 2: --number 4: expected one flag per line, as --name=value"
+    )
+
+
 def test_flagfile_and_flag_together_use_the_later_value(tmp_path):
     file = tmp_path / "flags.txt"
     file.write_text("--number=4\n--nosmooth\n")

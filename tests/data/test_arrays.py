@@ -79,8 +79,8 @@ X = images(3, 8, 8, 3)
 @pytest.mark.parametrize(
     ("arrays", "line"),
     [
-        ({"pictures": X}, r"expected the arrays x_train, .* optional\), got pictures"),
-        ({}, r"expected the arrays x_train, .* optional\), got none"),
+        ({"pictures": X}, r"expected the arrays x_train, .* images and labels, got pictures"),
+        ({}, r"expected the arrays x_train, .* images and labels, got none"),
         ({"x_train": X / 255}, "x_train must be uint8 from 0 to 255, got float64"),
         ({"x_train": X.astype(np.int64)}, "x_train must be uint8 .* got int64"),
         ({"x_train": X[0, 0]}, r"x_train must be .* got the shape \(8, 3\)"),

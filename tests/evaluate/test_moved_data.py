@@ -22,7 +22,8 @@ def with_dataset(run, name):
 def test_dataset_is_another_path_of_the_same_images(call, copied_run, digits, tmp_path):
     run = with_dataset(copied_run, str(tmp_path / "gone.npz"))
     assert call("evaluate", run, *MEASURED).refusal() == (
-        f"--dataset: {tmp_path / 'gone.npz'}: no such file"
+        f"{copied_run}: {tmp_path / 'gone.npz'}: no such folder or file; if it has moved, set "
+        "--dataset"
     )
     moved = shutil.copy(digits, tmp_path / "moved.npz")
     done = call("evaluate", run, *MEASURED, f"--dataset={moved}")
@@ -31,8 +32,8 @@ def test_dataset_is_another_path_of_the_same_images(call, copied_run, digits, tm
     np.savez(tmp_path / "other.npz", x_train=np.zeros((200, 28, 28), np.uint8))
     refusal = call("evaluate", run, *MEASURED, f"--dataset={tmp_path / 'other.npz'}").refusal()
     assert refusal == (
-        f"{copied_run}: trained on other images of digits. Restore the data set, or set dataset or "
-        "data_dir"
+        f"{copied_run}: trained on other images than those of {tmp_path / 'other.npz'}. Restore "
+        "the data set, or set --dataset or --data_dir"
     )
     run = with_dataset(copied_run, "MNIST")
     assert call("evaluate", run, *MEASURED, f"--dataset={moved}").refusal() == (

@@ -155,7 +155,7 @@ def test_publish_of_a_run_with_a_damaged_config_json_is_one_line(
     saved = {name: value for name, value in saved.items() if value is not None}
     (copied_run / "config.json").write_text(json.dumps(saved))
     refusal = call("evaluate", f"--run={copied_run}", "--publish").refusal()
-    version = "written by another version of the code"
+    version = "damaged or written by another version of the code"
     assert refusal == f"{copied_run}/config.json: {version} ({reason})"
     assert_nothing_published(published)
 

@@ -108,7 +108,7 @@ def test_folder_of_other_images_is_not_read(call, copied_run, tmp_path, monkeypa
     assert call("evaluate", f"--run={with_options(copied_run, dataset=str(folder))}", *MEASURED) \
         .refusal() == (
             f"{copied_run}: trained on other images than those of {folder}, which has 2 PNG and "
-            "JPEG files in 2 class folders. Restore the data set, or set dataset"
+            "JPEG files in 2 class folders. Restore the data set, or set --dataset"
         )  # fmt: skip
 
 

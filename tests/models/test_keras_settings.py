@@ -28,7 +28,8 @@ def test_settings_of_a_keras_json_are_replaced_by_those_of_the_scripts():
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("floatx", "float16"), ("image_data_format", "channels_first")]
+    ("name", "value"),
+    [("floatx", "float16"), ("image_data_format", "channels_first"), ("epsilon", 1e-3)],
 )
 def test_model_is_not_built_with_other_settings(name, value):
     setter = getattr(keras.config, f"set_{name}")

@@ -78,7 +78,7 @@ def test_load_without_a_run_raises(tmp_path):
 
 def test_load_of_an_unknown_model_raises(tmp_path):
     write_run(tmp_path, model="old_gan")
-    with pytest.raises(UserError, match=r"config\.json: written by another version .*old_gan"):
+    with pytest.raises(UserError, match=r"config\.json: damaged or written by another .*old_gan"):
         models.load(tmp_path)
 
 
@@ -96,4 +96,7 @@ def test_load_names_the_difference_of_another_version(tmp_path):
         config.write_text(json.dumps(saved | change))
         with pytest.raises(UserError) as error:
             models.load(tmp_path)
-        assert str(error.value) == f"{config}: written by another version of the code ({reason})"
+        assert (
+            str(error.value)
+            == f"{config}: damaged or written by another version of the code ({reason})"
+        )

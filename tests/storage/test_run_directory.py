@@ -419,7 +419,10 @@ def test_parsed_config_of_another_version_names_the_file(tmp_path, error, reason
 
     with pytest.raises(UserError) as raised:
         run.parsed_config(parse)
-    assert str(raised.value) == f"{run.config}: written by another version of the code ({reason})"
+    assert (
+        str(raised.value)
+        == f"{run.config}: damaged or written by another version of the code ({reason})"
+    )
 
 
 def test_error_of_a_run_without_checkpoints_depends_on_whether_it_had_one(tmp_path):

@@ -270,7 +270,7 @@ def test_config_of_run_with_unknown_fields_names_the_file(tmp_path):
     run.write_config(saved, {}, {}, "python train.py --model=gan", 1)
     with pytest.raises(UserError) as error:
         options.Config.of_run(run)
-    start = f"{run.config}: written by another version of the code ("
+    start = f"{run.config}: damaged or written by another version of the code ("
     assert str(error.value).startswith(start)
     assert "field_of_old" in str(error.value)
 

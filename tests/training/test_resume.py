@@ -52,6 +52,22 @@ def test_check_of_another_configuration_raises_with_each_difference(trained):
     )
 
 
+def test_check_with_a_folder_that_has_moved_names_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures").mkdir()
+    run = RunDirectory(tmp_path / "run")
+    run.checkpoints.mkdir(parents=True)
+    for suffix in (INDEX, DATA):
+        (run.checkpoints / f"ckpt-5{suffix}").write_bytes(b"x")
+    run.write_config(config("--dataset=pictures").as_dict(), {}, {}, "first", 10)
+    (tmp_path / "pictures").rename(tmp_path / "moved")
+    with pytest.raises(UserError) as error:
+        resume.check(config("--dataset=pictures"), run)
+    assert str(error.value) == (
+        f"{run.path}: {tmp_path}/pictures: no such folder or file; if it has moved, set --dataset"
+    )
+
+
 def test_check_of_another_configuration_before_the_first_checkpoint_passes(tmp_path):
     run = RunDirectory(tmp_path)
     run.write_config(config("--seed=1").as_dict(), {}, {}, "first", 10)
