@@ -198,7 +198,7 @@ def end_on(rectangle: Sequence[float], side: str, moved: float) -> tuple[float, 
 
 
 def text_width(text: str) -> int:
-    """Return the width of a line in pixels, at most that in a wide font."""
+    """Return the width of a line in pixels, at least that in a wide font."""
     return math.ceil(FONT * sum(EM.get(letter, OTHERS) for letter in text))
 
 
