@@ -96,6 +96,7 @@ def penalised(
     norm: str,
     losses: tuple[str, str],
     *,
+    d: str = DISCRIMINATOR,
     of_fake: bool,
     note: str = "",
 ) -> Diagram:
@@ -107,12 +108,13 @@ def penalised(
         point: text of the point at which the gradient is taken.
         norm: text of the gradient norm.
         losses: texts of the losses of D and of G.
+        d: name of D.
         of_fake: whether the point depends on the generated image.
         note: line below the legend.
     """
     rows = (0.62, 2.9)
     middle = sum(rows) / 2
-    boxes, arrows = scored(f"{DISCRIMINATOR}\n\nconvolutions,\nlayer norm", rows)
+    boxes, arrows = scored(f"{d}\n\nconvolutions,\nlayer norm", rows)
     boxes += [
         *pair("real image x", "noise z", rows, losses)[:-1],
         Box("g_loss", LOSS, rows[1] + 0.75, losses[1], "G", "loss"),
@@ -276,6 +278,7 @@ DIAGRAMS = [
         "interpolate\nx\u0302 = ε x +\n(1 − ε) G(z)",
         "∥∇D(x\u0302)∥",
         (PENALTY, WASSERSTEIN[1]),
+        d="critic D",
         of_fake=True,
         note="One ε, uniform on (0, 1), per image. D has five updates per update of G.",
     ),
