@@ -127,7 +127,7 @@ class Diagram:
         name: name of the file, without its ending.
         title: text for readers without the picture.
         boxes, arrows, frames: content.
-        note: line below the legend; empty: none.
+        note: lines below the legend; empty: none.
     """
 
     name: str
@@ -180,7 +180,12 @@ class Diagram:
         keys = [part.key for part in (*self.boxes, *self.frames)]
         corners = [y for arrow in self.arrows for _, y in self.points(arrow)]
         lowest = max([*(self.rectangle(key)[3] for key in keys), *corners])
-        return round(lowest + 12 + LEGEND + (LINE + 2 if self.note else 0))
+        return round(lowest + 12 + LEGEND + self.note_height)
+
+    @property
+    def note_height(self) -> int:
+        """Height of the note in pixels."""
+        return len(self.note.split("\n")) * LINE + 2 if self.note else 0
 
     @property
     def players(self) -> list[str]:
@@ -305,7 +310,7 @@ def box_lines(box: Box) -> list[str]:
 
 def legend_lines(diagram: Diagram, height: int) -> list[str]:
     """Return the elements of the legend: a field per player, the hexagon, and the note."""
-    middle = height - LEGEND / 2 - (LINE + 2 if diagram.note else 0)
+    middle = height - LEGEND / 2 - diagram.note_height
     lines, x = [], float(PAD)
     for player in diagram.players:
         fill, line, name = PLAYERS[player]
@@ -322,9 +327,9 @@ def legend_lines(diagram: Diagram, height: int) -> list[str]:
         f'<text x="{number(x + 26)}" y="{number(middle + 5)}" fill="{GRAY}">'
         "loss, coloured by what it trains</text>",
     ]
-    if diagram.note:
+    for k, text in enumerate(reversed(diagram.note.split("\n")) if diagram.note else ()):
         lines.append(
-            f'<text x="{PAD}" y="{number(height - LINE + 4)}" fill="{GRAY}">'
-            f"{escape(diagram.note)}</text>"
+            f'<text x="{PAD}" y="{number(height - 8 - (k + 0.3) * LINE)}" fill="{GRAY}">'
+            f"{escape(text)}</text>"
         )
     return lines

@@ -33,7 +33,7 @@ def bidirectional(
         Box("x", 0.89, top, "real\nimage x"),
         Box("e", 0.89, middle, "encoder E\nconvolutions", "E"),
         Box("ex", 0.89, bottom, latents[0]),
-        Box("fake", 2.62, top, "generated\nimage G(z)"),
+        Box("fake", 2.62, top, f"generated\nimage {'G(z, c)' if coded else 'G(z)'}"),
         Box("g", 2.62, middle, "generator G\ntransposed\nconvolutions", "G"),
         Box("z", 2.62, bottom, latents[1]),
         Box("f", 4.45, top, "F: convolutions\nF(x)", "D"),

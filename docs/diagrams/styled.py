@@ -31,7 +31,7 @@ def stylegan() -> Diagram:
         *LATENTS,
         Box("w", STYLE, 4.52, "w", height=430),
         *(Box(key, SYNTHESIS, y, text, "G") for key, (y, text) in layers.items()),
-        Box("noise", 6.26, 3.85, "noise\nper pixel", height=440),
+        Box("noise", 6.33, 3.85, "noise\nper pixel", height=440),
         Box("fake", 7.65, 6.7, "generated\nimage"),
         Box("x", 9.1, 6.7, "real\nimage x"),
         Box("d", 8.45, 5.0, "discriminator D\ntwo conv 3×3 per size,\nminibatch standard\n"
@@ -60,7 +60,8 @@ def stylegan() -> Diagram:
         "adaptive normalisations of the synthesis network; B scales the noise per pixel."
     )
     note = (
-        "A: affine map of w to a scale and a bias per channel. B: a learned strength per channel."
+        "A: affine map of w to a scale and a bias per channel. B: a learned strength per channel.\n"
+        "Growing (--growing_kimg): sizes are added one by one, each with a conv 1×1 of its own."
     )
     return Diagram("stylegan", title, boxes, arrows, frames, note)
 
@@ -79,7 +80,7 @@ def stylegan2() -> Diagram:
     convs = [name for name in names if name.startswith("conv")]
     boxes = [
         *LATENTS,
-        Box("w", STYLE, 3.75, "w", height=424),
+        Box("w", STYLE - 0.15, 3.75, "w", height=424),
         *(Box(key, SYNTHESIS, y, text, "G") for key, (y, text) in layers.items()),
         *(Box(f"to_{k}", 6.25, layers[key][0], "conv 1×1", "G") for k, key in enumerate(convs)),
         Box("up_image_1", 7.16, 2.28, "upsample", shape="operation"),

@@ -113,6 +113,8 @@ def test_texts_fit_into_their_boxes(name):
         points = drawing.POINT if box.shape == "loss" else 0
         assert max(map(font.getlength, box.lines)) <= right - left - 2 * points, box.key
         assert len(box.lines) * drawing.LINE <= bottom - top, box.key
+    for line in DIAGRAMS[name].note.split("\n"):
+        assert font.getlength(line) <= drawing.WIDTH - 2 * drawing.PAD, line
 
 
 def test_letters_have_at_least_13_pixels_at_a_width_of_760():
