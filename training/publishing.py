@@ -1,12 +1,20 @@
 """Records of runs to publish: finished runs of one flagfile and a seed."""
 
+import math
 import shlex
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from errors import UserError
+from evaluation.metric import logged_metric
 from storage.checkpoint_files import steps_of
 from storage.run_directory import RunDirectory
 from training import options
+from training.curves import POSITION
+
+QUANTILES = (0.05, 0.95)  # of a logged scalar, in the last third of the training
 
 
 def published_record(run: RunDirectory) -> dict:
@@ -28,7 +36,32 @@ def published_record(run: RunDirectory) -> dict:
     step = next(iter(steps_of(run.checkpoints)), 0)
     if not run.finished:
         raise UserError(f"{run.path}: the run stopped at step {step}. Finish it", "publish")
-    return training_record(run, step)
+    return training_record(run, step) | {"scalars": scalar_ranges(run.records(), step)}
+
+
+def scalar_ranges(records: Sequence[Mapping[str, float]], last_step: int) -> dict[str, list[float]]:
+    """Return the quantiles of each logged scalar in the last third of a training, by name.
+
+    Learning rates, the speed, metrics of samples and values that are not finite are left out.
+
+    Args:
+        records: entries of metrics.jsonl.
+        last_step: last step of the training.
+    """
+    from training.callbacks import LEARNING_RATES, SPEED  # imports TensorFlow
+
+    values: dict[str, list[float]] = {}
+    for record in records:
+        if not 2 * last_step < 3 * record["step"] <= 3 * last_step:
+            continue
+        for name, value in record.items():
+            of_run = name in POSITION or any(g.label_of(name) for g in (LEARNING_RATES, SPEED))
+            if math.isfinite(value) and not of_run and not logged_metric(name):
+                values.setdefault(name, []).append(value)
+    return {
+        name: [float(f"{value:.4g}") for value in np.quantile(of_name, QUANTILES)]
+        for name, of_name in values.items()
+    }
 
 
 def training_record(run: RunDirectory, step: int) -> dict:

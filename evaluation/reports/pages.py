@@ -185,6 +185,35 @@ def training_table(records: Sequence[dict], folder: Path) -> str:
     return table(list(columns), list(zip(*columns.values(), strict=True)))
 
 
+def scalars_table(records: Sequence[dict], folder: Path) -> str:
+    """Return the table of the ranges of logged scalars; empty if no record has one.
+
+    A range of several seeds is from their lowest 5 % quantile to their highest 95 % quantile.
+    """
+    groups = collections.defaultdict(list)
+    for record in records:
+        if record.get("scalars"):
+            groups[record["flagfile"]].append(record["scalars"])
+    names = dict.fromkeys(name for seeds in groups.values() for seed in seeds for name in seed)
+
+    def span(seeds: Sequence[dict], name: str) -> str:
+        found = [seed[name] for seed in seeds if name in seed]
+        if not found:
+            return "n/a"
+        low, high = min(low for low, _ in found), max(high for _, high in found)
+        return f"{cell(low)} to {cell(high)}"
+
+    if not groups:
+        return ""
+    rows = [[f"`{name}`", *(span(of, name) for of in groups.values())] for name in names]
+    columns = [
+        f"{flagfile_link(flagfile, folder)}, {len(seeds)} seed{'s' * (len(seeds) > 1)}"
+        for flagfile, seeds in groups.items()
+    ]
+    title = "5 to 95 % of the values in the last third of the training:"
+    return f"{title}\n\n{table(['scalar', *columns], rows)}"
+
+
 def published(name: str) -> bool:
     """Return whether a metric of samples is in the tables."""
     metric = families.find(name)
@@ -291,6 +320,7 @@ def metrics_tables() -> str:
 TABLES = {
     "models": models_table,
     "training": training_table,
+    "scalars": scalars_table,
     "quality": lambda records, _: values_table(records, published),
     "quality_ranges": lambda records, _: ranges_table(records, published),
     "codes": lambda records, _: values_table(records, of_codes),

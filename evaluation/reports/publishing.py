@@ -1,8 +1,9 @@
 """Published results: docs/results/results.json, and the pictures that pages show.
 
 A record describes a finished run of a committed flagfile: model, dataset, flagfile, seed, steps,
-kimg (thousands of real images seen), wall_minutes, machine, commit of the code, and metrics, each
-with its value and protocol.
+kimg (thousands of real images seen), wall_minutes, machine, commit of the code, scalars (the range
+of each logged scalar in the last third of the training: its 5 % and 95 % quantiles), and metrics,
+each with its value and protocol.
 """
 
 import json

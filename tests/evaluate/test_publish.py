@@ -85,7 +85,7 @@ def test_publish_of_a_finished_run_writes_its_record_figures_and_tables(
         (record,) = json.loads(published.RESULTS.read_text())
     assert list(record) == [
         "model", "dataset", "flagfile", "seed", "steps", "kimg", "wall_minutes", "machine",
-        "commit", "metrics",
+        "commit", "scalars", "metrics",
     ]  # fmt: skip
     last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
     environment = json.loads((run / "config.json").read_text())["environment"]
@@ -95,6 +95,10 @@ def test_publish_of_a_finished_run_writes_its_record_figures_and_tables(
     assert record["wall_minutes"] == round(last["seconds"] / 60, 1)
     assert record["machine"] == environment["machine"]
     assert record["metrics"] == evaluation_of(run)["metrics"]
+    assert set(record["scalars"]) == {name for name in last if "loss" in name} | {
+        name for name in last if "accuracy" in name or "gradient_norm" in name
+    }
+    assert record["scalars"]["d_loss"] == pytest.approx([last["d_loss"]] * 2, rel=1e-3)
     for name in ("samples.png", "neighbours.png"):
         copy = published.ASSETS / "tiny-seed3" / name
         assert copy.read_bytes() == (run / name).read_bytes(), name

@@ -51,6 +51,25 @@ def test_tables_have_minutes_of_steps_on_an_idle_machine(monkeypatch):
     assert "fd_digits 5 on MNIST, 5 min" in [row[-1] for row in rows]
 
 
+def test_scalars_table_has_the_lowest_and_the_highest_quantile_of_the_seeds():
+    request = "<!-- results: scalars flagfile=gan_mnist,other -->\n<!-- end of results -->\n"
+    assert pages.fill(request, [record()]) == request
+    one = record(scalars={"d_loss": [0.5, 0.75], "k": [0.0, 0.25]})
+    two = record(seed=1, scalars={"d_loss": [0.25, 0.625], "k": [0.125, 0.5]})
+    other = record(flagfile="configs/other.txt", scalars={"d_loss": [-1250.0, 2.0]})
+    filled = pages.fill(request, [one, two, other, record(seed=2)])
+    assert "\n\n5 to 95 % of the values in the last third of the training:\n\n" in filled
+    assert cells(filled.split("\n\n")[2]) == [
+        [
+            "scalar",
+            "[gan_mnist](configs/gan_mnist.txt), 2 seeds",
+            "[other](configs/other.txt), 1 seed",
+        ],
+        ["`d_loss`", "0.25 to 0.75", "-1,250 to 2"],
+        ["`k`", "0 to 0.5", "n/a"],
+    ]
+
+
 def test_training_table_omits_baselines():
     rows = block("training", [baseline(), record(), baseline(dataset="CIFAR10")])
     assert rows == block("training", [record()])

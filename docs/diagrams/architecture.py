@@ -1,10 +1,10 @@
-"""Diagram of the packages and their imports, from their docstrings: python -m docs.diagrams."""
+"""Diagram of the packages and their imports, from their docstrings."""
 
 import ast
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docs" / "architecture.svg"
 LEFT_OUT = ("fields", "errors", "waiting", "replicas")  # modules whose arrows are left out
 WIDTH, HEIGHT, ACROSS, DOWN = 132, 40, 168, 104  # pixels of a box, and of the grid
@@ -70,7 +70,3 @@ def diagram() -> str:
             f'<text x="{x}" y="{y + 5}" {STYLE}>{package}</text>',
         ]
     return "\n".join([*lines, "</svg>"]) + "\n"
-
-
-if __name__ == "__main__":
-    FILE.write_text(diagram())
