@@ -316,11 +316,12 @@ def test_flagfile_parses(path):
 
 
 def of_each_kind():
-    """Return a flagfile for each model, data set and network."""
+    """Return a flagfile for each model, data set but MNIST (see test_layers.py), and network."""
     found = {}
     for path in CONFIGS:
         config = options.parse([f"--flagfile={path}"])
-        found[config.options.model, config.options.dataset, config.hp.network] = path
+        if config.options.dataset != "MNIST":
+            found[config.options.model, config.options.dataset, config.hp.network] = path
     return found.values()
 
 

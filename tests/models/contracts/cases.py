@@ -37,6 +37,9 @@ SLOW_BUT_GAN = [
     pytest.param(name, marks=() if name == "gan" else pytest.mark.slow) for name in ADVERSARIAL
 ]
 
+# Adversarial models whose steps or networks differ.
+OF_EACH_STEP = ("gan", "cgan", "infogan", "began", "bigan", "stylegan2")
+
 # Models with networks of their own.
 STYLED = ("stylegan", "stylegan2")
 ANY_NETWORK = [name for name in ADVERSARIAL if name not in STYLED]
