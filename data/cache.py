@@ -27,7 +27,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import fields
 from cli import flags
 from data import decoded, digests
-from data.arrays import open_npz
+from data.archive import open_npz
 from data.listing import count, listed
 from errors import UserError, printable
 from fields import field
@@ -125,7 +125,7 @@ def of_statistics(path: pathlib.Path) -> str:
     with open_npz(path) as arrays:
         if missing := {"count", "mean", "covariance", "features"} - {*arrays.files}:
             raise KeyError(*missing)
-        about = json.loads(str(arrays["description"])) if "description" in arrays.files else {}
+        about = json.loads(*arrays.texts("description")) if "description" in arrays else {}
     if about.get("format", STATISTICS_FORMAT) != STATISTICS_FORMAT:
         raise Unusable(UNREADABLE)
     if not about:
@@ -136,7 +136,7 @@ def of_statistics(path: pathlib.Path) -> str:
 def of_classifier(path: pathlib.Path) -> str:
     """Return the description of a trained classifier. Raises one of _DAMAGE."""
     with open_npz(path) as arrays:
-        about = json.loads(str(arrays["description"]))
+        about = json.loads(*arrays.texts("description"))
     return f"classifier of {'gray versions of ' * about.get('gray', False)}{about['dataset']}"
 
 

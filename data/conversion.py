@@ -220,29 +220,39 @@ def _eight_bit(
     peak = max(high for _, high in image.getextrema()[:3]) << 8 | 255
     if bits in (None, 16):
         return image, peak
-    values = _colours_of_16_bits(image, stored, reopen)
-    eight = Image.fromarray(_scale_16_bit(values, bits))
-    if stored == "RGB;16B" and "transparency" in image.info:
-        seen = (values != np.array(image.info["transparency"])).any(-1)
-        eight.putalpha(Image.fromarray(np.uint8(seen * 255)))
+    upper, lower = _bytes_of_16_bits(image, stored, reopen)
+    hidden = image.info.get("transparency") if stored == "RGB;16B" else None
+    scaled, alpha = np.empty(upper.shape, np.uint8), np.empty(upper.shape[:2], np.uint8)
+    for start in range(0, len(upper), _ROWS):  # values take 8 bytes per pixel
+        rows = slice(start, start + _ROWS)
+        values = upper[rows].astype(np.uint16) << 8 | lower[rows]
+        scaled[rows] = _scale_16_bit(values, bits)
+        if hidden is not None:
+            alpha[rows] = np.uint8((values != np.array(hidden)).any(-1) * 255)
+    eight = Image.fromarray(scaled)
+    if hidden is not None:
+        eight.putalpha(Image.fromarray(alpha))
     return eight, peak
 
 
-def _colours_of_16_bits(
+def _bytes_of_16_bits(
     image: Image.Image, stored: str, reopen: Callable[[], Image.Image]
-) -> np.ndarray:
-    """Return uint16 [h, w, 2], [h, w, 3] or [h, w, 4] of an image of which Pillow reads 8 bits."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the upper and the lower bytes of the values of an image of 16 bits in colour.
+
+    Pillow reads the upper ones. Both are uint8 [h, w, 2], [h, w, 3] or [h, w, 4].
+    """
 
     def read_as(mode: str) -> np.ndarray:
         again = reopen()
         again.tile = [tile._replace(args=mode) for tile in again.tile]
-        return np.asarray(again).astype(np.uint16)
+        return np.asarray(again)
 
     if stored == "LA;16B":  # as four bytes per pixel
         both = read_as("RGBA")
-        return both[..., ::2] << 8 | both[..., 1::2]
-    lower = read_as(stored.replace("16B", "16L"))  # of little-endian values the upper byte
-    return np.asarray(image).astype(np.uint16) << 8 | lower
+        return both[..., ::2], both[..., 1::2]
+    # Of little-endian values the upper byte is the lower one.
+    return np.asarray(image), read_as(stored.replace("16B", "16L"))
 
 
 def _opaque(image: Image.Image, gray: bool, kinds: list[str]) -> Image.Image:

@@ -15,6 +15,7 @@ import dataclasses
 import errno
 import hashlib
 import json
+import math
 import os
 import pathlib
 import shutil
@@ -25,9 +26,11 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from data.image_data import ImageData, Split, fingerprint
-from errors import warn
+from errors import UserError, warn
 from storage.cache import cache_directory, mark_used
 from storage.files import write_atomically
+from storage.memory import available_memory
+from storage.memory import described as human
 from waiting import Work, waiting
 
 FORMAT = 1  # version of entries and conversion: increase it when either changes
@@ -84,6 +87,9 @@ def cached(
         content: JSON-serializable description of everything that the pixels depend on.
         decoder: called only if the set must be decoded.
         source: absolute path of the files of the set, for the list of the entries.
+
+    Raises:
+        UserError: neither the cache nor the free memory has room for the images.
     """
     key = hashlib.sha256(json.dumps([FORMAT, *content]).encode()).hexdigest()
     entry = cache_directory() / key
@@ -143,7 +149,7 @@ def _begin(entry: pathlib.Path, shape: tuple[int, ...]) -> tuple[pathlib.Path, n
         with contextlib.suppress(OSError):
             if abandoned.stat().st_mtime < time.time() - ABANDONED_AFTER:
                 shutil.rmtree(abandoned)
-    if shutil.disk_usage(entry.parent).free < np.prod(shape, dtype=np.int64) + 2**24:
+    if shutil.disk_usage(entry.parent).free < math.prod(shape) + 2**24:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(entry.parent))
     unfinished = entry.parent / (UNFINISHED + uuid.uuid4().hex)
     unfinished.mkdir()
@@ -255,7 +261,16 @@ def _publish(unfinished: pathlib.Path, entry: pathlib.Path):
 
 
 def _in_memory(name: str, decoder: Decoder, work: Work, reason: OSError) -> ImageData:
-    images = np.empty((decoder.capacity, *decoder.image_shape), np.uint8)
+    shape = (decoder.capacity, *decoder.image_shape)
+    size, available = math.prod(shape), available_memory()
+    if available is not None and size > available:
+        raise UserError(
+            f"{name}: its {decoder.capacity:,} images take {human(size)}, more than the "
+            f"{human(available)} of memory that are free, and the cache {cache_directory()} "
+            f"cannot have them ({reason.strerror or reason}); set GAN_ZOO_CACHE to a folder on a "
+            "larger disk"
+        )
+    images = np.empty(shape, np.uint8)
     labels, decoded = _decode(images, decoder, work)
     return _kept_in_memory(name, images, labels, decoded, decoder, reason)
 

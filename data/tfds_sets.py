@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import math
 import os
 import pathlib
 import re
@@ -19,17 +21,27 @@ from data.decoded import Decoded, Decoder, cached
 from data.image_data import ImageData
 from data.labels import MOST_CLASSES, UNKNOWN, numbered
 from data.listing import count
-from data.reading import DEFAULT, Reading
+from data.reading import DEFAULT, MAX_IMAGE_PIXELS, Reading
 from errors import UserError, near
+from storage.memory import described
 from storage.paths import expanded
 from waiting import Work, waiting
 
 if TYPE_CHECKING:
+    import tensorflow as tf
     import tensorflow_datasets as tfds
 
 PROBE_SECONDS = 3.0
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")
-_BATCH = 512
+_BATCH, _BATCH_BYTES = 512, 2**26  # images and bytes that are decoded at once, at most
+_LONGEST_SIDE = 2**16 - 1
+# What TensorFlow writes before a message: nodes and iterators.
+_OF_TENSORFLOW = re.compile(
+    r"^(?:\{\{function_node .*?\}\} )?"
+    r"(?:Error in user-defined function passed to \S+ transformation with iterator: \S+: )?"
+    r"(?:\{\{function_node .*?\}\} )?"
+)
+_RECORD = 16  # bytes of a TFRecord beside its content
 _OWN_FEATURES = "tensorflow_datasets."
 
 
@@ -52,13 +64,16 @@ def load(
     directory = expanded(data_dir or "~", "data_dir")  # by default TFDS uses ~
     with waiting("loading TensorFlow Datasets"):
         builder = _builder(name, data_dir and directory, known)
-    shape, class_names, has_numbers = _image_features(builder, name)
+    with _one_line_of_tfds(f"{name}: TFDS cannot read its features"):
+        shape, class_names, has_numbers = _image_features(builder, name)
     has_numbers = has_numbers and not reading.uses_first_rules
     has_16_bits = builder.info.features["image"].np_dtype == np.uint16
     require_16_bits(reading.bits, has_16_bits, builder.name)
     size = reading.image_size or _common_size(name, shape)
     _prepare(builder, name)
-    splits, notes = _chosen_splits(builder, name)
+    with _one_line_of_tfds(f"{name}: TFDS cannot read its splits"):
+        splits, notes = _chosen_splits(builder, name)
+        _require_files(splits, name)
     channels = 1 if shape[-1] in (1, 2) else 3
     config = f"-{builder.builder_config.name}" if builder.builder_config else ""
     return cached(
@@ -102,13 +117,19 @@ def _builder(name: str, data_dir: str | None, known: Iterable[str]) -> tfds.core
             "(others: https://www.tensorflow.org/datasets/catalog)",
             "dataset",
         )
+    with _one_line_of_tfds(f"{name}: TFDS cannot set it up"), _own_features_only(name):
+        return tfds.builder(base + rest, data_dir=data_dir)
+
+
+@contextlib.contextmanager
+def _one_line_of_tfds(problem: str, advice: str = "") -> Iterator[None]:
+    """Context of calls of TFDS and of a builder's own code, whose errors become a UserError."""
     try:
-        with _own_features_only(name):
-            return tfds.builder(base + rest, data_dir=data_dir)
+        yield
     except UserError:
         raise
-    except Exception as error:  # a builder's own code may raise anything
-        raise UserError(f"{name}: TFDS cannot set it up ({_one_line(error)})", "dataset") from error
+    except Exception as error:
+        raise UserError(f"{problem} ({_one_line(error)}){advice}", "dataset") from error
 
 
 @contextlib.contextmanager
@@ -140,6 +161,8 @@ def _own_features_only(name: str) -> Iterator[None]:
 
 def _one_line(error: Exception) -> str:
     message = re.sub(r"^Failed to construct dataset .*?}\": ", "", str(error).strip())
+    message = _OF_TENSORFLOW.sub("", message)
+    message = re.sub(r"^assertion failed: \[(.*?)\].*", r"\1", message, flags=re.DOTALL)
     return (message.splitlines() or [type(error).__name__])[0][:300]
 
 
@@ -158,9 +181,23 @@ def _image_features(
     if not isinstance(image, tfds.features.Image):
         found = ", ".join(sorted(features)) or "none"
         raise UserError(f'{name}: not an image set: no feature "image", only {found}', "dataset")
+    if len(image.shape) != 3 or not all(
+        side is None or 0 < side <= _LONGEST_SIDE for side in image.shape
+    ):
+        raise UserError(
+            f"{name}: expected images [h, w, c] with sides up to {_LONGEST_SIDE:,}, got "
+            f"{image.shape}",
+            "dataset",
+        )
     if image.np_dtype not in (np.uint8, np.uint16):
         raise UserError(f"{name}: expected uint8 or uint16 images, got {image.np_dtype}", "dataset")
     if isinstance(label, tfds.features.ClassLabel) and label.num_classes:
+        if label.num_classes > MOST_CLASSES:
+            raise UserError(
+                f"{name}: it has {label.num_classes:,} classes, and there may be at most "
+                f"{MOST_CLASSES:,}",
+                "dataset",
+            )
         return image.shape, tuple(map(label.int2str, range(label.num_classes))), False
     numeric = isinstance(label, tfds.features.Tensor) and label.shape == ()
     return image.shape, (), numeric and np.issubdtype(label.np_dtype, np.integer)
@@ -237,6 +274,22 @@ def _chosen_splits(builder: tfds.core.DatasetBuilder, name: str):
     return [splits["train"], *([splits[test]] if test else [])], notes
 
 
+def _require_files(splits: list[tfds.core.SplitInfo], name: str) -> None:
+    """Raise UserError if the files of splits cannot have as many records as the set promises."""
+    for split in splits:
+        paths = [pathlib.Path(path) for path in split.filepaths]
+        if missing := [path for path in paths if not path.is_file()]:
+            raise UserError(f"{missing[0]}: no such file; prepare {name} again", "dataset")
+        size = sum(path.stat().st_size for path in paths)
+        if split.num_examples * _RECORD > size:
+            raise UserError(
+                f"{name}: the files of the {split.name} split have {described(size)}, too few for "
+                f"the {split.num_examples:,} records that dataset_info.json promises; prepare it "
+                "again",
+                "dataset",
+            )
+
+
 def _decode(
     builder: tfds.core.DatasetBuilder,
     splits: list[tfds.core.SplitInfo],
@@ -248,7 +301,6 @@ def _decode(
     work: Work,
 ) -> Decoded:
     """Decode the splits into images and labels, in the order of their records."""
-    import tensorflow as tf
     import tensorflow_datasets as tfds
 
     shape, class_names, _ = _image_features(builder, builder.name)
@@ -257,18 +309,24 @@ def _decode(
     eight_bit = builder.info.features["image"].np_dtype == np.uint8
     unchanged = eight_bit and shape == images.shape[1:]
     conversions, counts, k = Conversions(reading.bits), [], 0
+    varies = None in shape
+    most = MAX_IMAGE_PIXELS if varies else shape[0] * shape[1]
+    at_once = 1 if varies else max(min(_BATCH, _BATCH_BYTES // math.prod(shape)), 1)
+    limited = tfds.decode.make_decoder()(functools.partial(_decoded, most=most))
     for split in splits:
         start = k
-        records = builder.as_dataset(
-            split=split.name,
-            shuffle_files=False,
-            decoders=tfds.decode.PartialDecoding(
-                {"image": True, "label": True} if labelled else {"image": True}
-            ),
-            read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
-        )
-        try:
-            for batch in tfds.as_numpy(records.batch(1 if None in shape else _BATCH).prefetch(2)):
+        problem = f"{builder.data_dir}: cannot read the {split.name} records"
+        with _one_line_of_tfds(problem, f"; prepare {builder.name} again"):
+            records = builder.as_dataset(
+                split=split.name,
+                shuffle_files=False,
+                decoders=tfds.decode.PartialDecoding(
+                    {"image": True, "label": True} if labelled else {"image": True},
+                    decoders={"image": limited()},
+                ),
+                read_config=tfds.ReadConfig(interleave_cycle_length=1, try_autocache=False),
+            )
+            for batch in tfds.as_numpy(records.batch(at_once).prefetch(2)):
                 rows = slice(k, k + len(batch["image"]))
                 if unchanged:
                     images[rows] = batch["image"]
@@ -280,17 +338,57 @@ def _decode(
                 if labelled:
                     labels[rows] = batch["label"]
                 k = work.done = rows.stop
-        except tf.errors.OpError as error:
-            raise UserError(
-                f"{builder.data_dir}: cannot read the {split.name} records ({_one_line(error)}); "
-                f"prepare {builder.name} again"
-            ) from error
+            if class_names and labels[start:k].max() >= len(class_names):
+                raise ValueError(
+                    f"a label is {labels[start:k].max()}, of {len(class_names)} classes"
+                )
         counts.append(k - start)
     notes = (*notes, *conversions.notes())
     if not has_numbers:
         return Decoded(*counts, notes=notes)
     names, problem = _number(labels[:k], counts[0])
     return Decoded(*counts, notes=(*notes, *problem), class_names=names)
+
+
+def _decoded(serialized: tf.Tensor, feature: tfds.features.Image, most: int) -> tf.Tensor:
+    """Return the pixels of an image file; an error before it is decoded if it has too many.
+
+    Args:
+        serialized: bytes of the file.
+        feature: the feature.
+        most: number of pixels.
+    """
+    import tensorflow as tf
+
+    def sides(position: int, kind: tf.DType, little: bool) -> tf.Tensor:
+        both = tf.strings.substr(serialized, position, 2 * kind.size)
+        return tf.cast(tf.io.decode_raw(both, kind, little_endian=little), tf.int64)
+
+    def begins_with(start: bytes) -> tf.Tensor:
+        return tf.equal(tf.strings.substr(serialized, 0, len(start)), start)
+
+    found = tf.case(
+        [
+            (begins_with(b"\x89PNG"), lambda: sides(16, tf.int32, False)),
+            (begins_with(b"GIF8"), lambda: sides(6, tf.uint16, True)),
+            (
+                begins_with(b"\xff\xd8"),
+                lambda: tf.cast(tf.io.extract_jpeg_shape(serialized)[:2], tf.int64),
+            ),
+            # TensorFlow requires all bytes of a BMP file.
+            (begins_with(b"BM"), lambda: tf.constant([1, 1], tf.int64)),
+        ],
+        default=lambda: tf.constant([0, 0], tf.int64),
+    )
+    pixels = tf.reduce_prod(found)
+    checks = [
+        tf.debugging.Assert(
+            tf.reduce_all(found > 0), ["an image is no PNG, JPEG, GIF or BMP file"]
+        ),
+        tf.debugging.Assert(pixels <= most, [f"an image has more than {most:,} pixels"]),
+    ]
+    with tf.control_dependencies(checks):
+        return feature.decode_example(tf.identity(serialized))
 
 
 def _number(labels: np.ndarray, train: int) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -13,7 +13,7 @@ import numpy as np
 import data
 import plotting
 from data import ImageData, Split
-from data.arrays import open_npz
+from data.archive import open_npz
 from errors import UserError, warn
 from evaluation.reference import BATCH, in_batches
 from storage.paths import expanded

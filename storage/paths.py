@@ -48,12 +48,18 @@ def one_path(text: str) -> str:
             f"expected a path in UTF-8 without control characters, got {shown!r}. Rename the "
             "folder or file"
         )
-    path = expanded(text)
-    if len(path.encode()) > LONGEST or any(
-        len(part.encode()) > LONGEST_NAME for part in Path(path).parts
-    ):
-        raise UserError(f"no file can have a name as long as {text[:40]}...")
+    require_possible(path := expanded(text))
     return path
+
+
+def require_possible(path: str) -> None:
+    """Raise UserError if no file can have a path, because it or a part of it is too long."""
+
+    def length(text: str) -> int:
+        return len(text.encode(errors="surrogatepass"))
+
+    if length(path) > LONGEST or any(length(part) > LONGEST_NAME for part in Path(path).parts):
+        raise UserError(f"no file can have a name as long as {path[:40]}...")
 
 
 def several_paths(text: str) -> str:

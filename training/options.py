@@ -16,7 +16,7 @@ from errors import UserError, near
 from models import REGISTRY, schedules
 from models.declarations.base import Hyperparameters
 from models.networks import stages
-from storage.paths import expanded, require_apart
+from storage.paths import expanded, one_path, require_apart, require_possible
 from storage.run_directory import RunDirectory
 from storage.saved_config import SavedConfig
 from training.run_options import OF_DISTRIBUTION, OF_EVALUATIONS, RunOptions
@@ -170,9 +170,12 @@ class Config:
         hp = hyperparameters.of_saved(saved["hyperparameters"])
         if not isinstance(given := saved.get("given", {}), dict):
             raise TypeError("given is not of the type dict")
-        return cls(
-            RunOptions(**saved["options"]), hp, given, **described_reading(saved.get("data"))
-        )
+        options = RunOptions(**saved["options"])
+        for spec in dataclasses.fields(options):
+            value = getattr(options, spec.name)
+            if spec.metadata.get("convert") is one_path and isinstance(value, str):
+                require_possible(value)
+        return cls(options, hp, given, **described_reading(saved.get("data")))
 
     @classmethod
     def of_run(cls, run: SavedConfig) -> "Config":

@@ -13,7 +13,8 @@ import pathlib
 import numpy as np
 
 from data import known
-from data.arrays import open_npz
+from data.archive import Archive, open_npz
+from data.labels import MOST_CLASSES
 from errors import UserError
 from evaluation.features import DIGIT_NAMES, DIGITS, fixed_names
 from evaluation.features.extractor import Extractor, TrainedOn, plain_name
@@ -23,6 +24,8 @@ from storage.paths import expanded
 
 DIGITS_FILE = pathlib.Path(__file__).resolve().parents[2] / "assets" / "digits.npz"
 DIGITS_SHA256 = "2e2175fd2589a9806f7d1a05180b1d957b5b713bf8ca71ca7403e78509beb042"
+_DESCRIPTION = "description"
+_LONGEST_DESCRIPTION = 2**20  # bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +81,7 @@ def build(image_shape: tuple[int, int, int], num_classes: int, width: int):
 def save(path: pathlib.Path, network, description: Description) -> None:
     """Save the weights and the description as an .npz file of plain arrays."""
     weights = {f"weight_{k:02}": np.asarray(w) for k, w in enumerate(network.weights)}
-    write_npz(path, {"description": json.dumps(dataclasses.asdict(description)), **weights})
+    write_npz(path, {_DESCRIPTION: json.dumps(dataclasses.asdict(description)), **weights})
 
 
 def load(path: pathlib.Path, name: str = "") -> Extractor:
@@ -109,13 +112,15 @@ def _loaded(path: pathlib.Path, name: str) -> Extractor:
     try:
         content = path.read_bytes()
         with open_npz(io.BytesIO(content), advice="") as archive:
-            arrays = {key: archive[key] for key in archive.files}
-        of = Description(**json.loads(str(arrays.pop("description"))))
-        network = build(tuple(of.image_shape), of.num_classes, of.width)
-        network.set_weights([arrays[key] for key in sorted(arrays)])
-        accuracy = None if of.test_accuracy is None else float(of.test_accuracy)
-        trained_on = TrainedOn(of.num_classes, tuple(of.class_names), of.fingerprint, accuracy)
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
+            names = sorted({*archive.files} - {_DESCRIPTION})
+            headers = [archive.header(name) for name in names]
+            of = _description(archive)
+            _require_weights(of, headers)
+            weights = [archive[name] for name in names]
+        network = build(of.image_shape, of.num_classes, of.width)
+        network.set_weights(weights)
+        trained_on = TrainedOn(of.num_classes, of.class_names, of.fingerprint, of.test_accuracy)
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ValueError(reason[0]) from None
 
@@ -133,6 +138,57 @@ def _loaded(path: pathlib.Path, name: str) -> Extractor:
     digest = hashlib.sha256(content).hexdigest()
     resizing = "gray" if of.gray else "none"
     return Extractor(name, digest, resizing, network.output_shape[0][-1], outputs, trained_on)
+
+
+def _description(archive: Archive) -> Description:
+    """Return the description in a file; ValueError or TypeError if it is not valid."""
+    if _DESCRIPTION not in archive:
+        raise ValueError(f"it has no array {_DESCRIPTION}")
+    shape, kind = archive.header(_DESCRIPTION)
+    if shape != () or kind.kind != "U" or kind.itemsize > _LONGEST_DESCRIPTION:
+        raise ValueError(f"its {_DESCRIPTION} is no text")
+    (text,) = archive.texts(_DESCRIPTION)
+    of = Description(**json.loads(text))
+    counts = {"num_classes": (of.num_classes, MOST_CLASSES), "width": (of.width, 2**16)}
+    if type(of.image_shape) is not list or len(of.image_shape) != 3:
+        raise TypeError("image_shape is no list of three numbers")
+    counts |= {f"image_shape[{k}]": (n, 2**16) for k, n in enumerate(of.image_shape)}
+    for name, (value, most) in counts.items():
+        if type(value) is not int or not 0 < value <= most:
+            raise TypeError(f"{name} is no integer from 1 to {most:,}")
+    texts = {"dataset": of.dataset, "fingerprint": of.fingerprint}
+    if type(of.class_names) is not list and of.class_names != ():  # none in earlier versions
+        raise TypeError("class_names is no list")
+    texts |= {f"class_names[{k}]": name for k, name in enumerate(of.class_names)}
+    for name, value in texts.items():
+        if type(value) is not str:
+            raise TypeError(f"{name} is no text")
+    if type(of.gray) is not bool:
+        raise TypeError("gray is neither true nor false")
+    accuracy = None if of.test_accuracy is None else float(of.test_accuracy)
+    return dataclasses.replace(
+        of,
+        image_shape=tuple(of.image_shape),
+        class_names=tuple(of.class_names),
+        test_accuracy=accuracy,
+    )
+
+
+def _require_weights(of: Description, found: list[tuple[tuple[int, ...], np.dtype]]) -> None:
+    """Raise ValueError unless arrays have the shapes of the weights, before these are made.
+
+    Args:
+        of: the description of the network that `build` makes.
+        found: shapes and types of the arrays in the order of the weights.
+    """
+    expected, before = [], of.image_shape[-1]
+    for size, multiple in ((5, 1), (3, 2), (3, 4), (3, 4)):
+        channels = multiple * of.width
+        expected += [(size, size, before, channels), *[(channels,)] * 4]
+        before = channels
+    expected += [(before, of.num_classes), (of.num_classes,)]
+    if [shape for shape, _ in found] != expected or any(kind.kind != "f" for _, kind in found):
+        raise ValueError("its arrays are not the weights of the network that it describes")
 
 
 def load_file(path: str) -> Extractor:

@@ -10,10 +10,13 @@ from typing import Any
 from errors import UserError, either
 from evaluation.features import fixed_names
 from evaluation.features.extractor import Extractor, plain_name
+from storage.memory import described
 from storage.paths import expanded
 
 # Classes of Keras that contain code or load it from elsewhere.
 EXECUTABLE = {"Lambda", "__lambda__", "TFSMLayer", "TorchModuleWrapper", "JaxLayer", "FlaxLayer"}
+
+CONFIG, LONGEST_CONFIG = "config.json", 2**26  # name and bytes of the description of the layers
 
 
 def load(path: str) -> Extractor:
@@ -84,14 +87,17 @@ def require_layers_of_keras(file: pathlib.Path) -> None:
     """
     import keras
 
-    with zipfile.ZipFile(file) as archive:
-        config = json.loads(archive.read("config.json"))
-    for described in _objects(config):
-        name, module = described["class_name"], described.get("module") or "keras"
+    with zipfile.ZipFile(file) as archive, archive.open(CONFIG) as member:
+        content = member.read(LONGEST_CONFIG + 1)
+    if len(content) > LONGEST_CONFIG:
+        raise UserError(f"its {CONFIG} has more than {described(LONGEST_CONFIG)}")
+    config = json.loads(content)
+    for one in _objects(config):
+        name, module = one["class_name"], one.get("module") or "keras"
         # Where Keras searches for a registered object.
-        registered = described.get("registered_name", name)
+        registered = one.get("registered_name", name)
         if name == "function":
-            registered = described.get("config")
+            registered = one.get("config")
         if isinstance(registered, str) and keras.saving.get_registered_object(registered):
             continue
         if name in EXECUTABLE or str(module).split(".")[0] not in ("keras", "builtins"):

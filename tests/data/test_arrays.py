@@ -199,6 +199,22 @@ def flipped(path):
     path.write_bytes(content)
 
 
+def encrypted(path):
+    np.savez(path, x_train=X)
+    content = bytearray(path.read_bytes())
+    content[content.index(b"PK\1\2") + 8] |= 1  # flag of the entry in the directory
+    path.write_bytes(content)
+
+
+def of_damaged_lzma(path):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_LZMA) as file:
+        file.writestr("x_train.npy", bytes(10_000))
+    content = bytearray(path.read_bytes())
+    place = content.index(b"x_train.npy") + len("x_train.npy")
+    content[place + 4] = 255  # properties of the compression
+    path.write_bytes(content)
+
+
 @pytest.mark.parametrize(
     ("write", "line"),
     [
@@ -207,6 +223,9 @@ def flipped(path):
         (flipped, "cannot read it as an .npz archive"),
         (lambda path: path.write_text("hello"), "not an .npz archive; write it with np.savez"),
         (lambda path: path.write_bytes(b""), "cannot read it as an .npz archive"),
+        (lambda path: path.write_bytes(b"PK, a text"), "not an .npz archive; write it"),
+        (encrypted, r"cannot read it as an .npz archive \(File 'x_train.npy' is encrypted"),
+        (of_damaged_lzma, "cannot read it as an .npz archive"),
     ],
 )
 def test_load_of_an_invalid_npz_file_raises_one_line(tmp_path, write, line):
@@ -257,14 +276,36 @@ def test_array_that_is_not_whole_is_one_line(tmp_path, call, shape, content, lin
 
 @pytest.mark.parametrize("call", [load, lambda path: read_images(pathlib.Path(path))])
 def test_array_that_exceeds_the_free_memory_is_one_line(tmp_path, monkeypatch, call):
-    archive(tmp_path / "set.npz", (12, 2**20), bytes(12 * 2**20))
+    archive(tmp_path / "set.npz", (12, 2**10, 2**10), bytes(12 * 2**20))
     monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
     memory.MEMINFO.write_text("MemTotal: 9 kB\nMemAvailable: 10240 kB\n")
     with pytest.raises(UserError) as refusal:
         call(str(tmp_path / "set.npz"))
     assert (
-        "x_train is uint8 (12, 1048576), 12.0 MiB, more than the 10.0 MiB of memory that are free"
+        "x_train is uint8 (12, 1024, 1024), 12.0 MiB, more than the 10.0 MiB of memory that are "
+        "free"
     ) in str(refusal.value)
+
+
+def test_header_is_checked_before_an_array_is_read(tmp_path, monkeypatch):
+    """An archive of some KB can have GB of zeros, also in arrays that do not fit."""
+    arrays = {"x_train": np.zeros((4, 16, 16), np.uint8)}
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
+    memory.MEMINFO.write_text("MemAvailable: 64 kB\n")
+    for wrong, line in (
+        ({"x_train": np.zeros((4, 256, 256))}, "x_train must be uint8 .* got float64"),
+        ({"y_train": np.zeros(2**17, np.int64)}, r"y_train must be .* got the shape \(131072,\)"),
+        ({"class_names": np.zeros(2**17, "<U4")}, "class_names must be .* got <U4 of the shape"),
+    ):
+        assert next(iter(wrong.values())).nbytes > 2**16
+        with pytest.raises(UserError, match=line):
+            load(saved(tmp_path, **{**arrays, **wrong}))
+
+
+def test_class_names_that_are_no_characters_raise(tmp_path):
+    names = np.frombuffer(b"\0\0\x11\0a\0\0\0b\0\0\0", "<U1")  # U+110000 does not exist
+    with pytest.raises(UserError, match=r"class_names has numbers that are no characters$"):
+        load(saved(tmp_path, x_train=X, y_train=np.arange(3), class_names=names))
 
 
 def test_available_memory_is_that_of_the_container(tmp_path, monkeypatch):

@@ -10,6 +10,8 @@ from PIL import Image
 
 from data import decoded, folder
 from data.catalogue import load
+from errors import UserError
+from storage import memory
 
 
 @pytest.fixture
@@ -154,3 +156,21 @@ def test_cache_on_a_full_disk_writes_nothing_and_adds_a_note(photos, cache, monk
     )
     assert "No space left" in load(str(photos)).notes[0]
     assert list(cache.iterdir()) == []
+
+
+def test_images_that_fit_neither_disk_nor_memory_raise(cache, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(total=10, used=10, free=0)
+    )
+    monkeypatch.setattr(memory, "MEMINFO", tmp_path / "meminfo")
+    memory.MEMINFO.write_text("MemAvailable: 1 kB\n")
+    decoder = decoded.Decoder(1000, (1024, 1024, 3), (), pytest.fail)
+    with pytest.raises(UserError, match=r"1,000 images take 2\.9 GiB, more than the 1\.0 KiB of"):
+        decoded.cached("x", ["x"], lambda: decoder, tmp_path)
+    assert not cache.exists() or list(cache.iterdir()) == []
+
+
+def test_size_of_images_above_that_of_an_integer_is_not_taken_as_small(cache, tmp_path):
+    decoder = decoded.Decoder(2**62, (8, 8, 3), (), pytest.fail)
+    with pytest.raises(UserError, match=r"4,611,686,018,427,387,904 images take .* TiB, more than"):
+        decoded.cached("x", ["x"], lambda: decoder, tmp_path)

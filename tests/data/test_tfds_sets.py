@@ -1,13 +1,17 @@
 """Sets of TensorFlow Datasets: two made here without a network, two real ones if prepared."""
 
+import json
 import os
 import socket
+import struct
 import time
 
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
+from benchmarks.fuzz import prepared_sets
+from benchmarks.fuzz.examples import changed
 from data import tfds_sets
 from data.catalogue import load
 from errors import UserError
@@ -276,3 +280,108 @@ def test_load_of_a_published_tfds_set_equals_its_records(name, first_class):
         for k, record in enumerate(tfds.as_numpy(records), 1000):
             np.testing.assert_array_equal(part.images[k], record["image"])
             assert part.labels[k] == record["label"]
+
+
+def write_set(folder, changes=(), shard=None, labels="classes"):
+    """Write a prepared set of three images, whose description and features have changes."""
+    described = prepared_sets.description(), prepared_sets.features(labels)
+    place = folder / prepared_sets.PLAIN / "1.0.0"
+    place.mkdir(parents=True)
+    for name, content in zip(("dataset_info.json", "features.json"), described, strict=True):
+        here = [(path[1:], value) for path, value in changes if path[0] == name]
+        (place / name).write_text(json.dumps(changed(content, here)))
+    whole = prepared_sets.records([(prepared_sets.image_files()[0], [k]) for k in range(3)])
+    file = place / f"{prepared_sets.PLAIN}-train.tfrecord-00000-of-00001"
+    file.write_bytes(whole if shard is None else shard)
+    return {"name": prepared_sets.PLAIN, "data_dir": str(folder)}
+
+
+FEATURES = ("features.json", "featuresDict", "features")
+DIMENSIONS = (*FEATURES, "image", "image", "shape", "dimensions")
+CLASSES = (*FEATURES, "label", "classLabel", "numClasses")
+SHARDS = ("dataset_info.json", "splits", 0, "shardLengths")
+FORMAT = ("dataset_info.json", "fileFormat")
+TEMPLATE = (*SHARDS[:-1], "filepathTemplate")
+AGAIN = "; prepare stranger_set again"
+
+
+def test_set_of_a_stranger_that_is_whole_is_read(tmp_path):
+    data = load(**write_set(tmp_path))
+    assert data.class_names == ("0", "1", "2")
+    assert data.train.labels.tolist() == [0, 1, 2]
+    np.testing.assert_array_equal(data.train.images, np.full((3, 8, 8, 3), 7))
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        (
+            [(CLASSES, "1000000000000")],
+            "stranger_set: it has 1,000,000,000,000 classes, and there may be at most 65,536",
+        ),
+        (
+            [(DIMENSIONS, ["65536", "65536", "3"])],
+            "stranger_set: expected images [h, w, c] with sides up to 65,535, got (65536, 65536, ",
+        ),
+        (
+            [(DIMENSIONS, ["2", "8", "8", "3"])],
+            "stranger_set: expected images [h, w, c] with sides up to 65,535, got (2, 8, 8, 3)",
+        ),
+        (
+            [(SHARDS, ["4611686018427387904"])],
+            "too few for the 4,611,686,018,427,387,904 records that dataset_info.json promises",
+        ),
+        ([(SHARDS, ["2"])], "cannot read the train records (Input dataset was expected to contain"),
+        ([(SHARDS, ["4"])], "cannot read the train records (Input dataset was expected to contain"),
+        ([(SHARDS, ["2", "1"])], "stranger_set-train.tfrecord-00000-of-00002: no such file"),
+        (
+            [(FORMAT, "array_record"), (TEMPLATE, "{DATASET}-{SPLIT}.tfrecord-{SHARD_X_OF_Y}")],
+            "cannot read the train records (",
+        ),
+        ([(CLASSES, "2")], f"cannot read the train records (a label is 2, of 2 classes){AGAIN}"),
+        (
+            [(DIMENSIONS, ["9", "9", "3"])],
+            "expected [?,9,9,3] but got [3,8,8,3]",
+        ),
+    ],
+)
+def test_set_that_promises_what_its_files_have_not_is_one_line(tmp_path, changes, line):
+    with pytest.raises(UserError) as refusal:
+        load(**write_set(tmp_path, changes))
+    assert line in str(refusal.value)
+    assert "\n" not in str(refusal.value)
+
+
+def test_image_of_one_pixel_is_not_repeated(tmp_path):
+    shard = prepared_sets.records([(prepared_sets.image_files()[1], [0])] * 3)
+    with pytest.raises(UserError, match=r"expected \[\?,8,8,3\] but got"):
+        load(**write_set(tmp_path, shard=shard))
+
+
+@pytest.mark.parametrize(
+    ("side", "shape", "most"),
+    [(9, ["8", "8", "3"], "64"), (9500, ["-1", "-1", "3"], "89,000,000")],
+)
+@pytest.mark.parametrize("kind", ["PNG", "GIF", "JPEG"])
+def test_image_that_promises_too_many_pixels_is_not_decoded(tmp_path, kind, side, shape, most):
+    jpeg = next(file for file in prepared_sets.whole_files() if file.startswith(b"\xff\xd8"))
+    frame = jpeg.index(b"\xff\xc0") + 5
+    header = {
+        "PNG": b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", side, side) + b"\x08\2\0\0\0",
+        "GIF": b"GIF89a" + struct.pack("<HH", side, side) + bytes(3),
+        "JPEG": jpeg[:frame] + struct.pack(">HH", side, side) + jpeg[frame + 4 :],
+    }[kind]
+    shard = prepared_sets.records([(header, [0])] * 3)
+    with pytest.raises(
+        UserError, match=rf"train records \(an image has more than {most} pixels\); "
+    ):
+        load(**write_set(tmp_path, [(DIMENSIONS, shape)], shard), image_size=8)
+
+
+@pytest.mark.parametrize("start", [b"RIFF", b"\xff\x0a", b"", b"\x89PNG\r\n\x1a\n" + bytes(16)])
+def test_image_of_a_format_without_a_limit_is_not_decoded(tmp_path, start):
+    shard = prepared_sets.records([(start, [0])] * 3)
+    with pytest.raises(
+        UserError, match=r"train records \(an image is no PNG, JPEG, GIF or BMP file"
+    ):
+        load(**write_set(tmp_path, shard=shard))

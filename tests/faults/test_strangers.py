@@ -112,6 +112,16 @@ def test_folder_of_other_images_is_not_read(call, copied_run, tmp_path, monkeypa
         )  # fmt: skip
 
 
+@pytest.mark.parametrize("option", ["dataset", "data_dir", "outdir"])
+def test_path_that_no_file_can_have_is_one_line(call, copied_run, option):
+    run = with_options(copied_run, **{option: "x" * 300})
+    for script in ("evaluate", "generate"):
+        assert call(script, f"--run={run}").refusal() == (
+            f"{run / 'config.json'}: written by another version of the code (no file can have a "
+            f"name as long as {'x' * 40}...)"
+        )
+
+
 @pytest.mark.parametrize("name", SETS)
 @pytest.mark.parametrize("place", ["flag", "environment"])
 def test_feature_class_outside_tfds_is_not_imported(

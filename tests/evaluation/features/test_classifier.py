@@ -269,11 +269,40 @@ def test_load_file_of_another_file_raises_with_the_reason(tmp_path, saved):
     (tmp_path / "cut.npz").write_bytes(saved.read_bytes()[:500])
     other = "not a file that train_classifier.py wrote"
     for name, reason in (
-        ("data.npz", f"{other} ('description')"),
+        ("data.npz", f"{other} (it has no array description)"),
         ("cut.npz", f"{other} (cannot read it as an .npz archive (File is not a zip file))"),
         ("none.npz", "no such file"),
     ):
         assert refusal(classifier.load_file, str(tmp_path / name)) == reason
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"width": 2**20}, "width is no integer from 1 to 65,536"),
+        ({"width": 60_000}, "its arrays are not the weights of the network that it describes"),
+        ({"num_classes": "3"}, "num_classes is no integer from 1 to 65,536"),
+        ({"image_shape": [8, 10**30, 3]}, "image_shape[1] is no integer from 1 to 65,536"),
+        ({"image_shape": 8}, "image_shape is no list of three numbers"),
+        ({"dataset": 5}, "dataset is no text"),
+    ],
+)
+def test_description_of_another_network_raises_before_the_network_is_made(
+    saved, monkeypatch, change, reason
+):
+    monkeypatch.setattr(classifier, "build", lambda *_: pytest.fail("a network is made"))
+    with np.load(saved) as arrays:
+        description = json.loads(str(arrays["description"])) | change
+    content = with_arrays(saved.read_bytes(), description=np.array(json.dumps(description)))
+    saved.write_bytes(content)
+    assert refusal(classifier.load_file, str(saved)).endswith(f"wrote ({reason})")
+
+
+def test_description_that_is_no_characters_raises(saved):
+    description = np.frombuffer(b"\xff" * 4, "<U1").reshape(())
+    saved.write_bytes(with_arrays(saved.read_bytes(), description=description))
+    message = refusal(classifier.load_file, str(saved))
+    assert message.endswith("(description has numbers that are no characters)")
 
 
 # The cache.

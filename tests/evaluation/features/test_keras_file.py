@@ -194,6 +194,13 @@ def test_load_of_an_archive_without_a_model_raises(tmp_path):
     assert refusal(str(path)).startswith("Keras cannot load the file (")
 
 
+def test_load_of_a_description_of_any_length_raises_before_it_is_read(tmp_path):
+    path = tmp_path / "a.keras"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("config.json", bytes(2**26 + 1))
+    assert refusal(str(path)) == "its config.json has more than 64.0 MiB"
+
+
 def test_load_of_python_code_raises_and_does_not_execute_it(saved, tmp_path):
     sprung = str(tmp_path / "sprung")
     image = keras.Input((2, 2, 1))
