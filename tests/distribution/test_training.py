@@ -61,7 +61,7 @@ def alone(python, tmp_path_factory):
 @pytest.mark.slow
 def test_run_resumed_on_another_number_of_replicas_continues_alike(python, tmp_path, alone):
     run = tmp_path / "run"
-    for options, steps in ((MIRRORED, 3), ((), 5), (MIRRORED, 8)):
+    for options, steps in ((MIRRORED, 2), ((), 4), (MIRRORED, 8)):
         done = python(*MODEL, *options, f"--steps={steps}", f"--outdir={run}")
         assert done.code == 0, done
     assert "replicas was " in done.err

@@ -117,8 +117,8 @@ def test_path_that_no_file_can_have_is_one_line(call, copied_run, option):
     run = with_options(copied_run, **{option: "x" * 300})
     for script in ("evaluate", "generate"):
         assert call(script, f"--run={run}").refusal() == (
-            f"{run / 'config.json'}: damaged or written by another version of the code (no file can "
-            f"have a name as long as {'x' * 40}...)"
+            f"{run / 'config.json'}: damaged or written by another version of the code (no file "
+            f"can have a name as long as {'x' * 40}...)"
         )
 
 
