@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-MOST = 2 * 2**30  # bytes of memory that examples may add to those at the start
+MOST = 2 * 2**30  # bytes of memory that an example may add to those at its start
 ADDRESSES = 3 * 2**30  # bytes of address space: more than MOST, for the stacks of threads
 STATUS, CLEAR = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 RESET_PEAK = "5"  # of the resident memory
