@@ -53,10 +53,12 @@ def test_error_of_the_images_is_one_line(call, tmp_path, monkeypatch, of_tfds):
 
 
 INTERRUPTED = """
-import sys, threading, time
+import signal, sys, time
 import data
 import train
 from cli import flags
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 
 def slow(**arguments):
     print("loading", flush=True)
