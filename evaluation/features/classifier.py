@@ -26,6 +26,8 @@ DIGITS_FILE = pathlib.Path(__file__).resolve().parents[2] / "assets" / "digits.n
 DIGITS_SHA256 = "2e2175fd2589a9806f7d1a05180b1d957b5b713bf8ca71ca7403e78509beb042"
 _DESCRIPTION = "description"
 _LONGEST_DESCRIPTION = 2**20  # bytes
+# Of each convolution: channels as a multiple of the width, side of the kernel, stride.
+_CONVOLUTIONS = ((1, 5, 2), (2, 3, 1), (4, 3, 1), (4, 3, 1))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +67,7 @@ def build(image_shape: tuple[int, int, int], num_classes: int, width: int):
     plain = {"dtype": "float32"}
     x = image = Input(image_shape, dtype="float32")
     x = layers.Rescaling(1 / 127.5, -1.0, **plain)(x)
-    for multiple, size, stride in ((1, 5, 2), (2, 3, 1), (4, 3, 1), (4, 3, 1)):
+    for multiple, size, stride in _CONVOLUTIONS:
         x = layers.Conv2D(multiple * width, size, stride, padding="same", use_bias=False, **plain)(
             x
         )
@@ -182,7 +184,7 @@ def _require_weights(of: Description, found: list[tuple[tuple[int, ...], np.dtyp
         found: shapes and types of the arrays in the order of the weights.
     """
     expected, before = [], of.image_shape[-1]
-    for size, multiple in ((5, 1), (3, 2), (3, 4), (3, 4)):
+    for multiple, size, _ in _CONVOLUTIONS:
         channels = multiple * of.width
         expected += [(size, size, before, channels), *[(channels,)] * 4]
         before = channels
